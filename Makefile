@@ -1,0 +1,56 @@
+# Every target does its own set-up; CI calls these same targets.
+# PYTHON names the interpreter to make the virtual environments with: make compare PYTHON=python3.13
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up compare local test check bench dashboards lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+up: ## Start the full lab in Docker (docker compose up)
+	docker compose up --build
+
+compare: .venv/ready ## Compare the servers without Docker: a table, JSON and a page (under three minutes)
+	@.venv/bin/python -m loadtest.compare
+
+local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
+	@.venv/bin/python -m loadtest.local
+
+test: .venv-dev/ready ## Run the tests (the Docker tests are skipped, with the reason, where there is no Docker)
+	.venv-dev/bin/python -m pytest
+
+check: .venv-dev/ready ## Lint, formatting and types
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+
+bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers of their own kind
+	@.venv-dev/bin/python -m tests.bench
+
+dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
+	.venv-dev/bin/python -m grafana.dashboards
+
+# uv writes the locks for every platform and Python at once; it's needed for nothing else.
+lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml
+	.venv-dev/bin/python -m pip install --quiet uv==0.13.9
+	for room in servers: loadtest:--extra=load tests:"--extra=load --extra=dev"; do \
+	  .venv-dev/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command 'make lock' --no-emit-find-links --no-emit-index-url \
+	    $${room#*:} --output-file $${room%%:*}/requirements.lock || exit 1; done
+
+clean: ## Remove the virtual environments and caches
+	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: loadtest/requirements.lock
+.venv-dev/ready: tests/requirements.lock
+%/ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "tcplab: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "tcplab: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "tcplab: making $* (once; Python packages are fetched and checked against their hashes)"
+	@$(PYTHON) -m venv --clear $*
+	@$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

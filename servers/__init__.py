@@ -1,0 +1,1 @@
+"""The servers: three concurrency models, and what they share."""

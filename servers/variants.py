@@ -1,0 +1,62 @@
+"""The variants of the server, as plain data. Everything may import this module; it imports nothing of ours."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """
+    One server variant.
+
+    name: what a user types, the Compose service's name and the value of the `variant` label in every metric.
+    module: the module of `servers` that holds the concurrency model; it defines `serve(listener, converse)`.
+    port, metrics_port: the default TCP ports, on loopback.
+    colour: the same in every chart, as #rrggbb; the three are told apart by readers who see colours differently.
+    title: what a chart's legend says.
+    sentence: what the model is, for a newcomer.
+    """
+
+    name: str
+    module: str
+    port: int
+    metrics_port: int
+    colour: str
+    title: str
+    sentence: str
+
+
+# Colours: Okabe and Ito's palette, made for readers with any kind of colour vision (jfly, "Color Universal Design", 2008).
+VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        name="single",
+        module="single",
+        port=9001,
+        metrics_port=9101,
+        colour="#D55E00",
+        title="one at a time",
+        sentence="Serves one client at a time, to the end of its connection; the next waits in the accept queue.",
+    ),
+    Variant(
+        name="threaded",
+        module="threaded",
+        port=9002,
+        metrics_port=9102,
+        colour="#0072B2",
+        title="thread per client",
+        sentence="Starts a thread for each client; the operating system and the GIL decide who runs.",
+    ),
+    Variant(
+        name="asyncio",
+        module="asynchronous",
+        port=9003,
+        metrics_port=9103,
+        colour="#009E73",
+        title="asyncio on uvloop",
+        sentence="Serves all clients from one thread: an event loop goes on with whoever has something to read.",
+    ),
+)
+
+
+def by_name(name: str) -> Variant:
+    """Return the variant called `name`; KeyError if there is none."""
+    return {variant.name: variant for variant in VARIANTS}[name]
