@@ -25,7 +25,7 @@ class Variant:
     sentence: str
 
 
-# Colours: Okabe and Ito's palette, made for readers with any kind of colour vision (jfly, "Color Universal Design", 2008).
+# Colours: Okabe and Ito's palette, made for readers with any kind of colour vision ("Color Universal Design", 2008).
 VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="single",

@@ -1,0 +1,136 @@
+"""Runs one server: settings, limits, signals, /metrics, and the concurrency model in the middle."""
+
+import asyncio
+import importlib
+import inspect
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
+from typing import Final, NoReturn
+
+import prometheus_client
+
+from servers import container, metrics, settings
+from servers.blocking import BlockingDriver
+from servers.ledger import Ledger
+from servers.listener import Listener, listen
+from servers.pauses import GarbagePauses
+from servers.service import Service
+from servers.settings import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Settings
+from servers.streaming import StreamDriver
+
+FAREWELL: Final = 0.01
+"""Seconds between two looks at whether the last client has left."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what has begun."""
+    chosen = settings.parse(arguments)
+    limit = _connection_limit(chosen.max_connections)
+    try:
+        listening = listen(chosen.host, chosen.port, chosen.backlog)
+    except OSError as error:
+        _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --port")
+    ledger = Ledger()
+    listener = Listener(listening, limit, ledger.refused)
+    service = Service(chosen.deadlines, ledger, listener)
+    metrics_port = _export(chosen, ledger, listener)
+    _on_signals(service, listener, chosen.grace)
+    host, port = listening.getsockname()[:2]
+    print(  # noqa: T201 - the one line that says it is ready
+        f"{chosen.variant.name} ready: tcp {host}:{port}, metrics http://{chosen.metrics_host}:{metrics_port}/metrics",
+        flush=True,
+    )
+    serve = importlib.import_module(f"servers.{chosen.variant.module}").serve
+    if inspect.iscoroutinefunction(serve):
+        with asyncio.Runner(loop_factory=_loop_factory(chosen.loop)) as runner:
+            runner.run(_serve_and_reap(serve, listener, StreamDriver(service)))
+    else:
+        serve(listener, BlockingDriver(service))
+        while listener.clients:
+            time.sleep(FAREWELL)
+
+
+async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: Listener, driver: StreamDriver) -> None:
+    reaper = asyncio.create_task(driver.reap())
+    await serve(listener, driver)
+    reaper.cancel()
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    try:
+        import uvloop  # noqa: PLC0415 - only its own server needs it, and not every platform has it
+    except ImportError:
+        _refuse("uvloop is not installed; install it, or choose --loop asyncio")
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _connection_limit(wanted: int | None) -> int:
+    """Return how many clients may be served at once, after raising the soft limit on descriptors to the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    possible = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else hard - RESERVED_DESCRIPTORS
+    if possible < 1:
+        _refuse(f"{hard} descriptors are too few for a server; raise the limit with ulimit -n")
+    if wanted is not None and wanted > possible:
+        _refuse(
+            f"--max-connections {wanted} needs more descriptors than {hard}; raise ulimit -n, or ask for {possible}"
+        )
+    return wanted or min(MAX_CONNECTIONS, possible)
+
+
+def _export(chosen: Settings, ledger: Ledger, listener: Listener) -> int:
+    """Serve /metrics from a thread; return its port."""
+    pauses = GarbagePauses()
+    pauses.watch()
+    collector = metrics.ServerCollector(ledger, listener, pauses, container.find())
+    try:
+        server, _ = prometheus_client.start_http_server(
+            chosen.metrics_port, chosen.metrics_host, metrics.registry(collector)
+        )
+    except OSError as error:
+        where = f"{chosen.metrics_host}:{chosen.metrics_port}"
+        _refuse(f"cannot export metrics on {where} ({_why(error)}); choose another --metrics-port")
+    return int(server.server_port)
+
+
+def _on_signals(service: Service, listener: Listener, grace: float) -> None:
+    """
+    Stop in order at SIGTERM and SIGINT, and whatever happens after the grace; a second signal ends at once.
+
+    The handlers take no lock and start no thread, for they may interrupt a thread that is being started.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, grace)
+        service.stop()
+
+    def give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
+        os.write(2, f"gave up on {len(listener.clients)} clients after the grace of {grace:g} s\n".encode())
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"python -m servers: {reason}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,87 @@
+"""Moves a conversation's bytes over a blocking socket: for the models that may wait where they stand."""
+
+import socket
+import struct
+import time
+from typing import Final
+
+from servers.conversation import Conversation
+from servers.service import CHUNK, Service, UnreadError
+
+TICK: Final = 0.001
+"""Seconds, the shortest timeout: a zero SO_RCVTIMEO would mean none at all."""
+
+
+class BlockingDriver:
+    """Converses with one client from its first byte to its last, in the thread that calls it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._deadlines = service.deadlines
+
+    def __call__(self, client: socket.socket) -> None:
+        """Converse with the client, close its socket and count how it ended; never raises."""
+        with self._service.conversation(client) as talk:
+            # The kernel watches the deadlines: settimeout() would cost a poll() before every recv().
+            _set_timeout(client, socket.SO_SNDTIMEO, self._deadlines.write)
+            _set_timeout(client, socket.SO_RCVTIMEO, self._deadlines.idle)
+            self._converse(client, talk)
+            if talk.linger:
+                self._drain(client)
+
+    def _converse(self, client: socket.socket, talk: Conversation) -> None:
+        hurried = False
+        while talk.outcome is None:
+            try:
+                data = client.recv(CHUNK)
+            except BlockingIOError:
+                self._send(client, talk.expire())
+                return
+            self._send(client, talk.receive(data))
+            while talk.pause is not None:
+                time.sleep(talk.pause)
+                self._send(client, talk.resume())
+            if talk.unfinished or hurried:
+                hurried = talk.unfinished
+                left = talk.deadline - time.monotonic() if hurried else self._deadlines.idle
+                _set_timeout(client, socket.SO_RCVTIMEO, left)
+
+    def _send(self, client: socket.socket, data: bytes) -> None:
+        """Send all of `data`; UnreadError if the client has not taken it by the write deadline."""
+        if not data:
+            return
+        try:
+            sent = client.send(data)
+            if sent < len(data):
+                self._send_slowly(client, memoryview(data)[sent:])
+        except BlockingIOError as error:
+            raise UnreadError from error
+
+    def _send_slowly(self, client: socket.socket, rest: memoryview) -> None:
+        """Count the deadline down: each send() has all of it, and a client that takes a byte now and then would gain."""
+        deadline = time.monotonic() + self._deadlines.write
+        while rest:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise UnreadError
+            _set_timeout(client, socket.SO_SNDTIMEO, left)
+            rest = rest[client.send(rest) :]
+        _set_timeout(client, socket.SO_SNDTIMEO, self._deadlines.write)
+
+    def _drain(self, client: socket.socket) -> None:
+        """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
+        client.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + self._deadlines.linger
+        while (left := deadline - time.monotonic()) > 0:
+            _set_timeout(client, socket.SO_RCVTIMEO, left)
+            try:
+                if not client.recv(CHUNK):
+                    return
+            except BlockingIOError:
+                return
+
+
+def _set_timeout(client: socket.socket, option: int, seconds: float) -> None:
+    """Set SO_RCVTIMEO or SO_SNDTIMEO, a struct timeval."""
+    whole, part = divmod(max(seconds, TICK), 1)
+    client.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(whole), int(part * 1e6)))

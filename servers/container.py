@@ -1,0 +1,80 @@
+"""The container's own account of memory and CPU, from its control group: what a process's own figures leave out."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Periods in which a CPU quota froze the group, and for how many seconds in all."""
+
+    periods: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """
+    A control group with a memory limit of its own, as a container has.
+
+    memory: returns bytes by part (anon, kernel, sock, file). throttled: None where the kernel does not tell.
+    """
+
+    memory: Callable[[], dict[str, int]]
+    throttled: Callable[[], Throttled | None]
+
+
+def find(root: Path = ROOT) -> Container | None:
+    """Return the control group that this process is confined to; None on a bare machine."""
+    if _limit(root / "memory.max") is not None:
+        return Container(lambda: _memory_v2(root), lambda: _throttled(root / "cpu.stat", "throttled_usec", 1e6))
+    v1 = root / "memory"
+    limit = _limit(v1 / "memory.limit_in_bytes")
+    if limit is not None and limit < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        return Container(lambda: _memory_v1(v1), lambda: _throttled(root / "cpu" / "cpu.stat", "throttled_time", 1e9))
+    return None
+
+
+def _memory_v2(group: Path) -> dict[str, int]:
+    stat = _table(group / "memory.stat")
+    # `kernel` is there since Linux 5.18; before that its parts are.
+    kernel = stat.get("kernel", sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "slab", "percpu")))
+    return {"anon": stat["anon"], "kernel": kernel, "sock": stat["sock"], "file": stat["file"]}
+
+
+def _memory_v1(group: Path) -> dict[str, int]:
+    stat = _table(group / "memory.stat")
+    parts = {"anon": stat["total_rss"], "file": stat["total_cache"]}
+    for part, name in (("kernel", "memory.kmem.usage_in_bytes"), ("sock", "memory.kmem.tcp.usage_in_bytes")):
+        used = _limit(group / name)
+        if used is not None:
+            parts[part] = used
+    return parts
+
+
+def _throttled(path: Path, time: str, unit: float) -> Throttled | None:
+    try:
+        stat: Mapping[str, int] = _table(path)
+    except OSError:
+        return None
+    if "nr_throttled" not in stat or time not in stat:
+        return None
+    return Throttled(stat["nr_throttled"], stat[time] / unit)
+
+
+def _limit(path: Path) -> int | None:
+    """Return the number in the file; None if there is none, or it says `max`."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None
+
+
+def _table(path: Path) -> dict[str, int]:
+    return {name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())}

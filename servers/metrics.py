@@ -1,0 +1,191 @@
+"""What a server exports to Prometheus. Everything is read when it is scraped; nothing is done for it before."""
+
+import resource
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from servers.container import Container
+from servers.ledger import ERRORS, OUTCOMES, Ledger
+from servers.listener import Listener
+from servers.pauses import PAUSE_BOUNDS, GarbagePauses
+from servers.tally import SERVICE_BOUNDS
+from servers.wire import Command
+
+STATM: Final = Path("/proc/self/statm")
+
+
+class ServerCollector(Collector):
+    """Reads a server's ledger, listener and process at each scrape, and gives them names, units and help texts."""
+
+    def __init__(self, ledger: Ledger, listener: Listener, pauses: GarbagePauses, container: Container | None) -> None:
+        self._ledger = ledger
+        self._listener = listener
+        self._pauses = pauses
+        self._container = container
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing in advance: what the machine cannot tell is left out, not exported as zero."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric family, once a scrape."""
+        yield from self._connections()
+        yield from self._requests()
+        yield from self._process()
+        if self._container is not None:
+            yield from _container(self._container)
+
+    def _connections(self) -> Iterator[Metric]:
+        yield _gauge("connections_open", "Clients being served now.", len(self._listener.clients))
+        yield _gauge(
+            "connections_limit",
+            "Clients that may be served at once; further ones are refused.",
+            self._listener.limit,
+        )
+        queue = self._listener.queue()
+        if queue is not None:
+            yield _gauge(
+                "accept_queue_connections",
+                "Connections in the accept queue: the kernel has accepted them, the server has not. Those whose client "
+                "gave up stay in it until the server gets to them.",
+                queue.waiting,
+            )
+            yield _gauge(
+                "accept_queue_limit",
+                "Connections that the accept queue takes; what exceeds it goes unanswered and tries again after 1 s.",
+                queue.limit,
+            )
+
+    def _requests(self) -> Iterator[Metric]:
+        total, ended = self._ledger.total()
+        yield _counters(
+            "connections_ended",
+            "Connections that have ended, by how: quit (the client said so), closed or reset by it, idle, dripping or "
+            "unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused (past a limit).",
+            "outcome",
+            {outcome: ended.get(outcome, 0) for outcome in OUTCOMES},
+        )
+        yield _counters(
+            "requests",
+            "Requests answered with OK. Rate of this is the server's throughput.",
+            "command",
+            {command.name.lower(): total.requests[command] for command in Command},
+        )
+        yield _counters(
+            "errors",
+            "What went wrong, by kind. The first four are requests answered with ERR; full and threads are clients "
+            "refused; descriptors means that accept had to back off.",
+            "kind",
+            {kind: total.errors.get(kind, 0) for kind in ERRORS},
+        )
+        yield _histogram(
+            "service_seconds",
+            "Time from when a request was taken up until its reply was ready, SLEEP's wait included. A server that is "
+            "blocked knows nothing of the clients in its accept queue, so look at that too, or ask the clients.",
+            SERVICE_BOUNDS,
+            total.buckets,
+            total.seconds,
+        )
+        yield _counter("received_bytes", "Bytes of requests read.", total.received)
+        yield _counter("sent_bytes", "Bytes of replies written.", total.sent)
+
+    def _process(self) -> Iterator[Metric]:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        yield _counters(
+            "cpu_seconds",
+            "CPU time that the server's process has used, in its own code (user) and in the kernel for it (system), to "
+            "the microsecond. Divided by requests it is the cost of one, which holds on any number of cores.",
+            "mode",
+            {"user": used.ru_utime, "system": used.ru_stime},
+        )
+        yield _gauge(
+            "threads",
+            "Python threads of the process, that of the metrics and of this scrape included.",
+            threading.active_count(),
+        )
+        if STATM.exists():
+            pages = int(STATM.read_text().split()[1])
+            yield _gauge(
+                "resident_memory_bytes",
+                "Memory of the process that is in RAM. The kernel's socket buffers are not in it: see the container's.",
+                pages * resource.getpagesize(),
+            )
+        yield _histogram(
+            "gc_pause_seconds",
+            "Pauses of Python's cyclic garbage collector, during which the server does nothing else.",
+            PAUSE_BOUNDS,
+            self._pauses.buckets,
+            self._pauses.seconds,
+        )
+
+
+def registry(collector: ServerCollector) -> CollectorRegistry:
+    """Return a registry with the server's metrics and the standard ones of the process and of Python."""
+    every = CollectorRegistry()
+    every.register(collector)
+    ProcessCollector(registry=every)
+    PlatformCollector(registry=every)
+    GCCollector(registry=every)
+    return every
+
+
+def _container(container: Container) -> Iterator[Metric]:
+    yield _gauges(
+        "container_memory_bytes",
+        "Memory charged to the container, by part: anon (the program's own), kernel (thread stacks in the kernel, page "
+        "tables, slabs), sock (socket buffers), file (page cache, which belongs to whoever touched a file first: "
+        "leave it out of a comparison).",
+        "part",
+        container.memory(),
+    )
+    throttled = container.throttled()
+    if throttled is not None:
+        yield _counter(
+            "container_throttled_periods",
+            "Periods in which a CPU quota froze the container.",
+            throttled.periods,
+        )
+        yield _counter(
+            "container_throttled_seconds",
+            "Time for which a CPU quota has frozen the container.",
+            throttled.seconds,
+        )
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"tcplab_{name}", text, value=value)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"tcplab_{name}", text, labels=[label])
+    for value_of_label, value in values.items():
+        family.add_metric([value_of_label], value)
+    return family
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"tcplab_{name}", text, value=value)
+
+
+def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(f"tcplab_{name}", text, labels=[label])
+    for value_of_label, value in values.items():
+        family.add_metric([value_of_label], value)
+    return family
+
+
+def _histogram(name: str, text: str, bounds: Sequence[float], counts: Sequence[int], total: float) -> Metric:
+    """Make Prometheus's cumulative buckets of `counts`, one more than there are `bounds`."""
+    edges = [*map(floatToGoString, bounds), "+Inf"]
+    return HistogramMetricFamily(
+        f"tcplab_{name}", text, buckets=list(zip(edges, accumulate(counts), strict=True)), sum_value=total
+    )

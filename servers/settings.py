@@ -1,0 +1,131 @@
+"""What a user may set: on the command line, or by TCPLAB_... in the environment; the command line wins."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from servers.conversation import Deadlines
+from servers.variants import VARIANTS, Variant, by_name
+
+RESERVED_DESCRIPTORS: Final = 128
+"""Descriptors that are no client's: the listening sockets, those of scrapes, and refused clients on their way out."""
+
+MAX_CONNECTIONS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    One server's settings.
+
+    host, port, metrics_host, metrics_port: where it listens; port 0 picks a free one.
+    backlog: length of the accept queue. max_connections: clients served at once; None for as many as the descriptors
+    allow, 10,000 at most. deadlines, grace: seconds. loop: uvloop or asyncio.
+    """
+
+    variant: Variant
+    host: str
+    port: int
+    metrics_host: str
+    metrics_port: int
+    backlog: int
+    max_connections: int | None
+    deadlines: Deadlines
+    grace: float
+    loop: str
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong, and exit with status 2."""
+        print(f"{self.prog}: {message} (see --help)", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings; on a bad one say so in a line on stderr and exit with status 2."""
+    parser = _parser()
+    _take_environment(parser, environment)
+    options = parser.parse_args(arguments)
+    variant = by_name(options.variant)
+    if options.loop is not None and variant.name != "asyncio":
+        parser.error(f"--loop chooses asyncio's event loop; {variant.name} has none")
+    return Settings(
+        variant=variant,
+        host=options.host,
+        port=variant.port if options.port is None else options.port,
+        metrics_host=options.metrics_host,
+        metrics_port=variant.metrics_port if options.metrics_port is None else options.metrics_port,
+        backlog=options.backlog,
+        max_connections=options.max_connections,
+        deadlines=Deadlines(options.idle_deadline, options.line_deadline, options.write_deadline),
+        grace=options.grace,
+        loop=options.loop or options.default_loop,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    ports = ", ".join(f"{v.name} {v.port}/{v.metrics_port}" for v in VARIANTS)
+    parser = _Parser(
+        prog="python -m servers",
+        allow_abbrev=False,
+        description="Serve the lab's wire protocol over TCP with one concurrency model.",
+        epilog="Each option can also be set in the environment, as TCPLAB_PORT and so on. Default ports: " + ports,
+    )
+    parser.add_argument("variant", choices=[v.name for v in VARIANTS], help="the concurrency model")
+
+    def option(name: str, kind: Callable[[str], Any], default: object, text: str) -> None:
+        parser.add_argument(name, type=kind, default=default, metavar=name.rpartition("-")[2].upper(), help=text)
+
+    option("--host", str, "127.0.0.1", "address to serve on (%(default)s)")
+    option("--port", _whole(0, 65535), None, "TCP port; 0 picks a free one")
+    option("--metrics-host", str, "127.0.0.1", "address to serve /metrics on (%(default)s)")
+    option("--metrics-port", _whole(0, 65535), None, "port of /metrics; 0 picks a free one")
+    option("--backlog", _whole(1, 65535), 1024, "length of the accept queue (%(default)s)")
+    option("--max-connections", _whole(1, 1_000_000), None, "clients served at once; more are refused (10000)")
+    option("--idle-deadline", _seconds, 300.0, "seconds a client may stay silent (%(default)g)")
+    option("--line-deadline", _seconds, 30.0, "seconds from a line's first byte to its end (%(default)g)")
+    option("--write-deadline", _seconds, 30.0, "seconds a client may leave replies unread (%(default)g)")
+    option("--grace", _seconds, 5.0, "seconds to finish what has begun after SIGTERM (%(default)g)")
+    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help="event loop, for asyncio only (uvloop)")
+    parser.set_defaults(default_loop="uvloop")
+    return parser
+
+
+def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Put the environment's values in place of the defaults, so that one that is bad is told by its own name."""
+    for action in parser._actions:  # argparse has no public way to walk over them
+        name = "TCPLAB_" + action.dest.upper()
+        value = environment.get(name)
+        if not action.option_strings or not value or action.dest == "help":
+            continue
+        if action.choices is not None and value not in action.choices:
+            parser.error(f"{name}={value}: choose from {', '.join(action.choices)}")
+        try:
+            parsed = action.type(value) if callable(action.type) else value
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"{name}: {error}")
+        # A choice of event loop for everybody in the environment is no mistake for the variants without one.
+        parser.set_defaults(**{"default_loop" if action.dest == "loop" else action.dest: parsed})
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return convert
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.01 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.01 to 86400")
+    return seconds

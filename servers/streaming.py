@@ -1,0 +1,114 @@
+"""Moves a conversation's bytes over asyncio's streams: for the models that must not wait in the one thread they have."""
+
+import asyncio
+import socket
+from math import inf
+from time import monotonic
+from typing import Final
+
+from servers.conversation import Conversation
+from servers.listener import end_input
+from servers.service import CHUNK, Service, UnreadError
+
+HIGH_WATER: Final = 64 * 1024
+"""Bytes that may wait unsent for one client before it must take some: asyncio's own default (transports.py)."""
+
+LOOKS: Final = 8
+"""How often the reaper looks within the shortest deadline: no client overstays by more than an eighth of it."""
+
+
+class StreamDriver:
+    """Converses with one client from its first byte to its last, in a task of its own."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._deadlines = service.deadlines
+        self._talks: dict[socket.socket, Conversation] = {}
+        self._late: dict[socket.socket, bytes] = {}
+
+    async def __call__(self, client: socket.socket) -> None:
+        """Converse with the client, close its socket and count how it ended; never raises but for cancellation."""
+        with self._service.conversation(client) as talk:
+            loop = asyncio.get_running_loop()
+            reader = asyncio.StreamReader(limit=CHUNK)
+            protocol = asyncio.StreamReaderProtocol(reader)
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, client)
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+            self._talks[client] = talk
+            try:
+                await self._converse(client, reader, writer, talk)
+            finally:
+                del self._talks[client]
+                await self._close(writer)
+
+    async def reap(self) -> None:
+        """
+        End conversations whose deadline has passed, for ever.
+
+        One look over all of them now and then costs a microsecond for ten clients; a timer for each read would cost
+        each request more than its parsing.
+        """
+        pause = min(self._deadlines.idle, self._deadlines.line) / LOOKS
+        while True:
+            await asyncio.sleep(pause)
+            now = monotonic()
+            for client, talk in list(self._talks.items()):
+                if talk.deadline <= now:
+                    # Its task waits for input: it finds that it has ended, and then why.
+                    self._late[client] = talk.expire()
+                    end_input(client)
+
+    async def _converse(
+        self,
+        client: socket.socket,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        talk: Conversation,
+    ) -> None:
+        while talk.outcome is None:
+            data = await reader.read(CHUNK)
+            if client in self._late:
+                writer.write(self._late.pop(client))
+                return
+            await self._send(writer, talk, talk.receive(data))
+            while talk.pause is not None:
+                await asyncio.sleep(talk.pause)
+                await self._send(writer, talk, talk.resume())
+        if talk.linger:
+            await self._drain(reader, writer)
+
+    async def _send(self, writer: asyncio.StreamWriter, talk: Conversation, data: bytes) -> None:
+        """Send `data`; UnreadError if too much stands unsent and the client does not take it by the write deadline."""
+        writer.write(data)
+        # What drain() does, but for a call and two coroutines a request where there is nothing to wait for.
+        if writer.transport.get_write_buffer_size() <= HIGH_WATER:
+            return
+        due, talk.deadline = talk.deadline, inf
+        try:
+            async with asyncio.timeout(self._deadlines.write):
+                await writer.drain()
+        except TimeoutError as error:
+            raise UnreadError from error
+        talk.deadline = due
+
+    async def _drain(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
+        writer.write_eof()
+        try:
+            async with asyncio.timeout(self._deadlines.linger):
+                while await reader.read(CHUNK):
+                    pass
+        except TimeoutError:
+            return
+
+    async def _close(self, writer: asyncio.StreamWriter) -> None:
+        """Close, and wait until the client has taken what is still unsent: it must not be held for ever."""
+        writer.close()
+        try:
+            async with asyncio.timeout(self._deadlines.write):
+                await writer.wait_closed()
+        except TimeoutError as error:
+            writer.transport.abort()
+            raise UnreadError from error
+        except OSError:  # it left with replies unread, which blocking sockets never hear of
+            return
