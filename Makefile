@@ -30,7 +30,7 @@ bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers o
 	@.venv-dev/bin/python -m tests.bench
 
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
-	.venv-dev/bin/python -m grafana.dashboards
+	.venv-dev/bin/python -m grafana.write
 
 # uv writes the locks for every platform and Python at once; it's needed for nothing else.
 lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml

@@ -1,0 +1,1 @@
+"""The dashboards, as a program: `python -m grafana.write` writes dashboards/*.json."""

@@ -1,0 +1,26 @@
+"""Write dashboards/*.json: `python -m grafana.write`, or `make dashboards`."""
+
+import json
+from pathlib import Path
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import compare
+
+FOLDER = Path(__file__).parent / "dashboards"
+
+
+def text_of(dashboard: Dashboard) -> str:
+    """Return a dashboard as the JSON text that is committed: the same bytes for the same dashboard."""
+    return json.dumps(dashboard, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
+
+
+def files() -> dict[Path, str]:
+    """Return every file that this program writes, with its text."""
+    return {FOLDER / "compare.json": text_of(compare.build())}
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
