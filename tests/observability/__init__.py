@@ -1,0 +1,1 @@
+"""Prometheus's configuration and Grafana's dashboards, tested without Docker."""

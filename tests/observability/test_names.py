@@ -1,0 +1,55 @@
+"""Every expression of a dashboard or a rule reads metrics that exist, by labels and values that they have."""
+
+import re
+
+import pytest
+
+from tests.observability import catalogue
+from tests.observability.promql import Selector, grouped_by, selectors
+from tests.observability.queries import queries
+
+EXPRESSIONS = [(f"{one.dashboard}: {one.panel} {one.ref}", one.expr) for one in queries()] + [
+    (rule.get("record") or rule["alert"], rule["expr"]) for rule in catalogue.rules()
+]
+
+
+@pytest.fixture(scope="module")
+def known() -> catalogue.Catalogue:
+    return catalogue.everything()
+
+
+@pytest.mark.parametrize(("where", "expr"), EXPRESSIONS, ids=[where for where, _ in EXPRESSIONS])
+def test_reads_only_what_is_exported(where: str, expr: str, known: catalogue.Catalogue) -> None:
+    found = selectors(expr)
+    assert found, f"{where} reads no metric"
+    for selector in found:
+        assert selector.metric in known, f"{where} reads {selector.metric}, which nothing exports"
+        labels = known[selector.metric]
+        for label, (operator, value) in selector.matchers.items():
+            assert label in labels, f"{where}: {selector.metric} has no label {label}, only {sorted(labels)}"
+            if labels[label] and operator in {"=", "=~"}:
+                assert any(re.fullmatch(value, one) for one in labels[label]), (
+                    f"{where}: {label} of {selector.metric} is never {value}, only {sorted(labels[label])}"
+                )
+    made_by_label_replace = set(re.findall(r'label_replace\(.*?,\s*"(\w+)"', expr, re.DOTALL))
+    for label in grouped_by(expr) - made_by_label_replace:
+        assert any(label in known[selector.metric] for selector in found), f"{where} groups by {label}"
+
+
+@pytest.mark.parametrize("record", [rule["record"] for rule in catalogue.rules() if "record" in rule])
+def test_every_recorded_series_is_used(record: str) -> None:
+    assert any(record in expr for _, expr in EXPRESSIONS)
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected"),
+    [
+        ("up", [Selector("up")]),
+        ('sum by (le, variant) (rate(a_bucket{x="y"}[5m])) > 0', [Selector("a_bucket", {"x": ("=", "y")})]),
+        ('label_replace(a, "to", "$1", "from", "(.*)") or b{c!="d",e=~"f|g"}',
+         [Selector("a"), Selector("b", {"c": ("!=", "d"), "e": ("=~", "f|g")})]),
+        ("variant:a:rate1m / on (variant) (b > bool 0)", [Selector("variant:a:rate1m"), Selector("b")]),
+    ],
+)  # fmt: skip
+def test_the_reader_of_promql(expr: str, expected: list[Selector]) -> None:
+    assert selectors(expr) == expected

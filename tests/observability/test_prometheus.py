@@ -1,0 +1,132 @@
+"""Prometheus's configuration: a target for each variant, and what promtool says of it and of the rules."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from servers.variants import VARIANTS, Variant
+from tests.observability.queries import ROOT, SCRAPE_SECONDS, queries
+
+FOLDER = ROOT / "prometheus"
+RULES = sorted(map(str, (FOLDER / "rules").glob("*.yml")))
+RULE_TESTS = sorted(map(str, (FOLDER / "tests").glob("*.test.yml")))
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def job(config: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in config["scrape_configs"] if one["job_name"] == name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_every_variant_is_scraped(variant: Variant, config: dict[str, Any]) -> None:
+    targets = {
+        target: group.get("labels", {})
+        for group in job(config, "servers")["static_configs"]
+        for target in group["targets"]
+    }
+    wanted = f"{variant.name}:{variant.metrics_port}"
+    assert wanted in targets, f"prometheus/prometheus.yml has no target {wanted} for the variant {variant.name}"
+    assert targets[wanted] == {"variant": variant.name}
+
+
+def test_nothing_else_is_scraped_as_a_server(config: dict[str, Any]) -> None:
+    named = [group["labels"]["variant"] for group in job(config, "servers")["static_configs"]]
+    assert sorted(named) == sorted(variant.name for variant in VARIANTS)
+
+
+def test_the_load_keeps_its_own_labels(config: dict[str, Any]) -> None:
+    load = job(config, "load")
+    assert load["honor_labels"] is True
+    assert load["static_configs"] == [{"targets": ["locust-master:9104"]}]
+
+
+def test_scraped_as_often_as_grafana_believes(config: dict[str, Any]) -> None:
+    assert config["global"]["scrape_interval"] == config["global"]["evaluation_interval"] == f"{SCRAPE_SECONDS}s"
+    provisioned = ROOT / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
+    (source,) = yaml.safe_load(provisioned.read_text(encoding="utf-8"))["datasources"]
+    assert source["jsonData"]["timeInterval"] == f"{SCRAPE_SECONDS}s"
+    assert source["editable"] is False
+
+
+# Prometheus's own tool, where it is: TCPLAB_PROMTOOL names it, or it stands on the PATH.
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = os.environ.get("TCPLAB_PROMTOOL") or shutil.which("promtool")
+    if found:
+        return found
+    reason = "no promtool on the PATH, and TCPLAB_PROMTOOL does not name one"
+    if os.environ.get("TCPLAB_REQUIRE_DOCKER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_accepts_the_configuration(promtool: str) -> None:
+    run(promtool, "check", "config", str(FOLDER / "prometheus.yml"))
+
+
+def test_promtool_accepts_the_rules(promtool: str) -> None:
+    run(promtool, "check", "rules", *RULES)
+
+
+def test_the_rules_do_what_their_tests_say(promtool: str) -> None:
+    assert RULE_TESTS
+    run(promtool, "test", "rules", *RULE_TESTS)
+
+
+def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path: Path) -> None:
+    rules = [{"record": f"query:{number}", "expr": query.promql()} for number, query in enumerate(queries())]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}), encoding="utf-8")
+    run(promtool, "check", "rules", str(file))
+
+
+# The tile at the head of the dashboard: its words come from a query, so the query is tested like a rule.
+
+
+@pytest.mark.parametrize(
+    ("doubts", "shown"),
+    [
+        pytest.param({"slow": "0x6", "late": "0x6"}, {"no doubts": 0}, id="none"),
+        pytest.param({"slow": "0x6", "late": "1x6"}, {"late": 1}, id="one"),
+        pytest.param({"slow": "1x6", "late": "1x6"}, {"slow": 1, "late": 1}, id="two"),
+        pytest.param({}, {"the load is not measured": 2}, id="no load"),
+    ],
+)
+def test_the_tile_names_every_doubt(
+    doubts: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
+) -> None:
+    (tile,) = [query for query in queries() if query.panel == "May these figures be believed?"]
+    test = {
+        "interval": "5s",
+        "input_series": [
+            {"series": f'tcplab_load_doubt{{job="load",doubt="{name}"}}', "values": values}
+            for name, values in doubts.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": tile.promql(),
+                "eval_time": "15s",
+                "exp_samples": [{"labels": f'{{doubt="{name}"}}', "value": value} for name, value in shown.items()],
+            }
+        ],
+    }
+    file = tmp_path / "tile.test.yml"
+    file.write_text(yaml.safe_dump({"evaluation_interval": "5s", "tests": [test]}), encoding="utf-8")
+    run(promtool, "test", "rules", str(file))
