@@ -1,0 +1,226 @@
+"""The command: python -m loadtest.compare."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from loadtest.compare import figures, machine, page, store, table
+from loadtest.compare.plan import ALL_VARIANTS, DEFAULT_CLIENTS, Cell, Plan, make
+from loadtest.compare.run import ROOT, CellFailedError, Laboratory
+from loadtest.processes import INTERRUPTED, Children, Interrupt, InterruptedByUserError
+
+SCHEMA = 1
+_OVERHEAD = 2.0  # seconds to start and end server and generator: a first guess, until cells have been measured
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong, and exit with status 2."""
+        sys.stderr.write(f"{self.prog}: {message} (see --help)\n")
+        sys.exit(2)
+
+
+class Comparison:
+    """
+    A comparison while it runs, and the result that it fills.
+
+    After each cell the result is written again, as JSON, page and picture: what was measured is never lost.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, cores: machine.Cores) -> None:
+        self._cells = plan.cells()
+        self._folder = folder
+        self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
+        self.result: dict[str, Any] = {
+            "schema": SCHEMA,
+            "kind": "comparison",
+            "started": _now().isoformat(timespec="seconds"),
+            "ended": None,
+            "complete": False,
+            "interrupted": False,
+            "plan": plan.as_json(),
+            "machine": machine.describe(),
+            "commit": machine.commit(ROOT),
+            "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
+            "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
+            "doubts": [asdict(cores.doubt)] if cores.doubt else [],
+            "cells": [{**asdict(cell), "status": "not run", "reason": ""} for cell in self._cells],
+        }
+
+    def run(self, laboratory: Laboratory) -> None:
+        """Measure cell after cell; one that fails is marked, and the others go on."""
+        self.keep()
+        for cell, record in zip(self._cells, self.result["cells"], strict=True):
+            _say(f"[{cell.number:2}/{len(self._cells)}] {_what(cell):38} {self._left(cell):>15} left ... ", end="")
+            try:
+                measured = laboratory.measure(cell)
+            except CellFailedError as error:
+                record.update(status="failed", reason=str(error))
+                _say(f"FAILED: {error}")
+            except InterruptedByUserError:
+                record.update(status="interrupted")
+                self.result["interrupted"] = True
+                _say("interrupted")
+                break
+            else:
+                record.update(
+                    status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
+                )
+                shown = figures.row(record)
+                record["figures"] = shown.as_json()
+                self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
+                _say(f"{table.served(shown)} served, {table.rate(shown)} req/s, p99 {table.show(shown.p99_us, 1e3)} ms")
+            self.keep()
+        else:
+            self.result["complete"] = not self.failed
+        self.result["ended"] = _now().isoformat(timespec="seconds")
+        self.keep()
+
+    @property
+    def failed(self) -> int:
+        """How many cells failed."""
+        return sum(cell["status"] == "failed" for cell in self.result["cells"])
+
+    def keep(self) -> None:
+        """Write everything that there is now."""
+        store.write_json(self._folder / store.RESULT, self.result)
+        draw(self.result, self._folder)
+
+    def _left(self, now: Cell) -> str:
+        overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
+        coming = self._cells[now.number - 1 :]
+        seconds = sum(cell.case.warmup + cell.case.seconds + overhead for cell in coming)
+        return f"about {seconds:.0f} s"
+
+
+def draw(result: dict[str, Any], folder: Path) -> None:
+    """Write page and picture of `result`."""
+    store.write(folder / store.PAGE, page.html(result))
+    store.write(folder / store.PICTURE, page.picture(result))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compare, or draw a comparison again; return the exit status."""
+    options = _parse(arguments)
+    if options.redraw:
+        return _redraw(options.redraw)
+    try:
+        folder = store.prepare(options.output, datetime.now().astimezone())
+    except store.NotWritableError as error:
+        sys.stderr.write(f"tcplab compare: {error}\n")
+        return 2
+    plan = make(
+        options.seed,
+        scenarios=options.scenarios,
+        clients=options.clients,
+        seconds=options.seconds,
+        variants=options.variants,
+    )
+    return _compare(plan, folder)
+
+
+def _compare(plan: Plan, folder: Path) -> int:
+    cores = machine.share_out(machine.usable_cores())
+    if cores.rest:
+        os.sched_setaffinity(0, cores.rest)
+    work = folder / ".work"
+    work.mkdir()
+    comparison = Comparison(plan, folder, cores)
+    with Children() as children, Interrupt(children) as interrupt:
+        store.point_latest_at(folder)
+        names = ", ".join(plan.variants)
+        _say(f"Comparing {names} (order drawn with --seed {plan.seed}); Ctrl-C keeps what is measured.")
+        try:
+            comparison.run(Laboratory(work, cores, children, interrupt))
+        except OSError as error:  # the disk is full, or was taken away
+            sys.stderr.write(f"tcplab compare: the result could not be kept: {error}\n")
+            return 1
+    shutil.rmtree(work, ignore_errors=True)
+    _say(f"\n{table.text(comparison.result)}\n")
+    _say(f"Page:   {folder / store.PAGE}\nFigures: {folder / store.RESULT}")
+    if comparison.result["interrupted"]:
+        return INTERRUPTED
+    return 1 if comparison.failed else 0
+
+
+def _redraw(file: Path) -> int:
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+        if (result["kind"], result["schema"]) == ("comparison", SCHEMA):
+            draw(result, file.parent)
+            report = table.text(result)
+        else:
+            report = ""
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        sys.stderr.write(f"tcplab compare: cannot redraw {file}: {error!r}\n")
+        return 2
+    if not report:
+        sys.stderr.write(f"tcplab compare: {file} is no result of a comparison with schema {SCHEMA}\n")
+        return 2
+    _say(f"{report}\n\nPage:   {file.parent / store.PAGE}\nPicture: {file.parent / store.PICTURE}")
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m loadtest.compare",
+        allow_abbrev=False,
+        description="Measure every server under the same loads, one after another, and say what was found.",
+    )
+    parser.add_argument("--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="servers (all)")
+    parser.add_argument("--scenarios", nargs="+", choices=tuple(DEFAULT_CLIENTS), default=tuple(DEFAULT_CLIENTS))
+    parser.add_argument("--clients", nargs="+", type=_count, default=(), help="numbers of clients, for each scenario")
+    parser.add_argument("--seconds", type=_seconds, help="length of each measured window")
+    # By the clock, so that no order is favoured for ever; it is kept, so that a comparison can be repeated.
+    parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "results"),
+        metavar="FOLDER",
+        help="where results are kept (also TCPLAB_RESULTS; results/)",
+    )
+    parser.add_argument("--redraw", type=Path, metavar="JSON", help="draw page and picture of a result again")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 10000")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.5 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.5 and 3600")
+    return value
+
+
+def _what(cell: Cell) -> str:
+    return f"{cell.variant}, {cell.case.scenario}, {figures.clients(cell.case.clients)}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """Print now; a terminal that was closed is no reason to lose a measurement."""
+    with suppress(OSError):
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

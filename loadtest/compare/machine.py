@@ -1,0 +1,137 @@
+"""The machine a comparison ran on: what it is, which cores to use, and what should be said about it."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+_SYSTEM_CPUS = Path("/sys/devices/system/cpu")
+PACKAGES = ("locust", "uvloop", "prometheus-client", "gevent", "psutil")
+"""The packages whose versions a result keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something that weakens a result: a name, what was seen, and what can be done about it."""
+
+    name: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """
+    Who runs where. server, generator, rest: numbers of cores; empty means anywhere. rest is for ourselves.
+
+    doubt: why the two could not be kept apart, or None.
+    """
+
+    server: frozenset[int] = frozenset()
+    generator: frozenset[int] = frozenset()
+    rest: frozenset[int] = frozenset()
+    doubt: Doubt | None = None
+
+
+def usable_cores() -> tuple[int, ...]:
+    """Return the cores this process may use, in order; empty where the system does not tell (macOS)."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def siblings(core: int, cpus: Path = _SYSTEM_CPUS) -> frozenset[int]:
+    """Return the hyperthreads that share `core`'s hardware, itself included (alone if unknown)."""
+    text = _read(cpus / f"cpu{core}" / "topology" / "thread_siblings_list")
+    found = {core}
+    for part in text.split(",") if text else ():
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return frozenset(found)
+
+
+def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
+    """
+    Choose one core for the server and another for the generator.
+
+    One each, also where there are more: a server's figures are then per core, and alike on any machine. The
+    server has the last core (the kernel's own work prefers the first), the generator one that shares no
+    hardware with it.
+    """
+    free = sorted(cores)
+    if len(free) < 2:
+        seen = "this system cannot pin processes" if not free else "there is one core only"
+        detail = f"server and generator were not pinned to cores of their own ({seen}): each slows the other down"
+        return Cores(
+            doubt=Doubt("not-pinned", detail, "measure on Linux with two cores or more; trust CPU per request alone")
+        )
+    server = free[-1]
+    together = siblings(server, cpus)
+    apart = [core for core in free if core not in together]
+    doubt = None
+    if not apart:
+        doubt = Doubt(
+            "shared-core",
+            "server and generator ran on two hyperthreads of the same core: each slows the other down",
+            "use a machine, or a container, with two whole cores",
+        )
+    generator = apart[-1] if apart else free[0]
+    return Cores(frozenset({server}), frozenset({generator}), frozenset(free) - {server}, doubt)
+
+
+def describe() -> dict[str, object]:
+    """Return what the machine is and which versions run on it, JSON-ready; None for what is unknown."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(usable_cores()) or os.cpu_count(),
+        "memory_bytes": _memory(),
+        "governor": _read(_SYSTEM_CPUS / "cpu0" / "cpufreq" / "scaling_governor"),
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": {name: _version(name) for name in PACKAGES},
+        "container": Path("/.dockerenv").exists(),
+    }
+
+
+def commit(folder: Path) -> str | None:
+    """Return the git commit checked out in `folder`, with "-dirty" after changes; None if there is none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+
+
+def _cpu_model() -> str | None:
+    for line in _read(Path("/proc/cpuinfo")).splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in {"model name", "Model"}:
+            return " ".join(value.split())
+    return platform.processor() or None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""

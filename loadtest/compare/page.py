@@ -1,0 +1,329 @@
+"""The comparison as a page and as a picture, drawn from the result alone: they can be drawn again."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from itertools import groupby
+from typing import Any
+
+from loadtest.compare import svg, table
+from loadtest.compare.figures import Figure, Row, clients
+from loadtest.compare.svg import Chart, Group, Mark
+from servers.variants import VARIANTS
+
+TITLE = "Three ways to serve TCP clients, measured"
+
+_HEADINGS = (
+    "server",
+    "clients",
+    "served",
+    "requests per s",
+    "p50 ms",
+    "p99 ms",
+    "first reply p50 ms",
+    "first reply p99 ms",
+    "memory MB",
+    "CPU µs /request",
+    "server's core",
+    "generator's core",
+)
+
+_HOW = (
+    (
+        "requests/s",
+        "Replies that were right byte for byte, divided by the length of the window. In saturate it is the"
+        " server's top speed only where the server was busy for 95 % of its core and the generator for less"
+        " than 90 % of its own; otherwise ≥.",
+    ),
+    (
+        "p50, p99",
+        "Half of the replies, or 99 of 100, came within this time; from the request's sending to the reply's"
+        " last byte, without the first reply on each connection. What was unanswered when the window ended"
+        " counts at its age; ≥ where that matters.",
+    ),
+    (
+        "first reply",
+        "From the beginning of connect to the first reply's last byte: it holds the wait for one's turn. In"
+        " saturate all clients connect at once before the window; those who had their reply by then count as"
+        " the fastest.",
+    ),
+    (
+        "served",
+        "Clients with at least one right reply within the window, of those that had connected.",
+    ),
+    (
+        "memory",
+        "The most resident memory of the server's process seen within the window, read ten times a second"
+        " from outside.",
+    ),
+    (
+        "CPU/request",
+        "User and system time of the server's process within the window, interpolated between samples at its"
+        " ends, for each right reply. In conversation it includes accepting and closing connections. It holds"
+        " also where the cores don't suffice.",
+    ),
+    (
+        "the window",
+        "Every measurement has a server process of its own and a Locust process of its own, and begins with a"
+        " warm-up that is thrown away. conversation's is long: the queue at the single server needs its whole"
+        " length to build up.",
+    ),
+)
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #fff; --ink: #1c2024; --muted: #60676e; --line: #dfe3e6; --panel: #f6f7f8;
+  --warn: #8a4b00; }
+@media (prefers-color-scheme: dark) { :root { --paper: #16191c; --ink: #eceef0; --muted: #a2a9b0; --line: #33393f;
+  --panel: #1e2226; --warn: #f0b050; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1240px; padding: 24px 20px 60px; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
+h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 36px 0 8px; }
+p { max-width: 76ch; } .faint { color: var(--muted); } .warn { color: var(--warn); font-weight: 600; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 4px 9px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { color: var(--muted); font-weight: 500; vertical-align: bottom; white-space: normal; } th:first-child,
+td:first-child { text-align: left; } tr.first td { border-top: 2px solid var(--line); } td.left { text-align: left;
+white-space: normal; } .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right:
+7px; } .charts { display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr)); gap: 20px; align-items:
+start; } .charts figure { margin: 0; padding: 18px 18px 10px; background: var(--panel); border-radius: 8px; }
+.charts svg { display: block; width: 100%; height: auto; }
+dt { font-weight: 600; margin-top: 8px; } dd { margin: 0; max-width: 90ch; } li { max-width: 100ch; margin: 3px 0; }
+code { font-size: 14px; }
+"""
+
+
+def html(result: Mapping[str, Any]) -> str:
+    """Return the whole page; it needs nothing but itself."""
+    every = table.rows(result)
+    parts = [
+        f"<h1>{TITLE}</h1>",
+        f'<p class="faint">{escape(_where(result))}</p>',
+        _incomplete(result),
+        _legend(),
+        *_tables(every),
+        _remarks(result, every),
+        "<h2>Charts</h2>",
+        '<div class="charts">' + "".join(f"<figure>{chart.inline()}</figure>" for chart in charts(every)) + "</div>",
+        "<h2>How each figure was obtained</h2><dl>"
+        + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _HOW)
+        + "</dl>",
+        _circumstances(result),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{TITLE}</title>\n<style>{_STYLE}{svg.STYLE}@media (prefers-color-scheme: dark) {{{svg.DARK}}}</style>"
+        "</head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    )
+
+
+def picture(result: Mapping[str, Any]) -> str:
+    """Return the charts as one SVG document, for a README."""
+    chosen = charts(table.rows(result))
+    foot = "≥ and » : that or more. One run of each: indicative. Drawn by python -m loadtest.compare from its result."
+    return svg.picture(TITLE, _where(result), chosen, foot)
+
+
+def charts(every: Sequence[Row]) -> list[Chart]:
+    """Return the charts for which there is something to draw."""
+    saturate = [each for each in every if each.case.scenario == "saturate"]
+    conversation = [each for each in every if each.case.scenario == "conversation"]
+    drawn = []
+    if saturate:
+        drawn += [
+            svg.bars(
+                "Throughput, requests/s",
+                "saturate: each client asks again as soon as it has its reply",
+                _groups(saturate, _bar(lambda each: each.requests_per_second)),
+            ),
+            svg.ranges(
+                "Latency, p50 to p99",
+                "saturate, replies after a connection's first (logarithmic)",
+                _groups(saturate, _range(lambda each: each.p50_us, lambda each: each.p99_us)),
+            ),
+        ]
+    if conversation:
+        drawn.append(
+            svg.ranges(
+                "Wait for the first reply, p50 to p99",
+                "conversation: connect, ask five times with pauses, leave, come back (logarithmic)",
+                _groups(conversation, _range(lambda each: each.first_p50_us, lambda each: each.first_p99_us)),
+            )
+        )
+        drawn.append(
+            svg.ranges(
+                "Latency after the first reply, p50 to p99",
+                "conversation: once one's turn has come (logarithmic)",
+                _groups(conversation, _range(lambda each: each.p50_us, lambda each: each.p99_us)),
+            )
+        )
+    if saturate:
+        drawn += [
+            svg.bars(
+                "CPU of the server, µs for each request",
+                "saturate: user and system time (less is better)",
+                _groups(saturate, _bar(lambda each: each.cpu_us)),
+            ),
+            svg.bars(
+                "Memory of the server, MB",
+                "saturate: resident, the most within the window (less is better)",
+                _groups(saturate, _bar(lambda each: each.resident_bytes, 1e6)),
+            ),
+        ]
+    return drawn
+
+
+def _groups(every: Sequence[Row], draw: Callable[[Row], Mark]) -> list[Group]:
+    return [
+        Group(clients(count), tuple(draw(each) for each in same))
+        for count, same in groupby(every, key=lambda each: each.case.clients)
+    ]
+
+
+def _bar(choose: Callable[[Row], Figure], unit: float = 1.0) -> Callable[[Row], Mark]:
+    def draw(each: Row) -> Mark:
+        figure = choose(each)
+        if figure.value is None:
+            return Mark(each.variant, None, "", _nothing(each))
+        shown = table.show(figure, unit, mark="≥ ")
+        return Mark(each.variant, figure.value, shown, table.served(each), open=figure.at_least)
+
+    return draw
+
+
+def _range(low: Callable[[Row], Figure], high: Callable[[Row], Figure]) -> Callable[[Row], Mark]:
+    def draw(each: Row) -> Mark:
+        first, last = low(each), high(each)
+        if first.value is None or last.value is None:
+            return Mark(each.variant, None, "", _nothing(each))
+        shown = " – ".join(
+            ("≥ " if figure.at_least else "") + svg.duration(figure.value or 0) for figure in (first, last)
+        )
+        return Mark(each.variant, last.value, shown, table.served(each), first.value, last.at_least)
+
+    return draw
+
+
+def _nothing(each: Row) -> str:
+    """Return, in few words, why a figure is not there."""
+    if each.problem:
+        return each.problem.partition(":")[0]
+    return f"{table.served(each)} served"
+
+
+def _where(result: Mapping[str, Any]) -> str:
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
+    parts = [
+        result["started"][:10],
+        machine["cpu"] or machine["architecture"],
+        f"{machine['usable_cores']} cores",
+        machine["system"],
+        machine["python"],
+        versions,
+    ]
+    return " · ".join(str(part) for part in parts)
+
+
+def _legend() -> str:
+    return "".join(
+        f'<div><span class="swatch" style="background:{each.colour}"></span><b>{escape(each.name)}</b>: '
+        f"{escape(each.title)}. {escape(each.sentence)}</div>"
+        for each in VARIANTS
+    )
+
+
+def _incomplete(result: Mapping[str, Any]) -> str:
+    left_out = table.incomplete(result)
+    return f'<p class="warn">{escape(left_out)}</p>' if left_out else ""
+
+
+def _remarks(result: Mapping[str, Any], every: Sequence[Row]) -> str:
+    lines = [f"<li>{escape(line)}</li>" for line in table.remarks(every, mark="≥")]
+    for doubt, who in table.doubts(result, every):
+        about = f" ({who})" if who else ""
+        lines.append(
+            f'<li><span class="warn">Doubt, {escape(doubt.name)}:</span> {escape(doubt.detail + about)}.'
+            f' <span class="faint">Remedy: {escape(doubt.remedy)}.</span></li>'
+        )
+    return f"<h2>To be read with the figures</h2><ul>{''.join(lines)}</ul>"
+
+
+def _tables(every: Sequence[Row]) -> Iterable[str]:
+    for scenario, says in table.SCENARIOS.items():
+        chosen = [each for each in every if each.case.scenario == scenario]
+        if not chosen:
+            continue
+        lines = []
+        before = None
+        for each in chosen:
+            start = ' class="first"' if each.case.clients != before else ""
+            before = each.case.clients
+            lines.append(f"<tr{start}>{_line(each)}</tr>")
+        head = "".join(f"<th>{escape(name)}</th>" for name in _HEADINGS)
+        yield (
+            f"<h2>{scenario}: {escape(says)}</h2>"
+            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        )
+
+
+def _line(each: Row) -> str:
+    colour = next(variant.colour for variant in VARIANTS if variant.name == each.variant)
+    name = f'<td><span class="swatch" style="background:{colour}"></span>{escape(each.variant)}</td>'
+    if each.problem:
+        reason = each.problem.splitlines()[0]
+        return (
+            f'{name}<td>{each.case.clients}</td><td class="left" colspan="{len(_HEADINGS) - 2}">{escape(reason)}</td>'
+        )
+    figures = (
+        (each.p50_us, 1e3),
+        (each.p99_us, 1e3),
+        (each.first_p50_us, 1e3),
+        (each.first_p99_us, 1e3),
+        (each.resident_bytes, 1e6),
+        (each.cpu_us, 1.0),
+    )
+    cells = [
+        f"<td>{each.case.clients}</td><td>{table.served(each)}</td><td>{escape(table.rate(each, mark='≥ '))}</td>",
+        *(f'<td title="{escape(figure.why)}">{table.show(figure, unit, mark="≥ ")}</td>' for figure, unit in figures),
+        f"<td>{each.server_cpu:.0%}</td><td>{each.generator_cpu:.0%}</td>",
+    ]
+    return name + "".join(cells)
+
+
+def _circumstances(result: Mapping[str, Any]) -> str:
+    """Return the machine, the settings and the order, so that somebody else can do it again."""
+    machine, plan, pinned = result["machine"], result["plan"], result["pinned"]
+    facts = {
+        "measured": f"{result['started']} to {result['ended'] or '(not finished)'}",
+        "processor": f"{machine['cpu']}, {machine['cores']} cores, {machine['usable_cores']} of them usable",
+        "frequency governor": machine["governor"] or "not told by this system",
+        "system": f"{machine['system']}, {machine['architecture']}"
+        + (", in a container" if machine["container"] else ""),
+        "Python": machine["python"],
+        "packages": ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
+        "commit": result["commit"] or "unknown",
+        "pinned": f"server to core {pinned['server']}, generator to core {pinned['generator']}"
+        if pinned["server"]
+        else "not pinned",
+        "seed of the order": plan["seed"],
+        "settings in the environment": ", ".join(f"{name}={value}" for name, value in result["settings"].items())
+        or "none",
+        "windows": "; ".join(
+            f"{case['scenario']}, {clients(case['clients'])}: {case['warmup']:g} s warm-up, {case['seconds']:g} s"
+            for case in plan["cases"]
+        ),
+    }
+    order = ", ".join(
+        f"{cell['variant']} ({cell['case']['scenario']} {cell['case']['clients']})" for cell in result["cells"]
+    )
+    lines = "".join(
+        f'<tr><td>{escape(name)}</td><td class="left">{escape(str(value))}</td></tr>'
+        for name, value in {**facts, "order": order}.items()
+    )
+    return (
+        f'<h2>Circumstances</h2><div class="wide"><table><tbody>{lines}</tbody></table></div>'
+        '<p class="faint">Everything measured, histograms included, is in compare.json beside this page;'
+        " <code>python -m loadtest.compare --redraw compare.json</code> draws this page again from it.</p>"
+    )

@@ -1,0 +1,144 @@
+"""Runs one cell of the plan: a fresh server, a fresh generator and an observer, all ended afterwards."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loadtest.compare import load, observe
+from loadtest.compare.machine import Cores
+from loadtest.compare.plan import Case, Cell
+from loadtest.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: where `python -m servers` and the locustfile are found."""
+
+_READY_WITHIN = 20.0
+_ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
+
+
+class CellFailedError(Exception):
+    """The cell could not be measured; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """
+    What a cell gave, as it is kept in the result.
+
+    load: the load run's own result, whole. usage: CPU and memory as seen from outside (observe.Usage). took:
+    seconds, with starting and ending.
+    """
+
+    load: Mapping[str, Any]
+    usage: observe.Usage
+    took: float
+
+
+def server_command(variant: str) -> list[str]:
+    """Return the command that starts `variant` on free ports of loopback."""
+    here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
+    return [sys.executable, "-m", "servers", variant, *here]
+
+
+def load_command(variant: str, case: Case, result: Path) -> list[str]:
+    """Return the command that puts `case` on `variant` and writes `result`."""
+    seconds = case.warmup + case.seconds
+    return [
+        *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
+        *("--headless", "--only-summary", "--loglevel", "WARNING"),
+        # Failed requests are a finding of ours, in the result; the status is to say whether Locust itself
+        # failed.
+        *("--exit-code-on-error", "0"),
+        *("--users", str(case.clients), "--spawn-rate", str(case.clients), "--run-time", f"{seconds:g}s"),
+        *("--scenario", case.scenario, "--warmup", f"{case.warmup:g}", "--result", str(result)),
+        f"{variant.title()}User",
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """
+    Where and with what the cells are run.
+
+    folder: for the processes' output; emptied by whoever made it. cores: who runs where. server, load: the
+    commands.
+    """
+
+    folder: Path
+    cores: Cores
+    children: Children
+    interrupt: Interrupt
+    server: Callable[[str], Sequence[str]] = field(default=server_command)
+    load: Callable[[str, Case, Path], Sequence[str]] = field(default=load_command)
+
+    def measure(self, cell: Cell) -> Measured:
+        """
+        Run `cell` and return what it gave.
+
+        Raises CellFailedError if the server or the generator failed, InterruptedByUserError if the user asked for an
+        end; in any case both processes have ended by then, the generator first.
+        """
+        began = time.monotonic()
+        folder = self.folder / f"{cell.number:03}"
+        folder.mkdir()
+        result = folder / "load.json"
+        try:
+            server, address = self._start_server(cell, folder)
+            idle = psutil.Process(server.pid).memory_info().rss
+            generator = self._start_load(cell, folder, address, result)
+            samples = self._watch(cell, server, generator)
+            found = _read(result, generator)
+            window = load.read(found, cell.variant)
+            usage = observe.between(samples, window.started, window.ended, idle)
+        except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
+            raise CellFailedError(str(error)) from error
+        finally:
+            self.children.end()
+        return Measured(found, usage, time.monotonic() - began)
+
+    def _start_server(self, cell: Cell, folder: Path) -> tuple[Child, str]:
+        """Return the server, ready, and its address as host:port."""
+        command = self.server(cell.variant)
+        server = self.children.add(
+            Child(
+                f"{cell.variant}-server", command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server
+            )
+        )
+        ready = server.wait_for_line(READY, _READY_WITHIN, self.interrupt)
+        return server, f"{ready['host']}:{ready['port']}"
+
+    def _start_load(self, cell: Cell, folder: Path, address: str, result: Path) -> Child:
+        command = self.load(cell.variant, cell.case, result)
+        # Port 0: another lab on this machine may have the usual one, and nobody scrapes a comparison.
+        env = python_environment(**{f"TCPLAB_{cell.variant.upper()}": address, "TCPLAB_EXPORTER_PORT": "0"})
+        return self.children.add(Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator))
+
+    def _watch(self, cell: Cell, server: Child, generator: Child) -> list[observe.Sample]:
+        """Sample both until the generator has ended."""
+        processes = psutil.Process(server.pid), psutil.Process(generator.pid)
+        deadline = time.monotonic() + cell.case.warmup + cell.case.seconds + _ENDS_WITHIN
+        samples = [observe.sample(*processes)]
+        while generator.status() is None:
+            server.check()
+            if time.monotonic() > deadline:
+                raise ChildFailedError(f"{generator.name} did not end in time: {generator.tail()}")
+            self.interrupt.sleep(observe.INTERVAL)
+            samples.append(observe.sample(*processes))  # before it is reaped: the last sample is after the window
+        server.check()
+        return samples
+
+
+def _read(result: Path, generator: Child) -> Mapping[str, Any]:
+    if generator.status() != 0:
+        generator.check()
+    try:
+        found: Mapping[str, Any] = json.loads(result.read_text())
+    except (OSError, ValueError) as error:
+        raise CellFailedError(f"the load left no result that can be read ({error}): {generator.tail()}") from error
+    return found

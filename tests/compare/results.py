@@ -1,0 +1,93 @@
+"""Makes results as a comparison keeps them, to be tabled and drawn."""
+
+from typing import Any
+
+MACHINE = {
+    "cpu": "Imagined CPU",
+    "cores": 2,
+    "usable_cores": 2,
+    "memory_bytes": 8_000_000_000,
+    "governor": "performance",
+    "system": "Linux 6.1",
+    "architecture": "x86_64",
+    "python": "CPython 3.13.1",
+    "packages": {"locust": "2.47.0", "uvloop": "0.23.0", "prometheus-client": "0.26.0"},
+    "container": False,
+}
+
+
+def load(variant: str, clients: int, **changes: Any) -> dict[str, Any]:
+    """Make a load run of 10 s: `clients` clients, 100,000 requests, 1 ms each, all served."""
+    part = {
+        "users": clients,
+        "connected": clients,
+        "served": clients,
+        "sent": 100_000,
+        "verified": 100_000,
+        "unanswered": 0,
+        "errors": {},
+        "connections": {"connected": clients},
+        "late_sends": 0,
+        "histograms": {"response": {"1000": 99_500, "3000": 500}, "service": {}, "connect": {}, "first_reply": {}},
+        "censored": {},
+    }
+    generator = changes.pop("generator_cpu", 0.5)
+    doubts = changes.pop("load_doubts", [])
+    part.update(changes)
+    return {
+        "schema": 1,
+        "scenario": {"name": "saturate"},
+        "window": {"started": 1000.0, "ended": 1010.0, "seconds": 10.0},
+        "warmup_seconds": 1.0,
+        "generator": {"workers": 1, "cpu_ratio": generator, "lag_p99_seconds": 0.001},
+        "doubts": doubts,
+        "variants": {variant: part},
+    }
+
+
+def cell(variant: str, scenario: str = "saturate", clients: int = 50, **changes: Any) -> dict[str, Any]:
+    """Make a cell that went well: a server at 100 % of its core and 40 MB, a generator at 50 %."""
+    usage = {
+        "server_cpu": changes.pop("server_cpu", 10.0),
+        "generator_cpu": 5.0,
+        "others_cpu": changes.pop("others_cpu", 0.0),
+        "stolen": changes.pop("stolen", 0.0),
+        "resident": changes.pop("resident", 40_000_000),
+        "idle": 25_000_000,
+    }
+    return {
+        "number": 1,
+        "variant": variant,
+        "case": {"scenario": scenario, "clients": clients, "warmup": 1.0, "seconds": 10.0},
+        "status": "done",
+        "reason": "",
+        "load": load(variant, clients, **changes),
+        "usage": usage,
+        "took": 13.0,
+    }
+
+
+def failed(variant: str, reason: str, clients: int = 50) -> dict[str, Any]:
+    """Make a cell that failed."""
+    case = {"scenario": "saturate", "clients": clients, "warmup": 1.0, "seconds": 10.0}
+    return {"number": 1, "variant": variant, "case": case, "status": "failed", "reason": reason}
+
+
+def comparison(*cells: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Make a whole comparison with `cells`."""
+    return {
+        "schema": 1,
+        "kind": "comparison",
+        "started": "2026-11-23T09:00:00+00:00",
+        "ended": "2026-11-23T09:02:00+00:00",
+        "complete": True,
+        "interrupted": False,
+        "plan": {"seed": 7, "variants": ["single", "threaded", "asyncio"], "cases": [cells[0]["case"]]},
+        "machine": MACHINE,
+        "commit": "abc",
+        "settings": {},
+        "pinned": {"server": [1], "generator": [0]},
+        "doubts": [],
+        "cells": list(cells),
+        **changes,
+    }

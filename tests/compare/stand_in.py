@@ -1,0 +1,67 @@
+"""
+A load generator of a few lines that behaves outwardly like the lab's: it asks, and leaves a result of schema 1.
+
+python -m tests.compare.stand_in HOST:PORT VARIANT CLIENTS WARMUP SECONDS RESULT
+"""
+
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    address, variant, clients, warmup, seconds, result = sys.argv[1:]
+    host, port = address.rsplit(":", 1)
+    sockets = [socket.create_connection((host, int(port))) for _ in range(int(clients))]
+    for each in sockets:
+        each.settimeout(0.05)
+    time.sleep(float(warmup))
+    started = time.time()
+    response: dict[int, int] = {}
+    served, verified = set(), 0
+    while time.time() < started + float(seconds):
+        for number, each in enumerate(sockets):
+            sent = time.perf_counter()
+            each.sendall(b"ECHO hello\n")
+            try:
+                if each.recv(100) == b"OK hello\n":
+                    verified += 1
+                    served.add(number)
+                    taken = int((time.perf_counter() - sent) * 1e6)
+                    response[taken] = response.get(taken, 0) + 1
+            except TimeoutError:
+                sockets.remove(each)
+                break
+    ended = time.time()
+    waiting = int(clients) - len(served)
+    age = int((ended - started + float(warmup)) * 1e6)
+    found = {
+        "schema": 1,
+        "scenario": {"name": "saturate"},
+        "window": {"started": started, "ended": ended, "seconds": ended - started},
+        "warmup_seconds": float(warmup),
+        "generator": {"workers": 1, "cpu_ratio": 0.5, "lag_p99_seconds": 0.0},
+        "doubts": [],
+        "variants": {
+            variant: {
+                "users": int(clients),
+                "connected": int(clients),
+                "served": len(served),
+                "sent": verified + waiting,
+                "verified": verified,
+                "unanswered": waiting,
+                "errors": {},
+                "connections": {"connected": int(clients)},
+                "late_sends": 0,
+                "histograms": {"response": response, "service": response, "connect": {}, "first_reply": {}},
+                "censored": {"response": {}, "first_reply": {age: waiting} if waiting else {}},
+            }
+        },
+    }
+    Path(result).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
