@@ -50,14 +50,14 @@ def main(arguments: Sequence[str]) -> None:
         with asyncio.Runner(loop_factory=_loop_factory(chosen.loop)) as runner:
             runner.run(_serve_and_reap(serve, listener, StreamDriver(service)))
     else:
-        serve(listener, BlockingDriver(service))
+        serve(listener, BlockingDriver(service).converse)
         while listener.clients:
             time.sleep(FAREWELL)
 
 
 async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: Listener, driver: StreamDriver) -> None:
     reaper = asyncio.create_task(driver.reap())
-    await serve(listener, driver)
+    await serve(listener, driver.converse)
     reaper.cancel()
 
 

@@ -19,17 +19,20 @@ class BlockingDriver:
         self._service = service
         self._deadlines = service.deadlines
 
-    def __call__(self, client: socket.socket) -> None:
+    def converse(self, client: socket.socket) -> None:
         """Converse with the client, close its socket and count how it ended; never raises."""
-        with self._service.conversation(client) as talk:
-            # The kernel watches the deadlines: settimeout() would cost a poll() before every recv().
-            _set_timeout(client, socket.SO_SNDTIMEO, self._deadlines.write)
-            _set_timeout(client, socket.SO_RCVTIMEO, self._deadlines.idle)
+        talk = self._service.begin()
+        trouble = None
+        try:
             self._converse(client, talk)
-            if talk.linger:
-                self._drain(client)
+        except Exception as error:
+            trouble = error
+        self._service.end(client, talk, trouble)
 
     def _converse(self, client: socket.socket, talk: Conversation) -> None:
+        # The kernel watches the deadlines: settimeout() would cost a poll() before every recv().
+        _set_timeout(client, socket.SO_SNDTIMEO, self._deadlines.write)
+        _set_timeout(client, socket.SO_RCVTIMEO, self._deadlines.idle)
         hurried = False
         while talk.outcome is None:
             try:
@@ -45,6 +48,8 @@ class BlockingDriver:
                 hurried = talk.unfinished
                 left = talk.deadline - time.monotonic() if hurried else self._deadlines.idle
                 _set_timeout(client, socket.SO_RCVTIMEO, left)
+        if talk.linger:
+            self._drain(client)
 
     def _send(self, client: socket.socket, data: bytes) -> None:
         """Send all of `data`; UnreadError if the client has not taken it by the write deadline."""
@@ -58,7 +63,7 @@ class BlockingDriver:
             raise UnreadError from error
 
     def _send_slowly(self, client: socket.socket, rest: memoryview) -> None:
-        """Count the deadline down: each send() has all of it, and a client that takes a byte now and then would gain."""
+        """Count down: each send() has the whole deadline, and a client that takes a byte now and then would gain."""
         deadline = time.monotonic() + self._deadlines.write
         while rest:
             left = deadline - time.monotonic()

@@ -6,7 +6,6 @@ touches a socket or sleeps in here makes the servers differ in more than their m
 """
 
 from dataclasses import dataclass
-from math import inf
 from time import monotonic
 from typing import Final
 
@@ -44,10 +43,10 @@ class Conversation:
     A driver sends what `receive` returns; while `pause` is not None, it waits so many seconds and sends what `resume`
     returns; it goes on until there is an `outcome`, and then closes (after draining the input, if `linger`).
 
-    deadline: when (monotonic clock, seconds) the client's next bytes are due; infinite while it waits for us.
     pause: seconds to wait before `resume`; 0.0 gives others their turn; None when the client's bytes are wanted.
     outcome: why the conversation is over, None while it goes on; the label of the connection in the metrics.
     linger: whether input must be drained before closing.
+    tally: what counts it.
     """
 
     __slots__ = (
@@ -55,43 +54,53 @@ class Conversation:
         "_framer",
         "_held",
         "_lines",
+        "_owing",
         "_since",
-        "_tally",
-        "deadline",
         "linger",
         "outcome",
         "pause",
+        "tally",
     )
 
     def __init__(self, deadlines: Deadlines, tally: Tally) -> None:
         self._deadlines = deadlines
-        self._tally = tally
+        self.tally = tally
         self._framer = wire.Framer()
         self._lines: list[bytes] = []  # received and not yet answered, the next one last
-        self._held: wire.Request | None = None  # what is waiting, and since when it is served
+        self._held: bytes | None = None  # what a SLEEP says when it ends, and since when it is served
         self._since = 0.0
         self.pause: float | None = None
         self.outcome: str | None = None
         self.linger = False
-        self.deadline = monotonic() + deadlines.idle
+        self._owing = monotonic()  # since when the client owes bytes: a line's rest, or its next request
 
     @property
     def unfinished(self) -> bool:
         """Whether the client has begun a line: the deadline is then the line's, and bytes don't put it off."""
-        return self._framer.unfinished
+        return self._framer.unfinished is not None
+
+    @property
+    def deadline(self) -> float:
+        """When (monotonic clock, seconds) the client's bytes are due, if there is no pause."""
+        return self._owing + (self._deadlines.line if self.unfinished else self._deadlines.idle)
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the client (empty: it will send no more) and return the replies due now."""
-        now = monotonic()
         if not data:
             return self._end_of_input()
-        self._tally.received += len(data)
-        was_unfinished = self._framer.unfinished
-        lines = self._framer.feed(data)
-        if not self._framer.unfinished:
-            self.deadline = now + self._deadlines.idle
-        elif lines or not was_unfinished:
-            self.deadline = now + self._deadlines.line
+        now = monotonic()
+        tally = self.tally
+        framer = self._framer
+        tally.received += len(data)
+        if framer.unfinished is None and (reply := wire.whole_echo(data)):
+            self._owing = now
+            tally.sent += len(reply)
+            tally.answered(wire.ECHO, monotonic() - now)
+            return reply
+        had_begun = framer.unfinished
+        lines = framer.feed(data)
+        if lines or had_begun is None:
+            self._owing = now
         lines.reverse()
         self._lines = lines
         return self._answer(now)
@@ -99,28 +108,27 @@ class Conversation:
     def resume(self) -> bytes:
         """Go on after a pause; return the replies due now."""
         now = monotonic()
-        head = b""
+        # The time that the client waited for us was not its own.
+        self._owing = now
+        held = b""
         if self._held is not None:
-            self._tally.answered(self._held.command, now - self._since)
-            head = wire.ok(self._held.tail)
-            self._tally.sent += len(head)
+            held = wire.ok(self._held)
             self._held = None
-        # The time that the client waited for us is not its own.
-        allowed = self._deadlines.line if self._framer.unfinished else self._deadlines.idle
-        self.deadline = now + allowed
-        return head + self._answer(now)
+            self.tally.sent += len(held)
+            self.tally.answered(wire.SLEEP, now - self._since)
+        return held + self._answer(now)
 
     def expire(self) -> bytes:
         """End the conversation because the deadline has passed; return what the client is told."""
-        if self._framer.unfinished:
-            return self._refuse("dripping", f"a line must end within {self._deadlines.line:g} s")
-        return self._refuse("idle", f"no request for {self._deadlines.idle:g} s")
+        if self.unfinished:
+            return self._end("dripping", f"a line must end within {self._deadlines.line:g} s")
+        return self._end("idle", f"no request for {self._deadlines.idle:g} s")
 
     def _end_of_input(self) -> bytes:
-        if self._framer.unfinished:
-            return self._refuse("unfinished", "the last line has no line end", outcome="closed")
         self.outcome = "closed"
-        return b""
+        if not self.unfinished:
+            return b""
+        return self._error("unfinished", "the last line has no line end")
 
     def _answer(self, now: float) -> bytes:
         """Answer the lines at hand, up to a pause; `now` is when the first of them is taken up."""
@@ -129,46 +137,48 @@ class Conversation:
         self.pause = None
         while lines:
             try:
-                request = wire.parse(lines.pop())
+                command, amount, tail = wire.parse(lines.pop())
             except wire.BadRequestError as bad:
-                replies.append(self._reject(bad))
-                continue_at_once = len(replies) < BATCH
+                replies.append(wire.err(bad.reason))
+                self.tally.failed(bad.kind)
+                if bad.fatal:
+                    self._close(bad.kind)
             else:
-                wait = work.perform(request)
-                if request.command is wire.Command.SLEEP:
-                    self._held, self._since = request, now
-                    self.pause, self.deadline = wait, inf
-                    break
-                if request.command is wire.Command.QUIT:
-                    self._close("quit")
-                replies.append(wire.ok(request.tail))
+                if command is not wire.ECHO:
+                    if command is wire.SLEEP:
+                        self._held, self._since = tail, now
+                        self.pause = amount / 1000
+                        break
+                    if command is wire.WORK:
+                        work.burn(amount)
+                        self.pause = 0.0 if lines else None
+                    else:
+                        self._close("quit")
+                replies.append(wire.ok(tail))
                 done = monotonic()
-                self._tally.answered(request.command, done - now)
+                self.tally.answered(command, done - now)
+                if self.pause is not None:
+                    break
                 now = done
-                continue_at_once = len(replies) < BATCH and request.command is not wire.Command.WORK
-            if lines and not continue_at_once:
+            if len(replies) == BATCH and lines:
                 self.pause = 0.0
                 break
-        reply = replies[0] if len(replies) == 1 else b"".join(replies)
-        self._tally.sent += len(reply)
+        reply = b"".join(replies)
+        self.tally.sent += len(reply)
         return reply
-
-    def _reject(self, bad: wire.BadRequestError) -> bytes:
-        self._tally.failed(bad.kind)
-        if bad.fatal:
-            self._close(bad.kind)
-            self.linger = True
-        return wire.err(bad.reason)
 
     def _close(self, outcome: str) -> None:
         self.outcome = outcome
-        # More has come behind the last line, and closing over unread bytes would reset the connection.
-        self.linger = bool(self._lines) or self._framer.unfinished
+        # Where more has come, or is still to come, closing at once would reset the connection before the reply is read.
+        self.linger = outcome == "overlong" or bool(self._lines) or self.unfinished
         self._lines.clear()
 
-    def _refuse(self, kind: str, reason: str, outcome: str | None = None) -> bytes:
-        self._tally.failed(kind)
-        self.outcome = outcome or kind
+    def _end(self, kind: str, reason: str) -> bytes:
+        self.outcome = kind
+        return self._error(kind, reason)
+
+    def _error(self, kind: str, reason: str) -> bytes:
         reply = wire.err(reason)
-        self._tally.sent += len(reply)
+        self.tally.failed(kind)
+        self.tally.sent += len(reply)
         return reply

@@ -70,7 +70,7 @@ class ServerCollector(Collector):
         yield _counters(
             "connections_ended",
             "Connections that have ended, by how: quit (the client said so), closed or reset by it, idle, dripping or "
-            "unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused (past a limit).",
+            "unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused.",
             "outcome",
             {outcome: ended.get(outcome, 0) for outcome in OUTCOMES},
         )

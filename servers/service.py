@@ -2,8 +2,6 @@
 
 import socket
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from servers.conversation import Conversation, Deadlines
@@ -33,30 +31,24 @@ class Service:
         self._listener.close()
         self._listener.hang_up()
 
-    @contextmanager
-    def conversation(self, client: socket.socket) -> Iterator[Conversation]:
-        """
-        Give the driver a conversation to have with the client; afterwards count how it ended.
+    def begin(self) -> Conversation:
+        """Return a conversation for the driver to have with a client."""
+        return Conversation(self.deadlines, self._ledger.enter())
 
-        What goes wrong in between is that client's affair: it never reaches the others.
-        """
-        tally = self._ledger.enter()
-        talk = Conversation(self.deadlines, tally)
-        outcome = "failed"
-        try:
-            yield talk
-            outcome = talk.outcome or "failed"
-            if outcome == "closed" and self._stopping:
-                outcome = "shutdown"
-        except UnreadError:
-            tally.failed("unread")
+    def end(self, client: socket.socket, talk: Conversation, trouble: BaseException | None = None) -> None:
+        """Close the client's socket and count how the conversation ended; trouble with it is that client's affair."""
+        outcome = talk.outcome or "failed"
+        if isinstance(trouble, UnreadError):
+            talk.tally.failed("unread")
             outcome = "unread"
-        except OSError:
+        elif isinstance(trouble, OSError):
             outcome = "reset"
-        except Exception:
-            tally.failed("internal")
-            traceback.print_exc()
-        finally:
-            client.close()
-            self._ledger.leave(tally, outcome)
-            self._listener.clients.discard(client)
+        elif trouble is not None:
+            talk.tally.failed("internal")
+            traceback.print_exception(trouble)
+            outcome = "failed"
+        elif outcome == "closed" and self._stopping:
+            outcome = "shutdown"
+        client.close()
+        self._ledger.leave(talk.tally, outcome)
+        self._listener.clients.discard(client)

@@ -1,8 +1,7 @@
-"""Moves a conversation's bytes over asyncio's streams: for the models that must not wait in the one thread they have."""
+"""Moves a conversation's bytes over asyncio's streams: for the models that must not wait in their one thread."""
 
 import asyncio
 import socket
-from math import inf
 from time import monotonic
 from typing import Final
 
@@ -23,23 +22,23 @@ class StreamDriver:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._deadlines = service.deadlines
-        self._talks: dict[socket.socket, Conversation] = {}
-        self._late: dict[socket.socket, bytes] = {}
+        self._talks: dict[socket.socket, Conversation] = {}  # those whose client's bytes are awaited
+        self._late: dict[socket.socket, bytes] = {}  # what those past their deadline are told
 
-    async def __call__(self, client: socket.socket) -> None:
+    async def converse(self, client: socket.socket) -> None:
         """Converse with the client, close its socket and count how it ended; never raises but for cancellation."""
-        with self._service.conversation(client) as talk:
-            loop = asyncio.get_running_loop()
-            reader = asyncio.StreamReader(limit=CHUNK)
-            protocol = asyncio.StreamReaderProtocol(reader)
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, client)
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            self._talks[client] = talk
+        talk = self._talks[client] = self._service.begin()
+        trouble = None
+        try:
+            reader, writer = await _open(client)
             try:
                 await self._converse(client, reader, writer, talk)
             finally:
-                del self._talks[client]
                 await self._close(writer)
+        except Exception as error:  # one client's trouble is not the others'
+            trouble = error
+        self._talks.pop(client, None)
+        self._service.end(client, talk, trouble)
 
     async def reap(self) -> None:
         """
@@ -59,37 +58,36 @@ class StreamDriver:
                     end_input(client)
 
     async def _converse(
-        self,
-        client: socket.socket,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        talk: Conversation,
+        self, client: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: Conversation
     ) -> None:
+        # What writer.write() and drain() do, less two calls and two coroutines a request where nothing has to wait.
+        send, unsent = writer.transport.write, writer.transport.get_write_buffer_size
         while talk.outcome is None:
             data = await reader.read(CHUNK)
             if client in self._late:
-                writer.write(self._late.pop(client))
+                send(self._late.pop(client))
                 return
-            await self._send(writer, talk, talk.receive(data))
-            while talk.pause is not None:
-                await asyncio.sleep(talk.pause)
-                await self._send(writer, talk, talk.resume())
+            send(talk.receive(data))
+            if talk.pause is not None or unsent() > HIGH_WATER:
+                await self._catch_up(client, writer, talk)
         if talk.linger:
             await self._drain(reader, writer)
 
-    async def _send(self, writer: asyncio.StreamWriter, talk: Conversation, data: bytes) -> None:
-        """Send `data`; UnreadError if too much stands unsent and the client does not take it by the write deadline."""
-        writer.write(data)
-        # What drain() does, but for a call and two coroutines a request where there is nothing to wait for.
-        if writer.transport.get_write_buffer_size() <= HIGH_WATER:
-            return
-        due, talk.deadline = talk.deadline, inf
-        try:
-            async with asyncio.timeout(self._deadlines.write):
-                await writer.drain()
-        except TimeoutError as error:
-            raise UnreadError from error
-        talk.deadline = due
+    async def _catch_up(self, client: socket.socket, writer: asyncio.StreamWriter, talk: Conversation) -> None:
+        """Do what must be waited for before the client is read again; UnreadError if it does not take its replies."""
+        del self._talks[client]  # it is not the client that is late
+        while True:
+            if writer.transport.get_write_buffer_size() > HIGH_WATER:
+                try:
+                    async with asyncio.timeout(self._deadlines.write):
+                        await writer.drain()
+                except TimeoutError as error:
+                    raise UnreadError from error
+            if talk.pause is None:
+                break
+            await asyncio.sleep(talk.pause)
+            writer.write(talk.resume())
+        self._talks[client] = talk
 
     async def _drain(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
@@ -112,3 +110,12 @@ class StreamDriver:
             raise UnreadError from error
         except OSError:  # it left with replies unread, which blocking sockets never hear of
             return
+
+
+async def _open(client: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the streams of an accepted socket, as asyncio.start_server would make them (streams.py)."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=CHUNK)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, client)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

@@ -14,10 +14,13 @@ Lines end in LF; a CR before it is ignored. Text is any bytes but LF, and may be
 """
 
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 MAX_LINE: Final = 64 * 1024
 """The longest line in bytes, without its line end."""
+
+LF, CR = b"\n\r"
+"""As numbers: looking for a byte in bytes is ten times as fast as looking for bytes in bytes."""
 
 MAX_SLEEP_MS: Final = 10_000
 MAX_WORK_ROUNDS: Final = 1_000_000
@@ -32,18 +35,14 @@ class Command(IntEnum):
     QUIT = 3
 
 
-class Request(NamedTuple):
-    """
-    One request.
+ECHO, SLEEP, WORK, QUIT = Command
+"""The same by short names: an enum's members cost a look-up of their own, and every request is compared with them."""
 
-    command: what is asked for.
-    amount: milliseconds (SLEEP) or rounds (WORK), 0 for the others.
-    tail: what the reply says after OK: empty, or a space and the text.
-    """
-
-    command: Command
-    amount: int
-    tail: bytes
+Request = tuple[Command, int, bytes]
+"""
+A request: its command; its milliseconds (SLEEP) or rounds (WORK), else 0; and what its reply says after OK, which is
+nothing or a space and the text. A bare tuple, for making a named one costs more than parsing a line (300 ns).
+"""
 
 
 class BadRequestError(ValueError):
@@ -61,62 +60,59 @@ class BadRequestError(ValueError):
 
 
 class Framer:
-    """Cuts a stream of bytes into lines, however the stream arrives in pieces. Holds at most one unfinished line."""
+    """
+    Cuts a stream of bytes into lines, however the stream arrives in pieces.
 
-    __slots__ = ("_unfinished",)
+    unfinished: the line that has begun and not ended, None if there is none; its only memory.
+    """
+
+    __slots__ = ("unfinished",)
 
     def __init__(self) -> None:
-        self._unfinished: bytearray | None = None
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether a line has begun and not ended."""
-        return self._unfinished is not None
+        self.unfinished: bytearray | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        r"""
-        Return the lines that `data` completes, in order, without their LF.
+        """
+        Return the lines that `data` completes, in order, without their line ends.
 
         An unfinished line that is already too long is returned too, for it can only be refused: `parse` does.
         """
-        if self._unfinished is not None:
-            self._unfinished += data
-            if b"\n" not in data and not _hopeless(self._unfinished):
+        if self.unfinished is not None:
+            self.unfinished += data
+            if LF not in data and not _hopeless(self.unfinished):
                 return []
-            data = bytes(self._unfinished)
-            self._unfinished = None
+            data = bytes(self.unfinished)
+            self.unfinished = None
         lines = data.split(b"\n")
         rest = lines.pop()
         if rest:
             if _hopeless(rest):
                 lines.append(rest)
             else:
-                self._unfinished = bytearray(rest)
+                self.unfinished = bytearray(rest)
+        if CR in data:
+            return [line.removesuffix(b"\r") for line in lines]
         return lines
 
 
 def _hopeless(unfinished: bytes | bytearray) -> bool:
-    """Whether the line is over the limit whatever follows; a last CR may still turn out to be part of the line end."""
+    """Whether the line is over the limit whatever follows; a last CR may yet turn out to be part of the line end."""
     return len(unfinished) > MAX_LINE + unfinished.endswith(b"\r")
 
 
 def parse(line: bytes) -> Request:
-    """Return the request that `line` (without LF) makes; raise BadRequestError if it makes none."""
-    if line.endswith(b"\r"):
-        line = line[:-1]
+    """Return the request that `line` (without its line end) makes; raise BadRequestError if it makes none."""
     if len(line) > MAX_LINE:
         raise BadRequestError("overlong", f"a line may have {MAX_LINE} bytes", fatal=True)
-    word, space, rest = line.partition(b" ")
-    if word == b"ECHO":
-        return Request(Command.ECHO, 0, space + rest)
+    if line[:5] == b"ECHO " or line == b"ECHO":
+        return ECHO, 0, line[4:]
+    word, _, rest = line.partition(b" ")
     if word == b"SLEEP":
-        amount, tail = _amount(rest, MAX_SLEEP_MS, "SLEEP takes milliseconds from 0 to 10000, then the text")
-        return Request(Command.SLEEP, amount, tail)
+        return SLEEP, *_amount(rest, MAX_SLEEP_MS, "SLEEP takes milliseconds from 0 to 10000, then the text")
     if word == b"WORK":
-        amount, tail = _amount(rest, MAX_WORK_ROUNDS, "WORK takes rounds from 0 to 1000000, then the text")
-        return Request(Command.WORK, amount, tail)
+        return WORK, *_amount(rest, MAX_WORK_ROUNDS, "WORK takes rounds from 0 to 1000000, then the text")
     if line == b"QUIT":
-        return Request(Command.QUIT, 0, b"")
+        return QUIT, 0, b""
     raise BadRequestError("unknown", "unknown request; there are ECHO, SLEEP, WORK and QUIT")
 
 
@@ -126,6 +122,18 @@ def _amount(rest: bytes, limit: int, reason: str) -> tuple[int, bytes]:
     if not digits.isdigit() or len(digits) > len(str(limit)) or int(digits) > limit:
         raise BadRequestError("argument", reason)
     return int(digits), space + text
+
+
+def whole_echo(data: bytes) -> bytes | None:
+    """
+    Return the reply if `data` is one whole ECHO line and nothing else; None if it is anything else.
+
+    A short cut past framing and parsing for what nearly every packet is: without it a server's CPU per request is
+    1.4 times that of one that parses nothing, with it 1.2 (`make bench`). It must say what they would say.
+    """
+    if data[:5] == b"ECHO " and data.find(LF) == len(data) - 1 < MAX_LINE and CR not in data:
+        return b"OK" + data[4:]
+    return None
 
 
 def ok(tail: bytes = b"") -> bytes:

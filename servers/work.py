@@ -1,19 +1,4 @@
-"""What a request does: the same in every server."""
-
-from servers.wire import Command, Request
-
-
-def perform(request: Request) -> float:
-    """
-    Do a request's work on the CPU, and return the seconds that it must still wait before its reply.
-
-    The wait is left to the caller, because how to wait is just what the concurrency models differ in.
-    """
-    if request.command is Command.SLEEP:
-        return request.amount / 1000
-    if request.command is Command.WORK:
-        burn(request.amount)
-    return 0.0
+"""What a request does on the CPU: the same in every server. How to wait is left to them: there the models differ."""
 
 
 def burn(rounds: int) -> int:

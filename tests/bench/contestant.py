@@ -1,0 +1,45 @@
+"""A server under the benchmark: one of the lab's or its rival, in a fresh process, pinned to one core."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import sched_setaffinity
+from pathlib import Path
+from resource import getpagesize
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A running server: its process and its port on loopback."""
+
+    pid: int
+    port: int
+
+    def cpu_seconds(self) -> float:
+        """CPU time used by all its threads, to the nanosecond: clock_getcpuclockid(3) by hand."""
+        return time.clock_gettime((~self.pid << 3) | 2)
+
+    def resident_bytes(self) -> int:
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * getpagesize()
+
+
+@contextmanager
+def contestant(variant: str, *, rival: bool, core: int) -> Iterator[Contestant]:
+    """Start the lab's server called `variant`, or its bare rival, on one core; end it afterwards."""
+    ours = ["servers", variant, "--port", "0", "--metrics-port", "0"]
+    command = [sys.executable, "-m", *(["tests.bench.rivals", variant] if rival else ours)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        sched_setaffinity(process.pid, {core})
+        assert process.stdout is not None
+        ready = re.search(r"(\d+)(,|$)", process.stdout.readline())
+        assert ready is not None, f"{command} did not become ready"
+        yield Contestant(process.pid, int(ready[1]))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
