@@ -1,0 +1,1 @@
+"""The load on the servers, and what is learnt from it."""

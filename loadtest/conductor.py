@@ -1,0 +1,373 @@
+"""
+Ties the lab's recording to Locust's events: which phase runs, what workers report, what a run's end brings.
+
+A run has phases, each with a number that no other phase has (the microsecond it began): the warm-up, if there is one,
+and the window that is measured. The master (or the only process) says which runs. A worker learns it from Locust's own
+spawn message, which carries the options, or by a message when it changes in the middle of a run.
+
+Locust's messages carry everything: report_to_master once a second, CLOSE at the end of the window, and CLOSED in
+reply, so that the result holds every count of every worker.
+"""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Protocol
+
+import gevent
+import locust.stats
+from flask import Response, jsonify, request
+from gevent.pywsgi import WSGIServer
+from locust import events, runners
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.web import WebUI
+
+from loadtest import belief, exporter, result, settings
+from loadtest.ledger import Ledger
+from loadtest.recorder import bucket
+from loadtest.user import RECORDER, ScenarioUser
+from servers.variants import VARIANTS
+
+PHASE: Final = "tcplab_phase"
+"""The name of the option that carries a phase to the workers, and of the message that changes it."""
+
+CLOSE: Final = "tcplab_close"
+CLOSED: Final = "tcplab_closed"
+
+PATIENCE: Final = 2.0
+"""Seconds to wait for the workers' last counts."""
+
+LAG_INTERVAL: Final = 0.02
+"""Seconds between two looks at how late the loop wakes up."""
+
+REJOIN_SECONDS: Final = 10.0
+"""Seconds between two requests to the same unknown worker to report as ready."""
+
+SPAWN_SECONDS: Final = 5
+"""The default spawn rate starts all users within this time."""
+
+logger = logging.getLogger(__name__)
+_terminal = logging.getLogger("locust.stats_logger")
+
+
+class _Hook(Protocol):
+    """One of Locust's events, which have no types of their own."""
+
+    def add_listener(self, handler: Callable[..., object]) -> object:
+        """Have `handler` called when it is fired."""
+
+
+def _listen(hook: _Hook, handler: Callable[..., object]) -> None:
+    hook.add_listener(handler)
+
+
+def install() -> None:
+    """Connect to Locust's events; once, in a locustfile."""
+    sys.excepthook = _quiet_excepthook
+    runners.WORKER_REPORT_INTERVAL = 1.0
+    locust.stats.bucket_response_time = _bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
+    _listen(events.init_command_line_parser, settings.add_options)
+    _listen(events.init, _on_init)
+    # A worker may be told to start before its init event has fired: these are in place from the beginning.
+    _listen(events.test_start, _follow)
+    _listen(events.test_stopping, _close_own)
+    _listen(events.report_to_master, _report)
+
+
+def _bucket_milliseconds(response_time: float) -> float:
+    """Round Locust's milliseconds to three significant figures of microseconds, not to whole milliseconds."""
+    return bucket(round(response_time * 1000)) / 1000
+
+
+def _quiet_excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ctrl-C while Locust is still waiting for workers: it has nothing to tell."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_: object) -> None:
+    # Python's own handler would raise KeyboardInterrupt in whatever greenlet happens to run.
+    gevent.signal_handler(signal.SIGINT, _interrupt)
+    gevent.spawn(_watch_lag)
+    if isinstance(runner, WorkerRunner):
+        runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
+        runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
+        # Quitting listeners fire in reverse: this one comes before Locust's, which tells the master we are gone.
+        _listen(environment.events.quitting, lambda **_: _leave_in_order(runner))
+    else:
+        Conductor(environment, runner, web_ui)
+
+
+def _interrupt() -> None:
+    hub = gevent.get_hub()
+    hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+
+def _watch_lag() -> None:
+    """Note how late this process's loop wakes up, for ever."""
+    while True:
+        due = time.perf_counter_ns() + int(LAG_INTERVAL * 1e9)
+        gevent.sleep(LAG_INTERVAL)
+        RECORDER.lagged((time.perf_counter_ns() - due) // 1000)
+
+
+# What every load process does
+
+
+def _follow(environment: Environment, **_: object) -> None:
+    """Play the scenario of the run that starts, count in its phase."""
+    options = vars(environment.parsed_options)
+    if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
+        RECORDER.begin(options[PHASE])
+    ScenarioUser.scenario = settings.read(options).scenario
+
+
+def _close_own(**_: object) -> None:
+    """Count what is open as unanswered: a run stops, and its users are about to."""
+    RECORDER.close()
+
+
+def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
+    data["tcplab"] = RECORDER.report()
+
+
+def _answer_close(runner: WorkerRunner) -> None:
+    RECORDER.close()
+    runner.send_message(CLOSED, RECORDER.report())
+
+
+def _leave_in_order(runner: WorkerRunner) -> None:
+    """Stop the users, then send the last counts, while the master still knows this worker."""
+    runner.stop()
+    runner.send_message(CLOSED, RECORDER.report())
+
+
+class Conductor:
+    """The master's part, or that of the only process there is."""
+
+    def __init__(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._master = runner if isinstance(runner, MasterRunner) else None
+        self._options = vars(environment.parsed_options)
+        self._ledger = Ledger([variant.name for variant in VARIANTS])
+        self._settings = settings.read(self._options)
+        self._running = False
+        self._closed: set[str] = set()
+        self._warmup: gevent.Greenlet | None = None
+        self._resume: tuple[int, float] | None = None
+        self._asked: dict[str, float] = {}
+        self._doubts: list[belief.Doubt] = []
+        self._refuse_host()
+        self._default_users()
+        self._serve_metrics()
+        _listen(environment.events.test_start, self._start)
+        _listen(environment.events.test_stopping, self._finish)
+        _listen(environment.events.worker_report, self._take_report)
+        if self._master is not None:
+            self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
+        if web_ui and web_ui.app:
+            web_ui.app.before_request(self._check_form)
+        gevent.spawn(self._look_around)
+
+    # Starting
+
+    def _refuse_host(self) -> None:
+        if self._environment.host:
+            names = ", ".join(f"TCPLAB_{variant.name.upper()}" for variant in VARIANTS)
+            sys.exit(f"tcplab: --host would send every variant's clients to one server; set {names} (host:port)")
+
+    def _default_users(self) -> None:
+        """So many clients for each variant, unless -u says how many in all."""
+        options = self._options
+        if options["num_users"] is None:
+            options["num_users"] = options["clients"] * len(self._environment.user_classes)
+        if options["spawn_rate"] is None:
+            options["spawn_rate"] = min(100.0, max(1.0, options["num_users"] / SPAWN_SECONDS))
+
+    def _serve_metrics(self) -> None:
+        collector = exporter.LoadCollector(self._ledger, self._status, time.monotonic)
+        address = (self._options["exporter_host"], self._options["exporter_port"])
+        server = WSGIServer(address, exporter.application(collector), log=None, error_log=None)
+        try:
+            server.start()
+        except OSError as error:
+            sys.exit(
+                f"tcplab: cannot serve the load's metrics on {address[0]}:{address[1]} ({error.strerror});"
+                " is another load running? Choose another --exporter-port (0: any that is free)"
+            )
+        logger.info("The load's metrics are at http://%s:%d/metrics", address[0], server.server_port)
+
+    def _check_form(self) -> Response | None:
+        """Look at what the web UI asks for: refuse a form with a bad value; a stop is meant to last."""
+        if request.path.endswith("/stop"):
+            self._resume = None
+        if not request.path.endswith("/swarm"):
+            return None
+        options = {**self._options, **request.form}
+        try:
+            settings.read(options)
+        except ValueError as error:
+            return jsonify({"success": False, "message": str(error), "host": self._environment.host})
+        return None
+
+    def _start(self, **_: object) -> None:
+        """Begin a run."""
+        self._settings = settings.read(self._options)
+        self._running = True
+        self._resume = None
+        self._begin_phase()
+        if self._settings.warmup:
+            self._warmup = gevent.spawn_later(self._settings.warmup, self._begin_phase)
+
+    def _begin_phase(self) -> None:
+        phase = time.time_ns() // 1000
+        self._options[PHASE] = phase
+        if self._master is not None:
+            self._master.send_message(PHASE, {"phase": phase})
+        else:
+            RECORDER.begin(phase)
+        self._ledger.begin(phase, time.monotonic(), time.time())
+
+    # Running
+
+    def _look_around(self) -> None:
+        """Once a second, for ever: who is there, what has been counted."""
+        while True:
+            gevent.sleep(1)
+            now = time.monotonic()
+            if self._master is None:
+                self._ledger.take("local", RECORDER.report(), now)
+                continue
+            clients = self._master.clients
+            self._ledger.see({client.id for client in clients.ready + clients.spawning + clients.running}, now)
+            self._forget_missing(self._master)
+            if self._resume and clients.ready:
+                logger.info("A worker is back: starting the load again")
+                users_and_rate, self._resume = self._resume, None
+                gevent.spawn(self._runner.start, *users_and_rate)
+
+    def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
+        """Add a worker's counts of the last second."""
+        if "tcplab" in data:
+            self._ledger.take(client_id, data["tcplab"], time.monotonic())
+        if self._master is not None and client_id not in self._master.clients:
+            self._ask_to_rejoin(self._master, client_id)
+
+    def _take_closed(self, client_id: str, report: Mapping[str, Any]) -> None:
+        """Add a worker's last counts of the window."""
+        self._ledger.take(client_id, report, time.monotonic())
+        self._closed.add(client_id)
+
+    def _ask_to_rejoin(self, runner: MasterRunner, client_id: str) -> None:
+        """
+        Take in a worker that this master does not know: the master was started again, or had given it up.
+
+        Locust itself would ignore it until it ends, after 60 s without a heartbeat. On "stop" it reports as ready.
+        """
+        now = time.monotonic()
+        if now - self._asked.get(client_id, -REJOIN_SECONDS) >= REJOIN_SECONDS:
+            self._asked[client_id] = now
+            runner.send_message("stop", client_id=client_id)
+
+    def _forget_missing(self, runner: MasterRunner) -> None:
+        """
+        Drop workers that are gone, whose users Locust has already moved to the others.
+
+        Locust would drop them after another minute, and then start all users anew, from zero.
+        """
+        if runner.spawning_completed:  # else Locust may be walking over the workers
+            for client in runner.clients.missing:
+                del runner.clients[client.id]
+
+    # Ending
+
+    def _finish(self, **_: object) -> None:
+        """End a run, whose users are about to stop: collect the last counts, and say what it brought."""
+        if not self._running:
+            return
+        self._running = False
+        if self._warmup is not None:
+            if not self._warmup.ready():
+                self._warmup.kill(block=False)
+                logger.warning("The run ended within its warm-up: its result is empty")
+                self._begin_phase()
+            self._warmup = None
+        now, at, users = time.monotonic(), time.time(), self._users()
+        try:
+            self._collect()
+        finally:
+            self._ledger.end(now, at, users)
+            self._tell_result(users)
+
+    def _collect(self) -> None:
+        """Get the counts up to the end from every worker that is there, with patience."""
+        master = self._master
+        if master is None:
+            RECORDER.close()
+            self._ledger.take("local", RECORDER.report(), time.monotonic())
+            return
+        clients = master.clients
+        if master.worker_count == 0 and master.target_user_count:
+            self._resume = (master.target_user_count, master.spawn_rate)
+        self._closed.clear()
+        master.send_message(CLOSE)
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up and any(
+            client.id not in self._closed for client in clients.ready + clients.spawning + clients.running
+        ):
+            gevent.sleep(0.01)
+
+    def _users(self) -> dict[str, int]:
+        """Return the users by variant."""
+        counts = self._runner.user_classes_count
+        if self._master is not None:
+            whole = self._master.spawning_completed and self._master.target_user_classes_count
+            counts = whole or self._master.reported_user_classes_count
+        labels = {cls.__name__: getattr(cls, "label", "") or cls.__name__ for cls in self._environment.user_classes}
+        return {labels[name]: number for name, number in counts.items() if name in labels}
+
+    def _tell_result(self, users: Mapping[str, int]) -> None:
+        figures, chosen = self._ledger.figures, self._settings
+        if figures is None:
+            return
+        self._doubts = belief.doubts(result.facts(figures, chosen.scenario, users))
+        for line in result.lines(figures, self._doubts):
+            _terminal.info(line)
+        if chosen.result is not None:
+            try:
+                result.write(chosen.result, result.document(figures, chosen.scenario, chosen.warmup, self._doubts))
+            except OSError as error:
+                logger.error("Cannot write the result to %s: %s", chosen.result, error.strerror)  # noqa: TRY400
+
+    # Telling
+
+    def _status(self) -> exporter.Status:
+        indexes = {"local": 0} if self._master is None else self._master.worker_indexes
+        workers = []
+        for name, worker in self._ledger.workers.items():
+            if worker.present and name in indexes:
+                effort = worker.recent_effort()
+                workers.append((indexes[name], effort.cpu_ratio, effort.lag_p99))
+        return exporter.Status(self._running, self._live_doubts() if self._running else self._doubts, workers)
+
+    def _live_doubts(self) -> list[belief.Doubt]:
+        """Return the doubts about the last seconds; what is lost stays lost until the run ends."""
+        figures = self._ledger.figures
+        efforts = [worker.recent_effort() for worker in self._ledger.workers.values() if worker.present]
+        return belief.doubts(
+            belief.Facts(
+                alone=self._settings.scenario.alone,
+                cpu_ratio=max((effort.cpu_ratio for effort in efforts), default=0.0),
+                lag_p99=max((effort.lag_p99 for effort in efforts), default=0.0),
+                lost_workers=len(figures.lost) if figures else 0,
+                variants={
+                    name: belief.VariantFacts(gauges.users, gauges.connected, gauges.connected - gauges.unserved)
+                    for name, gauges in self._ledger.gauges().items()
+                },
+            )
+        )

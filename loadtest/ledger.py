@@ -1,0 +1,184 @@
+"""
+The master's side of the recording: adds up what the workers report, exactly, and knows each run's figures.
+
+Two sums are kept. The totals go on for as long as the process lives: they are what Prometheus reads, and nothing
+resets them. The figures are those of the phase now measured, and become the run's result.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from loadtest.recorder import SERIES, Effort, Gauges, Histogram, Tally, merge, unpack
+
+RECENT: Final = 10
+"""Seconds that the live quantiles look back."""
+
+SILENT: Final = 5.0
+"""Seconds without a report (one is due each second) after which a worker no longer counts as present."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """
+    One load process, as its reports show it.
+
+    gauges: of its last report, by variant. heard: seconds (steady) of that. present: whether it is still there.
+    closed: the phase that it has closed last. recent: its last RECENT stretches of effort.
+    """
+
+    gauges: dict[str, Gauges] = field(default_factory=dict)
+    heard: float = 0.0
+    present: bool = True
+    closed: int | None = None
+    recent: deque[Effort] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def recent_effort(self) -> Effort:
+        """Its effort over the last seconds."""
+        effort = Effort()
+        for stretch in self.recent:
+            effort.add(stretch)
+        return effort
+
+
+@dataclass(slots=True)
+class Figures:
+    """
+    What one phase has brought.
+
+    phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was (steady).
+    tallies: by variant. users: by variant, at the end. efforts: by worker. lost: workers that vanished, or did not
+    report their end.
+    """
+
+    phase: int
+    started: float
+    ended: float | None = None
+    seconds: float = 0.0
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    users: dict[str, int] = field(default_factory=dict)
+    efforts: dict[str, Effort] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+
+    def takes(self, worker: str, phase: int) -> bool:
+        """Whether a report of `worker` about `phase` counts here. Once lost, a worker's end has been estimated."""
+        return self.ended is None and phase == self.phase and worker not in self.lost
+
+    def cpu_ratio(self) -> float:
+        """Share of a core that the busiest load process used."""
+        return max((effort.cpu_ratio for effort in self.efforts.values()), default=0.0)
+
+    def lag_p99(self) -> float:
+        """Seconds of loop lag, p99, of the load process that lagged most."""
+        return max((effort.lag_p99 for effort in self.efforts.values()), default=0.0)
+
+
+class Ledger:
+    """
+    The sums over all workers. `now` is seconds of a steady clock throughout, `at` unix seconds.
+
+    totals: by variant, for ever. workers: by their id. figures: the phase now measured, or the last one.
+    """
+
+    def __init__(self, variants: Collection[str]) -> None:
+        """Count for these variants from zero; others are added as they are reported."""
+        self.totals: dict[str, Tally] = {name: Tally() for name in variants}
+        self.workers: dict[str, Worker] = {}
+        self.figures: Figures | None = None
+        self._recent: deque[tuple[float, dict[str, dict[str, Histogram]]]] = deque()
+        self._began = 0.0
+
+    def begin(self, phase: int, now: float, at: float) -> None:
+        """Begin a phase: its figures start from nothing."""
+        self.figures = Figures(phase, started=at)
+        self._began = now
+        for name in [name for name, worker in self.workers.items() if not worker.present]:
+            self._write_off(self.workers.pop(name), self.totals)
+
+    def take(self, name: str, report: Mapping[str, Any], now: float) -> None:
+        """Add up a worker's report."""
+        worker = self.workers.setdefault(name, Worker())
+        worker.heard = now
+        worker.present = True
+        stretch = Effort()
+        recent: dict[str, dict[str, Histogram]] = {}
+        for part in unpack(report):
+            worker.gauges = part.gauges
+            stretch.add(part.effort)
+            figures = self.figures
+            if figures is not None and figures.takes(name, part.phase):
+                figures.efforts.setdefault(name, Effort()).add(part.effort)
+                for variant, tally in part.tallies.items():
+                    figures.tallies.setdefault(variant, Tally()).add(tally)
+                if part.closed:
+                    worker.closed = part.phase
+            for variant, tally in part.tallies.items():
+                self.totals.setdefault(variant, Tally()).add(tally)
+                slot = recent.setdefault(variant, {})
+                for series in SERIES:
+                    merge(slot.setdefault(series, {}), tally.histograms[series])
+        worker.recent.append(stretch)
+        self._recent.append((now, recent))
+        while self._recent[0][0] < now - RECENT:
+            self._recent.popleft()
+
+    def see(self, names: Collection[str], now: float) -> None:
+        """Note which workers are there. One that vanished in the middle of a phase, without closing it, is lost."""
+        for name, worker in self.workers.items():
+            worker.present = name in names and now - worker.heard < SILENT
+            if not worker.present:
+                self._lose(name, worker)
+
+    def end(self, now: float, at: float, users: Mapping[str, int]) -> None:
+        """End the phase, which had so many users by variant; whoever has not closed it by now is lost."""
+        figures = self.figures
+        if figures is None or figures.ended is not None:
+            return
+        for name, worker in self.workers.items():
+            self._lose(name, worker)
+        figures.users = dict(users)
+        figures.ended = at
+        figures.seconds = now - self._began
+
+    def running_seconds(self, now: float) -> float:
+        """How long the phase has been running, or was."""
+        if self.figures is None:
+            return 0.0
+        return now - self._began if self.figures.ended is None else self.figures.seconds
+
+    def gauges(self) -> dict[str, Gauges]:
+        """By variant, what is now, over the workers that are there."""
+        sums = {name: Gauges(0, 0, 0, 0, 0) for name in self.totals}
+        for worker in self.workers.values():
+            if worker.present:
+                for variant, gauges in worker.gauges.items():
+                    sums[variant] = Gauges(*map(sum, zip(sums[variant], gauges, strict=True)))
+        return sums
+
+    def recent(self, now: float) -> Iterator[tuple[str, str, Histogram]]:
+        """Yield (variant, series, histogram) of the last seconds."""
+        pooled: dict[tuple[str, str], Histogram] = {}
+        for at, variants in self._recent:
+            if at >= now - RECENT:
+                for variant, histograms in variants.items():
+                    for series, histogram in histograms.items():
+                        merge(pooled.setdefault((variant, series), {}), histogram)
+        for (variant, series), histogram in pooled.items():
+            yield variant, series, histogram
+
+    def _lose(self, name: str, worker: Worker) -> None:
+        figures = self.figures
+        if figures is None or figures.ended is not None or name in figures.lost:
+            return
+        if name in figures.efforts and worker.closed != figures.phase:
+            figures.lost.add(name)
+            for variant, gauges in worker.gauges.items():
+                tally = figures.tallies.setdefault(variant, Tally())
+                tally.unanswered += gauges.unanswered
+
+    @staticmethod
+    def _write_off(worker: Worker, totals: Mapping[str, Tally]) -> None:
+        """Count what a worker that is gone for good had open as abandoned."""
+        for variant, gauges in worker.gauges.items():
+            totals[variant].abandoned += gauges.unanswered

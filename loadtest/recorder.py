@@ -1,0 +1,495 @@
+"""
+What happened to every request, answered or not, in integer microseconds.
+
+A load process keeps one `Recorder`. It hands out a `Tracker` for each client; the driver tells the tracker what
+happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away what has
+been counted since the last report, as plain dicts and lists (they travel in msgpack), and ledger.py adds it up.
+
+Four series, each a histogram {microseconds: count}:
+- connect: from the start of connect() to the open connection.
+- first_reply: from the start of connect() to the first reply of the connection. Never pooled with those after it.
+- response: later replies, from when the request was due.
+- service: later replies, from when the request was sent. A closed client is due when it wants to send, so that in
+  the closed model response and service are alike; they part when requests fall due on a schedule.
+
+A request (or connect) that times out is in its histograms at the time it had waited. One whose client is stopped,
+or that is still open when the window ends, is kept apart as censored, at its age: all that is known is that it takes
+longer than that.
+
+Conservation: sent + carried = sum(outcomes) + abandoned + unanswered. `carried` are the requests that were open when
+the phase began; they are counted where they end.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Final, NamedTuple, Self
+
+Histogram = dict[int, int]
+"""Count by microseconds, as `bucket` rounds them."""
+
+SERIES: Final = ("response", "service", "connect", "first_reply")
+
+OUTCOMES: Final = ("verified", "timeout", "corrupt", "closed", "reset", "refused")
+"""
+How a request that was sent can end: with the right reply; without one in time; with other bytes than the right ones;
+with the connection closed, or reset, before the reply; with ERR instead of OK (a server past its limit says so).
+"""
+
+CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
+"""How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
+
+OUTSIDE: Final = 0
+"""The phase of whatever happens outside of a run's phases: it counts in the totals and in no result."""
+
+LATE: Final = 5_000_000
+"""Nanoseconds after its time from which a send is late: the delay is then the generator's own."""
+
+
+def bucket(microseconds: int) -> int:
+    """Return microseconds rounded to three significant figures: at most 0.5 % off, exact below 1000."""
+    if microseconds < 1000:
+        return microseconds
+    if microseconds < 10_000:
+        return (microseconds + 5) // 10 * 10
+    step = 100
+    while microseconds >= step * 1000:
+        step *= 10
+    return (microseconds + step // 2) // step * step
+
+
+def count(histogram: Histogram, microseconds: int) -> None:
+    """Count one duration."""
+    key = bucket(microseconds)
+    histogram[key] = histogram.get(key, 0) + 1
+
+
+def merge(into: dict[Any, int], other: Mapping[Any, int]) -> None:
+    """Add counts to counts; nothing is lost by it, in whatever order."""
+    for key, value in other.items():
+        into[key] = into.get(key, 0) + value
+
+
+class Quantile(NamedTuple):
+    """
+    A quantile in microseconds.
+
+    at_least: requests that were never answered could move it upwards: to be shown with '>='.
+    """
+
+    microseconds: int
+    at_least: bool
+
+
+def quantile(histogram: Histogram, fraction: float, censored: Mapping[int, int] | None = None) -> Quantile | None:
+    """
+    Return the smallest duration that at least `fraction` (0 < fraction <= 1) of all don't exceed; None without any.
+
+    censored: ages of the unanswered. They count at their age; if the answer would be another one had they taken
+    for ever, it is marked.
+    """
+    ages = censored or {}
+    total = sum(histogram.values()) + sum(ages.values())
+    rank = max(1, ceil(fraction * total - 1e-9))  # 0.99 * 100 is 99.00000000000001 in some orders of arithmetic
+    pooled = dict(histogram)
+    merge(pooled, ages)
+    lowest = _ranked(pooled, rank)
+    return None if lowest is None else Quantile(lowest, _ranked(histogram, rank) != lowest)
+
+
+def _ranked(histogram: Histogram, rank: int) -> int | None:
+    """Return the duration at `rank` (from 1) in order of size; None if there are fewer."""
+    for key in sorted(histogram):
+        rank -= histogram[key]
+        if rank <= 0:
+            return key
+    return None
+
+
+def _outcomes() -> dict[str, int]:
+    return dict.fromkeys(OUTCOMES, 0)
+
+
+def _connections() -> dict[str, int]:
+    return dict.fromkeys(CONNECTIONS, 0)
+
+
+def _histograms() -> dict[str, Histogram]:
+    return {series: {} for series in SERIES}
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    What was counted for one variant.
+
+    sent: requests sent. carried: requests already open when the phase began. outcomes, connections: by their names.
+    abandoned: requests whose client was stopped before the reply. unanswered: open when the phase was closed.
+    late_sends: sends that left more than LATE after their time. clients_connected, clients_served: different clients
+    that had a connection, or a verified reply. histograms, censored: by series.
+    """
+
+    sent: int = 0
+    carried: int = 0
+    abandoned: int = 0
+    unanswered: int = 0
+    late_sends: int = 0
+    clients_connected: int = 0
+    clients_served: int = 0
+    outcomes: dict[str, int] = field(default_factory=_outcomes)
+    connections: dict[str, int] = field(default_factory=_connections)
+    histograms: dict[str, Histogram] = field(default_factory=_histograms)
+    censored: dict[str, Histogram] = field(default_factory=_histograms)
+
+    @property
+    def verified(self) -> int:
+        """Requests that got the right reply."""
+        return self.outcomes["verified"]
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Requests that were sent and failed, by kind."""
+        return {name: number for name, number in self.outcomes.items() if name != "verified"}
+
+    @property
+    def imbalance(self) -> int:
+        """Requests by which conservation is violated: 0 unless the recorder is wrong."""
+        return self.sent + self.carried - sum(self.outcomes.values()) - self.abandoned - self.unanswered
+
+    def add(self, other: Self) -> None:
+        """Add what another tally counted."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        merge(self.outcomes, other.outcomes)
+        merge(self.connections, other.connections)
+        for series in SERIES:
+            merge(self.histograms[series], other.histograms[series])
+            merge(self.censored[series], other.censored[series])
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain dicts of numbers."""
+        return {name: getattr(self, name) for name in (*_NUMBERS, *_DICTS)}
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """Return the tally that `to_wire` gave."""
+        return cls(**data)
+
+
+_NUMBERS: Final = (
+    "sent",
+    "carried",
+    "abandoned",
+    "unanswered",
+    "late_sends",
+    "clients_connected",
+    "clients_served",
+)
+_DICTS: Final = ("outcomes", "connections", "histograms", "censored")
+
+
+class Gauges(NamedTuple):
+    """
+    What is, now, for one variant.
+
+    users: clients, connected or away. connected: with a connection. served: of those, with a reply on it.
+    unserved: of those connected, the ones that have had no reply in the whole phase. unanswered: requests.
+    """
+
+    users: int
+    connected: int
+    served: int
+    unserved: int
+    unanswered: int
+
+
+class Book:
+    """One variant's tally, and its clients."""
+
+    __slots__ = ("tally", "trackers")
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.trackers: set[Tracker] = set()
+
+    def gauges(self, phase: int) -> Gauges:
+        """Count the clients, as they stand in this phase."""
+        connected = [tracker for tracker in self.trackers if tracker.connected]
+        return Gauges(
+            users=len(self.trackers),
+            connected=len(connected),
+            served=sum(tracker.served for tracker in connected),
+            unserved=sum(tracker.served_in != phase for tracker in connected),
+            unanswered=sum(tracker.sent_at > 0 for tracker in self.trackers),
+        )
+
+
+class Tracker:
+    """
+    Follows one client. Times are nanoseconds of one steady clock.
+
+    connected: it has a connection. served: it has had a verified reply on it. served_in: the last phase in which it
+    has had any. sent_at: when its open request was sent, 0 without one.
+    """
+
+    __slots__ = (
+        "_book",
+        "_connected_in",
+        "_connecting_since",
+        "_due",
+        "_recorder",
+        "connected",
+        "sent_at",
+        "served",
+        "served_in",
+    )
+
+    def __init__(self, recorder: "Recorder", book: Book) -> None:
+        self._recorder = recorder
+        self._book = book
+        self._connecting_since = 0
+        self._due = 0
+        self._connected_in = OUTSIDE
+        self.served_in = OUTSIDE
+        self.connected = False
+        self.served = False
+        self.sent_at = 0
+
+    def started(self) -> None:
+        """Count the client as a user from now on."""
+        self._book.trackers.add(self)
+
+    def connecting(self, now: int) -> None:
+        """Note that it begins to connect; its first request is due from here."""
+        self._connecting_since = self._due = now
+
+    def connected_at(self, now: int) -> None:
+        """Note that the connection is open."""
+        tally = self._book.tally
+        tally.connections["connected"] += 1
+        count(tally.histograms["connect"], (now - self._connecting_since) // 1000)
+        self._connecting_since = 0
+        self.connected = True
+        self.served = False
+        self.count_connected()
+
+    def count_connected(self) -> None:
+        """Count it among the clients connected in this phase, once."""
+        if self._connected_in != self._recorder.phase:
+            self._connected_in = self._recorder.phase
+            self._book.tally.clients_connected += 1
+
+    def connect_failed(self, outcome: str, now: int) -> int:
+        """Note that it could not connect: one of CONNECTIONS. Return how long it had tried, in nanoseconds."""
+        tally = self._book.tally
+        waited = now - self._connecting_since
+        tally.connections[outcome] += 1
+        if outcome == "timeout":
+            count(tally.histograms["connect"], waited // 1000)
+            count(tally.histograms["first_reply"], waited // 1000)
+        self._connecting_since = 0
+        return waited
+
+    def sent(self, now: int, due: int | None = None, *, late: bool = False) -> None:
+        """
+        Note that a request goes out: just before its first byte does.
+
+        due: when the request ought to have gone out, if a schedule says so. A connection's first one is always due
+        from the start of connect(). late: it leaves more than LATE after its time, by the generator's own fault.
+        """
+        tally = self._book.tally
+        tally.sent += 1
+        tally.late_sends += late
+        self.sent_at = now
+        if self.served:
+            self._due = now if due is None else due
+
+    def verified(self, now: int) -> int:
+        """Note that the right reply is there, to its last byte. Return the response time in nanoseconds."""
+        tally = self._book.tally
+        tally.outcomes["verified"] += 1
+        response = self._waited(tally, now)
+        self.served = True
+        if self.served_in != self._recorder.phase:
+            self.served_in = self._recorder.phase
+            tally.clients_served += 1
+        return response
+
+    def failed(self, outcome: str, now: int) -> int:
+        """Note that the request has failed: one of OUTCOMES. Return how long it had waited, in nanoseconds."""
+        tally = self._book.tally
+        tally.outcomes[outcome] += 1
+        if outcome == "timeout":
+            return self._waited(tally, now)
+        self.sent_at = 0
+        return now - self._due
+
+    def _waited(self, tally: Tally, now: int) -> int:
+        """Enter the open request's times, end it, and return the response time in nanoseconds."""
+        response = now - self._due
+        if self.served:
+            count(tally.histograms["response"], response // 1000)
+            count(tally.histograms["service"], (now - self.sent_at) // 1000)
+        else:
+            count(tally.histograms["first_reply"], response // 1000)
+        self.sent_at = 0
+        return response
+
+    def left(self) -> None:
+        """Note that the connection is closed."""
+        self.connected = self.served = False
+
+    def stopped(self, now: int) -> None:
+        """Note that the client itself is stopped, whatever it was doing."""
+        tally = self._book.tally
+        tally.abandoned += self.enter_age(tally, now)
+        self.sent_at = self._connecting_since = 0
+        self.left()
+        self._book.trackers.discard(self)
+
+    def enter_age(self, tally: Tally, now: int) -> int:
+        """Enter the age of what is still open as censored. Return the requests unanswered, 0 or 1."""
+        if self.sent_at:
+            if self.served:
+                count(tally.censored["response"], (now - self._due) // 1000)
+                count(tally.censored["service"], (now - self.sent_at) // 1000)
+            else:
+                count(tally.censored["first_reply"], (now - self._due) // 1000)
+            return 1
+        if self._connecting_since:
+            count(tally.censored["connect"], (now - self._connecting_since) // 1000)
+            count(tally.censored["first_reply"], (now - self._connecting_since) // 1000)
+        return 0
+
+
+@dataclass(slots=True)
+class Effort:
+    """
+    What the load process itself did.
+
+    cpu_seconds: processor time used. seconds: time that passed. lag: histogram of how late its loop woke up.
+    """
+
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+    lag: Histogram = field(default_factory=dict)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Share of one core that it used."""
+        return self.cpu_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def lag_p99(self) -> float:
+        """Seconds of lag that 99 % of its wake-ups kept within; 0 without any."""
+        found = quantile(self.lag, 0.99)
+        return found.microseconds / 1e6 if found else 0.0
+
+    def add(self, other: Self) -> None:
+        """Add another stretch of it."""
+        self.cpu_seconds += other.cpu_seconds
+        self.seconds += other.seconds
+        merge(self.lag, other.lag)
+
+
+class Recorder:
+    """
+    Everything one load process counts.
+
+    phase: the number of the phase that now runs; counts belong to the phase in which they are made.
+    """
+
+    def __init__(
+        self, clock: Callable[[], int] = time.perf_counter_ns, processor: Callable[[], float] = time.process_time
+    ) -> None:
+        """Take a steady clock in nanoseconds, and one of the processor time used in seconds."""
+        self._clock = clock
+        self._processor = processor
+        self._books: dict[str, Book] = {}
+        self._effort = Effort()
+        self._effort_from = (clock(), processor())
+        self._ended: list[dict[str, Any]] = []
+        self.phase = OUTSIDE
+
+    def client(self, variant: str) -> Tracker:
+        """Return the tracker of a new client of `variant`."""
+        return Tracker(self, self._books.setdefault(variant, Book()))
+
+    def lagged(self, microseconds: int) -> None:
+        """Note by how much the process's own loop woke up late."""
+        count(self._effort.lag, max(0, microseconds))
+
+    def begin(self, phase: int) -> None:
+        """Begin a phase. Requests now open are carried into it; nothing happens if it runs already."""
+        if phase == self.phase:
+            return
+        self._end(closed=False)
+        self.phase = phase
+        for book in self._books.values():
+            book.tally.carried = book.gauges(self.phase).unanswered
+            for tracker in book.trackers:
+                if tracker.connected:
+                    tracker.count_connected()
+
+    def close(self) -> None:
+        """End the phase: what is open now is unanswered. Nothing happens outside of phases."""
+        if self.phase == OUTSIDE:
+            return
+        now = self._clock()
+        for book in self._books.values():
+            book.tally.unanswered = sum(tracker.enter_age(book.tally, now) for tracker in book.trackers)
+        self._end(closed=True)
+        self.phase = OUTSIDE
+
+    def report(self) -> dict[str, Any]:
+        """
+        Give away what was counted since the last report.
+
+        {"parts": [{"phase", "closed", "tallies": {variant: ...}, "effort": [cpu, seconds, lag], "gauges"}]}; a part for
+        each phase there was in the meantime, in order. The last part's gauges are those of now.
+        """
+        self._end(closed=False)
+        parts, self._ended = self._ended, []
+        return {"parts": parts}
+
+    def _end(self, *, closed: bool) -> None:
+        """Put the counts aside for the next report, and begin to count anew."""
+        now, processor = self._clock(), self._processor()
+        then, before = self._effort_from
+        effort = Effort(processor - before, (now - then) / 1e9, self._effort.lag)
+        self._effort_from = (now, processor)
+        self._effort = Effort()
+        self._ended.append(
+            {
+                "phase": self.phase,
+                "closed": closed,
+                "tallies": {name: book.tally.to_wire() for name, book in self._books.items()},
+                "gauges": {name: list(book.gauges(self.phase)) for name, book in self._books.items()},
+                "effort": [effort.cpu_seconds, effort.seconds, effort.lag],
+            }
+        )
+        for book in self._books.values():
+            book.tally = Tally()
+
+
+class Part(NamedTuple):
+    """One part of a report, unpacked: see Recorder.report."""
+
+    phase: int
+    closed: bool
+    tallies: dict[str, Tally]
+    gauges: dict[str, Gauges]
+    effort: Effort
+
+
+def unpack(report: Mapping[str, Any]) -> Iterable[Part]:
+    """Yield the parts of a report."""
+    for part in report["parts"]:
+        yield Part(
+            phase=part["phase"],
+            closed=part["closed"],
+            tallies={name: Tally.from_wire(tally) for name, tally in part["tallies"].items()},
+            gauges={name: Gauges(*gauges) for name, gauges in part["gauges"].items()},
+            effort=Effort(*part["effort"]),
+        )

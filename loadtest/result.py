@@ -1,0 +1,109 @@
+"""The result of one load run, as JSON (schema 1), and as lines for the terminal."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.belief import Doubt, Facts, VariantFacts
+from loadtest.ledger import Figures
+from loadtest.recorder import Histogram, Tally, quantile
+from loadtest.scenarios import Scenario
+
+SCHEMA: Final = 1
+
+
+def facts(figures: Figures, scenario: Scenario, users: Mapping[str, int]) -> Facts:
+    """Return what belief.py wants to know of a phase that has ended."""
+    return Facts(
+        alone=scenario.alone,
+        cpu_ratio=figures.cpu_ratio(),
+        lag_p99=figures.lag_p99(),
+        lost_workers=len(figures.lost),
+        variants={
+            name: VariantFacts(
+                users=users.get(name, 0),
+                connected=tally.clients_connected,
+                served=tally.clients_served,
+                imbalance=tally.imbalance,
+            )
+            for name, tally in figures.tallies.items()
+        },
+    )
+
+
+def document(figures: Figures, scenario: Scenario, warmup: float, doubts: Iterable[Doubt]) -> dict[str, Any]:
+    """Return the result of a phase that has ended, ready for json.dumps."""
+    return {
+        "schema": SCHEMA,
+        "scenario": asdict(scenario),
+        "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
+        "warmup_seconds": warmup,
+        "generator": {
+            "workers": len(figures.efforts),
+            "cpu_ratio": figures.cpu_ratio(),
+            "lag_p99_seconds": figures.lag_p99(),
+        },
+        "doubts": [doubt._asdict() for doubt in doubts],
+        "variants": {
+            name: _variant(tally, figures.users.get(name, 0))
+            for name, tally in figures.tallies.items()
+            if figures.users.get(name) or tally.sent or tally.carried or any(tally.connections.values())
+        },
+    }
+
+
+def _variant(tally: Tally, users: int) -> dict[str, Any]:
+    return {
+        "users": users,
+        "connected": tally.clients_connected,
+        "served": tally.clients_served,
+        "sent": tally.sent + tally.carried,
+        "verified": tally.verified,
+        "unanswered": tally.unanswered + tally.abandoned,
+        "errors": tally.errors,
+        "connections": tally.connections,
+        "late_sends": tally.late_sends,
+        "histograms": {series: _keyed(histogram) for series, histogram in tally.histograms.items()},
+        "censored": {series: _keyed(histogram) for series, histogram in tally.censored.items()},
+    }
+
+
+def _keyed(histogram: Histogram) -> dict[str, int]:
+    return {str(key): histogram[key] for key in sorted(histogram)}
+
+
+def write(path: Path, result: Mapping[str, Any]) -> None:
+    """Write the result in one go: a reader finds the whole file or none."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
+    """Yield the run's figures for the terminal, in milliseconds with three figures."""
+    yield (
+        f"{'variant':<12}{'served of':>12}{'replies/s':>11}{'errors':>8}{'unanswered':>12}"
+        f"{'p50 ms':>9}{'p99 ms':>9}{'first reply p50 ms':>20}{'p99 ms':>9}"
+    )
+    for name, tally in figures.tallies.items():
+        response, first = (
+            [_shown(tally, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
+        )
+        served = f"{tally.clients_served} of {tally.clients_connected}"
+        rate = tally.verified / figures.seconds if figures.seconds else 0.0
+        yield (
+            f"{name:<12}{served:>12}{rate:>11.1f}{sum(tally.errors.values()):>8}"
+            f"{tally.unanswered + tally.abandoned:>12}{response[0]:>9}{response[1]:>9}{first[0]:>20}{first[1]:>9}"
+        )
+    for doubt in doubts:
+        yield f"doubt {doubt.name}: {doubt.detail}. Remedy: {doubt.remedy}."
+
+
+def _shown(tally: Tally, series: str, fraction: float) -> str:
+    found = quantile(tally.histograms[series], fraction, tally.censored[series])
+    if found is None:
+        return "-"
+    return f"{'>=' if found.at_least else ''}{found.microseconds / 1000:g}"
