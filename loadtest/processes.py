@@ -79,6 +79,7 @@ class Child:
         Raises ChildFailedError if it cannot be started.
         """
         self.name = name
+        self._asked = False
         self.out = folder / f"{name}.out"
         self.err = folder / f"{name}.err"
         with self.out.open("wb") as out, self.err.open("wb") as err:
@@ -106,12 +107,9 @@ class Child:
         return self.process.poll()
 
     def tail(self, lines: int = 6) -> str:
-        """Return the last lines of its standard error, or of its output if there are none."""
-        for file in (self.err, self.out):
-            text = file.read_text(errors="replace").strip()
-            if text:
-                return "\n".join(text.splitlines()[-lines:])
-        return "(it wrote nothing)"
+        """Return the last lines of its standard error."""
+        text = self.err.read_text(errors="replace").strip()
+        return "\n".join(text.splitlines()[-lines:]) or "(it wrote nothing to its standard error)"
 
     def check(self) -> None:
         """Raise ChildFailedError if it has ended."""
@@ -139,10 +137,11 @@ class Child:
                 raise ChildFailedError(f"{self.name} was not ready after {timeout:g} s: {self.tail()}")
             stop.sleep(_POLL)
 
-    def ask(self, request: signal.Signals = signal.SIGTERM) -> None:
-        """Ask it to end; nothing happens if it has."""
-        if self.status() is None:
-            self.process.send_signal(request)
+    def ask(self) -> None:
+        """Ask it to end, once: a second SIGTERM would mean that it should hurry."""
+        if not self._asked and self.status() is None:
+            self._asked = True
+            self.process.terminate()
 
     def end(self, patience: float) -> int:
         """Ask it to end, wait `patience` seconds, then kill its session. Return its exit status."""
@@ -161,7 +160,7 @@ class Child:
 
 class Children:
     """
-    The children of one run, as a context: on the way out they are ended, the last started first.
+    The children of one run, as a context: on the way out they are ended, the load before the servers.
 
     patience: seconds that each is given to end in order before it is killed. Servers are given their grace
     and some more.
@@ -185,18 +184,15 @@ class Children:
         return child
 
     def end(self) -> None:
-        """End all of them, the last started first, and forget them."""
+        """End all of them and forget them: the last started first (the load), then the others together."""
+        if self._running:
+            self._running[-1].end(self.patience)
+            self._running.pop()
+        for child in self._running:
+            child.ask()
         while self._running:
             self._running[-1].end(self.patience)
             self._running.pop()
-
-    def end_together(self, group: Sequence[Child]) -> None:
-        """End those in `group`, all asked at once."""
-        for child in group:
-            child.ask()
-        for child in group:
-            child.end(self.patience)
-            self._running.remove(child)
 
     def kill(self) -> None:
         """Kill all of them at once."""

@@ -52,7 +52,7 @@ class Comparison:
             "commit": machine.commit(ROOT),
             "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
-            "doubts": [asdict(cores.doubt)] if cores.doubt else [],
+            "doubts": [cores.doubt._asdict()] if cores.doubt else [],
             "cells": [{**asdict(cell), "status": "not run", "reason": ""} for cell in self._cells],
         }
 
@@ -108,8 +108,8 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     store.write(folder / store.PICTURE, page.picture(result))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Compare, or draw a comparison again; return the exit status."""
+def main(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) -> int:
+    """Compare in a `laboratory`, or draw a comparison again; return the exit status."""
     options = _parse(arguments)
     if options.redraw:
         return _redraw(options.redraw)
@@ -125,10 +125,10 @@ def main(arguments: Sequence[str]) -> int:
         seconds=options.seconds,
         variants=options.variants,
     )
-    return _compare(plan, folder)
+    return _compare(plan, folder, laboratory)
 
 
-def _compare(plan: Plan, folder: Path) -> int:
+def _compare(plan: Plan, folder: Path, laboratory: type[Laboratory]) -> int:
     cores = machine.share_out(machine.usable_cores())
     if cores.rest:
         os.sched_setaffinity(0, cores.rest)
@@ -140,7 +140,7 @@ def _compare(plan: Plan, folder: Path) -> int:
         names = ", ".join(plan.variants)
         _say(f"Comparing {names} (order drawn with --seed {plan.seed}); Ctrl-C keeps what is measured.")
         try:
-            comparison.run(Laboratory(work, cores, children, interrupt))
+            comparison.run(laboratory(work, cores, children, interrupt))
         except OSError as error:  # the disk is full, or was taken away
             sys.stderr.write(f"tcplab compare: the result could not be kept: {error}\n")
             return 1
@@ -178,8 +178,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="servers (all)")
     parser.add_argument("--scenarios", nargs="+", choices=tuple(DEFAULT_CLIENTS), default=tuple(DEFAULT_CLIENTS))
-    parser.add_argument("--clients", nargs="+", type=_count, default=(), help="numbers of clients, for each scenario")
-    parser.add_argument("--seconds", type=_seconds, help="length of each measured window")
+    parser.add_argument("--clients", nargs="+", type=_whole, default=(), help="numbers of clients, for each scenario")
+    parser.add_argument("--seconds", type=_whole, help="length of each measured window")
     # By the clock, so that no order is favoured for ever; it is kept, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
     parser.add_argument(
@@ -193,18 +193,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 10000")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.5 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.5 and 3600")
-    return value
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return int(text)
 
 
 def _what(cell: Cell) -> str:

@@ -6,12 +6,12 @@ out with the reason, and no speed comes without how many of the connected client
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from loadtest.belief import Doubt
 from loadtest.compare import load
 from loadtest.compare.load import Load
-from loadtest.compare.machine import Doubt
 from loadtest.compare.observe import Usage
 from loadtest.compare.plan import Case
 from loadtest.compare.statistics import quantile
@@ -122,9 +122,8 @@ def figures(variant: str, case: Case, found: Load, usage: Usage) -> Row:
     """Return what may be shown of a cell that was measured."""
     server = usage.server_cpu / found.seconds
     generator = max(found.generator_cpu, usage.generator_cpu / found.seconds)
-    alone = case.scenario == "saturate" and case.clients > 1 and found.served <= 1
     why = ""
-    if alone:
+    if _alone(case, found):
         why = "one client was served all the time, the others waited; its speed is in the row of 1 client"
     elif not found.verified:
         why = "no request was answered within the window"
@@ -133,7 +132,7 @@ def figures(variant: str, case: Case, found: Load, usage: Usage) -> Row:
         bound = case.scenario == "saturate" and not (server >= SERVER_LIMITED and generator < GENERATOR_LIMITED)
         rate = Figure(found.verified / found.seconds, at_least=bound)
         cost = Figure(usage.server_cpu / found.verified * 1e6)
-    return Row(
+    shown = Row(
         variant=variant,
         case=case,
         served=found.served,
@@ -148,8 +147,13 @@ def figures(variant: str, case: Case, found: Load, usage: Usage) -> Row:
         server_cpu=server,
         generator_cpu=generator,
         failed={kind: count for kind, count in found.errors.items() if count},
-        doubts=(*found.doubts, *_doubts(case, found, usage, server, generator)),
     )
+    return replace(shown, doubts=tuple(_doubts(shown, found, usage)))
+
+
+def _alone(case: Case, found: Load) -> bool:
+    """Whether one client was served, and all others waited for it to leave, which in saturate it never does."""
+    return case.scenario == "saturate" and case.clients > 1 and found.served <= 1
 
 
 def _later(found: Load, q: float) -> Figure:
@@ -173,11 +177,15 @@ def _first(case: Case, found: Load, q: float) -> Figure:
     return Figure(bounds.low, at_least=bounds.open)
 
 
-def _doubts(case: Case, found: Load, usage: Usage, server: float, generator: float) -> Iterable[Doubt]:
-    if case.scenario == "saturate" and generator >= GENERATOR_LIMITED:
+def _doubts(row: Row, found: Load, usage: Usage) -> Iterable[Doubt]:
+    # That one client alone was served says the row itself, and why.
+    alone = _alone(row.case, found)
+    known = {doubt.name: doubt for doubt in found.doubts if not (alone and doubt.name == "unserved")}
+    yield from known.values()
+    if not row.paced and row.generator_cpu >= GENERATOR_LIMITED and "generator-cpu" not in known:
         yield Doubt(
             "generator-limited",
-            f"the generator used {generator:.0%} of its core (the server {server:.0%}): the server may be faster",
+            f"the generator used {row.generator_cpu:.0%} of its core, the server {row.server_cpu:.0%}: it may be faster",
             "compare CPU per request instead, which holds; or measure on a machine with faster cores",
         )
     if usage.others_cpu / found.seconds > _OTHERS_CPU:
@@ -191,12 +199,6 @@ def _doubts(case: Case, found: Load, usage: Usage, server: float, generator: flo
             "stolen-time",
             f"the virtual machine's host kept back {usage.stolen / found.seconds:.0%} of a core meanwhile",
             "measure again, or on a machine that is not shared",
-        )
-    if not found.balanced:
-        yield Doubt(
-            "unbalanced",
-            f"{found.sent:,} sent, {found.verified + found.failed + found.unanswered:,} accounted for",
-            "do not use these figures, and report it: it is a fault of the load generator",
         )
     if found.connected < found.users:
         yield Doubt(

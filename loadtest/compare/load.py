@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.compare.machine import Doubt
+from loadtest.belief import Doubt
 
 SCHEMA = 1
 
@@ -19,10 +19,10 @@ class Load:
     One variant's part of a load run.
 
     started, ended: the measured window, in Unix seconds. users: clients that were to be there; connected,
-    served: those that were, and those that had a verified reply within the window. sent = verified +
-    sum(errors) + unanswered. finished, unfinished: histograms by name (response, first_reply, ...) of
-    durations in microseconds, and of the ages of what was unanswered when the window ended.
-    generator_cpu: the busiest worker's share of a core. scenario: the settings, as recorded.
+    served: those that were, and those that had a verified reply within the window. verified, errors: requests.
+    finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds, and of the
+    ages of what was unanswered when the window ended. generator_cpu: the busiest worker's share of a core. scenario:
+    the settings, as recorded.
     """
 
     started: float
@@ -30,11 +30,8 @@ class Load:
     users: int
     connected: int
     served: int
-    sent: int
     verified: int
-    unanswered: int
     errors: Mapping[str, int]
-    connections: Mapping[str, int]
     finished: Mapping[str, Mapping[int, int]]
     unfinished: Mapping[str, Mapping[int, int]]
     generator_cpu: float
@@ -45,16 +42,6 @@ class Load:
     def seconds(self) -> float:
         """Length of the window."""
         return self.ended - self.started
-
-    @property
-    def failed(self) -> int:
-        """Requests that were sent and ended without the reply they should have had."""
-        return sum(self.errors.values())
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every request that was sent is accounted for."""
-        return self.sent == self.verified + self.failed + self.unanswered
 
 
 def read(result: Mapping[str, Any], variant: str) -> Load:
@@ -69,11 +56,8 @@ def read(result: Mapping[str, Any], variant: str) -> Load:
             users=part["users"],
             connected=part["connected"],
             served=part["served"],
-            sent=part["sent"],
             verified=part["verified"],
-            unanswered=part["unanswered"],
             errors=part["errors"],
-            connections=part["connections"],
             finished=_histograms(part["histograms"]),
             unfinished=_histograms(part["censored"]),
             generator_cpu=float(result["generator"]["cpu_ratio"]),

@@ -8,18 +8,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from loadtest.belief import Doubt
+
 _SYSTEM_CPUS = Path("/sys/devices/system/cpu")
 PACKAGES = ("locust", "uvloop", "prometheus-client", "gevent", "psutil")
 """The packages whose versions a result keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Something that weakens a result: a name, what was seen, and what can be done about it."""
-
-    name: str
-    detail: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ class Case:
 
     scenario: its name in loadtest/scenarios.py. clients: how many connect, all at once.
     warmup: seconds of load that are thrown away. seconds: the measured window that follows.
+    Both are whole, for so Locust takes its running time.
     """
 
     scenario: str
     clients: int
-    warmup: float
-    seconds: float
+    warmup: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class Plan:
 # minutes. In `saturate` even one client brings tens of thousands of requests in three seconds. In
 # `conversation` the queue of the single server needs its whole length, about 30 clients x 0.4 s, before the
 # waits are what they stay at, and as long again to be seen: hence the long warm-up and window.
-_SATURATE_WARMUP, _SATURATE_SECONDS = 0.5, 3.0
-_CONVERSATION_WARMUP, _CONVERSATION_SECONDS = 6.0, 12.0
+_SATURATE_WARMUP, _SATURATE_SECONDS = 1, 3
+_CONVERSATION_WARMUP, _CONVERSATION_SECONDS = 6, 12
 
 ALL_VARIANTS = tuple(variant.name for variant in VARIANTS)
 
@@ -79,8 +80,8 @@ def make(
     *,
     scenarios: Sequence[str] = tuple(DEFAULT_CLIENTS),
     clients: Sequence[int] = (),
-    seconds: float | None = None,
-    warmup: float | None = None,
+    seconds: int | None = None,
+    warmup: int | None = None,
     variants: Sequence[str] = ALL_VARIANTS,
 ) -> Plan:
     """

@@ -3,8 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,42 +40,38 @@ class Measured:
     took: float
 
 
-def server_command(variant: str) -> list[str]:
-    """Return the command that starts `variant` on free ports of loopback."""
-    here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-    return [sys.executable, "-m", "servers", variant, *here]
-
-
-def load_command(variant: str, case: Case, result: Path) -> list[str]:
-    """Return the command that puts `case` on `variant` and writes `result`."""
-    seconds = case.warmup + case.seconds
-    return [
-        *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
-        *("--headless", "--only-summary", "--loglevel", "WARNING"),
-        # Failed requests are a finding of ours, in the result; the status is to say whether Locust itself
-        # failed.
-        *("--exit-code-on-error", "0"),
-        *("--users", str(case.clients), "--spawn-rate", str(case.clients), "--run-time", f"{seconds:g}s"),
-        *("--scenario", case.scenario, "--warmup", f"{case.warmup:g}", "--result", str(result)),
-        f"{variant.title()}User",
-    ]
-
-
-@dataclass(frozen=True, slots=True)
 class Laboratory:
     """
     Where and with what the cells are run.
 
-    folder: for the processes' output; emptied by whoever made it. cores: who runs where. server, load: the
-    commands.
+    folder: for what the processes write; whoever made it removes it. cores: who runs where.
     """
 
-    folder: Path
-    cores: Cores
-    children: Children
-    interrupt: Interrupt
-    server: Callable[[str], Sequence[str]] = field(default=server_command)
-    load: Callable[[str, Case, Path], Sequence[str]] = field(default=load_command)
+    def __init__(self, folder: Path, cores: Cores, children: Children, interrupt: Interrupt) -> None:
+        self.folder = folder
+        self.cores = cores
+        self.children = children
+        self.interrupt = interrupt
+
+    def server_command(self, variant: str) -> list[str]:
+        """Return the command that starts `variant` on free ports of loopback."""
+        here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
+        return [sys.executable, "-m", "servers", variant, *here]
+
+    def load_command(self, variant: str, case: Case, result: Path) -> list[str]:
+        """Return the command that puts `case` on `variant`, at TCPLAB_<VARIANT>, and writes `result`."""
+        return [
+            *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
+            *("--headless", "--only-summary", "--loglevel", "WARNING"),
+            # Failed requests are a finding of ours, in the result; the status is to say whether Locust itself failed.
+            *("--exit-code-on-error", "0"),
+            *("--users", str(case.clients), "--spawn-rate", str(case.clients)),
+            *("--run-time", f"{case.warmup + case.seconds}s"),
+            *("--scenario", case.scenario, "--warmup", str(case.warmup), "--result", str(result)),
+            # Any free port: another lab on this machine may have the usual one, and nobody scrapes a comparison.
+            *("--exporter-host", "127.0.0.1", "--exporter-port", "0"),
+            f"{variant.title()}User",
+        ]
 
     def measure(self, cell: Cell) -> Measured:
         """
@@ -104,7 +100,7 @@ class Laboratory:
 
     def _start_server(self, cell: Cell, folder: Path) -> tuple[Child, str]:
         """Return the server, ready, and its address as host:port."""
-        command = self.server(cell.variant)
+        command = self.server_command(cell.variant)
         server = self.children.add(
             Child(
                 f"{cell.variant}-server", command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server
@@ -114,9 +110,8 @@ class Laboratory:
         return server, f"{ready['host']}:{ready['port']}"
 
     def _start_load(self, cell: Cell, folder: Path, address: str, result: Path) -> Child:
-        command = self.load(cell.variant, cell.case, result)
-        # Port 0: another lab on this machine may have the usual one, and nobody scrapes a comparison.
-        env = python_environment(**{f"TCPLAB_{cell.variant.upper()}": address, "TCPLAB_EXPORTER_PORT": "0"})
+        command = self.load_command(cell.variant, cell.case, result)
+        env = python_environment(**{f"TCPLAB_{cell.variant.upper()}": address})
         return self.children.add(Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator))
 
     def _watch(self, cell: Cell, server: Child, generator: Child) -> list[observe.Sample]:

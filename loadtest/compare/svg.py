@@ -15,7 +15,8 @@ from servers.variants import VARIANTS
 WIDTH = 560
 """Width of a chart in user units."""
 
-_LABEL, _RIGHT = 84, 172  # room for the variants' names, and for what is written behind the marks
+_LABEL = 84  # room for the variants' names
+_BEHIND_BARS, _BEHIND_RANGES = 160, 216  # and for what is written behind the marks
 _HEAD, _GROUP, _LINE, _FOOT = 52, 24, 21, 22
 
 STYLE = """
@@ -74,7 +75,7 @@ class Chart:
 def bars(title: str, subtitle: str, groups: Sequence[Group]) -> Chart:
     """Return a chart of bars that begin at zero."""
     top = max((mark.high for group in groups for mark in group.marks if mark.high is not None), default=1.0) or 1.0
-    room = WIDTH - _LABEL - _RIGHT
+    room = WIDTH - _LABEL - _BEHIND_BARS
 
     def place(value: float) -> float:
         return _LABEL + room * value / top
@@ -95,7 +96,7 @@ def ranges(title: str, subtitle: str, groups: Sequence[Group]) -> Chart:
     values = [value for group in groups for mark in group.marks for value in (mark.low, mark.high) if value]
     lowest = math.floor(math.log10(min(values, default=100.0)))
     highest = max(math.log10(max(values, default=1000.0)), lowest + 1)
-    room = WIDTH - _LABEL - _RIGHT
+    room = WIDTH - _LABEL - _BEHIND_RANGES
 
     def place(value: float) -> float:
         return _LABEL + room * (math.log10(max(value, 1)) - lowest) / (highest - lowest)

@@ -58,7 +58,7 @@ def cell(variant: str, scenario: str = "saturate", clients: int = 50, **changes:
     return {
         "number": 1,
         "variant": variant,
-        "case": {"scenario": scenario, "clients": clients, "warmup": 1.0, "seconds": 10.0},
+        "case": {"scenario": scenario, "clients": clients, "warmup": 1, "seconds": 10},
         "status": "done",
         "reason": "",
         "load": load(variant, clients, **changes),
@@ -69,7 +69,7 @@ def cell(variant: str, scenario: str = "saturate", clients: int = 50, **changes:
 
 def failed(variant: str, reason: str, clients: int = 50) -> dict[str, Any]:
     """Make a cell that failed."""
-    case = {"scenario": "saturate", "clients": clients, "warmup": 1.0, "seconds": 10.0}
+    case = {"scenario": "saturate", "clients": clients, "warmup": 1, "seconds": 10}
     return {"number": 1, "variant": variant, "case": case, "status": "failed", "reason": reason}
 
 

@@ -1,10 +1,11 @@
 """
 A load generator of a few lines that behaves outwardly like the lab's: it asks, and leaves a result of schema 1.
 
-python -m tests.compare.stand_in HOST:PORT VARIANT CLIENTS WARMUP SECONDS RESULT
+python -m tests.compare.stand_in VARIANT CLIENTS WARMUP SECONDS RESULT
 """
 
 import json
+import os
 import socket
 import sys
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 
 
 def main() -> None:
-    address, variant, clients, warmup, seconds, result = sys.argv[1:]
+    variant, clients, warmup, seconds, result = sys.argv[1:]
+    address = os.environ[f"TCPLAB_{variant.upper()}"]
     host, port = address.rsplit(":", 1)
     sockets = [socket.create_connection((host, int(port))) for _ in range(int(clients))]
     for each in sockets:
