@@ -9,6 +9,7 @@ Locust's messages carry everything: report_to_master once a second, CLOSE at the
 reply, so that the result holds every count of every worker.
 """
 
+import functools
 import logging
 import signal
 import sys
@@ -21,9 +22,9 @@ import gevent
 import locust.stats
 from flask import Response, jsonify, request
 from gevent.pywsgi import WSGIServer
-from locust import events, runners
+from locust import argument_parser, events, runners
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.runners import STATE_STOPPED, MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
 from loadtest import belief, exporter, result, settings
@@ -70,6 +71,8 @@ def install() -> None:
     sys.excepthook = _quiet_excepthook
     runners.WORKER_REPORT_INTERVAL = 1.0
     locust.stats.bucket_response_time = _bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
+    # A worker asks for these once per option at every step of a ramp: 85 ms in which none of its clients gets a turn.
+    argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
     _listen(events.init_command_line_parser, settings.add_options)
     _listen(events.init, _on_init)
     # A worker may be told to start before its init event has fired: these are in place from the beginning.
@@ -167,6 +170,7 @@ class Conductor:
         self._serve_metrics()
         _listen(environment.events.test_start, self._start)
         _listen(environment.events.test_stopping, self._finish)
+        _listen(environment.events.spawning_complete, self._correct_state)
         _listen(environment.events.worker_report, self._take_report)
         if self._master is not None:
             self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
@@ -233,6 +237,11 @@ class Conductor:
             RECORDER.begin(phase)
         self._ledger.begin(phase, time.monotonic(), time.time())
 
+    def _correct_state(self, **_: object) -> None:
+        """Undo that Locust calls a run running that was stopped, or lost its last worker, while users were spawned."""
+        if not self._running:
+            self._runner.update_state(STATE_STOPPED)
+
     # Running
 
     def _look_around(self) -> None:
@@ -246,7 +255,7 @@ class Conductor:
             clients = self._master.clients
             self._ledger.see({client.id for client in clients.ready + clients.spawning + clients.running}, now)
             self._forget_missing(self._master)
-            if self._resume and clients.ready:
+            if self._resume and clients.ready and not self._running:
                 logger.info("A worker is back: starting the load again")
                 users_and_rate, self._resume = self._resume, None
                 gevent.spawn(self._runner.start, *users_and_rate)

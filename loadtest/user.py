@@ -223,7 +223,7 @@ class TcpClient:
         self._fire(
             request_type="TCP",
             name=self._names[not first],
-            response_time=nanoseconds / 1e6,
+            response_time=nanoseconds // 1000 / 1000,
             response_length=length,
             exception=_ERRORS.get(outcome),
             context={},
