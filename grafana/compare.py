@@ -12,6 +12,7 @@ from grafana.panels import (
     BAD,
     DATASOURCE,
     DOUBTFUL,
+    FAINT,
     GOOD,
     NEUTRAL,
     Place,
@@ -37,12 +38,11 @@ from servers.variants import VARIANTS, Variant
 Panels = Iterator[Builder[dashboard.Panel]]
 
 INTRODUCTION = f"""\
-**{len(VARIANTS)} servers answer the same requests. They differ in one thing: how they serve many clients at once.**
-{" &nbsp; ".join(f'<b style="color:{v.colour}">■ {v.title}</b>' for v in VARIANTS)}
+**Same requests, same load: only the way to serve many clients at once differs.**<br>
+{" &nbsp; ".join(f'<b style="color:{v.colour}; white-space:nowrap">■ {v.title}</b>' for v in VARIANTS)}
 
-**Compare** latency, memory and CPU per request, always beside *clients served*. In the scenario `conversation`,
-*one at a time* makes its clients **wait** (its accept queue, its first reply). It isn't slow: its rate is one
-conversation after another by construction.
+**Compare** latency, memory and CPU per request, always beside *clients served*. In `conversation`, *one at a time*
+makes its clients **wait** (its accept queue, its first reply); it isn't slow: one conversation follows another.
 
 **Doubt** what stands in a red band: there the load generator doubts its own figures; the tile on the right says why.
 """
@@ -54,7 +54,7 @@ or label_replace(2 * absent(tcplab_load_doubt), "doubt", "the load is not measur
 
 WARNINGS_NOW = """\
 max by (alertname, variant) (ALERTS{alertstate="firing",alertname!="FiguresInDoubt"})
-or label_replace(0 * absent(ALERTS{alertstate="firing",alertname!="FiguresInDoubt"}), "alertname", "none", "", "")"""
+or label_replace(0 * absent(ALERTS{alertstate="firing",alertname!="FiguresInDoubt"}), "alertname", "nothing", "", "")"""
 
 
 def recent(series: str, quantile: str) -> str:
@@ -64,17 +64,18 @@ def recent(series: str, quantile: str) -> str:
 
 def head(y: int) -> Panels:
     """Yield what stands at the top: what this is, and whether to believe it."""
-    yield note(INTRODUCTION, Place(0, y, 12, 6))
+    yield note(INTRODUCTION, Place(0, y, 12, 7))
     yield (
         tile(
-            "May these figures be believed?",
+            "Believe these figures?",
             "Every doubt that the load generator has about its own run, by name; loadtest/README.md has the remedy "
             "of each. In doubt, a figure may be the generator's limit and not the server's. Red bands in the charts "
             "show when.",
-            Place(12, y, 6, 3),
+            Place(12, y, 6, 4),
         )
         .with_target(query_now(DOUBTS_NOW, "A", "{{doubt}}"))
         .text_mode(common.BigValueTextMode.NAME)
+        .orientation(common.VizOrientation.HORIZONTAL)
         .thresholds(steps(GOOD, (1, BAD), (2, DOUBTFUL)))
     )
     yield (
@@ -82,20 +83,22 @@ def head(y: int) -> Panels:
             "What else is wrong?",
             "The alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, requests that fail, a "
             "full accept queue, a CPU quota that holds a server back.",
-            Place(18, y, 6, 3),
+            Place(18, y, 6, 4),
         )
         .with_target(query_now(WARNINGS_NOW, "A", "{{alertname}} {{variant}}"))
         .text_mode(common.BigValueTextMode.NAME)
+        .orientation(common.VizOrientation.HORIZONTAL)
         .thresholds(steps(GOOD, (1, DOUBTFUL)))
     )
     servers = (
         tile(
             "Are the servers up?",
             "Whether each server answers on its metrics port. It does so even while its clients wait.",
-            Place(12, y + 3, 6, 3),
+            Place(12, y + 4, 6, 3),
         )
         .with_target(query_now('max by (variant) (up{job="servers"})', "A", "{{variant}}"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(11).value_size(26))
         .mappings([words({"1": ("up", GOOD), "0": ("down", BAD)})])
     )
     for variant in VARIANTS:
@@ -106,12 +109,13 @@ def head(y: int) -> Panels:
             "Is there any load?",
             "Whether a run is on, how many workers make its load, and how many clients (Locust's users) it has. "
             "Change it on Locust's page, port 8089.",
-            Place(18, y + 3, 6, 3),
+            Place(18, y + 4, 6, 3),
         )
         .with_target(query_now("max(tcplab_load_running)", "A", "run"))
         .with_target(query_now("max(tcplab_load_workers)", "B", "workers"))
         .with_target(query_now("sum(tcplab_load_users)", "C", "clients"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(11).value_size(26))
         .thresholds(steps(NEUTRAL))
         .no_value("not reachable")
         .override_by_name("run", [prop("mappings", [words({"1": ("on", GOOD), "0": ("off", DOUBTFUL)})])])
@@ -121,40 +125,45 @@ def head(y: int) -> Panels:
 def last_minute(y: int) -> Panels:
     """Yield the table of the last minute: one row for each variant."""
     columns = (
-        ("Replies", "sum by (variant) (variant:tcplab_load_verified:rate1m)", "reqps"),
+        ("Replies /s", "sum by (variant) (variant:tcplab_load_verified:rate1m)", "none"),
         ("Reply p50", recent("response", "0.5"), "s"),
         ("Reply p99", recent("response", "0.99"), "s"),
         ("First reply p50", recent("first_reply", "0.5"), "s"),
-        ("Served", "max by (variant) (tcplab_load_clients_served)", "short"),
-        ("of connected", "max by (variant) (tcplab_load_clients_connected)", "short"),
-        ("In queue", "max by (variant) (tcplab_accept_queue_connections)", "short"),
-        ("Failed", "sum by (variant) (variant:tcplab_load_failed:rate1m)", "reqps"),
+        ("Clients served", "max by (variant) (tcplab_load_clients_served)", "none"),
+        ("Clients now", "max by (variant) (tcplab_load_clients_connected)", "none"),
+        ("In the queue", "max by (variant) (tcplab_accept_queue_connections)", "none"),
+        ("Failed /s", "sum by (variant) (variant:tcplab_load_failed:rate1m)", "none"),
         ("Memory", "max by (variant) (tcplab_resident_memory_bytes)", "bytes"),
-        ("CPU cores", "sum by (variant) (variant:tcplab_cpu_seconds:rate1m)", "short"),
-        ("CPU / request", "sum by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate1m)", "s"),
+        ("CPU per request", "sum by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate1m)", "s"),
     )
-    panel = grid(
-        "The last minute, side by side",
-        "Rates are over the last minute, latencies exact over the last ten seconds as the clients saw them, the rest "
-        "is now. Reply: of a connection's second, third, ... request, from when it was due. First reply: from the "
-        "start of connect(), the wait in the accept queue included. A latency tells of those who were served: read it "
-        "beside served of connected. At a light load, CPU per request contains what an idle server uses.",
-        Place(0, y, 24, 5),
-    ).no_value("–")
+    panel = (
+        grid(
+            "The last minute, side by side",
+            "Replies, failures and CPU are over the last minute, latencies exact over the last ten seconds as the "
+            "clients saw them, the rest is now. Reply: of a connection's second, third, ... request, from when it was "
+            "due. First reply: from the start of connect(), the wait in the accept queue included. A latency tells of "
+            "those who were served: read it beside clients served and clients now (connected). At a light load, CPU "
+            "per request contains what an idle server uses.",
+            Place(0, y, 24, 6),
+        )
+        .no_value("–")
+        .min_width(70)
+    )
     for index, (title, expr, unit) in enumerate(columns):
         panel.with_target(query_table(expr, chr(ord("A") + index)))
-        panel.override_by_name(title, [prop("unit", unit), prop("custom.align", "right")])
+        panel.override_by_name(
+            title, [prop("unit", unit), prop("custom.align", "right"), prop("custom.wrapHeaderText", True)]
+        )
     panel.override_by_name(
         "Server",
         [
             prop("mappings", [variant_words()]),
-            prop("custom.cellOptions", {"type": "color-text"}),
-            prop("custom.minWidth", 150),
+            prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+            prop("custom.width", 145),
         ],
     )
-    panel.override_by_name("CPU cores", [prop("decimals", 2)])
     panel.override_by_name(
-        "Failed",
+        "Failed /s",
         [
             prop("custom.cellOptions", {"type": "color-text"}),
             prop("thresholds", steps("text", (1e-9, BAD)).build()),
@@ -198,7 +207,8 @@ def throughput(y: int) -> Panels:
             Series("max by (variant) (tcplab_load_clients_served)", "served"),
             Series("max by (variant) (tcplab_load_clients_connected)", "connected", dashed=True),
         ],
-        unit="short",
+        unit="none",
+        calcs=(),
     )
 
 
@@ -212,9 +222,9 @@ def latency(y: int) -> Panels:
     )
     for index, (quantile, title, trap) in enumerate(
         (
-            ("0.5", "How long does a typical reply take? (p50)", "Half of the replies took longer than this."),
-            ("0.95", "How long do slow ones take? (p95)", "One reply in twenty took longer than this."),
-            ("0.99", "And the slowest hundredth? (p99)", "At few replies a second this is a handful of samples."),
+            ("0.5", "Half of the replies within (p50)", "Half of the replies took longer than this."),
+            ("0.95", "19 of 20 replies within (p95)", "One reply in twenty took longer than this."),
+            ("0.99", "99 of 100 replies within (p99)", "At few replies a second this is a handful of samples."),
         )
     ):
         yield chart(
@@ -231,7 +241,7 @@ def latency(y: int) -> Panels:
 def waiting(y: int) -> Panels:
     """Yield who waits, where, and what the server knows of it."""
     yield chart(
-        "How long does a new client wait for its first reply?",
+        "How long until the first reply?",
         "From the start of connect() to the last byte of the connection's first reply, exact, over the last ten "
         "seconds. This is where one at a time shows: the kernel accepts the connection at once, and then nobody "
         "answers until those before have left. Solid p50, dashed p99. Logarithmic axis.",
@@ -242,27 +252,27 @@ def waiting(y: int) -> Panels:
         ],
         unit="s",
         log=True,
+        calcs=(),
         absent="No first reply in the last ten seconds",
-    )
-    queue = chart(
-        "How many connections wait to be accepted?",
-        "The accept queue of the listening socket, as the kernel tells it (TCP_INFO), and its limit. Clients who gave "
-        "up stay in it until the server gets to them. Past the limit, connecting takes a second or more. The axis is "
-        "logarithmic, with a zero.",
+    ).mappings([words({"100": ("100 s", NEUTRAL)})])
+    yield chart(
+        "How many wait in the queue?",
+        "The accept queue of the listening socket, as the kernel tells it (TCP_INFO). Clients who gave up stay in it "
+        "until the server gets to them. Past its limit, connecting takes a second or more; the limit stands in the "
+        "legend (a click draws it, too).",
         Place(8, y, 8, 10),
         [
             Series("max by (variant) (tcplab_accept_queue_connections)"),
             Series("min(tcplab_accept_queue_limit)", legend="limit"),
         ],
-        unit="short",
+        unit="none",
         absent="This system does not tell (Linux does)",
+    ).override_by_name(
+        "limit",
+        [fixed_colour(NEUTRAL), prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})],
     )
-    queue.scale_distribution(
-        common_builders.ScaleDistributionConfig().type(common.ScaleDistribution.SYMLOG).log(10).linear_threshold(1)
-    ).override_by_name("limit", [fixed_colour(NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [2, 4]})])
-    yield queue
     yield chart(
-        "What does the server itself think? (p99)",
+        "What does the server see? (p99)",
         "Service time as the server measures it, from having the request to having written the reply; estimated from "
         "its histogram, so within a bucket (1-2-5 steps). It knows nothing of clients in its accept queue: compare "
         "with the chart on the left. That is why the lab measures at the client.",
@@ -281,7 +291,7 @@ def waiting(y: int) -> Panels:
 def cost(y: int) -> Panels:
     """Yield what the models cost in memory, CPU and threads."""
     yield chart(
-        "How much memory does each server hold?",
+        "Memory of the process",
         "Resident memory of the server's process. It leaves out the kernel's socket buffers and other kernel memory: "
         "see the containers' own accounts below. Virtual size is not shown: a thread reserves megabytes that it never "
         "touches.",
@@ -290,7 +300,7 @@ def cost(y: int) -> Panels:
         unit="bytes",
     )
     yield chart(
-        "How much CPU does a request cost?",
+        "CPU per request",
         "CPU seconds of the server's process (user and system) divided by its requests, QUIT left out. It holds on "
         "any number of cores. At a light load it contains what an idle server uses, such as answering Prometheus: "
         "compare under `saturate`.",
@@ -305,19 +315,19 @@ def cost(y: int) -> Panels:
         absent="No request served",
     )
     yield chart(
-        "How many cores does each server use?",
+        "Cores in use",
         "CPU seconds a second of the server's process: 1 is one core kept busy. Threads take turns at Python's lock, "
         "so even the threaded server stays little above 1.",
         Place(12, y, 6, 9),
         [Series("sum by (variant) (rate(tcplab_cpu_seconds_total[$__rate_interval]))")],
-        unit="short",
+        unit="none",
     )
     yield chart(
-        "How many threads does each server run?",
+        "Threads",
         "Threads of the server's process, those included that serve its metrics.",
         Place(18, y, 6, 9),
         [Series("max by (variant) (tcplab_threads)")],
-        unit="short",
+        unit="none",
     )
 
 
@@ -328,11 +338,11 @@ def container_memory(y: int) -> Panels:
 
     def one(variant: Variant, x: int) -> Builder[dashboard.Panel]:
         panel = chart(
-            f"What does the container hold? {variant.title.capitalize()}",
+            f"Memory: {variant.title}",
             "The container's memory as its cgroup accounts for it: the program's own (anon: heap and stacks), the "
             "kernel's on its behalf (kernel stacks, page tables, sockets), and socket buffers. File cache is left out: "
             "it belongs to whoever touched a file first.",
-            Place(x, y, width, 8),
+            Place(x, y, width, 9),
             [
                 Series(
                     f'max by (part) (tcplab_container_memory_bytes{{variant="{variant.name}",part="{part}"}})',
@@ -357,24 +367,26 @@ def container_memory(y: int) -> Panels:
 def errors(y: int) -> Panels:
     """Yield what went wrong: over time, and by kind, where zero reads as zero."""
     yield chart(
-        "How many requests and connections fail?",
+        "How much fails?",
         "Requests that timed out (30 s), came back wrong or were cut off, and connections that could not be made, each "
         "second, as the clients counted them.",
-        Place(0, y, 8, 12),
+        Place(0, y, 8, 14),
         [
             Series(
                 'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))\n'
                 '+ sum by (variant) (rate(tcplab_load_connections_total{outcome!="connected"}[$__rate_interval]))'
             )
         ],
-        unit="reqps",
+        unit="suffix:/s",
+        calcs=("max", "lastNotNull"),
     ).axis_soft_max(1)
     for x, title, description, expr in (
         (
             8,
-            "What failed, as the clients saw it",
+            "What the clients saw fail",
             "Counts in the time shown. closed and reset: the server ended the connection before it answered. corrupt: "
-            "a reply came with wrong bytes. no_port: the client's machine ran out of ports.",
+            "a reply with wrong bytes. refused: the server said ERR, or nobody listened. no_port: the client's machine "
+            "ran out of ports.",
             'sum by (variant, kind) (label_replace(increase(tcplab_load_requests_total{outcome!="verified"}'
             '[$__range]), "kind", "request $1", "outcome", "(.*)"))\n'
             'or sum by (variant, kind) (label_replace(increase(tcplab_load_connections_total{outcome!="connected"}'
@@ -390,10 +402,11 @@ def errors(y: int) -> Panels:
         ),
     ):
         panel = (
-            grid(title, description, Place(x, y, 8, 12))
+            grid(title, description, Place(x, y, 8, 14))
             .with_target(query_table(expr, "A"))
             .unit("short")
             .decimals(0)
+            .min_width(70)
             .thresholds(steps("text", (0.5, BAD)))
             .color_scheme(dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS))
             .with_transformation(
@@ -414,12 +427,14 @@ def errors(y: int) -> Panels:
                 )
             )
         )
+        panel.override_by_name("kind", [prop("custom.width", 125)])
         for variant in VARIANTS:
             panel.override_by_name(
                 variant.name,
                 [
                     prop("displayName", variant.title),
-                    prop("custom.align", "right"),
+                    prop("custom.align", "center"),
+                    prop("custom.wrapHeaderText", True),
                     prop("custom.cellOptions", {"type": "color-text"}),
                 ],
             )
@@ -433,7 +448,7 @@ def measurement(y: int) -> Panels:
             "How busy is the load generator?",
             "CPU of each worker, as a share of one core. Above 90 % its own figures are its limit, not the server's: "
             "add workers.",
-            Place(0, y, 8, 8),
+            Place(0, y, 8, 7),
             [Series("max by (worker) (tcplab_load_worker_cpu_ratio)", legend="worker {{worker}}")],
             unit="percentunit",
         ).axis_soft_max(1),
@@ -443,7 +458,7 @@ def measurement(y: int) -> Panels:
         chart(
             "How late is the load generator?",
             "Lag of each worker's loop: how much later than asked it woke. Above 5 ms, latencies are partly its own.",
-            Place(8, y, 8, 8),
+            Place(8, y, 8, 7),
             [Series("max by (worker) (tcplab_load_worker_lag_seconds)", legend="worker {{worker}}")],
             unit="s",
         ).axis_soft_max(0.006),
@@ -458,11 +473,13 @@ def measurement(y: int) -> Panels:
         .datasource(DATASOURCE)
         .grid_pos(Place(16, y, 8, 16).position())
         .with_target(query("max by (doubt) (tcplab_load_doubt)", "A", "{{doubt}}"))
-        .mappings([words({"0": ("no", GOOD), "1": ("doubt", BAD)})])
+        .mappings([words({"0": ("no", FAINT), "1": ("doubt", BAD)})])
         .show_value(common.VisibilityMode.NEVER)
         .merge_values(True)
-        .row_height(0.7)
-        .fill_opacity(70)
+        .row_height(0.6)
+        .disable_pagination()
+        .span_nulls(15_000)
+        .fill_opacity(100)
         .line_width(0)
         .legend(common_builders.VizLegendOptions().show_legend(False).display_mode(common.LegendDisplayMode.LIST))
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
@@ -471,30 +488,30 @@ def measurement(y: int) -> Panels:
     yield chart(
         "How many requests are under way?",
         "Sent and not answered yet, as the clients count. Such requests are never forgotten: at the end of a run, "
-        "sent = verified + failed + unanswered.",
-        Place(0, y + 8, 8, 8),
+        "sent = verified + failed + abandoned (their client was stopped) + unanswered.",
+        Place(0, y + 7, 8, 9),
         [Series("max by (variant) (tcplab_load_unanswered)")],
-        unit="short",
+        unit="none",
     )
     yield chart(
         "How many requests are sent late?",
         "Requests that left after they were due because the generator was busy, each second. Response time counts from "
         "when they were due, so it contains this delay; service time doesn't.",
-        Place(8, y + 8, 8, 8),
+        Place(8, y + 7, 8, 9),
         [Series("sum by (variant) (rate(tcplab_load_late_sends_total[$__rate_interval]))")],
         unit="reqps",
     ).axis_soft_max(1)
 
 
 SECTIONS = (
-    ("", head, 6),
-    ("", last_minute, 5),
+    ("", head, 7),
+    ("", last_minute, 6),
     ("Speed, and who gets any of it", throughput, 9),
     ("Latency, as the clients see it", latency, 9),
     ("Waiting", waiting, 10),
     ("Cost", cost, 9),
-    ("Cost of the whole container, the kernel's part included", container_memory, 8),
-    ("Errors", errors, 12),
+    ("Memory of the whole container, with what the kernel holds for it", container_memory, 9),
+    ("Errors", errors, 14),
     ("The measurement itself", measurement, 16),
 )
 

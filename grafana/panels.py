@@ -19,6 +19,7 @@ from servers.variants import VARIANTS, Variant
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="prometheus")  # provisioning/datasources/prometheus.yml
 GOOD, DOUBTFUL, BAD, NEUTRAL = "#2e9e5b", "#d9a514", "#d63c3c", "#8e8e99"
+FAINT = "rgba(46, 158, 91, 0.25)"  # good, where a whole wall of it would drown what is bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def chart(
         .show_points(common.VisibilityMode.NEVER)
         # A scrape or two may be missed; a longer silence is shown as a gap, not bridged.
         .span_nulls(15_000)
-        .color_scheme(dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC))
         .legend(
             common_builders.VizLegendOptions()
             .show_legend(True)

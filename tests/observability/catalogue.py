@@ -6,6 +6,9 @@ from contextlib import closing
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from loadtest.exporter import LoadCollector, Status
+from loadtest.ledger import Ledger as LoadLedger
+from loadtest.recorder import SERIES, Gauges, Tally
 from servers.container import Container, Throttled
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
@@ -37,6 +40,22 @@ def servers() -> Catalogue:
         return _listed(collector.collect(), {**TARGET, **VARIANT})
 
 
+def load() -> Catalogue:
+    """Return what the load's master exports once there was a reply of every kind, as Prometheus stores it."""
+    ledger = LoadLedger([variant.name for variant in VARIANTS])
+    tally = Tally(histograms={series: {1: 1} for series in SERIES}).to_wire()
+    report = {
+        "phase": 0,
+        "closed": False,
+        "tallies": {variant.name: tally for variant in VARIANTS},
+        "gauges": {variant.name: [0] * len(Gauges._fields) for variant in VARIANTS},
+        "effort": [0.0, 1.0, {}],
+    }
+    ledger.take("worker", {"parts": [report]}, now=0.0)
+    collector = LoadCollector(ledger, lambda: Status(running=True, doubts=(), workers=[(0, 0.0, 0.0)]), lambda: 0.0)
+    return _listed(collector.collect(), TARGET)
+
+
 def recorded() -> Catalogue:
     """Return what the recording rules add; each groups by variant alone."""
     return {rule["record"]: dict(VARIANT) for rule in rules() if "record" in rule}
@@ -65,39 +84,3 @@ def _listed(families: Iterable[Metric], target: dict[str, set[str]]) -> Catalogu
             for name, value in sample.labels.items():
                 labels.setdefault(name, set()).add(value)
     return catalogue
-
-
-_SERIES = {"variant": VARIANT["variant"]}
-_LOAD: Catalogue = {
-    "tcplab_load_sent_total": _SERIES,
-    "tcplab_load_requests_total": {**_SERIES, "outcome": {"verified", "timeout", "corrupt", "closed", "reset"}},
-    "tcplab_load_unanswered": _SERIES,
-    "tcplab_load_connections_total": {
-        **_SERIES,
-        "outcome": {"connected", "refused", "timeout", "reset", "no_port", "failed"},
-    },
-    "tcplab_load_recent_seconds": {
-        **_SERIES,
-        "series": {"response", "service", "connect", "first_reply"},
-        "quantile": {"0.5", "0.95", "0.99", "0.999"},
-    },
-    "tcplab_load_clients_connected": _SERIES,
-    "tcplab_load_clients_served": _SERIES,
-    "tcplab_load_users": _SERIES,
-    "tcplab_load_workers": {},
-    "tcplab_load_worker_cpu_ratio": {"worker": set()},
-    "tcplab_load_worker_lag_seconds": {"worker": set()},
-    "tcplab_load_late_sends_total": _SERIES,
-    "tcplab_load_running": {},
-    "tcplab_load_doubt": {"doubt": set()},
-}
-
-
-def load() -> Catalogue:
-    """Return what the load's master exports, as Prometheus stores it."""
-    histograms = {
-        f"tcplab_load_{name}_seconds_{part}": {**_SERIES, **({"le": set[str]()} if part == "bucket" else {})}
-        for name in ("response", "service", "first_reply", "connect")
-        for part in ("bucket", "count", "sum")
-    }
-    return {name: {**TARGET, **labels} for name, labels in {**_LOAD, **histograms}.items()}

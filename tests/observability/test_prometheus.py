@@ -112,7 +112,7 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
 def test_the_tile_names_every_doubt(
     doubts: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
 ) -> None:
-    (tile,) = [query for query in queries() if query.panel == "May these figures be believed?"]
+    (tile,) = [query for query in queries() if query.panel == "Believe these figures?"]
     test = {
         "interval": "5s",
         "input_series": [
