@@ -11,6 +11,7 @@ reply, so that the result holds every count of every worker.
 
 import functools
 import logging
+import os
 import signal
 import sys
 import time
@@ -69,6 +70,10 @@ def _listen(hook: _Hook, handler: Callable[..., object]) -> None:
 def install() -> None:
     """Connect to Locust's events; once, in a locustfile."""
     sys.excepthook = _quiet_excepthook
+    # Python's own handler would raise KeyboardInterrupt in whatever greenlet happens to run. A shell's background job
+    # is started deaf to Ctrl-C, and stays so.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        gevent.signal_handler(signal.SIGINT, _interrupt)
     runners.WORKER_REPORT_INTERVAL = 1.0
     locust.stats.bucket_response_time = _bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
     # A worker asks for these once per option at every step of a ramp: 85 ms in which none of its clients gets a turn.
@@ -93,8 +98,6 @@ def _quiet_excepthook(kind: type[BaseException], error: BaseException, trace: Tr
 
 
 def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_: object) -> None:
-    # Python's own handler would raise KeyboardInterrupt in whatever greenlet happens to run.
-    gevent.signal_handler(signal.SIGINT, _interrupt)
     gevent.spawn(_watch_lag)
     if isinstance(runner, WorkerRunner):
         runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
@@ -201,7 +204,7 @@ class Conductor:
             server.start()
         except OSError as error:
             sys.exit(
-                f"tcplab: cannot serve the load's metrics on {address[0]}:{address[1]} ({error.strerror});"
+                f"tcplab: cannot serve the load's metrics on {address[0]}:{address[1]} ({os.strerror(error.errno or 0)});"
                 " is another load running? Choose another --exporter-port (0: any that is free)"
             )
         logger.info("The load's metrics are at http://%s:%d/metrics", address[0], server.server_port)

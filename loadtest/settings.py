@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from locust.argument_parser import LocustArgumentParser
-
-from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
+from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
 from servers.variants import Variant
+
+if TYPE_CHECKING:
+    from locust.argument_parser import LocustArgumentParser
 
 PORT: Final = 9104
 """Default port of the load's /metrics."""
@@ -30,7 +31,7 @@ class Settings:
     result: Path | None
 
 
-def add_options(parser: LocustArgumentParser) -> None:
+def add_options(parser: "LocustArgumentParser") -> None:
     """Add the lab's options to Locust's parser. Those about the run appear in the web UI too."""
 
     def option(name: str, kind: Callable[[str], Any], default: object, text: str, **more: object) -> None:
@@ -41,7 +42,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 
     option("--scenario", str, DEFAULT, "what the clients do", choices=list(SCENARIOS))
     option("--think", _seconds, None, "mean seconds between a reply and the next request (scenario's own)")
-    option("--size", int, 64, "bytes of a message")
+    option("--size", _size, 64, "bytes of a message")
     option("--warmup", _seconds, 0.0, "seconds at the start whose figures are thrown away")
     option("--result", _writable, None, "file for the run's result, as JSON", include_in_web_ui=False)
     option("--clients", _clients, 30, "clients per variant, unless -u is given", include_in_web_ui=False)
@@ -96,6 +97,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
+_size: Final = _whole(MIN_SIZE, MAX_SIZE)
 _clients: Final = _whole(1, 100_000)
 _port: Final = _whole(0, 65535)
 
