@@ -204,8 +204,8 @@ class Conductor:
             server.start()
         except OSError as error:
             sys.exit(
-                f"tcplab: cannot serve the load's metrics on {address[0]}:{address[1]} ({os.strerror(error.errno or 0)});"
-                " is another load running? Choose another --exporter-port (0: any that is free)"
+                f"tcplab: cannot serve the load's metrics on {address[0]}:{address[1]}: {os.strerror(error.errno or 0)}."
+                " Is another load running? Choose another --exporter-port (0: any that is free)"
             )
         logger.info("The load's metrics are at http://%s:%d/metrics", address[0], server.server_port)
 

@@ -1,0 +1,293 @@
+"""The master's sums: totals that never go down, figures of one phase, workers that come and go; and the result."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest import belief, result
+from loadtest.exporter import BOUNDS, LoadCollector, Status, cumulative
+from loadtest.ledger import RECENT, SILENT, Ledger
+from loadtest.recorder import Recorder, Tracker
+from loadtest.scenarios import SCENARIOS
+
+Samples = dict[tuple[str, ...], float]
+
+
+class Lab:
+    """A ledger with workers whose clocks are set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+        self.ledger = Ledger(["single", "asyncio"])
+        self.workers: dict[str, Recorder] = {}
+
+    def worker(self, name: str) -> Recorder:
+        return self.workers.setdefault(name, Recorder(lambda: int(self.seconds * 1e9), lambda: self.seconds * 0.1))
+
+    def client(self, worker: str, variant: str = "asyncio") -> Tracker:
+        tracker = self.worker(worker).client(variant)
+        tracker.started()
+        tracker.connecting(self.now)
+        tracker.connected_at(self.now)
+        return tracker
+
+    @property
+    def now(self) -> int:
+        return int(self.seconds * 1e9)
+
+    def ask(self, tracker: Tracker, seconds: float) -> None:
+        """Have one request answered."""
+        tracker.sent(self.now)
+        self.seconds += seconds
+        tracker.verified(self.now)
+
+    def begin(self, phase: int) -> None:
+        for worker in self.workers.values():
+            worker.begin(phase)
+        self.ledger.begin(phase, self.seconds, 1000 + self.seconds)
+
+    def report(self, *names: str) -> None:
+        for name in names or self.workers:
+            self.ledger.take(name, self.workers[name].report(), self.seconds)
+
+    def end(self, *closing: str) -> None:
+        for name in closing or self.workers:
+            self.workers[name].close()
+            self.report(name)
+        self.ledger.end(self.seconds, 1000 + self.seconds, {"asyncio": 2})
+
+    def samples(self, *, running: bool = True, doubts: tuple[belief.Doubt, ...] = ()) -> Samples:
+        registry = CollectorRegistry()
+        registry.register(
+            LoadCollector(self.ledger, lambda: Status(running, doubts, [(0, 0.25, 0.001)]), lambda: self.seconds)
+        )
+        text = generate_latest(registry).decode()
+        return {
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+
+def test_two_workers_add_up_to_what_both_did() -> None:
+    lab = Lab()
+    one, other = lab.client("one"), lab.client("other")
+    lab.begin(5)
+    for seconds in (0.5, 0.001, 0.002):
+        lab.ask(one, seconds)
+    lab.report()
+    lab.ask(other, 0.25)
+    lab.ask(other, 0.002)
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    tally = figures.tallies["asyncio"]
+    assert tally.verified == 5
+    assert tally.histograms["response"] == {1000: 1, 2000: 2}
+    assert tally.imbalance == 0
+    assert (tally.clients_connected, tally.clients_served) == (2, 2)
+    assert figures.cpu_ratio() == pytest.approx(0.1)
+    assert lab.ledger.totals["asyncio"].connections["connected"] == 2
+
+
+def test_the_window_holds_none_of_the_warmups_figures_but_the_totals_hold_all() -> None:
+    lab = Lab()
+    tracker = lab.client("one")
+    lab.begin(1)
+    lab.ask(tracker, 0.3)
+    lab.ask(tracker, 0.1)
+    lab.begin(2)  # the warm-up's last counts have yet to be reported
+    lab.ask(tracker, 0.004)
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.tallies["asyncio"].histograms["response"] == {4000: 1}
+    assert figures.seconds == pytest.approx(0.004)
+    assert lab.ledger.totals["asyncio"].verified == 3
+
+
+def test_a_vanished_worker_takes_its_gauges_along_but_not_its_counts() -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    lab.ask(going, 0.1)
+    going.sent(lab.now)
+    lab.report()
+    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 1)
+    lab.ledger.see({"staying"}, lab.seconds)
+    assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0)
+    lab.end("staying")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.lost == {"going"}
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.verified, tally.unanswered, tally.imbalance) == (3, 2, 1, 0)
+
+
+def test_a_worker_that_went_silent_is_not_there() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.report()
+    lab.ledger.see({"one"}, lab.seconds + SILENT - 0.1)
+    assert lab.ledger.gauges()["asyncio"].users == 1
+    lab.ledger.see({"one"}, lab.seconds + SILENT)
+    assert lab.ledger.gauges()["asyncio"].users == 0
+
+
+def test_a_worker_that_left_in_order_is_not_lost() -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    going.sent(lab.now)
+    lab.workers["going"].close()
+    lab.report()
+    lab.ledger.see({"staying"}, lab.seconds)
+    lab.end("staying")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.lost == set()
+    assert figures.tallies["asyncio"].imbalance == 0
+    assert figures.tallies["asyncio"].unanswered == 1
+
+
+def test_reports_after_the_end_change_no_result() -> None:
+    lab = Lab()
+    tracker = lab.client("one")
+    lab.begin(5)
+    lab.ask(tracker, 0.1)
+    lab.end()
+    lab.worker("one").begin(5)
+    lab.ask(tracker, 0.2)
+    lab.report()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.tallies["asyncio"].verified == 1
+    assert lab.ledger.totals["asyncio"].verified == 2
+
+
+def test_recent_quantiles_forget_what_is_older_than_ten_seconds() -> None:
+    lab = Lab()
+    tracker = lab.client("one")
+    lab.ask(tracker, 0.001)
+    lab.ask(tracker, 0.5)
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_seconds", "0.5", "response", "asyncio"] == 0.5
+    lab.seconds += RECENT - 1
+    lab.ask(tracker, 0.002)
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_seconds", "0.99", "response", "asyncio"] == 0.5
+    lab.seconds += 2
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_seconds", "0.99", "response", "asyncio"] == 0.002
+    lab.seconds += RECENT
+    lab.report()
+    assert not [key for key in lab.samples() if key[0] == "tcplab_load_recent_seconds"]
+
+
+def test_everything_is_exported_from_zero() -> None:
+    samples = Lab().samples(running=False)
+    for variant in ("single", "asyncio"):
+        assert samples["tcplab_load_sent_total", variant] == 0
+        assert samples["tcplab_load_abandoned_total", variant] == 0
+        assert samples["tcplab_load_requests_total", "verified", variant] == 0
+        assert samples["tcplab_load_requests_total", "corrupt", variant] == 0
+        assert samples["tcplab_load_connections_total", "no_port", variant] == 0
+        assert samples["tcplab_load_response_seconds_bucket", "+Inf", variant] == 0
+        assert samples["tcplab_load_first_reply_seconds_count", variant] == 0
+        for gauge in ("unanswered", "clients_connected", "clients_served", "users"):
+            assert samples[f"tcplab_load_{gauge}", variant] == 0
+    for name in belief.DOUBTS:
+        assert samples["tcplab_load_doubt", name] == 0
+    assert samples["tcplab_load_running",] == 0
+
+
+def test_what_is_exported_is_what_happened() -> None:
+    lab = Lab()
+    tracker = lab.client("one")
+    lab.begin(5)
+    lab.ask(tracker, 0.25)
+    for seconds in (0.000_045, 0.000_05, 0.003):
+        lab.ask(tracker, seconds)
+    tracker.sent(lab.now)
+    lab.report()
+    samples = lab.samples(doubts=tuple(belief.doubts(belief.Facts(cpu_ratio=1))))
+    assert samples["tcplab_load_sent_total", "asyncio"] == 5
+    assert samples["tcplab_load_requests_total", "verified", "asyncio"] == 4
+    assert samples["tcplab_load_unanswered", "asyncio"] == 1
+    assert samples["tcplab_load_clients_connected", "asyncio"] == samples["tcplab_load_users", "asyncio"] == 1
+    assert samples["tcplab_load_first_reply_seconds_count", "asyncio"] == 1
+    assert samples["tcplab_load_first_reply_seconds_sum", "asyncio"] == pytest.approx(0.25)
+    buckets = [
+        samples["tcplab_load_response_seconds_bucket", le, "asyncio"] for le in ("3e-05", "5e-05", "0.002", "0.003")
+    ]
+    assert buckets == [0, 2, 2, 3]
+    assert samples["tcplab_load_response_seconds_sum", "asyncio"] == pytest.approx(0.003_095)
+    assert samples["tcplab_load_running",] == samples["tcplab_load_workers",] == 1
+    assert samples["tcplab_load_worker_cpu_ratio", "0"] == 0.25
+    assert samples["tcplab_load_doubt", "generator-cpu"] == 1
+    assert samples["tcplab_load_doubt", "loop-lag"] == 0
+
+
+def test_buckets_reach_from_20_us_to_twice_the_reply_timeout() -> None:
+    assert (BOUNDS[0], BOUNDS[-1]) == (20, 60_000_000)
+    assert list(BOUNDS) == sorted(set(BOUNDS))
+    buckets, total = cumulative({20: 1, 21: 2, 59_999_999: 1, 70_000_000: 1})
+    assert (buckets[0], buckets[1][1], buckets[-2][1], buckets[-1]) == (("2e-05", 1), 3, 4, ("+Inf", 5))
+    assert total == pytest.approx(130.000_061)
+
+
+def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
+    lab = Lab()
+    tracker, waiting = lab.client("one"), lab.client("one", "single")
+    lab.begin(5)
+    lab.ask(tracker, 0.25)
+    lab.ask(tracker, 0.003)
+    waiting.sent(lab.now)
+    lab.seconds += 0.5
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    doubts = belief.doubts(result.facts(figures, SCENARIOS["conversation"], figures.users))
+    path = tmp_path / "result.json"
+    path.write_text("older")
+    result.write(path, result.document(figures, SCENARIOS["conversation"], 1.5, doubts))
+    found = json.loads(path.read_text())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+    assert found["schema"] == 1
+    assert found["scenario"]["name"] == "conversation"
+    assert found["window"] == {"started": 1100.0, "ended": pytest.approx(1100.753), "seconds": pytest.approx(0.753)}
+    assert found["warmup_seconds"] == 1.5
+    assert found["generator"]["workers"] == 1
+    assert [doubt["name"] for doubt in found["doubts"]] == ["unserved"]
+    assert found["variants"]["asyncio"] == {
+        "users": 2,
+        "connected": 1,
+        "served": 1,
+        "sent": 2,
+        "verified": 2,
+        "unanswered": 0,
+        "errors": {"timeout": 0, "corrupt": 0, "closed": 0, "reset": 0, "refused": 0},
+        "connections": {"connected": 0, "refused": 0, "timeout": 0, "reset": 0, "no_port": 0, "failed": 0},
+        "late_sends": 0,
+        "histograms": {"response": {"3000": 1}, "service": {"3000": 1}, "connect": {}, "first_reply": {"250000": 1}},
+        "censored": {"response": {}, "service": {}, "connect": {}, "first_reply": {}},
+    }
+    assert found["variants"]["single"]["unanswered"] == 1
+    assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
+    table = list(result.lines(figures, doubts))
+    assert table[1].split() == ["asyncio", "1", "of", "1", "2.7", "0", "0", "3", "3", "250", "250"]
+    assert table[2].split()[-2:] == [">=753", ">=753"]
+    assert table[3].startswith("doubt unserved: ")
+
+
+def test_a_write_that_fails_leaves_the_older_result(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text("older")
+    with pytest.raises(TypeError):
+        result.write(path, {"not": object()})
+    assert path.read_text() == "older"
