@@ -144,7 +144,7 @@ def last_minute(y: int) -> Panels:
             "due. First reply: from the start of connect(), the wait in the accept queue included. A latency tells of "
             "those who were served: read it beside clients served and clients now (connected). At a light load, CPU "
             "per request contains what an idle server uses.",
-            Place(0, y, 24, 6),
+            Place(0, y, 24, 7),
         )
         .no_value("–")
         .min_width(70)
@@ -245,7 +245,7 @@ def waiting(y: int) -> Panels:
         "From the start of connect() to the last byte of the connection's first reply, exact, over the last ten "
         "seconds. This is where one at a time shows: the kernel accepts the connection at once, and then nobody "
         "answers until those before have left. Solid p50, dashed p99. Logarithmic axis.",
-        Place(0, y, 8, 10),
+        Place(0, y, 10, 10),
         [
             Series(recent("first_reply", "0.5"), "p50"),
             Series(recent("first_reply", "0.99"), "p99", dashed=True),
@@ -256,11 +256,11 @@ def waiting(y: int) -> Panels:
         absent="No first reply in the last ten seconds",
     ).mappings([words({"100": ("100 s", NEUTRAL)})])
     yield chart(
-        "How many wait in the queue?",
+        "Waiting to be accepted",
         "The accept queue of the listening socket, as the kernel tells it (TCP_INFO). Clients who gave up stay in it "
         "until the server gets to them. Past its limit, connecting takes a second or more; the limit stands in the "
         "legend (a click draws it, too).",
-        Place(8, y, 8, 10),
+        Place(10, y, 7, 10),
         [
             Series("max by (variant) (tcplab_accept_queue_connections)"),
             Series("min(tcplab_accept_queue_limit)", legend="limit"),
@@ -272,11 +272,11 @@ def waiting(y: int) -> Panels:
         [fixed_colour(NEUTRAL), prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})],
     )
     yield chart(
-        "What does the server see? (p99)",
+        "What the server sees (p99)",
         "Service time as the server measures it, from having the request to having written the reply; estimated from "
         "its histogram, so within a bucket (1-2-5 steps). It knows nothing of clients in its accept queue: compare "
         "with the chart on the left. That is why the lab measures at the client.",
-        Place(16, y, 8, 10),
+        Place(17, y, 7, 10),
         [
             Series(
                 "histogram_quantile(0.99, sum by (le, variant) (rate(tcplab_service_seconds_bucket[$__rate_interval])))"
@@ -291,7 +291,7 @@ def waiting(y: int) -> Panels:
 def cost(y: int) -> Panels:
     """Yield what the models cost in memory, CPU and threads."""
     yield chart(
-        "Memory of the process",
+        "Process memory",
         "Resident memory of the server's process. It leaves out the kernel's socket buffers and other kernel memory: "
         "see the containers' own accounts below. Virtual size is not shown: a thread reserves megabytes that it never "
         "touches.",
@@ -370,7 +370,7 @@ def errors(y: int) -> Panels:
         "How much fails?",
         "Requests that timed out (30 s), came back wrong or were cut off, and connections that could not be made, each "
         "second, as the clients counted them.",
-        Place(0, y, 8, 14),
+        Place(0, y, 6, 14),
         [
             Series(
                 'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))\n'
@@ -382,18 +382,18 @@ def errors(y: int) -> Panels:
     ).axis_soft_max(1)
     for x, title, description, expr in (
         (
-            8,
+            6,
             "What the clients saw fail",
-            "Counts in the time shown. closed and reset: the server ended the connection before it answered. corrupt: "
-            "a reply with wrong bytes. refused: the server said ERR, or nobody listened. no_port: the client's machine "
-            "ran out of ports.",
+            "Counts in the time shown; Prometheus extrapolates them, so they may be off by a few per cent, but zero is "
+            "zero. closed and reset: the server ended the connection before it answered. corrupt: a reply with wrong "
+            "bytes. refused: the server said ERR, or nobody listened. no_port: the client's machine ran out of ports.",
             'sum by (variant, kind) (label_replace(increase(tcplab_load_requests_total{outcome!="verified"}'
             '[$__range]), "kind", "request $1", "outcome", "(.*)"))\n'
             'or sum by (variant, kind) (label_replace(increase(tcplab_load_connections_total{outcome!="connected"}'
             '[$__range]), "kind", "connect $1", "outcome", "(.*)"))',
         ),
         (
-            16,
+            15,
             "What the servers complained of",
             "Counts in the time shown, by the servers' own reckoning. unknown, argument, overlong, unfinished: a "
             "client broke the protocol. idle, dripping, unread: a client met a deadline. full, threads, descriptors: "
@@ -402,11 +402,11 @@ def errors(y: int) -> Panels:
         ),
     ):
         panel = (
-            grid(title, description, Place(x, y, 8, 14))
+            grid(title, description, Place(x, y, 9, 14))
             .with_target(query_table(expr, "A"))
             .unit("short")
             .decimals(0)
-            .min_width(70)
+            .min_width(65)
             .thresholds(steps("text", (0.5, BAD)))
             .color_scheme(dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS))
             .with_transformation(
@@ -486,7 +486,7 @@ def measurement(y: int) -> Panels:
         .no_value("The load is not measured")
     )
     yield chart(
-        "How many requests are under way?",
+        "Requests under way",
         "Sent and not answered yet, as the clients count. Such requests are never forgotten: at the end of a run, "
         "sent = verified + failed + abandoned (their client was stopped) + unanswered.",
         Place(0, y + 7, 8, 9),
@@ -494,7 +494,7 @@ def measurement(y: int) -> Panels:
         unit="none",
     )
     yield chart(
-        "How many requests are sent late?",
+        "Requests sent late",
         "Requests that left after they were due because the generator was busy, each second. Response time counts from "
         "when they were due, so it contains this delay; service time doesn't.",
         Place(8, y + 7, 8, 9),
@@ -505,7 +505,7 @@ def measurement(y: int) -> Panels:
 
 SECTIONS = (
     ("", head, 7),
-    ("", last_minute, 6),
+    ("", last_minute, 7),
     ("Speed, and who gets any of it", throughput, 9),
     ("Latency, as the clients see it", latency, 9),
     ("Waiting", waiting, 10),
