@@ -198,16 +198,16 @@ class Conductor:
 
     def _serve_metrics(self) -> None:
         collector = exporter.LoadCollector(self._ledger, self._status, time.monotonic)
-        address = (self._options["exporter_host"], self._options["exporter_port"])
-        server = WSGIServer(address, exporter.application(collector), log=None, error_log=None)
+        host, port = self._options["exporter_host"], self._options["exporter_port"]
+        server = WSGIServer((host, port), exporter.application(collector), log=None, error_log=None)
         try:
             server.start()
         except OSError as error:
             sys.exit(
-                f"tcplab: cannot serve the load's metrics on {address[0]}:{address[1]}: {os.strerror(error.errno or 0)}."
+                f"tcplab: cannot serve the load's metrics on {host}:{port}: {os.strerror(error.errno or 0)}."
                 " Is another load running? Choose another --exporter-port (0: any that is free)"
             )
-        logger.info("The load's metrics are at http://%s:%d/metrics", address[0], server.server_port)
+        logger.info("The load's metrics are at http://%s:%d/metrics", host, server.server_port)
 
     def _check_form(self) -> Response | None:
         """Look at what the web UI asks for: refuse a form with a bad value; a stop is meant to last."""

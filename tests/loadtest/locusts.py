@@ -34,7 +34,7 @@ class Locust:
         locustfile: Path = LOCUSTFILE,
         cwd: Path = ROOT,
         name: str = "locust",
-        **environment: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.result = folder / "result.json"
         self._log = folder / f"{name}.log"
@@ -46,7 +46,7 @@ class Locust:
                 env=clean
                 | {"TCPLAB_EXPORTER_PORT": "0"}
                 | {f"TCPLAB_{variant.upper()}": address for variant, address in (targets or {}).items()}
-                | environment,
+                | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

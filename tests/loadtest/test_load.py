@@ -1,0 +1,529 @@
+"""
+The load as it is run: real Locust processes, real sockets, against servers that keep a record of their own.
+
+Each stub stands behind one of the lab's three user classes; which one doesn't matter.
+"""
+
+import json
+import signal
+import socket
+import textwrap
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.recorder import Quantile, count, quantile
+from tests.loadtest.locusts import Locust, assert_conserved, eventually, run, total
+from tests.loadtest.stub import (
+    Answer,
+    Stub,
+    adds_later,
+    after,
+    closes,
+    honest,
+    resets,
+    right,
+    says,
+    silent,
+    swaps,
+    truncates,
+)
+
+ALL = ("single", "threaded", "asyncio")
+
+IMPATIENT = """
+from loadtest import user
+user.CONNECT_TIMEOUT = user.REPLY_TIMEOUT = 0.4
+from loadtest.locustfile import *
+"""
+
+
+def impatient(folder: Path) -> Path:
+    """Return a locustfile whose clients wait 0.4 s for a connection or a reply."""
+    path = folder / "impatient.py"
+    path.write_text(IMPATIENT)
+    return path
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def free_ports(number: int) -> list[str]:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [str(listener.getsockname()[1]) for listener in listeners]
+
+
+def durations(variant: dict[str, Any], series: str) -> dict[int, int]:
+    return {int(key): number for key, number in variant["histograms"][series].items()}
+
+
+def found(variant: dict[str, Any], series: str, fraction: float) -> int:
+    seen = quantile(durations(variant, series), fraction)
+    assert isinstance(seen, Quantile)
+    return seen.microseconds
+
+
+LIES: dict[str, tuple[Answer, str]] = {
+    "wrong byte": (says(lambda line: right(line)[:-2] + b"!\n"), "corrupt"),
+    "a byte too many": (says(lambda line: right(line) + b"!"), "corrupt"),
+    "another line": (says(lambda line: right(line) * 2), "corrupt"),
+    "a byte too many, later": (adds_later, "corrupt"),
+    "missing bytes": (says(lambda line: right(line)[:-4] + b"\n"), "corrupt"),
+    "somebody else's reply": (swaps, "corrupt"),
+    "cut off": (truncates, "closed"),
+    "closed": (closes, "closed"),
+    "reset": (resets, "reset"),
+    "silent": (silent, "timeout"),
+    "never whole": (says(lambda line: right(line)[:-1]), "timeout"),
+    "full": (says(lambda _: b"ERR server full\n"), "refused"),
+}
+
+
+@pytest.mark.parametrize("names", [list(LIES)[start : start + 3] for start in range(0, len(LIES), 3)], ids=" | ".join)
+@pytest.mark.parametrize("scenario", ["conversation", "saturate"])
+def test_each_lie_is_an_error_of_its_own_kind(names: list[str], scenario: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        stubs = {variant: stack.enter_context(Stub(LIES[name][0])) for variant, name in zip(ALL, names, strict=True)}
+        locust = run(
+            tmp_path,
+            *("--scenario", scenario, "-u", "3", "-r", "100", "--think", "0.01"),
+            seconds=2,
+            locustfile=impatient(tmp_path),
+            targets={variant: stub.address for variant, stub in stubs.items()},
+        )
+        assert locust.process.returncode == 1, locust.log  # Locust's own status for failed requests
+        variants = locust.outcome()["variants"]
+        for variant, name in zip(ALL, names, strict=True):
+            part, kind = variants[variant], LIES[name][1]
+            assert_conserved(part)
+            errors = {outcome: number for outcome, number in part["errors"].items() if number}
+            if name == "somebody else's reply":
+                errors.pop("timeout", None)
+            assert set(errors) == {kind}, (name, part["errors"])
+            # The surplus byte of a later segment shows at the next reply; all else is never counted as right.
+            assert (part["verified"] > 0) == (name == "a byte too many, later"), name
+            if kind == "timeout":
+                assert all(400_000 <= age < 500_000 for age in durations(part, "first_reply"))
+        assert "Traceback" not in locust.log
+
+
+def test_a_surplus_byte_after_the_last_reply_is_seen_too(tmp_path: Path) -> None:
+    answers = iter(range(10**9))
+
+    def adds_to_every_fifth(stub: Stub, connection: socket.socket, line: bytes) -> bool:
+        lies = next(answers) % 5 == 4
+        return adds_later(stub, connection, line) if lies else honest(stub, connection, line)
+
+    with Stub(adds_to_every_fifth) as stub:
+        arguments = ("AsyncioUser", "-u", "1", "--think", "0.001")
+        locust = run(tmp_path, *arguments, seconds=3, targets={"asyncio": stub.address})
+    part = locust.outcome()["variants"]["asyncio"]
+    assert part["errors"]["corrupt"] >= 1
+    assert part["verified"] >= 4 * part["errors"]["corrupt"]
+    assert_conserved(part)
+
+
+def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        address = full.getsockname()
+        for _ in range(2):  # the kernel takes one more than the backlog
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        locust = run(
+            tmp_path,
+            *("-u", "3", "-r", "100"),
+            seconds=2,
+            locustfile=impatient(tmp_path),
+            targets={
+                "single": f"127.0.0.1:{unused_port()}",
+                "threaded": f"127.0.0.1:{address[1]}",
+                "asyncio": "no-such-host.invalid:9",
+            },
+        )
+    variants = locust.outcome()["variants"]
+    for variant, outcome in (("single", "refused"), ("threaded", "timeout"), ("asyncio", "failed")):
+        part = variants[variant]
+        assert {name for name, number in part["connections"].items() if number} == {outcome}, variant
+        assert (part["sent"], part["connected"], part["served"]) == (0, 0, 0)
+    # Who could not connect in time has waited that long for a first reply.
+    assert variants["threaded"]["histograms"]["first_reply"] == variants["threaded"]["histograms"]["connect"]
+    assert total(variants["threaded"]["histograms"]["connect"]) == variants["threaded"]["connections"]["timeout"]
+
+
+def test_known_delays_are_reported_as_the_stub_kept_them(tmp_path: Path) -> None:
+    """
+    2 ms, and every 20th request 30 ms: quantiles within 2 % or 300 us of the stub's record.
+
+    Whatever else the machine does only adds time to what the stub can't see, so the best of three runs counts.
+    """
+    deviations = []
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        deviations.append(deviation_from_known_delays(folder))
+        if deviations[-1] <= 1:
+            break
+    assert min(deviations) <= 1, deviations
+
+
+def deviation_from_known_delays(tmp_path: Path) -> float:
+    """Return by how much the worst quantile differs from the stub's, as a multiple of what is allowed."""
+    with Stub(after(lambda number: 0.030 if number % 20 == 0 else 0.002)) as stub:
+        locust = run(
+            tmp_path,
+            *("AsyncioUser", "-u", "4", "-r", "100", "--scenario", "saturate", "--think", "0.02"),
+            seconds=5,
+            targets={"asyncio": stub.address},
+        )
+        took = [round(seconds * 1e6) for seconds in stub.took]
+    part = locust.outcome()["variants"]["asyncio"]
+    assert_conserved(part)
+    assert part["verified"] > 500
+    record: dict[int, int] = {}
+    for microseconds in took:
+        count(record, microseconds)
+    assert found(part, "first_reply", 0.5) >= 2000
+    worst = 0.0
+    for fraction in (0.5, 0.9, 0.99):
+        truth = quantile(record, fraction)
+        assert truth is not None
+        reported = found(part, "response", fraction)
+        assert reported >= truth.microseconds * 0.98
+        worst = max(worst, (reported - truth.microseconds) / max(300, 0.02 * truth.microseconds))
+    return worst
+
+
+def test_two_workers_report_exactly_what_the_stub_answered(tmp_path: Path) -> None:
+    port, web = free_ports(2)
+    with Stub(honest) as stub, ExitStack() as stack:
+        targets = dict.fromkeys(ALL, stub.address)
+        master = stack.enter_context(
+            Locust(
+                tmp_path,
+                *("--master", "--autostart", "--expect-workers", "2", "--master-bind-host", "127.0.0.1"),
+                *("--master-bind-port", port, "--web-host", "127.0.0.1", "--web-port", web),
+                *("--result", str(tmp_path / "result.json"), "--clients", "4", "-r", "100", "--size", "200"),
+                targets=targets,
+            )
+        )
+        workers = [
+            stack.enter_context(Locust(tmp_path, "--worker", "--master-port", port, targets=targets, name=f"worker{n}"))
+            for n in (1, 2)
+        ]
+        eventually(lambda: len(stub.texts) > 150, "load flows")
+        post(web, "/stop", {})
+        eventually(lambda: sum_of(master, "tcplab_load_users") == 0, "the last counts are in")
+        totals = master.metrics()
+        outcome = master.outcome()
+        assert master.stop(signal.SIGTERM) == 0, master.log
+        assert [worker.ended() for worker in workers] == [0, 0]
+
+    sent = sum(totals["tcplab_load_sent_total", variant] for variant in ALL)
+    connected = sum(totals["tcplab_load_connections_total", "connected", variant] for variant in ALL)
+    verified = sum(totals["tcplab_load_requests_total", "verified", variant] for variant in ALL)
+    abandoned = sum(totals["tcplab_load_abandoned_total", variant] for variant in ALL)
+    assert sent == len(stub.texts) == verified + abandoned
+    # A client that is stopped while it connects has no connection yet, though the stub may have accepted it.
+    assert stub.connections - 12 <= connected <= stub.connections
+    assert len(stub.took) - abandoned <= verified <= len(stub.took)
+    assert max(Counter(stub.texts).values()) == 1
+    assert {len(text) for text in stub.texts} == {200}
+
+    # The window's result is a part of that: the users go on for a moment after its end.
+    variants = outcome["variants"].values()
+    assert outcome["generator"]["workers"] == 2
+    assert [part["users"] for part in variants] == [4, 4, 4]
+    for part in variants:
+        assert_conserved(part)
+        assert (part["connected"], part["served"]) == (4, 4)
+        assert not any(part["errors"].values())
+    assert sent - 20 <= sum(part["sent"] for part in variants) <= sent
+    assert not [doubt for doubt in outcome["doubts"] if doubt["name"] in {"conservation", "worker-lost"}]
+    # Locust's own statistics are of the same requests.
+    assert "TCP      asyncio first reply" in master.log
+
+
+def sum_of(locust: Locust, name: str) -> float:
+    """Return the sum of a metric over all its labels."""
+    return sum(value for key, value in locust.metrics().items() if key[0] == name)
+
+
+def test_the_warmup_is_thrown_away(tmp_path: Path) -> None:
+    """The stub is slow for its first 40 requests: none of that shows in the window, though the requests were made."""
+    with Stub(after(lambda number: 0.05 if number <= 40 else 0.001)) as stub:
+        locust = run(
+            tmp_path,
+            *("AsyncioUser", "-u", "4", "-r", "100", "--scenario", "saturate", "--think", "0.01", "--warmup", "2"),
+            seconds=4,
+            targets={"asyncio": stub.address},
+        )
+        outcome = locust.outcome()
+        made = len(stub.texts)
+    part = outcome["variants"]["asyncio"]
+    assert_conserved(part)
+    assert outcome["warmup_seconds"] == 2
+    assert outcome["window"]["seconds"] == pytest.approx(2, abs=0.3)
+    assert 0 < part["sent"] < made - 40
+    assert part["served"] == part["connected"] == 4
+    assert part["connections"]["connected"] == total(part["histograms"]["connect"]) == 0
+    assert max(durations(part, "response")) < 45_000
+
+
+def test_clients_of_a_server_with_one_place_wait_and_are_not_forgotten(tmp_path: Path) -> None:
+    """A stub that serves one connection to its end: the others are connected, not served, and count as waiting."""
+    turn = threading.Lock()
+
+    def one_at_a_time(_: Stub, connection: socket.socket, line: bytes) -> bool:
+        with turn, connection:
+            while line:
+                connection.sendall(right(line.removesuffix(b"\n")))
+                line = connection.recv(65536)
+        return False
+
+    with Stub(one_at_a_time) as stub:
+        arguments = ("SingleUser", "-u", "5", "-r", "100", "--scenario", "saturate", "--think", "0.005")
+        locust = run(tmp_path, *arguments, seconds=3, targets={"single": stub.address})
+    outcome = locust.outcome()
+    part = outcome["variants"]["single"]
+    assert (part["users"], part["connected"], part["served"]) == (5, 5, 1)
+    assert 4 <= part["unanswered"] <= 5
+    assert total(part["censored"]["first_reply"]) == 4
+    assert all(int(age) > 2_000_000 for age in part["censored"]["first_reply"])
+    assert_conserved(part)
+    assert "unserved" in [doubt["name"] for doubt in outcome["doubts"]]
+    assert "doubt unserved: some clients never had a reply: single served 1 of 5" in locust.log
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_keeps_what_it_measured(how: signal.Signals, tmp_path: Path) -> None:
+    with Stub(honest) as stub:
+        result = ("--result", str(tmp_path / "result.json"))
+        arguments = ("--headless", "--only-summary", "AsyncioUser", "-u", "3", "-r", "100", "--scenario", "saturate")
+        with Locust(tmp_path, *arguments, *result, targets={"asyncio": stub.address}) as locust:
+            eventually(lambda: len(stub.texts) > 500, "load flows")
+            assert locust.stop(how) == 0
+            part = locust.outcome()["variants"]["asyncio"]
+            assert part["verified"] > 400
+            assert_conserved(part)
+            assert "Traceback" not in locust.log
+            assert "Exception" not in locust.log
+
+
+def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistics(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    with Stub(after(lambda _: 0.0015)) as stub:
+        web = ("--autostart", "--web-host", "127.0.0.1", "--web-port", port)
+        settings = ("-u", "4", "-r", "100", "--scenario", "saturate", "--think", "0.01", "AsyncioUser")
+        with Locust(tmp_path, *web, *settings, targets={"asyncio": stub.address}) as locust:
+            key = ("tcplab_load_requests_total", "verified", "asyncio")
+            eventually(lambda: locust.metrics()[key] > 100, "replies are counted")
+            recent = locust.metrics()["tcplab_load_recent_seconds", "0.5", "response", "asyncio"]
+            assert 0.0015 <= recent < 0.0040
+            statistics = json.loads(post(port, "/stats/requests", None))
+            [entry] = [entry for entry in statistics["stats"] if entry["name"] == "asyncio reply"]
+            assert 1.5 <= entry["median_response_time"] < 4.0
+            assert entry["median_response_time"] != round(entry["median_response_time"])
+            assert entry["method"] == "TCP"
+            post(port, "/stats/reset", {})
+            before = locust.metrics()
+            eventually(lambda: locust.metrics()[key] > before[key] + 50, "the counter goes on after a reset")
+            now = locust.metrics()
+            assert now["tcplab_load_running",] == now["tcplab_load_workers",] == 1
+            for gauge in ("users", "clients_connected", "clients_served"):
+                assert now[f"tcplab_load_{gauge}", "asyncio"] == 4
+                assert now[f"tcplab_load_{gauge}", "single"] == 0
+
+            page = post(port, "/", None).decode()
+            for option in ("scenario", "think", "size", "warmup"):
+                assert f'"{option}"' in page, "the web UI shows it"
+            post(port, "/stop", {})
+            eventually(lambda: locust.metrics()["tcplab_load_running",] == 0, "the web UI stops it")
+            eventually(lambda: locust.metrics()["tcplab_load_users", "asyncio"] == 0, "users are gone")
+            ended = locust.metrics()
+            sums = [value for name, value in ended.items() if name[0] == "tcplab_load_requests_total"]
+            abandoned = ended["tcplab_load_abandoned_total", "asyncio"]
+            assert ended["tcplab_load_sent_total", "asyncio"] == sum(sums) + abandoned
+
+            form = {"user_count": "2", "spawn_rate": "9", "host": "127.0.0.1:1", "scenario": "saturate", "size": "99"}
+            refused = json.loads(post(port, "/swarm", form | {"think": "soon", "warmup": "0"}))
+            assert not refused["success"]
+            assert "'soon' is not a number of seconds" in refused["message"]
+            assert json.loads(post(port, "/swarm", form | {"think": "0.01", "warmup": "0"}))["success"]
+            eventually(lambda: locust.metrics()["tcplab_load_clients_served", "asyncio"] == 2, "it starts again")
+            assert len(stub.texts[-1]) == 99
+            assert locust.stop(signal.SIGTERM) == 0
+
+
+def post(port: str, path: str, form: dict[str, str] | None) -> bytes:
+    """Ask the web UI: GET without a form, POST with one."""
+    data = None if form is None else urllib.parse.urlencode(form).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data=data, timeout=10) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
+    """Two workers join a run, one leaves, one is killed, the master is killed and started again: the load stays."""
+    port, web = free_ports(2)
+    users = [("tcplab_load_users", variant) for variant in ALL]
+    with Stub(honest) as stub, ExitStack() as stack:
+        targets = dict.fromkeys(ALL, stub.address)
+
+        def start_master(name: str) -> Locust:
+            return stack.enter_context(
+                Locust(
+                    tmp_path,
+                    *("--master", "--autostart", "--expect-workers", "1", "--enable-rebalancing"),
+                    *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
+                    *("--web-host", "127.0.0.1", "--web-port", web, "--clients", "4", "--spawn-rate", "100"),
+                    targets=targets,
+                    name=name,
+                )
+            )
+
+        def start_worker(name: str) -> Locust:
+            return stack.enter_context(Locust(tmp_path, "--worker", "--master-port", port, targets=targets, name=name))
+
+        def balanced(master: Locust, workers: int) -> bool:
+            seen = master.metrics()
+            carrying = [worker["user_count"] for worker in json.loads(post(web, "/stats/requests", None))["workers"]]
+            return (
+                seen["tcplab_load_workers",] == workers
+                and [seen[key] for key in users] == [4, 4, 4]
+                and sorted(carrying) == [12 // workers] * workers
+            )
+
+        master, first = start_master("master"), start_worker("worker1")
+        eventually(lambda: balanced(master, 1), "one worker carries all")
+        second, third = start_worker("worker2"), start_worker("worker3")
+        eventually(lambda: balanced(master, 3), "three workers carry a third each")
+        assert second.stop(signal.SIGTERM) == 0
+        eventually(lambda: balanced(master, 2), "two workers carry all")
+        seen = master.metrics()
+        assert seen["tcplab_load_doubt", "worker-lost"] == 0
+        assert sum(value for key, value in seen.items() if key[0] == "tcplab_load_sent_total") <= len(stub.texts)
+        third.process.kill()
+        eventually(lambda: balanced(master, 1), "one worker carries all again")
+        after_kill = master.metrics()
+        assert after_kill["tcplab_load_doubt", "worker-lost"] == 1
+        assert [key for key in after_kill if key[0] == "tcplab_load_worker_cpu_ratio"] == [
+            ("tcplab_load_worker_cpu_ratio", "0")
+        ]
+        assert all(after_kill[key] >= seen[key] for key in seen if key[0].endswith("_total") and "tcplab" in key[0])
+
+        master.process.kill()
+        master.process.wait()
+        master = start_master("master2")
+        eventually(lambda: balanced(master, 1), "a new master has the load back", within=30)
+        first.process.kill()
+        eventually(lambda: master.metrics()["tcplab_load_running",] == 0, "no worker, no run")
+        start_worker("worker4")
+        eventually(lambda: balanced(master, 1), "the load is back with the worker", within=30)
+        assert master.stop(signal.SIGINT) == 0
+        assert "Traceback" not in master.log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says_so"),
+    [
+        (["--scenario", "nope"], {}, "argument --scenario: invalid choice: 'nope'"),
+        (["--think", "x"], {}, "argument --think: 'x' is not a number of seconds from 0 to 3600"),
+        (["--size", "5"], {}, "argument --size: '5' is not a whole number from 40 to 65000"),
+        (["--warmup", "-1"], {}, "argument --warmup: '-1' is not a number of seconds"),
+        (["--clients", "0"], {}, "argument --clients: '0' is not a whole number from 1"),
+        (["--result", "/no/such/folder/x"], {}, "argument --result: cannot write '/no/such/folder/x'"),
+        (["--host", "127.0.0.1:9001"], {}, "set TCPLAB_SINGLE, TCPLAB_THREADED, TCPLAB_ASYNCIO"),
+        ([], {"TCPLAB_SCENARIO": "nope"}, "invalid choice: 'nope'"),
+        ([], {"TCPLAB_SIZE": "big"}, "'big' is not a whole number"),
+        ([], {"TCPLAB_ASYNCIO": "nowhere"}, "tcplab: TCPLAB_ASYNCIO: 'nowhere' is no host:port"),
+        ([], {"TCPLAB_EXPORTER_PORT": "99999"}, "'99999' is not a whole number from 0 to 65535"),
+    ],
+)
+def test_a_bad_setting_is_one_clear_line(
+    arguments: list[str], environment: dict[str, str], says_so: str, tmp_path: Path
+) -> None:
+    with Locust(tmp_path, "--headless", "-t", "1s", *arguments, environment=environment) as locust:
+        assert locust.ended() != 0
+        lines = [line for line in locust.log.splitlines() if line and "INFO" not in line]
+    assert len(lines) == 1, lines
+    assert says_so in lines[0]
+
+
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with Locust(tmp_path, "--headless", "-t", "1s", environment={"TCPLAB_EXPORTER_PORT": port}) as locust:
+            assert locust.ended() != 0
+            [line] = [line for line in locust.log.splitlines() if line and "INFO" not in line]
+    assert line.startswith(f"tcplab: cannot serve the load's metrics on 127.0.0.1:{port}: Address already in use.")
+
+
+def test_settings_come_from_the_environment_too_and_empty_ones_are_none(tmp_path: Path) -> None:
+    with Stub(honest) as stub:
+        locust = run(
+            tmp_path,
+            *("AsyncioUser", "ThreadedUser"),
+            seconds=2,
+            targets={"asyncio": stub.address, "threaded": stub.address},
+            environment={
+                "TCPLAB_SCENARIO": "saturate",
+                "TCPLAB_SIZE": "50",
+                "TCPLAB_THINK": "",
+                "TCPLAB_CLIENTS": "2",
+                "LOCUST_SPAWN_RATE": "100",
+            },
+        )
+    outcome = locust.outcome()
+    assert outcome["scenario"]["name"] == "saturate"
+    assert (outcome["scenario"]["size"], outcome["scenario"]["think"]) == (50, 0)
+    assert {name: part["users"] for name, part in outcome["variants"].items()} == {"asyncio": 2, "threaded": 2}
+    assert {len(text) for text in stub.texts} == {50}
+    assert "all-at-once" in [doubt["name"] for doubt in outcome["doubts"]]
+
+
+def test_a_locustfile_of_ones_own_uses_the_users_by_themselves(tmp_path: Path) -> None:
+    """As loadtest/user.py describes it, started in another folder, without the lab's locustfile."""
+    own = tmp_path / "own.py"
+    with Stub(honest) as stub:
+        own.write_text(
+            textwrap.dedent(f"""
+                import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+                from locust import constant, task
+                from loadtest.scenarios import SCENARIOS
+                from loadtest.user import ScenarioUser, TcpUser
+
+                class Talker(TcpUser):
+                    host = "{stub.address}"
+                    wait_time = constant(0.01)
+
+                    @task
+                    def talk(self):
+                        if self.client.connect():
+                            self.client.ask(b"ECHO hello\\n", b"OK hello\\n")
+                        self.client.leave()
+
+                class Player(ScenarioUser):
+                    host = "{stub.address}"
+                    scenario = SCENARIOS["conversation"]
+            """)
+        )
+        arguments = ("--headless", "-u", "2", "-r", "100", "-t", "2s", "--json-file", str(tmp_path / "stats"))
+        with Locust(tmp_path, *arguments, locustfile=own, cwd=tmp_path) as locust:
+            assert locust.ended() == 0, locust.log
+    [statistics] = tmp_path.glob("stats*")
+    counted = {entry["name"]: entry["num_requests"] for entry in json.loads(statistics.read_text())}
+    assert counted["Talker first reply"] > 20
+    assert counted["Player first reply"] >= 1
+    assert sum(counted.values()) == len(stub.texts)
