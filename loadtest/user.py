@@ -189,7 +189,9 @@ class TcpClient:
         if connection is None:
             raise RuntimeError("ask() without a connection: connect() first, and see what it returns")
         try:
-            connection.sendall(request)
+            sent = connection.send(request)  # all of it, as a rule; gevent's sendall() costs 6 us more
+            if sent < len(request):
+                connection.sendall(request[sent:])
             received = connection.recv(_CHUNK)
             if received != reply:  # in pieces, or wrong
                 received = self._receive_rest(connection, received, reply)
