@@ -47,12 +47,15 @@ def document(figures: Figures, scenario: Scenario, warmup: float, doubts: Iterab
             "lag_p99_seconds": figures.lag_p99(),
         },
         "doubts": [doubt._asdict() for doubt in doubts],
-        "variants": {
-            name: _variant(tally, figures.users.get(name, 0))
-            for name, tally in figures.tallies.items()
-            if figures.users.get(name) or tally.sent or tally.carried or any(tally.connections.values())
-        },
+        "variants": {name: _variant(tally, figures.users.get(name, 0)) for name, tally in _took_part(figures)},
     }
+
+
+def _took_part(figures: Figures) -> Iterable[tuple[str, Tally]]:
+    """Yield the variants that the run loaded, and not those of an earlier one."""
+    for name, tally in figures.tallies.items():
+        if figures.users.get(name) or tally.sent or tally.carried or any(tally.connections.values()):
+            yield name, tally
 
 
 def _variant(tally: Tally, users: int) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
         f"{'variant':<12}{'served of':>12}{'replies/s':>11}{'errors':>8}{'unanswered':>12}"
         f"{'p50 ms':>9}{'p99 ms':>9}{'first reply p50 ms':>20}{'p99 ms':>9}"
     )
-    for name, tally in figures.tallies.items():
+    for name, tally in _took_part(figures):
         response, first = (
             [_shown(tally, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
         )

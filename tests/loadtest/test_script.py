@@ -1,7 +1,10 @@
 """The script: what a client does, without I/O. The scenarios: what may be set."""
 
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import fields
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -136,3 +139,10 @@ def test_the_largest_message_fits_the_wire_with_any_command() -> None:
     _, request, *_ = steps(scenario, 2, who=b"x" * 24)
     assert isinstance(request, Send)
     assert len(request.request) <= wire.MAX_LINE
+
+
+def test_what_needs_no_locust_does_not_import_it() -> None:
+    """Importing Locust patches the whole process; tests and the comparison use these modules without it."""
+    modules = ("scenarios", "script", "recorder", "ledger", "belief", "result", "exporter", "settings")
+    lines = [*(f"import loadtest.{module}" for module in modules), "import sys", "assert 'gevent' not in sys.modules"]
+    subprocess.run([sys.executable, "-c", "; ".join(lines)], cwd=Path(__file__).parents[2], check=True)
