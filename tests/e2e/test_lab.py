@@ -376,7 +376,16 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
 
 def compare(lab: Lab, results: Path, user: int, *arguments: str) -> tuple[int, str, str]:
     done = lab.compose(
-        *("run", "--rm", "--no-TTY", "--user", f"{user}:{user}", "--volume", f"{results}:/lab/results", "compare"),
+        *(
+            "run",
+            "--rm",
+            "--no-TTY",
+            "--user",
+            f"{user}:{user}",
+            "--volume",
+            f"{results}:/lab/loadtest/results",
+            "compare",
+        ),
         *arguments,
         timeout=300,
         check=False,
