@@ -1,0 +1,244 @@
+"""Server processes and clients for the tests. Bytes are literal: a codec shared with the servers hides a mistake."""
+
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from servers.variants import VARIANTS
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+PATIENCE: Final = 30.0
+"""Seconds that anything may take before a test fails: no test needs them, a busy machine may."""
+
+UNKNOWN: Final = b"ERR unknown request; there are ECHO, SLEEP, WORK and QUIT\n"
+BAD_SLEEP: Final = b"ERR SLEEP takes milliseconds from 0 to 10000, then the text\n"
+BAD_WORK: Final = b"ERR WORK takes rounds from 0 to 1000000, then the text\n"
+OVERLONG: Final = b"ERR a line may have 65536 bytes\n"
+UNFINISHED: Final = b"ERR the last line has no line end\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A server to hold to the contract: a row of the table of variants, perhaps with options."""
+
+    name: str
+    variant: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether it serves several clients at once."""
+        return self.variant != "single"
+
+
+MODELS: Final = (
+    *(Model(variant.name, variant.name) for variant in VARIANTS),
+    Model("asyncio-stdlib", "asyncio", ("--loop", "asyncio")),
+)
+CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
+
+
+def command_line(variant: str, *options: str) -> list[str]:
+    """Return the command that starts a server."""
+    return [sys.executable, "-m", "servers", variant, *options]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return the environment for a server: ours, without settings of the lab, and `extra`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TCPLAB_")} | extra
+
+
+class Samples:
+    """What one scrape returned."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.families = {family.name: family for family in text_string_to_metric_families(text)}
+        self.values = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """Return the value of one series, without the prefix tcplab_."""
+        return self.values[f"tcplab_{name}", frozenset(labels.items())]
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """Return the values of a family with one label, by that label."""
+        return {dict(labels)[label]: value for (its, labels), value in self.values.items() if its == f"tcplab_{name}"}
+
+
+class Client:
+    """A client that says and expects literal bytes; every wait is bounded."""
+
+    def __init__(self, address: tuple[str, int], timeout: float = PATIENCE) -> None:
+        self.socket = socket.create_connection(address, timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def receive(self, count: int) -> bytes:
+        """Return `count` bytes, or fewer if the server ends before."""
+        received = bytearray()
+        while len(received) < count and (data := self.socket.recv(min(count - len(received), 1 << 20))):
+            received += data
+        return bytes(received)
+
+    def expect(self, reply: bytes) -> None:
+        """Read as many bytes as `reply` has; they must be the same."""
+        received = self.receive(len(reply))
+        if received != reply:  # an assert on megabytes takes pytest minutes to explain
+            at = next((i for i, (a, b) in enumerate(zip(received, reply, strict=False)) if a != b), len(received))
+            raise AssertionError(f"at byte {at}: {received[at : at + 80]!r} instead of {reply[at : at + 80]!r}")
+
+    def expect_end(self) -> None:
+        """Nothing more may come but the end; a reset is no end."""
+        assert self.socket.recv(100) == b""
+
+    def ask(self, request: bytes, reply: bytes) -> None:
+        """Send, and expect."""
+        self.send(request)
+        self.expect(reply)
+
+    def half_close(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def reset(self) -> None:
+        """Close with a RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+class Server:
+    """A server process on free ports; as a context manager it must end well: status 0, and silent."""
+
+    def __init__(
+        self,
+        model: Model,
+        *options: str,
+        environment_extra: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        def limit() -> None:
+            assert descriptors is not None
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        self.model = model
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill()
+        self.process = subprocess.Popen(
+            command_line(model.variant, "--port", "0", "--metrics-port", "0", *model.options, *options),
+            cwd=ROOT,
+            env=environment(**(environment_extra or {})),
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            preexec_fn=limit if descriptors is not None else None,  # noqa: PLW1509 - the tests start no threads
+        )
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        self.ready = self.process.stdout.readline().decode() if ready else ""
+        try:
+            name, rest = self.ready.split(" ready: tcp 127.0.0.1:")
+            port, metrics = rest.split(", metrics ")
+        except ValueError:
+            said = self.errors()
+            self.kill()
+            raise AssertionError(f"not ready: {self.ready!r}, {said!r}") from None
+        assert name == model.variant
+        self.address = ("127.0.0.1", int(port))
+        self.metrics_url = metrics.strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.terminate()
+                self.ended()
+        finally:
+            self.kill()
+
+    def client(self, timeout: float = PATIENCE) -> Client:
+        return Client(self.address, timeout)
+
+    def metrics(self) -> Samples:
+        """Scrape."""
+        with urllib.request.urlopen(self.metrics_url, timeout=PATIENCE) as reply:
+            assert reply.status == 200
+            return Samples(reply.read().decode())
+
+    def wait_for(self, what: Callable[[Samples], bool], why: str) -> Samples:
+        """Scrape until `what` holds of the metrics; return them."""
+        deadline = time.monotonic() + PATIENCE
+        while not what(samples := self.metrics()):
+            assert time.monotonic() < deadline, f"never: {why}\n{samples.text}"
+            time.sleep(0.02)
+        return samples
+
+    def wait_for_ends(self, count: int) -> Samples:
+        """Scrape until `count` connections have ended and none is open."""
+        return self.wait_for(
+            lambda seen: (
+                sum(seen.by("connections_ended_total", "outcome").values()) == count and seen("connections_open") == 0
+            ),
+            f"{count} connections ended",
+        )
+
+    def terminate(self, kind: signal.Signals = signal.SIGTERM) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(kind)
+
+    def errors(self) -> str:
+        """Return what it has said on stderr."""
+        self._errors.seek(0)
+        return self._errors.read().decode()
+
+    def ended(self, status: int = 0, said: str = "") -> None:
+        """Wait for its end: with this status, and having said this on stderr and nothing more on stdout."""
+        assert self.process.stdout is not None
+        actual = self.process.wait(PATIENCE)
+        assert (actual, self.errors(), self.process.stdout.read()) == (status, said, b"")
+
+    def kill(self) -> None:
+        """Make sure that it is gone."""
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._errors.close()
+
+
+def close_all(clients: Iterable[Client]) -> None:
+    for client in clients:
+        client.close()

@@ -1,0 +1,225 @@
+"""Many clients, the limit on them, and what lies beyond it."""
+
+import sys
+import time
+
+import pytest
+
+from tests.contract.conftest import Launch
+from tests.contract.lab import MODELS, PATIENCE, Client, Model, Server, close_all
+
+SINGLE = MODELS[0]
+
+
+def test_serves_many_clients_at_once(concurrent: Model, launch: Launch) -> None:
+    server = launch(concurrent)
+    clients = [server.client() for _ in range(300)]
+    for turn in range(3):
+        for number, client in enumerate(clients):
+            client.send(b"ECHO %d in turn %d\n" % (number, turn))
+        for number, client in enumerate(clients):
+            client.expect(b"OK %d in turn %d\n" % (number, turn))
+    seen = server.metrics()
+    assert (seen("connections_open"), seen("requests_total", command="echo")) == (300, 900)
+    close_all(clients)
+    assert server.wait_for_ends(300)("connections_ended_total", outcome="closed") == 300
+
+
+def test_serves_many_clients_one_after_another(server: Server) -> None:
+    for number in range(20):
+        with server.client() as client:
+            client.ask(b"ECHO %d\nQUIT\n" % number, b"OK %d\nOK\n" % number)
+            client.expect_end()
+
+
+def test_refuses_a_client_past_the_limit_and_gives_a_free_place_again(concurrent: Model, launch: Launch) -> None:
+    server = launch(concurrent, "--max-connections", "3")
+    full = b"ERR server full, it serves 3 clients; try again later\n"
+    inside = [server.client() for _ in range(3)]
+    for client in inside:
+        client.ask(b"ECHO in\n", b"OK in\n")
+
+    for request in (b"", b"ECHO let me in\n", b"x" * 30_000):
+        with server.client() as refused:
+            refused.send(request)
+            refused.expect(full)
+            refused.expect_end()
+
+    for client in inside:
+        client.ask(b"ECHO still in\n", b"OK still in\n")
+    seen = server.metrics()
+    assert seen("connections_limit") == 3
+    assert seen("connections_open") == 3
+    assert seen("connections_ended_total", outcome="refused") == 3
+    assert seen("errors_total", kind="full") == 3
+
+    inside.pop().close()
+    server.wait_for(lambda now: now("connections_open") == 2, "a place is free")
+    with server.client() as late:
+        late.ask(b"ECHO me too\n", b"OK me too\n")
+        with server.client() as refused:
+            refused.expect(full)
+            refused.expect_end()
+    close_all(inside)
+    seen = server.wait_for_ends(8)
+    assert seen.by("requests_total", "command")["echo"] == 7
+
+
+def test_refuses_hundreds_without_holding_on_to_them(concurrent: Model, launch: Launch) -> None:
+    server = launch(concurrent, "--max-connections", "1")
+    with server.client() as inside:
+        inside.ask(b"ECHO in\n", b"OK in\n")
+        for _ in range(300):
+            with server.client() as refused:
+                refused.expect(b"ERR server full, it serves 1 clients; try again later\n")
+                refused.expect_end()
+        inside.ask(b"ECHO in\n", b"OK in\n")
+        seen = server.metrics()
+        assert seen("connections_ended_total", outcome="refused") == 300
+        descriptors = seen.values.get(("process_open_fds", frozenset()), 0)
+        assert descriptors < 100
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of its accept queue")
+def test_what_exceeds_the_backlog_of_single_does_not_get_in(launch: Launch) -> None:
+    server = launch(SINGLE, "--backlog", "2")
+    served = server.client()
+    served.ask(b"ECHO served\n", b"OK served\n")
+    waiting = [server.client() for _ in range(3)]  # Linux lets in one more than the backlog
+    with pytest.raises(TimeoutError):
+        server.client(timeout=0.4)
+    seen = server.metrics()
+    assert (seen("accept_queue_connections"), seen("accept_queue_limit")) == (3, 2)
+    assert seen("connections_open") == 1
+
+    for number, client in enumerate(waiting):
+        client.send(b"ECHO %d\nQUIT\n" % number)
+    served.ask(b"QUIT\n", b"OK\n")
+    for number, client in enumerate(waiting):
+        client.expect(b"OK %d\nOK\n" % number)
+        client.expect_end()
+    server.wait_for(lambda now: now("accept_queue_connections") == 0, "the queue is empty")
+    close_all([served, *waiting])
+
+
+def test_single_serves_the_second_client_only_after_the_first_has_left(launch: Launch) -> None:
+    server = launch(SINGLE)
+    first, second = server.client(), server.client()
+    first.ask(b"ECHO 1\n", b"OK 1\n")
+    second.send(b"ECHO 2\n")
+    if sys.platform.startswith("linux"):
+        assert server.metrics()("accept_queue_connections") == 1
+    second.socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        second.socket.recv(1)
+    first.ask(b"ECHO 1 again\nQUIT\n", b"OK 1 again\nOK\n")
+    second.socket.settimeout(PATIENCE)
+    second.expect(b"OK 2\n")
+    seen = server.metrics()
+    assert seen("connections_ended_total", outcome="quit") == 1
+    assert seen("connections_open") == 1
+    close_all([first, second])
+
+
+def test_threaded_has_a_thread_for_each_client(launch: Launch) -> None:
+    server = launch(MODELS[1])
+    alone = server.metrics()("threads")
+    clients = []
+    for count in (1, 2, 25):
+        while len(clients) < count:
+            clients.append(server.client())
+            clients[-1].ask(b"ECHO x\n", b"OK x\n")
+        assert server.metrics()("threads") == alone + count
+    close_all(clients[5:])
+    server.wait_for(lambda now: now("threads") == alone + 5, "a thread ends with its client")
+    close_all(clients[:5])
+    server.wait_for(lambda now: now("threads") == alone, "all threads have ended")
+
+
+@pytest.mark.parametrize("model", [m for m in MODELS if m.variant == "asyncio"], ids=lambda m: m.name, scope="module")
+def test_asyncio_serves_thousands_from_one_thread(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    alone = server.metrics()("threads")
+    clients = [server.client() for _ in range(3000)]
+    for number, client in enumerate(clients):
+        client.send(b"ECHO %d\n" % number)
+    for number, client in enumerate(clients):
+        client.expect(b"OK %d\n" % number)
+    seen = server.metrics()
+    assert (seen("threads"), seen("connections_open")) == (alone, 3000)
+    close_all(clients)
+    server.wait_for_ends(3000)
+
+
+def _while_another(server: Server, request: bytes, reply: bytes) -> tuple[float, float]:
+    """Let one client make the request twenty times over; return when the other's echo came, and when all was done."""
+    with server.client() as busy, server.client() as other:
+        other.ask(b"ECHO x\n", b"OK x\n")
+        busy.ask(b"ECHO x\n", b"OK x\n")
+        began = time.monotonic()
+        busy.send(request)
+        other.ask(b"ECHO y\n", b"OK y\n")
+        echoed = time.monotonic() - began
+        busy.expect(reply)
+        return echoed, time.monotonic() - began
+
+
+def test_a_sleep_makes_nobody_else_wait(concurrent: Model, launch: Launch) -> None:
+    echoed, done = _while_another(launch(concurrent), b"SLEEP 1500 x\n", b"OK x\n")
+    assert done >= 1.5
+    assert echoed < 1.0
+
+
+def test_work_makes_others_wait_in_asyncio_alone(concurrent: Model, launch: Launch) -> None:
+    """
+    An echo that arrives behind a WORK waits for its end in an event loop; a thread gets the GIL after 5 ms or so.
+
+    The median of seven: on a busy machine one of them may have waited for the machine.
+    """
+    server = launch(concurrent)
+    shares = []
+    with server.client() as busy, server.client() as other:
+        for _ in range(7):
+            busy.ask(b"ECHO x\n", b"OK x\n")
+            other.ask(b"ECHO x\n", b"OK x\n")
+            began = time.monotonic()
+            busy.send(b"WORK 1000000 x\nWORK 1000000 x\n" if concurrent.variant == "threaded" else b"WORK 1000000 x\n")
+            time.sleep(0.005)  # the WORK has begun, most likely
+            other.ask(b"ECHO y\n", b"OK y\n")
+            echoed = time.monotonic() - began
+            busy.receive(5)
+            if concurrent.variant == "threaded":
+                busy.receive(5)
+            shares.append(echoed / (time.monotonic() - began))
+    share = sorted(shares)[3]
+    if concurrent.variant == "threaded":
+        assert share < 0.8
+    elif concurrent.variant == "asyncio":
+        assert share > 0.8
+
+
+def test_a_place_in_the_queue_outlives_its_client(launch: Launch) -> None:
+    """A client that gave up stays in the accept queue until the server gets to it."""
+    server = launch(SINGLE)
+    with server.client() as first:
+        first.ask(b"ECHO 1\n", b"OK 1\n")
+        for _ in range(5):
+            server.client().close()
+        if sys.platform.startswith("linux"):
+            assert server.metrics()("accept_queue_connections") == 5
+    seen = server.wait_for_ends(6)
+    assert seen("connections_ended_total", outcome="closed") == 6
+
+
+def test_a_client_that_sends_and_leaves_is_still_counted(server: Server) -> None:
+    def ends() -> float:
+        return sum(server.metrics().by("connections_ended_total", "outcome").values())
+
+    before = ends()
+    for _ in range(10):
+        client: Client = server.client()
+        client.send(b"ECHO x\n")
+        client.close()
+    server.wait_for(
+        lambda seen: sum(seen.by("connections_ended_total", "outcome").values()) == before + 10, "ten more ended"
+    )
