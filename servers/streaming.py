@@ -33,11 +33,19 @@ class StreamDriver:
             reader, writer = await _open(client)
             try:
                 await self._converse(client, reader, writer, talk)
+            except UnreadError:
+                writer.transport.abort()  # it had its time: closing would wait for it once more
+                raise
+            except RuntimeError as error:  # how uvloop says that the client has left while it was not read
+                if writer.transport.is_closing():
+                    raise ConnectionResetError from error
+                raise
             finally:
                 await self._close(writer)
         except Exception as error:  # one client's trouble is not the others'
             trouble = error
         self._talks.pop(client, None)
+        self._late.pop(client, None)
         self._service.end(client, talk, trouble)
 
     async def reap(self) -> None:
@@ -52,7 +60,7 @@ class StreamDriver:
             await asyncio.sleep(pause)
             now = monotonic()
             for client, talk in list(self._talks.items()):
-                if talk.deadline <= now:
+                if talk.deadline <= now and talk.outcome is None:
                     # Its task waits for input: it finds that it has ended, and then why.
                     self._late[client] = talk.expire()
                     end_input(client)
@@ -86,6 +94,8 @@ class StreamDriver:
             if talk.pause is None:
                 break
             await asyncio.sleep(talk.pause)
+            if writer.transport.is_closing():  # the client has left meanwhile: asyncio would log each further write
+                raise ConnectionResetError
             writer.write(talk.resume())
         self._talks[client] = talk
 
