@@ -5,7 +5,6 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,37 +26,30 @@ from servers.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
-WEB_PORT = 8089
 
 _READY_WITHIN = 20.0
 _LOOK_EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
-    """A TCP port of loopback, and who of us wants it."""
+class Lab:
+    """What runs, and on which TCP ports of loopback. web, load_metrics: Locust's web UI and the load's /metrics."""
 
-    number: int
-    user: str
+    variants: tuple[Variant, ...] = VARIANTS
+    web: int = 8089
+    load_metrics: int = LOAD_METRICS_PORT
 
-
-def ports(variants: Iterable[Variant] = VARIANTS) -> list[Port]:
-    """Return every port that the lab listens on."""
-    wanted = [Port(WEB_PORT, "Locust's web UI"), Port(LOAD_METRICS_PORT, "the load's metrics")]
-    for variant in variants:
-        wanted += [
-            Port(variant.port, f"the {variant.name} server"),
-            Port(variant.metrics_port, f"the {variant.name} server's metrics"),
-        ]
-    return wanted
-
-
-def taken(wanted: Iterable[Port]) -> list[Port]:
-    """Return those ports that cannot be listened on now."""
-    return [port for port in wanted if not _free(port.number)]
+    def ports(self) -> dict[int, str]:
+        """Return every port that the lab listens on, and what for."""
+        wanted = {self.web: "Locust's web UI", self.load_metrics: "the load's metrics"}
+        for variant in self.variants:
+            wanted[variant.port] = f"the {variant.name} server"
+            wanted[variant.metrics_port] = f"the {variant.name} server's metrics"
+        return wanted
 
 
 def _free(port: int) -> bool:
+    """Return whether `port` can be listened on."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: past connections don't count
         try:
@@ -84,40 +76,45 @@ def server_command(variant: Variant) -> list[str]:
     return [sys.executable, "-m", "servers", variant.name, *serving, *metrics]
 
 
-def load_command() -> list[str]:
+def load_command(lab: Lab) -> list[str]:
     """Return the command that starts Locust with its web UI and lets it begin at once, with its default load."""
     return [
         *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
-        *("--web-host", HOST, "--web-port", str(WEB_PORT), "--autostart"),
-        *("--exporter-host", HOST, "--exporter-port", str(LOAD_METRICS_PORT)),
+        *("--web-host", HOST, "--web-port", str(lab.web), "--autostart"),
+        *("--exporter-host", HOST, "--exporter-port", str(lab.load_metrics)),
     ]
 
 
-def main() -> int:
+def main(lab: Lab) -> int:
     """Run the lab until somebody or something ends it; return the exit status."""
-    for port in taken(ports()):
-        sys.stderr.write(
-            f"tcplab local: port {port.number}, for {port.user}, is in use{_holder(port.number)}; end that first"
-            " (a lab in Docker: docker compose down)\n"
-        )
-        return 2
+    for port, user in lab.ports().items():
+        if not _free(port):
+            sys.stderr.write(
+                f"tcplab local: port {port}, for {user}, is in use{_holder(port)}; end that first"
+                " (a lab in Docker: docker compose down)\n"
+            )
+            return 2
     with tempfile.TemporaryDirectory(prefix="tcplab-") as folder:
-        return _run(Path(folder))
+        return _run(lab, Path(folder))
 
 
-def _run(folder: Path) -> int:
-    with Children() as children, Interrupt(children) as interrupt:
-        servers: list[Child] = []
+def _run(lab: Lab, folder: Path) -> int:
+    children = Children()
+    with Interrupt(children) as interrupt, children:
         try:
-            for variant in VARIANTS:
-                command = server_command(variant)
-                child = Child(f"{variant.name}-server", command, folder, cwd=ROOT, env=python_environment())
-                servers.append(children.add(child))
+            servers = [
+                children.add(
+                    Child(f"{each.name}-server", server_command(each), folder, cwd=ROOT, env=python_environment())
+                )
+                for each in lab.variants
+            ]
             for server in servers:
                 server.wait_for_line(READY, _READY_WITHIN, interrupt)
-            load = children.add(Child("locust", load_command(), folder, cwd=ROOT, env=_load_environment()))
-            _wait_for_port(WEB_PORT, load, interrupt)
-            _say(where_to_look())
+            # Targets in the environment are meant for another lab.
+            targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
+            load = children.add(Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets)))
+            _wait_for_port(lab.web, load, interrupt)
+            _say(where_to_look(lab))
             while True:
                 for child in (load, *servers):
                     child.check()
@@ -128,14 +125,6 @@ def _run(folder: Path) -> int:
         except InterruptedByUserError:
             _say("\nEnding the load, then the servers (Ctrl-C again kills them) ...")
             return INTERRUPTED
-        finally:
-            children.end()
-
-
-def _load_environment() -> dict[str, str]:
-    """Return Locust's environment; targets meant for another lab do not count here."""
-    targets = {f"TCPLAB_{variant.name.upper()}": f"{HOST}:{variant.port}" for variant in VARIANTS}
-    return python_environment(**targets)
 
 
 def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
@@ -149,18 +138,18 @@ def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
         interrupt.sleep(0.05)
 
 
-def where_to_look() -> str:
+def where_to_look(lab: Lab) -> str:
     """Return what a user reads once the lab runs."""
     lines = [
         "The lab runs, under load. Ctrl-C ends it.",
         "",
-        f"  Locust's web UI      http://{HOST}:{WEB_PORT}",
-        f"  the load's metrics   http://{HOST}:{LOAD_METRICS_PORT}/metrics",
+        f"  Locust's web UI      http://{HOST}:{lab.web}",
+        f"  the load's metrics   http://{HOST}:{lab.load_metrics}/metrics",
     ]
-    for variant in VARIANTS:
+    for variant in lab.variants:
         metrics = f"http://{HOST}:{variant.metrics_port}/metrics"
         lines.append(f"  {variant.name:9} server     nc {HOST} {variant.port}    its metrics: {metrics}")
-    example = VARIANTS[-1]
+    example = lab.variants[-1]
     return "\n".join([*lines, "", f"Try: printf 'ECHO hi\\nQUIT\\n' | nc {HOST} {example.port}"])
 
 
@@ -175,4 +164,4 @@ if __name__ == "__main__":
     argparse.ArgumentParser(
         prog="python -m loadtest.local", description="The three servers, and Locust with its web UI, until Ctrl-C."
     ).parse_args()
-    sys.exit(main())
+    sys.exit(main(Lab()))

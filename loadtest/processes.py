@@ -215,6 +215,8 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup: it is to go on without its terminal
             self._before[number] = signal.signal(number, self._receive)
         return self
 

@@ -131,11 +131,15 @@ def main(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) ->
 def _compare(plan: Plan, folder: Path, laboratory: type[Laboratory]) -> int:
     cores = machine.share_out(machine.usable_cores())
     if cores.rest:
-        os.sched_setaffinity(0, cores.rest)
+        try:
+            os.sched_setaffinity(0, cores.rest)
+        except OSError:  # a sandbox may forbid it, and would forbid it to the children too
+            cores = machine.share_out(())
     work = folder / ".work"
     work.mkdir()
     comparison = Comparison(plan, folder, cores)
-    with Children() as children, Interrupt(children) as interrupt:
+    children = Children()
+    with Interrupt(children) as interrupt, children:
         store.point_latest_at(folder)
         names = ", ".join(plan.variants)
         _say(f"Comparing {names} (order drawn with --seed {plan.seed}); Ctrl-C keeps what is measured.")
@@ -144,12 +148,18 @@ def _compare(plan: Plan, folder: Path, laboratory: type[Laboratory]) -> int:
         except OSError as error:  # the disk is full, or was taken away
             sys.stderr.write(f"tcplab compare: the result could not be kept: {error}\n")
             return 1
-    shutil.rmtree(work, ignore_errors=True)
-    _say(f"\n{table.text(comparison.result)}\n")
-    _say(f"Page:   {folder / store.PAGE}\nFigures: {folder / store.RESULT}")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        _say(f"\n{table.text(comparison.result)}\n\n{_files(folder)}")
     if comparison.result["interrupted"]:
         return INTERRUPTED
     return 1 if comparison.failed else 0
+
+
+def _files(folder: Path) -> str:
+    """Return where to find what was written."""
+    kinds = {"Page": store.PAGE, "Picture": store.PICTURE, "Figures": store.RESULT}
+    return "\n".join(f"{kind + ':':9}{folder / name}" for kind, name in kinds.items())
 
 
 def _redraw(file: Path) -> int:
@@ -166,7 +176,7 @@ def _redraw(file: Path) -> int:
     if not report:
         sys.stderr.write(f"tcplab compare: {file} is no result of a comparison with schema {SCHEMA}\n")
         return 2
-    _say(f"{report}\n\nPage:   {file.parent / store.PAGE}\nPicture: {file.parent / store.PICTURE}")
+    _say(f"{report}\n\n{_files(file.parent)}")
     return 0
 
 

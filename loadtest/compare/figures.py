@@ -185,7 +185,7 @@ def _doubts(row: Row, found: Load, usage: Usage) -> Iterable[Doubt]:
     if not row.paced and row.generator_cpu >= GENERATOR_LIMITED and "generator-cpu" not in known:
         yield Doubt(
             "generator-limited",
-            f"the generator used {row.generator_cpu:.0%} of its core, the server {row.server_cpu:.0%}: it may be faster",
+            f"the generator used {row.generator_cpu:.0%} of its core: the server ({row.server_cpu:.0%}) may be faster",
             "compare CPU per request instead, which holds; or measure on a machine with faster cores",
         )
     if usage.others_cpu / found.seconds > _OTHERS_CPU:

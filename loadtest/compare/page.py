@@ -10,7 +10,7 @@ from loadtest.compare.figures import Figure, Row, clients
 from loadtest.compare.svg import Chart, Group, Mark
 from servers.variants import VARIANTS
 
-TITLE = "Three ways to serve TCP clients, measured"
+TITLE = "Concurrency models of TCP servers, measured"
 
 _HEADINGS = (
     "server",
@@ -38,7 +38,7 @@ _HOW = (
         "p50, p99",
         "Half of the replies, or 99 of 100, came within this time; from the request's sending to the reply's"
         " last byte, without the first reply on each connection. What was unanswered when the window ended"
-        " counts at its age; ≥ where that matters.",
+        " counts at its age; ≥ where that could raise it by more than 5 %.",
     ),
     (
         "first reply",
@@ -147,7 +147,7 @@ def charts(every: Sequence[Row]) -> list[Chart]:
         drawn.append(
             svg.ranges(
                 "Wait for the first reply, p50 to p99",
-                "conversation: connect, ask five times with pauses, leave, come back (logarithmic)",
+                "conversation: from connecting, with others in the queue (logarithmic)",
                 _groups(conversation, _range(lambda each: each.first_p50_us, lambda each: each.first_p99_us)),
             )
         )

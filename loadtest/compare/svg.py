@@ -12,11 +12,11 @@ from html import escape
 
 from servers.variants import VARIANTS
 
-WIDTH = 560
+WIDTH = 490
 """Width of a chart in user units."""
 
-_LABEL = 84  # room for the variants' names
-_BEHIND_BARS, _BEHIND_RANGES = 160, 216  # and for what is written behind the marks
+_LABEL = 74  # room for the variants' names
+_BEHIND_BARS, _BEHIND_RANGES = 176, 208  # and for what is written behind the marks
 _HEAD, _GROUP, _LINE, _FOOT = 52, 24, 21, 22
 
 STYLE = """
@@ -113,7 +113,9 @@ def ranges(title: str, subtitle: str, groups: Sequence[Group]) -> Chart:
         )
         return drawn + (_further(mark.variant, end, y) if mark.open else ""), end + (14 if mark.open else 0)
 
-    ticks = [(place(10.0**power), duration(10.0**power), False) for power in range(lowest, math.floor(highest) + 1)]
+    step = 2 if highest - lowest > 4 else 1  # labels that touch cannot be read
+    powers = range(lowest, math.floor(highest) + 1)
+    ticks = [(place(10.0**each), "" if (each - lowest) % step else duration(10.0**each), False) for each in powers]
     return _chart(title, subtitle, groups, draw, ticks)
 
 

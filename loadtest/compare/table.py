@@ -136,8 +136,8 @@ def remarks(every: Sequence[Row], mark: str = ">=") -> list[str]:
     shown = [each for each in every if not each.problem]
     if any(each.requests_per_second.at_least for each in shown):
         said.append(
-            f"{mark} before requests per s: a lower bound, for the server was not busy all the time (95 % of its core) or"
-            " the generator was (90 %). With 1 client the round trip sets the rate."
+            f"{mark} before requests per s: a lower bound, for the server was not busy all the time (95 % of its core)"
+            " or the generator was (90 %). With 1 client the round trip sets the rate."
         )
     latencies = [figure for each in shown for figure in (each.p50_us, each.p99_us, each.first_p99_us)]
     if any(figure.at_least for figure in latencies):

@@ -1,0 +1,20 @@
+"""What `make local` runs, away from the usual ports, which may be in use: python -m tests.compare.elsewhere PORT."""
+
+import sys
+from dataclasses import replace
+
+from loadtest.local import Lab, main
+from servers.variants import VARIANTS
+
+
+def lab(first: int) -> Lab:
+    """Return the lab on `first` and the seven ports after it."""
+    variants = tuple(
+        replace(variant, port=first + 2 * place, metrics_port=first + 2 * place + 1)
+        for place, variant in enumerate(VARIANTS)
+    )
+    return Lab(variants, web=first + 6, load_metrics=first + 7)
+
+
+if __name__ == "__main__":
+    sys.exit(main(lab(int(sys.argv[1]))))

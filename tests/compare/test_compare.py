@@ -1,0 +1,239 @@
+"""The command as a user runs it: real servers, a stand-in for Locust; and once with Locust itself."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1")
+MEASURED = "[ 2/"
+"""What is said when the second cell begins."""
+
+
+def command(output: Path, *options: str, module: str = "tests.compare.comparing") -> list[str]:
+    return [sys.executable, "-m", module, *QUICK, "--output", str(output), *options]
+
+
+def run(output: Path, *options: str, fault: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(output, *options, **more),
+        cwd=ROOT,
+        env={**os.environ, "TEST_FAULT": fault},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def result(output: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((output / "latest" / "compare.json").read_text())
+    return found
+
+
+def statuses(output: Path) -> dict[str, str]:
+    return {cell["variant"]: cell["status"] for cell in result(output)["cells"]}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def test_a_whole_comparison(results: Path) -> None:
+    done = run(results, "--seed", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = result(results)
+    assert found["complete"]
+    assert not found["interrupted"]
+    assert [cell["variant"] for cell in found["cells"]] == ["asyncio", "single", "threaded"]
+    for cell in found["cells"]:
+        assert cell["figures"]["served"] == (1 if cell["variant"] == "single" else 3)
+        window = cell["load"]["window"]["seconds"]
+        assert 0.05 < cell["usage"]["server_cpu"] / window < 1.1
+        assert 10_000_000 < cell["usage"]["idle"] <= cell["usage"]["resident"] < 100_000_000
+        verified = cell["load"]["variants"][cell["variant"]]["verified"]
+        if cell["variant"] != "single":
+            assert cell["figures"]["requests_per_second"]["value"] == pytest.approx(verified / window)
+    assert "1 of 3" in done.stdout
+    folder = results / "latest"
+    assert sorted(each.name for each in folder.iterdir()) == ["compare.html", "compare.json", "compare.svg"]
+    assert found["machine"]["packages"]["locust"]
+    assert found["plan"]["seed"] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
+def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
+    run(results, "--variants", "asyncio")
+    found = result(results)
+    if len(os.sched_getaffinity(0)) > 1:
+        assert len(found["pinned"]["server"]) == len(found["pinned"]["generator"]) == 1
+        assert found["pinned"]["server"] != found["pinned"]["generator"]
+    else:
+        assert [doubt["name"] for doubt in found["doubts"]] == ["not-pinned"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("server-dies", "threaded-server ended by itself, killed by SIGKILL"),
+        ("server-refuses", "threaded-server ended by itself, exit status 2: python -m servers: argument --backlog"),
+        ("load-fails", "locust ended by itself, exit status 1: no load today"),
+        ("load-silent", "the load left no result that can be read"),
+    ],
+)
+def test_a_cell_that_fails_is_marked_and_the_others_go_on(results: Path, fault: str, reason: str) -> None:
+    done = run(results, "--seed", "1", "--variants", "threaded", "asyncio", fault=fault)
+    assert done.returncode == 1
+    assert list(statuses(results).items()) == [("threaded", "failed"), ("asyncio", "done")]
+    (failed,) = (cell for cell in result(results)["cells"] if cell["status"] == "failed")
+    assert failed["reason"].startswith(reason)
+    assert f"FAILED: {reason}" in done.stdout
+    assert "INCOMPLETE" in (results / "latest" / "compare.html").read_text()
+
+
+class Running:
+    """A comparison in a process group of its own, as a terminal or `make` starts it."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.said = ""
+
+    def until(self, words: str) -> None:
+        """Read until it has said `words`."""
+        assert self.process.stdout
+        while words not in self.said:
+            letter = self.process.stdout.read(1)
+            assert letter, f"it ended, having said: {self.said}{self.process.stderr and self.process.stderr.read()}"
+            self.said += letter
+
+    def children(self) -> list[psutil.Process]:
+        """Return all processes below it, once there are a server and a load."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            below = psutil.Process(self.process.pid).children(recursive=True)
+            names = [" ".join(each.cmdline()) for each in below if each.is_running()]
+            if any(" servers " in name for name in names) and any("stand_in" in name for name in names):
+                return below
+            time.sleep(0.02)
+        raise AssertionError(f"no server and load: {names}")
+
+    def rest(self) -> str:
+        """Return all that it said, once it has ended."""
+        said, _ = self.process.communicate(timeout=20)
+        return self.said + said
+
+
+@pytest.fixture
+def running(results: Path) -> Iterator[Running]:
+    started = Running(command(results, "--seed", "1"))
+    yield started
+    if started.process.poll() is None:
+        started.process.kill()
+    started.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_keeps_what_was_measured_and_leaves_no_process(
+    running: Running, results: Path, number: signal.Signals
+) -> None:
+    running.until(MEASURED)
+    below = running.children()
+    os.killpg(running.process.pid, number)
+    said = running.rest()
+    assert running.process.returncode == 130
+    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert statuses(results) == {"asyncio": "done", "single": "interrupted", "threaded": "not run"}
+    assert result(results)["interrupted"]
+    assert not result(results)["complete"]
+    assert "3 of 3" in said
+    assert "INCOMPLETE: interrupted, with 1 of 3 measurements done." in said
+    assert "INCOMPLETE: interrupted" in (results / "latest" / "compare.html").read_text()
+
+
+def test_interrupted_through_make(results: Path, tmp_path: Path) -> None:
+    if not shutil.which("make"):
+        pytest.skip("there is no make")
+    makefile = tmp_path / "Makefile"
+    makefile.write_text("compare:\n\t@" + " ".join(command(results, "--seed", "1")) + "\n")
+    running = Running(["make", "--file", str(makefile), "compare"])
+    running.until(MEASURED)
+    below = running.children()
+    os.killpg(running.process.pid, signal.SIGINT)
+    said = running.rest()
+    assert running.process.returncode != 0
+    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert "INCOMPLETE: interrupted, with 1 of 3 measurements done." in said
+    assert statuses(results)["asyncio"] == "done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
+def test_kill_9_leaves_no_orphan_and_a_result_that_can_be_read(running: Running, results: Path) -> None:
+    running.until(MEASURED)
+    below = running.children()
+    running.process.kill()
+    assert not psutil.wait_procs(below, timeout=5)[1]
+    assert statuses(results)["asyncio"] == "done"
+    assert not result(results)["complete"]
+
+
+def test_where_nothing_can_be_written_nothing_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")  # root may write to any folder, but not into a file
+    done = run(tmp_path / "file" / "results")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "TCPLAB_UID=$(id -u)" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    done = run(tmp_path / "results")
+    tmp_path.chmod(0o700)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("options", [("--clients", "0"), ("--variants", "twisted"), ("--seconds", "1.5"), ("--fast",)])
+def test_usage_errors_are_one_line(results: Path, options: tuple[str, ...]) -> None:
+    done = run(results, *options)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert not results.exists()
+
+
+def test_results_can_be_sent_elsewhere_by_the_environment(tmp_path: Path) -> None:
+    environment = {**os.environ, "TCPLAB_RESULTS": str(tmp_path / "elsewhere")}
+    arguments = [sys.executable, "-m", "tests.compare.comparing", *QUICK, "--variants", "single"]
+    subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=True)
+    assert result(tmp_path / "elsewhere")["complete"]
+
+
+def test_two_comparisons_never_share_a_folder(results: Path) -> None:
+    both = [Running(command(results, "--variants", "single")) for _ in range(2)]
+    assert [(one.rest(), one.process.returncode)[1] for one in both] == [0, 0]
+    assert len(list(results.glob("*/compare.json"))) >= 2
+
+
+def test_with_locust_itself(results: Path) -> None:
+    done = run(results, "--clients", "5", "--seed", "1", module="loadtest.compare")
+    assert (done.returncode, done.stderr) == (0, "")
+    for cell in result(results)["cells"]:
+        figures = cell["figures"]
+        assert (figures["served"], figures["connected"]) == (1 if cell["variant"] == "single" else 5, 5)
+        assert cell["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
+        if cell["variant"] != "single":
+            assert figures["requests_per_second"]["value"] > 200
+            assert 10 < figures["p50_us"]["value"] < 100_000
+            assert 1 < figures["cpu_us"]["value"] < 2000

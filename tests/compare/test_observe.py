@@ -1,0 +1,57 @@
+import os
+
+import psutil
+import pytest
+
+from loadtest.compare.observe import Sample, between, sample
+
+
+def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Sample:
+    return Sample(second, cpu, cpu / 2, resident, busy, stolen)
+
+
+def test_cpu_is_interpolated_at_both_ends_of_the_window() -> None:
+    samples = [at(10.0, 1.0), at(11.0, 2.0), at(12.0, 4.0), at(13.0, 4.0)]
+    usage = between(samples, 10.5, 11.25, idle=7)
+    assert usage.server_cpu == pytest.approx((2.0 + 0.25 * 2.0) - 1.5)
+    assert usage.generator_cpu == pytest.approx(usage.server_cpu / 2)
+    assert usage.idle == 7
+
+
+def test_a_window_between_two_samples() -> None:
+    usage = between([at(0.0, 0.0), at(10.0, 5.0)], 2.0, 4.0, idle=0)
+    assert usage.server_cpu == pytest.approx(1.0)
+    assert usage.resident == 100
+
+
+def test_a_window_that_ends_on_samples() -> None:
+    assert between([at(1.0, 1.0), at(2.0, 3.0)], 1.0, 2.0, idle=0).server_cpu == pytest.approx(2.0)
+
+
+def test_memory_is_the_most_within_the_window() -> None:
+    samples = [at(0.0, 0, 900), at(1.0, 0, 300), at(2.0, 0, 500), at(3.0, 0, 400), at(4.0, 0, 950)]
+    assert between(samples, 0.5, 3.5, idle=0).resident == 500
+
+
+def test_others_are_what_the_machine_did_beyond_the_two() -> None:
+    samples = [at(0.0, 0.0, busy=0.0, stolen=1.0), at(1.0, 0.8, busy=2.0, stolen=1.5)]
+    usage = between(samples, 0.0, 1.0, idle=0)
+    assert usage.others_cpu == pytest.approx(2.0 - 0.8 - 0.4)
+    assert usage.stolen == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("window", [(0.5, 1.5), (1.2, 2.5), (3.0, 4.0)])
+def test_samples_that_miss_a_part_of_the_window_are_refused(window: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="measured window"):
+        between([at(1.0, 0), at(2.0, 0)], *window, idle=0)
+
+
+def test_a_real_process_is_read_truly() -> None:
+    me = psutil.Process(os.getpid())
+    before = sample(me, me)
+    while sum(me.cpu_times()[:2]) < before.server_cpu + 0.2:
+        pass
+    after = sample(me, me)
+    assert 0.15 <= after.server_cpu - before.server_cpu <= 0.5
+    assert after.at > before.at
+    assert after.resident > 1_000_000
