@@ -36,7 +36,7 @@ class Comparison:
     After each cell the result is written again, as JSON, page and picture: what was measured is never lost.
     """
 
-    def __init__(self, plan: Plan, folder: Path, cores: machine.Cores) -> None:
+    def __init__(self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object]) -> None:
         self._cells = plan.cells()
         self._folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
@@ -48,7 +48,7 @@ class Comparison:
             "complete": False,
             "interrupted": False,
             "plan": plan.as_json(),
-            "machine": machine.describe(),
+            "machine": about,
             "commit": machine.commit(ROOT),
             "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
@@ -129,6 +129,7 @@ def main(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) ->
 
 
 def _compare(plan: Plan, folder: Path, laboratory: type[Laboratory]) -> int:
+    about = machine.describe()  # before we leave a core to the server
     cores = machine.share_out(machine.usable_cores())
     if cores.rest:
         try:
@@ -137,7 +138,7 @@ def _compare(plan: Plan, folder: Path, laboratory: type[Laboratory]) -> int:
             cores = machine.share_out(())
     work = folder / ".work"
     work.mkdir()
-    comparison = Comparison(plan, folder, cores)
+    comparison = Comparison(plan, folder, cores, about)
     children = Children()
     with Interrupt(children) as interrupt, children:
         store.point_latest_at(folder)

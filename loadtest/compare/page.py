@@ -214,14 +214,14 @@ def _nothing(each: Row) -> str:
 
 def _where(result: Mapping[str, Any]) -> str:
     machine = result["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
+    packages, cores = machine["packages"], machine["usable_cores"]
     parts = [
         result["started"][:10],
         machine["cpu"] or machine["architecture"],
-        f"{machine['usable_cores']} cores",
+        f"{cores} core{'' if cores == 1 else 's'}",
         machine["system"],
         machine["python"],
-        versions,
+        *(f"{name} {packages[name]}" for name in ("locust", "uvloop") if packages.get(name)),
     ]
     return " · ".join(str(part) for part in parts)
 

@@ -76,6 +76,7 @@ def test_a_whole_comparison(results: Path) -> None:
 def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
     run(results, "--variants", "asyncio")
     found = result(results)
+    assert found["machine"]["usable_cores"] == len(os.sched_getaffinity(0))
     if len(os.sched_getaffinity(0)) > 1:
         assert len(found["pinned"]["server"]) == len(found["pinned"]["generator"]) == 1
         assert found["pinned"]["server"] != found["pinned"]["generator"]
