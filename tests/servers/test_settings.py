@@ -1,0 +1,135 @@
+"""Settings: the command line, the environment, and one line that says what is wrong with them."""
+
+import pytest
+
+from servers.conversation import Deadlines
+from servers.settings import parse
+from servers.variants import VARIANTS, Variant
+
+NUMBERS = {
+    "--port": "65535",
+    "--metrics-port": "65535",
+    "--backlog": "65535",
+    "--max-connections": "1000000",
+}
+SECONDS = ("--idle-deadline", "--line-deadline", "--write-deadline", "--grace")
+
+
+def twin(option: str) -> str:
+    return "TCPLAB_" + option.removeprefix("--").replace("-", "_").upper()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: str(variant.name))
+def test_the_defaults(variant: Variant) -> None:
+    chosen = parse([variant.name], {})
+    assert chosen.variant is variant
+    assert (chosen.host, chosen.port) == ("127.0.0.1", variant.port)
+    assert (chosen.metrics_host, chosen.metrics_port) == ("127.0.0.1", variant.metrics_port)
+    assert (chosen.backlog, chosen.max_connections, chosen.grace) == (1024, None, 5.0)
+    assert chosen.deadlines == Deadlines(idle=300.0, line=30.0, write=30.0, linger=1.0)
+    assert chosen.loop == "uvloop"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "attribute", "expected"),
+    [
+        ("--host", "0.0.0.0", "host", "0.0.0.0"),
+        ("--port", "0", "port", 0),
+        ("--port", "4000", "port", 4000),
+        ("--metrics-host", "::1", "metrics_host", "::1"),
+        ("--metrics-port", "4001", "metrics_port", 4001),
+        ("--backlog", "7", "backlog", 7),
+        ("--max-connections", "8", "max_connections", 8),
+        ("--grace", "0.25", "grace", 0.25),
+        ("--loop", "asyncio", "loop", "asyncio"),
+        ("--loop", "uvloop", "loop", "uvloop"),
+    ],
+)
+def test_each_option_and_its_twin_in_the_environment(option: str, value: str, attribute: str, expected: object) -> None:
+    assert getattr(parse(["asyncio", option, value], {}), attribute) == expected
+    assert getattr(parse(["asyncio"], {twin(option): value}), attribute) == expected
+
+
+@pytest.mark.parametrize("name", ["idle", "line", "write"])
+def test_each_deadline(name: str) -> None:
+    option = f"--{name}-deadline"
+    assert getattr(parse(["single", option, "1.5"], {}).deadlines, name) == 1.5
+    assert getattr(parse(["single"], {twin(option): "1.5"}).deadlines, name) == 1.5
+
+
+def test_the_command_line_wins() -> None:
+    environment = {"TCPLAB_PORT": "1", "TCPLAB_GRACE": "2", "TCPLAB_LOOP": "asyncio"}
+    chosen = parse(["asyncio", "--port", "3", "--grace", "4", "--loop", "uvloop"], environment)
+    assert (chosen.port, chosen.grace, chosen.loop) == (3, 4.0, "uvloop")
+
+
+def test_an_empty_value_in_the_environment_is_none_at_all() -> None:
+    """Compose hands on an unset variable as an empty one."""
+    assert parse(["single"], {"TCPLAB_PORT": "", "TCPLAB_GRACE": ""}) == parse(["single"], {})
+
+
+def test_an_event_loop_in_the_environment_is_no_mistake_for_those_without() -> None:
+    assert parse(["single"], {"TCPLAB_LOOP": "asyncio"}).variant.name == "single"
+
+
+BAD = [
+    *((option, value) for option in NUMBERS for value in ("x", "-1", "1.5", "1_0", "+5", " 5", "٣", str(10**20))),
+    *((option, str(int(most) + 1)) for option, most in NUMBERS.items()),
+    ("--backlog", "0"),
+    ("--max-connections", "0"),
+    *((option, value) for option in SECONDS for value in ("x", "0", "-1", "nan", "inf", "86401", "5s")),
+    ("--loop", "fast"),
+]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], environment: dict[str, str]) -> str:
+    """Return the one line that is said before the exit with status 2."""
+    with pytest.raises(SystemExit) as end:
+        parse(arguments, environment)
+    said = capsys.readouterr()
+    assert (end.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    return said.err
+
+
+@pytest.mark.parametrize(("option", "value"), BAD)
+def test_a_bad_value_is_told_in_one_line_with_its_name(
+    capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    line = refusal(capsys, ["asyncio", f"{option}={value}"], {})
+    assert option in line
+    assert value in line
+    assert "see --help" in line
+    line = refusal(capsys, ["asyncio"], {twin(option): value})
+    assert twin(option) in line
+    assert value in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "variant"),
+        (["forking"], "forking"),
+        (["forking"], "single"),
+        (["single", "--threads", "4"], "--threads"),
+        (["single", "--max", "4"], "--max"),
+        (["single", "threaded"], "threaded"),
+        (["single", "--port"], "--port"),
+        (["single", "--loop", "asyncio"], "--loop"),
+        (["threaded", "--loop", "uvloop"], "--loop"),
+    ],
+)
+def test_a_bad_command_line_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    assert named in refusal(capsys, arguments, {})
+
+
+def test_help_lists_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(["--help"], {})
+    said = capsys.readouterr()
+    assert (end.value.code, said.err) == (0, "")
+    for option in (*NUMBERS, *SECONDS, "--host", "--metrics-host", "--loop"):
+        assert f"\n  {option} " in said.out
+    for variant in VARIANTS:
+        assert variant.name in said.out
