@@ -124,7 +124,7 @@ def _on_signals(service: Service, listener: Listener, grace: float) -> None:
 
 
 def _why(error: OSError) -> str:
-    return error.strerror or str(error)
+    return (error.strerror or str(error)).partition(" (")[0]  # asyncio and socket append the address
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -153,6 +153,7 @@ class Server:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
         self.model = model
+        self._ended = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill()
         self.process = subprocess.Popen(
             command_line(model.variant, "--port", "0", "--metrics-port", "0", *model.options, *options),
@@ -183,7 +184,7 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and not self._ended:
                 self.terminate()
                 self.ended()
         finally:
@@ -227,6 +228,7 @@ class Server:
     def ended(self, status: int = 0, said: str = "") -> None:
         """Wait for its end: with this status, and having said this on stderr and nothing more on stdout."""
         assert self.process.stdout is not None
+        self._ended = True
         actual = self.process.wait(PATIENCE)
         assert (actual, self.errors(), self.process.stdout.read()) == (status, said, b"")
 

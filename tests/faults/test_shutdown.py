@@ -1,0 +1,112 @@
+"""SIGTERM and SIGINT: accept no more, finish what has begun, exit with 0."""
+
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.contract.conftest import Launch
+from tests.contract.lab import PATIENCE, Client, Model
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@pytest.mark.parametrize("kind", SIGNALS, ids=lambda kind: str(kind.name))
+def test_idle_clients_are_closed_at_once(model: Model, launch: Launch, kind: signal.Signals) -> None:
+    server = launch(model, "--grace", "20")
+    clients = [server.client() for _ in range(5 if model.concurrent else 1)]
+    for client in clients:
+        client.ask(b"ECHO in\n", b"OK in\n")
+    began = time.monotonic()
+    server.terminate(kind)
+    for client in clients:
+        client.expect_end()
+    server.ended()
+    assert time.monotonic() - began < 10
+    with pytest.raises(OSError):
+        socket.create_connection(server.address, 1)
+
+
+def test_what_has_begun_is_finished(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "20")
+    with server.client() as client:
+        client.ask(b"ECHO first\nSLEEP 1000 second\nECHO third\n", b"OK first\n")
+        server.terminate()
+        client.expect(b"OK second\nOK third\n")
+        client.expect_end()
+    server.ended()
+
+
+def test_a_line_under_way_is_not_waited_for(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "20")
+    with server.client() as client:
+        client.ask(b"ECHO whole\n", b"OK whole\n")
+        client.send(b"ECHO not who")
+        server.wait_for(lambda seen: seen("received_bytes_total") == 23, "the begun line was read")
+        began = time.monotonic()
+        server.terminate()
+        client.expect(b"ERR the last line has no line end\n")
+        client.expect_end()
+        server.ended()
+        assert time.monotonic() - began < 10
+
+
+def test_past_the_grace_it_gives_up_and_says_so(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "0.5")
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 too long\n", b"OK in\n")
+        began = time.monotonic()
+        server.terminate()
+        server.ended(said="gave up on 1 clients after the grace of 0.5 s\n")
+        assert 0.4 <= time.monotonic() - began < 9
+
+
+def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "20")
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 long\n", b"OK in\n")
+        server.terminate()
+        with pytest.raises(OSError):  # it has stopped accepting, so it has heard the first one
+            while True:
+                socket.create_connection(server.address, 1).close()
+        server.terminate()
+        server.ended(status=-signal.SIGTERM)
+
+
+def test_under_load_every_reply_that_arrives_is_whole_and_right(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "20")
+    wrong: list[bytes] = []
+    answered = [0] * (20 if model.concurrent else 1)
+
+    def saturate(number: int, client: Client) -> None:
+        try:
+            while True:
+                message = b"%d says %d" % (number, answered[number])
+                client.send(b"ECHO " + message + b"\n")
+                reply = client.receive(len(message) + 4)
+                if not reply:
+                    return
+                if reply != b"OK " + message + b"\n":
+                    wrong.append(reply)
+                    return
+                answered[number] += 1
+        except ConnectionError:  # the server closed over a request that it had not read
+            return
+
+    clients = [server.client() for _ in answered]
+    threads = [threading.Thread(target=saturate, args=each) for each in enumerate(clients)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + PATIENCE
+    while min(answered) < 50 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.terminate()
+    for thread in threads:
+        thread.join(PATIENCE)
+    server.ended()
+    assert wrong == []
+    assert min(answered) >= 50
+    for client in clients:
+        client.close()

@@ -1,0 +1,126 @@
+"""Who may import whom, and what a new variant needs: read from the source, so that it stays true."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from servers.variants import VARIANTS, Variant
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVERS = sorted((ROOT / "servers").glob("*.py"))
+LOADTEST = sorted((ROOT / "loadtest").rglob("*.py"))
+MODELS = {variant.module for variant in VARIANTS}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, each name of `from package import name` as package.name too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides its direction"
+            assert node.module is not None
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    """Return the modules of this project that a file imports."""
+    modules = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts)
+        for room in ("servers", "loadtest", "grafana", "tests")
+        for p in (ROOT / room).rglob("*.py")
+    }
+    return imports(path) & modules
+
+
+@pytest.mark.parametrize("name", ["variants", "wire", "work"])
+def test_variants_wire_and_work_import_nothing_of_ours(name: str) -> None:
+    assert ours(ROOT / "servers" / f"{name}.py") == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODELS))
+def test_a_model_sees_only_what_it_is_handed(module: str) -> None:
+    seen = imports(ROOT / "servers" / f"{module}.py")
+    allowed = {"servers.variants", "servers.wire", "servers.work", "servers.listener"}
+    assert ours(ROOT / "servers" / f"{module}.py") <= allowed
+    assert not {name.partition(".")[0] for name in seen} & {"os", "argparse", "prometheus_client", "logging"}
+
+
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.name))
+def test_servers_never_import_the_load_nor_the_tests(path: Path) -> None:
+    assert {name.partition(".")[0] for name in ours(path)} <= {"servers"}
+
+
+@pytest.mark.parametrize("path", LOADTEST, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_load_takes_only_the_wire_and_the_variants(path: Path) -> None:
+    assert {name for name in ours(path) if name.startswith("servers.")} <= {"servers.wire", "servers.variants"}
+
+
+@pytest.mark.parametrize("name", ["conversation", "wire", "work", "tally"])
+def test_policy_knows_no_io(name: str) -> None:
+    forbidden = {"socket", "asyncio", "threading", "selectors", "select", "os", "prometheus_client"}
+    assert not {module.partition(".")[0] for module in imports(ROOT / "servers" / f"{name}.py")} & forbidden
+
+
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.name))
+def test_nothing_prints_or_logs_per_request(path: Path) -> None:
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "print" not in calls or path.name in {"__main__.py", "settings.py"}
+    assert "logging" not in imports(path)
+
+
+def compose() -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return services
+
+
+def targets() -> dict[str, str]:
+    """Return the scrape targets by their label `variant`."""
+    config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
+    return {
+        group["labels"]["variant"]: target
+        for job in config["scrape_configs"]
+        for group in job.get("static_configs", [])
+        for target in group["targets"]
+        if "variant" in group.get("labels", {})
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: str(variant.name))
+def test_a_variant_has_all_that_it_needs(variant: Variant) -> None:
+    missing = []
+    if not callable(getattr(importlib.import_module(f"servers.{variant.module}"), "serve", None)):
+        missing.append(f"servers/{variant.module}.py with serve()")
+    if compose().get(variant.name, {}).get("command") != [variant.name]:
+        missing.append(f"a service {variant.name} in docker-compose.yml")
+    if targets().get(variant.name) != f"{variant.name}:{variant.metrics_port}":
+        missing.append(f"a target {variant.name}:{variant.metrics_port} in prometheus/prometheus.yml")
+    if not re.fullmatch(r"#[0-9A-F]{6}", variant.colour):
+        missing.append("a colour #RRGGBB")
+    assert missing == [], f"the variant {variant.name} lacks {', '.join(missing)}"
+
+
+def test_names_ports_and_colours_are_all_different() -> None:
+    for values in (
+        [v.name for v in VARIANTS],
+        [v.module for v in VARIANTS],
+        [v.colour for v in VARIANTS],
+        [port for v in VARIANTS for port in (v.port, v.metrics_port)],
+    ):
+        assert len(values) == len(set(values))
+
+
+def test_no_scrape_target_is_left_over() -> None:
+    assert set(targets()) == {variant.name for variant in VARIANTS}
