@@ -80,7 +80,7 @@ def load_command(lab: Lab) -> list[str]:
     """Return the command that starts Locust with its web UI and lets it begin at once, with its default load."""
     return [
         *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
-        *("--web-host", HOST, "--web-port", str(lab.web), "--autostart"),
+        *("--web-host", HOST, "--web-port", str(lab.web), "--autostart", "--class-picker"),
         *("--exporter-host", HOST, "--exporter-port", str(lab.load_metrics)),
     ]
 

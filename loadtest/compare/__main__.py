@@ -196,9 +196,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--output",
         type=Path,
-        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "results"),
+        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
         metavar="FOLDER",
-        help="where results are kept (also TCPLAB_RESULTS; results/)",
+        help="where results are kept (also TCPLAB_RESULTS; loadtest/results/)",
     )
     parser.add_argument("--redraw", type=Path, metavar="JSON", help="draw page and picture of a result again")
     return parser.parse_args(arguments)
