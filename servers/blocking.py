@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from socket import MSG_DONTWAIT
 from typing import Final
 
 from servers.conversation import Conversation
@@ -31,7 +32,6 @@ class BlockingDriver:
 
     def _converse(self, client: socket.socket, talk: Conversation) -> None:
         # The kernel watches the deadlines: settimeout() would cost a poll() before every recv().
-        _set_timeout(client, socket.SO_SNDTIMEO, self._deadlines.write)
         _set_timeout(client, socket.SO_RCVTIMEO, self._deadlines.idle)
         hurried = False
         while talk.outcome is None:
@@ -47,6 +47,9 @@ class BlockingDriver:
             if talk.unfinished or hurried:
                 hurried = talk.unfinished
                 left = talk.deadline - time.monotonic() if hurried else self._deadlines.idle
+                if left <= 0 and talk.outcome is None:  # there is a byte to read each time: no recv() waits until then
+                    self._send(client, talk.expire())
+                    return
                 _set_timeout(client, socket.SO_RCVTIMEO, left)
         if talk.linger:
             self._drain(client)
@@ -56,22 +59,24 @@ class BlockingDriver:
         if not data:
             return
         try:
-            sent = client.send(data)
-            if sent < len(data):
-                self._send_slowly(client, memoryview(data)[sent:])
-        except BlockingIOError as error:
-            raise UnreadError from error
+            sent = client.send(data, MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._send_slowly(client, memoryview(data)[sent:])
 
     def _send_slowly(self, client: socket.socket, rest: memoryview) -> None:
-        """Count down: each send() has the whole deadline, and a client that takes a byte now and then would gain."""
+        """Count down: a deadline for each send() would be put off by a client that takes a byte now and then."""
         deadline = time.monotonic() + self._deadlines.write
         while rest:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnreadError
             _set_timeout(client, socket.SO_SNDTIMEO, left)
-            rest = rest[client.send(rest) :]
-        _set_timeout(client, socket.SO_SNDTIMEO, self._deadlines.write)
+            try:
+                rest = rest[client.send(rest) :]
+            except BlockingIOError as error:
+                raise UnreadError from error
 
     def _drain(self, client: socket.socket) -> None:
         """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
