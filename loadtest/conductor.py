@@ -25,7 +25,7 @@ from flask import Response, jsonify, request
 from gevent.pywsgi import WSGIServer
 from locust import argument_parser, events, runners
 from locust.env import Environment
-from locust.runners import STATE_STOPPED, MasterRunner, Runner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_STOPPED, MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
 from loadtest import belief, exporter, result, settings
@@ -45,6 +45,9 @@ PATIENCE: Final = 2.0
 
 LAG_INTERVAL: Final = 0.02
 """Seconds between two looks at how late the loop wakes up."""
+
+SHORT_SECONDS: Final = 3
+"""For so long may the workers have other than the users they ought to have, before these are given out again."""
 
 REJOIN_SECONDS: Final = 10.0
 """Seconds between two requests to the same unknown worker to report as ready."""
@@ -166,6 +169,7 @@ class Conductor:
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
         self._resume: tuple[int, float] | None = None
+        self._short = 0
         self._asked: dict[str, float] = {}
         self._doubts: list[belief.Doubt] = []
         self._refuse_host()
@@ -258,6 +262,7 @@ class Conductor:
             clients = self._master.clients
             self._ledger.see({client.id for client in clients.ready + clients.spawning + clients.running}, now)
             self._forget_missing(self._master)
+            self._restore_users(self._master)
             if self._resume and clients.ready and not self._running:
                 logger.info("A worker is back: starting the load again")
                 users_and_rate, self._resume = self._resume, None
@@ -295,6 +300,18 @@ class Conductor:
         if runner.spawning_completed:  # else Locust may be walking over the workers
             for client in runner.clients.missing:
                 del runner.clients[client.id]
+
+    def _restore_users(self, runner: MasterRunner) -> None:
+        """
+        Give out again the users of workers that left at the same moment.
+
+        Locust gives out those of the first; while it waits for them to be there, it overlooks that others have left.
+        """
+        settled = self._running and runner.state == STATE_RUNNING and runner.spawning_completed
+        self._short = self._short + 1 if settled and runner.user_count != runner.target_user_count else 0
+        if self._short >= SHORT_SECONDS:
+            self._short = 0
+            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
 
     # Ending
 
