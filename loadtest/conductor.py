@@ -25,7 +25,14 @@ from flask import Response, jsonify, request
 from gevent.pywsgi import WSGIServer
 from locust import argument_parser, events, runners
 from locust.env import Environment
-from locust.runners import STATE_RUNNING, STATE_STOPPED, MasterRunner, Runner, WorkerRunner
+from locust.runners import (
+    MASTER_HEARTBEAT_TIMEOUT,
+    STATE_RUNNING,
+    STATE_STOPPED,
+    MasterRunner,
+    Runner,
+    WorkerRunner,
+)
 from locust.web import WebUI
 
 from loadtest import belief, exporter, result, settings
@@ -151,6 +158,8 @@ def _answer_close(runner: WorkerRunner) -> None:
 
 def _leave_in_order(runner: WorkerRunner) -> None:
     """Stop the users, then send the last counts, while the master still knows this worker."""
+    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
+        runner.environment.process_exit_code = 1  # for want of a master: Docker may start it again
     runner.stop()
     runner.send_message(CLOSED, RECORDER.report())
 

@@ -1,6 +1,7 @@
 """Runs one server: settings, limits, signals, /metrics, and the concurrency model in the middle."""
 
 import asyncio
+import errno
 import importlib
 import inspect
 import os
@@ -31,10 +32,12 @@ def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what has begun."""
     chosen = settings.parse(arguments)
     limit = _connection_limit(chosen.max_connections)
+    serve = importlib.import_module(f"servers.{chosen.variant.module}").serve
+    new_loop = _loop_factory(chosen.loop) if inspect.iscoroutinefunction(serve) else None
     try:
         listening = listen(chosen.host, chosen.port, chosen.backlog)
-    except OSError as error:
-        _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --port")
+    except (OSError, UnicodeError) as error:
+        _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --{_culprit(error)}")
     ledger = Ledger()
     listener = Listener(listening, limit, ledger.refused)
     service = Service(chosen.deadlines, ledger, listener)
@@ -45,9 +48,8 @@ def main(arguments: Sequence[str]) -> None:
         f"{chosen.variant.name} ready: tcp {host}:{port}, metrics http://{chosen.metrics_host}:{metrics_port}/metrics",
         flush=True,
     )
-    serve = importlib.import_module(f"servers.{chosen.variant.module}").serve
-    if inspect.iscoroutinefunction(serve):
-        with asyncio.Runner(loop_factory=_loop_factory(chosen.loop)) as runner:
+    if new_loop is not None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_serve_and_reap(serve, listener, StreamDriver(service)))
     else:
         serve(listener, BlockingDriver(service).converse)
@@ -95,9 +97,9 @@ def _export(chosen: Settings, ledger: Ledger, listener: Listener) -> int:
         server, _ = prometheus_client.start_http_server(
             chosen.metrics_port, chosen.metrics_host, metrics.registry(collector)
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         where = f"{chosen.metrics_host}:{chosen.metrics_port}"
-        _refuse(f"cannot export metrics on {where} ({_why(error)}); choose another --metrics-port")
+        _refuse(f"cannot export metrics on {where} ({_why(error)}); choose another --metrics-{_culprit(error)}")
     return int(server.server_port)
 
 
@@ -123,8 +125,14 @@ def _on_signals(service: Service, listener: Listener, grace: float) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _why(error: OSError) -> str:
-    return (error.strerror or str(error)).partition(" (")[0]  # asyncio and socket append the address
+def _why(error: OSError | UnicodeError) -> str:
+    said = error.strerror if isinstance(error, OSError) else None
+    return (said or str(error)).partition(" (")[0]  # asyncio and socket append the address
+
+
+def _culprit(error: OSError | UnicodeError) -> str:
+    """Say which of `host` and `port` must be another; a UnicodeError is of a name that cannot be a host's."""
+    return "port" if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES} else "host"
 
 
 def _refuse(reason: str) -> NoReturn:
