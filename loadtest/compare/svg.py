@@ -16,7 +16,7 @@ WIDTH = 490
 """Width of a chart in user units."""
 
 _LABEL = 74  # room for the variants' names
-_BEHIND_BARS, _BEHIND_RANGES = 176, 226  # and for what is written behind the marks
+_BEHIND_BARS, _BEHIND_RANGES = 176, 246  # and for what is written behind the marks
 _HEAD, _GROUP, _LINE, _FOOT = 52, 24, 21, 22
 
 STYLE = """
