@@ -297,18 +297,20 @@ def test_workers_can_be_added_during_the_run(lab: Lab) -> None:
 
 def test_nothing_is_lost_or_miscounted_once_the_load_has_stopped(lab: Lab) -> None:
     fetch(lab.url("locust", "/stop"), {})
-    until(lambda: lab.load().of("tcplab_load_users") == 0, 20, "the load has stopped")
-    time.sleep(2)
-    load = lab.load()
-    for name in NAMES:
-        sent, accounted = conserved(load, name)
-        assert sent == accounted, name
-        unanswered = load.of("tcplab_load_abandoned_total", variant=name)
-        assert unanswered <= 6 * CLIENTS, name  # at most one a client whenever users were moved
-        # The server answered each verified request, and at most what was sent; one dialogue was ours.
-        assert verified(load, name) <= replies(lab, name) - 1 <= sent, name
-    assert failures(load) == {}
-    fetch(lab.url("locust", "/swarm"), {"user_count": CLIENTS * len(NAMES), "spawn_rate": 20})
+    try:
+        until(lambda: lab.load().of("tcplab_load_users") == 0, 20, "the load has stopped")
+        time.sleep(2)
+        load = lab.load()
+        for name in NAMES:
+            sent, accounted = conserved(load, name)
+            assert sent == accounted, name
+            unanswered = load.of("tcplab_load_abandoned_total", variant=name)
+            assert unanswered <= 6 * CLIENTS, name  # at most one a client whenever users were moved
+            # The server answered each verified request, and at most what was sent; one dialogue was ours.
+            assert verified(load, name) <= replies(lab, name) - 1 <= sent, name
+        assert failures(load) == {}
+    finally:
+        fetch(lab.url("locust", "/swarm"), {"user_count": CLIENTS * len(NAMES), "spawn_rate": 20})
     until(flows(lab, NAMES), 30, "the load runs again")
 
 
