@@ -1,8 +1,12 @@
 """Who may import whom, and what a new variant needs: read from the source, so that it stays true."""
 
 import ast
+import functools
 import importlib
+import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +102,21 @@ def targets() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: str(variant.name))
-def test_a_variant_has_all_that_it_needs(variant: Variant) -> None:
+@functools.cache
+def users() -> set[str]:
+    """Return the names of the Locust users; in another process, for importing locust patches the one it is in."""
+    code = "import locust; from loadtest import locustfile; print(*(n for n in vars(locustfile) if n.endswith('User')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.split())
+
+
+def lacking(variant: Variant) -> list[str]:
+    """Return what a row of the table of variants needs and has not."""
     missing = []
-    if not callable(getattr(importlib.import_module(f"servers.{variant.module}"), "serve", None)):
+    spec = importlib.util.find_spec(f"servers.{variant.module}")
+    if spec is None or not callable(getattr(importlib.import_module(spec.name), "serve", None)):
         missing.append(f"servers/{variant.module}.py with serve()")
     if compose().get(variant.name, {}).get("command") != [variant.name]:
         missing.append(f"a service {variant.name} in docker-compose.yml")
@@ -109,6 +124,14 @@ def test_a_variant_has_all_that_it_needs(variant: Variant) -> None:
         missing.append(f"a target {variant.name}:{variant.metrics_port} in prometheus/prometheus.yml")
     if not re.fullmatch(r"#[0-9A-F]{6}", variant.colour):
         missing.append("a colour #RRGGBB")
+    if f"{variant.name.capitalize()}User" not in users():
+        missing.append(f"a {variant.name.capitalize()}User in loadtest/locustfile.py")
+    return missing
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: str(variant.name))
+def test_a_variant_has_all_that_it_needs(variant: Variant) -> None:
+    missing = lacking(variant)
     assert missing == [], f"the variant {variant.name} lacks {', '.join(missing)}"
 
 
@@ -124,3 +147,13 @@ def test_names_ports_and_colours_are_all_different() -> None:
 
 def test_no_scrape_target_is_left_over() -> None:
     assert set(targets()) == {variant.name for variant in VARIANTS}
+
+
+def test_what_a_new_variant_lacks_is_named() -> None:
+    new = Variant("forking", "forking", 9004, 9104, "#CC79A7", "process per client", "Forks a process for each client.")
+    assert lacking(new) == [
+        "servers/forking.py with serve()",
+        "a service forking in docker-compose.yml",
+        "a target forking:9104 in prometheus/prometheus.yml",
+        "a ForkingUser in loadtest/locustfile.py",
+    ]
