@@ -160,6 +160,9 @@ def _leave_in_order(runner: WorkerRunner) -> None:
     """Stop the users, then send the last counts, while the master still knows this worker."""
     if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
         runner.environment.process_exit_code = 1  # for want of a master: Docker may start it again
+    # Listen to the master no more: of two workers that leave at once, it gives the users of the first to the second,
+    # whose requests would then come after the last counts.
+    runner.greenlet.kill(block=True)
     runner.stop()
     runner.send_message(CLOSED, RECORDER.report())
 

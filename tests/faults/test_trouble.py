@@ -133,7 +133,7 @@ def test_a_server_whose_descriptors_really_run_out_serves_again(concurrent: Mode
     scrapers: list[socket.socket] = []
     with pytest.raises(TimeoutError):
         while len(scrapers) < 500:
-            scrapers.append(socket.create_connection(("127.0.0.1", port), 2.5))
+            scrapers.append(socket.create_connection(("127.0.0.1", port), 1.5))
             time.sleep(0.004)  # its accept queue is short, and what exceeds it would try again after a second
     assert len(scrapers) > 100
     late = [server.client() for _ in range(20)]
