@@ -15,18 +15,30 @@ LAGGING: Final = 0.005
 """Seconds of loop lag (p99) from which the generator's own delay may show in the latencies."""
 
 
+STOLEN: Final = 0.02
+"""Share of a core from which the time that the host keeps back moves a figure by more than two runs usually differ."""
+
+ON_TIME: Final = 0.98
+"""Share of the requests due that must be sent, and share of those sent that must not be late."""
+
+
 @dataclass(frozen=True, slots=True)
 class VariantFacts:
     """
-    What happened to one variant: users, different clients connected and served, and requests out of balance.
+    What happened to one variant: users, different clients connected and served, and requests.
 
-    imbalance: sent - verified - errors - unanswered.
+    imbalance: sent - verified - errors - unanswered. late: of those sent, the ones that the generator sent late. unsent:
+    due and not sent. corrupt: replies, or bytes that nobody had asked for.
     """
 
     users: int = 0
     connected: int = 0
     served: int = 0
     imbalance: int = 0
+    sent: int = 0
+    late: int = 0
+    unsent: int = 0
+    corrupt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +46,21 @@ class Facts:
     """
     What was measured about a run.
 
-    alone: its scenario wants the variants one after another. cpu_ratio: of the busiest load process, in cores.
-    lag_p99: seconds, of the one that lagged most. lost_workers: load processes that vanished during the run.
+    alone: its scenario wants the variants one after another. rate: requests per second asked for in all; 0 in the closed
+    model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load process, in cores; the second counts the
+    time in which it worked or was kept from it. stolen_ratio: cores that the host kept back. lag_p99: seconds, of the
+    process that lagged most. lost_workers, joined_workers: load processes that vanished, or came, during the run.
     """
 
     alone: bool = False
+    rate: float = 0.0
+    seconds: float = 0.0
     cpu_ratio: float = 0.0
+    busy_ratio: float = 0.0
+    stolen_ratio: float = 0.0
     lag_p99: float = 0.0
     lost_workers: int = 0
+    joined_workers: int = 0
     variants: Mapping[str, VariantFacts] = field(default_factory=dict)
 
 
@@ -54,15 +73,50 @@ class Doubt(NamedTuple):
 
 
 def _generator_cpu(facts: Facts) -> str | None:
-    if facts.cpu_ratio < BUSY:
-        return None
-    return f"a load process used {facts.cpu_ratio:.0%} of a core: a top speed is the generator's, not the server's"
+    if facts.cpu_ratio >= BUSY:
+        return f"a load process used {facts.cpu_ratio:.0%} of a core: a top speed is the generator's, not the server's"
+    if facts.busy_ratio >= BUSY:
+        return (
+            f"a load process was busy {facts.busy_ratio:.0%} of the time and was given {facts.cpu_ratio:.0%} of a core:"
+            " a top speed is the generator's, not the server's"
+        )
+    return None
 
 
 def _loop_lag(facts: Facts) -> str | None:
     if facts.lag_p99 <= LAGGING:
         return None
     return f"a load process woke up {facts.lag_p99 * 1000:.1f} ms late (p99): latencies include its own delay"
+
+
+def _late_sends(facts: Facts) -> str | None:
+    late, sent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("late", "sent"))
+    if late <= (1 - ON_TIME) * sent:
+        return None
+    return f"{late} of {sent} requests left over 5 ms after their time, by the generator's own fault"
+
+
+def _rate(facts: Facts) -> str | None:
+    sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
+    asked = facts.rate * facts.seconds
+    if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1):
+        return None
+    if sent >= ON_TIME * (sent + unsent):
+        return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
+    return f"{unsent} of {sent + unsent} requests that fell due were not sent: their clients waited for the server"
+
+
+def _stolen_time(facts: Facts) -> str | None:
+    if facts.stolen_ratio <= STOLEN:
+        return None
+    return f"the host of the load's machine kept back {facts.stolen_ratio:.0%} of a core meanwhile"
+
+
+def _corrupt(facts: Facts) -> str | None:
+    wrong = [f"{name} {variant.corrupt} times" for name, variant in facts.variants.items() if variant.corrupt]
+    if not wrong:
+        return None
+    return f"other bytes came than the right replies: {', '.join(wrong)}"
 
 
 def _all_at_once(facts: Facts) -> str | None:
@@ -76,6 +130,12 @@ def _worker_lost(facts: Facts) -> str | None:
     if not facts.lost_workers:
         return None
     return f"{facts.lost_workers} load process(es) vanished: up to a second of their counts is missing"
+
+
+def _worker_joined(facts: Facts) -> str | None:
+    if not facts.joined_workers:
+        return None
+    return f"{facts.joined_workers} load process(es) joined on the way: clients were moved, and connected anew"
 
 
 def _conservation(facts: Facts) -> str | None:
@@ -104,8 +164,16 @@ class _Row(NamedTuple):
 DOUBTS: Final[Mapping[str, _Row]] = {
     "generator-cpu": _Row(_generator_cpu, "add workers, or give the load a core of its own; fewer clients also help"),
     "loop-lag": _Row(_loop_lag, "add workers or take fewer clients; keep other work off the load's core"),
+    "late-sends": _Row(_late_sends, "add workers or take fewer clients; keep other work off the load's core"),
+    "rate": _Row(
+        _rate,
+        "read it as the most that these clients got; take more clients, a lower rate, or a warm-up in which all start",
+    ),
+    "stolen-time": _Row(_stolen_time, "measure again, or on a machine that is not shared"),
+    "corrupt": _Row(_corrupt, "mend the server first: the speed of wrong replies is no result"),
     "all-at-once": _Row(_all_at_once, "load one variant at a time: name one user class, such as AsyncioUser"),
     "worker-lost": _Row(_worker_lost, "run it again; see why the worker ended (memory, kill, network)"),
+    "worker-joined": _Row(_worker_joined, "measure once all load processes are there"),
     "conservation": _Row(_conservation, "discard the run: this is a fault in the load generator, please report it"),
     "unserved": _Row(
         _unserved,

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Protocol
 
@@ -35,20 +36,30 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, exporter, result, settings
+from loadtest import belief, exporter, result, settings, shaping
+from loadtest.engine import EngineUser
 from loadtest.ledger import Ledger
-from loadtest.recorder import bucket
+from loadtest.recorder import Tally, bucket
 from loadtest.user import RECORDER, ScenarioUser
 from servers.variants import VARIANTS
 
 PHASE: Final = "tcplab_phase"
 """The name of the option that carries a phase to the workers, and of the message that changes it."""
 
+INTERVAL: Final = "tcplab_interval"
+"""The same for the seconds between two requests of one client, in the open model; 0 in the closed one."""
+
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
 
 PATIENCE: Final = 2.0
 """Seconds to wait for the workers' last counts."""
+
+FEED_INTERVAL: Final = 0.5
+"""Seconds between two batches of requests for Locust's own statistics."""
+
+JOINED_SECONDS: Final = 30.0
+"""For so long is a worker that has joined a run a doubt about its live figures."""
 
 LAG_INTERVAL: Final = 0.02
 """Seconds between two looks at how late the loop wakes up."""
@@ -109,8 +120,10 @@ def _quiet_excepthook(kind: type[BaseException], error: BaseException, trace: Tr
 
 def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_: object) -> None:
     gevent.spawn(_watch_lag)
+    gevent.spawn(_feed_statistics)
     if isinstance(runner, WorkerRunner):
         runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
+        runner.register_message(INTERVAL, lambda environment, msg: _set_interval(msg.data["seconds"]))
         runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
         # Quitting listeners fire in reverse: this one comes before Locust's, which tells the master we are gone.
         _listen(environment.events.quitting, lambda **_: _leave_in_order(runner))
@@ -131,6 +144,13 @@ def _watch_lag() -> None:
         RECORDER.lagged((time.perf_counter_ns() - due) // 1000)
 
 
+def _feed_statistics() -> None:
+    """Hand on to Locust's statistics what the engine's users have done, for ever."""
+    while True:
+        gevent.sleep(FEED_INTERVAL)
+        EngineUser.flush()
+
+
 # What every load process does
 
 
@@ -139,12 +159,22 @@ def _follow(environment: Environment, **_: object) -> None:
     options = vars(environment.parsed_options)
     if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
         RECORDER.begin(options[PHASE])
-    ScenarioUser.scenario = settings.read(options).scenario
+    if INTERVAL in options:
+        _set_interval(options[INTERVAL])
+    ScenarioUser.scenario = EngineUser.scenario = settings.read(options).scenario
+
+
+def _set_interval(seconds: float) -> None:
+    """Have each client's requests fall due so far apart."""
+    if seconds:
+        ScenarioUser.interval = EngineUser.interval = seconds
+        RECORDER.retune(int(seconds * 1e9))
 
 
 def _close_own(**_: object) -> None:
     """Count what is open as unanswered: a run stops, and its users are about to."""
     RECORDER.close()
+    EngineUser.flush()
 
 
 def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
@@ -186,6 +216,7 @@ class Conductor:
         self._doubts: list[belief.Doubt] = []
         self._refuse_host()
         self._default_users()
+        shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         self._serve_metrics()
         _listen(environment.events.test_start, self._start)
         _listen(environment.events.test_stopping, self._finish)
@@ -243,6 +274,8 @@ class Conductor:
         self._settings = settings.read(self._options)
         self._running = True
         self._resume = None
+        self._pace()
+        ScenarioUser.scenario = EngineUser.scenario = self._settings.scenario
         self._begin_phase()
         if self._settings.warmup:
             self._warmup = gevent.spawn_later(self._settings.warmup, self._begin_phase)
@@ -256,6 +289,18 @@ class Conductor:
             RECORDER.begin(phase)
         self._ledger.begin(phase, time.monotonic(), time.time())
 
+    def _pace(self) -> None:
+        """Spread the rate over the users that there are to be."""
+        rate = self._settings.rate
+        seconds = max(1, self._runner.target_user_count) / rate if rate else 0.0
+        if seconds == self._options.get(INTERVAL):
+            return
+        self._options[INTERVAL] = seconds
+        if self._master is not None:
+            self._master.send_message(INTERVAL, {"seconds": seconds})
+        else:
+            _set_interval(seconds)
+
     def _correct_state(self, **_: object) -> None:
         """Undo that Locust calls a run running that was stopped, or lost its last worker, while users were spawned."""
         if not self._running:
@@ -268,6 +313,8 @@ class Conductor:
         while True:
             gevent.sleep(1)
             now = time.monotonic()
+            if self._running:
+                self._pace()
             if self._master is None:
                 self._ledger.take("local", RECORDER.report(), now)
                 continue
@@ -278,7 +325,10 @@ class Conductor:
             if self._resume and clients.ready and not self._running:
                 logger.info("A worker is back: starting the load again")
                 users_and_rate, self._resume = self._resume, None
-                gevent.spawn(self._runner.start, *users_and_rate)
+                if self._environment.shape_class is not None:
+                    self._runner.start_shape()
+                else:
+                    gevent.spawn(self._runner.start, *users_and_rate)
 
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
@@ -323,7 +373,8 @@ class Conductor:
         self._short = self._short + 1 if settled and runner.user_count != runner.target_user_count else 0
         if self._short >= SHORT_SECONDS:
             self._short = 0
-            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
+            classes = (*(runner.shape_last_tick or ()), None, None, None)[2]
+            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate, user_classes=classes)
 
     # Ending
 
@@ -343,7 +394,7 @@ class Conductor:
             self._collect()
         finally:
             self._ledger.end(now, at, users)
-            self._tell_result(users)
+            self._tell_result()
 
     def _collect(self) -> None:
         """Get the counts up to the end from every worker that is there, with patience."""
@@ -372,16 +423,16 @@ class Conductor:
         labels = {cls.__name__: getattr(cls, "label", "") or cls.__name__ for cls in self._environment.user_classes}
         return {labels[name]: number for name, number in counts.items() if name in labels}
 
-    def _tell_result(self, users: Mapping[str, int]) -> None:
+    def _tell_result(self) -> None:
         figures, chosen = self._ledger.figures, self._settings
         if figures is None:
             return
-        self._doubts = belief.doubts(result.facts(figures, chosen.scenario, users))
+        self._doubts = belief.doubts(result.facts(figures, chosen))
         for line in result.lines(figures, self._doubts):
             _terminal.info(line)
         if chosen.result is not None:
             try:
-                result.write(chosen.result, result.document(figures, chosen.scenario, chosen.warmup, self._doubts))
+                result.write(chosen.result, result.document(figures, chosen, self._doubts))
             except OSError as error:
                 logger.error("Cannot write the result to %s: %s", chosen.result, error.strerror)  # noqa: TRY400
 
@@ -389,25 +440,43 @@ class Conductor:
 
     def _status(self) -> exporter.Status:
         indexes = {"local": 0} if self._master is None else self._master.worker_indexes
-        workers = []
-        for name, worker in self._ledger.workers.items():
-            if worker.present and name in indexes:
-                effort = worker.recent_effort()
-                workers.append((indexes[name], effort.cpu_ratio, effort.lag_p99))
-        return exporter.Status(self._running, self._live_doubts() if self._running else self._doubts, workers)
+        workers = {
+            indexes[name]: worker.recent_effort()
+            for name, worker in self._ledger.workers.items()
+            if worker.present and name in indexes
+        }
+        doubts = self._live_doubts() if self._running else self._doubts
+        rate = self._settings.rate or 0.0 if self._running else 0.0
+        return exporter.Status(self._running, self._settings.scenario.name, rate, doubts, workers)
 
     def _live_doubts(self) -> list[belief.Doubt]:
         """Return the doubts about the last seconds; what is lost stays lost until the run ends."""
+        now = time.monotonic()
         figures = self._ledger.figures
         efforts = [worker.recent_effort() for worker in self._ledger.workers.values() if worker.present]
+        recent = self._ledger.recent(now)
+        joined = figures.joined.values() if figures else ()
         return belief.doubts(
             belief.Facts(
                 alone=self._settings.scenario.alone,
+                rate=self._settings.rate or 0.0,
                 cpu_ratio=max((effort.cpu_ratio for effort in efforts), default=0.0),
+                busy_ratio=max((effort.busy_ratio for effort in efforts), default=0.0),
+                stolen_ratio=max((effort.stolen_ratio for effort in efforts), default=0.0),
                 lag_p99=max((effort.lag_p99 for effort in efforts), default=0.0),
                 lost_workers=len(figures.lost) if figures else 0,
+                joined_workers=sum(now - when < JOINED_SECONDS for when in joined),
                 variants={
-                    name: belief.VariantFacts(gauges.users, gauges.connected, gauges.connected - gauges.unserved)
+                    name: replace(
+                        result.of_variant(
+                            recent.get(name) or Tally(),
+                            users=gauges.users,
+                            connected=gauges.connected,
+                            served=gauges.connected - gauges.unserved,
+                            unsent=gauges.unsent,
+                        ),
+                        imbalance=0,  # of the last seconds alone there is none to strike
+                    )
                     for name, gauges in self._ledger.gauges().items()
                 },
             )

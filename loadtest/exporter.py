@@ -1,18 +1,18 @@
 """The load's /metrics: a Prometheus collector that reads a ledger when it is scraped."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
 from prometheus_client import REGISTRY, Metric, make_wsgi_app
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 from loadtest.belief import DOUBTS, Doubt
 from loadtest.ledger import Ledger
-from loadtest.recorder import Histogram, Tally, quantile
+from loadtest.recorder import Effort, Histogram, Tally, quantile
 
 BOUNDS: Final = (
     *(round(step * scale) for scale in (1, 10, 100, 1000, 10_000, 100_000) for step in (20, 30, 50, 70, 100, 150)),
@@ -36,17 +36,45 @@ _SECONDS: Final = (
 )  # fmt: skip
 
 
+_OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
+    (
+        "tcplab_load_worker_cpu_ratio",
+        "Share of one core that a load process used over the last 10 s; from 0.9 its figures are doubtful",
+        lambda effort: effort.cpu_ratio,
+    ),
+    (
+        "tcplab_load_worker_busy_ratio",
+        "Share of the last 10 s in which a load process's engine had no moment to wait, whether it worked or was kept"
+        " from its core; from 0.9 its figures are doubtful",
+        lambda effort: effort.busy_ratio,
+    ),
+    (
+        "tcplab_load_worker_stolen_ratio",
+        "Share of one core that the host of a load process's machine kept back over the last 10 s",
+        lambda effort: effort.stolen_ratio,
+    ),
+    (
+        "tcplab_load_worker_lag_seconds",
+        "How late a load process's own loop woke up (p99, last 10 s); about 1 ms is the timer's grain",
+        lambda effort: effort.lag_p99,
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """
     What the collector can't read from the ledger.
 
-    running: a run is on. doubts: those there are now. workers: (index, cpu ratio, lag p99 in seconds) of each present.
+    running: a run is on. scenario: what it plays. rate: requests per second that it is asked for, 0 in the closed model.
+    doubts: those there are now. workers: what each that is present did in the last seconds, by its index.
     """
 
     running: bool
+    scenario: str
+    rate: float
     doubts: Iterable[Doubt]
-    workers: Iterable[tuple[int, float, float]]
+    workers: Mapping[int, Effort]
 
 
 class LoadCollector(Collector):
@@ -100,6 +128,12 @@ class LoadCollector(Collector):
             " local port left), failed (anything else, such as an unknown name)",
             lambda tally: tally.connections,
         )
+        yield by_outcome(
+            "tcplab_load_breaks",
+            "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for), closed,"
+            " reset",
+            lambda tally: tally.breaks,
+        )
         yield plain(
             "tcplab_load_late_sends",
             "Requests that left more than 5 ms after their time: the generator's own delay",
@@ -112,16 +146,18 @@ class LoadCollector(Collector):
             "Exact quantiles over the last 10 s and all workers, to three significant figures; absent without samples",
             labels=["variant", "series", "quantile"],
         )
-        for variant, series, histogram in self._ledger.recent(self._clock()):
-            for fraction in QUANTILES:
-                found = quantile(histogram, fraction)
-                if found is not None:
-                    family.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
+        for variant, tally in self._ledger.recent(self._clock()).items():
+            for series, histogram in tally.histograms.items():
+                for fraction in QUANTILES:
+                    found = quantile(histogram, fraction)
+                    if found is not None:
+                        family.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
         return family
 
     def _gauges(self) -> Iterator[Metric]:
         rows = (
             ("tcplab_load_unanswered", "Requests sent and not yet answered", "unanswered"),
+            ("tcplab_load_unsent", "Requests that are due by the schedule and not yet sent (open model)", "unsent"),
             ("tcplab_load_clients_connected", "Clients that have a connection now, served or not", "connected"),
             (
                 "tcplab_load_clients_served",
@@ -139,24 +175,22 @@ class LoadCollector(Collector):
 
     def _about_the_run(self) -> Iterator[Metric]:
         status = self._status()
-        workers = list(status.workers)
-        yield GaugeMetricFamily("tcplab_load_workers", "Load processes that report", value=len(workers))
-        cpu = GaugeMetricFamily(
-            "tcplab_load_worker_cpu_ratio",
-            "Share of one core that a load process used over the last 10 s; from 0.9 its figures are doubtful",
-            labels=["worker"],
-        )
-        lag = GaugeMetricFamily(
-            "tcplab_load_worker_lag_seconds",
-            "How late a load process's own loop woke up (p99, last 10 s); about 1 ms is the timer's grain",
-            labels=["worker"],
-        )
-        for index, cpu_ratio, lag_p99 in workers:
-            cpu.add_metric([str(index)], cpu_ratio)
-            lag.add_metric([str(index)], lag_p99)
-        yield cpu
-        yield lag
+        yield GaugeMetricFamily("tcplab_load_workers", "Load processes that report", value=len(status.workers))
+        for name, text, value in _OF_A_WORKER:
+            family = GaugeMetricFamily(name, text, labels=["worker"])
+            for index, effort in status.workers.items():
+                family.add_metric([str(index)], value(effort))
+            yield family
         yield GaugeMetricFamily("tcplab_load_running", "1 while a run is on", value=status.running)
+        run = InfoMetricFamily("tcplab_load_run", "What the run that is on plays", labels=[])
+        if status.running:
+            run.add_metric([], {"scenario": status.scenario})
+        yield run
+        yield GaugeMetricFamily(
+            "tcplab_load_asked_rate",
+            "Requests per second that fall due in all, whether or not the servers keep up; 0 in the closed model",
+            value=status.rate,
+        )
         doubt = GaugeMetricFamily(
             "tcplab_load_doubt",
             "1 while there is this reason not to believe the figures; loadtest/README.md has the remedies",

@@ -6,14 +6,17 @@ resets them. The figures are those of the phase now measured, and become the run
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadtest.recorder import SERIES, Effort, Gauges, Histogram, Tally, merge, unpack
+from loadtest.recorder import Effort, Gauges, Tally, unpack
 
 RECENT: Final = 10
-"""Seconds that the live quantiles look back."""
+"""Seconds that the live figures look back."""
+
+SETTLED: Final = 3.0
+"""Seconds into a phase from which a worker that is heard for the first time has joined it on the way."""
 
 SILENT: Final = 5.0
 """Seconds without a report (one is due each second) after which a worker no longer counts as present."""
@@ -49,7 +52,7 @@ class Figures:
 
     phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was (steady).
     tallies: by variant. users: by variant, at the end. efforts: by worker. lost: workers that vanished, or did not
-    report their end.
+    report their end. joined: when (steady seconds) workers joined it on the way, for the first time or again.
     """
 
     phase: int
@@ -60,6 +63,7 @@ class Figures:
     users: dict[str, int] = field(default_factory=dict)
     efforts: dict[str, Effort] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    joined: dict[str, float] = field(default_factory=dict)
 
     def takes(self, worker: str, phase: int) -> bool:
         """Whether a report of `worker` about `phase` counts here. Once lost, a worker's end has been estimated."""
@@ -68,6 +72,14 @@ class Figures:
     def cpu_ratio(self) -> float:
         """Share of a core that the busiest load process used."""
         return max((effort.cpu_ratio for effort in self.efforts.values()), default=0.0)
+
+    def busy_ratio(self) -> float:
+        """Share of the time in which the engine of the busiest load process had no moment to wait."""
+        return max((effort.busy_ratio for effort in self.efforts.values()), default=0.0)
+
+    def stolen_ratio(self) -> float:
+        """Share of a core that the host kept back, where most was kept back."""
+        return max((effort.stolen_ratio for effort in self.efforts.values()), default=0.0)
 
     def lag_p99(self) -> float:
         """Seconds of loop lag, p99, of the load process that lagged most."""
@@ -86,7 +98,7 @@ class Ledger:
         self.totals: dict[str, Tally] = {name: Tally() for name in variants}
         self.workers: dict[str, Worker] = {}
         self.figures: Figures | None = None
-        self._recent: deque[tuple[float, dict[str, dict[str, Histogram]]]] = deque()
+        self._recent: deque[tuple[float, dict[str, Tally]]] = deque()
         self._began = 0.0
 
     def begin(self, phase: int, now: float, at: float) -> None:
@@ -102,12 +114,14 @@ class Ledger:
         worker.heard = now
         worker.present = True
         stretch = Effort()
-        recent: dict[str, dict[str, Histogram]] = {}
+        recent: dict[str, Tally] = {}
         for part in unpack(report):
             worker.gauges = part.gauges
             stretch.add(part.effort)
             figures = self.figures
             if figures is not None and figures.takes(name, part.phase):
+                if name not in figures.efforts and now - self._began > SETTLED:
+                    figures.joined[name] = now
                 figures.efforts.setdefault(name, Effort()).add(part.effort)
                 for variant, tally in part.tallies.items():
                     figures.tallies.setdefault(variant, Tally()).add(tally)
@@ -115,9 +129,7 @@ class Ledger:
                     worker.closed = part.phase
             for variant, tally in part.tallies.items():
                 self.totals.setdefault(variant, Tally()).add(tally)
-                slot = recent.setdefault(variant, {})
-                for series in SERIES:
-                    merge(slot.setdefault(series, {}), tally.histograms[series])
+                recent.setdefault(variant, Tally()).add(tally)
         worker.recent.append(stretch)
         self._recent.append((now, recent))
         while self._recent[0][0] < now - RECENT:
@@ -149,23 +161,21 @@ class Ledger:
 
     def gauges(self) -> dict[str, Gauges]:
         """By variant, what is now, over the workers that are there."""
-        sums = {name: Gauges(0, 0, 0, 0, 0) for name in self.totals}
+        sums = {name: Gauges(0, 0, 0, 0, 0, 0) for name in self.totals}
         for worker in self.workers.values():
             if worker.present:
                 for variant, gauges in worker.gauges.items():
                     sums[variant] = Gauges(*map(sum, zip(sums[variant], gauges, strict=True)))
         return sums
 
-    def recent(self, now: float) -> Iterator[tuple[str, str, Histogram]]:
-        """Yield (variant, series, histogram) of the last seconds."""
-        pooled: dict[tuple[str, str], Histogram] = {}
-        for at, variants in self._recent:
+    def recent(self, now: float) -> dict[str, Tally]:
+        """Return what was counted in the last seconds, by variant."""
+        pooled: dict[str, Tally] = {}
+        for at, tallies in self._recent:
             if at >= now - RECENT:
-                for variant, histograms in variants.items():
-                    for series, histogram in histograms.items():
-                        merge(pooled.setdefault((variant, series), {}), histogram)
-        for (variant, series), histogram in pooled.items():
-            yield variant, series, histogram
+                for variant, tally in tallies.items():
+                    pooled.setdefault(variant, Tally()).add(tally)
+        return pooled
 
     def _lose(self, name: str, worker: Worker) -> None:
         figures = self.figures

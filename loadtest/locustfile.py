@@ -17,13 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from locust.env import Environment
 
 from loadtest import conductor, settings
-from loadtest.user import ScenarioUser, split_address
+from loadtest.engine import EngineUser
+from loadtest.outcomes import split_address
 from servers.variants import VARIANTS, Variant
 
 conductor.install()
 
 
-class VariantUser(ScenarioUser):
+class VariantUser(EngineUser):
     """
     A client of one variant.
 

@@ -14,17 +14,23 @@ Four series, each a histogram {microseconds: count}:
 
 A request (or connect) that times out is in its histograms at the time it had waited. One whose client is stopped,
 or that is still open when the window ends, is kept apart as censored, at its age: all that is known is that it takes
-longer than that.
+longer than that. So is one that fell due on a schedule and could not be sent: its client still waited for a reply.
 
 Conservation: sent + carried = sum(outcomes) + abandoned + unanswered. `carried` are the requests that were open when
-the phase began; they are counted where they end.
+the phase began; they are counted where they end. What was never sent (`unsent`) stands beside that, not in it.
+
+A hundred thousand requests a second leave some 7 us for each: durations are put into lists, and turned into histograms
+by the thousand.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final, NamedTuple, Self
+
+from loadtest.schedule import Schedule
 
 Histogram = dict[int, int]
 """Count by microseconds, as `bucket` rounds them."""
@@ -40,8 +46,17 @@ with the connection closed, or reset, before the reply; with ERR instead of OK (
 CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
 """How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
 
+BREAKS: Final = ("corrupt", "closed", "reset")
+"""
+How a connection can break while no request is open on it: by bytes that nobody had asked for, or by its end. No request
+has failed by it, so it stands apart from their outcomes.
+"""
+
 OUTSIDE: Final = 0
 """The phase of whatever happens outside of a run's phases: it counts in the totals and in no result."""
+
+SETTLE: Final = 1000
+"""Durations noted before they are turned into a histogram: 0.1 ms of work at a time."""
 
 LATE: Final = 5_000_000
 """Nanoseconds after its time from which a send is late: the delay is then the generator's own."""
@@ -57,6 +72,30 @@ def bucket(microseconds: int) -> int:
     while microseconds >= step * 1000:
         step *= 10
     return (microseconds + step // 2) // step * step
+
+
+def count_progression(histogram: Histogram, first: int, step: int, number: int) -> None:
+    """
+    Count the durations first, first + step, ... , `number` of them, each rounded as `bucket` does.
+
+    In as many turns as there are buckets among them, for a schedule that is far behind owes millions.
+    """
+    while number > 0:
+        key = bucket(first)
+        low, high = first, first + step * (number - 1)  # find the last of the progression in this bucket
+        if bucket(high) == key:
+            histogram[key] = histogram.get(key, 0) + number
+            return
+        while high - low > step:
+            middle = low + (high - low) // (2 * step) * step
+            if bucket(middle) == key:
+                low = middle
+            else:
+                high = middle
+        some = (low - first) // step + 1
+        histogram[key] = histogram.get(key, 0) + some
+        first += some * step
+        number -= some
 
 
 def count(histogram: Histogram, microseconds: int) -> None:
@@ -115,6 +154,10 @@ def _connections() -> dict[str, int]:
     return dict.fromkeys(CONNECTIONS, 0)
 
 
+def _breaks() -> dict[str, int]:
+    return dict.fromkeys(BREAKS, 0)
+
+
 def _histograms() -> dict[str, Histogram]:
     return {series: {} for series in SERIES}
 
@@ -126,8 +169,10 @@ class Tally:
 
     sent: requests sent. carried: requests already open when the phase began. outcomes, connections: by their names.
     abandoned: requests whose client was stopped before the reply. unanswered: open when the phase was closed.
-    late_sends: sends that left more than LATE after their time. clients_connected, clients_served: different clients
-    that had a connection, or a verified reply. histograms, censored: by series.
+    late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that fell
+    due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that broke
+    with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection, or a
+    verified reply. histograms, censored: by series.
     """
 
     sent: int = 0
@@ -135,10 +180,12 @@ class Tally:
     abandoned: int = 0
     unanswered: int = 0
     late_sends: int = 0
+    unsent: int = 0
     clients_connected: int = 0
     clients_served: int = 0
     outcomes: dict[str, int] = field(default_factory=_outcomes)
     connections: dict[str, int] = field(default_factory=_connections)
+    breaks: dict[str, int] = field(default_factory=_breaks)
     histograms: dict[str, Histogram] = field(default_factory=_histograms)
     censored: dict[str, Histogram] = field(default_factory=_histograms)
 
@@ -163,6 +210,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         merge(self.outcomes, other.outcomes)
         merge(self.connections, other.connections)
+        merge(self.breaks, other.breaks)
         for series in SERIES:
             merge(self.histograms[series], other.histograms[series])
             merge(self.censored[series], other.censored[series])
@@ -183,10 +231,11 @@ _NUMBERS: Final = (
     "abandoned",
     "unanswered",
     "late_sends",
+    "unsent",
     "clients_connected",
     "clients_served",
 )
-_DICTS: Final = ("outcomes", "connections", "histograms", "censored")
+_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored")
 
 
 class Gauges(NamedTuple):
@@ -194,7 +243,8 @@ class Gauges(NamedTuple):
     What is, now, for one variant.
 
     users: clients, connected or away. connected: with a connection. served: of those, with a reply on it.
-    unserved: of those connected, the ones that have had no reply in the whole phase. unanswered: requests.
+    unserved: of those connected, the ones that have had no reply in the whole phase. unanswered: requests. unsent:
+    requests that are due and not sent.
     """
 
     users: int
@@ -202,27 +252,60 @@ class Gauges(NamedTuple):
     served: int
     unserved: int
     unanswered: int
+    unsent: int
 
 
 class Book:
-    """One variant's tally, and its clients."""
+    """
+    One variant's tally, and its clients.
 
-    __slots__ = ("tally", "trackers")
+    even: microseconds of later replies to requests that left when they were due. responses, services: of the others, the
+    two times of each. first: of first replies. All of them are of verified replies, and wait for `settle`.
+    told: who is told of them too: called with whether they are first replies, and with the histogram.
+    """
+
+    __slots__ = ("even", "first", "responses", "services", "tally", "told", "trackers")
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.trackers: set[Tracker] = set()
+        self.even: list[int] = []
+        self.responses: list[int] = []
+        self.services: list[int] = []
+        self.first: list[int] = []
+        self.told: Callable[[bool, Histogram], None] | None = None
 
-    def gauges(self, phase: int) -> Gauges:
-        """Count the clients, as they stand in this phase."""
-        connected = [tracker for tracker in self.trackers if tracker.connected]
-        return Gauges(
-            users=len(self.trackers),
-            connected=len(connected),
-            served=sum(tracker.served for tracker in connected),
-            unserved=sum(tracker.served_in != phase for tracker in connected),
-            unanswered=sum(tracker.sent_at > 0 for tracker in self.trackers),
-        )
+    def settle(self) -> None:
+        """Turn the durations noted until now into histograms."""
+        for durations, series in (
+            (self.even, ("response", "service")),
+            (self.responses, ("response",)),
+            (self.services, ("service",)),
+            (self.first, ("first_reply",)),
+        ):
+            if durations:
+                histogram: Histogram = {}
+                for microseconds, number in Counter(durations).items():
+                    key = bucket(microseconds)
+                    histogram[key] = histogram.get(key, 0) + number
+                durations.clear()
+                for name in series:
+                    merge(self.tally.histograms[name], histogram)
+                if self.told is not None and series != ("service",):
+                    self.told(series == ("first_reply",), histogram)
+
+    def gauges(self, phase: int, now: int) -> Gauges:
+        """Count the clients, as they stand in this phase; `now`: nanoseconds."""
+        connected = served = unserved = unanswered = unsent = 0
+        for tracker in self.trackers:
+            if tracker.connected:
+                connected += 1
+                served += tracker.served
+                unserved += tracker.served_in != phase
+            unanswered += tracker.sent_at > 0
+            if tracker.schedule is not None:
+                unsent += tracker.schedule.overdue(now)[2]
+        return Gauges(len(self.trackers), connected, served, unserved, unanswered, unsent)
 
 
 class Tracker:
@@ -230,16 +313,19 @@ class Tracker:
     Follows one client. Times are nanoseconds of one steady clock.
 
     connected: it has a connection. served: it has had a verified reply on it. served_in: the last phase in which it
-    has had any. sent_at: when its open request was sent, 0 without one.
+    has had any. sent_at: when its open request was sent, 0 without one. schedule: when its requests fall due, if that
+    isn't when it wants to send them.
     """
 
     __slots__ = (
+        "_asked",
         "_book",
         "_connected_in",
         "_connecting_since",
         "_due",
         "_recorder",
         "connected",
+        "schedule",
         "sent_at",
         "served",
         "served_in",
@@ -250,7 +336,9 @@ class Tracker:
         self._book = book
         self._connecting_since = 0
         self._due = 0
+        self._asked = 0
         self._connected_in = OUTSIDE
+        self.schedule: Schedule | None = None
         self.served_in = OUTSIDE
         self.connected = False
         self.served = False
@@ -260,9 +348,14 @@ class Tracker:
         """Count the client as a user from now on."""
         self._book.trackers.add(self)
 
+    def due(self, when: int) -> None:
+        """Note that its next request was due then, by a schedule: whatever it has to do before it can send it."""
+        self._asked = when
+
     def connecting(self, now: int) -> None:
-        """Note that it begins to connect; its first request is due from here."""
-        self._connecting_since = self._due = now
+        """Note that it begins to connect; its first request is due from here, unless a schedule said when."""
+        self._connecting_since = now
+        self._due = self._asked or now
 
     def connected_at(self, now: int) -> None:
         """Note that the connection is open."""
@@ -287,54 +380,72 @@ class Tracker:
         tally.connections[outcome] += 1
         if outcome == "timeout":
             count(tally.histograms["connect"], waited // 1000)
-            count(tally.histograms["first_reply"], waited // 1000)
+            count(tally.histograms["first_reply"], (now - self._due) // 1000)
+        if self._asked:
+            tally.unsent += 1
+            self._asked = 0
         self._connecting_since = 0
         return waited
 
-    def sent(self, now: int, due: int | None = None, *, late: bool = False) -> None:
+    def sent(self, now: int, *, late: bool = False) -> None:
         """
-        Note that a request goes out: just before its first byte does.
+        Note that a request goes out: just before its first byte does (of a request in pieces: the last piece's).
 
-        due: when the request ought to have gone out, if a schedule says so. A connection's first one is always due
-        from the start of connect(). late: it leaves more than LATE after its time, by the generator's own fault.
+        It was due now, or when the schedule said; a connection's first one from the start of connect() at the latest.
+        late: it leaves more than LATE after its time, by the generator's own fault.
         """
         tally = self._book.tally
         tally.sent += 1
-        tally.late_sends += late
+        if late:
+            tally.late_sends += 1
         self.sent_at = now
         if self.served:
-            self._due = now if due is None else due
+            self._due = self._asked or now
+        self._asked = 0
 
     def verified(self, now: int) -> int:
         """Note that the right reply is there, to its last byte. Return the response time in nanoseconds."""
-        tally = self._book.tally
-        tally.outcomes["verified"] += 1
-        response = self._waited(tally, now)
-        self.served = True
+        book = self._book
+        book.tally.outcomes["verified"] += 1
+        response = now - self._due
+        if self.served:
+            if self._due == self.sent_at:
+                book.even.append(response // 1000)
+                if len(book.even) >= SETTLE:
+                    book.settle()
+            else:
+                book.responses.append(response // 1000)
+                book.services.append((now - self.sent_at) // 1000)
+                if len(book.responses) >= SETTLE:
+                    book.settle()
+        else:
+            self.served = True
+            book.first.append(response // 1000)
+            if len(book.first) >= SETTLE:
+                book.settle()
+        self.sent_at = 0
         if self.served_in != self._recorder.phase:
             self.served_in = self._recorder.phase
-            tally.clients_served += 1
+            book.tally.clients_served += 1
         return response
 
     def failed(self, outcome: str, now: int) -> int:
         """Note that the request has failed: one of OUTCOMES. Return how long it had waited, in nanoseconds."""
         tally = self._book.tally
         tally.outcomes[outcome] += 1
-        if outcome == "timeout":
-            return self._waited(tally, now)
-        self.sent_at = 0
-        return now - self._due
-
-    def _waited(self, tally: Tally, now: int) -> int:
-        """Enter the open request's times, end it, and return the response time in nanoseconds."""
         response = now - self._due
-        if self.served:
-            count(tally.histograms["response"], response // 1000)
-            count(tally.histograms["service"], (now - self.sent_at) // 1000)
-        else:
-            count(tally.histograms["first_reply"], response // 1000)
+        if outcome == "timeout":
+            if self.served:
+                count(tally.histograms["response"], response // 1000)
+                count(tally.histograms["service"], (now - self.sent_at) // 1000)
+            else:
+                count(tally.histograms["first_reply"], response // 1000)
         self.sent_at = 0
         return response
+
+    def broke(self, how: str) -> None:
+        """Note that the connection broke while no request was open on it: one of BREAKS."""
+        self._book.tally.breaks[how] += 1
 
     def left(self) -> None:
         """Note that the connection is closed."""
@@ -344,12 +455,17 @@ class Tracker:
         """Note that the client itself is stopped, whatever it was doing."""
         tally = self._book.tally
         tally.abandoned += self.enter_age(tally, now)
-        self.sent_at = self._connecting_since = 0
+        self.sent_at = self._connecting_since = self._asked = 0
+        self.schedule = None
         self.left()
         self._book.trackers.discard(self)
 
     def enter_age(self, tally: Tally, now: int) -> int:
-        """Enter the age of what is still open as censored. Return the requests unanswered, 0 or 1."""
+        """Enter the age of what is still open, or due, as censored. Return the requests unanswered, 0 or 1."""
+        if self.schedule is not None:
+            newest, step, number = self.schedule.overdue(now)
+            count_progression(tally.censored["response"], newest // 1000, max(1, step // 1000), number)
+            tally.unsent += number
         if self.sent_at:
             if self.served:
                 count(tally.censored["response"], (now - self._due) // 1000)
@@ -359,7 +475,8 @@ class Tracker:
             return 1
         if self._connecting_since:
             count(tally.censored["connect"], (now - self._connecting_since) // 1000)
-            count(tally.censored["first_reply"], (now - self._connecting_since) // 1000)
+            count(tally.censored["first_reply"], (now - self._due) // 1000)
+            tally.unsent += self._asked > 0
         return 0
 
 
@@ -368,17 +485,31 @@ class Effort:
     """
     What the load process itself did.
 
-    cpu_seconds: processor time used. seconds: time that passed. lag: histogram of how late its loop woke up.
+    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine did
+    not wait for anything: it worked, or wanted to and was not let. stolen_seconds: processor time that the machine's host
+    kept back, over all cores. lag: histogram of how late its loop woke up.
     """
 
     cpu_seconds: float = 0.0
     seconds: float = 0.0
+    busy_seconds: float = 0.0
+    stolen_seconds: float = 0.0
     lag: Histogram = field(default_factory=dict)
 
     @property
     def cpu_ratio(self) -> float:
         """Share of one core that it used."""
         return self.cpu_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def busy_ratio(self) -> float:
+        """Share of the time in which its engine had no moment to wait."""
+        return self.busy_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def stolen_ratio(self) -> float:
+        """Share of one core that the host kept back."""
+        return self.stolen_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def lag_p99(self) -> float:
@@ -390,6 +521,8 @@ class Effort:
         """Add another stretch of it."""
         self.cpu_seconds += other.cpu_seconds
         self.seconds += other.seconds
+        self.busy_seconds += other.busy_seconds
+        self.stolen_seconds += other.stolen_seconds
         merge(self.lag, other.lag)
 
 
@@ -398,27 +531,48 @@ class Recorder:
     Everything one load process counts.
 
     phase: the number of the phase that now runs; counts belong to the phase in which they are made.
+    waited: returns for how many nanoseconds the process's engine has waited for something to do; None without an engine.
     """
 
     def __init__(
-        self, clock: Callable[[], int] = time.perf_counter_ns, processor: Callable[[], float] = time.process_time
+        self,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        processor: Callable[[], float] = time.process_time,
+        stolen: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Take a steady clock in nanoseconds, and one of the processor time used in seconds."""
+        """
+        Take a steady clock in nanoseconds, and two in seconds.
+
+        processor: of the processor time used. stolen: of what the machine's host has kept back, over all cores.
+        """
         self._clock = clock
         self._processor = processor
+        self._stolen = stolen
         self._books: dict[str, Book] = {}
-        self._effort = Effort()
-        self._effort_from = (clock(), processor())
+        self._lag: Histogram = {}
+        self._from = (clock(), processor(), stolen(), 0)
         self._ended: list[dict[str, Any]] = []
         self.phase = OUTSIDE
+        self.waited: Callable[[], int] | None = None
+
+    def book(self, variant: str) -> Book:
+        """Return the book of `variant`."""
+        return self._books.setdefault(variant, Book())
 
     def client(self, variant: str) -> Tracker:
         """Return the tracker of a new client of `variant`."""
-        return Tracker(self, self._books.setdefault(variant, Book()))
+        return Tracker(self, self.book(variant))
+
+    def retune(self, interval: int) -> None:
+        """Let the requests of every client that has a schedule fall due at another interval (nanoseconds)."""
+        for book in self._books.values():
+            for tracker in book.trackers:
+                if tracker.schedule is not None:
+                    tracker.schedule.retune(interval)
 
     def lagged(self, microseconds: int) -> None:
         """Note by how much the process's own loop woke up late."""
-        count(self._effort.lag, max(0, microseconds))
+        count(self._lag, max(0, microseconds))
 
     def begin(self, phase: int) -> None:
         """Begin a phase. Requests now open are carried into it; nothing happens if it runs already."""
@@ -427,8 +581,8 @@ class Recorder:
         self._end(closed=False)
         self.phase = phase
         for book in self._books.values():
-            book.tally.carried = book.gauges(self.phase).unanswered
             for tracker in book.trackers:
+                book.tally.carried += tracker.sent_at > 0
                 if tracker.connected:
                     tracker.count_connected()
 
@@ -446,8 +600,8 @@ class Recorder:
         """
         Give away what was counted since the last report.
 
-        {"parts": [{"phase", "closed", "tallies": {variant: ...}, "effort": [cpu, seconds, lag], "gauges"}]}; a part for
-        each phase there was in the meantime, in order. The last part's gauges are those of now.
+        {"parts": [{"phase", "closed", "tallies": {variant: ...}, "effort": [cpu, seconds, busy, stolen, lag], "gauges"}]};
+        a part for each phase there was in the meantime, in order. The last part's gauges are those of now.
         """
         self._end(closed=False)
         parts, self._ended = self._ended, []
@@ -455,22 +609,29 @@ class Recorder:
 
     def _end(self, *, closed: bool) -> None:
         """Put the counts aside for the next report, and begin to count anew."""
-        now, processor = self._clock(), self._processor()
-        then, before = self._effort_from
-        effort = Effort(processor - before, (now - then) / 1e9, self._effort.lag)
-        self._effort_from = (now, processor)
-        self._effort = Effort()
+        for book in self._books.values():
+            book.settle()
+        now = self._clock()
         self._ended.append(
             {
                 "phase": self.phase,
                 "closed": closed,
                 "tallies": {name: book.tally.to_wire() for name, book in self._books.items()},
-                "gauges": {name: list(book.gauges(self.phase)) for name, book in self._books.items()},
-                "effort": [effort.cpu_seconds, effort.seconds, effort.lag],
+                "gauges": {name: list(book.gauges(self.phase, now)) for name, book in self._books.items()},
+                "effort": self._effort(now),
             }
         )
         for book in self._books.values():
             book.tally = Tally()
+
+    def _effort(self, now: int) -> list[Any]:
+        """Return the Effort since it was last asked for, as a list of its fields."""
+        then, processor, stolen, waited = self._from
+        self._from = now, self._processor(), self._stolen(), self.waited() if self.waited else 0
+        seconds = (now - then) / 1e9
+        busy = max(0.0, seconds - (self._from[3] - waited) / 1e9) if self.waited else 0.0
+        lag, self._lag = self._lag, {}
+        return [self._from[1] - processor, seconds, busy, max(0.0, self._from[2] - stolen), lag]
 
 
 class Part(NamedTuple):

@@ -10,41 +10,67 @@ from typing import Any, Final
 from loadtest.belief import Doubt, Facts, VariantFacts
 from loadtest.ledger import Figures
 from loadtest.recorder import Histogram, Tally, quantile
-from loadtest.scenarios import Scenario
+from loadtest.settings import Settings
 
 SCHEMA: Final = 1
 
 
-def facts(figures: Figures, scenario: Scenario, users: Mapping[str, int]) -> Facts:
+def facts(figures: Figures, settings: Settings) -> Facts:
     """Return what belief.py wants to know of a phase that has ended."""
     return Facts(
-        alone=scenario.alone,
+        alone=settings.scenario.alone,
+        rate=settings.rate or 0.0,
+        seconds=figures.seconds,
         cpu_ratio=figures.cpu_ratio(),
+        busy_ratio=figures.busy_ratio(),
+        stolen_ratio=figures.stolen_ratio(),
         lag_p99=figures.lag_p99(),
         lost_workers=len(figures.lost),
+        joined_workers=len(figures.joined),
         variants={
-            name: VariantFacts(
-                users=users.get(name, 0),
+            name: of_variant(
+                tally,
+                users=figures.users.get(name, 0),
                 connected=tally.clients_connected,
                 served=tally.clients_served,
-                imbalance=tally.imbalance,
+                unsent=tally.unsent,
             )
             for name, tally in figures.tallies.items()
         },
     )
 
 
-def document(figures: Figures, scenario: Scenario, warmup: float, doubts: Iterable[Doubt]) -> dict[str, Any]:
+def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent: int) -> VariantFacts:
+    """Return the facts about a variant: those that a tally has, and those that differ while a run is on."""
+    return VariantFacts(
+        users=users,
+        connected=connected,
+        served=served,
+        unsent=unsent,
+        imbalance=tally.imbalance,
+        sent=tally.sent,
+        late=tally.late_sends,
+        corrupt=tally.outcomes["corrupt"] + tally.breaks["corrupt"],
+    )
+
+
+def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
     """Return the result of a phase that has ended, ready for json.dumps."""
     return {
         "schema": SCHEMA,
-        "scenario": asdict(scenario),
+        "scenario": asdict(settings.scenario),
+        "model": "open" if settings.rate else "closed",
+        "asked_rate": settings.rate,
         "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
-        "warmup_seconds": warmup,
+        "warmup_seconds": settings.warmup,
         "generator": {
             "workers": len(figures.efforts),
             "cpu_ratio": figures.cpu_ratio(),
+            "busy_ratio": figures.busy_ratio(),
+            "stolen_ratio": figures.stolen_ratio(),
             "lag_p99_seconds": figures.lag_p99(),
+            "lost_workers": len(figures.lost),
+            "joined_workers": len(figures.joined),
         },
         "doubts": [doubt._asdict() for doubt in doubts],
         "variants": {name: _variant(tally, figures.users.get(name, 0)) for name, tally in _took_part(figures)},
@@ -68,7 +94,9 @@ def _variant(tally: Tally, users: int) -> dict[str, Any]:
         "unanswered": tally.unanswered + tally.abandoned,
         "errors": tally.errors,
         "connections": tally.connections,
+        "breaks": tally.breaks,
         "late_sends": tally.late_sends,
+        "unsent": tally.unsent,
         "histograms": {series: _keyed(histogram) for series, histogram in tally.histograms.items()},
         "censored": {series: _keyed(histogram) for series, histogram in tally.censored.items()},
     }
@@ -89,17 +117,19 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
     """Yield the run's figures for the terminal, in milliseconds with three figures."""
     yield (
         f"{'variant':<12}{'served of':>12}{'replies/s':>11}{'errors':>8}{'unanswered':>12}"
-        f"{'p50 ms':>9}{'p99 ms':>9}{'first reply p50 ms':>20}{'p99 ms':>9}"
+        f"{'response p50 ms':>17}{'p99 ms':>9}{'service p99 ms':>16}{'first reply p50 ms':>20}{'p99 ms':>9}"
     )
     for name, tally in _took_part(figures):
         response, first = (
             [_shown(tally, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
         )
+        service = _shown(tally, "service", 0.99)
         served = f"{tally.clients_served} of {tally.clients_connected}"
         rate = tally.verified / figures.seconds if figures.seconds else 0.0
         yield (
             f"{name:<12}{served:>12}{rate:>11.1f}{sum(tally.errors.values()):>8}"
-            f"{tally.unanswered + tally.abandoned:>12}{response[0]:>9}{response[1]:>9}{first[0]:>20}{first[1]:>9}"
+            f"{tally.unanswered + tally.abandoned:>12}"
+            f"{response[0]:>17}{response[1]:>9}{service:>16}{first[0]:>20}{first[1]:>9}"
         )
     for doubt in doubts:
         yield f"doubt {doubt.name}: {doubt.detail}. Remedy: {doubt.remedy}."

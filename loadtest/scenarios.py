@@ -21,6 +21,9 @@ class Scenario:
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
     command, amount: what is asked of the server: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
     size: bytes of a message's text.
+    dawdle: one client of each load process waits so many seconds in the middle of each connection's second request; 0:
+    none does.
+    paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away.
     alone: the variants are to be loaded one after another; all at once they compete for the cores.
     """
 
@@ -35,15 +38,26 @@ class Scenario:
     command: Literal["ECHO", "SLEEP", "WORK"] = "ECHO"
     amount: int = 0
     size: int = 64
+    dawdle: float = 0.0
+    paced: bool = False
     alone: bool = False
 
-    def tuned(self, *, think: float | None = None, size: int | None = None) -> Self:
-        """Return this scenario with another think time (seconds) or message size (bytes); ValueError if it can't be."""
+    def tuned(self, *, think: float | None = None, size: int | None = None, paced: bool = False) -> Self:
+        """
+        Return this scenario with another think time (seconds) or message size (bytes), or in the open model.
+
+        Raises ValueError if it can't be.
+        """
         if think is not None and not 0 <= think <= 3600:
             raise ValueError(f"the think time is {think:g} s; choose from 0 to 3600")
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise ValueError(f"the message size is {size} bytes; choose from {MIN_SIZE} to {MAX_SIZE}")
-        return replace(self, think=self.think if think is None else think, size=self.size if size is None else size)
+        if paced and think is not None:
+            raise ValueError(
+                "a rate sets when requests fall due, a think time how long clients pause: choose one of them"
+            )
+        think = self.think if think is None else think
+        return replace(self, think=think, size=self.size if size is None else size, paced=paced)
 
 
 _ALL: Final = (
@@ -62,6 +76,47 @@ _ALL: Final = (
         compare="Top speed and CPU per request, one variant after another. The single server is compared at one"
         " client; with more it serves one of them and says nothing to the rest.",
         requests=None,
+        alone=True,
+    ),
+    Scenario(
+        name="churn",
+        sentence="Each client connects, asks once, leaves, and comes back at once: what does accepting a client cost?",
+        compare="Connections per second and CPU per connection, one variant after another, at any number of clients.",
+        requests=1,
+        alone=True,
+    ),
+    Scenario(
+        name="crowd",
+        sentence="Thousands are connected and each asks every 20 seconds or so: what does a client cost that is just there?",
+        compare="Memory and threads per client. The single server serves one of them: how many wait, and how long, is the"
+        " answer there, not missing data.",
+        requests=None,
+        think=20.0,
+    ),
+    Scenario(
+        name="slow-client",
+        sentence="One client stops for two seconds in the middle of a request, the others are quick: who waits for whom?",
+        compare="The wait for the first reply, at every variant: of all clients, of whom one dawdles.",
+        requests=2,
+        away=0.5,
+        dawdle=2.0,
+    ),
+    Scenario(
+        name="io-bound",
+        sentence="Each request waits 50 ms, as for a database: who overlaps the waiting?",
+        compare="Throughput and the wait for the first reply, at any number of clients: each asks once and leaves.",
+        requests=1,
+        command="SLEEP",
+        amount=50,
+    ),
+    Scenario(
+        name="cpu-bound",
+        sentence="Each request computes for about 2 ms in pure Python: what does the GIL leave of concurrency?",
+        compare="Throughput and the wait for the first reply, one variant after another, at any number of clients: each"
+        " asks once and leaves.",
+        requests=1,
+        command="WORK",
+        amount=50_000,
         alone=True,
     ),
 )

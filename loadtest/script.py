@@ -1,15 +1,16 @@
 """
 A client's side of a scenario, without I/O: it says what to do next, a driver does it and says how it went.
 
-Every driver runs the same script (see TcpUser in user.py):
+Every driver runs the same script (TcpClient's users in user.py, and engine.py):
 
-    steps = play(scenario, who, random.Random())
+    steps = play(scenario, who, random.Random(), Cast())
     step = next(steps)
     while True:
         step = steps.send(do(step))     # True if it went well
 """
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from itertools import count
 from random import Random
 from typing import Final, NamedTuple, NoReturn
@@ -25,61 +26,109 @@ class Connect(NamedTuple):
     """Open a connection. Went well: it is open."""
 
 
-class Send(NamedTuple):
+@dataclass(slots=True)
+class Send:
     """
     Send `request` and wait for exactly `reply`, nothing less and nothing more. Went well: so it was.
 
-    last: the client leaves after this reply; the driver may half-close and read to the end to see surplus bytes.
+    A script yields the same object each time, for a new one is a third of the time that a request's script takes: a driver
+    takes from it what it needs before it goes on.
+
+    last: the client leaves after this reply; the driver half-closes and reads to the end, to see surplus bytes.
+    dawdle: seconds to wait between the request's first half and its second, with which it counts as sent.
     """
 
     request: bytes
     reply: bytes
     last: bool
+    dawdle: float
 
 
 class Pause(NamedTuple):
-    """Wait. Always goes well."""
+    """Wait. Went well: the connection, if there is one, is still whole, as far as the driver can see."""
 
     seconds: float
+
+
+class Turn(NamedTuple):
+    """Wait until the client's next request is due by its schedule; the next Send is that one. Went well: as in Pause."""
 
 
 class Leave(NamedTuple):
     """Close the connection, if it is open. Always goes well."""
 
 
-Step = Connect | Send | Pause | Leave
+Step = Connect | Send | Pause | Turn | Leave
+
+# Steps without a parameter are always the same; a client in a hurry makes a hundred thousand a second.
+_CONNECT: Final = Connect()
+_TURN: Final = Turn()
+_LEAVE: Final = Leave()
 
 
-def play(scenario: Scenario, who: bytes, random: Random) -> Generator[Step, bool, NoReturn]:
+class Cast:
+    """Who plays the part that only one client of those who share the cast plays: the one who dawdles."""
+
+    def __init__(self) -> None:
+        self._dawdler: bytes | None = None
+
+    def dawdles(self, who: bytes) -> bool:
+        """Whether it is `who`; a part that nobody has is given to whoever asks."""
+        self._dawdler = self._dawdler or who
+        return self._dawdler == who
+
+    def leaves(self, who: bytes) -> None:
+        """Free the part, if `who` had it."""
+        if self._dawdler == who:
+            self._dawdler = None
+
+
+def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Generator[Step, bool, NoReturn]:
     """
-    Yield the steps of one client for ever; the driver sends back whether each went well.
+    Yield the steps of one client for ever; the driver sends back whether each went well, and closes it in the end.
 
     who: at most 24 bytes without a dot, which no other client has; every message begins with it and with
     the message's number, so no two messages of all clients have the same text. Raises ValueError otherwise.
     """
     if len(who) > 24 or b"." in who:
         raise ValueError(f"{who!r} is longer than 24 bytes, or has a dot")
-    command = scenario.command.encode()
-    if scenario.command != "ECHO":
-        command += b" %d" % scenario.amount
-    serial = count(1)
-    while True:
-        well = yield Connect()
-        for number in count(1):
-            if not well:
-                break
-            text = (b"%b.%d." % (who, next(serial))).ljust(scenario.size, b"x")
-            last = number == scenario.requests
-            well = yield Send(b"%b %b\n" % (command, text), wire.ok(b" " + text), last)
-            if last:
-                break
-            if well and scenario.think:
-                yield Pause(_around(scenario.think, scenario.think_spread, random))
-        yield Leave()
-        if not well:
-            yield Pause(_around(max(SETBACK, scenario.away), 0.5, random))
-        elif scenario.away:
-            yield Pause(_around(scenario.away, scenario.away_spread, random))
+    command = scenario.command.encode() + (b" %d" % scenario.amount if scenario.command != "ECHO" else b"")
+    ask = b"%b %b." % (command, who)
+    answer = wire.ok(b" %b." % who).removesuffix(b"\n")
+    filler = b"x" * (scenario.size - len(who) - 1) + b"\n"
+    serial = 0
+    send = Send(b"", b"", False, 0.0)
+    dawdle = scenario.dawdle if scenario.dawdle and cast.dawdles(who) else 0.0
+    try:
+        while True:
+            if scenario.paced:
+                yield _TURN
+            well = yield _CONNECT
+            for number in count(1):
+                if number > 1:
+                    if scenario.paced:
+                        well = yield _TURN
+                    elif scenario.think:
+                        well = yield Pause(_around(scenario.think, scenario.think_spread, random))
+                if not well:
+                    break
+                serial += 1
+                tail = b"%d." % serial
+                tail += filler[len(tail) :]
+                send.request = ask + tail
+                send.reply = answer + tail
+                send.last = number == scenario.requests
+                send.dawdle = dawdle if number == 2 else 0.0
+                well = yield send
+                if send.last or not well:
+                    break
+            yield _LEAVE
+            if not scenario.paced and not well:
+                yield Pause(_around(max(SETBACK, scenario.away), 0.5, random))
+            elif not scenario.paced and scenario.away:
+                yield Pause(_around(scenario.away, scenario.away_spread, random))
+    finally:
+        cast.leaves(who)
 
 
 def _around(mean: float, spread: float, random: Random) -> float:

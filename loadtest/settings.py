@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
+from loadtest.shapes import SHAPES
 from servers.variants import Variant
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ class Settings:
     """
     Settings of one run.
 
-    scenario: tuned as asked. warmup: seconds whose figures are thrown away. result: where the JSON goes, if anywhere.
+    scenario: tuned as asked. rate: requests per second in total, in the open model; None in the closed one. warmup:
+    seconds whose figures are thrown away. result: where the JSON goes, if anywhere.
     """
 
     scenario: Scenario
+    rate: float | None
     warmup: float
     result: Path | None
 
@@ -42,8 +45,12 @@ def add_options(parser: "LocustArgumentParser") -> None:
 
     option("--scenario", str, DEFAULT, "what the clients do", choices=list(SCENARIOS))
     option("--think", _seconds, None, "mean seconds between a reply and the next request (scenario's own)")
+    option("--rate", _rate, None, "requests per second in total, due whether or not the servers keep up (open model)")
     option("--size", _size, 64, "bytes of a message")
     option("--warmup", _seconds, 0.0, "seconds at the start whose figures are thrown away")
+    option(
+        "--shape", str, "none", "how the clients change over time", choices=["none", *SHAPES], include_in_web_ui=False
+    )
     option("--result", _writable, None, "file for the run's result, as JSON", include_in_web_ui=False)
     option("--clients", _clients, 30, "clients per variant, unless -u is given", include_in_web_ui=False)
     option("--exporter-host", str, "127.0.0.1", "address to serve the load's /metrics on", include_in_web_ui=False)
@@ -61,12 +68,15 @@ def read(options: Mapping[str, Any]) -> Settings:
         raise ValueError(f"the scenario is {name!r}; choose from {', '.join(SCENARIOS)}")
     try:
         think = _optional_seconds(options.get("think"))
+        rate = options.get("rate") or None
+        rate = None if rate is None else _rate(str(rate))
         warmup = _optional_seconds(options.get("warmup")) or 0.0
         size = int(options["size"])
     except (argparse.ArgumentTypeError, ValueError) as error:
-        raise ValueError(f"think, warmup and size are numbers: {error}") from None
+        raise ValueError(f"think, rate, warmup and size are numbers: {error}") from None
     result = options.get("result")
-    return Settings(SCENARIOS[name].tuned(think=think, size=size), warmup, Path(result) if result else None)
+    scenario = SCENARIOS[name].tuned(think=think, size=size, paced=rate is not None)
+    return Settings(scenario, rate, warmup, Path(result) if result else None)
 
 
 def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str:
@@ -86,6 +96,16 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 3600")
     return seconds
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0.01 <= rate <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests per second from 0.01 to 1000000")
+    return rate
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

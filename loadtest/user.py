@@ -25,76 +25,46 @@ or playing a scenario of the lab:
         scenario = SCENARIOS["saturate"]
 """
 
-import errno
 import secrets
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any, ClassVar, Final
 
 import gevent
+import psutil
 from locust import User, task
 from locust.env import Environment
 from locust.event import EventHook
 
+from loadtest import feed, outcomes
+from loadtest.outcomes import ERRORS, split_address
 from loadtest.recorder import LATE, Recorder, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
-from loadtest.script import Connect, Leave, Pause, Send, play
+from loadtest.schedule import Schedule
+from loadtest.script import Cast, Connect, Leave, Pause, Send, Turn, play
 
-CONNECT_TIMEOUT: Final = 5.0
-REPLY_TIMEOUT: Final = 30.0
 
-FAREWELL: Final = 1.0
-"""Seconds to wait for a server's end of the connection after ours, in search of surplus bytes."""
+def _stolen() -> float:
+    """Return the processor seconds that this machine's host has kept back, over all cores; 0.0 where none is told."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
-RECORDER: Final = Recorder()
+
+RECORDER: Final = Recorder(stolen=_stolen)
 """What this process counts."""
 
-_Where = tuple[socket.AddressFamily, Any]  # a family, and what its connect() takes
+CASTS: Final = defaultdict[str, Cast](Cast)
+"""The casts of this process, by the name of their users."""
+
+Where = tuple[socket.AddressFamily, Any]
+"""An address family, and what its connect() takes."""
 
 _CHUNK: Final = 65_536
-_RANDOM: Final = Random()
+RANDOM: Final = Random()
 _clock: Final = time.perf_counter_ns
-
-
-class ExchangeError(Exception):
-    """What Locust is told of a failure; the text is one of a few, for Locust counts failures by it."""
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-_MEANING: Final = {
-    "refused": "refused: nobody listens there, or the server is full",
-    "timeout": "timeout: no connection within 5 s, or no reply within 30 s",
-    "corrupt": "corrupt: other bytes than the right reply",
-    "closed": "closed: the connection was closed before the reply",
-    "reset": "reset: the connection was reset",
-    "no_port": "no_port: this machine has no local port left; fewer connects per second, or net.ipv4.tcp_tw_reuse=1",
-    "failed": "failed: cannot connect",
-}
-_ERRORS: Final = {outcome: ExchangeError(text) for outcome, text in _MEANING.items()}
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Return (host, port) of "host:port" or "[address]:port"; ValueError if it is neither."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no host:port")
-    return host, int(port)
-
-
-def _connect_outcome(error: OSError) -> str:
-    """Return which of recorder.CONNECTIONS an error of connect() is."""
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    if isinstance(error, ConnectionError):
-        return "reset"
-    return "no_port" if error.errno == errno.EADDRNOTAVAIL else "failed"
 
 
 class TcpClient:
@@ -108,13 +78,13 @@ class TcpClient:
         """Take the server's "host:port", a name for the statistics, and where to record. ValueError on a bad host."""
         self.tracker = tracker
         self._address = split_address(host)
-        self._resolved: _Where | None = None
+        self._resolved: Where | None = None
         self._socket: socket.socket | None = None
         self._fire: Callable[..., object] = request_event.fire
-        self._names = (f"{name} first reply", f"{name} reply")
+        self._names = feed.names(name)
 
     def connect(self) -> bool:
-        """Open a connection, within CONNECT_TIMEOUT. Return whether it is open."""
+        """Open a connection, within outcomes.CONNECT_TIMEOUT. Return whether it is open."""
         tracker = self.tracker
         try:
             where = self._resolved or self._resolve()
@@ -122,21 +92,25 @@ class TcpClient:
             self._open(where)
         except OSError as error:
             self._resolved = None  # the server may come back elsewhere
-            outcome = _connect_outcome(error)
+            outcome = outcomes.of_connect(error)
             self._tell(tracker.connect_failed(outcome, _clock()), 0, outcome)
             return False
         tracker.connected_at(_clock())
         return True
 
-    def ask(self, request: bytes, reply: bytes, *, last: bool = False, late: bool = False) -> bool:
+    def ask(self, request: bytes, reply: bytes, *, last: bool = False, late: bool = False, dawdle: float = 0.0) -> bool:
         """
-        Send `request`, wait for exactly `reply` within REPLY_TIMEOUT. Return whether that is what came.
+        Send `request`, wait for exactly `reply` within outcomes.REPLY_TIMEOUT. Return whether that is what came.
 
         last: nothing more will be asked on this connection; it is half-closed, so that surplus bytes show.
         late: it should have been sent LATE nanoseconds ago or more.
+        dawdle: seconds to wait in the middle of the request, which counts as sent with its last byte.
         """
         tracker = self.tracker
         first = not tracker.served
+        if dawdle:
+            request = self._begin(request)
+            gevent.sleep(dawdle)
         tracker.sent(_clock(), late=late)
         outcome, now = self._exchange(request, reply)
         if outcome == "verified" and last and self._socket is not None and _surplus(self._socket):
@@ -159,21 +133,19 @@ class TcpClient:
         self.tracker.stopped(_clock())
         self.leave()
 
-    def _resolve(self) -> _Where:
+    def _resolve(self) -> Where:
         """Look the name up, once: it isn't what is measured."""
-        host, port = self._address
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            self._resolved = resolve(*self._address)
         except OSError:
             self.tracker.connecting(_clock())
             raise
-        self._resolved = family, address
         return self._resolved
 
-    def _open(self, where: _Where) -> None:
+    def _open(self, where: Where) -> None:
         family, address = where
         connection = self._socket = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(CONNECT_TIMEOUT)
+        connection.settimeout(outcomes.CONNECT_TIMEOUT)
         try:
             connection.connect(address)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -181,13 +153,11 @@ class TcpClient:
             connection.close()
             self._socket = None
             raise
-        connection.settimeout(REPLY_TIMEOUT)
+        connection.settimeout(outcomes.REPLY_TIMEOUT)
 
     def _exchange(self, request: bytes, reply: bytes) -> tuple[str, int]:
         """Send and receive. Return the outcome, and when it was there."""
-        connection = self._socket
-        if connection is None:
-            raise RuntimeError("ask() without a connection: connect() first, and see what it returns")
+        connection = self._connection()
         try:
             sent = connection.send(request)  # all of it, as a rule; gevent's sendall() costs 6 us more
             if sent < len(request):
@@ -199,42 +169,54 @@ class TcpClient:
             return "timeout", _clock()
         except OSError:
             return "reset", _clock()
-        now = _clock()
-        if received == reply:
-            return "verified", now
-        if received.startswith(b"ERR "):
-            return "refused", now
-        unfinished = reply.startswith(received)
-        return "closed" if unfinished else "corrupt", now
+        return outcomes.of_reply(received, reply), _clock()
+
+    def _begin(self, request: bytes) -> bytes:
+        """Send the first half of `request`. Return the rest; if the connection is broken, sending that will show it."""
+        half = len(request) // 2
+        with suppress(OSError):
+            self._connection().sendall(request[:half])
+        return request[half:]
+
+    def _connection(self) -> socket.socket:
+        if self._socket is None:
+            raise RuntimeError("ask() without a connection: connect() first, and see what it returns")
+        return self._socket
 
     @staticmethod
     def _receive_rest(connection: socket.socket, received: bytes, reply: bytes) -> bytes:
-        """Receive until the reply is whole, or wrong, or the connection ended. All in all within REPLY_TIMEOUT."""
-        deadline = time.monotonic() + REPLY_TIMEOUT
-        while len(received) < len(reply) and reply.startswith(received):
+        """Receive until the reply is whole, or wrong, or the connection ended. All in all within outcomes.REPLY_TIMEOUT."""
+        deadline = time.monotonic() + outcomes.REPLY_TIMEOUT
+        while outcomes.is_unfinished(received, reply):
             connection.settimeout(max(0.001, deadline - time.monotonic()))
             piece = connection.recv(_CHUNK)
             if not piece:
                 break
             received += piece
-        connection.settimeout(REPLY_TIMEOUT)
+        connection.settimeout(outcomes.REPLY_TIMEOUT)
         return received
 
     def _tell(self, nanoseconds: int, length: int, outcome: str, *, first: bool = True) -> None:
         """Tell Locust, which counts in milliseconds."""
         self._fire(
-            request_type="TCP",
+            request_type=feed.METHOD,
             name=self._names[not first],
             response_time=nanoseconds // 1000 / 1000,
             response_length=length,
-            exception=_ERRORS.get(outcome),
+            exception=ERRORS.get(outcome),
             context={},
         )
 
 
+def resolve(host: str, port: int) -> Where:
+    """Look a name up; OSError if it isn't known."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return family, address
+
+
 def _surplus(connection: socket.socket) -> bool:
     """Close our half and read to the end. Return whether there were bytes that nobody had asked for."""
-    connection.settimeout(FAREWELL)
+    connection.settimeout(outcomes.FAREWELL)
     try:
         connection.shutdown(socket.SHUT_WR)
         return bool(connection.recv(1))
@@ -242,11 +224,11 @@ def _surplus(connection: socket.socket) -> bool:
         return False
 
 
-class TcpUser(User):
+class RecordedUser(User):
     """
-    A user with a TCP client for `host`, "host:port".
+    A user of whom RECORDER knows.
 
-    label: its name in the statistics and metrics; by default the class's own.
+    label: its name in the statistics and metrics; by default the class's own. tracker: follows what it does.
     """
 
     abstract = True
@@ -254,12 +236,22 @@ class TcpUser(User):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        name = self.label or type(self).__name__
-        self.client = TcpClient(self.host or "", name, RECORDER.client(name), environment.events.request)
+        self.name = self.label or type(self).__name__
+        self.tracker = RECORDER.client(self.name)
 
     def on_start(self) -> None:
         """Count as a user."""
-        self.client.tracker.started()
+        self.tracker.started()
+
+
+class TcpUser(RecordedUser):
+    """A user with a TCP `client` for `host`, "host:port"."""
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.client = TcpClient(self.host or "", self.name, self.tracker, environment.events.request)
 
     def on_stop(self) -> None:
         """Close the connection; what is unanswered is counted as such."""
@@ -267,10 +259,15 @@ class TcpUser(User):
 
 
 class ScenarioUser(TcpUser):
-    """A user who plays `scenario` until it is stopped."""
+    """
+    A user who plays `scenario` until it is stopped.
+
+    interval: seconds between two requests of this user, if the scenario is paced: users divided by requests per second.
+    """
 
     abstract = True
     scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
+    interval: ClassVar[float] = 1.0
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -285,22 +282,45 @@ class ScenarioUser(TcpUser):
     def play(self) -> None:
         """Play the scenario until asked to stop."""
         client = self.client
-        steps = play(self.scenario, secrets.token_hex(12).encode(), _RANDOM)
+        schedule = self.tracker.schedule = new_schedule(self.scenario, self.interval)
+        steps = play(self.scenario, new_name(), RANDOM, CASTS[self.name])
         step = next(steps)
         late = False
         while not self._asked_to_stop:
             well = True
             match step:
-                case Send(request, reply, last):
-                    well = client.ask(request, reply, last=last, late=late)
+                case Send(request, reply, last, dawdle):
+                    well = client.ask(request, reply, last=last, late=late, dawdle=dawdle)
                     late = False
                 case Pause(seconds):
-                    until = _clock() + int(seconds * 1e9)
-                    gevent.sleep(seconds)
-                    late = _clock() - until > LATE
+                    late = _sleep_until(_clock() + int(seconds * 1e9))
+                case Turn():
+                    assert schedule is not None, "a scenario that isn't paced has no turns"
+                    late = schedule.upcoming > _clock() and _sleep_until(schedule.upcoming)
+                    self.tracker.due(schedule.take())
                 case Connect():
+                    late = late and schedule is not None  # else it is due from here
                     well = client.connect()
-                    late = False
                 case Leave():
                     client.leave()
+                    late = False
             step = steps.send(well)
+
+
+def new_name() -> bytes:
+    """Return a name for a client that no other has, in any process."""
+    return secrets.token_hex(12).encode()
+
+
+def new_schedule(scenario: Scenario, interval: float) -> Schedule | None:
+    """Return when the requests of a new client are due, if not when it wants to send them; `interval`: seconds."""
+    if not scenario.paced:
+        return None
+    # Clients start anywhere in their interval, or they would all send at the same moments.
+    return Schedule(_clock() + int(interval * RANDOM.random() * 1e9), int(interval * 1e9))
+
+
+def _sleep_until(when: int) -> bool:
+    """Sleep until then (nanoseconds). Return whether it was LATE when it woke up."""
+    gevent.sleep(max(0.0, (when - _clock()) / 1e9))
+    return _clock() - when > LATE

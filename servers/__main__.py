@@ -1,27 +1,30 @@
 """Runs one server: settings, limits, signals, /metrics, and the concurrency model in the middle."""
 
+import signal
+
+if __name__ == "__main__":  # before the other imports, which take a tenth of a second: Ctrl-C ends it without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import asyncio
 import errno
 import importlib
 import inspect
-import os
 import resource
-import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from types import FrameType
 from typing import Final, NoReturn
-
-import prometheus_client
 
 from servers import container, metrics, settings
 from servers.blocking import BlockingDriver
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
 from servers.pauses import GarbagePauses
+from servers.scraping import ScrapeServer
 from servers.service import Service
 from servers.settings import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Settings
+from servers.signals import stop_on_signals
 from servers.streaming import StreamDriver
 
 FAREWELL: Final = 0.01
@@ -41,8 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     ledger = Ledger()
     listener = Listener(listening, limit, ledger.refused)
     service = Service(chosen.deadlines, ledger, listener)
+    stop_on_signals(service, listener, chosen.grace)
     metrics_port = _export(chosen, ledger, listener)
-    _on_signals(service, listener, chosen.grace)
     host, port = listening.getsockname()[:2]
     print(  # noqa: T201 - the one line that says it is ready
         f"{chosen.variant.name} ready: tcp {host}:{port}, metrics http://{chosen.metrics_host}:{metrics_port}/metrics",
@@ -94,35 +97,12 @@ def _export(chosen: Settings, ledger: Ledger, listener: Listener) -> int:
     pauses.watch()
     collector = metrics.ServerCollector(ledger, listener, pauses, container.find())
     try:
-        server, _ = prometheus_client.start_http_server(
-            chosen.metrics_port, chosen.metrics_host, metrics.registry(collector)
-        )
+        server = ScrapeServer(chosen.metrics_host, chosen.metrics_port, metrics.registry(collector))
     except (OSError, UnicodeError) as error:
         where = f"{chosen.metrics_host}:{chosen.metrics_port}"
         _refuse(f"cannot export metrics on {where} ({_why(error)}); choose another --metrics-{_culprit(error)}")
-    return int(server.server_port)
-
-
-def _on_signals(service: Service, listener: Listener, grace: float) -> None:
-    """
-    Stop in order at SIGTERM and SIGINT, and whatever happens after the grace; a second signal ends at once.
-
-    The handlers take no lock and start no thread, for they may interrupt a thread that is being started.
-    """
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, grace)
-        service.stop()
-
-    def give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
-        os.write(2, f"gave up on {len(listener.clients)} clients after the grace of {grace:g} s\n".encode())
-        os._exit(0)
-
-    signal.signal(signal.SIGALRM, give_up)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return int(server.server_address[1])
 
 
 def _why(error: OSError | UnicodeError) -> str:

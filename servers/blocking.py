@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from contextlib import suppress
 from socket import MSG_DONTWAIT
 from typing import Final
 
@@ -38,23 +39,23 @@ class BlockingDriver:
             try:
                 data = client.recv(CHUNK)
             except BlockingIOError:
-                self._send(client, talk.expire())
-                return
-            self._send(client, talk.receive(data))
+                self._send(client, talk, talk.expire())
+                break
+            self._send(client, talk, talk.receive(data))
             while talk.pause is not None:
                 time.sleep(talk.pause)
-                self._send(client, talk.resume())
+                self._send(client, talk, talk.resume())
             if talk.unfinished or hurried:
                 hurried = talk.unfinished
                 left = talk.deadline - time.monotonic() if hurried else self._deadlines.idle
                 if left <= 0 and talk.outcome is None:  # there is a byte to read each time: no recv() waits until then
-                    self._send(client, talk.expire())
-                    return
+                    self._send(client, talk, talk.expire())
+                    break
                 _set_timeout(client, socket.SO_RCVTIMEO, left)
         if talk.linger:
             self._drain(client)
 
-    def _send(self, client: socket.socket, data: bytes) -> None:
+    def _send(self, client: socket.socket, talk: Conversation, data: bytes) -> None:
         """Send all of `data`; UnreadError if the client has not taken it by the write deadline."""
         if not data:
             return
@@ -64,6 +65,7 @@ class BlockingDriver:
             sent = 0
         if sent < len(data):
             self._send_slowly(client, memoryview(data)[sent:])
+            talk.replies_taken()
 
     def _send_slowly(self, client: socket.socket, rest: memoryview) -> None:
         """Count down: a deadline for each send() would be put off by a client that takes a byte now and then."""
@@ -80,15 +82,13 @@ class BlockingDriver:
 
     def _drain(self, client: socket.socket) -> None:
         """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
-        client.shutdown(socket.SHUT_WR)
         deadline = time.monotonic() + self._deadlines.linger
-        while (left := deadline - time.monotonic()) > 0:
-            _set_timeout(client, socket.SO_RCVTIMEO, left)
-            try:
+        with suppress(OSError):  # the time is up, or the client has left: how it ended is settled
+            client.shutdown(socket.SHUT_WR)
+            while (left := deadline - time.monotonic()) > 0:
+                _set_timeout(client, socket.SO_RCVTIMEO, left)
                 if not client.recv(CHUNK):
                     return
-            except BlockingIOError:
-                return
 
 
 def _set_timeout(client: socket.socket, option: int, seconds: float) -> None:

@@ -7,17 +7,9 @@ touches a socket or sleeps in here makes the servers differ in more than their m
 
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
 
 from servers import wire, work
 from servers.tally import Tally
-
-BATCH: Final = 512
-"""
-Requests answered before the replies must be sent and others get their turn.
-
-An empty line of one byte earns an ERR of some 60: without this, 64 KiB of them would be held as 4 MB of replies.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ class Conversation:
     def __init__(self, deadlines: Deadlines, tally: Tally) -> None:
         self._deadlines = deadlines
         self.tally = tally
-        self._framer = wire.Framer()
+        self._framer = wire.Framer()  # cuts a batch, after which the replies must be sent and others get their turn
         self._lines: list[bytes] = []  # received and not yet answered, the next one last
         self._held: bytes | None = None  # what a SLEEP says when it ends, and since when it is served
         self._since = 0.0
@@ -105,6 +97,10 @@ class Conversation:
         self._lines = lines
         return self._answer(now)
 
+    def replies_taken(self) -> None:
+        """Note that the client has taken its replies late: until now it was not silent, it was sent to."""
+        self._owing = monotonic()
+
     def resume(self) -> bytes:
         """Go on after a pause; return the replies due now."""
         now = monotonic()
@@ -116,6 +112,9 @@ class Conversation:
             self._held = None
             self.tally.sent += len(held)
             self.tally.answered(wire.SLEEP, now - self._since)
+        if not self._lines and self._framer.uncut:
+            self._lines = self._framer.more()
+            self._lines.reverse()
         return held + self._answer(now)
 
     def expire(self) -> bytes:
@@ -160,9 +159,8 @@ class Conversation:
                 if self.pause is not None:
                     break
                 now = done
-            if len(replies) == BATCH and lines:
-                self.pause = 0.0
-                break
+        if self.pause is None and self._framer.uncut:
+            self.pause = 0.0
         reply = b"".join(replies)
         self.tally.sent += len(reply)
         return reply
@@ -170,11 +168,13 @@ class Conversation:
     def _close(self, outcome: str) -> None:
         self.outcome = outcome
         # Where more has come, or is still to come, closing at once would reset the connection before the reply is read.
-        self.linger = outcome == "overlong" or bool(self._lines) or self.unfinished
+        self.linger = outcome == "overlong" or bool(self._lines or self._framer.uncut) or self.unfinished
         self._lines.clear()
+        self._framer = wire.Framer()
 
     def _end(self, kind: str, reason: str) -> bytes:
         self.outcome = kind
+        self.linger = True  # what it may be sending just now would reset the connection, and its replies with it
         return self._error(kind, reason)
 
     def _error(self, kind: str, reason: str) -> bytes:

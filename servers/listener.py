@@ -108,14 +108,14 @@ class Listener:
             self._refused.popleft().close()
 
     def close(self) -> None:
-        """Accept no more, and wake whoever waits in accept; safe in a signal handler."""
+        """Accept no more, and wake whoever waits in accept; from any thread."""
         self._open = False
         with suppress(OSError):  # closed already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def hang_up(self) -> None:
         """
-        Let every client's input end, as if it had said all that it wanted to say; safe in a signal handler.
+        Let every client's input end, as if it had said all that it wanted to say; from any thread.
 
         Whoever waits for input then wakes up, answers what has been received, and closes: in a blocked thread and in
         an event loop alike.
@@ -144,7 +144,7 @@ class Listener:
             self.refuse(client, "full", f"server full, it serves {self.limit} clients; try again later")
             return False
         self.clients.add(client)
-        if not self._open:  # a signal came between accepting it and adding it, and has not hung it up
+        if not self._open:  # closed between accepting it and adding it: nobody has hung it up
             end_input(client)
         return True
 

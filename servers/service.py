@@ -26,7 +26,7 @@ class Service:
         self._stopping = False
 
     def stop(self) -> None:
-        """Accept no more, and let every client's input end: what has begun is finished. Safe in a signal handler."""
+        """Accept no more, and let every client's input end: what has begun is finished. Call it from any thread."""
         self._stopping = True
         self._listener.close()
         self._listener.hang_up()

@@ -2,11 +2,11 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Final, cast
 
 from servers.conversation import Conversation
-from servers.listener import end_input
 from servers.service import CHUNK, Service, UnreadError
 
 HIGH_WATER: Final = 64 * 1024
@@ -22,17 +22,17 @@ class StreamDriver:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._deadlines = service.deadlines
-        self._talks: dict[socket.socket, Conversation] = {}  # those whose client's bytes are awaited
-        self._late: dict[socket.socket, bytes] = {}  # what those past their deadline are told
+        self._awaited: dict[Conversation, asyncio.Task[None]] = {}  # the task waits for the client's bytes
+        self._late: set[Conversation] = set()  # past their deadline; their task does not know it yet
 
     async def converse(self, client: socket.socket) -> None:
         """Converse with the client, close its socket and count how it ended; never raises but for cancellation."""
-        talk = self._talks[client] = self._service.begin()
+        talk = self._service.begin()
         trouble = None
         try:
             reader, writer = await _open(client)
             try:
-                await self._converse(client, reader, writer, talk)
+                await self._converse(reader, writer, talk)
             except UnreadError:
                 writer.transport.abort()  # it had its time: closing would wait for it once more
                 raise
@@ -44,8 +44,6 @@ class StreamDriver:
                 await self._close(writer)
         except Exception as error:  # one client's trouble is not the others'
             trouble = error
-        self._talks.pop(client, None)
-        self._late.pop(client, None)
         self._service.end(client, talk, trouble)
 
     async def reap(self) -> None:
@@ -59,31 +57,35 @@ class StreamDriver:
         while True:
             await asyncio.sleep(pause)
             now = monotonic()
-            for client, talk in list(self._talks.items()):
-                if talk.deadline <= now and talk.outcome is None:
-                    # Its task waits for input: it finds that it has ended, and then why.
-                    self._late[client] = talk.expire()
-                    end_input(client)
+            for talk, task in list(self._awaited.items()):
+                if talk.deadline <= now:
+                    del self._awaited[talk]
+                    self._late.add(talk)
+                    task.cancel()
 
-    async def _converse(
-        self, client: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: Conversation
-    ) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: Conversation) -> None:
+        task = self._awaited[talk] = cast("asyncio.Task[None]", asyncio.current_task())
         # What writer.write() and drain() do, less two calls and two coroutines a request where nothing has to wait.
         send, unsent = writer.transport.write, writer.transport.get_write_buffer_size
-        while talk.outcome is None:
-            data = await reader.read(CHUNK)
-            if client in self._late:
-                send(self._late.pop(client))
-                return
-            send(talk.receive(data))
-            if talk.pause is not None or unsent() > HIGH_WATER:
-                await self._catch_up(client, writer, talk)
+        try:
+            while talk.outcome is None:
+                send(talk.receive(await reader.read(CHUNK)))
+                if talk.pause is not None or unsent() > HIGH_WATER:
+                    await self._catch_up(writer, talk)
+        except asyncio.CancelledError:
+            if talk not in self._late:
+                raise
+            task.uncancel()  # the reaper meant the wait for input; the rest takes its time
+            send(talk.expire())
+        finally:
+            self._awaited.pop(talk, None)
+            self._late.discard(talk)
         if talk.linger:
             await self._drain(reader, writer)
 
-    async def _catch_up(self, client: socket.socket, writer: asyncio.StreamWriter, talk: Conversation) -> None:
+    async def _catch_up(self, writer: asyncio.StreamWriter, talk: Conversation) -> None:
         """Do what must be waited for before the client is read again; UnreadError if it does not take its replies."""
-        del self._talks[client]  # it is not the client that is late
+        task = self._awaited.pop(talk)  # it is not the client that is late
         while True:
             if writer.transport.get_write_buffer_size() > HIGH_WATER:
                 try:
@@ -97,17 +99,16 @@ class StreamDriver:
             if writer.transport.is_closing():  # the client has left meanwhile: asyncio would log each further write
                 raise ConnectionResetError
             writer.write(talk.resume())
-        self._talks[client] = talk
+        talk.replies_taken()
+        self._awaited[talk] = task
 
     async def _drain(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
-        writer.write_eof()
-        try:
+        with suppress(OSError):  # the time is up, or the client has left: how it ended is settled
+            writer.write_eof()
             async with asyncio.timeout(self._deadlines.linger):
                 while await reader.read(CHUNK):
                     pass
-        except TimeoutError:
-            return
 
     async def _close(self, writer: asyncio.StreamWriter) -> None:
         """Close, and wait until the client has taken what is still unsent: it must not be held for ever."""

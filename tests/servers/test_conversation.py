@@ -5,8 +5,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servers import conversation
-from servers.conversation import BATCH, Conversation, Deadlines
+from servers.conversation import Conversation, Deadlines
 from servers.tally import SERVICE_BOUNDS, Tally
+from servers.wire import BATCH
 from tests.servers.test_wire import pieces, split
 
 DEADLINES = Deadlines(idle=300.0, line=30.0, write=30.0)

@@ -1,0 +1,67 @@
+"""How what happens on a connection is classed, without I/O; every driver uses it."""
+
+import errno
+from typing import Final
+
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds a connect may take."""
+
+REPLY_TIMEOUT: Final = 30.0
+"""Seconds a reply may take."""
+
+FAREWELL: Final = 1.0
+"""Seconds to wait for a server's end of the connection after ours, in search of surplus bytes."""
+
+
+class ExchangeError(Exception):
+    """What Locust is told of a failure; the text is one of a few, for Locust counts failures by it."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+_MEANING: Final = {
+    "refused": "refused: nobody listens there, or the server is full",
+    "timeout": "timeout: no connection within 5 s, or no reply within 30 s",
+    "corrupt": "corrupt: other bytes than the right reply",
+    "closed": "closed: the connection was closed before the reply",
+    "reset": "reset: the connection was reset",
+    "no_port": "no_port: this machine has no local port left; fewer connects per second, or net.ipv4.tcp_tw_reuse=1",
+    "failed": "failed: cannot connect",
+}
+ERRORS: Final = {outcome: ExchangeError(text) for outcome, text in _MEANING.items()}
+"""By outcome; a good one is not in it."""
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Return (host, port) of "host:port" or "[address]:port"; ValueError if it is neither."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no host:port")
+    return host, int(port)
+
+
+def of_connect(error: OSError) -> str:
+    """Return which of recorder.CONNECTIONS an error of connect() is."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, ConnectionError):
+        return "reset"
+    return "no_port" if error.errno == errno.EADDRNOTAVAIL else "failed"
+
+
+def is_unfinished(received: bytes, reply: bytes) -> bool:
+    """Whether the right reply may yet come of what was received so far."""
+    return len(received) < len(reply) and reply.startswith(received)
+
+
+def of_reply(received: bytes, reply: bytes) -> str:
+    """Return which of recorder.OUTCOMES it is that this was received, and no more comes or is waited for."""
+    if received == reply:
+        return "verified"
+    if received.startswith(b"ERR "):
+        return "refused"
+    return "closed" if reply.startswith(received) else "corrupt"

@@ -1,0 +1,51 @@
+"""Hands the shapes (shapes.py) to Locust, as load shapes of its own kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from locust import LoadTestShape, User
+from locust.env import Environment
+
+from loadtest.shapes import SHAPES, Plan
+
+SPAWN_SECONDS = 5
+"""The clients of a stage start within this time, or at MAX_SPAWN_RATE per second."""
+
+MAX_SPAWN_RATE = 500.0
+
+Tick = tuple[int, float, list[type[User]]]
+
+
+class PlannedShape(LoadTestShape):
+    """A load shape that follows a plan; --clients, the user classes and --run-time count as they do without one."""
+
+    abstract = True
+    use_common_options = True
+
+    def __init__(self, plan: Plan, environment: Environment) -> None:
+        super().__init__()
+        self._plan = plan
+        self._environment = environment
+
+    def tick(self) -> Tick | None:
+        """Return the users that there are to be now, the rate at which they start, and their classes."""
+        elapsed = self.get_run_time()
+        options: Mapping[str, Any] = vars(self._environment.parsed_options)
+        if options.get("run_time") and elapsed >= options["run_time"]:
+            return None
+        classes = {getattr(each, "label", each.__name__): each for each in self._environment.user_classes}
+        stage = self._plan(elapsed, options["clients"], tuple(classes))
+        if stage is None:
+            return None
+        users = stage.clients * len(stage.variants)
+        rate = min(MAX_SPAWN_RATE, max(1.0, users / SPAWN_SECONDS))
+        return users, rate, [classes[name] for name in stage.variants]
+
+
+def offer(environment: Environment, chosen: str | None) -> None:
+    """Offer all shapes to Locust, whose class picker shows them by name; use the chosen one from the start."""
+    shapes = {name: PlannedShape(shape.plan, environment) for name, shape in SHAPES.items()}
+    for shape in shapes.values():
+        shape.runner = environment.runner
+    environment.available_shape_classes = dict(shapes)
+    environment.shape_class = shapes[chosen] if chosen else None
