@@ -27,8 +27,8 @@ class VariantFacts:
     """
     What happened to one variant: users, different clients connected and served, and requests.
 
-    imbalance: sent - verified - errors - unanswered. late: of those sent, the ones that the generator sent late. unsent:
-    due and not sent. corrupt: replies, or bytes that nobody had asked for.
+    imbalance: sent - verified - errors - unanswered. late: of those sent, the ones that the generator sent late.
+    unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for.
     """
 
     users: int = 0
@@ -46,10 +46,11 @@ class Facts:
     """
     What was measured about a run.
 
-    alone: its scenario wants the variants one after another. rate: requests per second asked for in all; 0 in the closed
-    model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load process, in cores; the second counts the
-    time in which it worked or was kept from it. stolen_ratio: cores that the host kept back. lag_p99: seconds, of the
-    process that lagged most. lost_workers, joined_workers: load processes that vanished, or came, during the run.
+    alone: its scenario wants the variants one after another. rate: requests per second asked for in all; 0 in the
+    closed model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load process, in cores; the second
+    counts the time in which it worked or was kept from it. stolen_ratio: cores that the host kept back. lag_p99:
+    seconds, of the process that lagged most. lost_workers, joined_workers: load processes that vanished, or came,
+    during the run.
     """
 
     alone: bool = False

@@ -2,9 +2,9 @@
 The engine: one loop that drives the sockets of all of a process's users, for a Locust that reaches the servers' limits.
 
 A user of Locust's own kind has a greenlet that waits for each reply; going there and back costs more than the kernel's
-whole work. Here the users are parked, and one greenlet plays their scripts (script.py): it asks the kernel which sockets
-have something to read, takes it, compares it, notes it (recorder.py) and sends the next request. Every 2 ms it gives
-Locust's other greenlets their turn.
+whole work. Here the users are parked, and one greenlet plays their scripts (script.py): it asks the kernel which
+sockets have something to read, takes it, compares it, notes it (recorder.py) and sends the next request. Every 2 ms it
+gives Locust's other greenlets their turn.
 
 Sockets are watched edge-triggered (epoll(7)): told of news once, and so read until there is nothing left, or less came
 than was asked for.
@@ -18,7 +18,7 @@ import socket
 import time
 from collections.abc import Callable
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import gevent
 from gevent import monkey
@@ -30,7 +30,7 @@ from loadtest import feed, outcomes
 from loadtest.outcomes import ERRORS, split_address
 from loadtest.recorder import LATE, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
-from loadtest.script import Connect, Pause, Send, Step, Turn, play
+from loadtest.script import Connect, Pause, Script, Send, Step, Turn, play
 from loadtest.user import CASTS, RANDOM, RECORDER, RecordedUser, Where, new_name, new_schedule, resolve
 
 BATCH: Final = 128
@@ -216,7 +216,7 @@ class Player:
         "generation",
     )
 
-    def __init__(self, engine: Engine, target: Target, tracker: Tracker, steps: Any, tell: Tell) -> None:
+    def __init__(self, engine: Engine, target: Target, tracker: Tracker, steps: Script, tell: Tell) -> None:
         """Take the script's steps, where to go with them, and whom to tell of failures."""
         self._engine = engine
         self._target = target
@@ -337,10 +337,11 @@ class Player:
             self._late = False  # it is due from here
         tracker.connecting(now)
         where = self._target.where
+        if where is None:
+            self._tell_of_connect("failed", now)
+            return False
+        family, address = where
         try:
-            if where is None:
-                raise OSError(errno.EHOSTUNREACH, "the name is unknown")
-            family, address = where
             connection = _socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         except OSError as error:
             self._tell_of_connect(outcomes.of_connect(error), now)
@@ -358,8 +359,7 @@ class Player:
 
     def _connected(self, news: int) -> None:
         """Go on, now that the kernel has an answer."""
-        assert self._socket is not None
-        failure = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        failure = self._connection().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         now = _clock()
         if failure:
             self._not_connected(outcomes.of_connect(OSError(failure, os.strerror(failure))), now)
@@ -368,6 +368,11 @@ class Player:
             self._do(self._advance(True), now)
             if news & (EPOLLIN | EPOLLRDHUP) and self._socket is not None:
                 self.ready(news)  # the server spoke first; of that there will be no more news
+
+    def _connection(self) -> _socket.socket:
+        if self._socket is None:
+            raise RuntimeError("there is no connection")
+        return self._socket
 
     def _not_connected(self, outcome: str, now: int) -> None:
         self._tell_of_connect(outcome, now)
@@ -379,7 +384,6 @@ class Player:
 
     def _begin(self, step: Send, now: int) -> bool:
         """Send the first half of a request, and keep the rest for later. Return whether that went well."""
-        assert self._socket is not None
         half = len(step.request) // 2
         try:
             sent = self._send(step.request[:half])
@@ -413,7 +417,6 @@ class Player:
 
     def _send_rest(self) -> bool:
         """Send what the kernel did not take before. Return whether all of it has gone, so that a reply may be there."""
-        assert self._socket is not None
         try:
             self._rest = self._rest[self._send(self._rest) :]
         except BlockingIOError:
@@ -446,7 +449,8 @@ class Player:
     def _take_turn(self, now: int) -> bool:
         """Take the turn if it has come. Return whether there is one to wait for."""
         schedule = self._tracker.schedule
-        assert schedule is not None, "a scenario that isn't paced has no turns"
+        if schedule is None:
+            raise RuntimeError("a scenario that isn't paced has no turns")
         if schedule.upcoming > now:
             self._turn = True
             self._sleep_until(schedule.upcoming)
@@ -465,12 +469,11 @@ class Player:
     # How requests and connections end
 
     def _bid_farewell(self, now: int) -> None:
-        """The last reply is right: close our half, and see whether anything else comes."""
-        assert self._socket is not None
+        """Close our half, now that the last reply is right, and see whether anything else comes."""
         self._arrived = now
         if not self._broken:
             try:
-                self._socket.shutdown(socket.SHUT_WR)
+                self._connection().shutdown(socket.SHUT_WR)
             except OSError:  # reset meanwhile, after the reply was there
                 self._verify_last(now)
                 return
@@ -492,7 +495,7 @@ class Player:
         self._tell(outcome, self._tracker.failed(outcome, now), first)
 
     def _lost(self, how: str) -> None:
-        """The connection has ended, or has brought bytes that nobody had asked for."""
+        """Class it that the connection has ended, or has brought bytes that nobody had asked for."""
         now = _clock()
         if self._waits_for == _REPLY:
             self._fail(how, now)

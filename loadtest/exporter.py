@@ -66,8 +66,8 @@ class Status:
     """
     What the collector can't read from the ledger.
 
-    running: a run is on. scenario: what it plays. rate: requests per second that it is asked for, 0 in the closed model.
-    doubts: those there are now. workers: what each that is present did in the last seconds, by its index.
+    running: a run is on. scenario: what it plays. rate: requests per second that it is asked for, 0 in the closed
+    model. doubts: those there are now. workers: what each that is present did in the last seconds, by its index.
     """
 
     running: bool
@@ -130,8 +130,8 @@ class LoadCollector(Collector):
         )
         yield by_outcome(
             "tcplab_load_breaks",
-            "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for), closed,"
-            " reset",
+            "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for),"
+            " closed, reset",
             lambda tally: tally.breaks,
         )
         yield plain(

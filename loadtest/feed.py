@@ -1,4 +1,4 @@
-"""Hands what the recorder counts to Locust's own statistics, in batches: a call for each request would cost 2 us of it."""
+"""Hands what the recorder counts to Locust's own statistics, in batches: a call for each request would cost 2 us."""
 
 import time
 from typing import Final
@@ -51,7 +51,7 @@ def _entry(name: str, histogram: Histogram, length: int) -> StatsEntry:
     entry.total_response_time = sum(key * times for key, times in histogram.items()) / 1000  # type: ignore[assignment]
     entry.min_response_time = min(histogram) / 1000  # type: ignore[assignment]
     entry.max_response_time = max(histogram) / 1000  # type: ignore[assignment]
-    entry.response_times = {key / 1000: times for key, times in histogram.items()}  # type: ignore[misc, assignment]
+    entry.response_times = {key / 1000: times for key, times in histogram.items()}  # type: ignore[misc]
     entry.num_reqs_per_sec = {int(now): number}
     entry.last_request_timestamp = now
     entry.total_content_length = number * length

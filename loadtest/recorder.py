@@ -169,10 +169,10 @@ class Tally:
 
     sent: requests sent. carried: requests already open when the phase began. outcomes, connections: by their names.
     abandoned: requests whose client was stopped before the reply. unanswered: open when the phase was closed.
-    late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that fell
-    due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that broke
-    with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection, or a
-    verified reply. histograms, censored: by series.
+    late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that
+    fell due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that
+    broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
+    or a verified reply. histograms, censored: by series.
     """
 
     sent: int = 0
@@ -259,8 +259,8 @@ class Book:
     """
     One variant's tally, and its clients.
 
-    even: microseconds of later replies to requests that left when they were due. responses, services: of the others, the
-    two times of each. first: of first replies. All of them are of verified replies, and wait for `settle`.
+    even: microseconds of later replies to requests that left when they were due. responses, services: of the others,
+    the two times of each. first: of first replies. All of them are of verified replies, and wait for `settle`.
     told: who is told of them too: called with whether they are first replies, and with the histogram.
     """
 
@@ -485,9 +485,9 @@ class Effort:
     """
     What the load process itself did.
 
-    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine did
-    not wait for anything: it worked, or wanted to and was not let. stolen_seconds: processor time that the machine's host
-    kept back, over all cores. lag: histogram of how late its loop woke up.
+    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine
+    did not wait for anything: it worked, or wanted to and was not let. stolen_seconds: processor time that the
+    machine's host kept back, over all cores. lag: histogram of how late its loop woke up.
     """
 
     cpu_seconds: float = 0.0
@@ -531,7 +531,7 @@ class Recorder:
     Everything one load process counts.
 
     phase: the number of the phase that now runs; counts belong to the phase in which they are made.
-    waited: returns for how many nanoseconds the process's engine has waited for something to do; None without an engine.
+    waited: returns for how many nanoseconds the process's engine has waited for something to do; None without one.
     """
 
     def __init__(
@@ -600,8 +600,8 @@ class Recorder:
         """
         Give away what was counted since the last report.
 
-        {"parts": [{"phase", "closed", "tallies": {variant: ...}, "effort": [cpu, seconds, busy, stolen, lag], "gauges"}]};
-        a part for each phase there was in the meantime, in order. The last part's gauges are those of now.
+        {"parts": [{"phase", "closed", "tallies": {variant: ...}, "effort": [...], "gauges": {variant: ...}}]}; a part
+        for each phase there was in the meantime, in order. The last part's gauges are those of now.
         """
         self._end(closed=False)
         parts, self._ended = self._ended, []

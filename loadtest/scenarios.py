@@ -87,15 +87,15 @@ _ALL: Final = (
     ),
     Scenario(
         name="crowd",
-        sentence="Thousands are connected and each asks every 20 seconds or so: what does a client cost that is just there?",
-        compare="Memory and threads per client. The single server serves one of them: how many wait, and how long, is the"
-        " answer there, not missing data.",
+        sentence="Thousands are connected and each asks every 20 s or so: what does a client cost by being there?",
+        compare="Memory and threads per client. The single server serves one of them: how many wait, and how long, is"
+        " the answer there, not missing data.",
         requests=None,
         think=20.0,
     ),
     Scenario(
         name="slow-client",
-        sentence="One client stops for two seconds in the middle of a request, the others are quick: who waits for whom?",
+        sentence="One client stops for 2 s in the middle of its request, the others are quick: who waits for whom?",
         compare="The wait for the first reply, at every variant: of all clients, of whom one dawdles.",
         requests=2,
         away=0.5,

@@ -31,8 +31,8 @@ class Send:
     """
     Send `request` and wait for exactly `reply`, nothing less and nothing more. Went well: so it was.
 
-    A script yields the same object each time, for a new one is a third of the time that a request's script takes: a driver
-    takes from it what it needs before it goes on.
+    A script yields the same object each time, for making one is a third of the time that a request's script takes: a
+    driver takes from it what it needs before it goes on.
 
     last: the client leaves after this reply; the driver half-closes and reads to the end, to see surplus bytes.
     dawdle: seconds to wait between the request's first half and its second, with which it counts as sent.
@@ -51,7 +51,7 @@ class Pause(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Wait until the client's next request is due by its schedule; the next Send is that one. Went well: as in Pause."""
+    """Wait until the client's next request is due by its schedule; the next Send is that one. Went well: as Pause."""
 
 
 class Leave(NamedTuple):
@@ -59,6 +59,9 @@ class Leave(NamedTuple):
 
 
 Step = Connect | Send | Pause | Turn | Leave
+
+Script = Generator[Step, bool, NoReturn]
+"""Yields steps for ever; is sent whether each went well."""
 
 # Steps without a parameter are always the same; a client in a hurry makes a hundred thousand a second.
 _CONNECT: Final = Connect()
@@ -83,7 +86,7 @@ class Cast:
             self._dawdler = None
 
 
-def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Generator[Step, bool, NoReturn]:
+def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
     """
     Yield the steps of one client for ever; the driver sends back whether each went well, and closes it in the end.
 

@@ -23,13 +23,13 @@ class PlannedShape(LoadTestShape):
     use_common_options = True
 
     def __init__(self, plan: Plan, environment: Environment) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._plan = plan
         self._environment = environment
 
     def tick(self) -> Tick | None:
         """Return the users that there are to be now, the rate at which they start, and their classes."""
-        elapsed = self.get_run_time()
+        elapsed = self.get_run_time()  # type: ignore[no-untyped-call]
         options: Mapping[str, Any] = vars(self._environment.parsed_options)
         if options.get("run_time") and elapsed >= options["run_time"]:
             return None

@@ -1,8 +1,8 @@
 """
 A trivial sink: the least that can answer the load, to find the load's own ceiling. `python -m loadtest.sink [PORT]`.
 
-It answers what the lab's ECHO asks for, checks nothing, counts nothing, and takes whatever arrives at once for one request:
-the load sends one at a time on each connection. On loopback; it says `ready PORT`, and runs until it is ended.
+It answers what the lab's ECHO asks for, checks nothing, counts nothing, and takes whatever arrives at once for one
+request: the load sends one at a time on each connection. On loopback; it says `ready PORT`, and runs until it is ended.
 """
 
 import asyncio

@@ -185,7 +185,7 @@ class TcpClient:
 
     @staticmethod
     def _receive_rest(connection: socket.socket, received: bytes, reply: bytes) -> bytes:
-        """Receive until the reply is whole, or wrong, or the connection ended. All in all within outcomes.REPLY_TIMEOUT."""
+        """Receive until the reply is whole, or wrong, or the connection ended; within REPLY_TIMEOUT in all."""
         deadline = time.monotonic() + outcomes.REPLY_TIMEOUT
         while outcomes.is_unfinished(received, reply):
             connection.settimeout(max(0.001, deadline - time.monotonic()))
@@ -294,8 +294,7 @@ class ScenarioUser(TcpUser):
                     late = False
                 case Pause(seconds):
                     late = _sleep_until(_clock() + int(seconds * 1e9))
-                case Turn():
-                    assert schedule is not None, "a scenario that isn't paced has no turns"
+                case Turn() if schedule is not None:
                     late = schedule.upcoming > _clock() and _sleep_until(schedule.upcoming)
                     self.tracker.due(schedule.take())
                 case Connect():
