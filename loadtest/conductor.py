@@ -37,7 +37,7 @@ from locust.runners import (
 from locust.web import WebUI
 
 from loadtest import belief, exporter, result, settings, shaping
-from loadtest.engine import EngineUser
+from loadtest.engine import ENGINE, EngineUser
 from loadtest.ledger import Ledger
 from loadtest.recorder import Tally, bucket
 from loadtest.user import RECORDER, ScenarioUser
@@ -173,7 +173,7 @@ def _set_interval(seconds: float) -> None:
 
 def _close_own(**_: object) -> None:
     """Count what is open as unanswered: a run stops, and its users are about to."""
-    RECORDER.close()
+    RECORDER.close(ENGINE.looked_at)
     EngineUser.flush()
 
 
@@ -182,7 +182,7 @@ def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
 
 
 def _answer_close(runner: WorkerRunner) -> None:
-    RECORDER.close()
+    RECORDER.close(ENGINE.looked_at)
     runner.send_message(CLOSED, RECORDER.report())
 
 
@@ -400,7 +400,7 @@ class Conductor:
         """Get the counts up to the end from every worker that is there, with patience."""
         master = self._master
         if master is None:
-            RECORDER.close()
+            RECORDER.close(ENGINE.looked_at)
             self._ledger.take("local", RECORDER.report(), time.monotonic())
             return
         clients = master.clients

@@ -172,7 +172,7 @@ class Tally:
     late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that
     fell due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that
     broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
-    or a verified reply. histograms, censored: by series.
+    or a verified reply (or had had one, and asked for nothing more). histograms, censored: by series.
     """
 
     sent: int = 0
@@ -301,7 +301,7 @@ class Book:
             if tracker.connected:
                 connected += 1
                 served += tracker.served
-                unserved += tracker.served_in != phase
+                unserved += tracker.served_in != phase and not tracker.is_content(phase)
             unanswered += tracker.sent_at > 0
             if tracker.schedule is not None:
                 unsent += tracker.schedule.overdue(now)[2]
@@ -347,6 +347,10 @@ class Tracker:
     def started(self) -> None:
         """Count the client as a user from now on."""
         self._book.trackers.add(self)
+
+    def is_content(self, phase: int) -> bool:
+        """Whether it was served, though not in this phase, for it has asked for nothing since."""
+        return self.served and self.served_in != phase and not self.sent_at
 
     def due(self, when: int) -> None:
         """Note that its next request was due then, by a schedule: whatever it has to do before it can send it."""
@@ -586,13 +590,20 @@ class Recorder:
                 if tracker.connected:
                     tracker.count_connected()
 
-    def close(self) -> None:
-        """End the phase: what is open now is unanswered. Nothing happens outside of phases."""
+    def close(self, now: int | None = None) -> None:
+        """
+        End the phase: what is open now is unanswered. Nothing happens outside of phases.
+
+        now: when the driver last looked (nanoseconds). What fell due while it was kept from looking, by the end of the
+        run itself, tells nothing.
+        """
         if self.phase == OUTSIDE:
             return
-        now = self._clock()
+        now = now or self._clock()
         for book in self._books.values():
-            book.tally.unanswered = sum(tracker.enter_age(book.tally, now) for tracker in book.trackers)
+            for tracker in book.trackers:
+                book.tally.unanswered += tracker.enter_age(book.tally, now)
+                book.tally.clients_served += tracker.connected and tracker.is_content(self.phase)
         self._end(closed=True)
         self.phase = OUTSIDE
 

@@ -1,87 +1,19 @@
-"""Alternates the lab's servers with bare ones, A B A B, and prints medians of ratios with their spread."""
+"""Runs the benchmarks: about eight minutes."""
 
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from typing import Final
 
-from servers.variants import VARIANTS, Variant
-from tests.bench.client import ask_each, connections, saturate
-from tests.bench.contestant import Contestant, contestant
-
-PAIRS: Final = 9
-SECONDS: Final = 2.0
-WARM_UP: Final = 0.5
-SETTLE: Final = 0.3
-CLIENTS: Final = 50
-CROWD: Final = 1000
-
-Measure = Callable[[Contestant, int], dict[str, float]]
-
-
-def speed(server: Contestant, clients: int) -> dict[str, float]:
-    """CPU per request and throughput while every client always has a request under way."""
-    with connections(server.port, clients) as sockets:
-        saturate(sockets, WARM_UP, server.cpu_seconds)
-        answered, seconds, cpu = saturate(sockets, SECONDS, server.cpu_seconds)
-    return {"CPU us/request": cpu / answered * 1e6, "requests/s": answered / seconds}
-
-
-def memory(server: Contestant, clients: int) -> dict[str, float]:
-    """Resident memory that each further connection adds."""
-    with connections(server.port, 1) as one:  # what the first connection loads is not a connection's price
-        ask_each(one, 1)
-    time.sleep(SETTLE)
-    before = server.resident_bytes()
-    with connections(server.port, clients) as sockets:
-        time.sleep(SETTLE)
-        silent = server.resident_bytes()
-        ask_each(sockets, 5)
-        spoken = server.resident_bytes()
-    return {
-        "kB/silent connection": (silent - before) / clients / 1000,
-        "kB/connection that spoke": (spoken - before) / clients / 1000,
-    }
-
-
-def compare(variant: Variant, measure: Measure, clients: int, core: int) -> None:
-    """Print a line for each figure: the median ratio of ours over the rival's, its spread, and both medians."""
-    ours: list[dict[str, float]] = []
-    bare: list[dict[str, float]] = []
-    for pair in range(PAIRS):
-        print(f"\r{variant.name}: {measure.__name__}, pair {pair + 1} of {PAIRS} ", end="", file=sys.stderr, flush=True)
-        for runs, rival in ((ours, False), (bare, True)):
-            with contestant(variant.name, rival=rival, core=core) as server:
-                runs.append(measure(server, clients))
-    print("\r", end="", file=sys.stderr)
-    for figure in ours[0]:
-        ratios = [a[figure] / b[figure] for a, b in zip(ours, bare, strict=True)]
-        medians = [statistics.median(run[figure] for run in runs) for runs in (ours, bare)]
-        print(
-            f"{variant.name:9} {clients:5}  {figure:25} {statistics.median(ratios):6.2f}"
-            f"  {min(ratios):6.2f} to {max(ratios):<6.2f} {medians[0]:12.2f} {medians[1]:12.2f}",
-            flush=True,
-        )
+from tests.bench import of_load, of_servers
 
 
 def main() -> None:
-    """Run the benchmark: about two minutes."""
+    """Run them on the first two cores that there are."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         sys.exit("make bench: server and client need a core each; this machine gives only one")
-    os.sched_setaffinity(0, cores[1:2])
-    print(
-        f"64-byte echoes, server on core {cores[0]}, client on core {cores[1]}, {PAIRS} pairs A B A B of {SECONDS:g} s,"
-    )
-    print("each in a fresh process; ours: metrics, deadlines and parsing on; bare: accept and echo, nothing else")
-    print(f"{'':9} {'conns':>5}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'bare':>12}")
-    for variant in VARIANTS:
-        alone = variant.name == "single"
-        compare(variant, speed, 1 if alone else CLIENTS, cores[0])
-        if not alone:  # it holds one connection; the others cost it nothing, they wait in the kernel
-            compare(variant, memory, CROWD, cores[0])
+    of_servers.run(cores)
+    print()
+    of_load.run(cores)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+"""
+The load's engine beside Locust as its documentation would have it, both against the same bare sink.
+
+A B A B, each in fresh processes, the sink on one core and the load on the other: CPU per request and requests per
+second while 50 clients never pause; memory and loop lag while 10,000 are connected.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.bench.contestant import Contestant
+from tests.bench.ratios import report
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+PAIRS: Final = 7
+CROWD_PAIRS: Final = 3
+CLIENTS: Final = 50
+CROWD: Final = 10_000
+
+START: Final = 3.0
+"""Seconds until Locust has started and its clients have connected."""
+
+SECONDS: Final = 6.0
+CROWD_START: Final = 15.0
+CROWD_SECONDS: Final = 12.0
+
+LOAD: Final = ("loadtest/locustfile.py", "AsyncioUser")
+RIVAL: Final = ("tests/bench/rival_load.py", "PlainUser")
+PLAIN_CROWD: Final = ("tests/bench/rival_crowd.py", "CrowdUser")
+
+File = tuple[str, str]
+
+
+@contextmanager
+def sink(core: int) -> Iterator[str]:
+    """Run the trivial sink on a core. Yield its address."""
+    command = [sys.executable, "-m", "loadtest.sink"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        os.sched_setaffinity(process.pid, {core})
+        assert process.stdout is not None
+        try:
+            yield f"127.0.0.1:{process.stdout.readline().split()[1]}"
+        finally:
+            process.kill()
+
+
+@contextmanager
+def load(file: File, address: str, folder: Path, core: int, *options: str) -> Iterator[Contestant]:
+    """Run a locustfile's user class on a core, to its end."""
+    path, user = file
+    command = [sys.executable, "-m", "locust", "--locustfile", path, "--headless", "--only-summary", *options, user]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
+    ours = {"TCPLAB_ASYNCIO": address, "TCPLAB_EXPORTER_PORT": "0"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=clean | ours, stdout=log, stderr=log)
+        try:
+            os.sched_setaffinity(process.pid, {core})
+            yield Contestant(process.pid, 0)
+            assert process.wait(60) == 0, (folder / "log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
+    """CPU per request and throughput while every client always has a request under way."""
+    with tempfile.TemporaryDirectory() as name, sink(cores[0]) as address:
+        folder = Path(name)
+        users = ("--users", str(CLIENTS), "--spawn-rate", str(CLIENTS))
+        seconds = ("--run-time", f"{START + SECONDS + 2:.0f}s", "--json-file", str(folder / "statistics"))
+        scenario = ("--scenario", "saturate") if file is LOAD else ()
+        with load(file, address, folder, cores[1], *users, *seconds, *scenario) as process:
+            time.sleep(START)
+            used, began = process.cpu_seconds(), time.time()
+            time.sleep(SECONDS)
+            ratio = (process.cpu_seconds() - used) / (time.time() - began)
+        entries = json.loads((folder / "statistics.json").read_text())
+    # Whole seconds well within: Locust's own count, which the rival has and the engine feeds.
+    inside = range(int(began) + 1, int(began + SECONDS))
+    answered = sum(entry["num_reqs_per_sec"].get(str(second), 0) for entry in entries for second in inside)
+    rate = answered / len(inside)
+    return {"CPU us/request": ratio / rate * 1e6, "requests/s": rate}
+
+
+def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
+    """Memory and loop lag of a load process with many clients who ask every 20 seconds."""
+    with tempfile.TemporaryDirectory() as name, sink(cores[0]) as address:
+        folder = Path(name)
+        users = ("--users", str(CROWD), "--spawn-rate", "2000", "--scenario", "crowd")
+        seconds = ("--run-time", f"{CROWD_START + CROWD_SECONDS:.0f}s", "--warmup", f"{CROWD_START:.0f}")
+        result = ("--result", str(folder / "result.json"))
+        with load(file, address, folder, cores[1], *users, *seconds, *result) as process:
+            time.sleep(CROWD_START + CROWD_SECONDS - 2)
+            resident = process.resident_bytes()
+        found = json.loads((folder / "result.json").read_text())
+    [variant] = found["variants"].values()
+    assert variant["connected"] == CROWD, "not all have connected"
+    return {"MB resident": resident / 1e6, "loop lag p99, ms": found["generator"]["lag_p99_seconds"] * 1e3}
+
+
+def alternate(
+    measure: Callable[[File, Sequence[int]], dict[str, float]],
+    rival: File,
+    pairs: int,
+    clients: int,
+    cores: Sequence[int],
+) -> None:
+    """Print ours beside the rival's."""
+    ours: list[dict[str, float]] = []
+    theirs: list[dict[str, float]] = []
+    for pair in range(pairs):
+        print(f"\rload: {measure.__name__}, pair {pair + 1} of {pairs} ", end="", file=sys.stderr, flush=True)
+        ours.append(measure(LOAD, cores))
+        theirs.append(measure(rival, cores))
+    print("\r", end="", file=sys.stderr)
+    report("load", clients, ours, theirs)
+
+
+def run(cores: Sequence[int]) -> None:
+    """Run it: the sink on the first core, the load on the second."""
+    print(
+        f"the load, 64-byte messages, each unique and each reply compared; sink on core {cores[0]}, load on {cores[1]}"
+    )
+    print("rival in speed: a gevent user with one send, one recv and one request.fire in each task, in Locust itself;")
+    print(
+        "rival in the crowd: the lab's plain driver (loadtest/user.py), a greenlet and a gevent socket for each client"
+    )
+    print(f"{'':9} {'conns':>6}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'rival':>12}")
+    alternate(speed, RIVAL, PAIRS, CLIENTS, cores)
+    alternate(crowd, PLAIN_CROWD, CROWD_PAIRS, CROWD, cores)
