@@ -1,4 +1,4 @@
-"""Runs one server: settings, limits, signals, /metrics, and the concurrency model in the middle."""
+"""Runs one server: settings, limits, what stands beside it, and the concurrency model in the middle."""
 
 import signal
 

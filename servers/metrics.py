@@ -109,7 +109,7 @@ class ServerCollector(Collector):
         )
         yield _gauge(
             "threads",
-            "Python threads of the process, that of the metrics and of this scrape included.",
+            "Python threads of the process, those for signals, for the metrics and for this scrape included.",
             threading.active_count(),
         )
         if STATM.exists():

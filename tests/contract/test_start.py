@@ -1,5 +1,6 @@
 """What can go wrong before a server is ready: it says so in one line, and does not say that it is ready."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,23 @@ def test_without_uvloop_it_names_the_other_loop(tmp_path: Path) -> None:
     (tmp_path / "uvloop.py").write_text("raise ImportError")
     line = refusal("asyncio", "--port", "0", "--metrics-port", "0", PYTHONPATH=str(tmp_path))
     assert line == "python -m servers: uvloop is not installed; install it, or choose --loop asyncio\n"
+
+
+def test_an_interrupt_while_it_starts_is_no_crash(tmp_path: Path) -> None:
+    """It is met in the imports, where it spends most of that time."""
+    (tmp_path / "prometheus_client.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)")
+    with subprocess.Popen(
+        command_line("single", "--port", "0", "--metrics-port", "0"),
+        cwd=ROOT,
+        env=environment(PYTHONPATH=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as starting:
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == b"importing\n"
+        starting.send_signal(signal.SIGINT)
+        assert starting.communicate(timeout=PATIENCE) == (b"", b"")
+        assert starting.returncode == -signal.SIGINT
 
 
 @pytest.mark.parametrize("option", ["--host", "--metrics-host"])

@@ -1,5 +1,6 @@
 """SIGTERM and SIGINT: accept no more, finish what has begun, exit with 0."""
 
+import os
 import signal
 import socket
 import threading
@@ -7,6 +8,7 @@ import time
 
 import pytest
 
+from servers.signals import MOMENT
 from tests.contract.conftest import Launch
 from tests.contract.lab import PATIENCE, Client, Model
 
@@ -73,6 +75,33 @@ def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
                 socket.create_connection(server.address, 1).close()
         server.terminate()
         server.ended(status=-signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["at one instant", "one after the other"])
+def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped: bool) -> None:
+    """As when a terminal sends SIGINT and whoever runs the server SIGTERM. Stopped, it finds both on waking up."""
+    server = launch(model, "--grace", "20")
+    began = time.monotonic()
+    if stopped:
+        server.terminate(signal.SIGSTOP)
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
+    for kind in SIGNALS:
+        server.terminate(kind)
+    server.terminate(signal.SIGCONT)
+    server.ended()
+    assert time.monotonic() - began < 10
+
+
+def test_the_other_signal_ends_at_once_when_it_comes_later(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "20")
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 long\n", b"OK in\n")
+        server.terminate()
+        time.sleep(MOMENT + 0.5)
+        began = time.monotonic()
+        server.terminate(signal.SIGINT)
+        server.ended(status=-signal.SIGINT)
+        assert time.monotonic() - began < 5
 
 
 def test_under_load_every_reply_that_arrives_is_whole_and_right(model: Model, launch: Launch) -> None:

@@ -1,18 +1,27 @@
-"""Clients that test how exact a deadline is, and who pays for it."""
+"""Clients that drip, or read late or never: how exact a deadline is, what they cost, and who pays for it."""
 
+import asyncio
+import socket
 import time
 
 import pytest
 
+from servers.asynchronous import serve
+from servers.conversation import Deadlines
+from servers.ledger import Ledger
+from servers.listener import Listener, listen
+from servers.service import Service
+from servers.streaming import StreamDriver
 from tests.contract.conftest import Launch
-from tests.contract.lab import OVERLONG, Client, Model
+from tests.contract.lab import OVERLONG, Client, Model, close_all
+
+MEGABYTE = 1 << 20
 
 
-def stuff(client: Client) -> int:
+def stuff(client: Client, request: bytes = b"ECHO " + b"x" * 60_000 + b"\n") -> int:
     """Send requests and read no reply until the server takes no more; return how many bytes it took."""
     client.socket.settimeout(0.3)
     sent = 0
-    request = b"ECHO " + b"x" * 60_000 + b"\n"
     with pytest.raises(TimeoutError):
         while True:
             sent += client.socket.send(request)
@@ -21,16 +30,39 @@ def stuff(client: Client) -> int:
 
 def test_an_unread_client_ends_at_the_write_deadline_and_not_at_twice_that(model: Model, launch: Launch) -> None:
     server = launch(model, "--write-deadline", "2")
+    before = server.metrics()("resident_memory_bytes")
     with server.client() as greedy:
         began = time.monotonic()
         taken = stuff(greedy)
         stuffed = time.monotonic()
+        assert server.metrics()("resident_memory_bytes") - before < 16 * MEGABYTE
         seen = server.wait_for_ends(1)
         assert time.monotonic() - stuffed < 3.7
         assert time.monotonic() - began >= 2
     assert seen("connections_ended_total", outcome="unread") == 1
     assert seen("errors_total", kind="unread") == 1
-    assert taken < 64 << 20, "the kernel's buffers and little more"
+    assert taken < 64 * MEGABYTE, "the kernel's buffers and little more"
+    with server.client() as following:
+        following.ask(b"ECHO next\n", b"OK next\n")
+
+
+def test_an_unread_client_makes_nobody_else_wait(concurrent: Model, launch: Launch) -> None:
+    server = launch(concurrent, "--write-deadline", "5")
+    with server.client() as greedy, server.client() as other:
+        stuff(greedy)
+        for turn in range(20):
+            other.ask(b"ECHO %d\n" % turn, b"OK %d\n" % turn)
+
+
+def test_tiny_lines_are_not_held_as_a_thousand_times_as_many_objects(concurrent: Model, launch: Launch) -> None:
+    """From each client that floods and never reads, a few buffers of 64 KiB."""
+    server = launch(concurrent, "--write-deadline", "30")
+    before = server.metrics()("resident_memory_bytes")
+    flooders = [server.client() for _ in range(10)]
+    for flooder in flooders:
+        stuff(flooder, b"xy\n" * 20_000)
+    assert server.metrics()("resident_memory_bytes") - before < len(flooders) * 0.7 * MEGABYTE
+    close_all(flooders)
 
 
 def test_a_client_that_reads_too_slowly_gains_nothing_by_it(model: Model, launch: Launch) -> None:
@@ -57,17 +89,82 @@ def test_a_client_that_reads_in_time_gets_everything(model: Model, launch: Launc
         late.expect_end()
 
 
-def test_dripping_without_a_pause_gains_nothing_either(model: Model, launch: Launch) -> None:
-    """There is always a byte to read, so that no wait for one ever times out."""
+def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) -> None:
+    """It has begun a line that it cannot end, for the server takes no more before it has got rid of its replies."""
+    server = launch(model, "--line-deadline", "1", "--write-deadline", "20")
+    with server.client() as late:
+        whole, rest = divmod(stuff(late), 60_006)
+        time.sleep(1.5)
+        late.socket.settimeout(30)
+        late.expect((b"OK " + b"x" * 60_000 + b"\n") * whole)
+        late.send((b"ECHO " + b"x" * 60_000 + b"\n")[rest:])
+        late.expect(b"OK " + b"x" * 60_000 + b"\n")
+
+
+def test_a_client_that_reads_late_has_not_been_idle() -> None:
+    """Buffers are small, so that an event loop has nothing more to read when it is rid of the replies."""
+    deadlines = Deadlines(idle=1.0, line=20.0, write=20.0)
+    request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
+
+    def read_late(address: tuple[str, int]) -> None:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(20)
+            client.connect(address)
+            client.sendall(request * 2)
+            time.sleep(1.5)
+            replies = client.makefile("rb")
+            assert replies.read(2 * len(reply)) == reply * 2
+            time.sleep(0.5)
+            client.sendall(b"ECHO still here\n")
+            assert replies.readline() == b"OK still here\n"
+            replies.close()
+
+    async def both(listening: socket.socket) -> dict[str, int]:
+        ledger = Ledger()
+        listener = Listener(listening, 10, ledger.refused)
+        driver = StreamDriver(Service(deadlines, ledger, listener))
+        serving = asyncio.create_task(serve(listener, driver.converse))
+        reaping = asyncio.create_task(driver.reap())
+        await asyncio.to_thread(read_late, listening.getsockname())
+        listener.close()
+        await asyncio.wait_for(serving, 20)
+        reaping.cancel()
+        return ledger.total()[1]
+
+    with listen("127.0.0.1", 0, 8) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        assert asyncio.run(both(listening)) == {"closed": 1}
+
+
+def test_who_is_ended_at_a_deadline_gets_the_replies_before(model: Model, launch: Launch) -> None:
+    """It drips on when its time is up: a socket closed over that would be reset, and what it has not read yet lost."""
     server = launch(model, "--line-deadline", "0.5")
     with server.client() as client:
+        client.send((b"ECHO " + b"x" * 60_000 + b"\n") * 10)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.8:
+            client.send(b"x")
+            time.sleep(0.02)
+        client.expect((b"OK " + b"x" * 60_000 + b"\n") * 10)
+        client.expect(b"ERR a line must end within 0.5 s\n")
+        client.expect_end()
+    seen = server.wait_for_ends(1)
+    assert seen("connections_ended_total", outcome="dripping") == 1
+
+
+@pytest.mark.parametrize("pause", [0.1, 0.0002], ids=["slowly", "so that there is always a byte to read"])
+def test_dripping_gains_nothing(model: Model, launch: Launch, pause: float) -> None:
+    server = launch(model, "--line-deadline", "0.5")
+    with server.client() as client:
+        client.ask(b"ECHO whole\n", b"OK whole\n")
         began = time.monotonic()
         client.socket.setblocking(False)
         told = b""
         while not told:
             assert time.monotonic() - began < 4, "it drips on"
             client.socket.send(b"x")
-            time.sleep(0.0002)
+            time.sleep(pause)
             try:
                 told = client.socket.recv(1000)
             except BlockingIOError:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from servers import service, single
@@ -123,7 +124,7 @@ def test_an_event_loop_backs_off_without_descriptors_though_a_client_waits() -> 
             assert listening.calls == 5
 
 
-def test_a_server_whose_descriptors_really_run_out_serves_again(concurrent: Model, launch: Launch) -> None:
+def test_a_server_whose_descriptors_really_run_out_idles_and_serves_again(concurrent: Model, launch: Launch) -> None:
     """Connections to /metrics that ask nothing take the descriptors that are reserved."""
     server = launch(concurrent, descriptors=180)
     port = int(server.metrics_url.rsplit(":", 1)[1].partition("/")[0])
@@ -137,6 +138,11 @@ def test_a_server_whose_descriptors_really_run_out_serves_again(concurrent: Mode
             time.sleep(0.004)  # its accept queue is short, and what exceeds it would try again after a second
     assert len(scrapers) > 100
     late = [server.client() for _ in range(20)]
+    process = psutil.Process(server.process.pid)
+    used = process.cpu_times()
+    time.sleep(1)
+    now = process.cpu_times()
+    assert now.user + now.system - used.user - used.system < 0.5
     for client in inside:
         client.ask(b"ECHO still in\n", b"OK still in\n")
     for scraper in scrapers:

@@ -1,5 +1,7 @@
 """The policy of a conversation, without a socket: any splitting gives the same replies, and memory is bounded."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -110,6 +112,31 @@ def test_replies_are_made_in_parts() -> None:
     assert turns * BATCH == 65536
 
 
+def test_lines_that_wait_are_held_as_bytes() -> None:
+    """A client that never reads leaves them waiting for as long as the write deadline."""
+    talk = Conversation(DEADLINES, Tally())
+    flood = b"xy\n" * 21_845
+    tracemalloc.start()
+    try:
+        talk.receive(flood)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert talk.pause == 0.0
+    assert held < 2 * len(flood)
+
+
+@pytest.mark.parametrize("last", [b"SLEEP 7 b\n", b"WORK 1 b\n", b"QUIT\n"])
+def test_what_follows_a_batch_keeps_its_order(last: bytes) -> None:
+    """The last line of a batch is the one that makes a pause, or the end."""
+    request = b"ECHO a\n" * (BATCH - 1) + last + b"ECHO c\n" * 3
+    replies, outcome, pauses = converse([request], Tally())
+    end = b"OK\n" if last == b"QUIT\n" else b"OK b\n" + b"OK c\n" * 3
+    assert replies == b"OK a\n" * (BATCH - 1) + end
+    assert outcome == ("quit" if last == b"QUIT\n" else "closed")
+    assert pauses == ([0.007] if last.startswith(b"SLEEP") else [])
+
+
 def test_the_longest_sleep_is_ten_seconds_and_counts_as_service(clock: Clock) -> None:
     tally = Tally()
     talk = Conversation(DEADLINES, tally)
@@ -174,7 +201,27 @@ def test_the_time_of_a_sleep_is_not_the_clients(clock: Clock) -> None:
     assert talk.deadline == 1040.0
 
 
-@pytest.mark.parametrize(("more", "linger"), [(b"", False), (b"ECHO a\n", True), (b"E", True)])
+def test_the_time_in_which_replies_were_taken_is_not_the_clients(clock: Clock) -> None:
+    talk = Conversation(DEADLINES, Tally())
+    talk.receive(b"ECHO a\nECH")
+    clock.now = 1025.0
+    talk.replies_taken()
+    assert talk.deadline == 1055.0
+
+
+@pytest.mark.parametrize("begun", [b"ECHO a\n", b"ECHO a\nE"])
+def test_what_a_client_still_sends_at_its_deadline_is_drained(begun: bytes) -> None:
+    """Closing a socket with unread input resets the connection, and takes the replies with it."""
+    talk = Conversation(DEADLINES, Tally())
+    talk.receive(begun)
+    assert not talk.linger
+    talk.expire()
+    assert talk.linger
+
+
+@pytest.mark.parametrize(
+    ("more", "linger"), [(b"", False), (b"ECHO a\n", True), (b"E", True), (b"\n" * BATCH + b"E", True)]
+)
 def test_what_is_unread_when_a_client_quits_is_drained(more: bytes, linger: bool) -> None:
     """Closing a socket with unread input resets the connection."""
     talk = Conversation(DEADLINES, Tally())

@@ -1,6 +1,7 @@
 """Framing and parsing: however the bytes arrive, the same lines and the same requests."""
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given, settings
@@ -24,12 +25,19 @@ def split(data: bytes, places: list[float]) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise(cuts)]
 
 
-def lines(parts: list[bytes]) -> tuple[list[bytes], bytes | None]:
+def batches(framer: wire.Framer, part: bytes) -> Iterator[list[bytes]]:
+    """Yield the lines that `part` completes, as the server gets them."""
+    yield framer.feed(part)
+    while framer.uncut:
+        yield framer.more()
+
+
+def lines(parts: list[bytes], batch: int = wire.BATCH) -> tuple[list[bytes], bytes | None]:
     """Return the lines up to the first that is too long (there the server stops), and the unfinished one."""
-    framer = wire.Framer()
+    framer = wire.Framer(batch)
     found: list[bytes] = []
     for part in parts:
-        for line in framer.feed(part):
+        for line in itertools.chain.from_iterable(batches(framer, part)):
             if len(line) > LIMIT:
                 return [*found, b"too long"], None
             found.append(line)
@@ -65,12 +73,29 @@ def test_lines_are_the_same_byte_by_byte(data: bytes) -> None:
     assert lines([data[at : at + 1] for at in range(len(data))]) == literal(data)
 
 
+@settings(max_examples=300, deadline=None)
+@given(streams, st.lists(st.floats(0, 1), max_size=8), st.integers(1, 4))
+@example(b"a\r\nb\n" + b"x" * LIMIT + b"\r\nc", [0.99999], 1)
+@example(b"\n\n" + b"x" * (LIMIT + 1), [], 2)
+def test_lines_are_the_same_however_few_are_cut_at_once(data: bytes, places: list[float], batch: int) -> None:
+    assert lines(split(data, places), batch) == literal(data)
+
+
+@given(st.integers(0, 40), st.integers(1, 10), st.sampled_from([b"", b"rest"]))
+def test_no_more_than_a_batch_is_cut_at_once(count: int, batch: int, rest: bytes) -> None:
+    framer = wire.Framer(batch)
+    sizes = [len(cut) for cut in batches(framer, b"\n" * count + rest) if cut]
+    assert sizes == [batch] * (count // batch) + [count % batch] * (count % batch > 0)
+    assert framer.unfinished == (rest or None)
+
+
 @settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=30_000), max_size=40))
 def test_no_more_than_a_line_is_held(parts: list[bytes]) -> None:
     framer = wire.Framer()
     for part in parts:
-        framer.feed(part)
+        for _ in batches(framer, part):
+            assert len(framer.uncut) <= len(part)
         assert framer.unfinished is None or 0 < len(framer.unfinished) <= LIMIT + 1
 
 
