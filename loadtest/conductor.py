@@ -2,11 +2,7 @@
 Ties the lab's recording to Locust's events: which phase runs, what workers report, what a run's end brings.
 
 A run has phases, each with a number that no other phase has (the microsecond it began): the warm-up, if there is one,
-and the window that is measured. The master (or the only process) says which runs. A worker learns it from Locust's own
-spawn message, which carries the options, or by a message when it changes in the middle of a run.
-
-Locust's messages carry everything: report_to_master once a second, CLOSE at the end of the window, and CLOSED in
-reply, so that the result holds every count of every worker.
+and the window that is measured. The master (or the only process) says which runs; worker.py has the other side.
 """
 
 import functools
@@ -15,10 +11,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import gevent
 import locust.stats
@@ -27,7 +23,6 @@ from gevent.pywsgi import WSGIServer
 from locust import argument_parser, events, runners
 from locust.env import Environment
 from locust.runners import (
-    MASTER_HEARTBEAT_TIMEOUT,
     STATE_RUNNING,
     STATE_STOPPED,
     MasterRunner,
@@ -36,33 +31,18 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, exporter, result, settings, shaping
-from loadtest.engine import ENGINE, EngineUser
+from loadtest import belief, exporter, result, settings, shaping, worker
 from loadtest.ledger import Ledger
 from loadtest.recorder import Tally, bucket
-from loadtest.user import RECORDER, ScenarioUser
+from loadtest.user import RECORDER
+from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, listen
 from servers.variants import VARIANTS
-
-PHASE: Final = "tcplab_phase"
-"""The name of the option that carries a phase to the workers, and of the message that changes it."""
-
-INTERVAL: Final = "tcplab_interval"
-"""The same for the seconds between two requests of one client, in the open model; 0 in the closed one."""
-
-CLOSE: Final = "tcplab_close"
-CLOSED: Final = "tcplab_closed"
 
 PATIENCE: Final = 2.0
 """Seconds to wait for the workers' last counts."""
 
-FEED_INTERVAL: Final = 0.5
-"""Seconds between two batches of requests for Locust's own statistics."""
-
 JOINED_SECONDS: Final = 30.0
 """For so long is a worker that has joined a run a doubt about its live figures."""
-
-LAG_INTERVAL: Final = 0.02
-"""Seconds between two looks at how late the loop wakes up."""
 
 SHORT_SECONDS: Final = 3
 """For so long may the workers have other than the users they ought to have, before these are given out again."""
@@ -77,17 +57,6 @@ logger = logging.getLogger(__name__)
 _terminal = logging.getLogger("locust.stats_logger")
 
 
-class _Hook(Protocol):
-    """One of Locust's events, which have no types of their own."""
-
-    def add_listener(self, handler: Callable[..., object]) -> object:
-        """Have `handler` called when it is fired."""
-
-
-def _listen(hook: _Hook, handler: Callable[..., object]) -> None:
-    hook.add_listener(handler)
-
-
 def install() -> None:
     """Connect to Locust's events; once, in a locustfile."""
     sys.excepthook = _quiet_excepthook
@@ -99,12 +68,9 @@ def install() -> None:
     locust.stats.bucket_response_time = _bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
     # A worker asks for these once per option at every step of a ramp: 85 ms in which none of its clients gets a turn.
     argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
-    _listen(events.init_command_line_parser, settings.add_options)
-    _listen(events.init, _on_init)
-    # A worker may be told to start before its init event has fired: these are in place from the beginning.
-    _listen(events.test_start, _follow)
-    _listen(events.test_stopping, _close_own)
-    _listen(events.report_to_master, _report)
+    listen(events.init_command_line_parser, settings.add_options)
+    listen(events.init, _on_init)
+    worker.install()
 
 
 def _bucket_milliseconds(response_time: float) -> float:
@@ -119,14 +85,9 @@ def _quiet_excepthook(kind: type[BaseException], error: BaseException, trace: Tr
 
 
 def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_: object) -> None:
-    gevent.spawn(_watch_lag)
-    gevent.spawn(_feed_statistics)
+    worker.begin()
     if isinstance(runner, WorkerRunner):
-        runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
-        runner.register_message(INTERVAL, lambda environment, msg: _set_interval(msg.data["seconds"]))
-        runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
-        # Quitting listeners fire in reverse: this one comes before Locust's, which tells the master we are gone.
-        _listen(environment.events.quitting, lambda **_: _leave_in_order(runner))
+        worker.obey(runner)
     else:
         Conductor(environment, runner, web_ui)
 
@@ -134,67 +95,6 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
 def _interrupt() -> None:
     hub = gevent.get_hub()
     hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
-
-
-def _watch_lag() -> None:
-    """Note how late this process's loop wakes up, for ever."""
-    while True:
-        due = time.perf_counter_ns() + int(LAG_INTERVAL * 1e9)
-        gevent.sleep(LAG_INTERVAL)
-        RECORDER.lagged((time.perf_counter_ns() - due) // 1000)
-
-
-def _feed_statistics() -> None:
-    """Hand on to Locust's statistics what the engine's users have done, for ever."""
-    while True:
-        gevent.sleep(FEED_INTERVAL)
-        EngineUser.flush()
-
-
-# What every load process does
-
-
-def _follow(environment: Environment, **_: object) -> None:
-    """Play the scenario of the run that starts, count in its phase."""
-    options = vars(environment.parsed_options)
-    if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
-        RECORDER.begin(options[PHASE])
-    if INTERVAL in options:
-        _set_interval(options[INTERVAL])
-    ScenarioUser.scenario = EngineUser.scenario = settings.read(options).scenario
-
-
-def _set_interval(seconds: float) -> None:
-    """Have each client's requests fall due so far apart."""
-    if seconds:
-        ScenarioUser.interval = EngineUser.interval = seconds
-        RECORDER.retune(int(seconds * 1e9))
-
-
-def _close_own(**_: object) -> None:
-    """Count what is open as unanswered: a run stops, and its users are about to."""
-    RECORDER.close(ENGINE.looked_at)
-    EngineUser.flush()
-
-
-def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
-    data["tcplab"] = RECORDER.report()
-
-
-def _answer_close(runner: WorkerRunner) -> None:
-    RECORDER.close(ENGINE.looked_at)
-    runner.send_message(CLOSED, RECORDER.report())
-
-
-def _leave_in_order(runner: WorkerRunner) -> None:
-    """Stop the users, then send the last counts, while the master still knows this worker."""
-    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
-        runner.environment.process_exit_code = 1  # for want of a master: Docker may start it again
-    # Listen to the master no more: of two workers that leave at once, it gives the users of the first to the second,
-    # whose requests would then come after the last counts.
-    runner.greenlet.kill(block=True)
-    runner.stop()
-    runner.send_message(CLOSED, RECORDER.report())
 
 
 class Conductor:
@@ -218,10 +118,10 @@ class Conductor:
         self._default_users()
         shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         self._serve_metrics()
-        _listen(environment.events.test_start, self._start)
-        _listen(environment.events.test_stopping, self._finish)
-        _listen(environment.events.spawning_complete, self._correct_state)
-        _listen(environment.events.worker_report, self._take_report)
+        listen(environment.events.test_start, self._start)
+        listen(environment.events.test_stopping, self._finish)
+        listen(environment.events.spawning_complete, self._correct_state)
+        listen(environment.events.worker_report, self._take_report)
         if self._master is not None:
             self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
         if web_ui and web_ui.app:
@@ -275,7 +175,7 @@ class Conductor:
         self._running = True
         self._resume = None
         self._pace()
-        ScenarioUser.scenario = EngineUser.scenario = self._settings.scenario
+        worker.play(self._settings)
         self._begin_phase()
         if self._settings.warmup:
             self._warmup = gevent.spawn_later(self._settings.warmup, self._begin_phase)
@@ -299,7 +199,7 @@ class Conductor:
         if self._master is not None:
             self._master.send_message(INTERVAL, {"seconds": seconds})
         else:
-            _set_interval(seconds)
+            worker.set_interval(seconds)
 
     def _correct_state(self, **_: object) -> None:
         """Undo that Locust calls a run running that was stopped, or lost its last worker, while users were spawned."""
@@ -400,7 +300,7 @@ class Conductor:
         """Get the counts up to the end from every worker that is there, with patience."""
         master = self._master
         if master is None:
-            RECORDER.close(ENGINE.looked_at)
+            worker.close()
             self._ledger.take("local", RECORDER.report(), time.monotonic())
             return
         clients = master.clients

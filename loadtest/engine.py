@@ -18,7 +18,7 @@ import socket
 import time
 from collections.abc import Callable
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 import gevent
 from gevent import monkey
@@ -28,7 +28,7 @@ from locust.env import Environment
 
 from loadtest import feed, outcomes
 from loadtest.outcomes import ERRORS, split_address
-from loadtest.recorder import LATE, Tracker
+from loadtest.recorder import LAG_INTERVAL, LATE, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 from loadtest.script import Connect, Pause, Script, Send, Step, Turn, play
 from loadtest.user import CASTS, RANDOM, RECORDER, RecordedUser, Where, new_name, new_schedule, resolve
@@ -100,6 +100,13 @@ class Target:
             gevent.spawn(self.look_up)
 
 
+class _Called(Protocol):
+    """What has a timer."""
+
+    def called(self, generation: int) -> None:
+        """Do what was to be done at this time; `generation` tells for which of its timers it is called."""
+
+
 class Engine:
     """
     The loop. It runs, in a greenlet of its own, from when the first player is added.
@@ -111,7 +118,7 @@ class Engine:
         self._epoll = _epoll()
         self._readable = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
         self._ready: dict[int, Callable[[int], None]] = {}
-        self._timers: list[tuple[int, int, Player, int]] = []
+        self._timers: list[tuple[int, int, _Called, int]] = []
         self._serial = 0
         self._loop: gevent.Greenlet | None = None
         self._wake = Event()
@@ -125,6 +132,7 @@ class Engine:
             self._loop = gevent.spawn(self._run)
             self._loop.link_exception(_give_up)
             RECORDER.waited = self.waited
+            self.call(_Probe(self), _clock(), 0)
         self.call(player, _clock(), player.generation)
         self._wake.set()
 
@@ -141,10 +149,10 @@ class Engine:
         """Let go of a socket that is about to be closed, by which the kernel forgets it too."""
         del self._ready[descriptor]
 
-    def call(self, player: "Player", when: int, generation: int) -> None:
-        """Call `player` at a time (nanoseconds); `generation` lets it know whether it still wants that."""
+    def call(self, whom: _Called, when: int, generation: int) -> None:
+        """Call somebody at a time (nanoseconds)."""
         self._serial += 1
-        heapq.heappush(self._timers, (when, self._serial, player, generation))
+        heapq.heappush(self._timers, (when, self._serial, whom, generation))
 
     def _run(self) -> None:
         """Look after sockets and timers, for ever."""
@@ -183,8 +191,8 @@ class Engine:
         for _ in range(BATCH):
             if not timers or timers[0][0] > now:
                 break
-            _, _, player, generation = heapq.heappop(timers)
-            player.called(generation)
+            _, _, whom, generation = heapq.heappop(timers)
+            whom.called(generation)
 
     def _doze(self, since: int, nanoseconds: int) -> None:
         """Let other greenlets run until there is news, a new player, or the time is over."""
@@ -194,6 +202,21 @@ class Engine:
         self._wake.wait(nanoseconds / 1e9)
         self._readable.stop()
         self._waiting_since = 0
+
+
+class _Probe:
+    """Notes how late the engine is, by a timer like those of players."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._due = _clock()
+
+    def called(self, _generation: int) -> None:
+        """Note it, and wait for the next time."""
+        now = _clock()
+        RECORDER.lagged((now - self._due) // 1000)
+        self._due = now + LAG_INTERVAL
+        self._engine.call(self, self._due, 0)
 
 
 def _give_up(loop: gevent.Greenlet) -> None:

@@ -55,7 +55,7 @@ _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
     ),
     (
         "tcplab_load_worker_lag_seconds",
-        "How late a load process's own loop woke up (p99, last 10 s); about 1 ms is the timer's grain",
+        "How late a load process's own loop woke up (p99, last 10 s): its own part in the latencies",
         lambda effort: effort.lag_p99,
     ),
 )

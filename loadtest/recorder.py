@@ -55,6 +55,9 @@ has failed by it, so it stands apart from their outcomes.
 OUTSIDE: Final = 0
 """The phase of whatever happens outside of a run's phases: it counts in the totals and in no result."""
 
+LAG_INTERVAL: Final = 20_000_000
+"""Nanoseconds between two looks of a load process at how late its own loop is."""
+
 SETTLE: Final = 1000
 """Durations noted before they are turned into a histogram: 0.1 ms of work at a time."""
 

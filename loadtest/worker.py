@@ -1,0 +1,135 @@
+"""
+What every process that runs users does: it follows the phase of the run, and gives away what it counts.
+
+Alone, it is its own worker. With a master, it learns the phase from Locust's own spawn message, which carries the
+options, or by a message when that changes in the middle of a run; it reports once a second in Locust's
+report_to_master, and when the window ends (CLOSE) at once (CLOSED), so that the result holds every count of every worker.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import gevent
+from locust import events
+from locust.env import Environment
+from locust.runners import MASTER_HEARTBEAT_TIMEOUT, WorkerRunner
+
+from loadtest import settings
+from loadtest.engine import ENGINE, EngineUser
+from loadtest.recorder import LAG_INTERVAL
+from loadtest.user import RECORDER, ScenarioUser
+
+PHASE: Final = "tcplab_phase"
+"""The name of the option that carries a phase to the workers, and of the message that changes it."""
+
+INTERVAL: Final = "tcplab_interval"
+"""The same for the seconds between two requests of one client, in the open model; 0 in the closed one."""
+
+CLOSE: Final = "tcplab_close"
+CLOSED: Final = "tcplab_closed"
+
+FEED_INTERVAL: Final = 0.5
+"""Seconds between two batches of requests for Locust's own statistics."""
+
+
+class _Hook(Protocol):
+    """One of Locust's events, which have no types of their own."""
+
+    def add_listener(self, handler: Callable[..., object]) -> object:
+        """Have `handler` called when it is fired."""
+
+
+def listen(hook: _Hook, handler: Callable[..., object]) -> None:
+    """Have `handler` called when `hook` is fired."""
+    hook.add_listener(handler)
+
+
+def install() -> None:
+    """Connect to Locust's events. A worker may be told to start before its init event has fired: this comes before."""
+    listen(events.test_start, _follow)
+    listen(events.test_stopping, _end)
+    listen(events.report_to_master, _report)
+
+
+def begin() -> None:
+    """Begin to watch this process itself."""
+    gevent.spawn(_watch_lag)
+    gevent.spawn(_feed_statistics)
+
+
+def obey(runner: WorkerRunner) -> None:
+    """Do what the master says."""
+    runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
+    runner.register_message(INTERVAL, lambda environment, msg: set_interval(msg.data["seconds"]))
+    runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
+    # Quitting listeners fire in reverse: this one comes before Locust's, which tells the master we are gone.
+    listen(runner.environment.events.quitting, lambda **_: _leave_in_order(runner))
+
+
+def play(chosen: settings.Settings) -> None:
+    """Have users play the scenario that was chosen, from their next start on."""
+    ScenarioUser.scenario = EngineUser.scenario = chosen.scenario
+
+
+def set_interval(seconds: float) -> None:
+    """Have each client's requests fall due so far apart; 0 in the closed model."""
+    if seconds:
+        ScenarioUser.interval = EngineUser.interval = seconds
+        RECORDER.retune(int(seconds * 1e9))
+
+
+def close() -> None:
+    """End the phase, as of when the engine last looked."""
+    RECORDER.close(ENGINE.looked_at)
+    EngineUser.flush()
+
+
+def _watch_lag() -> None:
+    """Note how late this process's loop wakes up, until there is an engine, which has a loop of its own."""
+    while not ENGINE.looked_at:
+        due = time.perf_counter_ns() + LAG_INTERVAL
+        gevent.sleep(LAG_INTERVAL / 1e9)
+        RECORDER.lagged((time.perf_counter_ns() - due) // 1000)
+
+
+def _feed_statistics() -> None:
+    """Hand on to Locust's statistics what the engine's users have done, for ever."""
+    while True:
+        gevent.sleep(FEED_INTERVAL)
+        EngineUser.flush()
+
+
+def _follow(environment: Environment, **_: object) -> None:
+    """Play the scenario of the run that starts, count in its phase."""
+    options = vars(environment.parsed_options)
+    if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
+        RECORDER.begin(options[PHASE])
+    if INTERVAL in options:
+        set_interval(options[INTERVAL])
+    play(settings.read(options))
+
+
+def _end(**_: object) -> None:
+    """Count what is open as unanswered: a run stops, and its users are about to."""
+    close()
+
+
+def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
+    data["tcplab"] = RECORDER.report()
+
+
+def _answer_close(runner: WorkerRunner) -> None:
+    close()
+    runner.send_message(CLOSED, RECORDER.report())
+
+
+def _leave_in_order(runner: WorkerRunner) -> None:
+    """Stop the users, then send the last counts, while the master still knows this worker."""
+    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
+        runner.environment.process_exit_code = 1  # for want of a master: Docker may start it again
+    # Listen to the master no more: of two workers that leave at once, it gives the users of the first to the second,
+    # whose requests would then come after the last counts.
+    runner.greenlet.kill(block=True)
+    runner.stop()
+    runner.send_message(CLOSED, RECORDER.report())
