@@ -114,7 +114,7 @@ def _stolen_time(facts: Facts) -> str | None:
 
 
 def _corrupt(facts: Facts) -> str | None:
-    wrong = [f"{name} {variant.corrupt} times" for name, variant in facts.variants.items() if variant.corrupt]
+    wrong = [f"{name} ({variant.corrupt})" for name, variant in facts.variants.items() if variant.corrupt]
     if not wrong:
         return None
     return f"other bytes came than the right replies: {', '.join(wrong)}"

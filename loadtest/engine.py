@@ -108,11 +108,7 @@ class _Called(Protocol):
 
 
 class Engine:
-    """
-    The loop. It runs, in a greenlet of its own, from when the first player is added.
-
-    looked_at: when it last looked what is to be done; 0 before.
-    """
+    """The loop. It runs, in a greenlet of its own, from when the first player is added."""
 
     def __init__(self) -> None:
         self._epoll = _epoll()
@@ -122,7 +118,7 @@ class Engine:
         self._serial = 0
         self._loop: gevent.Greenlet | None = None
         self._wake = Event()
-        self.looked_at = 0
+        self._looked_at = 0
         self._waited = 0
         self._waiting_since = 0
 
@@ -135,6 +131,11 @@ class Engine:
             self.call(_Probe(self), _clock(), 0)
         self.call(player, _clock(), player.generation)
         self._wake.set()
+
+    @property
+    def looked_at(self) -> int:
+        """When it last looked whether there is something to do, which a dozing one does all the time; 0 before it runs."""
+        return _clock() if self._waiting_since else self._looked_at
 
     def waited(self) -> int:
         """Return the nanoseconds for which it has waited, all in all, for something to do."""
@@ -173,7 +174,7 @@ class Engine:
                 self._doze(since, left - DOZE)
                 events = poll(0, BATCH)
                 yielded = _clock()
-            self.looked_at = now = _clock()
+            self._looked_at = now = _clock()
             self._waited += now - since
             if events:
                 active = now

@@ -52,7 +52,7 @@ class Figures:
 
     phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was (steady).
     tallies: by variant. users: by variant, at the end. efforts: by worker. lost: workers that vanished, or did not
-    report their end. joined: when (steady seconds) workers joined it on the way, for the first time or again.
+    report their end. joined: when (steady seconds) workers joined it on the way.
     """
 
     phase: int
@@ -186,6 +186,7 @@ class Ledger:
             for variant, gauges in worker.gauges.items():
                 tally = figures.tallies.setdefault(variant, Tally())
                 tally.unanswered += gauges.unanswered
+                tally.unsent += gauges.unsent
 
     @staticmethod
     def _write_off(worker: Worker, totals: Mapping[str, Tally]) -> None:

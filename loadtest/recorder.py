@@ -79,19 +79,19 @@ def bucket(microseconds: int) -> int:
 
 def count_progression(histogram: Histogram, first: int, step: int, number: int) -> None:
     """
-    Count the durations first, first + step, ... , `number` of them, each rounded as `bucket` does.
+    Count the durations first, first + step, ... , `number` of them, in nanoseconds, each rounded as `bucket` does.
 
     In as many turns as there are buckets among them, for a schedule that is far behind owes millions.
     """
     while number > 0:
-        key = bucket(first)
+        key = bucket(first // 1000)
         low, high = first, first + step * (number - 1)  # find the last of the progression in this bucket
-        if bucket(high) == key:
+        if bucket(high // 1000) == key:
             histogram[key] = histogram.get(key, 0) + number
             return
         while high - low > step:
             middle = low + (high - low) // (2 * step) * step
-            if bucket(middle) == key:
+            if bucket(middle // 1000) == key:
                 low = middle
             else:
                 high = middle
@@ -307,7 +307,7 @@ class Book:
                 unserved += tracker.served_in != phase and not tracker.is_content(phase)
             unanswered += tracker.sent_at > 0
             if tracker.schedule is not None:
-                unsent += tracker.schedule.overdue(now)[2]
+                unsent += tracker.is_kept_back + sum(each.number for each in tracker.schedule.overdue(now))
         return Gauges(len(self.trackers), connected, served, unserved, unanswered, unsent)
 
 
@@ -355,6 +355,11 @@ class Tracker:
         """Whether it was served, though not in this phase, for it has asked for nothing since."""
         return self.served and self.served_in != phase and not self.sent_at
 
+    @property
+    def is_kept_back(self) -> bool:
+        """Whether its request is due and on its way: it is connecting, or dawdling."""
+        return self._asked > 0
+
     def due(self, when: int) -> None:
         """Note that its next request was due then, by a schedule: whatever it has to do before it can send it."""
         self._asked = when
@@ -388,11 +393,15 @@ class Tracker:
         if outcome == "timeout":
             count(tally.histograms["connect"], waited // 1000)
             count(tally.histograms["first_reply"], (now - self._due) // 1000)
+        self._give_up_due(tally)
+        self._connecting_since = 0
+        return waited
+
+    def _give_up_due(self, tally: Tally) -> None:
+        """Count it if a request is due and will not be sent."""
         if self._asked:
             tally.unsent += 1
             self._asked = 0
-        self._connecting_since = 0
-        return waited
 
     def sent(self, now: int, *, late: bool = False) -> None:
         """
@@ -456,12 +465,14 @@ class Tracker:
 
     def left(self) -> None:
         """Note that the connection is closed."""
+        self._give_up_due(self._book.tally)
         self.connected = self.served = False
 
     def stopped(self, now: int) -> None:
         """Note that the client itself is stopped, whatever it was doing."""
         tally = self._book.tally
         tally.abandoned += self.enter_age(tally, now)
+        tally.clients_served += self.connected and self.is_content(self._recorder.phase)
         self.sent_at = self._connecting_since = self._asked = 0
         self.schedule = None
         self.left()
@@ -470,21 +481,28 @@ class Tracker:
     def enter_age(self, tally: Tally, now: int) -> int:
         """Enter the age of what is still open, or due, as censored. Return the requests unanswered, 0 or 1."""
         if self.schedule is not None:
-            newest, step, number = self.schedule.overdue(now)
-            count_progression(tally.censored["response"], newest // 1000, max(1, step // 1000), number)
-            tally.unsent += number
+            for youngest, interval, number in self.schedule.overdue(now):
+                count_progression(tally.censored["response"], youngest, interval, number)
+                tally.unsent += number
         if self.sent_at:
             if self.served:
-                count(tally.censored["response"], (now - self._due) // 1000)
-                count(tally.censored["service"], (now - self.sent_at) // 1000)
+                _count_age(tally.censored["response"], self._due, now)
+                _count_age(tally.censored["service"], self.sent_at, now)
             else:
-                count(tally.censored["first_reply"], (now - self._due) // 1000)
+                _count_age(tally.censored["first_reply"], self._due, now)
             return 1
+        tally.unsent += self.is_kept_back
         if self._connecting_since:
-            count(tally.censored["connect"], (now - self._connecting_since) // 1000)
-            count(tally.censored["first_reply"], (now - self._due) // 1000)
-            tally.unsent += self._asked > 0
+            _count_age(tally.censored["connect"], self._connecting_since, now)
+            _count_age(tally.censored["first_reply"], self._due, now)
+        elif self.is_kept_back:
+            _count_age(tally.censored["response" if self.served else "first_reply"], self._asked, now)
         return 0
+
+
+def _count_age(histogram: Histogram, since: int, now: int) -> None:
+    """Count how long it has been; none at all of what began after the driver had last looked."""
+    count(histogram, max(0, now - since) // 1000)
 
 
 @dataclass(slots=True)
@@ -557,7 +575,7 @@ class Recorder:
         self._stolen = stolen
         self._books: dict[str, Book] = {}
         self._lag: Histogram = {}
-        self._from = (clock(), processor(), stolen(), 0)
+        self._from: tuple[int, float, float, int | None] = (clock(), processor(), stolen(), None)
         self._ended: list[dict[str, Any]] = []
         self.phase = OUTSIDE
         self.waited: Callable[[], int] | None = None
@@ -572,10 +590,11 @@ class Recorder:
 
     def retune(self, interval: int) -> None:
         """Let the requests of every client that has a schedule fall due at another interval (nanoseconds)."""
+        now = self._clock()
         for book in self._books.values():
             for tracker in book.trackers:
                 if tracker.schedule is not None:
-                    tracker.schedule.retune(interval)
+                    tracker.schedule.retune(interval, now)
 
     def lagged(self, microseconds: int) -> None:
         """Note by how much the process's own loop woke up late."""
@@ -641,9 +660,11 @@ class Recorder:
     def _effort(self, now: int) -> list[Any]:
         """Return the Effort since it was last asked for, as a list of its fields."""
         then, processor, stolen, waited = self._from
-        self._from = now, self._processor(), self._stolen(), self.waited() if self.waited else 0
+        now_waited = self.waited() if self.waited else None
+        self._from = now, self._processor(), self._stolen(), now_waited
         seconds = (now - then) / 1e9
-        busy = max(0.0, seconds - (self._from[3] - waited) / 1e9) if self.waited else 0.0
+        # Before it ran, the engine was not busy.
+        busy = 0.0 if waited is None or now_waited is None else max(0.0, seconds - (now_waited - waited) / 1e9)
         lag, self._lag = self._lag, {}
         return [self._from[1] - processor, seconds, busy, max(0.0, self._from[2] - stolen), lag]
 

@@ -1,5 +1,16 @@
 """When requests fall due in the open model."""
 
+from collections import deque
+from typing import NamedTuple
+
+
+class Stretch(NamedTuple):
+    """Requests that are due: the youngest's age, how far apart they are (nanoseconds), and how many."""
+
+    youngest: int
+    interval: int
+    number: int
+
 
 class Schedule:
     """
@@ -8,28 +19,41 @@ class Schedule:
     Times are nanoseconds of one steady clock. A client that was held up finds its due times in the past and catches up,
     one request after another: none is dropped, and each counts from when it was due (the open model: Schroeder,
     Wierman, Harchol-Balter, "Open Versus Closed: A Cautionary Tale", NSDI 2006; wrk2 sends likewise).
-
-    upcoming: when the next one is due.
     """
 
-    __slots__ = ("_interval", "upcoming")
+    __slots__ = ("_interval", "_kept", "_next")
 
     def __init__(self, first: int, interval: int) -> None:
         """Let the first request be due at `first`, and each after it `interval` nanoseconds later."""
-        self.upcoming = first
+        self._next = first
         self._interval = interval
+        self._kept = deque[int]()  # those that were due when the interval changed
+
+    @property
+    def upcoming(self) -> int:
+        """When the next request is due."""
+        return self._kept[0] if self._kept else self._next
 
     def take(self) -> int:
         """Return when the next request is due, and go on to the one after it."""
-        due = self.upcoming
-        self.upcoming += self._interval
+        if self._kept:
+            return self._kept.popleft()
+        due = self._next
+        self._next += self._interval
         return due
 
-    def retune(self, interval: int) -> None:
-        """Let requests fall due at another interval, once those due by the old one are taken."""
+    def retune(self, interval: int, now: int) -> None:
+        """Let requests fall due at another interval, after the next one; what is due stays due."""
+        while self._next <= now:
+            self._kept.append(self._next)
+            self._next += self._interval
         self._interval = interval
 
-    def overdue(self, now: int) -> tuple[int, int, int]:
-        """Return the requests that are due and not taken: the youngest's age, how far apart they are, and how many."""
-        number = max(0, (now - self.upcoming) // self._interval + 1)
-        return now - self.upcoming - (number - 1) * self._interval, self._interval, number
+    def overdue(self, now: int) -> list[Stretch]:
+        """Return the requests that are due and not taken, the oldest last."""
+        number = max(0, (now - self._next) // self._interval + 1)
+        stretches = [Stretch(now - due, 0, 1) for due in reversed(self._kept)]
+        if number:
+            youngest = now - self._next - (number - 1) * self._interval
+            stretches.insert(0, Stretch(youngest, self._interval, number))
+        return stretches

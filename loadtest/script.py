@@ -101,9 +101,9 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
     filler = b"x" * (scenario.size - len(who) - 1) + b"\n"
     serial = 0
     send = Send(b"", b"", False, 0.0)
-    dawdle = scenario.dawdle if scenario.dawdle and cast.dawdles(who) else 0.0
     try:
         while True:
+            dawdle = scenario.dawdle if scenario.dawdle and cast.dawdles(who) else 0.0
             if scenario.paced:
                 yield _TURN
             well = yield _CONNECT

@@ -3,7 +3,7 @@ What every process that runs users does: it follows the phase of the run, and gi
 
 Alone, it is its own worker. With a master, it learns the phase from Locust's own spawn message, which carries the
 options, or by a message when that changes in the middle of a run; it reports once a second in Locust's
-report_to_master, and when the window ends (CLOSE) at once (CLOSED), so that the result holds every count of every worker.
+report_to_master, and when the window ends (CLOSE) at once (CLOSED), so that the result holds all counts of all workers.
 """
 
 import time
