@@ -104,7 +104,7 @@ def _rate(facts: Facts) -> str | None:
         return None
     if sent >= ON_TIME * (sent + unsent):
         return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
-    return f"{unsent} of {sent + unsent} requests that fell due were not sent: their clients waited for the server"
+    return f"{unsent} of {sent + unsent} requests that fell due were not sent: their clients still waited for replies"
 
 
 def _stolen_time(facts: Facts) -> str | None:

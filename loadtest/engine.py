@@ -125,16 +125,16 @@ class Engine:
     def add(self, player: "Player") -> None:
         """Begin to play."""
         if self._loop is None:
-            self._loop = gevent.spawn(self._run)
-            self._loop.link_exception(_give_up)
             RECORDER.waited = self.waited
             self.call(_Probe(self), _clock(), 0)
+            self._loop = gevent.spawn(self._run)
+            self._loop.link_exception(_give_up)
         self.call(player, _clock(), player.generation)
         self._wake.set()
 
     @property
     def looked_at(self) -> int:
-        """When it last looked whether there is something to do, which a dozing one does all the time; 0 before it runs."""
+        """When it last looked whether there is something to do, as a dozing one always does; 0 before it runs."""
         return _clock() if self._waiting_since else self._looked_at
 
     def waited(self) -> int:
@@ -182,18 +182,21 @@ class Engine:
                     ready[descriptor](news)
                 now = _clock()
             if timers and timers[0][0] <= now:
-                active = now
-                self._fire(now)
+                if self._fire(now):
+                    active = now
                 now = _clock()
 
-    def _fire(self, now: int) -> None:
-        """Call whoever wanted to be called by now, not too many at a time."""
+    def _fire(self, now: int) -> bool:
+        """Call whoever wanted to be called by now, not too many at a time. Return whether there was a player."""
         timers = self._timers
+        player = False
         for _ in range(BATCH):
             if not timers or timers[0][0] > now:
                 break
             _, _, whom, generation = heapq.heappop(timers)
             whom.called(generation)
+            player = player or isinstance(whom, Player)
+        return player
 
     def _doze(self, since: int, nanoseconds: int) -> None:
         """Let other greenlets run until there is news, a new player, or the time is over."""

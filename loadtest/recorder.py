@@ -626,7 +626,7 @@ class Recorder:
             for tracker in book.trackers:
                 book.tally.unanswered += tracker.enter_age(book.tally, now)
                 book.tally.clients_served += tracker.connected and tracker.is_content(self.phase)
-        self._end(closed=True)
+        self._end(closed=True, now=now)
         self.phase = OUTSIDE
 
     def report(self) -> dict[str, Any]:
@@ -640,11 +640,11 @@ class Recorder:
         parts, self._ended = self._ended, []
         return {"parts": parts}
 
-    def _end(self, *, closed: bool) -> None:
+    def _end(self, *, closed: bool, now: int | None = None) -> None:
         """Put the counts aside for the next report, and begin to count anew."""
         for book in self._books.values():
             book.settle()
-        now = self._clock()
+        now = now or self._clock()
         self._ended.append(
             {
                 "phase": self.phase,

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
-from loadtest.recorder import SERIES, Gauges, Tally
+from loadtest.recorder import SERIES, Effort, Gauges, Tally
 from servers.container import Container, Throttled
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
@@ -49,10 +49,11 @@ def load() -> Catalogue:
         "closed": False,
         "tallies": {variant.name: tally for variant in VARIANTS},
         "gauges": {variant.name: [0] * len(Gauges._fields) for variant in VARIANTS},
-        "effort": [0.0, 1.0, {}],
+        "effort": [0.0, 1.0, 0.0, 0.0, {}],
     }
     ledger.take("worker", {"parts": [report]}, now=0.0)
-    collector = LoadCollector(ledger, lambda: Status(running=True, doubts=(), workers=[(0, 0.0, 0.0)]), lambda: 0.0)
+    status = Status(running=True, scenario="saturate", rate=0.0, doubts=(), workers={0: Effort()})
+    collector = LoadCollector(ledger, lambda: status, lambda: 0.0)
     return _listed(collector.collect(), TARGET)
 
 

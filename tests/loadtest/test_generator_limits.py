@@ -1,0 +1,65 @@
+"""A run whose figures are the generator's limit says so, and one that had room does not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.contract.lab import MODELS, Server
+from tests.loadtest.locusts import Locust, assert_conserved
+
+GENERATORS = {"generator-cpu", "loop-lag", "late-sends"}
+"""The doubts that say that the generator was too slow. Stolen time is another doubt, and so is a rate not reached."""
+
+RATE = 10_000
+SECONDS = 3
+BURNERS = 6
+
+
+@contextmanager
+def burning(core: int, number: int) -> Iterator[None]:
+    """
+    Keep a core busy with so many processes: whoever else wants it gets one share of number + 1.
+
+    Each in a session of its own: Linux may share a core between sessions first, and then between those within.
+    """
+    with ExitStack() as stack:
+        for _ in range(number):
+            burner = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+            )
+            stack.callback(burner.kill)
+            os.sched_setaffinity(burner.pid, {core})
+        yield
+
+
+def doubts_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
+    """Load `server` with RATE requests/s from `core`. Return the names of the doubts."""
+    folder.mkdir()
+    arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", "saturate", "--rate", str(RATE))
+    window = ("--headless", "--only-summary", "-t", f"{SECONDS + 2}s", "--warmup", "2")
+    targets = {"asyncio": "{}:{}".format(*server.address)}
+    with Locust(folder, *arguments, *window, "--result", str(folder / "result.json"), targets=targets) as locust:
+        os.sched_setaffinity(locust.process.pid, {core})
+        assert locust.ended(90) == 0, locust.log
+    outcome = locust.outcome()
+    assert_conserved(outcome["variants"]["asyncio"])
+    print(outcome["generator"], [doubt["detail"] for doubt in outcome["doubts"]])
+    return {doubt["name"] for doubt in outcome["doubts"]}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
+def test_a_squeezed_generator_is_marked_five_times_of_five_and_one_with_room_at_most_once(tmp_path: Path) -> None:
+    server_core, load_core, *_ = sorted(os.sched_getaffinity(0))
+    [asyncio] = [model for model in MODELS if model.name == "asyncio"]
+    with Server(asyncio) as server:
+        os.sched_setaffinity(server.process.pid, {server_core})
+        with_room = [doubts_of_a_run(tmp_path / f"room{number}", server, load_core) for number in range(5)]
+        with burning(load_core, BURNERS):
+            squeezed = [doubts_of_a_run(tmp_path / f"squeezed{number}", server, load_core) for number in range(5)]
+    assert sum(not (found & GENERATORS) for found in with_room) >= 4, with_room
+    assert all(found & GENERATORS for found in squeezed), squeezed
