@@ -289,11 +289,11 @@ class Conductor:
                 logger.warning("The run ended within its warm-up: its result is empty")
                 self._begin_phase()
             self._warmup = None
-        now, at, users = time.monotonic(), time.time(), self._users()
+        now, users = time.monotonic(), self._users()
         try:
             self._collect()
         finally:
-            self._ledger.end(now, at, users)
+            self._ledger.end(now, users)
             self._tell_result()
 
     def _collect(self) -> None:

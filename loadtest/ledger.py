@@ -51,8 +51,9 @@ class Figures:
     What one phase has brought.
 
     phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was.
-    tallies: by variant. users: by variant, at the end. efforts: by worker. lost: workers that vanished, or did not
-    report their end. joined: when (steady seconds) workers joined it on the way.
+    tallies: by variant. users: by variant, at the end. efforts, counted: by worker; the latter: for how many seconds it
+    has counted. lost: workers that vanished, or did not report their end. joined: when (steady seconds) workers joined
+    it on the way.
     """
 
     phase: int
@@ -62,6 +63,7 @@ class Figures:
     tallies: dict[str, Tally] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
     efforts: dict[str, Effort] = field(default_factory=dict)
+    counted: dict[str, float] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     joined: dict[str, float] = field(default_factory=dict)
 
@@ -123,6 +125,7 @@ class Ledger:
                 if name not in figures.efforts and now - self._began > SETTLED:
                     figures.joined[name] = now
                 figures.efforts.setdefault(name, Effort()).add(part.effort)
+                figures.counted[name] = figures.counted.get(name, 0.0) + part.seconds
                 for variant, tally in part.tallies.items():
                     figures.tallies.setdefault(variant, Tally()).add(tally)
                 if part.closed:
@@ -142,7 +145,7 @@ class Ledger:
             if not worker.present:
                 self._lose(name, worker)
 
-    def end(self, now: float, at: float, users: Mapping[str, int]) -> None:
+    def end(self, now: float, users: Mapping[str, int]) -> None:
         """End the phase, which had so many users by variant; whoever has not closed it by now is lost."""
         figures = self.figures
         if figures is None or figures.ended is not None:
@@ -151,8 +154,9 @@ class Ledger:
             self._lose(name, worker)
         figures.users = dict(users)
         # As long as the load processes counted: to end a run takes Locust some 40 ms more.
-        counted = [] if figures.lost else [effort.seconds for effort in figures.efforts.values()]
-        figures.seconds = max(counted, default=now - self._began)
+        figures.seconds = max(figures.counted.values(), default=now - self._began)
+        if figures.lost:
+            figures.seconds = now - self._began
         figures.ended = figures.started + figures.seconds
 
     def running_seconds(self, now: float) -> float:

@@ -465,17 +465,21 @@ class Tracker:
 
     def left(self) -> None:
         """Note that the connection is closed."""
-        self._give_up_due(self._book.tally)
+        tally, phase = self._book.tally, self._recorder.phase
+        self._give_up_due(tally)
+        if self.connected and self.is_content(phase):
+            tally.clients_served += 1
+            self.served_in = phase
         self.connected = self.served = False
 
     def stopped(self, now: int) -> None:
         """Note that the client itself is stopped, whatever it was doing."""
         tally = self._book.tally
         tally.abandoned += self.enter_age(tally, now)
-        tally.clients_served += self.connected and self.is_content(self._recorder.phase)
-        self.sent_at = self._connecting_since = self._asked = 0
-        self.schedule = None
+        self._asked = 0  # it is in there
         self.left()
+        self.sent_at = self._connecting_since = 0
+        self.schedule = None
         self._book.trackers.discard(self)
 
     def enter_age(self, tally: Tally, now: int) -> int:
@@ -576,6 +580,7 @@ class Recorder:
         self._books: dict[str, Book] = {}
         self._lag: Histogram = {}
         self._from: tuple[int, float, float, int | None] = (clock(), processor(), stolen(), None)
+        self._counts_from = clock()
         self._ended: list[dict[str, Any]] = []
         self.phase = OUTSIDE
         self.waited: Callable[[], int] | None = None
@@ -633,7 +638,7 @@ class Recorder:
         """
         Give away what was counted since the last report.
 
-        {"parts": [{"phase", "closed", "tallies": {variant: ...}, "effort": [...], "gauges": {variant: ...}}]}; a part
+        {"parts": [{"phase", "seconds", "closed", "tallies": {variant: ...}, "effort": [...], "gauges": {...}}]}; a part
         for each phase there was in the meantime, in order. The last part's gauges are those of now.
         """
         self._end(closed=False)
@@ -645,20 +650,23 @@ class Recorder:
         for book in self._books.values():
             book.settle()
         now = now or self._clock()
+        since, self._counts_from = self._counts_from, now
         self._ended.append(
             {
                 "phase": self.phase,
+                "seconds": (now - since) / 1e9,
                 "closed": closed,
                 "tallies": {name: book.tally.to_wire() for name, book in self._books.items()},
                 "gauges": {name: list(book.gauges(self.phase, now)) for name, book in self._books.items()},
-                "effort": self._effort(now),
+                "effort": self._effort(),
             }
         )
         for book in self._books.values():
             book.tally = Tally()
 
-    def _effort(self, now: int) -> list[Any]:
+    def _effort(self) -> list[Any]:
         """Return the Effort since it was last asked for, as a list of its fields."""
+        now = self._clock()
         then, processor, stolen, waited = self._from
         now_waited = self.waited() if self.waited else None
         self._from = now, self._processor(), self._stolen(), now_waited
@@ -673,6 +681,7 @@ class Part(NamedTuple):
     """One part of a report, unpacked: see Recorder.report."""
 
     phase: int
+    seconds: float
     closed: bool
     tallies: dict[str, Tally]
     gauges: dict[str, Gauges]
@@ -684,6 +693,7 @@ def unpack(report: Mapping[str, Any]) -> Iterable[Part]:
     for part in report["parts"]:
         yield Part(
             phase=part["phase"],
+            seconds=part["seconds"],
             closed=part["closed"],
             tallies={name: Tally.from_wire(tally) for name, tally in part["tallies"].items()},
             gauges={name: Gauges(*gauges) for name, gauges in part["gauges"].items()},

@@ -27,33 +27,34 @@ class Schedule:
         """Let the first request be due at `first`, and each after it `interval` nanoseconds later."""
         self._next = first
         self._interval = interval
-        self._kept = deque[int]()  # those that were due when the interval changed
+        self._kept = deque[range]()  # due times from before the interval changed
 
     @property
     def upcoming(self) -> int:
         """When the next request is due."""
-        return self._kept[0] if self._kept else self._next
+        return self._kept[0][0] if self._kept else self._next
 
     def take(self) -> int:
         """Return when the next request is due, and go on to the one after it."""
         if self._kept:
-            return self._kept.popleft()
+            kept = self._kept.popleft()
+            if len(kept) > 1:
+                self._kept.appendleft(kept[1:])
+            return kept[0]
         due = self._next
         self._next += self._interval
         return due
 
     def retune(self, interval: int, now: int) -> None:
         """Let requests fall due at another interval, after the next one; what is due stays due."""
-        while self._next <= now:
-            self._kept.append(self._next)
-            self._next += self._interval
+        due = range(self._next, now + 1, self._interval)
+        if due:
+            self._kept.append(due)
+            self._next = due[-1] + self._interval
         self._interval = interval
 
     def overdue(self, now: int) -> list[Stretch]:
         """Return the requests that are due and not taken, the oldest last."""
-        number = max(0, (now - self._next) // self._interval + 1)
-        stretches = [Stretch(now - due, 0, 1) for due in reversed(self._kept)]
-        if number:
-            youngest = now - self._next - (number - 1) * self._interval
-            stretches.insert(0, Stretch(youngest, self._interval, number))
-        return stretches
+        present = range(self._next, now + 1, self._interval)
+        every = (present, *(range(each.start, min(each.stop, now + 1), each.step) for each in reversed(self._kept)))
+        return [Stretch(now - due[-1], due.step, len(due)) for due in every if due]

@@ -7,18 +7,43 @@ from loadtest.belief import DOUBTS, Facts, VariantFacts, doubts
 GOOD = VariantFacts(users=30, connected=30, served=30)
 
 
+def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0) -> dict[str, VariantFacts]:
+    return {"asyncio": VariantFacts(sent=sent, late=late, unsent=unsent, corrupt=corrupt)}
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
         (Facts(), []),
-        (Facts(cpu_ratio=0.899, lag_p99=0.005, variants={"single": GOOD, "asyncio": GOOD}), []),
+        (Facts(cpu_ratio=0.899, busy_ratio=0.899, lag_p99=0.005, variants={"single": GOOD, "asyncio": GOOD}), []),
         (Facts(cpu_ratio=0.90), ["generator-cpu"]),
+        (Facts(busy_ratio=0.90), ["generator-cpu"]),
+        (Facts(cpu_ratio=0.95, busy_ratio=0.95), ["generator-cpu"]),
         (Facts(lag_p99=0.00501), ["loop-lag"]),
+        (Facts(variants=requests(sent=1000, late=20)), []),
+        (Facts(variants=requests(sent=1000, late=21)), ["late-sends"]),
+        (Facts(variants=requests(sent=10, late=1)), ["late-sends"]),
+        (Facts(variants={**requests(sent=100, late=3), "single": VariantFacts(sent=100)}), []),  # of all variants
+        (Facts(rate=100, seconds=10, variants=requests(sent=980, unsent=20)), []),
+        (Facts(rate=100, seconds=10, variants=requests(sent=979, unsent=21)), ["rate"]),
+        (Facts(rate=100, seconds=10, variants=requests(sent=979)), []),  # 98 % but for one: the last may not be due yet
+        (Facts(rate=100, seconds=10, variants=requests(sent=978)), ["rate"]),
+        (Facts(rate=100, seconds=10, variants=requests(sent=2000)), []),
+        (Facts(rate=100, seconds=10, variants={**requests(sent=490), "single": VariantFacts(sent=490)}), []),
+        (Facts(rate=100, seconds=10), ["rate"]),
+        (Facts(rate=0.1, seconds=10), []),
+        (Facts(rate=100, variants=requests(sent=1)), []),  # live: how many were asked for isn't known
+        (Facts(rate=100, variants=requests(sent=97, unsent=3)), ["rate"]),
+        (Facts(rate=0, seconds=10, variants=requests(sent=1, unsent=99)), []),  # the closed model asks for no rate
+        (Facts(stolen_ratio=0.02), []),
+        (Facts(stolen_ratio=0.0201), ["stolen-time"]),
+        (Facts(variants=requests(sent=10**6, corrupt=1)), ["corrupt"]),
         (Facts(alone=True, variants={"asyncio": GOOD}), []),
         (Facts(alone=True, variants={"asyncio": GOOD, "single": VariantFacts()}), []),
         (Facts(alone=True, variants={"asyncio": GOOD, "single": GOOD}), ["all-at-once"]),
         (Facts(alone=False, variants={"asyncio": GOOD, "single": GOOD}), []),
         (Facts(lost_workers=1), ["worker-lost"]),
+        (Facts(joined_workers=1), ["worker-joined"]),
         (Facts(variants={"asyncio": VariantFacts(imbalance=1)}), ["conservation"]),
         (Facts(variants={"asyncio": VariantFacts(imbalance=-1)}), ["conservation"]),
         (Facts(variants={"single": VariantFacts(users=9, connected=9, served=8)}), ["unserved"]),
@@ -30,10 +55,51 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
     assert [doubt.name for doubt in doubts(facts)] == expected
 
 
-def test_a_doubt_says_what_was_seen_and_what_to_do() -> None:
-    [doubt] = doubts(
-        Facts(variants={"threaded": VariantFacts(users=1000, connected=1000, served=385), "asyncio": GOOD})
-    )
-    assert doubt.detail == "some clients never had a reply: threaded served 385 of 1000"
-    assert doubt.remedy == DOUBTS["unserved"].remedy
-    assert all(row.remedy for row in DOUBTS.values())
+@pytest.mark.parametrize(
+    ("facts", "detail"),
+    [
+        (
+            Facts(cpu_ratio=0.93, busy_ratio=0.97),
+            "a load process used 93% of a core: a top speed is the generator's, not the server's",
+        ),
+        (
+            Facts(cpu_ratio=0.61, busy_ratio=0.97),
+            "a load process was busy 97% of the time and was given 61% of a core: a top speed is the generator's, not"
+            " the server's",
+        ),
+        (Facts(lag_p99=0.0123), "a load process woke up 12.3 ms late (p99): latencies include its own delay"),
+        (
+            Facts(variants={**requests(sent=60, late=4), "single": VariantFacts(sent=40, late=1)}),
+            "5 of 100 requests left over 5 ms after their time, by the generator's own fault",
+        ),
+        (
+            Facts(rate=50, seconds=2, variants={**requests(sent=60, unsent=9), "single": VariantFacts(unsent=31)}),
+            "40 of 100 requests that fell due were not sent: their clients still waited for replies",
+        ),
+        (
+            Facts(rate=50, seconds=2, variants=requests(sent=60, unsent=1)),
+            "61 requests fell due where 100 were asked for: clients were missing, or starting",
+        ),
+        (Facts(stolen_ratio=0.04), "the host of the load's machine kept back 4% of a core meanwhile"),
+        (
+            Facts(variants={"threaded": VariantFacts(corrupt=1), "single": GOOD, **requests(corrupt=3)}),
+            "other bytes came than the right replies: threaded (1), asyncio (3)",
+        ),
+        (
+            Facts(joined_workers=2),
+            "2 load process(es) joined on the way: clients were moved, and connected anew",
+        ),
+        (
+            Facts(variants={"threaded": VariantFacts(users=1000, connected=1000, served=385), "asyncio": GOOD}),
+            "some clients never had a reply: threaded served 385 of 1000",
+        ),
+    ],
+)  # fmt: skip
+def test_a_doubt_says_what_was_seen_and_what_to_do(facts: Facts, detail: str) -> None:
+    [doubt] = doubts(facts)
+    assert doubt.detail == detail
+    assert doubt.remedy == DOUBTS[doubt.name].remedy
+
+
+def test_every_doubt_has_a_remedy() -> None:
+    assert [name for name, row in DOUBTS.items() if not row.remedy] == []

@@ -1,6 +1,7 @@
 """The master's sums: totals that never go down, figures of one phase, workers that come and go; and the result."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,22 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest import belief, result
 from loadtest.exporter import BOUNDS, LoadCollector, Status, cumulative
-from loadtest.ledger import RECENT, SILENT, Ledger
-from loadtest.recorder import Recorder, Tracker
+from loadtest.ledger import RECENT, SETTLED, SILENT, Ledger
+from loadtest.recorder import Effort, Recorder, Tally, Tracker
 from loadtest.scenarios import SCENARIOS
+from loadtest.schedule import Schedule
+from loadtest.settings import Settings
 
+SETTINGS = Settings(SCENARIOS["conversation"], rate=None, warmup=1.5, result=None)
 Samples = dict[tuple[str, ...], float]
 
 
 class Lab:
-    """A ledger with workers whose clocks are set by hand."""
+    """
+    A ledger with workers whose clocks are set by hand.
+
+    Each of them uses a tenth of a core, waits half of the time and has a hundredth of a core kept back by its host.
+    """
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -25,7 +33,12 @@ class Lab:
         self.workers: dict[str, Recorder] = {}
 
     def worker(self, name: str) -> Recorder:
-        return self.workers.setdefault(name, Recorder(lambda: int(self.seconds * 1e9), lambda: self.seconds * 0.1))
+        if name not in self.workers:
+            found = Recorder(lambda: self.now, lambda: self.seconds * 0.1, lambda: self.seconds * 0.01)
+            found.waited = lambda: self.now // 2
+            found.report()
+            self.workers[name] = found
+        return self.workers[name]
 
     def client(self, worker: str, variant: str = "asyncio") -> Tracker:
         tracker = self.worker(worker).client(variant)
@@ -57,13 +70,19 @@ class Lab:
         for name in closing or self.workers:
             self.workers[name].close()
             self.report(name)
-        self.ledger.end(self.seconds, 1000 + self.seconds, {"asyncio": 2})
+        self.ledger.end(self.seconds, {"asyncio": 2})
 
-    def samples(self, *, running: bool = True, doubts: tuple[belief.Doubt, ...] = ()) -> Samples:
+    def samples(
+        self,
+        *,
+        running: bool = True,
+        rate: float = 0.0,
+        doubts: tuple[belief.Doubt, ...] = (),
+        workers: dict[int, Effort] | None = None,
+    ) -> Samples:
         registry = CollectorRegistry()
-        registry.register(
-            LoadCollector(self.ledger, lambda: Status(running, doubts, [(0, 0.25, 0.001)]), lambda: self.seconds)
-        )
+        status = Status(running, "conversation", rate, doubts, workers or {})
+        registry.register(LoadCollector(self.ledger, lambda: status, lambda: self.seconds))
         text = generate_latest(registry).decode()
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -90,6 +109,8 @@ def test_two_workers_add_up_to_what_both_did() -> None:
     assert tally.imbalance == 0
     assert (tally.clients_connected, tally.clients_served) == (2, 2)
     assert figures.cpu_ratio() == pytest.approx(0.1)
+    assert figures.busy_ratio() == pytest.approx(0.5)
+    assert figures.stolen_ratio() == pytest.approx(0.01)
     assert lab.ledger.totals["asyncio"].connections["connected"] == 2
 
 
@@ -117,15 +138,61 @@ def test_a_vanished_worker_takes_its_gauges_along_but_not_its_counts() -> None:
     lab.ask(going, 0.1)
     going.sent(lab.now)
     lab.report()
-    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 1)
+    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 1, 0)
     lab.ledger.see({"staying"}, lab.seconds)
-    assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0)
+    assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0)
     lab.end("staying")
     figures = lab.ledger.figures
     assert figures is not None
     assert figures.lost == {"going"}
     tally = figures.tallies["asyncio"]
     assert (tally.sent, tally.verified, tally.unanswered, tally.imbalance) == (3, 2, 1, 0)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_what_a_lost_worker_had_not_sent_is_unsent(seen: bool) -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    lab.ask(going, 0.1)
+    for tracker, seconds in ((staying, 100), (going, 1)):
+        tracker.schedule = Schedule(lab.now, seconds * 10**9)
+    staying.due(staying.schedule.take() if staying.schedule else 0)
+    staying.sent(lab.now)
+    lab.seconds += 2.5
+    going.due(going.schedule.take() if going.schedule else 0)  # it dawdles: of its three, one is on its way
+    lab.report()
+    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 1, 3)
+    if seen:
+        lab.ledger.see({"staying"}, lab.seconds)
+        lab.ledger.see({"staying"}, lab.seconds)
+        assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 1, 0)
+    lab.end("staying")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.lost == {"going"}
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.unanswered, tally.unsent, tally.imbalance) == (3, 1, 3, 0)
+    assert "rate" in [doubt.name for doubt in belief.doubts(result.facts(figures, replace(SETTINGS, rate=1.0)))]
+
+
+def test_what_a_worker_had_not_sent_that_left_in_order_is_unsent_once() -> None:
+    lab = Lab()
+    going = lab.client("going")
+    lab.begin(5)
+    lab.ask(going, 0.1)
+    going.schedule = Schedule(lab.now, 10**9)
+    lab.seconds += 2.5
+    lab.report()
+    lab.workers["going"].close()
+    lab.report()
+    lab.ledger.see((), lab.seconds)
+    lab.end("going")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.lost == set()
+    assert figures.tallies["asyncio"].unsent == 3
 
 
 def test_a_worker_that_went_silent_is_not_there() -> None:
@@ -153,6 +220,83 @@ def test_a_worker_that_left_in_order_is_not_lost() -> None:
     assert figures.lost == set()
     assert figures.tallies["asyncio"].imbalance == 0
     assert figures.tallies["asyncio"].unanswered == 1
+
+
+def test_a_worker_that_is_heard_from_the_start_has_not_joined() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.client("other")
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report("one")
+    lab.seconds += SETTLED - 1
+    lab.report("other")  # at the last moment
+    lab.seconds += 20
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.joined == {}
+    assert set(figures.efforts) == {"one", "other"}
+
+
+def test_a_worker_that_is_first_heard_later_has_joined_then() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report()
+    lab.worker("late").begin(5)
+    lab.seconds += SETTLED
+    lab.report()
+    joined = lab.seconds
+    lab.seconds += 1
+    lab.report()
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.joined == {"late": joined}
+    assert result.facts(figures, SETTINGS).joined_workers == 1
+    assert "worker-joined" in [doubt.name for doubt in belief.doubts(result.facts(figures, SETTINGS))]
+
+
+def test_whoever_joined_one_phase_is_there_from_the_start_of_the_next() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    lab.seconds += SETTLED + 1
+    lab.report()
+    assert lab.ledger.figures is not None
+    assert set(lab.ledger.figures.joined) == {"one"}
+    lab.begin(6)
+    lab.seconds += 1
+    lab.report()
+    assert lab.ledger.figures.joined == {}
+
+
+def test_a_worker_that_plays_no_part_in_the_phase_has_not_joined_it() -> None:
+    lab = Lab()
+    lab.begin(5)
+    lab.client("idle")
+    lab.seconds += SETTLED + 1
+    lab.report()
+    assert lab.ledger.figures is not None
+    assert lab.ledger.figures.joined == {}
+
+
+def test_a_workers_recent_effort_is_of_its_last_seconds() -> None:
+    lab = Lab()
+    lab.client("one")
+    for _ in range(3):
+        lab.seconds += 100
+        lab.report()
+    for _ in range(RECENT - 1):
+        lab.seconds += 1
+        lab.report()
+    effort = lab.ledger.workers["one"].recent_effort()
+    assert effort.seconds == pytest.approx(100 + RECENT - 1)
+    assert effort.cpu_ratio == pytest.approx(0.1)
+    assert effort.busy_ratio == pytest.approx(0.5)
+    assert effort.stolen_ratio == pytest.approx(0.01)
 
 
 def test_reports_after_the_end_change_no_result() -> None:
@@ -189,6 +333,25 @@ def test_recent_quantiles_forget_what_is_older_than_ten_seconds() -> None:
     assert not [key for key in lab.samples() if key[0] == "tcplab_load_recent_seconds"]
 
 
+def test_what_was_counted_lately_is_there_by_variant() -> None:
+    lab = Lab()
+    assert lab.ledger.recent(lab.seconds) == {}
+    lab.ask(lab.client("one"), 0.25)
+    lab.ask(lab.client("other", "single"), 0.25)
+    lab.report()
+    first = lab.seconds
+    lab.seconds += RECENT
+    lab.ask(lab.client("other"), 0.0)
+    lab.report()
+    recent = lab.ledger.recent(first + RECENT)
+    assert {variant: tally.verified for variant, tally in recent.items()} == {"asyncio": 2, "single": 1}
+    assert recent["asyncio"].histograms["first_reply"] == {250_000: 1, 0: 1}
+    recent["asyncio"].add(Tally(sent=9))  # a copy: nobody else's figures change by it
+    assert lab.ledger.recent(first + RECENT)["asyncio"].sent == 2
+    later = lab.ledger.recent(first + RECENT + 0.1)
+    assert {variant: tally.verified for variant, tally in later.items() if tally.verified} == {"asyncio": 1}
+
+
 def test_everything_is_exported_from_zero() -> None:
     samples = Lab().samples(running=False)
     for variant in ("single", "asyncio"):
@@ -199,11 +362,15 @@ def test_everything_is_exported_from_zero() -> None:
         assert samples["tcplab_load_connections_total", "no_port", variant] == 0
         assert samples["tcplab_load_response_seconds_bucket", "+Inf", variant] == 0
         assert samples["tcplab_load_first_reply_seconds_count", variant] == 0
-        for gauge in ("unanswered", "clients_connected", "clients_served", "users"):
+        for gauge in ("unanswered", "unsent", "clients_connected", "clients_served", "users"):
             assert samples[f"tcplab_load_{gauge}", variant] == 0
+        for how in ("corrupt", "closed", "reset"):
+            assert samples["tcplab_load_breaks_total", how, variant] == 0
     for name in belief.DOUBTS:
         assert samples["tcplab_load_doubt", name] == 0
-    assert samples["tcplab_load_running",] == 0
+    assert samples["tcplab_load_running",] == samples["tcplab_load_workers",] == 0
+    assert samples["tcplab_load_asked_rate",] == 0
+    assert not [key for key in samples if key[0] in {"tcplab_load_run_info", "tcplab_load_worker_cpu_ratio"}]
 
 
 def test_what_is_exported_is_what_happened() -> None:
@@ -215,7 +382,13 @@ def test_what_is_exported_is_what_happened() -> None:
         lab.ask(tracker, seconds)
     tracker.sent(lab.now)
     lab.report()
-    samples = lab.samples(doubts=tuple(belief.doubts(belief.Facts(cpu_ratio=1))))
+    samples = lab.samples(
+        doubts=tuple(belief.doubts(belief.Facts(cpu_ratio=1))),
+        workers={
+            0: Effort(cpu_seconds=2.5, seconds=10, busy_seconds=6, stolen_seconds=0.5, lag={1000: 99, 2000: 1}),
+            3: Effort(cpu_seconds=1, seconds=10),
+        },
+    )
     assert samples["tcplab_load_sent_total", "asyncio"] == 5
     assert samples["tcplab_load_requests_total", "verified", "asyncio"] == 4
     assert samples["tcplab_load_unanswered", "asyncio"] == 1
@@ -227,10 +400,45 @@ def test_what_is_exported_is_what_happened() -> None:
     ]
     assert buckets == [0, 2, 2, 3]
     assert samples["tcplab_load_response_seconds_sum", "asyncio"] == pytest.approx(0.003_095)
-    assert samples["tcplab_load_running",] == samples["tcplab_load_workers",] == 1
-    assert samples["tcplab_load_worker_cpu_ratio", "0"] == 0.25
+    assert (samples["tcplab_load_running",], samples["tcplab_load_workers",]) == (1, 2)
+    assert (samples["tcplab_load_worker_cpu_ratio", "0"], samples["tcplab_load_worker_cpu_ratio", "3"]) == (0.25, 0.1)
+    assert (samples["tcplab_load_worker_busy_ratio", "0"], samples["tcplab_load_worker_busy_ratio", "3"]) == (0.6, 0)
+    assert (samples["tcplab_load_worker_stolen_ratio", "0"], samples["tcplab_load_worker_stolen_ratio", "3"]) == (
+        0.05,
+        0,
+    )
+    assert (samples["tcplab_load_worker_lag_seconds", "0"], samples["tcplab_load_worker_lag_seconds", "3"]) == (
+        0.001,
+        0,
+    )
+    assert samples["tcplab_load_run_info", "conversation"] == 1
     assert samples["tcplab_load_doubt", "generator-cpu"] == 1
     assert samples["tcplab_load_doubt", "loop-lag"] == 0
+
+
+def test_what_is_exported_of_the_open_model_is_what_happened() -> None:
+    lab = Lab()
+    tracker, failing = lab.client("one"), lab.client("one", "single")
+    lab.ask(tracker, 0.25)
+    tracker.schedule = Schedule(lab.now, 10**9)
+    lab.seconds += 2.5
+    tracker.due(tracker.schedule.take())
+    tracker.sent(lab.now, late=True)
+    lab.seconds += 0.5
+    tracker.verified(lab.now)
+    for how in ("corrupt", "closed", "closed"):
+        failing.broke(how)
+    lab.report()
+    samples = lab.samples(rate=12.5)
+    assert (samples["tcplab_load_unsent", "asyncio"], samples["tcplab_load_unsent", "single"]) == (3, 0)
+    assert samples["tcplab_load_breaks_total", "closed", "single"] == 2
+    assert samples["tcplab_load_breaks_total", "corrupt", "single"] == 1
+    assert samples["tcplab_load_breaks_total", "reset", "single"] == 0
+    assert samples["tcplab_load_breaks_total", "closed", "asyncio"] == 0
+    assert samples["tcplab_load_late_sends_total", "asyncio"] == 1
+    assert samples["tcplab_load_asked_rate",] == 12.5
+    assert samples["tcplab_load_response_seconds_sum", "asyncio"] == 3.0
+    assert samples["tcplab_load_service_seconds_sum", "asyncio"] == 0.5
 
 
 def test_buckets_reach_from_20_us_to_twice_the_reply_timeout() -> None:
@@ -252,17 +460,26 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     lab.end()
     figures = lab.ledger.figures
     assert figures is not None
-    doubts = belief.doubts(result.facts(figures, SCENARIOS["conversation"], figures.users))
+    doubts = belief.doubts(result.facts(figures, SETTINGS))
     path = tmp_path / "result.json"
     path.write_text("older")
-    result.write(path, result.document(figures, SCENARIOS["conversation"], 1.5, doubts))
+    result.write(path, result.document(figures, SETTINGS, doubts))
     found = json.loads(path.read_text())
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
     assert found["schema"] == 1
     assert found["scenario"]["name"] == "conversation"
     assert found["window"] == {"started": 1100.0, "ended": pytest.approx(1100.753), "seconds": pytest.approx(0.753)}
     assert found["warmup_seconds"] == 1.5
-    assert found["generator"]["workers"] == 1
+    assert (found["model"], found["asked_rate"]) == ("closed", None)
+    assert found["generator"] == {
+        "workers": 1,
+        "cpu_ratio": pytest.approx(0.1),
+        "busy_ratio": pytest.approx(0.5),
+        "stolen_ratio": pytest.approx(0.01),
+        "lag_p99_seconds": 0.0,
+        "lost_workers": 0,
+        "joined_workers": 0,
+    }
     assert [doubt["name"] for doubt in found["doubts"]] == ["unserved"]
     assert found["variants"]["asyncio"] == {
         "users": 2,
@@ -273,16 +490,82 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
         "unanswered": 0,
         "errors": {"timeout": 0, "corrupt": 0, "closed": 0, "reset": 0, "refused": 0},
         "connections": {"connected": 0, "refused": 0, "timeout": 0, "reset": 0, "no_port": 0, "failed": 0},
+        "breaks": {"corrupt": 0, "closed": 0, "reset": 0},
         "late_sends": 0,
+        "unsent": 0,
         "histograms": {"response": {"3000": 1}, "service": {"3000": 1}, "connect": {}, "first_reply": {"250000": 1}},
         "censored": {"response": {}, "service": {}, "connect": {}, "first_reply": {}},
     }
     assert found["variants"]["single"]["unanswered"] == 1
     assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
     table = list(result.lines(figures, doubts))
-    assert table[1].split() == ["asyncio", "1", "of", "1", "2.7", "0", "0", "3", "3", "250", "250"]
+    assert table[1].split() == ["asyncio", "1", "of", "1", "2.7", "0", "0", "3", "3", "3", "250", "250"]
     assert table[2].split()[-2:] == [">=753", ">=753"]
     assert table[3].startswith("doubt unserved: ")
+
+
+def test_the_result_of_the_open_model_says_what_was_asked_for_and_what_was_not_sent() -> None:
+    lab = Lab()
+    tracker = lab.client("one")
+    lab.begin(5)
+    lab.ask(tracker, 0.25)
+    tracker.schedule = Schedule(lab.now, 10**9)
+    lab.report()
+    lab.seconds += 2.5
+    tracker.due(tracker.schedule.take())
+    tracker.sent(lab.now)
+    lab.seconds += 0.5
+    tracker.verified(lab.now)
+    tracker.broke("corrupt")
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    chosen = Settings(SCENARIOS["conversation"].tuned(paced=True), rate=2.0, warmup=0.0, result=None)
+    doubts = belief.doubts(result.facts(figures, chosen))
+    assert [doubt.name for doubt in doubts] == ["rate", "corrupt"]
+    document = result.document(figures, chosen, doubts)
+    assert (document["model"], document["asked_rate"], document["scenario"]["paced"]) == ("open", 2.0, True)
+    variant = document["variants"]["asyncio"]
+    assert (variant["sent"], variant["unsent"], variant["unanswered"]) == (2, 3, 0)
+    assert variant["breaks"] == {"corrupt": 1, "closed": 0, "reset": 0}
+    assert variant["histograms"]["response"] == {"3000000": 1}
+    assert variant["histograms"]["service"] == {"500000": 1}
+    assert variant["censored"]["response"] == {"0": 1, "1000000": 1, "2000000": 1}
+    _, line, *_ = result.lines(figures, doubts)
+    assert line.split()[-5:-2] == [">=1000", ">=3000", "500"]
+
+
+def test_what_a_run_did_is_what_belief_looks_at() -> None:
+    lab = Lab()
+    tracker = lab.client("one")
+    lab.begin(5)
+    tracker.sent(lab.now, late=True)
+    lab.seconds += 2
+    tracker.failed("corrupt", lab.now)
+    tracker.broke("corrupt")
+    tracker.broke("reset")
+    tracker.schedule = Schedule(lab.now, 10**9)
+    lab.worker("one").lagged(7000)
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    alone = Settings(SCENARIOS["churn"], rate=5.0, warmup=0.0, result=None)
+    found = result.facts(figures, alone)
+    ratios = {name: round(getattr(found, name), 9) for name in ("cpu_ratio", "busy_ratio", "stolen_ratio")}
+    assert replace(found, **ratios) == belief.Facts(
+        alone=True,
+        rate=5.0,
+        seconds=2.0,
+        cpu_ratio=0.1,
+        busy_ratio=0.5,
+        stolen_ratio=0.01,
+        lag_p99=0.007,
+        lost_workers=0,
+        joined_workers=0,
+        variants={
+            "asyncio": belief.VariantFacts(users=2, connected=1, served=0, sent=1, late=1, unsent=1, corrupt=2),
+        },
+    )
 
 
 def test_a_write_that_fails_leaves_the_older_result(tmp_path: Path) -> None:

@@ -1,24 +1,34 @@
-"""The recorder: precision, exact merging, quantiles with unanswered requests, conservation. All in-process."""
+"""The recorder: precision, exact merging, quantiles with the unanswered, the open model, conservation. In-process."""
 
+from collections import Counter
+from dataclasses import dataclass
 from math import ceil
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.recorder import (
+    BREAKS,
     OUTCOMES,
+    OUTSIDE,
+    SETTLE,
+    Effort,
     Histogram,
+    Part,
     Quantile,
     Recorder,
     Tally,
     Tracker,
     bucket,
     count,
+    count_progression,
     merge,
     quantile,
     unpack,
 )
+from loadtest.schedule import Schedule
 
 DURATIONS = st.integers(0, 90_000_000)
 FRACTIONS = st.sampled_from([0.001, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0])
@@ -53,6 +63,56 @@ def test_three_significant_figures(microseconds: int, expected: int) -> None:
 @given(st.integers(0, 10_000_000), st.integers(0, 10_000_000))
 def test_buckets_keep_the_order(one: int, other: int) -> None:
     assert (bucket(one) <= bucket(other)) or one > other
+
+
+class Turns(Histogram):
+    """A histogram that knows how often it was written to."""
+
+    turns = 0
+
+    def __setitem__(self, key: int, value: int) -> None:
+        self.turns += 1
+        super().__setitem__(key, value)
+
+
+NANOSECONDS = st.integers(0, 3_000_000_000)
+
+
+@given(NANOSECONDS, st.integers(1, 3_000) | st.integers(1, 200_000_000), st.integers(0, 1000))
+def test_counting_a_progression_is_counting_one_by_one_in_as_many_turns_as_buckets(
+    first: int, step: int, number: int
+) -> None:
+    found = Turns()
+    count_progression(found, first, step, number)
+    assert found == histogram_of([(first + step * turn) // 1000 for turn in range(number)])
+    assert found.turns == len(found)
+
+
+@given(NANOSECONDS)
+def test_a_progression_of_one_needs_no_step(first: int) -> None:
+    found: Histogram = {}
+    count_progression(found, first, 0, 1)
+    assert found == {bucket(first // 1000): 1}
+
+
+def test_a_progression_adds_to_what_is_there() -> None:
+    found = {5: 1, 7: 2, 99: 3}
+    count_progression(found, 5_000, 2_000, 2)
+    assert found == {5: 2, 7: 3, 99: 3}
+
+
+def test_a_progressions_steps_may_be_shorter_than_a_microsecond() -> None:
+    found: Histogram = {}
+    count_progression(found, 5_600, 700, 4)  # 5.6, 6.3, 7.0 and 7.7 us
+    assert found == {5: 1, 6: 1, 7: 2}
+
+
+def test_a_hundred_million_of_a_progression_are_a_few_thousand_turns() -> None:
+    found = Turns()
+    count_progression(found, 0, 1000, 10**8)
+    assert sum(found.values()) == 10**8
+    assert (found[999], found[1000], found[50_000_000], found[100_000_000]) == (1, 5, 100_000, 50_000)
+    assert found.turns == len(found) == 1000 + 5 * 900 + 1
 
 
 @given(st.lists(st.lists(DURATIONS, max_size=40), max_size=5))
@@ -167,8 +227,8 @@ def test_a_late_request_is_measured_from_when_it_was_due() -> None:
     tracker = connected(found, clock)
     tracker.sent(clock())
     tracker.verified(clock.after(50))
-    due = clock()
-    tracker.sent(clock.after(9_000), due, late=True)
+    tracker.due(clock())
+    tracker.sent(clock.after(9_000), late=True)
     tracker.verified(clock.after(100))
     counted = tally(found, 0)
     assert counted.histograms["response"] == {9_100: 1}
@@ -258,7 +318,7 @@ def test_a_stopped_client_leaves_an_abandoned_request_and_is_gone() -> None:
     counted = part.tallies["single"]
     assert (counted.sent, counted.abandoned, counted.imbalance) == (1, 1, 0)
     assert counted.censored["first_reply"] == {330: 1}
-    assert part.gauges["single"] == (0, 0, 0, 0, 0)
+    assert part.gauges["single"] == (0, 0, 0, 0, 0, 0)
 
 
 def test_figures_of_the_warmup_stay_there_and_what_is_open_is_carried_over() -> None:
@@ -306,51 +366,799 @@ def test_effort_is_the_processors_share_of_the_time() -> None:
     assert part.effort.lag_p99 == pytest.approx(0.0004)
 
 
-ACTIONS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["step", "fail", "stop", "report", "phase", "close"])))
+def test_busy_is_the_time_in_which_the_engine_did_not_wait() -> None:
+    found, clock = recorder()
+    waited = 7_000_000_000
+    found.waited = lambda: waited
+    found.report()
+    clock.after(2_000_000)
+    waited += 500_000_000
+    [part] = unpack(found.report())
+    assert (part.effort.seconds, part.effort.busy_seconds) == (2.0, 1.5)
+    assert part.effort.busy_ratio == 0.75
+    clock.after(1_000_000)
+    waited += 1_000_000_000
+    [part] = unpack(found.report())
+    assert part.effort.busy_ratio == 0.0
+
+
+def test_without_an_engine_nothing_is_busy() -> None:
+    found, clock = recorder()
+    clock.after(2_000_000)
+    [part] = unpack(found.report())
+    assert (part.effort.seconds, part.effort.busy_ratio) == (2.0, 0.0)
+
+
+def test_an_engine_was_not_busy_before_it_ran() -> None:
+    found, clock = recorder()
+    waited = 0
+    clock.after(1_000_000)
+    found.waited = lambda: waited
+    clock.after(1_000_000)
+    [part] = unpack(found.report())
+    assert (part.effort.seconds, part.effort.busy_seconds) == (2.0, 0.0)  # it came on the way
+    clock.after(1_000_000)
+    waited += 250_000_000
+    [part] = unpack(found.report())
+    assert (part.effort.seconds, part.effort.busy_seconds) == (1.0, 0.75)
+
+
+def test_stolen_is_what_the_given_clock_tells() -> None:
+    clock = Clock()
+    kept_back = 40.0
+    found = Recorder(clock, lambda: 0.0, lambda: kept_back)
+    clock.after(2_000_000)
+    kept_back = 40.5
+    [part] = unpack(found.report())
+    assert (part.effort.stolen_seconds, part.effort.stolen_ratio) == (0.5, 0.25)
+    clock.after(2_000_000)
+    kept_back = 12.0  # the machine was moved to another host: its clock began anew
+    [part] = unpack(found.report())
+    assert part.effort.stolen_ratio == 0.0
+
+
+def test_efforts_add_up() -> None:
+    whole = Effort(1.0, 10.0, 2.0, 0.5, {100: 98})
+    whole.add(Effort(3.0, 10.0, 8.0, 0.1, {100: 1, 7000: 2}))
+    assert (whole.cpu_ratio, whole.busy_ratio, whole.stolen_ratio) == (0.2, 0.5, 0.03)
+    assert whole.lag == {100: 99, 7000: 2}
+    assert whole.lag_p99 == 0.007
+
+
+def test_a_tally_survives_the_wire_and_adds_up_in_every_field() -> None:
+    one = Tally(1, 2, 3, 4, 5, 6, 7, 8)
+    for number, counts in enumerate((one.outcomes, one.connections, one.breaks)):
+        counts.update({name: 10 * number + place for place, name in enumerate(counts)})
+    one.histograms["response"][30] = 3
+    one.censored["first_reply"][40] = 4
+    assert Tally.from_wire(one.to_wire()) == one
+    two = Tally.from_wire(Tally(1, 2, 3, 4, 5, 6, 7, 8).to_wire())
+    two.add(one)
+    assert (two.sent, two.carried, two.abandoned, two.unanswered) == (2, 4, 6, 8)
+    assert (two.late_sends, two.unsent, two.clients_connected, two.clients_served) == (10, 12, 14, 16)
+    assert (two.outcomes, two.connections, two.breaks) == (one.outcomes, one.connections, one.breaks)
+    assert (two.histograms, two.censored) == (one.histograms, one.censored)
+
+
+# Clients
+
+
+def test_a_client_counts_once_in_a_phase_however_often_it_connects_and_asks() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    often, once, never = (found.client("single") for _ in range(3))
+    for tracker, times in ((often, 3), (once, 1), (never, 1)):
+        tracker.started()
+        for _ in range(times):
+            tracker.connecting(clock())
+            tracker.connected_at(clock.after(30))
+            if tracker is not never:
+                tracker.sent(clock())
+                tracker.verified(clock.after(50))
+            tracker.left()
+    first = tally(found, 1)
+    assert (first.clients_connected, first.clients_served) == (3, 2)
+    assert (first.connections["connected"], first.verified) == (5, 4)
+    found.begin(2)
+    once.connecting(clock())
+    once.connected_at(clock.after(30))
+    second = tally(found, 2)
+    assert (second.clients_connected, second.clients_served) == (1, 0)
+
+
+def test_who_was_served_in_the_warmup_and_asked_for_nothing_since_is_served() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    silent, asking, unserved = (connected(found, clock) for _ in range(3))
+    for tracker in (silent, asking):
+        tracker.sent(clock())
+        tracker.verified(clock.after(50))
+    found.begin(2)
+    asking.sent(clock())
+    unserved.sent(clock())
+    [*_, part] = unpack(found.report())
+    assert (part.gauges["single"].served, part.gauges["single"].unserved) == (2, 2)
+    found.close()
+    counted = tally(found, 2)
+    assert (part.tallies["single"].clients_connected, counted.clients_served, counted.unanswered) == (3, 1, 2)
+
+
+def test_who_was_served_in_the_warmup_is_served_too_if_it_is_stopped_before_the_end() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    found.begin(2)
+    tracker.stopped(clock.after(100))
+    tracker.stopped(clock.after(100))
+    found.close()
+    counted = tally(found, 2)
+    assert (counted.clients_connected, counted.clients_served) == (1, 1)
+
+
+def test_of_the_others_who_are_stopped_those_are_served_who_had_a_reply_in_the_phase() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    asking, answered = served(found, clock), served(found, clock)
+    gone = served(found, clock)
+    gone.left()
+    unserved = connected(found, clock)
+    found.begin(2)
+    asking.sent(clock())
+    answered.sent(clock())
+    answered.verified(clock.after(50))
+    for tracker in (asking, answered, gone, unserved):
+        tracker.stopped(clock())
+    found.close()
+    counted = tally(found, 2)
+    assert (counted.clients_connected, counted.clients_served, counted.abandoned) == (3, 1, 1)
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_connection_that_breaks_with_no_request_open_fails_no_request(how: str) -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = connected(found, clock)
+    tracker.sent(clock())
+    tracker.verified(clock.after(50))
+    tracker.broke(how)
+    tracker.left()
+    counted = tally(found, 1)
+    assert counted.breaks == {**dict.fromkeys(BREAKS, 0), how: 1}
+    assert (sum(counted.outcomes.values()), counted.verified, counted.imbalance) == (1, 1, 0)
+
+
+# The open model
+
+
+def served(found: Recorder, clock: Clock) -> Tracker:
+    """Return a client that has had its first reply; what has happened until now is no part of what is counted next."""
+    tracker = connected(found, clock)
+    tracker.sent(clock())
+    tracker.verified(clock.after(50))
+    found.report()
+    return tracker
+
+
+def test_response_counts_from_the_due_time_and_service_from_the_send() -> None:
+    found, clock = recorder()
+    tracker = served(found, clock)
+    tracker.due(clock() - 4_000_000)  # it was held up for 4 ms
+    tracker.sent(clock.after(1_000))
+    assert tracker.verified(clock.after(300)) == 5_300_000
+    counted = tally(found, OUTSIDE)
+    assert counted.histograms["response"] == {5_300: 1}
+    assert counted.histograms["service"] == {300: 1}
+    assert counted.late_sends == 0  # the server held it up, not the generator
+
+
+def test_a_due_time_holds_for_one_request() -> None:
+    found, clock = recorder()
+    tracker = served(found, clock)
+    tracker.due(clock() - 4_000_000)
+    tracker.sent(clock())
+    tracker.verified(clock.after(300))
+    tracker.sent(clock.after(10_000))
+    tracker.verified(clock.after(200))
+    counted = tally(found, OUTSIDE)
+    assert counted.histograms["response"] == {4_300: 1, 200: 1}
+    assert counted.histograms["service"] == {300: 1, 200: 1}
+
+
+def test_a_timeout_is_in_response_from_when_it_was_due_and_in_service_from_the_send() -> None:
+    found, clock = recorder()
+    tracker = served(found, clock)
+    tracker.due(clock() - 500_000_000)
+    tracker.sent(clock())
+    assert tracker.failed("timeout", clock.after(30_000_000)) == 30_500_000_000
+    counted = tally(found, OUTSIDE)
+    assert counted.histograms["response"] == {30_500_000: 1}
+    assert counted.histograms["service"] == {30_000_000: 1}
+
+
+def test_a_first_reply_counts_from_the_due_time_not_from_connect() -> None:
+    found, clock = recorder()
+    tracker = found.client("single")
+    tracker.started()
+    tracker.due(clock())
+    tracker.connecting(clock.after(2_000))
+    tracker.connected_at(clock.after(30))
+    tracker.sent(clock.after(5))
+    assert tracker.verified(clock.after(700)) == 2_735_000
+    tracker.left()
+    tracker.connecting(clock.after(9_000))  # without a schedule it is due from here
+    tracker.connected_at(clock.after(20))
+    tracker.sent(clock())
+    tracker.verified(clock.after(80))
+    counted = tally(found, OUTSIDE)
+    assert counted.histograms["connect"] == {30: 1, 20: 1}
+    assert counted.histograms["first_reply"] == {2_740: 1, 100: 1}
+    assert counted.histograms["response"] == {}
+
+
+@pytest.mark.parametrize("outcome", ["refused", "timeout", "reset", "no_port", "failed"])
+def test_a_connect_that_failed_leaves_the_request_unsent_that_was_due(outcome: str) -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = found.client("single")
+    tracker.started()
+    tracker.due(clock())
+    tracker.connecting(clock.after(2_000))
+    assert tracker.connect_failed(outcome, clock.after(700)) == 700_000
+    tracker.connecting(clock.after(10))  # nothing is due by now: this attempt is no request's
+    tracker.connect_failed("refused", clock.after(10))
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.sent, counted.imbalance) == (1, 0, 0)
+    waited = outcome == "timeout"
+    assert counted.histograms["connect"] == ({700: 1} if waited else {})
+    assert counted.histograms["first_reply"] == ({2_700: 1} if waited else {})
+
+
+def test_what_is_due_and_unsent_when_the_window_ends_is_censored_at_its_age() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 400_000)
+    tracker.due(tracker.schedule.take())
+    tracker.sent(clock())
+    early = found.client("single")
+    early.started()
+    early.schedule = Schedule(clock() + 10**9, 10**6)
+    clock.after(1_300)
+    [*_, part] = unpack(found.report())
+    assert part.gauges["single"].unsent == 3
+    found.close()
+    counted = tally(found, 1)
+    assert counted.unsent == 3
+    assert counted.unanswered == 1
+    assert counted.censored["response"] == {100: 1, 500: 1, 900: 1, 1_300: 1}  # due after 1200, 800, 400 and 0 us
+    assert counted.censored["service"] == {1_300: 1}
+    assert quantile({50: 4}, 0.5, counted.censored["response"]) == Quantile(50, at_least=False)
+    assert quantile({50: 4}, 0.99, counted.censored["response"]) == Quantile(1_300, at_least=True)
+    found.close()
+    assert tally(found, OUTSIDE).unsent == 0
+
+
+def test_whoever_still_connects_when_the_window_ends_waits_since_its_request_was_due() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = found.client("single")
+    tracker.started()
+    tracker.due(clock())
+    tracker.connecting(clock.after(2_000))
+    clock.after(500)
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.unanswered, counted.sent) == (1, 0, 0)
+    assert counted.censored["connect"] == {500: 1}
+    assert counted.censored["first_reply"] == {2_500: 1}
+
+
+def test_a_stopped_client_leaves_what_it_had_not_sent_and_nothing_falls_due_any_more() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 1_000_000)
+    tracker.stopped(clock.after(2_500))
+    clock.after(5_000)
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.abandoned, counted.unanswered) == (3, 0, 0)
+    assert counted.censored["response"] == {500: 1, 1_500: 1, 2_500: 1}
+
+
+def test_whoever_is_stopped_has_nothing_due_any_more() -> None:
+    found, clock = recorder()
+    tracker = found.client("single")
+    tracker.started()
+    tracker.schedule = Schedule(clock(), 1_000_000)
+    tracker.due(tracker.schedule.take())
+    tracker.connecting(clock.after(1_500))
+    tracker.stopped(clock())
+    tracker.stopped(clock.after(5_000))
+    assert tally(found, OUTSIDE).unsent == 2
+    tracker.started()
+    tracker.connecting(clock.after(7_000))
+    tracker.connected_at(clock.after(30))
+    tracker.sent(clock())
+    tracker.verified(clock.after(100))
+    assert tally(found, OUTSIDE).histograms["first_reply"] == {130: 1}
+
+
+def test_the_ages_at_the_end_count_to_when_the_driver_last_looked() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 1_000_000)
+    looked = clock.after(1_500)
+    clock.after(60_000)  # in which nobody looked
+    found.close(looked)
+    counted = tally(found, 1)
+    assert counted.unsent == 2
+    assert counted.censored["response"] == {500: 1, 1_500: 1}
+
+
+def test_what_began_after_the_driver_last_looked_has_no_age() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker, dawdler, first = served(found, clock), served(found, clock), connected(found, clock)
+    connecting = found.client("single")
+    connecting.started()
+    looked = clock()
+    tracker.sent(clock.after(400))
+    dawdler.due(clock())
+    first.connecting(clock())
+    first.connected_at(clock.after(10))
+    first.sent(clock())
+    connecting.connecting(clock())
+    clock.after(100)
+    found.close(looked)
+    counted = tally(found, 1)
+    assert (counted.unanswered, counted.unsent) == (2, 1)
+    assert counted.censored == {
+        "response": {0: 2},
+        "service": {0: 1},
+        "connect": {0: 1},
+        "first_reply": {0: 2},
+    }
+
+
+def test_what_fell_due_after_the_driver_last_looked_tells_nothing_though_the_rate_has_changed_meanwhile() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 1_000_000)
+    looked = clock.after(1_500)
+    clock.after(60_000)  # in which nobody looked
+    found.retune(7_000_000)
+    found.close(looked)
+    counted = tally(found, 1)
+    assert counted.censored["response"] == {500: 1, 1_500: 1}
+    assert counted.unsent == 2
+
+
+def test_a_request_that_was_due_is_not_forgotten_while_a_dawdler_keeps_it_back() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.due(clock())
+    clock.after(700)  # half of it has gone
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.unanswered) == (1, 0)
+    assert counted.censored["response"] == {700: 1}
+    assert counted.censored["service"] == {}
+    tracker.sent(clock.after(300))
+    tracker.verified(clock.after(50))
+    assert tally(found, OUTSIDE).histograms["response"] == {1_050: 1}
+
+
+def test_a_first_request_that_is_kept_back_has_waited_since_it_was_due() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = found.client("single")
+    tracker.started()
+    tracker.due(clock())
+    tracker.connecting(clock.after(200))
+    tracker.connected_at(clock.after(30))
+    clock.after(70)
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.unanswered) == (1, 0)
+    assert counted.censored == {"response": {}, "service": {}, "connect": {}, "first_reply": {300: 1}}
+
+
+def test_a_dawdler_who_is_stopped_leaves_its_request_unsent_once() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.due(clock())
+    tracker.stopped(clock.after(700))
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.abandoned, counted.unanswered) == (1, 0, 0)
+    assert counted.censored["response"] == {700: 1}
+
+
+def test_a_request_is_kept_back_from_when_it_is_due_until_it_is_sent_or_never_will_be() -> None:
+    found, clock = recorder()
+    tracker = found.client("single")
+    tracker.started()
+    seen = [tracker.is_kept_back]
+    for act in (
+        lambda: tracker.due(clock()),
+        lambda: tracker.connecting(clock()),
+        lambda: tracker.connect_failed("refused", clock()),
+        lambda: tracker.due(clock()),
+        lambda: tracker.connecting(clock()),
+        lambda: tracker.connected_at(clock()),
+        lambda: tracker.sent(clock()),
+        lambda: tracker.verified(clock()),
+        lambda: tracker.due(clock()),
+        tracker.left,
+        lambda: tracker.due(clock()),
+        lambda: tracker.stopped(clock()),
+    ):
+        act()
+        seen.append(tracker.is_kept_back)
+    assert "".join("-+"[kept] for kept in seen) == "-++-+++--+-+-"
+    assert tally(found, OUTSIDE).unsent == 3
+
+
+def test_a_request_that_was_due_is_unsent_when_the_connection_breaks_in_its_middle() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.due(clock())
+    tracker.broke("closed")
+    tracker.left()
+    tracker.due(clock.after(1_000))
+    tracker.connecting(clock())
+    tracker.connected_at(clock.after(30))
+    tracker.sent(clock())
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.sent, counted.unsent) == (1, 1)
+
+
+def test_whoever_connects_to_send_what_was_due_shows_as_unsent_now() -> None:
+    found, clock = recorder()
+    tracker = found.client("single")
+    tracker.started()
+    tracker.schedule = Schedule(clock(), 1_500_000)
+    tracker.due(tracker.schedule.take())
+    tracker.connecting(clock.after(2_000))
+    [part] = unpack(found.report())
+    assert part.gauges["single"].unsent == 2  # another one has fallen due meanwhile
+    tracker.connected_at(clock.after(30))
+    tracker.sent(clock())
+    [part] = unpack(found.report())
+    assert (part.gauges["single"].unsent, part.gauges["single"].unanswered) == (1, 1)
+
+
+def test_the_ages_of_the_overdue_keep_to_half_a_percent() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 38_461)  # 26,000 requests per second
+    clock.after(1_000_000)
+    found.close()
+    counted = tally(found, 1)
+    assert counted.unsent == 26_001
+    assert max(counted.censored["response"]) == 1_000_000
+
+
+def test_another_rate_is_for_every_client_that_has_a_schedule() -> None:
+    found, clock = recorder()
+    one, other, closed = connected(found, clock), connected(found, clock, "asyncio"), connected(found, clock)
+    now = clock()
+    one.schedule, other.schedule = Schedule(now + 100, 10), Schedule(now - 15, 10)
+    found.retune(7)
+    assert [one.schedule.take() - now for _ in range(2)] == [100, 107]
+    assert [other.schedule.take() - now for _ in range(4)] == [-15, -5, 5, 12]
+    assert closed.schedule is None
+
+
+def test_what_was_due_by_an_older_rate_stays_due_to_the_end() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 1_000_000)
+    clock.after(2_500)
+    found.retune(200_000)
+    clock.after(600)  # since the first was due: 3,100 us
+    found.retune(5_000_000)
+    clock.after(200)
+    [*_, part] = unpack(found.report())
+    assert part.gauges["single"].unsent == 5
+    found.close()
+    counted = tally(found, 1)
+    assert counted.unsent == 5
+    # Due after 0, 1,000, 2,000 and 3,000 us by the first rate, after 3,200 us by the second.
+    assert counted.censored["response"] == {3_300: 1, 2_300: 1, 1_300: 1, 300: 1, 100: 1}
+
+
+# Settling
+
+REPLIES = st.lists(st.tuples(st.sampled_from(["first", "even", "uneven"]), st.integers(0, 3000)), max_size=60)
+
+
+def play_replies(
+    replies: list[tuple[str, int]], settle: int
+) -> tuple[dict[str, Histogram], list[tuple[bool, Histogram]]]:
+    """Have replies come. Return the histograms, and what `told` has heard."""
+    found, clock = recorder()
+    book = found.book("single")
+    heard: list[tuple[bool, Histogram]] = []
+    book.told = lambda first, histogram: heard.append((first, dict(histogram)))
+    tracker = found.client("single")
+    with patch("loadtest.recorder.SETTLE", settle):
+        for kind, microseconds in replies:
+            if kind == "first" or not tracker.served:
+                tracker.left()
+                tracker.connecting(clock())
+                tracker.connected_at(clock())
+            if kind == "uneven":
+                tracker.due(clock() - 9_000)
+            tracker.sent(clock())
+            tracker.verified(clock.after(microseconds))
+    return tally(found, OUTSIDE).histograms, heard
+
+
+@given(REPLIES, st.integers(1, 5))
+def test_it_makes_no_difference_how_often_durations_are_turned_into_histograms(
+    replies: list[tuple[str, int]], settle: int
+) -> None:
+    often, heard_often = play_replies(replies, settle)
+    once, heard_once = play_replies(replies, len(replies) + 1)
+    assert often == once
+    assert len(heard_once) <= 3
+    for first in (True, False):
+        for heard in (heard_often, heard_once):
+            pooled: Histogram = {}
+            for which, histogram in heard:
+                if which == first:
+                    merge(pooled, histogram)
+            assert pooled == once["first_reply" if first else "response"]
+
+
+def test_each_verified_reply_is_told_of_once_by_its_response_time() -> None:
+    _, heard = play_replies([("first", 700), ("even", 40), ("uneven", 50), ("even", 40)], 100)
+    assert sorted(heard, key=str) == [(False, {40: 2}), (False, {59: 1}), (True, {700: 1})]
+
+
+@pytest.mark.parametrize("kind", ["first", "even", "uneven"])
+def test_durations_are_settled_by_the_thousand(kind: str) -> None:
+    found, clock = recorder()
+    book = found.book("single")
+    tracker = connected(found, clock)
+    tracker.served = kind != "first"
+    series = "first_reply" if kind == "first" else "response"
+    for number in range(1, SETTLE + 2):
+        if kind == "first":
+            tracker.left()
+            tracker.connecting(clock())
+            tracker.connected_at(clock())
+        elif kind == "uneven":
+            tracker.due(clock() - 9_000)
+        tracker.sent(clock())
+        tracker.verified(clock.after(40))
+        assert sum(book.tally.histograms[series].values()) == (SETTLE if number >= SETTLE else 0)
+    found.report()
+    assert tally(found, OUTSIDE).histograms[series] == {}
+    assert not (book.first or book.even or book.responses or book.services)
+
+
+def test_a_duration_is_counted_in_the_phase_in_which_it_ended() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.sent(clock())
+    tracker.verified(clock.after(70))
+    found.begin(2)
+    tracker.sent(clock())
+    tracker.verified(clock.after(80))
+    parts: dict[int, Part] = {part.phase: part for part in unpack(found.report())}
+    assert [parts[phase].tallies["single"].histograms["response"] for phase in (1, 2)] == [{70: 1}, {80: 1}]
+
+
+# Conservation
+
+INTERVALS = (40_000, 15_000, 90_000, 200_000)
+
+
+@dataclass
+class Client:
+    """
+    One of the property tests' clients, and what the test knows of it by itself.
+
+    upcoming: when its next request falls due, 0 without a schedule. interval: how long after it the one after that.
+    fell_due, taken: requests. connecting, dawdling: the one that was taken last waits for that.
+    """
+
+    tracker: Tracker
+    upcoming: int = 0
+    interval: int = 0
+    fell_due: int = 0
+    taken: int = 0
+    connecting: bool = False
+    dawdling: bool = False
+
+    def look(self, now: int) -> None:
+        """Count one by one what has fallen due."""
+        while 0 < self.upcoming <= now:
+            self.upcoming += self.interval
+            self.fell_due += 1
+
+    def unsent(self, now: int) -> int:
+        if not self.upcoming:
+            return 0
+        self.look(now)
+        return self.fell_due - self.taken + self.connecting + self.dawdling
+
+    def take_turn(self, now: int) -> bool:
+        """Take the turn, if it has come; a client without a schedule needs none."""
+        schedule = self.tracker.schedule
+        if schedule is None:
+            return True
+        if schedule.upcoming > now:
+            return False
+        self.tracker.due(schedule.take())
+        self.taken += 1
+        return True
+
+
+class Crowd:
+    """Four clients, the last two of them in the open model. They step, fail and are stopped in any order."""
+
+    def __init__(self) -> None:
+        self.recorder, self.clock = recorder()
+        self.clients: list[Client | None] = [None] * 4
+        self.pooled: dict[int, Tally] = {}
+        self.unsent: Counter[int] = Counter()
+        self.breaks = self.fell_due = 0
+        self.interval = INTERVALS[0]
+
+    def collect(self) -> None:
+        now = self.clock()
+        for part in unpack(self.recorder.report()):
+            for counted in part.tallies.values():
+                self.pooled.setdefault(part.phase, Tally()).add(counted)
+        gauges = part.gauges.values()
+        assert sum(each.unsent for each in gauges) == sum(client.unsent(now) for client in self.clients if client)
+        assert sum(each.unanswered for each in gauges) == self.open_now
+
+    def whole(self) -> Tally:
+        whole = Tally()
+        for counted in self.pooled.values():
+            whole.add(counted)
+        return whole
+
+    def close(self) -> None:
+        now = self.clock()
+        if self.recorder.phase != OUTSIDE:
+            self.unsent[self.recorder.phase] += sum(client.unsent(now) for client in self.clients if client)
+        self.recorder.close()
+
+    def retune(self, interval: int) -> None:
+        self.interval = interval
+        for client in self.clients:
+            if client is not None:
+                client.look(self.clock())
+                client.interval = interval
+        self.recorder.retune(interval)
+
+    def act(self, number: int, action: str) -> None:
+        now = self.clock.after(17)
+        client = self.clients[number]
+        if action == "retune":
+            self.retune(INTERVALS[number])
+        elif client is None:
+            client = self.clients[number] = Client(connected(self.recorder, self.clock))
+            if number >= 2:
+                client.upcoming, client.interval = self.clock(), self.interval
+                client.tracker.schedule = Schedule(self.clock(), self.interval)
+        elif action == "stop":
+            self._stop(client, now)
+            self.clients[number] = None
+        elif client.connecting:
+            client.connecting = False
+            if action == "fail":
+                self.unsent[self.recorder.phase] += client.upcoming > 0
+                client.tracker.connect_failed("refused", now)
+            else:
+                client.tracker.connected_at(now)
+                client.tracker.sent(now)
+        elif client.tracker.sent_at:
+            self._end(client.tracker, OUTCOMES[1 + number] if action == "fail" else "verified", now)
+        elif action == "broke":
+            self.unsent[self.recorder.phase] += client.dawdling and client.upcoming > 0
+            client.dawdling = False
+            client.tracker.broke("closed")
+            client.tracker.left()
+            self.breaks += 1
+        elif client.dawdling:
+            client.dawdling = False
+            client.tracker.sent(now)
+        else:
+            self._ask(client, action, now)
+
+    @staticmethod
+    def _ask(client: Client, action: str, now: int) -> None:
+        """Have it ask for something, if it is its turn; by the action, it connects anew for it, or dawdles with it."""
+        if action == "connect":
+            client.tracker.left()
+        if client.take_turn(now):
+            if not client.tracker.connected:
+                client.tracker.connecting(now)
+                client.connecting = True
+            elif action == "dawdle":
+                client.dawdling = True
+            else:
+                client.tracker.sent(now)
+
+    def _stop(self, client: Client, now: int) -> None:
+        self.unsent[self.recorder.phase] += client.unsent(now)
+        self.fell_due += client.fell_due
+        client.tracker.stopped(now)
+
+    @staticmethod
+    def _end(tracker: Tracker, outcome: str, now: int) -> None:
+        if outcome == "verified":
+            tracker.verified(now)
+        else:
+            tracker.failed(outcome, now)
+
+    @property
+    def open_now(self) -> int:
+        return sum(bool(client and client.tracker.sent_at) for client in self.clients)
+
+
+ACTS = ["step", "fail", "stop", "connect", "dawdle", "broke", "retune"]
+ACTIONS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([*ACTS, "report", "phase", "close"])), max_size=80)
 
 
 @given(ACTIONS)
 def test_every_request_is_accounted_for_whatever_happens(actions: list[tuple[int, str]]) -> None:
-    """Four clients step, fail and are stopped in any order, between reports, phases and ends."""
-    found, clock = recorder()
-    clients: list[Tracker | None] = [None] * 4
-    pooled: dict[int, Tally] = {}
+    """Four clients do whatever they may, between reports, phases and ends."""
+    crowd = Crowd()
     phase = 0
-
-    def collect() -> None:
-        for part in unpack(found.report()):
-            for counted in part.tallies.values():
-                pooled.setdefault(part.phase, Tally()).add(counted)
-
     for number, action in actions:
-        now = clock.after(17)
-        tracker = clients[number]
         if action == "report":
-            collect()
+            crowd.collect()
         elif action == "phase":
             phase += 1
-            found.begin(phase)
+            crowd.recorder.begin(phase)
         elif action == "close":
-            found.close()
-        elif tracker is None:
-            clients[number] = connected(found, clock)
-        elif action == "stop":
-            tracker.stopped(now)
-            clients[number] = None
-        elif not tracker.sent_at:
-            tracker.sent(now)
-        elif action == "fail":
-            tracker.failed(OUTCOMES[1 + number], now)
+            crowd.close()
         else:
-            tracker.verified(now)
-    closed = found.phase
-    found.close()
-    collect()
-    whole = Tally()
-    for counted in pooled.values():
-        whole.add(counted)
-    open_now = sum(bool(tracker and tracker.sent_at) for tracker in clients)
-    assert whole.sent == sum(whole.outcomes.values()) + whole.abandoned + open_now
+            crowd.act(number, action)
+    closed = crowd.recorder.phase
+    crowd.close()
+    crowd.collect()
+    whole = crowd.whole()
+    assert whole.sent == sum(whole.outcomes.values()) + whole.abandoned + crowd.open_now
+    assert whole.breaks["closed"] == crowd.breaks
+    assert {phase: counted.unsent for phase, counted in crowd.pooled.items() if counted.unsent} == +crowd.unsent
     if closed:
-        last = pooled.get(closed, Tally())
-        assert (last.imbalance, last.unanswered) == (0, open_now)
+        last = crowd.pooled.get(closed, Tally())
+        assert (last.imbalance, last.unanswered) == (0, crowd.open_now)
+
+
+@given(st.lists(st.tuples(st.integers(2, 3), st.sampled_from(ACTS)), max_size=80))
+def test_whatever_falls_due_in_a_window_is_sent_or_unsent(actions: list[tuple[int, str]]) -> None:
+    """The two clients in the open model, in one phase."""
+    crowd = Crowd()
+    crowd.recorder.begin(1)
+    for number, action in actions:
+        crowd.act(number, action)
+    now = crowd.clock()
+    for client in crowd.clients:
+        if client is not None:
+            client.look(now)
+            crowd.fell_due += client.fell_due
+    crowd.close()
+    crowd.collect()
+    window = crowd.whole()
+    assert window.sent + window.unsent == crowd.fell_due
+    assert window.imbalance == 0

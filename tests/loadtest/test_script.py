@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from random import Random
 
@@ -12,16 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
-from loadtest.script import Connect, Leave, Pause, Send, Step, play
+from loadtest.script import Cast, Pause, Script, Send, Step, Turn, play
 from servers import wire
 
 
-def steps(scenario: Scenario, number: int, *, who: bytes = b"me", fail_at: int | None = None) -> list[Step]:
+def copied(step: Step) -> Step:
+    """Return the step as it is now: a script yields one Send again and again."""
+    return replace(step) if isinstance(step, Send) else step
+
+
+def drive(script: Script, number: int) -> list[Step]:
+    """Return the first `number` steps of a script that has not begun; all go well."""
+    return [copied(next(script)), *(copied(script.send(True)) for _ in range(number - 1))]
+
+
+def steps(
+    scenario: Scenario, number: int, *, who: bytes = b"me", fail_at: int | None = None, cast: Cast | None = None
+) -> list[Step]:
     """Return the first `number` steps; the driver says that step `fail_at` (from 0) has failed."""
-    script = play(scenario, who, Random(1))
-    found = [next(script)]
+    script = play(scenario, who, Random(1), cast or Cast())
+    found = [copied(next(script))]
     while len(found) < number:
-        found.append(script.send(len(found) - 1 != fail_at))
+        found.append(copied(script.send(len(found) - 1 != fail_at)))
     return found
 
 
@@ -40,6 +52,54 @@ def test_a_saturating_client_stays_and_never_pauses() -> None:
     found = steps(SCENARIOS["saturate"], 200)
     assert kinds(found) == ["Connect"] + ["Send"] * 199
     assert not any(step.last for step in found if isinstance(step, Send))
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "lasts"),
+    [
+        ("conversation", ["Connect", *["Send", "Pause"] * 4, "Send", "Leave", "Pause"], [False] * 4 + [True]),
+        ("saturate", ["Connect", *["Send"] * 50], [False] * 50),
+        ("churn", ["Connect", "Send", "Leave"], [True]),
+        ("crowd", ["Connect", *["Send", "Pause"] * 50], [False] * 50),
+        ("slow-client", ["Connect", "Send", "Send", "Leave", "Pause"], [False, True]),
+        ("io-bound", ["Connect", "Send", "Leave"], [True]),
+        ("cpu-bound", ["Connect", "Send", "Leave"], [True]),
+    ],
+)
+def test_each_scenario_has_its_steps_over_and_over(name: str, one: list[str], lasts: list[bool]) -> None:
+    again = 1 if SCENARIOS[name].requests is None else 3
+    found = steps(SCENARIOS[name], len(one) * again)
+    assert kinds(found) == one * again
+    assert [step.last for step in found if isinstance(step, Send)] == lasts * again
+
+
+def test_every_scenario_is_among_those_whose_steps_are_tested() -> None:
+    assert set(SCENARIOS) == {"conversation", "saturate", "churn", "crowd", "slow-client", "io-bound", "cpu-bound"}
+
+
+def test_a_script_yields_the_same_send_again_and_again() -> None:
+    script = play(SCENARIOS["saturate"], b"me", Random(1), Cast())
+    next(script)
+    one = script.send(True)
+    assert isinstance(one, Send)
+    before = one.request
+    assert script.send(True) is one
+    assert one.request != before
+
+
+def test_the_crowd_asks_every_20_s_or_so() -> None:
+    pauses = [step.seconds for step in steps(SCENARIOS["crowd"], 400) if isinstance(step, Pause)]
+    assert all(10 <= seconds <= 30 for seconds in pauses)
+    assert min(pauses) < 12 < 28 < max(pauses)  # drawn from the whole range
+
+
+@pytest.mark.parametrize(("name", "begins"), [("io-bound", b"SLEEP 50 me.1."), ("cpu-bound", b"WORK 50000 me.1.")])
+def test_bound_scenarios_ask_for_waiting_and_for_work(name: str, begins: bytes) -> None:
+    _, request, *_ = steps(SCENARIOS[name], 2)
+    assert isinstance(request, Send)
+    assert request.request.startswith(begins)
+    assert len(request.request) == len(begins) - len(b"me.1.") + 64 + 1
+    assert request.reply == b"OK me.1." + b"x" * 59 + b"\n"
 
 
 def test_a_request_and_its_reply_are_what_the_wire_says() -> None:
@@ -64,17 +124,178 @@ def test_other_commands_carry_their_amount(command: str, amount: int, begins: by
     assert wire.ok(tail) == request.reply
 
 
-@pytest.mark.parametrize("fail_at", [0, 1, 5])
-def test_after_a_failure_it_leaves_and_stays_away_briefly_then_goes_on(fail_at: int) -> None:
-    for scenario in SCENARIOS.values():
-        found = steps(scenario, fail_at + 4, fail_at=fail_at)
-        if isinstance(found[fail_at], Pause):
-            continue  # a pause never fails
-        leave, pause, again = found[fail_at + 1 :]
-        assert isinstance(leave, Leave)
-        assert isinstance(pause, Pause)
-        assert 0.5 <= pause.seconds <= 1.5
-        assert isinstance(again, Connect)
+def place_of(found: list[Step], kind: str) -> int:
+    """Return where the last step of a kind is, of those before the client first leaves."""
+    names = kinds(found)
+    before = names[: names.index("Leave")] if "Leave" in names else names
+    return len(before) - 1 - before[::-1].index(kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in sorted(SCENARIOS) for kind in ("Connect", "Send")]
+    + [("conversation", "Pause"), ("crowd", "Pause")],
+)
+def test_after_a_failure_it_leaves_and_stays_away_briefly_then_goes_on(name: str, kind: str) -> None:
+    """A Pause fails if the connection is lost meanwhile."""
+    scenario = SCENARIOS[name]
+    fail_at = place_of(steps(scenario, 12), kind)
+    found = steps(scenario, fail_at + 4, fail_at=fail_at)
+    assert kinds(found)[fail_at:] == [kind, "Leave", "Pause", "Connect"]
+    pause = found[fail_at + 2]
+    assert isinstance(pause, Pause)
+    assert 0.5 <= pause.seconds <= 1.5
+
+
+def test_whoever_stays_away_for_longer_anyway_does_so_after_a_failure() -> None:
+    scenario = replace(SCENARIOS["conversation"], away=8.0)
+    pause = steps(scenario, 3, fail_at=0)[2]
+    assert isinstance(pause, Pause)
+    assert 4 <= pause.seconds <= 12
+
+
+def test_while_it_is_away_there_is_nothing_that_could_fail() -> None:
+    found = steps(SCENARIOS["conversation"], 14, fail_at=11)
+    assert kinds(found)[10:] == ["Leave", "Pause", "Connect", "Send"]
+
+
+# The open model
+
+
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [
+        ("conversation", ["Turn", "Connect", "Send", *["Turn", "Send"] * 4, "Leave"]),
+        ("saturate", ["Turn", "Connect", "Send", *["Turn", "Send"] * 50]),
+        ("churn", ["Turn", "Connect", "Send", "Leave"]),
+        ("crowd", ["Turn", "Connect", "Send", *["Turn", "Send"] * 50]),
+        ("slow-client", ["Turn", "Connect", "Send", "Turn", "Send", "Leave"]),
+        ("io-bound", ["Turn", "Connect", "Send", "Leave"]),
+        ("cpu-bound", ["Turn", "Connect", "Send", "Leave"]),
+    ],
+)
+def test_a_paced_client_waits_its_turn_before_each_request_and_never_pauses(name: str, one: list[str]) -> None:
+    again = 1 if SCENARIOS[name].requests is None else 3
+    assert kinds(steps(SCENARIOS[name].tuned(paced=True), len(one) * again)) == one * again
+
+
+@pytest.mark.parametrize("kind", ["Connect", "Send", "Turn"])
+@pytest.mark.parametrize("name", ["conversation", "slow-client", "saturate"])
+def test_a_paced_client_goes_on_after_a_failure_without_staying_away(name: str, kind: str) -> None:
+    """A Turn fails if the connection is lost meanwhile. It was not taken: the same request is due after it."""
+    scenario = SCENARIOS[name].tuned(paced=True)
+    fail_at = place_of(steps(scenario, 12), kind)
+    assert fail_at > 0
+    found = steps(scenario, fail_at + 5, fail_at=fail_at)
+    assert kinds(found)[fail_at:] == [kind, "Leave", "Turn", "Connect", "Send"]
+
+
+def test_no_serial_is_left_out_by_a_turn_at_which_the_connection_was_lost() -> None:
+    found = steps(SCENARIOS["conversation"].tuned(paced=True), 8, fail_at=3)
+    asked = [step.request[:10] for step in found if isinstance(step, Send)]
+    assert isinstance(found[3], Turn)
+    assert asked == [b"ECHO me.1.", b"ECHO me.2."]
+
+
+def test_the_open_model_has_no_think_time() -> None:
+    with pytest.raises(ValueError, match="choose one of them"):
+        SCENARIOS[DEFAULT].tuned(think=0.0, paced=True)
+    tuned = SCENARIOS[DEFAULT].tuned(paced=True)
+    assert replace(tuned, paced=False) == SCENARIOS[DEFAULT]
+
+
+# Who dawdles
+
+SLOW = SCENARIOS["slow-client"]
+
+
+def dawdles(found: list[Step]) -> list[float]:
+    return [step.dawdle for step in found if isinstance(step, Send)]
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_of_all_clients_of_a_cast_the_first_dawdles_in_the_second_request_of_each_connection(paced: bool) -> None:
+    cast = Cast()
+    scenario = SLOW.tuned(paced=paced)
+    scripts = [play(scenario, who, Random(1), cast) for who in (b"one", b"two", b"three")]
+    found = [drive(script, 12) for script in scripts]
+    assert dawdles(found[0])[:4] == [0, 2, 0, 2]
+    assert dawdles(found[1])[:4] == dawdles(found[2])[:4] == [0, 0, 0, 0]
+
+
+def test_another_cast_has_its_own_dawdler() -> None:
+    assert dawdles(steps(SLOW, 3, who=b"one", cast=Cast())) == [0, 2]
+    assert dawdles(steps(SLOW, 3, who=b"two", cast=Cast())) == [0, 2]
+
+
+def test_whoever_comes_after_the_dawdler_was_closed_takes_the_part() -> None:
+    cast = Cast()
+    dawdler, other = (play(SLOW, who, Random(1), cast) for who in (b"one", b"two"))
+    next(dawdler)
+    next(other)
+    other.close()  # it had no part to give away
+    third = play(SLOW, b"three", Random(1), cast)
+    assert dawdles(drive(third, 3)) == [0, 0]
+    dawdler.close()
+    fourth = play(SLOW, b"four", Random(1), cast)
+    assert dawdles(drive(fourth, 3)) == [0, 2]
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_when_the_dawdler_is_closed_the_first_of_those_who_play_to_come_again_takes_the_part(paced: bool) -> None:
+    cast = Cast()
+    scenario = SLOW.tuned(paced=paced)
+    dawdler, one, other = (play(scenario, who, Random(1), cast) for who in (b"dawdler", b"one", b"other"))
+    visit = len(["Connect", "Send", "Send", "Leave"]) + (2 if paced else 1)  # two turns, or a pause
+    for script in (dawdler, one, other):
+        assert kinds(drive(script, 2 if paced else 1))[-1] == "Connect"
+    dawdler.close()
+    found = [[copied(script.send(True)) for _ in range(3 * visit)] for script in (other, one)]
+    assert dawdles(found[0]) == [0, 0, 0, 2, 0, 2]  # not in the visit that it was at: it had asked at its beginning
+    assert dawdles(found[1]) == [0, 0, 0, 0, 0, 0]
+
+
+class Asked(Cast):
+    """A cast that knows how often it was asked for the part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def dawdles(self, who: bytes) -> bool:
+        self.times += 1
+        return super().dawdles(who)
+
+
+@pytest.mark.parametrize("fail_at", [None, 0, 1, 2])
+def test_the_cast_is_asked_once_at_every_visit_however_that_ends(fail_at: int | None) -> None:
+    cast = Asked()
+    found = steps(SLOW, 21, fail_at=fail_at, cast=cast)
+    assert cast.times == kinds(found).count("Connect") > 3
+    assert cast.dawdles(b"me")  # whoever has the part keeps it while it is away
+    assert not cast.dawdles(b"another")
+
+
+def test_a_script_that_was_closed_before_it_began_had_no_part_to_give_away() -> None:
+    cast = Cast()
+    dawdler = play(SLOW, b"one", Random(1), cast)
+    play(SLOW, b"two", Random(1), cast).close()
+    assert dawdles(drive(dawdler, 3)) == [0, 2]
+
+
+def test_in_the_other_scenarios_nobody_dawdles_or_takes_the_part() -> None:
+    for name, scenario in SCENARIOS.items():
+        if name != "slow-client":
+            cast = Cast()
+            script = play(scenario, b"one", Random(1), cast)
+            found = drive(script, 12)
+            assert set(dawdles(found)) == {0.0}
+            assert cast.dawdles(b"two")
+            script.close()
+            assert not cast.dawdles(b"three")
+
+
+# Messages
 
 
 @given(st.integers(MIN_SIZE, 300), st.sampled_from(sorted(SCENARIOS)), st.integers(1, 6))
@@ -87,18 +308,19 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
         if isinstance(step, Send)
     )
     assert max(texts.values()) == 1
-    assert {len(text) for text in texts} == {len("ECHO \n") + size}
+    command = scenario.command + (f" {scenario.amount}" if scenario.amount else "")
+    assert {len(text) for text in texts} == {len(f"{command} \n") + size}
 
 
 @pytest.mark.parametrize("who", [b"x" * 25, b"a.b"])
 def test_a_client_whose_name_could_clash_is_refused(who: bytes) -> None:
     with pytest.raises(ValueError, match="dot"):
-        next(play(SCENARIOS[DEFAULT], who, Random()))
+        next(play(SCENARIOS[DEFAULT], who, Random(), Cast()))
 
 
 @given(st.integers(0, 2**32))
 def test_pauses_are_drawn_from_the_scenarios_range(seed: int) -> None:
-    script = play(SCENARIOS["conversation"], b"me", Random(seed))
+    script = play(SCENARIOS["conversation"], b"me", Random(seed), Cast())
     step: Step = next(script)
     pauses = []
     for _ in range(11):
@@ -143,6 +365,9 @@ def test_the_largest_message_fits_the_wire_with_any_command() -> None:
 
 def test_what_needs_no_locust_does_not_import_it() -> None:
     """Importing Locust patches the whole process; tests and the comparison use these modules without it."""
-    modules = ("scenarios", "script", "recorder", "ledger", "belief", "result", "exporter", "settings")
+    modules = (
+        "scenarios", "schedule", "script", "shapes", "outcomes", "recorder", "ledger", "belief", "result", "exporter",
+        "settings",
+    )  # fmt: skip
     lines = [*(f"import loadtest.{module}" for module in modules), "import sys", "assert 'gevent' not in sys.modules"]
     subprocess.run([sys.executable, "-c", "; ".join(lines)], cwd=Path(__file__).parents[2], check=True)

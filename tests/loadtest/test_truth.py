@@ -69,7 +69,7 @@ def test_known_delays_are_reported_as_the_stub_kept_them(workers: int, tmp_path:
     What else a machine does only adds time that the stub can't see, so one good run of some proves it. No run may
     report less than the truth.
     """
-    seen = []
+    seen: list[dict[float, tuple[int, int]]] = []
     for attempt in range(TRIES):
         folder = tmp_path / str(attempt)
         folder.mkdir()

@@ -46,6 +46,7 @@ def load() -> Catalogue:
     tally = Tally(histograms={series: {1: 1} for series in SERIES}).to_wire()
     report = {
         "phase": 0,
+        "seconds": 1.0,
         "closed": False,
         "tallies": {variant.name: tally for variant in VARIANTS},
         "gauges": {variant.name: [0] * len(Gauges._fields) for variant in VARIANTS},

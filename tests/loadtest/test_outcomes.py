@@ -1,0 +1,102 @@
+"""How what happens on a connection is classed."""
+
+import errno
+import os
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.outcomes import ERRORS, is_unfinished, of_connect, of_reply, split_address
+from loadtest.recorder import BREAKS, CONNECTIONS, OUTCOMES
+
+REPLY = b"OK me.1.xxxx\n"
+
+
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [
+        (REPLY, "verified"),
+        (b"", "closed"),
+        (b"OK me", "closed"),
+        (REPLY[:-1], "closed"),
+        (REPLY + b"x", "corrupt"),
+        (REPLY + REPLY, "corrupt"),
+        (b"OK me.2.xxxx\n", "corrupt"),
+        (b"OK me.1.xxxy\n", "corrupt"),
+        (b"ok me.1.xxxx\n", "corrupt"),
+        (b"\n", "corrupt"),
+        (b"ERR too many clients\n", "refused"),
+        (b"ERR ", "refused"),
+        (b"ERRATIC\n", "corrupt"),
+    ],
+)
+def test_a_reply_is_right_to_the_last_byte_or_of_a_kind_of_its_own(received: bytes, expected: str) -> None:
+    assert of_reply(received, REPLY) == expected
+
+
+@given(st.binary(max_size=20), st.binary(min_size=1, max_size=20))
+def test_a_reply_is_unfinished_as_long_as_more_bytes_could_make_it_right(received: bytes, reply: bytes) -> None:
+    could = any(received + reply[cut:] == reply for cut in range(len(reply)))
+    assert is_unfinished(received, reply) == could
+
+
+@given(st.integers(0, len(REPLY) - 1))
+def test_every_beginning_of_a_reply_is_unfinished_and_counts_as_closed_if_no_more_comes(cut: int) -> None:
+    assert is_unfinished(REPLY[:cut], REPLY)
+    assert of_reply(REPLY[:cut], REPLY) == "closed"
+    assert not is_unfinished(REPLY, REPLY)
+
+
+def failure(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimeoutError("timed out"), "timeout"),
+        (failure(errno.ETIMEDOUT), "timeout"),
+        (failure(errno.ECONNREFUSED), "refused"),
+        (failure(errno.ECONNRESET), "reset"),
+        (failure(errno.ECONNABORTED), "reset"),
+        (failure(errno.EPIPE), "reset"),
+        (failure(errno.EADDRNOTAVAIL), "no_port"),
+        (failure(errno.EMFILE), "failed"),
+        (failure(errno.ENETUNREACH), "failed"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "failed"),
+    ],
+)
+def test_a_connect_fails_in_a_way_that_the_recorder_knows(error: OSError, expected: str) -> None:
+    assert of_connect(error) == expected
+    assert expected in CONNECTIONS
+
+
+def test_locust_is_told_of_every_failure_and_of_nothing_that_went_well() -> None:
+    assert set(ERRORS) == {*OUTCOMES, *CONNECTIONS, *BREAKS} - {"verified", "connected"}
+    for outcome, error in ERRORS.items():
+        assert str(error).startswith(f"{outcome}: ")
+        assert repr(error) == str(error)  # Locust counts failures by it
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:9003", ("127.0.0.1", 9003)),
+        ("asyncio:1", ("asyncio", 1)),
+        ("[::1]:65535", ("::1", 65535)),
+    ],
+)
+def test_an_address_has_a_host_and_a_port(text: str, expected: tuple[str, int]) -> None:
+    assert split_address(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", ":9003", "[]:9003", "localhost:", "localhost:0", "localhost:65536", "localhost:-1",
+             "localhost:9003x", "localhost:²", "[::1]"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_by_its_text(text: str) -> None:
+    with pytest.raises(ValueError, match="is no host:port") as caught:
+        split_address(text)
+    assert repr(text) in str(caught.value)

@@ -1,0 +1,157 @@
+"""The schedule of the open model: due times that nothing holds up."""
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.schedule import Schedule, Stretch
+
+TIMES = st.integers(0, 5_000)
+INTERVALS = st.integers(1, 300)
+
+
+def ages(stretches: Iterable[Stretch]) -> list[int]:
+    """Return the age of each request of some stretches, in their order."""
+    return [youngest + interval * turn for youngest, interval, number in stretches for turn in range(number)]
+
+
+@given(TIMES, INTERVALS, st.integers(1, 50))
+def test_requests_fall_due_at_a_steady_interval(first: int, interval: int, number: int) -> None:
+    schedule = Schedule(first, interval)
+    assert [schedule.take() for _ in range(number)] == [first + turn * interval for turn in range(number)]
+    assert schedule.upcoming == first + number * interval
+
+
+def test_a_client_that_was_held_up_catches_up_and_drops_none() -> None:
+    schedule = Schedule(100, 10)
+    assert schedule.take() == 100
+    now = 145  # held up since 100
+    assert schedule.overdue(now) == [Stretch(youngest=5, interval=10, number=4)]
+    taken = []
+    while schedule.upcoming <= now:
+        taken.append(schedule.take())
+    assert taken == [110, 120, 130, 140]
+    assert schedule.upcoming == 150
+    assert schedule.overdue(now) == []
+
+
+def test_a_request_is_due_at_its_time_and_not_before() -> None:
+    schedule = Schedule(100, 10)
+    assert schedule.overdue(99) == []
+    assert schedule.overdue(100) == [(0, 10, 1)]
+    assert schedule.overdue(109) == [(9, 10, 1)]
+    assert schedule.overdue(110) == [(0, 10, 2)]
+
+
+@given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
+def test_the_overdue_are_those_that_one_finds_by_looking_at_each(
+    first: int, interval: int, taken: int, now: int
+) -> None:
+    schedule = Schedule(first, interval)
+    for _ in range(taken):
+        schedule.take()
+    due = [now - due for due in range(first + taken * interval, now + 1, interval)]
+    assert ages(schedule.overdue(now)) == due[::-1]
+    assert len(schedule.overdue(now)) == bool(due)
+    assert schedule.upcoming == first + taken * interval  # looking takes none
+
+
+# Another interval
+
+
+def test_another_interval_counts_from_the_next_request_on() -> None:
+    schedule = Schedule(100, 10)
+    schedule.take()
+    schedule.retune(3, 105)
+    assert schedule.overdue(109) == []
+    assert [schedule.take() for _ in range(3)] == [110, 113, 116]
+
+
+def test_another_interval_leaves_those_due_that_fell_due_by_the_old_one() -> None:
+    for interval in (50, 1):
+        schedule = Schedule(0, 10)
+        before = ages(schedule.overdue(100))
+        assert len(before) == 11
+        schedule.retune(interval, 100)
+        assert ages(schedule.overdue(100)) == before
+        assert [schedule.take() for _ in range(13)] == [*range(0, 101, 10), 110, 110 + interval]
+
+
+def test_what_is_kept_from_two_changes_comes_after_the_rest_and_the_oldest_last() -> None:
+    schedule = Schedule(0, 10)
+    schedule.retune(3, 25)
+    assert schedule.overdue(25) == [(5, 10, 3)]
+    schedule.retune(50, 35)
+    assert schedule.overdue(100) == [(14, 50, 2), (67, 3, 2), (80, 10, 3)]
+    assert schedule.upcoming == 0
+    assert schedule.take() == 0
+    assert schedule.overdue(100) == [(14, 50, 2), (67, 3, 2), (80, 10, 2)]
+    assert [schedule.take() for _ in range(7)] == [10, 20, 30, 33, 36, 86, 136]
+
+
+def test_what_is_kept_from_a_change_was_not_due_before_its_time() -> None:
+    schedule = Schedule(0, 10)
+    schedule.retune(50, 25)
+    assert ages(schedule.overdue(15)) == [5, 15]
+
+
+class Dues:
+    """When requests fall due, found one by one: those not taken, up to the first that isn't due yet."""
+
+    def __init__(self, first: int, interval: int) -> None:
+        self.dues = [first]
+        self.interval = interval
+
+    def look(self, now: int) -> None:
+        while self.dues[-1] <= now:
+            self.dues.append(self.dues[-1] + self.interval)
+
+    def take(self) -> int:
+        taken = self.dues.pop(0)
+        if not self.dues:  # it was taken before its time
+            self.dues.append(taken + self.interval)
+        return taken
+
+    def ages(self, now: int) -> list[int]:
+        return [now - due for due in reversed(self.dues) if due <= now]
+
+
+ACTS = st.tuples(st.sampled_from(["wait", "take", "retune"]), st.integers(0, 60))
+
+
+@given(st.integers(0, 50), st.integers(1, 30), st.lists(ACTS, max_size=25))
+def test_whatever_the_intervals_were_the_due_are_those_that_one_finds_one_by_one(
+    first: int, interval: int, acts: list[tuple[str, int]]
+) -> None:
+    schedule, dues, now = Schedule(first, interval), Dues(first, interval), 0
+    dues.look(now)
+    for act, number in acts:
+        if act == "wait":
+            now += number
+        elif act == "take":
+            assert [schedule.take() for _ in range(number % 8)] == [dues.take() for _ in range(number % 8)]
+        else:
+            dues.interval = number // 2 + 1
+            schedule.retune(dues.interval, now)
+        dues.look(now)
+        assert schedule.upcoming == dues.dues[0]
+        assert ages(schedule.overdue(now)) == dues.ages(now)
+        assert all(stretch.number > 0 for stretch in schedule.overdue(now))
+    assert [schedule.take() for _ in dues.dues] == dues.dues
+
+
+@given(st.integers(1, 30), st.tuples(INTERVALS, INTERVALS), st.integers(0, 300), st.integers(0, 300))
+def test_two_changes_in_a_row_forget_none_of_what_is_due(
+    interval: int, then: tuple[int, int], first: int, second: int
+) -> None:
+    schedule, dues = Schedule(0, interval), Dues(0, interval)
+    for other, now in zip(then, (first, first + second), strict=True):
+        dues.look(now)
+        dues.interval = other
+        schedule.retune(other, now)
+        assert ages(schedule.overdue(now)) == dues.ages(now)
+    end = first + second + 500
+    dues.look(end)
+    assert ages(schedule.overdue(end)) == dues.ages(end)
+    assert [schedule.take() for _ in dues.dues] == dues.dues
