@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from loadtest.belief import Doubt
 from loadtest.compare import figures, machine, page, store, table
-from loadtest.compare.plan import ALL_VARIANTS, DEFAULT_CLIENTS, Cell, Plan, make
+from loadtest.compare.plan import ALL_VARIANTS, DEFAULT_SCENARIOS, LOADS, Case, Cell, Plan, make
 from loadtest.compare.run import ROOT, CellFailedError, Laboratory
 from loadtest.processes import INTERRUPTED, Children, Interrupt, InterruptedByUserError
 
@@ -38,6 +39,7 @@ class Comparison:
 
     def __init__(self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object]) -> None:
         self._cells = plan.cells()
+        self._ceiling = plan.ceiling
         self._folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
         self.result: dict[str, Any] = {
@@ -53,53 +55,83 @@ class Comparison:
             "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
             "doubts": [cores.doubt._asdict()] if cores.doubt else [],
+            "ceiling": None,
             "cells": [{**asdict(cell), "status": "not run", "reason": ""} for cell in self._cells],
         }
 
     def run(self, laboratory: Laboratory) -> None:
-        """Measure cell after cell; one that fails is marked, and the others go on."""
+        """Measure the ceiling, if it is wanted, and cell after cell; what fails is marked, and the others go on."""
         self.keep()
-        for cell, record in zip(self._cells, self.result["cells"], strict=True):
-            _say(f"[{cell.number:2}/{len(self._cells)}] {_what(cell):38} {self._left(cell):>15} left ... ", end="")
-            try:
-                measured = laboratory.measure(cell)
-            except CellFailedError as error:
-                record.update(status="failed", reason=str(error))
-                _say(f"FAILED: {error}")
-            except InterruptedByUserError:
-                record.update(status="interrupted")
-                self.result["interrupted"] = True
-                _say("interrupted")
-                break
-            else:
-                record.update(
-                    status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
-                )
-                shown = figures.row(record)
-                record["figures"] = shown.as_json()
-                self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
-                _say(f"{table.served(shown)} served, {table.rate(shown)} req/s, p99 {table.show(shown.p99_us, 1e3)} ms")
-            self.keep()
-        else:
+        try:
+            if self._ceiling:
+                self._find_ceiling(laboratory, self._ceiling)
+            for cell, record in zip(self._cells, self.result["cells"], strict=True):
+                self._measure(laboratory, cell, record)
             self.result["complete"] = not self.failed
+        except InterruptedByUserError:
+            self.result["interrupted"] = True
+            _say("interrupted")
         self.result["ended"] = _now().isoformat(timespec="seconds")
         self.keep()
 
+    def _find_ceiling(self, laboratory: Laboratory, case: Case) -> None:
+        self._announce(0, _what("sink", case), [case, *(cell.case for cell in self._cells)])
+        try:
+            found = laboratory.measure_ceiling(case)
+        except CellFailedError as error:
+            doubt = Doubt(
+                "no-ceiling",
+                f"the generator's ceiling could not be measured: {error}",
+                "do it again without what failed there; trust a top speed less",
+            )
+            self.result["doubts"].append(doubt._asdict())
+            _say(f"FAILED: {error}")
+        else:
+            self.result["ceiling"] = found.as_json()
+            _say(
+                f"{table.number(found.requests_per_second)} req/s,"
+                f" {table.number(found.cpu_us_per_request)} us of the generator's CPU for each"
+            )
+        self.keep()
+
+    def _measure(self, laboratory: Laboratory, cell: Cell, record: dict[str, Any]) -> None:
+        coming = [each.case for each in self._cells[cell.number - 1 :]]
+        self._announce(cell.number, _what(cell.variant, cell.case), coming)
+        try:
+            measured = laboratory.measure(cell)
+        except CellFailedError as error:
+            record.update(status="failed", reason=str(error))
+            _say(f"FAILED: {error}")
+        except InterruptedByUserError:
+            record.update(status="interrupted")
+            raise
+        else:
+            record.update(
+                status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
+            )
+            shown = figures.row(record, figures.ceiling_of(self.result))
+            record["figures"] = shown.as_json()
+            self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
+            _say(table.brief(shown))
+        self.keep()
+
+    def _announce(self, number: int, what: str, coming: Sequence[Case]) -> None:
+        overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
+        seconds = sum(case.warmup + case.seconds + overhead for case in coming)
+        left = f"about {seconds:.0f} s"
+        _say(f"[{number:2}/{len(self._cells)}] {what:38} {left:>15} left ... ", end="")
+
     @property
     def failed(self) -> int:
-        """How many cells failed."""
-        return sum(cell["status"] == "failed" for cell in self.result["cells"])
+        """How many measurements failed."""
+        failed = [cell["status"] == "failed" for cell in self.result["cells"]]
+        failed.append(self._ceiling is not None and self.result["ceiling"] is None)
+        return sum(failed)
 
     def keep(self) -> None:
         """Write everything that there is now."""
         store.write_json(self._folder / store.RESULT, self.result)
         draw(self.result, self._folder)
-
-    def _left(self, now: Cell) -> str:
-        overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
-        coming = self._cells[now.number - 1 :]
-        seconds = sum(cell.case.warmup + cell.case.seconds + overhead for cell in coming)
-        return f"about {seconds:.0f} s"
 
 
 def draw(result: dict[str, Any], folder: Path) -> None:
@@ -124,6 +156,7 @@ def main(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) ->
         clients=options.clients,
         seconds=options.seconds,
         variants=options.variants,
+        ceiling=options.ceiling,
     )
     return _compare(plan, folder, laboratory)
 
@@ -188,8 +221,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Measure every server under the same loads, one after another, and say what was found.",
     )
     parser.add_argument("--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="servers (all)")
-    parser.add_argument("--scenarios", nargs="+", choices=tuple(DEFAULT_CLIENTS), default=tuple(DEFAULT_CLIENTS))
+    parser.add_argument(
+        "--scenarios",
+        nargs="+",
+        choices=tuple(LOADS),
+        default=DEFAULT_SCENARIOS,
+        help=f"what the clients do ({' '.join(DEFAULT_SCENARIOS)})",
+    )
     parser.add_argument("--clients", nargs="+", type=_whole, default=(), help="numbers of clients, for each scenario")
+    parser.add_argument(
+        "--ceiling", action="store_true", help="first find out how fast the load generator itself can be"
+    )
     parser.add_argument("--seconds", type=_whole, help="length of each measured window")
     # By the clock, so that no order is favoured for ever; it is kept, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
@@ -210,8 +252,8 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _what(cell: Cell) -> str:
-    return f"{cell.variant}, {cell.case.scenario}, {figures.clients(cell.case.clients)}"
+def _what(name: str, case: Case) -> str:
+    return f"{name}, {case.scenario}, {figures.clients(case.clients)}"
 
 
 def _now() -> datetime:

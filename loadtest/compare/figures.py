@@ -7,24 +7,36 @@ out with the reason, and no speed comes without how many of the connected client
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-from loadtest.belief import Doubt
+from loadtest.belief import BUSY, STOLEN, Doubt
 from loadtest.compare import load
 from loadtest.compare.load import Load
 from loadtest.compare.observe import Usage
 from loadtest.compare.plan import Case
 from loadtest.compare.statistics import quantile
+from loadtest.scenarios import SCENARIOS, Scenario
 
-SERVER_LIMITED = 0.95
+SERVER_LIMITED: Final = 0.95
 """Share of its core from which a server counts as busy all the time."""
 
-GENERATOR_LIMITED = 0.90
-"""Share of a core from which the generator counts as what sets the speed."""
+NEAR_CEILING: Final = 0.90
+"""Share of the generator's own ceiling from which a top speed counts as the generator's."""
 
 # From here on other work is worth a doubt: a core's share that moves a throughput by more than two runs
 # usually differ.
-_OTHERS_CPU, _STOLEN_CPU = 0.15, 0.02
+_OTHERS_CPU: Final = 0.15
+
+_FIGURES: Final = (
+    "requests_per_second",
+    "response_p50_us",
+    "response_p99_us",
+    "service_p99_us",
+    "first_p50_us",
+    "first_p99_us",
+    "resident_bytes",
+    "cpu_us",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +53,56 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """
+    What the generator can do at most: its requests per second against a sink that does next to nothing.
+
+    cpu_us_per_request: the generator's own. clients: how many it had. doubts: about this measurement.
+    """
+
+    requests_per_second: float
+    cpu_us_per_request: float
+    clients: int
+    doubts: tuple[Doubt, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return {**asdict(self), "doubts": [doubt._asdict() for doubt in self.doubts]}
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """
     What is shown of one cell.
 
-    problem: why there is nothing to show, or "" if there is. served, connected: clients. requests_per_second;
-    p50_us, p99_us: replies after a connection's first, microseconds; first_p50_us, first_p99_us: from
-    connecting to the first reply; resident_bytes: the server's memory;
-    cpu_us: the server's CPU microseconds for each request. server_cpu, generator_cpu: shares of a core.
-    failed: requests that failed, by kind. doubts: about this cell.
+    scenario: what the clients did. problem: why there is nothing to show, or "" if there is. model: "closed" or "open".
+    served, connected: clients. requests_per_second; response_p50_us, response_p99_us, service_p99_us: replies after a
+    connection's first, microseconds, from when a request was due and from when it was sent; first_p50_us, first_p99_us:
+    from connecting to the first reply; resident_bytes: the server's memory; cpu_us: the server's CPU microseconds for
+    each request. server_cpu, generator_cpu: shares of a core. generator_busy: share of the time in which the generator
+    worked or was kept from its core. failed: what failed, by "requests", "connects" and "open connections", and then
+    by kind. doubts: about this cell.
     """
 
     variant: str
     case: Case
+    scenario: Scenario
     problem: str = ""
+    model: str = "closed"
     served: int = 0
     connected: int = 0
     requests_per_second: Figure = Figure()
-    p50_us: Figure = Figure()
-    p99_us: Figure = Figure()
+    response_p50_us: Figure = Figure()
+    response_p99_us: Figure = Figure()
+    service_p99_us: Figure = Figure()
     first_p50_us: Figure = Figure()
     first_p99_us: Figure = Figure()
     resident_bytes: Figure = Figure()
     cpu_us: Figure = Figure()
     server_cpu: float = 0.0
     generator_cpu: float = 0.0
-    failed: Mapping[str, int] | None = None
+    generator_busy: float = 0.0
+    failed: Mapping[str, Mapping[str, int]] | None = None
     doubts: tuple[Doubt, ...] = ()
 
     @property
@@ -76,29 +112,35 @@ class Row:
 
     @property
     def paced(self) -> bool:
-        """Whether the clients' pauses set the rate, so that it is nobody's top speed."""
-        return self.case.scenario != "saturate"
+        """Whether the clients' pauses set the rate, or a schedule, so that it is nobody's speed."""
+        return is_paced(self.scenario)
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures as JSON-ready data."""
         return {
             "served": self.served,
             "connected": self.connected,
-            **{
-                name: asdict(getattr(self, name))
-                for name in (
-                    "requests_per_second",
-                    "p50_us",
-                    "p99_us",
-                    "first_p50_us",
-                    "first_p99_us",
-                    "resident_bytes",
-                    "cpu_us",
-                )
-            },
+            **{name: asdict(getattr(self, name)) for name in _FIGURES},
             "server_cpu": self.server_cpu,
             "generator_cpu": self.generator_cpu,
+            "generator_busy": self.generator_busy,
         }
+
+
+def is_paced(scenario: Scenario) -> bool:
+    """Whether the clients pause, or keep to a schedule."""
+    thinks = scenario.think > 0 and scenario.requests != 1
+    return scenario.paced or thinks or scenario.away > 0
+
+
+def stays(scenario: Scenario) -> bool:
+    """Whether all clients connect at the beginning, and stay for good."""
+    return scenario.requests is None
+
+
+def seeks_top_speed(scenario: Scenario) -> bool:
+    """Whether nothing but the cores limits the rate: the server's, or the generator's."""
+    return scenario.alone and not is_paced(scenario)
 
 
 def clients(count: int) -> str:
@@ -106,98 +148,170 @@ def clients(count: int) -> str:
     return f"{count:,} client{'' if count == 1 else 's'}"
 
 
-def row(cell: Mapping[str, Any]) -> Row:
+def row(cell: Mapping[str, Any], ceiling: Ceiling | None = None) -> Row:
     """Return what may be shown of a cell as it is kept in the result."""
     case = Case(**cell["case"])
     if cell["status"] != "done":
-        return Row(
-            cell["variant"], case, problem=f"{cell['status']}: {cell['reason']}" if cell["reason"] else cell["status"]
-        )
+        problem = f"{cell['status']}: {cell['reason']}" if cell["reason"] else cell["status"]
+        return Row(cell["variant"], case, SCENARIOS[case.scenario], problem)
     found = load.read(cell["load"], cell["variant"])
-    usage = Usage(**cell["usage"])
-    return figures(cell["variant"], case, found, usage)
+    return figures(cell["variant"], case, found, Usage(**cell["usage"]), ceiling)
 
 
-def figures(variant: str, case: Case, found: Load, usage: Usage) -> Row:
-    """Return what may be shown of a cell that was measured."""
-    server = usage.server_cpu / found.seconds
-    generator = max(found.generator_cpu, usage.generator_cpu / found.seconds)
+def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
+    """Return the generator's ceiling as it is kept in the result, if it was measured."""
+    kept = result.get("ceiling")
+    return Ceiling(**{**kept, "doubts": tuple(Doubt(**each) for each in kept["doubts"])}) if kept else None
+
+
+def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
+    """Return the generator's ceiling from its run against the sink."""
+    cpu = _generator_cpu(found, usage)
+    known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]  # that it is at its limit is the point
+    if max(cpu, found.generator_busy) < BUSY:
+        known.append(
+            Doubt(
+                "sink-limited",
+                f"the generator used {cpu:.0%} of its core only: its ceiling may be higher than the sink let it go",
+                "end what else runs, and measure again",
+            )
+        )
+    return Ceiling(
+        requests_per_second=found.verified / found.seconds,
+        cpu_us_per_request=usage.generator_cpu / found.verified * 1e6,
+        clients=case.clients,
+        doubts=(*known, *_surroundings(found, usage)),
+    )
+
+
+def figures(variant: str, case: Case, found: Load, usage: Usage, ceiling: Ceiling | None = None) -> Row:
+    """Return what may be shown of a cell that was measured, with a generator that has this `ceiling`."""
+    server, generator = usage.server_cpu / found.seconds, _generator_cpu(found, usage)
     why = ""
-    if _alone(case, found):
-        why = "one client was served all the time, the others waited; its speed is in the row of 1 client"
+    if _alone(found):
+        why = "one client was served all the time, the others waited"
+        if seeks_top_speed(found.scenario):
+            why += "; its speed is that of 1 client"
     elif not found.verified:
         why = "no request was answered within the window"
     rate = cost = Figure(why=why)
     if not why:
-        bound = case.scenario == "saturate" and not (server >= SERVER_LIMITED and generator < GENERATOR_LIMITED)
-        rate = Figure(found.verified / found.seconds, at_least=bound)
+        rate = Figure(found.verified / found.seconds)
+        limited = max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
+        idle = seeks_top_speed(found.scenario) and server < SERVER_LIMITED
+        rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
         cost = Figure(usage.server_cpu / found.verified * 1e6)
     shown = Row(
         variant=variant,
         case=case,
+        scenario=found.scenario,
+        model=found.model,
         served=found.served,
         connected=found.connected,
         requests_per_second=rate,
-        p50_us=Figure(why=why) if why else _later(found, 0.5),
-        p99_us=Figure(why=why) if why else _later(found, 0.99),
-        first_p50_us=_first(case, found, 0.5),
-        first_p99_us=_first(case, found, 0.99),
+        response_p50_us=Figure(why=why) if why else _later(found, "response", 0.5),
+        response_p99_us=Figure(why=why) if why else _later(found, "response", 0.99),
+        service_p99_us=Figure(why=why) if why else _later(found, "service", 0.99),
+        first_p50_us=_first(found, 0.5),
+        first_p99_us=_first(found, 0.99),
         resident_bytes=Figure(usage.resident),
         cpu_us=cost,
         server_cpu=server,
         generator_cpu=generator,
-        failed={kind: count for kind, count in found.errors.items() if count},
+        generator_busy=found.generator_busy,
+        failed=_failed(found),
     )
-    return replace(shown, doubts=tuple(_doubts(shown, found, usage)))
+    return replace(shown, doubts=tuple(_doubts(shown, found, usage, ceiling)))
 
 
-def _alone(case: Case, found: Load) -> bool:
-    """Whether one client was served, and all others waited for it to leave, which in saturate it never does."""
-    return case.scenario == "saturate" and case.clients > 1 and found.served <= 1
+def _generator_cpu(found: Load, usage: Usage) -> float:
+    """Return the generator's share of a core, as it saw it or as it was seen: the larger one."""
+    return max(found.generator_cpu, usage.generator_cpu / found.seconds)
 
 
-def _later(found: Load, q: float) -> Figure:
-    bounds = quantile(found.finished.get("response", {}), found.unfinished.get("response", {}), q)
+def _is_near(ceiling: Ceiling | None, rate: Figure) -> bool:
+    return ceiling is not None and (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
+
+
+def _alone(found: Load) -> bool:
+    """Whether one client was served, and all others waited for it to leave, which it never does."""
+    return stays(found.scenario) and found.connected > 1 and found.served == 1
+
+
+def _failed(found: Load) -> dict[str, dict[str, int]]:
+    """Return what failed, without what there was none of."""
+    unconnected = {kind: count for kind, count in found.connections.items() if kind != "connected"}
+    every = {"requests": found.errors, "connects": unconnected, "open connections": found.breaks}
+    some = {what: {kind: count for kind, count in kinds.items() if count} for what, kinds in every.items()}
+    return {what: kinds for what, kinds in some.items() if kinds}
+
+
+def _later(found: Load, series: str, q: float) -> Figure:
+    bounds = quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
+    if bounds is None and found.scenario.requests == 1:
+        return Figure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
         return Figure(why="no second reply on any connection within the window")
     return Figure(bounds.low, at_least=bounds.open)
 
 
-def _first(case: Case, found: Load, q: float) -> Figure:
+def _first(found: Load, q: float) -> Figure:
     finished = dict(found.finished.get("first_reply", {}))
     unfinished = found.unfinished.get("first_reply", {})
-    if case.scenario == "saturate":
-        # All connect at the beginning and stay: who is in neither histogram had the first reply within the
-        # warm-up, and without them the quantile would be that of the clients who waited longest.
+    if stays(found.scenario):
+        # All connect at the beginning: who is in neither histogram had the first reply within the warm-up, and without
+        # them the quantile would be that of the clients who waited longest.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         finished[0] = finished.get(0, 0) + max(0, before)
     bounds = quantile(finished, unfinished, q)
-    if bounds is None or (bounds.low == 0 and case.scenario == "saturate"):
+    if bounds is None and not stays(found.scenario):
+        return Figure(why="no client connected within the window")
+    if bounds is None or (bounds.low == 0 and stays(found.scenario)):
         return Figure(why="first replies came within the warm-up, which is thrown away")
     return Figure(bounds.low, at_least=bounds.open)
 
 
-def _doubts(row: Row, found: Load, usage: Usage) -> Iterable[Doubt]:
-    # That one client alone was served says the row itself, and why.
-    alone = _alone(row.case, found)
-    known = {doubt.name: doubt for doubt in found.doubts if not (alone and doubt.name == "unserved")}
+def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[Doubt]:
+    known = {doubt.name: doubt for doubt in found.doubts}
+    if _alone(found):  # the row itself says that, and why
+        known.pop("unserved", None)
+    detail = ""
+    if seeks_top_speed(row.scenario) and ceiling and _is_near(ceiling, row.requests_per_second):
+        known.pop("generator-cpu", None)  # the same limit, said better
+        share = (row.requests_per_second.value or 0) / ceiling.requests_per_second
+        detail = (
+            f"this is {share:.0%} of the {ceiling.requests_per_second:,.0f} requests/s that are the generator's own"
+            f" ceiling: the server ({row.server_cpu:.0%} of its core) may be faster"
+        )
+    elif not row.paced and max(row.generator_cpu, row.generator_busy) >= BUSY and "generator-cpu" not in known:
+        busy = "" if row.generator_cpu >= BUSY else f", and was kept from it: it was busy {row.generator_busy:.0%}"
+        detail = (
+            f"the generator used {row.generator_cpu:.0%} of its core{busy}: the server ({row.server_cpu:.0%}) may be"
+            " faster"
+        )
     yield from known.values()
-    if not row.paced and row.generator_cpu >= GENERATOR_LIMITED and "generator-cpu" not in known:
+    if detail:
         yield Doubt(
             "generator-limited",
-            f"the generator used {row.generator_cpu:.0%} of its core: the server ({row.server_cpu:.0%}) may be faster",
+            detail,
             "compare CPU per request instead, which holds; or measure on a machine with faster cores",
         )
+    yield from _surroundings(found, usage)
+
+
+def _surroundings(found: Load, usage: Usage) -> Iterable[Doubt]:
+    """Yield the doubts that what was around a run gives rise to, and that the load has not had itself."""
     if usage.others_cpu / found.seconds > _OTHERS_CPU:
         yield Doubt(
             "busy-machine",
             f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile",
             "end what else runs, and measure again",
         )
-    if usage.stolen / found.seconds > _STOLEN_CPU:
+    stolen = usage.stolen / found.seconds
+    if stolen > STOLEN and all(doubt.name != "stolen-time" for doubt in found.doubts):
         yield Doubt(
             "stolen-time",
-            f"the virtual machine's host kept back {usage.stolen / found.seconds:.0%} of a core meanwhile",
+            f"the virtual machine's host kept back {stolen:.0%} of a core meanwhile",
             "measure again, or on a machine that is not shared",
         )
     if found.connected < found.users:

@@ -1,10 +1,11 @@
 """What a load run found: reads the JSON that `locust ... --result FILE` writes (schema 1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from loadtest.belief import Doubt
+from loadtest.scenarios import SCENARIOS, Scenario
 
 SCHEMA = 1
 
@@ -18,13 +19,17 @@ class Load:
     """
     One variant's part of a load run.
 
-    started, ended: the measured window, in Unix seconds. users: clients that were to be there; connected,
-    served: those that were, and those that had a verified reply within the window. verified, errors: requests.
-    finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds, and of the
-    ages of what was unanswered when the window ended. generator_cpu: the busiest worker's share of a core. scenario:
-    the settings, as recorded.
+    scenario: what the clients did, as it was tuned. model: "closed" or "open". started, ended: the measured window, in
+    Unix seconds. users: clients that were to be there; connected, served: those that were, and those that had a
+    verified reply within the window. verified, errors: requests. connections: connects, by how they ended. breaks:
+    connections that broke with no request open, by how. finished, unfinished: histograms by name (response,
+    first_reply, ...) of durations in microseconds, and of the ages of what was unanswered when the window ended.
+    generator_cpu, generator_busy: the busiest worker's share of a core, and the share of the time in which it worked or
+    was kept from its core.
     """
 
+    scenario: Scenario
+    model: str
     started: float
     ended: float
     users: int
@@ -32,10 +37,12 @@ class Load:
     served: int
     verified: int
     errors: Mapping[str, int]
+    connections: Mapping[str, int]
+    breaks: Mapping[str, int]
     finished: Mapping[str, Mapping[int, int]]
     unfinished: Mapping[str, Mapping[int, int]]
     generator_cpu: float
-    scenario: Mapping[str, Any]
+    generator_busy: float
     doubts: tuple[Doubt, ...]
 
     @property
@@ -45,12 +52,20 @@ class Load:
 
 
 def read(result: Mapping[str, Any], variant: str) -> Load:
-    """Return `variant`'s part of a load run's result; UnreadableError if it has not the shape agreed."""
+    """
+    Return `variant`'s part of a load run's result; UnreadableError if it has not the shape agreed.
+
+    Results kept before there was the open model lack what came with it: they were closed, and the rest was not looked
+    at. Here, and nowhere else, it gets the value that says nothing.
+    """
     try:
         if result["schema"] != SCHEMA:
             raise UnreadableError(f"the load's result has schema {result['schema']}, not {SCHEMA}")
         part, window = result["variants"][variant], result["window"]
+        generator = result["generator"]
         load = Load(
+            scenario=_scenario(result["scenario"]),
+            model=result.get("model", "closed"),
             started=float(window["started"]),
             ended=float(window["ended"]),
             users=part["users"],
@@ -58,10 +73,12 @@ def read(result: Mapping[str, Any], variant: str) -> Load:
             served=part["served"],
             verified=part["verified"],
             errors=part["errors"],
+            connections=part["connections"],
+            breaks=part.get("breaks", {}),
             finished=_histograms(part["histograms"]),
             unfinished=_histograms(part["censored"]),
-            generator_cpu=float(result["generator"]["cpu_ratio"]),
-            scenario=result["scenario"],
+            generator_cpu=float(generator["cpu_ratio"]),
+            generator_busy=float(generator.get("busy_ratio", 0.0)),
             doubts=tuple(Doubt(each["name"], each["detail"], each["remedy"]) for each in result["doubts"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -69,6 +86,12 @@ def read(result: Mapping[str, Any], variant: str) -> Load:
     if load.seconds <= 0:
         raise UnreadableError(f"the load measured for {load.seconds:g} s only")
     return load
+
+
+def _scenario(raw: Mapping[str, Any]) -> Scenario:
+    """Return the scenario as recorded; what was not recorded is as the scenario has it now."""
+    known = {field.name for field in fields(Scenario)}
+    return replace(SCENARIOS[raw["name"]], **{name: value for name, value in raw.items() if name in known})
 
 
 def _histograms(raw: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:

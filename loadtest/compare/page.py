@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.compare import svg, table
-from loadtest.compare.figures import Figure, Row, clients
+from loadtest.compare.figures import Figure, Row, clients, is_paced, seeks_top_speed, stays
 from loadtest.compare.svg import Chart, Group, Mark
+from loadtest.scenarios import Scenario
 from servers.variants import VARIANTS
 
 TITLE = "Concurrency models of TCP servers, measured"
@@ -17,33 +18,40 @@ _HEADINGS = (
     "clients",
     "served",
     "requests per s",
-    "p50 ms",
-    "p99 ms",
+    "response p50 ms",
+    "response p99 ms",
+    "service p99 ms",
     "first reply p50 ms",
     "first reply p99 ms",
     "memory MB",
     "CPU µs /request",
     "server's core",
     "generator's core",
+    "generator busy",
 )
 
 _HOW = (
     (
         "requests/s",
-        "Replies that were right byte for byte, divided by the length of the window. In saturate it is the"
-        " server's top speed only where the server was busy for 95 % of its core and the generator for less"
-        " than 90 % of its own; otherwise ≥.",
+        "Replies that were right byte for byte, divided by the length of the window. Where clients never pause and"
+        " only the cores set the rate, it is the server's top speed only where the server was busy for 95 % of its core"
+        " and the generator for less than 90 % of its own (and below 90 % of its ceiling, where that was measured);"
+        " otherwise ≥.",
     ),
     (
-        "p50, p99",
-        "Half of the replies, or 99 of 100, came within this time; from the request's sending to the reply's"
+        "response p50, p99",
+        "Half of the replies, or 99 of 100, came within this time; from when the request was due to the reply's"
         " last byte, without the first reply on each connection. What was unanswered when the window ended"
         " counts at its age; ≥ where that could raise it by more than 5 %.",
     ),
     (
+        "service p99",
+        "The same from when the request was sent: what the server made of it, without what it had to wait before.",
+    ),
+    (
         "first reply",
-        "From the beginning of connect to the first reply's last byte: it holds the wait for one's turn. In"
-        " saturate all clients connect at once before the window; those who had their reply by then count as"
+        "From the beginning of connect to the first reply's last byte: it holds the wait for one's turn. Where clients"
+        " stay (saturate, crowd), all connect before the window; those who had their reply by then count as"
         " the fastest.",
     ),
     (
@@ -58,14 +66,19 @@ _HOW = (
     (
         "CPU/request",
         "User and system time of the server's process within the window, interpolated between samples at its"
-        " ends, for each right reply. In conversation it includes accepting and closing connections. It holds"
-        " also where the cores don't suffice.",
+        " ends, for each right reply. Where clients leave and come back it includes accepting and closing"
+        " connections. It holds also where the cores don't suffice.",
+    ),
+    (
+        "generator's core, busy",
+        "The share of its core that the load generator used, and the share of the time in which it worked or was kept"
+        " from its core. Where either reaches 90 %, the generator is the limit.",
     ),
     (
         "the window",
         "Every measurement has a server process of its own and a Locust process of its own, and begins with a"
-        " warm-up that is thrown away. conversation's is long: the queue at the single server needs its whole"
-        " length to build up.",
+        " warm-up that is thrown away. It is long where clients wait for each other: the queue at the single server"
+        " needs its whole length to build up.",
     ),
 )
 
@@ -101,7 +114,7 @@ def html(result: Mapping[str, Any]) -> str:
         f'<p class="faint">{escape(_where(result))}</p>',
         _incomplete(result),
         _legend(),
-        *_tables(every),
+        *(_table(scenario, chosen) for scenario, chosen in table.by_scenario(every)),
         _remarks(result, every),
         "<h2>Charts</h2>",
         '<div class="charts">' + "".join(f"<figure>{chart.inline()}</figure>" for chart in charts(every)) + "</div>",
@@ -127,51 +140,61 @@ def picture(result: Mapping[str, Any]) -> str:
 
 def charts(every: Sequence[Row]) -> list[Chart]:
     """Return the charts for which there is something to draw."""
-    saturate = [each for each in every if each.case.scenario == "saturate"]
-    conversation = [each for each in every if each.case.scenario == "conversation"]
-    drawn = []
-    if saturate:
-        drawn += [
-            svg.bars(
-                "Throughput, requests/s",
-                "saturate: each client asks again as soon as it has its reply",
-                _groups(saturate, _bar(lambda each: each.requests_per_second)),
-            ),
-            svg.ranges(
-                "Latency, p50 to p99",
-                "saturate, replies after a connection's first (logarithmic)",
-                _groups(saturate, _range(lambda each: each.p50_us, lambda each: each.p99_us)),
-            ),
-        ]
-    if conversation:
-        drawn.append(
-            svg.ranges(
-                "Wait for the first reply, p50 to p99",
-                "conversation: from connecting, with others in the queue (logarithmic)",
-                _groups(conversation, _range(lambda each: each.first_p50_us, lambda each: each.first_p99_us)),
-            )
-        )
-        drawn.append(
-            svg.ranges(
-                "Latency after the first reply, p50 to p99",
-                "conversation: once one's turn has come (logarithmic)",
-                _groups(conversation, _range(lambda each: each.p50_us, lambda each: each.p99_us)),
-            )
-        )
-    if saturate:
-        drawn += [
-            svg.bars(
-                "CPU of the server, µs for each request",
-                "saturate: user and system time (less is better)",
-                _groups(saturate, _bar(lambda each: each.cpu_us)),
-            ),
-            svg.bars(
-                "Memory of the server, MB",
-                "saturate: resident, the most within the window (less is better)",
-                _groups(saturate, _bar(lambda each: each.resident_bytes, 1e6)),
-            ),
-        ]
-    return drawn
+    scenarios = table.by_scenario(every)
+    return [
+        kind.draw(kind.title, f"{scenario.name}: {kind.says}", _groups(chosen, kind.mark))
+        for kind in _kinds()
+        for scenario, chosen in scenarios
+        if kind.suits(scenario)
+    ]
+
+
+class _Kind(NamedTuple):
+    """A chart that each scenario has which it suits."""
+
+    title: str
+    says: str
+    suits: Callable[[Scenario], bool]
+    draw: Callable[[str, str, Sequence[Group]], Chart]
+    mark: Callable[[Row], Mark]
+
+
+def _kinds() -> Iterable[_Kind]:
+    yield _Kind(
+        "Throughput, requests/s",
+        "right replies, from clients that never pause",
+        lambda scenario: not is_paced(scenario),
+        svg.bars,
+        _bar(lambda each: each.requests_per_second),
+    )
+    yield _Kind(
+        "Response, p50 to p99",
+        "replies after a connection's first (logarithmic)",
+        lambda scenario: scenario.requests != 1,
+        svg.ranges,
+        _range(lambda each: each.response_p50_us, lambda each: each.response_p99_us),
+    )
+    yield _Kind(
+        "Wait for the first reply, p50 to p99",
+        "from connecting, with others in the queue (logarithmic)",
+        lambda scenario: not stays(scenario),
+        svg.ranges,
+        _range(lambda each: each.first_p50_us, lambda each: each.first_p99_us),
+    )
+    yield _Kind(
+        "CPU of the server, µs for each request",
+        "user and system time (less is better)",
+        seeks_top_speed,
+        svg.bars,
+        _bar(lambda each: each.cpu_us),
+    )
+    yield _Kind(
+        "Memory of the server, MB",
+        "resident, the most within the window (less is better)",
+        stays,
+        svg.bars,
+        _bar(lambda each: each.resident_bytes, 1e6),
+    )
 
 
 def _groups(every: Sequence[Row], draw: Callable[[Row], Mark]) -> list[Group]:
@@ -240,7 +263,7 @@ def _incomplete(result: Mapping[str, Any]) -> str:
 
 
 def _remarks(result: Mapping[str, Any], every: Sequence[Row]) -> str:
-    lines = [f"<li>{escape(line)}</li>" for line in table.remarks(every, mark="≥")]
+    lines = [f"<li>{escape(line)}</li>" for line in table.remarks(result, every, mark="≥")]
     for doubt, who in table.doubts(result, every):
         about = f" ({who})" if who else ""
         lines.append(
@@ -250,22 +273,19 @@ def _remarks(result: Mapping[str, Any], every: Sequence[Row]) -> str:
     return f"<h2>To be read with the figures</h2><ul>{''.join(lines)}</ul>"
 
 
-def _tables(every: Sequence[Row]) -> Iterable[str]:
-    for scenario, says in table.SCENARIOS.items():
-        chosen = [each for each in every if each.case.scenario == scenario]
-        if not chosen:
-            continue
-        lines = []
-        before = None
-        for each in chosen:
-            start = ' class="first"' if each.case.clients != before else ""
-            before = each.case.clients
-            lines.append(f"<tr{start}>{_line(each)}</tr>")
-        head = "".join(f"<th>{escape(name)}</th>" for name in _HEADINGS)
-        yield (
-            f"<h2>{scenario}: {escape(says)}</h2>"
-            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-        )
+def _table(scenario: Scenario, chosen: Sequence[Row]) -> str:
+    lines = []
+    before = None
+    for each in chosen:
+        start = ' class="first"' if each.case.clients != before else ""
+        before = each.case.clients
+        lines.append(f"<tr{start}>{_line(each)}</tr>")
+    head = "".join(f"<th>{escape(name)}</th>" for name in _HEADINGS)
+    return (
+        f"<h2>{escape(scenario.name)}</h2><p>{escape(scenario.sentence)}"
+        f' <span class="faint">To compare: {escape(scenario.compare)}</span></p>'
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
 
 
 def _line(each: Row) -> str:
@@ -277,17 +297,19 @@ def _line(each: Row) -> str:
             f'{name}<td>{each.case.clients}</td><td class="left" colspan="{len(_HEADINGS) - 2}">{escape(reason)}</td>'
         )
     figures = (
-        (each.p50_us, 1e3),
-        (each.p99_us, 1e3),
+        (each.response_p50_us, 1e3),
+        (each.response_p99_us, 1e3),
+        (each.service_p99_us, 1e3),
         (each.first_p50_us, 1e3),
         (each.first_p99_us, 1e3),
         (each.resident_bytes, 1e6),
         (each.cpu_us, 1.0),
     )
+    busy = f"{each.generator_busy:.0%}" if each.generator_busy else "-"  # it was not always recorded
     cells = [
         f"<td>{each.case.clients}</td><td>{table.served(each)}</td><td>{escape(table.rate(each, mark='≥ '))}</td>",
         *(f'<td title="{escape(figure.why)}">{table.show(figure, unit, mark="≥ ")}</td>' for figure, unit in figures),
-        f"<td>{each.server_cpu:.0%}</td><td>{each.generator_cpu:.0%}</td>",
+        f"<td>{each.server_cpu:.0%}</td><td>{each.generator_cpu:.0%}</td><td>{busy}</td>",
     ]
     return name + "".join(cells)
 

@@ -3,7 +3,9 @@
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
+from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
 
 
@@ -39,11 +41,14 @@ class Plan:
 
     The order is drawn in blocks: the variants of one case follow each other, so that a drift of the machine
     (heat, other work) meets them alike; which case comes when, and who is first within it, is chance.
+
+    ceiling: the load to find the generator's own ceiling with, before all cells; None for none.
     """
 
     cases: tuple[Case, ...]
     variants: tuple[str, ...]
     seed: int
+    ceiling: Case | None = None
 
     def cells(self) -> tuple[Cell, ...]:
         """Return the cells in the order in which they are to be run; the same for the same plan."""
@@ -59,48 +64,72 @@ class Plan:
             "seed": self.seed,
             "variants": list(self.variants),
             "cases": [asdict(case) for case in self.cases],
+            "ceiling": asdict(self.ceiling) if self.ceiling else None,
         }
 
 
-# Windows: the whole comparison, with the making of the virtual environment, is to take less than three
-# minutes. In `saturate` even one client brings tens of thousands of requests in three seconds. In
-# `conversation` the queue of the single server needs its whole length, about 30 clients x 0.4 s, before the
-# waits are what they stay at, and as long again to be seen: hence the long warm-up and window.
-_SATURATE_WARMUP, _SATURATE_SECONDS = 1, 3
-_CONVERSATION_WARMUP, _CONVERSATION_SECONDS = 6, 12
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How a scenario is measured unless the user says otherwise: as in Case, but for several numbers of clients."""
 
-ALL_VARIANTS = tuple(variant.name for variant in VARIANTS)
+    clients: tuple[int, ...]
+    warmup: int
+    seconds: int
 
-DEFAULT_CLIENTS = {"saturate": (1, 50, 500), "conversation": (30,)}
-"""The scenarios of a comparison, and the numbers of clients in each."""
+
+# The default comparison, with the making of the virtual environment, is to take less than three minutes. Where clients
+# wait for each other, the queue at the single server needs its whole length before the waits are what they stay at, and
+# as long again to be seen: 30 conversations of 0.4 s, 50 waits of 50 ms. Where they never pause, even one client brings
+# tens of thousands of requests in three seconds.
+_USUAL: Final = {
+    "saturate": Usual((1, 50, 500), warmup=1, seconds=3),
+    "conversation": Usual((30,), warmup=6, seconds=12),
+    "churn": Usual((50,), warmup=1, seconds=3),
+    # The second request comes 10 to 30 s after the first: from 10 s on there is something to be seen.
+    "crowd": Usual((1000,), warmup=10, seconds=10),
+    # The one who dawdles takes about 2.5 s for a round.
+    "slow-client": Usual((30,), warmup=4, seconds=10),
+    "io-bound": Usual((50,), warmup=3, seconds=6),
+    "cpu-bound": Usual((10,), warmup=1, seconds=5),
+}
+_OTHERWISE: Final = Usual((30,), warmup=5, seconds=10)
+
+LOADS: Final = {**_USUAL, **{name: _OTHERWISE for name in SCENARIOS if name not in _USUAL}}
+"""How each scenario is measured, in the order in which they are shown. A new scenario need not be named here."""
+
+DEFAULT_SCENARIOS: Final = ("saturate", "conversation")
+
+ALL_VARIANTS: Final = tuple(variant.name for variant in VARIANTS)
+
+CEILING_CLIENTS: Final = 50
+"""As many as one row of `saturate` has: enough that a reply is always waiting for the generator."""
 
 
 def make(
     seed: int,
     *,
-    scenarios: Sequence[str] = tuple(DEFAULT_CLIENTS),
+    scenarios: Sequence[str] = DEFAULT_SCENARIOS,
     clients: Sequence[int] = (),
     seconds: int | None = None,
     warmup: int | None = None,
     variants: Sequence[str] = ALL_VARIANTS,
+    ceiling: bool = False,
 ) -> Plan:
     """
     Return the plan for `scenarios` and `variants`.
 
     clients, seconds, warmup: in place of each scenario's own (seconds of the measured window, and before it).
+    ceiling: whether to measure the generator's own first.
     """
-    windows = {
-        "saturate": (_SATURATE_WARMUP, _SATURATE_SECONDS),
-        "conversation": (_CONVERSATION_WARMUP, _CONVERSATION_SECONDS),
-    }
-    cases = [
-        Case(
+
+    def case(scenario: str, count: int) -> Case:
+        usual = LOADS[scenario]
+        return Case(
             scenario,
             count,
-            windows[scenario][0] if warmup is None else warmup,
-            windows[scenario][1] if seconds is None else seconds,
+            usual.warmup if warmup is None else warmup,
+            usual.seconds if seconds is None else seconds,
         )
-        for scenario in scenarios
-        for count in (clients or DEFAULT_CLIENTS[scenario])
-    ]
-    return Plan(tuple(cases), tuple(variants), seed)
+
+    cases = [case(scenario, count) for scenario in scenarios for count in (clients or LOADS[scenario].clients)]
+    return Plan(tuple(cases), tuple(variants), seed, case("saturate", CEILING_CLIENTS) if ceiling else None)

@@ -1,22 +1,26 @@
 """Runs one cell of the plan: a fresh server, a fresh generator and an observer, all ended afterwards."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import psutil
 
 from loadtest.compare import load, observe
+from loadtest.compare.figures import Ceiling, ceiling
 from loadtest.compare.machine import Cores
-from loadtest.compare.plan import Case, Cell
+from loadtest.compare.plan import ALL_VARIANTS, Case, Cell
 from loadtest.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where `python -m servers` and the locustfile are found."""
+
+_SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/sink.py prints it
 
 _READY_WITHIN = 20.0
 _ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
@@ -40,6 +44,20 @@ class Measured:
     took: float
 
 
+class _Subject(NamedTuple):
+    """
+    What meets a load.
+
+    name: how messages call it. ready: the line with which it says that it serves, with its port and, unless it's
+    loopback, its host. users: the variant whose users it meets; all of them send alike.
+    """
+
+    name: str
+    command: list[str]
+    ready: re.Pattern[str]
+    users: str
+
+
 class Laboratory:
     """
     Where and with what the cells are run.
@@ -57,6 +75,10 @@ class Laboratory:
         """Return the command that starts `variant` on free ports of loopback."""
         here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
         return [sys.executable, "-m", "servers", variant, *here]
+
+    def sink_command(self) -> list[str]:
+        """Return the command that starts the sink on a free port of loopback."""
+        return [sys.executable, "-m", "loadtest.sink"]
 
     def load_command(self, variant: str, case: Case, result: Path) -> list[str]:
         """Return the command that puts `case` on `variant`, at TCPLAB_<VARIANT>, and writes `result`."""
@@ -80,17 +102,39 @@ class Laboratory:
         Raises CellFailedError if the server or the generator failed, InterruptedByUserError if the user asked for an
         end; in any case both processes have ended by then, the generator first.
         """
+        server = _Subject(f"{cell.variant}-server", self.server_command(cell.variant), READY, cell.variant)
+        return self._measure(server, cell.case, f"{cell.number:03}")
+
+    def measure_ceiling(self, case: Case) -> Ceiling:
+        """Put `case` on a sink and return what it says about the generator; raises what `measure` does."""
+        sink = _Subject("sink", self.sink_command(), _SINK_READY, ALL_VARIANTS[0])
+        measured = self._measure(sink, case, "ceiling")
+        found = load.read(measured.load, sink.users)
+        if not found.verified:
+            raise CellFailedError("the sink answered nothing")
+        return ceiling(case, found, measured.usage)
+
+    def _measure(self, subject: _Subject, case: Case, where: str) -> Measured:
+        """Put `case` on `subject`; what the processes write goes to the folder `where`."""
         began = time.monotonic()
-        folder = self.folder / f"{cell.number:03}"
+        folder = self.folder / where
         folder.mkdir()
-        result = folder / "load.json"
         try:
-            server, address = self._start_server(cell, folder)
+            server = self.children.add(
+                Child(
+                    subject.name, subject.command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server
+                )
+            )
+            serving = {
+                "host": "127.0.0.1",
+                **server.wait_for_line(subject.ready, _READY_WITHIN, self.interrupt).groupdict(),
+            }
             idle = psutil.Process(server.pid).memory_info().rss
-            generator = self._start_load(cell, folder, address, result)
-            samples = self._watch(cell, server, generator)
+            result = folder / "load.json"
+            generator = self._start_load(subject.users, case, folder, f"{serving['host']}:{serving['port']}", result)
+            samples = self._watch(case, server, generator)
             found = _read(result, generator)
-            window = load.read(found, cell.variant)
+            window = load.read(found, subject.users)
             usage = observe.between(samples, window.started, window.ended, idle)
         except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
             raise CellFailedError(str(error)) from error
@@ -98,26 +142,15 @@ class Laboratory:
             self.children.end()
         return Measured(found, usage, time.monotonic() - began)
 
-    def _start_server(self, cell: Cell, folder: Path) -> tuple[Child, str]:
-        """Return the server, ready, and its address as host:port."""
-        command = self.server_command(cell.variant)
-        server = self.children.add(
-            Child(
-                f"{cell.variant}-server", command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server
-            )
-        )
-        ready = server.wait_for_line(READY, _READY_WITHIN, self.interrupt)
-        return server, f"{ready['host']}:{ready['port']}"
-
-    def _start_load(self, cell: Cell, folder: Path, address: str, result: Path) -> Child:
-        command = self.load_command(cell.variant, cell.case, result)
-        env = python_environment(**{f"TCPLAB_{cell.variant.upper()}": address})
+    def _start_load(self, users: str, case: Case, folder: Path, address: str, result: Path) -> Child:
+        env = python_environment(**{f"TCPLAB_{users.upper()}": address})
+        command = self.load_command(users, case, result)
         return self.children.add(Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator))
 
-    def _watch(self, cell: Cell, server: Child, generator: Child) -> list[observe.Sample]:
+    def _watch(self, case: Case, server: Child, generator: Child) -> list[observe.Sample]:
         """Sample both until the generator has ended."""
         processes = psutil.Process(server.pid), psutil.Process(generator.pid)
-        deadline = time.monotonic() + cell.case.warmup + cell.case.seconds + _ENDS_WITHIN
+        deadline = time.monotonic() + case.warmup + case.seconds + _ENDS_WITHIN
         samples = [observe.sample(*processes)]
         while generator.status() is None:
             server.check()

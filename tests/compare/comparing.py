@@ -1,7 +1,7 @@
 """
 The real command with real servers and the stand-in for Locust, which begins at once: python -m tests.compare.comparing.
 
-TEST_FAULT makes one of the processes fail: server-dies, load-fails, load-silent, server-refuses.
+TEST_FAULT makes one of the processes fail: server-dies, load-fails, load-silent, server-refuses, sink-fails.
 """
 
 import os
@@ -23,6 +23,11 @@ class QuickLaboratory(Laboratory):
         if variant == "threaded" and FAULT == "server-refuses":
             return [*usual, "--backlog", "none"]
         return usual
+
+    def sink_command(self) -> list[str]:
+        if FAULT == "sink-fails":
+            return [sys.executable, "-c", "import sys; sys.exit('no sink today')"]
+        return super().sink_command()
 
     def load_command(self, variant: str, case: Case, result: Path) -> list[str]:
         if variant == "threaded" and FAULT == "load-fails":

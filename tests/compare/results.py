@@ -1,6 +1,10 @@
 """Makes results as a comparison keeps them, to be tabled and drawn."""
 
+from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
+
+from loadtest.scenarios import SCENARIOS
 
 MACHINE = {
     "cpu": "Imagined CPU",
@@ -16,8 +20,9 @@ MACHINE = {
 }
 
 
-def load(variant: str, clients: int, **changes: Any) -> dict[str, Any]:
-    """Make a load run of 10 s: `clients` clients, 100,000 requests, 1 ms each, all served."""
+def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str, Any]:
+    """Make a load run of 10 s in the closed model: `clients` clients, 100,000 requests, 1 ms each, all served."""
+    durations = {"1000": 99_500, "3000": 500}
     part = {
         "users": clients,
         "connected": clients,
@@ -27,19 +32,32 @@ def load(variant: str, clients: int, **changes: Any) -> dict[str, Any]:
         "unanswered": 0,
         "errors": {},
         "connections": {"connected": clients},
+        "breaks": {"corrupt": 0, "closed": 0, "reset": 0},
         "late_sends": 0,
-        "histograms": {"response": {"1000": 99_500, "3000": 500}, "service": {}, "connect": {}, "first_reply": {}},
+        "unsent": 0,
+        "histograms": {"response": durations, "service": durations, "connect": {}, "first_reply": {}},
         "censored": {},
     }
-    generator = changes.pop("generator_cpu", 0.5)
+    generator = {
+        "workers": 1,
+        "cpu_ratio": changes.pop("generator_cpu", 0.5),
+        "busy_ratio": changes.pop("generator_busy", 0.5),
+        "stolen_ratio": 0.0,
+        "lag_p99_seconds": 0.001,
+        "lost_workers": 0,
+        "joined_workers": 0,
+    }
+    tuned = SCENARIOS[scenario].tuned(**changes.pop("tuned", {}))
     doubts = changes.pop("load_doubts", [])
     part.update(changes)
     return {
         "schema": 1,
-        "scenario": {"name": "saturate"},
+        "scenario": asdict(tuned),
+        "model": "open" if tuned.paced else "closed",
+        "asked_rate": 10_000.0 if tuned.paced else None,
         "window": {"started": 1000.0, "ended": 1010.0, "seconds": 10.0},
         "warmup_seconds": 1.0,
-        "generator": {"workers": 1, "cpu_ratio": generator, "lag_p99_seconds": 0.001},
+        "generator": generator,
         "doubts": doubts,
         "variants": {variant: part},
     }
@@ -61,7 +79,7 @@ def cell(variant: str, scenario: str = "saturate", clients: int = 50, **changes:
         "case": {"scenario": scenario, "clients": clients, "warmup": 1, "seconds": 10},
         "status": "done",
         "reason": "",
-        "load": load(variant, clients, **changes),
+        "load": load(variant, scenario, clients, **changes),
         "usage": usage,
         "took": 13.0,
     }
@@ -88,6 +106,31 @@ def comparison(*cells: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "settings": {},
         "pinned": {"server": [1], "generator": [0]},
         "doubts": [],
+        "ceiling": None,
         "cells": list(cells),
         **changes,
     }
+
+
+def ceiling(requests_per_second: float, *doubts: dict[str, str]) -> dict[str, Any]:
+    """Make a generator's ceiling at 50 clients."""
+    return {
+        "requests_per_second": requests_per_second,
+        "cpu_us_per_request": 7.25,
+        "clients": 50,
+        "doubts": list(doubts),
+    }
+
+
+def from_before(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result as it was kept before there was the open model: without the keys that came with it."""
+    old = deepcopy(result)
+    del old["ceiling"]
+    for each in old["cells"]:
+        run = each["load"]
+        del run["model"], run["asked_rate"], run["scenario"]["paced"], run["scenario"]["dawdle"]
+        for name in ("busy_ratio", "stolen_ratio", "lost_workers", "joined_workers"):
+            del run["generator"][name]
+        for part in run["variants"].values():
+            del part["breaks"], part["unsent"]
+    return old

@@ -9,7 +9,10 @@ import os
 import socket
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
+
+from loadtest.scenarios import SCENARIOS
 
 
 def main() -> None:
@@ -41,10 +44,20 @@ def main() -> None:
     age = int((ended - started + float(warmup)) * 1e6)
     found = {
         "schema": 1,
-        "scenario": {"name": "saturate"},
+        "scenario": asdict(SCENARIOS["saturate"]),
+        "model": "closed",
+        "asked_rate": None,
         "window": {"started": started, "ended": ended, "seconds": ended - started},
         "warmup_seconds": float(warmup),
-        "generator": {"workers": 1, "cpu_ratio": 0.5, "lag_p99_seconds": 0.0},
+        "generator": {
+            "workers": 1,
+            "cpu_ratio": 0.5,
+            "busy_ratio": 0.5,
+            "stolen_ratio": 0.0,
+            "lag_p99_seconds": 0.0,
+            "lost_workers": 0,
+            "joined_workers": 0,
+        },
         "doubts": [],
         "variants": {
             variant: {
@@ -56,7 +69,9 @@ def main() -> None:
                 "unanswered": waiting,
                 "errors": {},
                 "connections": {"connected": int(clients)},
+                "breaks": {},
                 "late_sends": 0,
+                "unsent": 0,
                 "histograms": {"response": response, "service": response, "connect": {}, "first_reply": {}},
                 "censored": {"response": {}, "first_reply": {age: waiting} if waiting else {}},
             }

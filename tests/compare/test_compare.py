@@ -72,6 +72,38 @@ def test_a_whole_comparison(results: Path) -> None:
     assert found["plan"]["seed"] == 1
 
 
+def test_the_generators_ceiling_comes_first(results: Path) -> None:
+    done = run(results, "--seed", "1", "--variants", "asyncio", "--ceiling")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = result(results)
+    assert found["complete"]
+    assert found["plan"]["ceiling"] == {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 1}
+    ceiling = found["ceiling"]
+    assert ceiling["clients"] == 50
+    assert ceiling["requests_per_second"] > 500
+    # It is the generator's own core that is paid with.
+    assert 0.01 < ceiling["requests_per_second"] * ceiling["cpu_us_per_request"] / 1e6 < 1.1
+    assert {*ceiling} == {"requests_per_second", "cpu_us_per_request", "clients", "doubts"}
+    assert done.stdout.index("sink, saturate, 50 clients") < done.stdout.index("asyncio, saturate, 3 clients")
+    assert "Ceiling of the generator itself: " in done.stdout
+    assert "Ceiling of the generator itself: " in (results / "latest" / "compare.html").read_text()
+    (cell,) = found["cells"]
+    speed = cell["figures"]["requests_per_second"]
+    assert speed["at_least"] or speed["value"] < 0.9 * ceiling["requests_per_second"]
+
+
+def test_without_a_ceiling_the_comparison_goes_on(results: Path) -> None:
+    done = run(results, "--variants", "asyncio", "--ceiling", fault="sink-fails")
+    assert done.returncode == 1
+    found = result(results)
+    assert found["ceiling"] is None
+    assert not found["complete"]
+    assert [doubt["name"] for doubt in found["doubts"]][-1] == "no-ceiling"
+    assert "FAILED: sink ended by itself, exit status 1: no sink today" in done.stdout
+    assert statuses(results) == {"asyncio": "done"}
+    assert "1 of 2 measurements done" in " ".join(done.stdout.split())
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
 def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
     run(results, "--variants", "asyncio")
@@ -236,5 +268,24 @@ def test_with_locust_itself(results: Path) -> None:
         assert cell["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
         if cell["variant"] != "single":
             assert figures["requests_per_second"]["value"] > 200
-            assert 10 < figures["p50_us"]["value"] < 100_000
+            assert 10 < figures["response_p50_us"]["value"] < 100_000
+            # In the closed model the two are alike.
+            assert figures["service_p99_us"] == figures["response_p99_us"]
             assert 1 < figures["cpu_us"]["value"] < 2000
+
+
+def test_with_locust_itself_in_another_scenario_and_with_the_ceiling(results: Path) -> None:
+    """Another scenario's properties reach the report, and the sink answers what Locust asks."""
+    options = ("--scenarios", "churn", "--clients", "5", "--variants", "single", "asyncio", "--ceiling")
+    done = run(results, *options, module="loadtest.compare")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = result(results)
+    assert found["ceiling"]["requests_per_second"] > 1000
+    assert 1 < found["ceiling"]["cpu_us_per_request"] < 500
+    assert not {"corrupt", "conservation", "unserved"} & {doubt["name"] for doubt in found["ceiling"]["doubts"]}
+    for cell in found["cells"]:
+        figures = cell["figures"]
+        assert (figures["served"], figures["connected"]) == (5, 5)
+        assert figures["requests_per_second"]["value"] > 50
+        assert figures["response_p99_us"]["value"] is None
+        assert figures["first_p99_us"]["value"] > 10

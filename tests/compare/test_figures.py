@@ -1,7 +1,13 @@
+from typing import Any
+
 import pytest
 
 from loadtest.belief import Doubt
-from loadtest.compare.figures import Figure, Row, row
+from loadtest.compare import load
+from loadtest.compare.figures import Ceiling, Figure, Row, ceiling, row
+from loadtest.compare.observe import Usage
+from loadtest.compare.plan import Case
+from tests.compare import results
 from tests.compare.results import cell, failed
 
 
@@ -10,14 +16,75 @@ def rate(shown: Row) -> tuple[float | None, bool]:
 
 
 @pytest.mark.parametrize(
-    ("server_seconds", "generator", "at_least"),
-    [(9.5, 0.89, False), (9.4, 0.5, True), (10.0, 0.90, True), (5.0, 0.95, True)],
+    ("server_seconds", "generator", "busy", "at_least"),
+    [
+        (9.5, 0.89, 0.89, False),
+        (9.4, 0.5, 0.5, True),
+        (10.0, 0.90, 0.5, True),
+        (10.0, 0.5, 0.90, True),  # it was kept from its core
+        (5.0, 0.95, 0.95, True),
+    ],
 )
 def test_a_top_speed_is_the_servers_only_where_the_server_was_the_limit(
-    server_seconds: float, generator: float, at_least: bool
+    server_seconds: float, generator: float, busy: float, at_least: bool
 ) -> None:
-    shown = row(cell("asyncio", server_cpu=server_seconds, generator_cpu=generator))
+    shown = row(cell("asyncio", server_cpu=server_seconds, generator_cpu=generator, generator_busy=busy))
     assert rate(shown) == (10_000.0, at_least)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "idle", "busy"),
+    [
+        ("saturate", True, True),
+        ("churn", True, True),
+        ("cpu-bound", True, True),
+        ("io-bound", False, True),  # an idle server is no sign of a limit elsewhere: it is the requests that wait
+        ("conversation", False, False),  # its clients' pauses set the rate
+        ("slow-client", False, False),
+        ("crowd", False, False),
+    ],
+)
+def test_what_bounds_a_rate_follows_from_what_the_clients_do(scenario: str, idle: bool, busy: bool) -> None:
+    assert rate(row(cell("asyncio", scenario, server_cpu=2.0))) == (10_000.0, idle)
+    assert rate(row(cell("asyncio", scenario, generator_cpu=0.95))) == (10_000.0, busy)
+    assert row(cell("asyncio", scenario)).paced == (not busy)
+
+
+def test_a_scenario_is_judged_as_it_was_tuned() -> None:
+    assert row(cell("asyncio", tuned={"think": 0.5})).paced
+    assert row(cell("asyncio", tuned={"paced": True})).paced
+    assert not row(cell("asyncio", "churn", tuned={"think": 0.5})).paced  # who asks once has no time to think
+
+
+@pytest.mark.parametrize(("top", "at_least"), [(11_112, False), (11_111, True), (9_000, True)])
+def test_a_top_speed_near_the_generators_ceiling_is_a_lower_bound(top: float, at_least: bool) -> None:
+    shown = row(cell("asyncio"), Ceiling(top, 7.0, 50))
+    assert rate(shown) == (10_000.0, at_least)
+    assert [doubt.name for doubt in shown.doubts] == ["generator-limited"] * at_least
+    if at_least:
+        assert f"of the {top:,} requests/s that are the generator's own ceiling" in shown.doubts[0].detail
+
+
+def test_the_ceiling_says_nothing_where_pauses_set_the_rate() -> None:
+    shown = row(cell("asyncio", "conversation"), Ceiling(10_000, 7.0, 50))
+    assert rate(shown) == (10_000.0, False)
+    assert shown.doubts == ()
+
+
+def test_the_ceiling_is_measured_by_what_the_sink_answered() -> None:
+    own = Doubt("generator-cpu", "97 %", "more workers")
+    stolen = Doubt("stolen-time", "5 %", "again")
+    raw = results.load("single", "saturate", 50, generator_cpu=0.97, load_doubts=[own._asdict(), stolen._asdict()])
+    usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.5, resident=1, idle=1)
+    found = ceiling(Case("saturate", 50, 1, 10), load.read(raw, "single"), usage)
+    assert found == Ceiling(10_000.0, 95.0, 50, (stolen,))
+
+
+def test_a_ceiling_that_the_generator_did_not_reach_is_a_doubt() -> None:
+    usage = Usage(server_cpu=10.0, generator_cpu=7.0, others_cpu=0.0, stolen=0.0, resident=1, idle=1)
+    found = load.read(results.load("single", "saturate", 50), "single")
+    (doubt,) = ceiling(Case("saturate", 50, 1, 10), found, usage).doubts
+    assert (doubt.name, doubt.detail.partition(":")[0]) == ("sink-limited", "the generator used 70% of its core only")
 
 
 def test_a_generator_at_its_limit_is_a_doubt_with_a_remedy() -> None:
@@ -27,9 +94,34 @@ def test_a_generator_at_its_limit_is_a_doubt_with_a_remedy() -> None:
     assert doubt.remedy
 
 
+def test_a_generator_kept_from_its_core_is_the_same_doubt() -> None:
+    (doubt,) = row(cell("asyncio", generator_cpu=0.6, generator_busy=0.93)).doubts
+    assert doubt.name == "generator-limited"
+    assert "used 60% of its core, and was kept from it: it was busy 93%" in doubt.detail
+
+
 def test_the_loads_own_doubt_about_its_cpu_is_not_said_twice() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
     assert row(cell("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()])).doubts == (own,)
+
+
+def test_the_generators_limit_is_one_doubt_and_the_ceiling_says_it_best() -> None:
+    own = Doubt("generator-cpu", "97 %", "more workers")
+    shown = row(cell("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()]), Ceiling(10_500, 7.0, 50))
+    assert [(doubt.name, doubt.detail.partition(" of")[0]) for doubt in shown.doubts] == [
+        ("generator-limited", "this is 95%")
+    ]
+
+
+def test_stolen_time_that_the_load_saw_too_is_one_doubt() -> None:
+    own = Doubt("stolen-time", "5 %", "again")
+    assert row(cell("asyncio", stolen=0.5, load_doubts=[own._asdict()])).doubts == (own,)
+
+
+def test_the_loads_other_doubts_are_kept() -> None:
+    names = ["late-sends", "rate", "corrupt", "worker-joined"]
+    own = [{"name": name, "detail": "d", "remedy": "r"} for name in names]
+    assert [doubt.name for doubt in row(cell("asyncio", load_doubts=own)).doubts] == names
 
 
 def test_cpu_and_memory() -> None:
@@ -41,7 +133,8 @@ def test_cpu_and_memory() -> None:
 def test_one_client_served_alone_gets_no_speed_and_no_latency() -> None:
     shown = row(cell("single", served=1, censored={"first_reply": {"11000000": 49}}))
     assert (shown.served, shown.connected) == (1, 50)
-    for figure in (shown.requests_per_second, shown.p50_us, shown.p99_us, shown.cpu_us):
+    speeds = (shown.response_p50_us, shown.response_p99_us, shown.service_p99_us)
+    for figure in (shown.requests_per_second, *speeds, shown.cpu_us):
         assert figure.value is None
         assert "the others waited" in figure.why
     assert shown.first_p99_us == Figure(11_000_000, at_least=True)
@@ -49,13 +142,55 @@ def test_one_client_served_alone_gets_no_speed_and_no_latency() -> None:
 
 
 def test_one_client_alone_with_the_server_gets_its_figures() -> None:
-    assert row(cell("single", clients=1)).p50_us == Figure(1000)
+    assert row(cell("single", clients=1)).response_p50_us == Figure(1000)
 
 
 def test_unanswered_requests_open_the_quantile_that_they_touch_and_no_other() -> None:
     shown = row(cell("threaded", censored={"response": {"2500000": 2000}}))
-    assert shown.p50_us == Figure(1000)
-    assert shown.p99_us == Figure(2_500_000, at_least=True)
+    assert shown.response_p50_us == Figure(1000)
+    assert shown.response_p99_us == Figure(2_500_000, at_least=True)
+
+
+def test_both_truths() -> None:
+    """A stall of the server delays what falls due meanwhile, though each takes no longer once it is sent."""
+    histograms = {"response": {"1000": 90, "800000": 10}, "service": {"1000": 100}}
+    shown = row(cell("asyncio", tuned={"paced": True}, histograms=histograms))
+    assert shown.model == "open"
+    assert (shown.response_p99_us, shown.service_p99_us) == (Figure(800_000), Figure(1000))
+    assert shown.as_json()["response_p99_us"]["value"] == 800_000
+    assert shown.as_json()["service_p99_us"]["value"] == 1000
+
+
+def test_who_asks_once_has_a_first_reply_and_no_other() -> None:
+    shown = row(cell("asyncio", "churn", histograms={"response": {}, "service": {}, "first_reply": {"700": 100}}))
+    assert shown.first_p99_us == Figure(700)
+    for figure in (shown.response_p99_us, shown.service_p99_us):
+        assert "every reply is a first one" in figure.why
+
+
+def test_a_crowd_of_whom_one_is_served() -> None:
+    censored = {"first_reply": {"19500000": 999}}
+    shown = row(cell("single", "crowd", 1000, served=1, verified=0, histograms={}, censored=censored))
+    assert shown.requests_per_second.why == "one client was served all the time, the others waited"
+    assert shown.first_p50_us == Figure(19_500_000, at_least=True)
+
+
+def test_what_failed_stands_apart_by_what_it_was() -> None:
+    changes: dict[str, Any] = {
+        "errors": {"timeout": 3, "reset": 0},
+        "connections": {"connected": 50, "no_port": 7},
+        "breaks": {"closed": 2},
+    }
+    shown = row(cell("asyncio", **changes))
+    assert shown.failed == {"requests": {"timeout": 3}, "connects": {"no_port": 7}, "open connections": {"closed": 2}}
+
+
+def test_a_result_from_before_gives_the_same_row() -> None:
+    now = results.comparison(
+        cell("asyncio", generator_busy=0.0), cell("single", "conversation", 30, generator_busy=0.0)
+    )
+    old = results.from_before(now)
+    assert [row(each) for each in old["cells"]] == [row(each) for each in now["cells"]]
 
 
 def test_first_replies_of_the_warmup_count_as_the_fastest() -> None:

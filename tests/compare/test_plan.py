@@ -1,6 +1,10 @@
 from collections import Counter
 
-from loadtest.compare.plan import ALL_VARIANTS, make
+import pytest
+
+from loadtest.compare import plan
+from loadtest.compare.plan import ALL_VARIANTS, LOADS, Case, make
+from loadtest.scenarios import SCENARIOS
 
 
 def test_each_variant_meets_each_load_once() -> None:
@@ -42,3 +46,36 @@ def test_choices_replace_the_defaults() -> None:
         ("saturate", 4, 9),
     ]
     assert {cell.variant for cell in plan.cells()} == {"asyncio"}
+
+
+def test_every_scenario_can_be_compared_and_nothing_else_is_named() -> None:
+    assert set(LOADS) == set(SCENARIOS)
+    assert set(plan._USUAL) <= set(SCENARIOS)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "clients"),
+    [("churn", 50), ("crowd", 1000), ("slow-client", 30), ("io-bound", 50), ("cpu-bound", 10)],
+)
+def test_clients_unless_the_user_says_otherwise(scenario: str, clients: int) -> None:
+    (case,) = make(1, scenarios=[scenario]).cases
+    assert (case.scenario, case.clients) == (scenario, clients)
+    assert case.warmup >= 1
+    assert case.seconds >= 3
+
+
+def test_the_single_server_has_been_through_its_queue_before_the_window() -> None:
+    """One wait, or the dawdling, of each client that is before the last one."""
+    (waits,) = make(1, scenarios=["io-bound"]).cases
+    assert waits.warmup >= waits.clients * SCENARIOS["io-bound"].amount / 1000
+    (slow,) = make(1, scenarios=["slow-client"]).cases
+    assert slow.warmup > SCENARIOS["slow-client"].dawdle
+    (crowd,) = make(1, scenarios=["crowd"]).cases
+    assert crowd.warmup >= SCENARIOS["crowd"].think * (1 - SCENARIOS["crowd"].think_spread)
+
+
+def test_the_ceiling_is_measured_only_on_request() -> None:
+    assert make(1).ceiling is None
+    assert make(1, ceiling=True).ceiling == Case("saturate", 50, 1, 3)
+    assert make(1, ceiling=True, clients=[7], seconds=2).ceiling == Case("saturate", 50, 1, 2)
+    assert make(1, ceiling=True).cells() == make(1).cells()

@@ -2,21 +2,27 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtest.scenarios import Scenario
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
+ALL = ("single", "threaded", "asyncio")
 
 
 class Locust:
@@ -98,13 +104,103 @@ class Locust:
         }
 
 
+def headless(folder: Path, *arguments: str, seconds: float | None = None, **more: Any) -> Locust:
+    """Start Locust headless, to end after some seconds, if by itself at all."""
+    folder.mkdir(exist_ok=True)
+    limit = [] if seconds is None else ["-t", f"{seconds}s"]
+    result = ["--result", str(folder / "result.json")]
+    return Locust(folder, "--headless", "--only-summary", *limit, *result, *arguments, **more)
+
+
 def run(folder: Path, *arguments: str, seconds: float = 3, **more: Any) -> Locust:
     """Run Locust headless for some seconds, to its end."""
-    result = ["--result", str(folder / "result.json")]
-    locust = Locust(folder, "--headless", "--only-summary", "-t", f"{seconds}s", *result, *arguments, **more)
-    with locust:
+    with headless(folder, *arguments, seconds=seconds, **more) as locust:
         locust.ended(seconds + 20)
     return locust
+
+
+IMPATIENT = "from loadtest import outcomes\noutcomes.CONNECT_TIMEOUT = outcomes.REPLY_TIMEOUT = 0.4\n"
+"""Lines of a locustfile by which clients wait 0.4 s for a connection or a reply."""
+
+HASTY = """
+from dataclasses import replace
+from loadtest import script
+from loadtest.scenarios import SCENARIOS
+
+script.SETBACK = 0.1
+for each in SCENARIOS.values():
+    SCENARIOS[each.name] = replace(each, away=each.away / 20, dawdle=each.dawdle / 20)
+"""
+"""Lines of a locustfile by which nobody stays away for long."""
+
+ENGINE = "from loadtest.locustfile import user_class\n"
+"""The line of a locustfile that makes users whom the engine drives."""
+
+PLAIN = """
+from loadtest import conductor, settings
+from loadtest.user import ScenarioUser
+
+conductor.install()
+
+def user_class(variant):
+    members = {"label": variant.name, "host": settings.target(variant)}
+    return type(f"{variant.name.capitalize()}User", (ScenarioUser,), members)
+"""
+"""The same for the plain driver."""
+
+DRIVERS = {"engine": ENGINE, "plain": PLAIN}
+
+
+def label(name: str) -> str:
+    """Return what stands for `name` in metrics, results and the environment."""
+    return re.sub(r"\W+", "_", name)
+
+
+def users(driver: str, names: Iterable[str] = ALL) -> str:
+    """Return the lines of a locustfile that make users for servers of these names."""
+    return f"""
+{driver}
+from servers.variants import Variant
+
+classes = [user_class(Variant(name, name, 9, 9, "", "", "")) for name in {[label(name) for name in names]!r}]
+globals().update((each.__name__, each) for each in classes)
+"""
+
+
+def load_each(
+    folder: Path, scenario: Scenario, driver: str, targets: Mapping[str, str], silent: Collection[str]
+) -> dict[str, Locust]:
+    """
+    Load each of the targets with three users of its own for 3 s. Return the Locust that did, by target.
+
+    silent: those that never answer. Their users don't wait for long; the others wait as long as on any machine.
+    """
+    think = ("--think", "0.01") if scenario.think else ()
+    started: dict[str, Locust] = {}
+    with ExitStack() as stack:
+        for part in ("silent", "talking"):
+            names = [name for name in targets if (name in silent) == (part == "silent")]
+            place = folder / part
+            place.mkdir(parents=True)
+            locust = headless(
+                place,
+                *("--scenario", scenario.name, *think, "-u", str(3 * len(names)), "-r", "100"),
+                seconds=3,
+                locustfile=locustfile(place, IMPATIENT if part == "silent" else "", HASTY, users(driver, names)),
+                targets={label(name): targets[name] for name in names},
+            )
+            started |= dict.fromkeys(names, stack.enter_context(locust))
+        for locust in set(started.values()):
+            assert locust.ended() == 1, locust.log  # Locust's own status for failed requests
+    return started
+
+
+def locustfile(folder: Path, *parts: str) -> Path:
+    """Write a locustfile of these parts. Return where it is."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "own_locustfile.py"
+    path.write_text("".join(parts))
+    return path
 
 
 def eventually(condition: Callable[[], object], what: str, within: float = 20) -> None:
@@ -116,6 +212,13 @@ def eventually(condition: Callable[[], object], what: str, within: float = 20) -
                 return
         time.sleep(0.05)
     raise AssertionError(f"not within {within:g} s: {what}")
+
+
+def free_ports(number: int) -> list[str]:
+    """Return ports of loopback that nobody listens on."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [str(listener.getsockname()[1]) for listener in listeners]
 
 
 def total(histogram: Mapping[str, int]) -> int:
@@ -130,3 +233,28 @@ def assert_conserved(variant: Mapping[str, Any]) -> None:
     timed_out = variant["errors"]["timeout"] + variant["connections"]["timeout"]
     assert replies == variant["verified"] + timed_out
     assert total(variant["histograms"]["service"]) == total(variant["histograms"]["response"])
+    for series, ages in variant["censored"].items():
+        assert all(int(age) >= 0 for age in ages), (series, ages)
+
+
+def nonzero(numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return what has happened, of all that can."""
+    return {name: number for name, number in numbers.items() if number}
+
+
+def durations(variant: Mapping[str, Any], series: str, kind: str = "histograms") -> dict[int, int]:
+    """Return a histogram of a result's variant, or what is censored of it."""
+    return {int(key): number for key, number in variant[kind][series].items()}
+
+
+def doubts(outcome: Mapping[str, Any]) -> set[str]:
+    """Return the names of a result's doubts."""
+    return {doubt["name"] for doubt in outcome["doubts"]}
+
+
+def post(port: str, path: str, form: dict[str, str] | None) -> bytes:
+    """Ask the web UI: GET without a form, POST with one."""
+    data = None if form is None else urllib.parse.urlencode(form).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data=data, timeout=10) as answer:
+        content: bytes = answer.read()
+        return content

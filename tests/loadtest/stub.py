@@ -12,25 +12,48 @@ Answer = Callable[["Stub", socket.socket, bytes], bool]
 """Answers one line on a connection; returns whether to go on with the connection."""
 
 
+def text_of(line: bytes) -> bytes:
+    """Return the text of a request, from the wire's description and not from its code."""
+    command, rest = line.split(b" ", 1)
+    return rest if command == b"ECHO" else rest.split(b" ", 1)[1]
+
+
 def right(line: bytes) -> bytes:
-    """Return the right reply to a request, from the wire's description and not from its code."""
-    return b"OK " + line.split(b" ", 1)[1] + b"\n"
+    """Return the right reply to a request."""
+    return b"OK " + text_of(line) + b"\n"
 
 
 class Stub:
     """
-    Listens on a free port of loopback, a thread for each connection.
+    Listens on a free port of loopback, a thread for each connection. Answers at once, whatever the command.
 
-    connections: accepted. texts: of every request, in order. took: seconds from each request to its reply.
+    connections: accepted. texts: of every request, in order. took: seconds from each request to its reply. when: the
+    steady seconds of its first and of its last request. lies: told by `sometimes`.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(
+        self, answer: Answer, *, port: int = 0, greeting: bytes | None = None, sip: int = 65536, pause: float = 0.0
+    ) -> None:
+        """
+        Listen.
+
+        greeting: what it says to each client, and then closes. sip: bytes that it reads at a time, pause: seconds it
+        takes for that.
+        """
         self._answer = answer
+        self._greeting = greeting
+        self._sip = sip
+        self._pause = pause
         self._lock = threading.Lock()
+        self._live: set[socket.socket] = set()
         self.connections = 0
         self.texts: list[bytes] = []
         self.took: list[float] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.when = (0.0, 0.0)
+        self.lies = 0
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        if sip < 65536:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, sip)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -43,7 +66,14 @@ class Stub:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Be gone, for those who are connected too."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves accept() waiting, and the port taken
         self._listener.close()
+        with self._lock:
+            for connection in self._live:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -53,21 +83,33 @@ class Stub:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
+            if self._greeting is not None:
+                connection.sendall(self._greeting)
+                connection.close()
+                continue
+            with self._lock:
+                self._live.add(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             unread = b""
-            while received := connection.recv(65536):
+            while received := connection.recv(self._sip):
                 begun = time.perf_counter()
                 *lines, unread = (unread + received).split(b"\n")
                 for line in lines:
                     with self._lock:
-                        self.texts.append(line.split(b" ", 1)[1])
+                        self.texts.append(text_of(line))
+                        now = time.monotonic()
+                        self.when = self.when[0] or now, now
                     if not self._answer(self, connection, line):
                         return
                     with self._lock:
                         self.took.append(time.perf_counter() - begun)
+                if self._pause:
+                    time.sleep(self._pause)
+        with self._lock:
+            self._live.discard(connection)
 
 
 def honest(_: Stub, connection: socket.socket, line: bytes) -> bool:
@@ -96,6 +138,26 @@ def says(reply: Callable[[bytes], bytes]) -> Answer:
     return answer
 
 
+def sometimes(lie: Answer, is_turn: Callable[[int], bool]) -> Answer:
+    """Answer rightly, but with a lie where is_turn(number of the request, from 1)."""
+    lock = threading.Lock()
+    number = 0
+
+    def answer(stub: Stub, connection: socket.socket, line: bytes) -> bool:
+        nonlocal number
+        with lock:
+            number += 1
+            lies = is_turn(number)
+            stub.lies += lies
+        return (lie if lies else honest)(stub, connection, line)
+
+    return answer
+
+
+adds = says(lambda line: right(line) + b"!")
+"""Answer rightly, and with a byte too many."""
+
+
 def adds_later(_: Stub, connection: socket.socket, line: bytes) -> bool:
     """Answer rightly, and with a byte too many in a segment of its own."""
     connection.sendall(right(line))
@@ -106,7 +168,7 @@ def adds_later(_: Stub, connection: socket.socket, line: bytes) -> bool:
 
 def swaps(stub: Stub, connection: socket.socket, line: bytes) -> bool:
     """Answer with the reply that belongs to the request before this one, whosever it was."""
-    mine = line.split(b" ", 1)[1]
+    mine = text_of(line)
     other = next((text for text in reversed(stub.texts[-50:]) if text != mine), b"nobody")
     connection.sendall(b"OK " + other + b"\n")
     return True
@@ -123,6 +185,18 @@ def truncates(_: Stub, connection: socket.socket, line: bytes) -> bool:
     return False
 
 
+def answers_and_closes(_: Stub, connection: socket.socket, line: bytes) -> bool:
+    """Answer rightly, and close."""
+    connection.sendall(right(line))
+    return False
+
+
+def answers_and_closes_in_one(_: Stub, connection: socket.socket, line: bytes) -> bool:
+    """Answer rightly, and close in the same segment: the kernel keeps the reply back until it is told more."""
+    connection.send(right(line), socket.MSG_MORE)
+    return False
+
+
 def closes(_stub: Stub, _connection: socket.socket, _line: bytes) -> bool:
     """Close instead of answering."""
     return False
@@ -132,3 +206,20 @@ def resets(_: Stub, connection: socket.socket, _line: bytes) -> bool:
     """Reset the connection instead of answering."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
+
+
+LIES: dict[str, tuple[Answer, str]] = {
+    "wrong byte": (says(lambda line: right(line)[:-2] + b"!\n"), "corrupt"),
+    "a byte too many": (adds, "corrupt"),
+    "another line": (says(lambda line: right(line) * 2), "corrupt"),
+    "a byte too many, later": (adds_later, "corrupt"),
+    "missing bytes": (says(lambda line: right(line)[:-4] + b"\n"), "corrupt"),
+    "somebody else's reply": (swaps, "corrupt"),
+    "cut off": (truncates, "closed"),
+    "closed": (closes, "closed"),
+    "reset": (resets, "reset"),
+    "silent": (silent, "timeout"),
+    "never whole": (says(lambda line: right(line)[:-1]), "timeout"),
+    "full": (says(lambda _: b"ERR server full\n"), "refused"),
+}
+"""Answers that are never right, and the outcome that each is."""

@@ -1,0 +1,303 @@
+"""One script, two drivers: the engine, and the plain users of one's own locustfile. What each has to endure."""
+
+import re
+import signal
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.scenarios import SCENARIOS
+from tests.loadtest.locusts import (
+    ALL,
+    DRIVERS,
+    ENGINE,
+    HASTY,
+    PLAIN,
+    assert_conserved,
+    doubts,
+    eventually,
+    free_ports,
+    headless,
+    label,
+    load_each,
+    locustfile,
+    nonzero,
+    run,
+    users,
+)
+from tests.loadtest.stub import (
+    LIES,
+    Answer,
+    Stub,
+    answers_and_closes,
+    answers_and_closes_in_one,
+    honest,
+)
+
+FULL = b"ERR server full\n"
+
+both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
+
+
+def kinds(part: dict[str, Any]) -> dict[str, set[str]]:
+    """Return what has happened to a variant's requests and connections, by kind."""
+    return {what: set(nonzero(part[what])) for what in ("errors", "connections", "breaks")}
+
+
+@pytest.mark.parametrize("scenario", ["conversation", "churn"])
+def test_both_drivers_call_the_same_trouble_by_the_same_name(scenario: str, tmp_path: Path) -> None:
+    # A byte that comes while its client thinks is seen at once by the engine, by the plain driver with the next reply.
+    lies = {name: lie for name, lie in LIES.items() if name != "a byte too many, later" or scenario == "churn"}
+    seen = {}
+    for driver in DRIVERS:
+        with ExitStack() as stack:
+            stubs = {name: stack.enter_context(Stub(answer)) for name, (answer, _) in lies.items()}
+            stubs["speaks first"] = stack.enter_context(Stub(honest, greeting=FULL))
+            stubs["honest"] = stack.enter_context(Stub(honest))
+            targets = {name: stub.address for name, stub in stubs.items()}
+            loaded = load_each(
+                tmp_path / driver,
+                SCENARIOS[scenario],
+                DRIVERS[driver],
+                targets | {"nobody there": f"127.0.0.1:{free_ports(1)[0]}"},
+                silent=[name for name, (_, kind) in lies.items() if kind == "timeout"],
+            )
+            parts = {name: locust.outcome()["variants"][label(name)] for name, locust in loaded.items()}
+        for part in parts.values():
+            assert_conserved(part)
+        assert "Traceback" not in "".join(locust.log for locust in loaded.values())
+        seen[driver] = {name: kinds(part) for name, part in parts.items()}
+        for name, part in parts.items():
+            assert (part["verified"] > 0) == (name == "honest"), (driver, name)
+    connected = {"connected"}
+    expected: dict[str, dict[str, set[str]]] = {
+        name: {"errors": {kind}, "connections": connected, "breaks": set()} for name, (_, kind) in lies.items()
+    }
+    expected["speaks first"] = {"errors": {"refused"}, "connections": connected, "breaks": set()}
+    expected["honest"] = {"errors": set(), "connections": connected, "breaks": set()}
+    expected["nobody there"] = {"errors": set(), "connections": {"refused"}, "breaks": set()}
+    assert seen["engine"] == expected
+    assert seen["plain"] == expected
+
+
+@both_drivers
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("--scenario", "saturate"),
+        ("--scenario", "crowd", "--think", "0.02"),
+        ("--scenario", "saturate", "--rate", "200"),
+    ],
+    ids=" ".join,
+)
+def test_a_connection_that_outlives_the_connect_timeout_has_no_trouble(
+    settings: tuple[str, ...], driver: str, tmp_path: Path
+) -> None:
+    """The timer of connect() once fired in the middle of the conversation, and a request was sent twice."""
+    own = locustfile(tmp_path, "from loadtest import outcomes\noutcomes.CONNECT_TIMEOUT = 0.4\n", users(driver))
+    with Stub(honest) as stub:
+        arguments = ("AsyncioUser", "-u", "4", "-r", "100", *settings)
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
+        part = locust.outcome()["variants"]["asyncio"]
+        assert locust.process.returncode == 0, locust.log
+        assert_conserved(part)
+        assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
+        assert part["connections"]["connected"] == stub.connections == 4
+        assert part["verified"] > 100
+        assert max(Counter(stub.texts).values()) == 1, "a request was sent twice"
+    assert not doubts(locust.outcome()) & {"conservation", "corrupt", "unserved"}
+
+
+SMALL_BUFFER = """
+import _socket, socket, types
+from locust import events
+from loadtest import engine
+
+partial = 0
+
+class Small(_socket.socket):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    def send(self, data):
+        global partial
+        sent = super().send(data)
+        partial += sent < len(data)
+        return sent
+
+engine._socket = types.SimpleNamespace(socket=Small)
+
+@events.quit.add_listener
+def _(**_):
+    print(f"the kernel took a part only: {partial} times")
+"""
+"""Lines of a locustfile by which the kernel takes large requests of the engine's in pieces."""
+
+
+@both_drivers
+@pytest.mark.parametrize("scenario", ["saturate", "slow-client", "churn"])
+def test_large_messages_arrive_whole_at_a_server_that_reads_slowly(scenario: str, driver: str, tmp_path: Path) -> None:
+    small = SMALL_BUFFER if driver == ENGINE else ""
+    own = locustfile(tmp_path, HASTY, small, users(driver))
+    with Stub(honest, sip=4096, pause=0.0005) as stub:
+        arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", scenario, "--size", "65000")
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
+        part = locust.outcome()["variants"]["asyncio"]
+        assert_conserved(part)
+        assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
+        assert part["verified"] >= 3
+        assert {len(text) for text in stub.texts} == {65000}
+        assert max(Counter(stub.texts).values()) == 1
+    if small:
+        [partial] = re.findall(r"the kernel took a part only: (\d+) times", locust.log)
+        assert int(partial) > part["verified"]
+
+
+@both_drivers
+def test_a_server_that_speaks_first_and_closes_has_refused(driver: str, tmp_path: Path) -> None:
+    """Whether the client has a request under way by then or not; in the open model it comes back for the next one."""
+    own = locustfile(tmp_path, HASTY, users(driver))
+    with Stub(honest, greeting=FULL) as stub, Stub(honest) as well:
+        arguments = ("AsyncioUser", "SingleUser", "-u", "6", "-r", "100", "--scenario", "churn", "--rate", "300")
+        targets = {"asyncio": stub.address, "single": well.address}
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets=targets)
+    part, fine = (locust.outcome()["variants"][name] for name in ("asyncio", "single"))
+    assert_conserved(part)
+    assert kinds(part) == {"errors": {"refused"}, "connections": {"connected"}, "breaks": set()}
+    assert part["verified"] == 0
+    assert part["errors"]["refused"] > 20
+    assert kinds(fine) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
+    assert fine["verified"] > 20
+
+
+@pytest.mark.parametrize("how", [answers_and_closes, answers_and_closes_in_one])
+def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_request(how: Answer, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    with Stub(how) as stub:
+        arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--think", "0.1")
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
+        part = locust.outcome()["variants"]["asyncio"]
+        assert_conserved(part)
+        assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"closed"}}
+        assert part["breaks"]["closed"] > 6, "each of the three has come back"
+        # Every connection has one right reply, and then breaks; three may be at it when the window ends.
+        assert part["verified"] - 3 <= part["breaks"]["closed"] <= part["verified"]
+        assert part["sent"] <= part["connections"]["connected"] <= stub.connections
+
+
+def test_a_request_that_follows_a_close_is_an_error(tmp_path: Path) -> None:
+    """Without a pause the client has sent its next request by the time it could know: every other one fails."""
+    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    with Stub(answers_and_closes_in_one) as stub:
+        arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", "saturate")
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
+    part = locust.outcome()["variants"]["asyncio"]
+    assert_conserved(part)
+    assert kinds(part) == {"errors": {"closed"}, "connections": {"connected"}, "breaks": set()}
+    assert part["verified"] == part["errors"]["closed"] > 6
+
+
+@both_drivers
+@pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed", "open"])
+def test_a_server_that_was_gone_for_a_while_has_its_clients_back(
+    model: tuple[str, ...], driver: str, tmp_path: Path
+) -> None:
+    own = locustfile(tmp_path, HASTY, users(driver))
+    with ExitStack() as stack:
+        first = Stub(honest)
+        arguments = ("AsyncioUser", "-u", "4", "-r", "100", "--scenario", "saturate", *model)
+        arguments += () if model else ("--think", "0.01")
+        locust = stack.enter_context(headless(tmp_path, *arguments, locustfile=own, targets={"asyncio": first.address}))
+        with first:
+            eventually(lambda: len(first.texts) > 50, "load flows")
+        eventually(
+            lambda: locust.metrics()["tcplab_load_connections_total", "refused", "asyncio"] >= 4, "the server is gone"
+        )
+        assert locust.metrics()["tcplab_load_clients_connected", "asyncio"] == 0
+        second = stack.enter_context(Stub(honest, port=first.port))
+        eventually(lambda: locust.metrics()["tcplab_load_clients_served", "asyncio"] == 4, "all four are back")
+        before = len(second.texts)
+        eventually(lambda: len(second.texts) > before + 50, "load flows again")
+        locust.stop()
+        outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert_conserved(part)
+    assert part["served"] == 4, "the same four"
+    assert second.connections == 4
+    assert part["connections"]["connected"] == 8
+    assert set(nonzero(part["errors"])) <= {"closed", "reset"}
+    assert sum(part["errors"].values()) + sum(part["breaks"].values()) == 4, "each connection broke once"
+    assert set(nonzero(part["connections"])) == {"connected", "refused"}
+    assert not doubts(outcome) & {"conservation", "corrupt", "unserved"}
+
+
+def shaped(**settings: float) -> str:
+    """Return lines of a locustfile with other lengths of the shapes' stages; clients start at once."""
+    lines = [f"shapes.{name} = {value}" for name, value in settings.items()]
+    return "\n".join(["from loadtest import shapes, shaping", "shaping.SPAWN_SECONDS = 0.1", *lines, ""])
+
+
+def stages(log: str) -> list[int]:
+    """Return the numbers of users that a shape has asked for, one after another."""
+    return [int(number) for number in re.findall(r"Shape test updating to (\d+) users", log)]
+
+
+def test_steps_add_a_fifth_of_the_clients_each_time_and_end(tmp_path: Path) -> None:
+    own = locustfile(tmp_path, shaped(STEP=1.5), users(ENGINE))
+    with Stub(honest) as stub, Stub(honest) as other:
+        arguments = ("AsyncioUser", "ThreadedUser", "--scenario", "crowd", "--shape", "steps", "--clients", "5")
+        targets = {"asyncio": stub.address, "threaded": other.address}
+        with headless(tmp_path, *arguments, locustfile=own, targets=targets) as locust:
+            assert locust.ended() == 0
+        outcome = locust.outcome()
+        assert stages(locust.log) == [2, 4, 6, 8, 10]
+        assert stub.connections == other.connections == 5
+    for name in ("asyncio", "threaded"):
+        part = outcome["variants"][name]
+        assert_conserved(part)
+        assert (part["users"], part["connected"], part["served"]) == (5, 5, 5)
+        assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
+
+
+def test_one_after_another_loads_no_two_variants_at_a_time(tmp_path: Path) -> None:
+    own = locustfile(tmp_path, shaped(STAY=2, CHANGE=1.5), users(ENGINE))
+    with ExitStack() as stack:
+        stubs = {variant: stack.enter_context(Stub(honest)) for variant in ALL}
+        targets = {variant: stub.address for variant, stub in stubs.items()}
+        arguments = ("--scenario", "saturate", "--think", "0.01", "--shape", "one-after-another", "--clients", "4")
+        with headless(tmp_path, *arguments, locustfile=own, targets=targets) as locust:
+            assert locust.ended() == 0
+        outcome = locust.outcome()
+        assert stages(locust.log) == [4, 0] * 3
+        assert {stub.connections for stub in stubs.values()} == {4}
+        moments = [moment for variant in ALL for moment in stubs[variant].when]
+        assert moments == sorted(moments), "each variant's last request came before the next one's first"
+    for part in outcome["variants"].values():
+        assert_conserved(part)
+        assert part["served"] == 4
+        assert part["verified"] > 50
+    assert list(outcome["variants"]) == list(ALL)
+    assert "all-at-once" not in doubts(outcome)
+
+
+@pytest.mark.parametrize(
+    ("driver", "settings"),
+    [(PLAIN, ()), (PLAIN, ("--rate", "300")), (ENGINE, ("--rate", "300")), (ENGINE, ("--shape", "steps"))],
+    ids=["plain", "plain, open model", "engine, open model", "engine, shape"],
+)
+def test_ctrl_c_leaves_a_result(driver: str, settings: tuple[str, ...], tmp_path: Path) -> None:
+    own = locustfile(tmp_path, users(driver))
+    with Stub(honest) as stub:
+        arguments = ("AsyncioUser", "-r", "100", "--scenario", "saturate", "--clients", "5", *settings)
+        with headless(tmp_path, *arguments, locustfile=own, targets={"asyncio": stub.address}) as locust:
+            eventually(lambda: len(stub.texts) > 300, "load flows")
+            assert locust.stop(signal.SIGINT) == 0
+        part = locust.outcome()["variants"]["asyncio"]
+        assert 200 < part["verified"] <= len(stub.texts)
+    assert_conserved(part)
+    assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
+    assert "Traceback" not in locust.log

@@ -1,0 +1,146 @@
+"""
+Every scenario against every real server: the load's counts and the server's own must be of the same requests.
+
+The servers' counters are compared with the load's totals (its /metrics), for the result ends with its window, a moment
+before the last users do.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.recorder import quantile
+from loadtest.scenarios import SCENARIOS
+from servers.variants import VARIANTS
+from tests.contract.lab import Model, Server
+from tests.loadtest.locusts import Locust, assert_conserved, doubts, durations, eventually, free_ports, nonzero
+
+CLIENTS = 6
+"""For each of the variants."""
+
+LONGER = {"slow-client": 6}
+"""Seconds of a run that needs more than 3: the dawdler dawdles for 2."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the load has counted for one variant until its last user was gone."""
+
+    sent: int
+    verified: int
+    failed: int
+    abandoned: int
+    connected: int
+
+
+def totals(locust: Locust, variant: str) -> Totals:
+    seen = locust.metrics()
+    outcomes = {
+        key[1]: int(n) for key, n in seen.items() if key[0] == "tcplab_load_requests_total" and key[2] == variant
+    }
+    return Totals(
+        sent=int(seen["tcplab_load_sent_total", variant]),
+        verified=outcomes.pop("verified"),
+        failed=sum(outcomes.values()),
+        abandoned=int(seen["tcplab_load_abandoned_total", variant]),
+        connected=int(seen["tcplab_load_connections_total", "connected", variant]),
+    )
+
+
+def replies(server: Server, connected: int) -> int:
+    """Return how many requests a server has answered, once it has let go of all who were connected."""
+    settled = server.wait_for(
+        lambda seen: (
+            seen("connections_open") == seen("accept_queue_connections") == 0
+            and sum(seen.by("connections_ended_total", "outcome").values()) >= connected
+        ),
+        "every client has left",
+    )
+    return int(sum(settled.by("requests_total", "command").values()))
+
+
+def load(folder: Path, scenario: str, *arguments: str, seconds: int) -> dict[str, Any]:
+    """Load one server of each variant. Return the result, after comparing it with the servers' own counts."""
+    [web] = free_ports(1)
+    with ExitStack() as stack:
+        servers = {each.name: stack.enter_context(Server(Model(each.name, each.name))) for each in VARIANTS}
+        locust = stack.enter_context(
+            Locust(
+                folder,
+                *("--autostart", "-t", f"{seconds}s", "--web-host", "127.0.0.1", "--web-port", web),
+                *("--scenario", scenario, "--clients", str(CLIENTS), "-r", "100", *arguments),
+                *("--result", str(folder / "result.json")),
+                targets={name: "{}:{}".format(*server.address) for name, server in servers.items()},
+            )
+        )
+        eventually(locust.result.exists, "it has a result", within=seconds + 20)
+        eventually(lambda: not any(users(locust)), "the last counts are in")
+        outcome = locust.outcome()
+        assert not doubts(outcome) & {"conservation", "corrupt", "worker-lost"}
+        for name, server in servers.items():
+            part, whole = outcome["variants"][name], totals(locust, name)
+            assert_conserved(part)
+            assert not nonzero(part["errors"])
+            assert not nonzero(part["breaks"])
+            assert set(nonzero(part["connections"])) == {"connected"}
+            assert part["users"] == part["connected"] == CLIENTS
+            assert part["verified"] > 0
+
+            assert whole.failed == 0
+            assert whole.sent == whole.verified + whole.abandoned
+            assert part["sent"] <= whole.sent
+            assert part["verified"] <= whole.verified
+            answered = replies(server, whole.connected)
+            assert whole.verified <= answered <= whole.sent, (name, whole)  # equal if nothing is unanswered
+    return outcome
+
+
+def users(locust: Locust) -> list[float]:
+    return [value for key, value in locust.metrics().items() if key[0] == "tcplab_load_users"]
+
+
+def wait(part: Mapping[str, Any], fraction: float) -> float:
+    """Return a quantile of the wait for the first reply in seconds; who was still waiting counts with its age."""
+    found = quantile(durations(part, "first_reply"), fraction, durations(part, "first_reply", "censored"))
+    assert found is not None
+    return found.microseconds / 1e6
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_load_and_every_server_count_the_same_requests(scenario: str, tmp_path: Path) -> None:
+    outcome = load(tmp_path, scenario, seconds=LONGER.get(scenario, 3))
+    variants = outcome["variants"]
+    served = {name: part["served"] for name, part in variants.items()}
+    if SCENARIOS[scenario].requests is None:
+        # Nobody ever leaves, so the single server serves one client: each of the others has asked, and still waits.
+        assert served == {"single": 1, "threaded": CLIENTS, "asyncio": CLIENTS}
+        assert variants["single"]["unanswered"] >= CLIENTS - 1
+        [unserved] = [doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "unserved"]
+        assert unserved == f"some clients never had a reply: single served 1 of {CLIENTS}"
+    else:
+        assert served["threaded"] == served["asyncio"] == CLIENTS
+    assert ("all-at-once" in doubts(outcome)) == SCENARIOS[scenario].alone
+    if scenario == "slow-client":
+        # One of six dawdles: at the single server everybody waits for that one, elsewhere nobody does.
+        assert wait(variants["single"], 0.99) > 1
+        assert wait(variants["threaded"], 0.99) < 0.5
+        assert wait(variants["asyncio"], 0.99) < 0.5
+
+
+def test_so_they_do_if_requests_fall_due_by_a_schedule(tmp_path: Path) -> None:
+    """The open model: nothing is sent before it falls due, what falls due isn't lost, and nobody waits in `churn`."""
+    rate = 90
+    outcome = load(tmp_path, "churn", "--rate", str(rate), seconds=3)
+    assert (outcome["model"], outcome["asked_rate"]) == ("open", rate)
+    due = 0
+    for name, part in outcome["variants"].items():
+        assert part["served"] == CLIENTS
+        assert wait(part, 0.99) < 0.5, name
+        due += part["sent"] + part["unsent"]
+    # Each client's first request falls due at some moment of its first interval.
+    allowed = rate * outcome["window"]["seconds"] + CLIENTS * len(VARIANTS)
+    assert allowed / 2 <= due <= allowed
