@@ -1,17 +1,17 @@
 """Hands the shapes (shapes.py) to Locust, as load shapes of its own kind."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from locust import LoadTestShape, User
 from locust.env import Environment
 
 from loadtest.shapes import SHAPES, Plan
 
-SPAWN_SECONDS = 5
-"""The clients of a stage start within this time, or at MAX_SPAWN_RATE per second."""
-
-MAX_SPAWN_RATE = 500.0
+SPAWN_SECONDS: Final = 5
+MIN_SPAWN_RATE: Final = 10.0
+MAX_SPAWN_RATE: Final = 500.0
+"""The clients of a stage start within five seconds, at no fewer and no more per second than these."""
 
 Tick = tuple[int, float, list[type[User]]]
 
@@ -38,7 +38,7 @@ class PlannedShape(LoadTestShape):
         if stage is None:
             return None
         users = stage.clients * len(stage.variants)
-        rate = min(MAX_SPAWN_RATE, max(1.0, users / SPAWN_SECONDS))
+        rate = min(MAX_SPAWN_RATE, max(MIN_SPAWN_RATE, users / SPAWN_SECONDS))
         return users, rate, [classes[name] for name in stage.variants]
 
 

@@ -32,16 +32,24 @@ class Stub:
     """
 
     def __init__(
-        self, answer: Answer, *, port: int = 0, greeting: bytes | None = None, sip: int = 65536, pause: float = 0.0
+        self,
+        answer: Answer,
+        *,
+        port: int = 0,
+        greeting: bytes | None = None,
+        stays: bool = False,
+        sip: int = 65536,
+        pause: float = 0.0,
     ) -> None:
         """
         Listen.
 
-        greeting: what it says to each client, and then closes. sip: bytes that it reads at a time, pause: seconds it
-        takes for that.
+        greeting: what it says to each client, and then closes, unless it stays. sip: bytes that it reads at a time,
+        pause: seconds it takes for that.
         """
         self._answer = answer
         self._greeting = greeting
+        self._stays = stays
         self._sip = sip
         self._pause = pause
         self._lock = threading.Lock()
@@ -85,8 +93,9 @@ class Stub:
             self.connections += 1
             if self._greeting is not None:
                 connection.sendall(self._greeting)
-                connection.close()
-                continue
+                if not self._stays:
+                    connection.close()
+                    continue
             with self._lock:
                 self._live.add(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()

@@ -35,6 +35,7 @@ from tests.loadtest.stub import (
     answers_and_closes,
     answers_and_closes_in_one,
     honest,
+    silent,
 )
 
 FULL = b"ERR server full\n"
@@ -157,12 +158,29 @@ def test_large_messages_arrive_whole_at_a_server_that_reads_slowly(scenario: str
         assert int(partial) > part["verified"]
 
 
+LOOKS_LATE = """
+import time
+from loadtest.engine import Player
+
+connect = Player._connect
+
+def connect_and_sleep(self, now):
+    waits = connect(self, now)
+    time.sleep(0.005)
+    return waits
+
+Player._connect = connect_and_sleep
+"""
+"""Lines of a locustfile by which the engine learns of a connection and of what came over it at the same moment."""
+
+
 @both_drivers
-def test_a_server_that_speaks_first_and_closes_has_refused(driver: str, tmp_path: Path) -> None:
-    """Whether the client has a request under way by then or not; in the open model it comes back for the next one."""
-    own = locustfile(tmp_path, HASTY, users(driver))
-    with Stub(honest, greeting=FULL) as stub, Stub(honest) as well:
-        arguments = ("AsyncioUser", "SingleUser", "-u", "6", "-r", "100", "--scenario", "churn", "--rate", "300")
+@pytest.mark.parametrize("stays", [False, True], ids=["closes", "stays"])
+def test_a_server_that_speaks_first_has_refused(stays: bool, driver: str, tmp_path: Path) -> None:
+    """Whether it closes, or says no more; in the open model the client comes back for the next request."""
+    own = locustfile(tmp_path, HASTY, LOOKS_LATE if driver == ENGINE else "", users(driver))
+    with Stub(silent, greeting=FULL, stays=stays) as stub, Stub(honest) as well:
+        arguments = ("AsyncioUser", "SingleUser", "-u", "6", "-r", "100", "--scenario", "churn", "--rate", "100")
         targets = {"asyncio": stub.address, "single": well.address}
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets=targets)
     part, fine = (locust.outcome()["variants"][name] for name in ("asyncio", "single"))

@@ -382,4 +382,5 @@ def test_a_locustfile_of_ones_own_uses_the_users_by_themselves(tmp_path: Path) -
     counted = {entry["name"]: entry["num_requests"] for entry in json.loads(statistics.read_text())}
     assert counted["Talker first reply"] > 20
     assert counted["Player first reply"] >= 1
-    assert sum(counted.values()) == len(stub.texts)
+    # The one that each was at when the run ended never ended.
+    assert len(stub.texts) - 2 <= sum(counted.values()) <= len(stub.texts)
