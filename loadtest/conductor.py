@@ -115,6 +115,7 @@ class Conductor:
         self._asked: dict[str, float] = {}
         self._doubts: list[belief.Doubt] = []
         self._refuse_host()
+        self._options["enable_rebalancing"] = True  # else Locust ignores workers that join during a run
         self._default_users()
         shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         self._serve_metrics()
@@ -273,8 +274,7 @@ class Conductor:
         self._short = self._short + 1 if settled and runner.user_count != runner.target_user_count else 0
         if self._short >= SHORT_SECONDS:
             self._short = 0
-            classes = (*(runner.shape_last_tick or ()), None, None, None)[2]
-            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate, user_classes=classes)
+            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
 
     # Ending
 

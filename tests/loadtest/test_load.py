@@ -241,7 +241,7 @@ def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
             return stack.enter_context(
                 Locust(
                     tmp_path,
-                    *("--master", "--autostart", "--expect-workers", "1", "--enable-rebalancing"),
+                    *("--master", "--autostart", "--expect-workers", "1"),
                     *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
                     *("--web-host", "127.0.0.1", "--web-port", web, "--clients", "4", "--spawn-rate", "100"),
                     targets=targets,
