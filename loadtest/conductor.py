@@ -32,8 +32,9 @@ from locust.runners import (
 from locust.web import WebUI
 
 from loadtest import belief, exporter, result, settings, shaping, worker
+from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
-from loadtest.recorder import Tally, bucket
+from loadtest.tally import Tally
 from loadtest.user import RECORDER
 from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, listen
 from servers.variants import VARIANTS

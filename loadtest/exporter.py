@@ -11,8 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from loadtest.belief import DOUBTS, Doubt
+from loadtest.histogram import Histogram, quantile
 from loadtest.ledger import Ledger
-from loadtest.recorder import Effort, Histogram, Tally, quantile
+from loadtest.tally import Effort, Tally
 
 BOUNDS: Final = (
     *(round(step * scale) for scale in (1, 10, 100, 1000, 10_000, 100_000) for step in (20, 30, 50, 70, 100, 150)),

@@ -6,7 +6,7 @@ from typing import Final
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from loadtest.recorder import Histogram, merge
+from loadtest.histogram import Histogram, merge
 
 METHOD: Final = "TCP"
 """What Locust calls a request's method or type."""

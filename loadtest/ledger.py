@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadtest.recorder import Effort, Gauges, Tally, unpack
+from loadtest.recorder import unpack
+from loadtest.tally import Effort, Gauges, Tally
 
 RECENT: Final = 10
 """Seconds that the live figures look back."""

@@ -26,31 +26,11 @@ by the thousand.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from math import ceil
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
+from loadtest.histogram import Histogram, bucket, count, count_progression, merge
 from loadtest.schedule import Schedule
-
-Histogram = dict[int, int]
-"""Count by microseconds, as `bucket` rounds them."""
-
-SERIES: Final = ("response", "service", "connect", "first_reply")
-
-OUTCOMES: Final = ("verified", "timeout", "corrupt", "closed", "reset", "refused")
-"""
-How a request that was sent can end: with the right reply; without one in time; with other bytes than the right ones;
-with the connection closed, or reset, before the reply; with ERR instead of OK (a server past its limit says so).
-"""
-
-CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
-"""How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
-
-BREAKS: Final = ("corrupt", "closed", "reset")
-"""
-How a connection can break while no request is open on it: by bytes that nobody had asked for, or by its end. No request
-has failed by it, so it stands apart from their outcomes.
-"""
+from loadtest.tally import Effort, Gauges, Tally
 
 OUTSIDE: Final = 0
 """The phase of whatever happens outside of a run's phases: it counts in the totals and in no result."""
@@ -58,204 +38,14 @@ OUTSIDE: Final = 0
 LAG_INTERVAL: Final = 20_000_000
 """Nanoseconds between two looks of a load process at how late its own loop is."""
 
+JUST_NOW: Final = 1_000_000_000
+"""Nanoseconds for which a client that had been served before may wait for a reply and doesn't count as left waiting."""
+
 SETTLE: Final = 1000
 """Durations noted before they are turned into a histogram: 0.1 ms of work at a time."""
 
 LATE: Final = 5_000_000
 """Nanoseconds after its time from which a send is late: the delay is then the generator's own."""
-
-
-def bucket(microseconds: int) -> int:
-    """Return microseconds rounded to three significant figures: at most 0.5 % off, exact below 1000."""
-    if microseconds < 1000:
-        return microseconds
-    if microseconds < 10_000:
-        return (microseconds + 5) // 10 * 10
-    step = 100
-    while microseconds >= step * 1000:
-        step *= 10
-    return (microseconds + step // 2) // step * step
-
-
-def count_progression(histogram: Histogram, first: int, step: int, number: int) -> None:
-    """
-    Count the durations first, first + step, ... , `number` of them, in nanoseconds, each rounded as `bucket` does.
-
-    In as many turns as there are buckets among them, for a schedule that is far behind owes millions.
-    """
-    while number > 0:
-        key = bucket(first // 1000)
-        low, high = first, first + step * (number - 1)  # find the last of the progression in this bucket
-        if bucket(high // 1000) == key:
-            histogram[key] = histogram.get(key, 0) + number
-            return
-        while high - low > step:
-            middle = low + (high - low) // (2 * step) * step
-            if bucket(middle // 1000) == key:
-                low = middle
-            else:
-                high = middle
-        some = (low - first) // step + 1
-        histogram[key] = histogram.get(key, 0) + some
-        first += some * step
-        number -= some
-
-
-def count(histogram: Histogram, microseconds: int) -> None:
-    """Count one duration."""
-    key = bucket(microseconds)
-    histogram[key] = histogram.get(key, 0) + 1
-
-
-def merge(into: dict[Any, int], other: Mapping[Any, int]) -> None:
-    """Add counts to counts; nothing is lost by it, in whatever order."""
-    for key, value in other.items():
-        into[key] = into.get(key, 0) + value
-
-
-class Quantile(NamedTuple):
-    """
-    A quantile in microseconds.
-
-    at_least: requests that were never answered could move it upwards: to be shown with '>='.
-    """
-
-    microseconds: int
-    at_least: bool
-
-
-def quantile(histogram: Histogram, fraction: float, censored: Mapping[int, int] | None = None) -> Quantile | None:
-    """
-    Return the smallest duration that at least `fraction` (0 < fraction <= 1) of all don't exceed; None without any.
-
-    censored: ages of the unanswered. They count at their age; if the answer would be another one had they taken
-    for ever, it is marked.
-    """
-    ages = censored or {}
-    total = sum(histogram.values()) + sum(ages.values())
-    rank = max(1, ceil(fraction * total - 1e-9))  # 0.99 * 100 is 99.00000000000001 in some orders of arithmetic
-    pooled = dict(histogram)
-    merge(pooled, ages)
-    lowest = _ranked(pooled, rank)
-    return None if lowest is None else Quantile(lowest, _ranked(histogram, rank) != lowest)
-
-
-def _ranked(histogram: Histogram, rank: int) -> int | None:
-    """Return the duration at `rank` (from 1) in order of size; None if there are fewer."""
-    for key in sorted(histogram):
-        rank -= histogram[key]
-        if rank <= 0:
-            return key
-    return None
-
-
-def _outcomes() -> dict[str, int]:
-    return dict.fromkeys(OUTCOMES, 0)
-
-
-def _connections() -> dict[str, int]:
-    return dict.fromkeys(CONNECTIONS, 0)
-
-
-def _breaks() -> dict[str, int]:
-    return dict.fromkeys(BREAKS, 0)
-
-
-def _histograms() -> dict[str, Histogram]:
-    return {series: {} for series in SERIES}
-
-
-@dataclass(slots=True)
-class Tally:
-    """
-    What was counted for one variant.
-
-    sent: requests sent. carried: requests already open when the phase began. outcomes, connections: by their names.
-    abandoned: requests whose client was stopped before the reply. unanswered: open when the phase was closed.
-    late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that
-    fell due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that
-    broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
-    or a verified reply (or had had one, and asked for nothing more). histograms, censored: by series.
-    """
-
-    sent: int = 0
-    carried: int = 0
-    abandoned: int = 0
-    unanswered: int = 0
-    late_sends: int = 0
-    unsent: int = 0
-    clients_connected: int = 0
-    clients_served: int = 0
-    outcomes: dict[str, int] = field(default_factory=_outcomes)
-    connections: dict[str, int] = field(default_factory=_connections)
-    breaks: dict[str, int] = field(default_factory=_breaks)
-    histograms: dict[str, Histogram] = field(default_factory=_histograms)
-    censored: dict[str, Histogram] = field(default_factory=_histograms)
-
-    @property
-    def verified(self) -> int:
-        """Requests that got the right reply."""
-        return self.outcomes["verified"]
-
-    @property
-    def errors(self) -> dict[str, int]:
-        """Requests that were sent and failed, by kind."""
-        return {name: number for name, number in self.outcomes.items() if name != "verified"}
-
-    @property
-    def imbalance(self) -> int:
-        """Requests by which conservation is violated: 0 unless the recorder is wrong."""
-        return self.sent + self.carried - sum(self.outcomes.values()) - self.abandoned - self.unanswered
-
-    def add(self, other: Self) -> None:
-        """Add what another tally counted."""
-        for name in _NUMBERS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        merge(self.outcomes, other.outcomes)
-        merge(self.connections, other.connections)
-        merge(self.breaks, other.breaks)
-        for series in SERIES:
-            merge(self.histograms[series], other.histograms[series])
-            merge(self.censored[series], other.censored[series])
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as plain dicts of numbers."""
-        return {name: getattr(self, name) for name in (*_NUMBERS, *_DICTS)}
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """Return the tally that `to_wire` gave."""
-        return cls(**data)
-
-
-_NUMBERS: Final = (
-    "sent",
-    "carried",
-    "abandoned",
-    "unanswered",
-    "late_sends",
-    "unsent",
-    "clients_connected",
-    "clients_served",
-)
-_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored")
-
-
-class Gauges(NamedTuple):
-    """
-    What is, now, for one variant.
-
-    users: clients, connected or away. connected: with a connection. served: of those, with a reply on it.
-    unserved: of those connected, the ones that have had no reply in the whole phase. unanswered: requests. unsent:
-    requests that are due and not sent.
-    """
-
-    users: int
-    connected: int
-    served: int
-    unserved: int
-    unanswered: int
-    unsent: int
 
 
 class Book:
@@ -304,7 +94,7 @@ class Book:
             if tracker.connected:
                 connected += 1
                 served += tracker.served
-                unserved += tracker.served_in != phase and not tracker.is_content(phase)
+                unserved += tracker.served_in != phase and not tracker.is_content(phase, now)
             unanswered += tracker.sent_at > 0
             if tracker.schedule is not None:
                 unsent += tracker.is_kept_back + sum(each.number for each in tracker.schedule.overdue(now))
@@ -351,9 +141,9 @@ class Tracker:
         """Count the client as a user from now on."""
         self._book.trackers.add(self)
 
-    def is_content(self, phase: int) -> bool:
-        """Whether it was served, though not in this phase, for it has asked for nothing since."""
-        return self.served and self.served_in != phase and not self.sent_at
+    def is_content(self, phase: int, now: int) -> bool:
+        """Whether it was served, though not in this phase, for it has asked for nothing since, or only just now."""
+        return self.served and self.served_in != phase and now - (self.sent_at or now) < JUST_NOW
 
     @property
     def is_kept_back(self) -> bool:
@@ -467,7 +257,7 @@ class Tracker:
         """Note that the connection is closed."""
         tally, phase = self._book.tally, self._recorder.phase
         self._give_up_due(tally)
-        if self.connected and self.is_content(phase):
+        if self.connected and self.is_content(phase, self._recorder.clock()):
             tally.clients_served += 1
             self.served_in = phase
         self.connected = self.served = False
@@ -509,57 +299,11 @@ def _count_age(histogram: Histogram, since: int, now: int) -> None:
     count(histogram, max(0, now - since) // 1000)
 
 
-@dataclass(slots=True)
-class Effort:
-    """
-    What the load process itself did.
-
-    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine
-    did not wait for anything: it worked, or wanted to and was not let. stolen_seconds: processor time that the
-    machine's host kept back, over all cores. lag: histogram of how late its loop woke up.
-    """
-
-    cpu_seconds: float = 0.0
-    seconds: float = 0.0
-    busy_seconds: float = 0.0
-    stolen_seconds: float = 0.0
-    lag: Histogram = field(default_factory=dict)
-
-    @property
-    def cpu_ratio(self) -> float:
-        """Share of one core that it used."""
-        return self.cpu_seconds / self.seconds if self.seconds else 0.0
-
-    @property
-    def busy_ratio(self) -> float:
-        """Share of the time in which its engine had no moment to wait."""
-        return self.busy_seconds / self.seconds if self.seconds else 0.0
-
-    @property
-    def stolen_ratio(self) -> float:
-        """Share of one core that the host kept back."""
-        return self.stolen_seconds / self.seconds if self.seconds else 0.0
-
-    @property
-    def lag_p99(self) -> float:
-        """Seconds of lag that 99 % of its wake-ups kept within; 0 without any."""
-        found = quantile(self.lag, 0.99)
-        return found.microseconds / 1e6 if found else 0.0
-
-    def add(self, other: Self) -> None:
-        """Add another stretch of it."""
-        self.cpu_seconds += other.cpu_seconds
-        self.seconds += other.seconds
-        self.busy_seconds += other.busy_seconds
-        self.stolen_seconds += other.stolen_seconds
-        merge(self.lag, other.lag)
-
-
 class Recorder:
     """
     Everything one load process counts.
 
-    phase: the number of the phase that now runs; counts belong to the phase in which they are made.
+    phase: the number of the phase that now runs; counts belong to the phase in which they are made. clock: nanoseconds.
     waited: returns for how many nanoseconds the process's engine has waited for something to do; None without one.
     """
 
@@ -574,7 +318,7 @@ class Recorder:
 
         processor: of the processor time used. stolen: of what the machine's host has kept back, over all cores.
         """
-        self._clock = clock
+        self.clock = clock
         self._processor = processor
         self._stolen = stolen
         self._books: dict[str, Book] = {}
@@ -595,7 +339,7 @@ class Recorder:
 
     def retune(self, interval: int) -> None:
         """Let the requests of every client that has a schedule fall due at another interval (nanoseconds)."""
-        now = self._clock()
+        now = self.clock()
         for book in self._books.values():
             for tracker in book.trackers:
                 if tracker.schedule is not None:
@@ -626,11 +370,11 @@ class Recorder:
         """
         if self.phase == OUTSIDE:
             return
-        now = now or self._clock()
+        now = now or self.clock()
         for book in self._books.values():
             for tracker in book.trackers:
                 book.tally.unanswered += tracker.enter_age(book.tally, now)
-                book.tally.clients_served += tracker.connected and tracker.is_content(self.phase)
+                book.tally.clients_served += tracker.connected and tracker.is_content(self.phase, now)
         self._end(closed=True, now=now)
         self.phase = OUTSIDE
 
@@ -649,7 +393,7 @@ class Recorder:
         """Put the counts aside for the next report, and begin to count anew."""
         for book in self._books.values():
             book.settle()
-        now = now or self._clock()
+        now = now or self.clock()
         since, self._counts_from = self._counts_from, now
         self._ended.append(
             {
@@ -666,7 +410,7 @@ class Recorder:
 
     def _effort(self) -> list[Any]:
         """Return the Effort since it was last asked for, as a list of its fields."""
-        now = self._clock()
+        now = self.clock()
         then, processor, stolen, waited = self._from
         now_waited = self.waited() if self.waited else None
         self._from = now, self._processor(), self._stolen(), now_waited

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.belief import Doubt, Facts, VariantFacts
+from loadtest.histogram import Histogram, quantile
 from loadtest.ledger import Figures
-from loadtest.recorder import Histogram, Tally, quantile
 from loadtest.settings import Settings
+from loadtest.tally import Tally
 
 SCHEMA: Final = 1
 

@@ -111,7 +111,7 @@ _ALL: Final = (
     ),
     Scenario(
         name="cpu-bound",
-        sentence="Each request computes for about 2 ms in pure Python: what does the GIL leave of concurrency?",
+        sentence="Each request computes for some milliseconds in pure Python: what does the GIL leave of concurrency?",
         compare="Throughput and the wait for the first reply, one variant after another, at any number of clients: each"
         " asks once and leaves.",
         requests=1,

@@ -11,10 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from loadtest import belief, result
 from loadtest.exporter import BOUNDS, LoadCollector, Status, cumulative
 from loadtest.ledger import RECENT, SETTLED, SILENT, Ledger
-from loadtest.recorder import Effort, Recorder, Tally, Tracker
+from loadtest.recorder import Recorder, Tracker
 from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import Schedule
 from loadtest.settings import Settings
+from loadtest.tally import Effort, Tally
 
 SETTINGS = Settings(SCENARIOS["conversation"], rate=None, warmup=1.5, result=None)
 Samples = dict[tuple[str, ...], float]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.outcomes import ERRORS, is_unfinished, of_connect, of_reply, split_address
-from loadtest.recorder import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
 
 REPLY = b"OK me.1.xxxx\n"
 

@@ -9,26 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.recorder import (
-    BREAKS,
-    OUTCOMES,
-    OUTSIDE,
-    SETTLE,
-    Effort,
-    Histogram,
-    Part,
-    Quantile,
-    Recorder,
-    Tally,
-    Tracker,
-    bucket,
-    count,
-    count_progression,
-    merge,
-    quantile,
-    unpack,
-)
+from loadtest.histogram import Histogram, Quantile, bucket, count, count_progression, merge, quantile
+from loadtest.recorder import OUTSIDE, SETTLE, Part, Recorder, Tracker, unpack
 from loadtest.schedule import Schedule
+from loadtest.tally import BREAKS, OUTCOMES, Effort, Tally
 
 DURATIONS = st.integers(0, 90_000_000)
 FRACTIONS = st.sampled_from([0.001, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0])
@@ -466,21 +450,23 @@ def test_a_client_counts_once_in_a_phase_however_often_it_connects_and_asks() ->
     assert (second.clients_connected, second.clients_served) == (1, 0)
 
 
-def test_who_was_served_in_the_warmup_and_asked_for_nothing_since_is_served() -> None:
+def test_who_was_served_in_the_warmup_and_asked_for_nothing_since_or_only_just_now_is_served() -> None:
     found, clock = recorder()
     found.begin(1)
-    silent, asking, unserved = (connected(found, clock) for _ in range(3))
-    for tracker in (silent, asking):
+    silent, asking, lately, unserved = (connected(found, clock) for _ in range(4))
+    for tracker in (silent, asking, lately):
         tracker.sent(clock())
         tracker.verified(clock.after(50))
     found.begin(2)
     asking.sent(clock())
     unserved.sent(clock())
+    lately.sent(clock.after(1))
+    clock.after(999_999)
     [*_, part] = unpack(found.report())
-    assert (part.gauges["single"].served, part.gauges["single"].unserved) == (2, 2)
+    assert (part.gauges["single"].served, part.gauges["single"].unserved) == (3, 2)
     found.close()
     counted = tally(found, 2)
-    assert (part.tallies["single"].clients_connected, counted.clients_served, counted.unanswered) == (3, 1, 2)
+    assert (part.tallies["single"].clients_connected, counted.clients_served, counted.unanswered) == (4, 2, 3)
 
 
 def test_who_was_served_in_the_warmup_is_served_too_if_it_is_stopped_before_the_end() -> None:
@@ -506,6 +492,7 @@ def test_of_the_others_who_are_stopped_those_are_served_who_had_a_reply_in_the_p
     asking.sent(clock())
     answered.sent(clock())
     answered.verified(clock.after(50))
+    clock.after(1_000_000)
     for tracker in (asking, answered, gone, unserved):
         tracker.stopped(clock())
     found.close()

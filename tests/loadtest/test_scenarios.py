@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.recorder import quantile
+from loadtest.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
 from tests.contract.lab import Model, Server

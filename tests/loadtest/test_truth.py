@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.recorder import Histogram, count, quantile
+from loadtest.histogram import Histogram, count, quantile
 from tests.contract.lab import MODELS, Server
 from tests.loadtest.locusts import ROOT, Locust, assert_conserved, eventually, free_ports
 

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
-from loadtest.recorder import SERIES, Effort, Gauges, Tally
+from loadtest.tally import SERIES, Effort, Gauges, Tally
 from servers.container import Container, Throttled
 from servers.ledger import Ledger
 from servers.listener import Listener, listen

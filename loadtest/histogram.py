@@ -1,0 +1,92 @@
+"""Durations as histograms in integer microseconds, to three significant figures; merging them loses nothing."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any, NamedTuple
+
+Histogram = dict[int, int]
+"""Count by microseconds, as `bucket` rounds them."""
+
+
+def bucket(microseconds: int) -> int:
+    """Return microseconds rounded to three significant figures: at most 0.5 % off, exact below 1000."""
+    if microseconds < 1000:
+        return microseconds
+    if microseconds < 10_000:
+        return (microseconds + 5) // 10 * 10
+    step = 100
+    while microseconds >= step * 1000:
+        step *= 10
+    return (microseconds + step // 2) // step * step
+
+
+def count_progression(histogram: Histogram, first: int, step: int, number: int) -> None:
+    """
+    Count the durations first, first + step, ... , `number` of them, in nanoseconds, each rounded as `bucket` does.
+
+    In as many turns as there are buckets among them, for a schedule that is far behind owes millions.
+    """
+    while number > 0:
+        key = bucket(first // 1000)
+        low, high = first, first + step * (number - 1)  # find the last of the progression in this bucket
+        if bucket(high // 1000) == key:
+            histogram[key] = histogram.get(key, 0) + number
+            return
+        while high - low > step:
+            middle = low + (high - low) // (2 * step) * step
+            if bucket(middle // 1000) == key:
+                low = middle
+            else:
+                high = middle
+        some = (low - first) // step + 1
+        histogram[key] = histogram.get(key, 0) + some
+        first += some * step
+        number -= some
+
+
+def count(histogram: Histogram, microseconds: int) -> None:
+    """Count one duration."""
+    key = bucket(microseconds)
+    histogram[key] = histogram.get(key, 0) + 1
+
+
+def merge(into: dict[Any, int], other: Mapping[Any, int]) -> None:
+    """Add counts to counts; nothing is lost by it, in whatever order."""
+    for key, value in other.items():
+        into[key] = into.get(key, 0) + value
+
+
+class Quantile(NamedTuple):
+    """
+    A quantile in microseconds.
+
+    at_least: requests that were never answered could move it upwards: to be shown with '>='.
+    """
+
+    microseconds: int
+    at_least: bool
+
+
+def quantile(histogram: Histogram, fraction: float, censored: Mapping[int, int] | None = None) -> Quantile | None:
+    """
+    Return the smallest duration that at least `fraction` (0 < fraction <= 1) of all don't exceed; None without any.
+
+    censored: ages of the unanswered. They count at their age; if the answer would be another one had they taken
+    for ever, it is marked.
+    """
+    ages = censored or {}
+    total = sum(histogram.values()) + sum(ages.values())
+    rank = max(1, ceil(fraction * total - 1e-9))  # 0.99 * 100 is 99.00000000000001 in some orders of arithmetic
+    pooled = dict(histogram)
+    merge(pooled, ages)
+    lowest = _ranked(pooled, rank)
+    return None if lowest is None else Quantile(lowest, _ranked(histogram, rank) != lowest)
+
+
+def _ranked(histogram: Histogram, rank: int) -> int | None:
+    """Return the duration at `rank` (from 1) in order of size; None if there are fewer."""
+    for key in sorted(histogram):
+        rank -= histogram[key]
+        if rank <= 0:
+            return key
+    return None

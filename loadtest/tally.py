@@ -1,0 +1,179 @@
+"""What is counted, as plain data that can be added up and sent: for a variant, for its clients now, for a process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Self
+
+from loadtest.histogram import Histogram, merge, quantile
+
+SERIES: Final = ("response", "service", "connect", "first_reply")
+
+OUTCOMES: Final = ("verified", "timeout", "corrupt", "closed", "reset", "refused")
+"""
+How a request that was sent can end: with the right reply; without one in time; with other bytes than the right ones;
+with the connection closed, or reset, before the reply; with ERR instead of OK (a server past its limit says so).
+"""
+
+CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
+"""How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
+
+BREAKS: Final = ("corrupt", "closed", "reset")
+"""
+How a connection can break while no request is open on it: by bytes that nobody had asked for, or by its end. No request
+has failed by it, so it stands apart from their outcomes.
+"""
+
+
+def _outcomes() -> dict[str, int]:
+    return dict.fromkeys(OUTCOMES, 0)
+
+
+def _connections() -> dict[str, int]:
+    return dict.fromkeys(CONNECTIONS, 0)
+
+
+def _breaks() -> dict[str, int]:
+    return dict.fromkeys(BREAKS, 0)
+
+
+def _histograms() -> dict[str, Histogram]:
+    return {series: {} for series in SERIES}
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    What was counted for one variant.
+
+    sent: requests sent. carried: requests already open when the phase began. outcomes, connections: by their names.
+    abandoned: requests whose client was stopped before the reply. unanswered: open when the phase was closed.
+    late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that
+    fell due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that
+    broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
+    or a verified reply (or had had one, and asked for nothing more). histograms, censored: by series.
+    """
+
+    sent: int = 0
+    carried: int = 0
+    abandoned: int = 0
+    unanswered: int = 0
+    late_sends: int = 0
+    unsent: int = 0
+    clients_connected: int = 0
+    clients_served: int = 0
+    outcomes: dict[str, int] = field(default_factory=_outcomes)
+    connections: dict[str, int] = field(default_factory=_connections)
+    breaks: dict[str, int] = field(default_factory=_breaks)
+    histograms: dict[str, Histogram] = field(default_factory=_histograms)
+    censored: dict[str, Histogram] = field(default_factory=_histograms)
+
+    @property
+    def verified(self) -> int:
+        """Requests that got the right reply."""
+        return self.outcomes["verified"]
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Requests that were sent and failed, by kind."""
+        return {name: number for name, number in self.outcomes.items() if name != "verified"}
+
+    @property
+    def imbalance(self) -> int:
+        """Requests by which conservation is violated: 0 unless the recorder is wrong."""
+        return self.sent + self.carried - sum(self.outcomes.values()) - self.abandoned - self.unanswered
+
+    def add(self, other: Self) -> None:
+        """Add what another tally counted."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        merge(self.outcomes, other.outcomes)
+        merge(self.connections, other.connections)
+        merge(self.breaks, other.breaks)
+        for series in SERIES:
+            merge(self.histograms[series], other.histograms[series])
+            merge(self.censored[series], other.censored[series])
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain dicts of numbers."""
+        return {name: getattr(self, name) for name in (*_NUMBERS, *_DICTS)}
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """Return the tally that `to_wire` gave."""
+        return cls(**data)
+
+
+_NUMBERS: Final = (
+    "sent",
+    "carried",
+    "abandoned",
+    "unanswered",
+    "late_sends",
+    "unsent",
+    "clients_connected",
+    "clients_served",
+)
+_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored")
+
+
+class Gauges(NamedTuple):
+    """
+    What is, now, for one variant.
+
+    users: clients, connected or away. connected: with a connection. served: of those, with a reply on it.
+    unserved: of those connected, the ones that have had no reply in the whole phase. unanswered: requests. unsent:
+    requests that are due and not sent.
+    """
+
+    users: int
+    connected: int
+    served: int
+    unserved: int
+    unanswered: int
+    unsent: int
+
+
+@dataclass(slots=True)
+class Effort:
+    """
+    What the load process itself did.
+
+    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine
+    did not wait for anything: it worked, or wanted to and was not let. stolen_seconds: processor time that the
+    machine's host kept back, over all cores. lag: histogram of how late its loop woke up.
+    """
+
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+    busy_seconds: float = 0.0
+    stolen_seconds: float = 0.0
+    lag: Histogram = field(default_factory=dict)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Share of one core that it used."""
+        return self.cpu_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def busy_ratio(self) -> float:
+        """Share of the time in which its engine had no moment to wait."""
+        return self.busy_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def stolen_ratio(self) -> float:
+        """Share of one core that the host kept back."""
+        return self.stolen_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def lag_p99(self) -> float:
+        """Seconds of lag that 99 % of its wake-ups kept within; 0 without any."""
+        found = quantile(self.lag, 0.99)
+        return found.microseconds / 1e6 if found else 0.0
+
+    def add(self, other: Self) -> None:
+        """Add another stretch of it."""
+        self.cpu_seconds += other.cpu_seconds
+        self.seconds += other.seconds
+        self.busy_seconds += other.busy_seconds
+        self.stolen_seconds += other.stolen_seconds
+        merge(self.lag, other.lag)
