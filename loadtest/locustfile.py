@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from locust.env import Environment
 
 from loadtest import conductor, settings
-from loadtest.engine import EngineUser
+from loadtest.engine_user import EngineUser
 from loadtest.outcomes import split_address
 from servers.variants import VARIANTS, Variant
 

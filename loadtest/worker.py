@@ -16,7 +16,8 @@ from locust.env import Environment
 from locust.runners import MASTER_HEARTBEAT_TIMEOUT, WorkerRunner
 
 from loadtest import settings
-from loadtest.engine import ENGINE, EngineUser
+from loadtest.engine import ENGINE
+from loadtest.engine_user import EngineUser
 from loadtest.recorder import LAG_INTERVAL
 from loadtest.user import RECORDER, ScenarioUser
 

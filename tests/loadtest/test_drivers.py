@@ -160,7 +160,7 @@ def test_large_messages_arrive_whole_at_a_server_that_reads_slowly(scenario: str
 
 LOOKS_LATE = """
 import time
-from loadtest.engine import Player
+from loadtest.player import Player
 
 connect = Player._connect
 

@@ -1,0 +1,77 @@
+"""The Locust user whom the engine plays."""
+
+import time
+from typing import ClassVar, Final
+
+import gevent
+from locust import task
+from locust.env import Environment
+
+from loadtest import feed
+from loadtest.engine import ENGINE
+from loadtest.outcomes import ERRORS
+from loadtest.player import Player, Target
+from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
+from loadtest.script import play
+from loadtest.user import CASTS, RANDOM, RECORDER, RecordedUser, new_name, new_schedule
+
+_clock: Final = time.perf_counter_ns
+
+
+class EngineUser(RecordedUser):
+    """
+    A user who plays `scenario` until it is stopped, driven by the process's engine.
+
+    Locust's `request` event is fired for failures alone; what went well reaches the statistics in batches (feed.py).
+    interval: as in ScenarioUser.
+    """
+
+    abstract = True
+    scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
+    interval: ClassVar[float] = 1.0
+    _targets: ClassVar[dict[str, Target]] = {}
+    _feeds: ClassVar[dict[str, feed.Feed]] = {}
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        host = self.host or ""
+        self._target = self._targets.get(host) or self._targets.setdefault(host, Target(host))
+        if self.name not in self._feeds:
+            self._feeds[self.name] = feed.Feed(environment, self.name)
+            RECORDER.book(self.name).told = self._feeds[self.name].take
+        self._player: Player | None = None
+
+    @task
+    def play(self) -> None:
+        """Have the scenario played until this greenlet is killed."""
+        if self._target.where is None:
+            self._target.look_up()
+        self.tracker.schedule = new_schedule(self.scenario, self.interval)
+        steps = play(self.scenario, new_name(), RANDOM, CASTS[self.name])
+        self._player = Player(ENGINE, self._target, self.tracker, steps, self._tell)
+        ENGINE.add(self._player)
+        gevent.get_hub().switch()
+
+    def on_stop(self) -> None:
+        """Play no more; what is unanswered is counted as such."""
+        if self._player is not None:
+            self._player.stop()
+        else:
+            self.tracker.stopped(_clock())
+
+    def _tell(self, outcome: str, nanoseconds: int, first: bool) -> None:
+        """Tell Locust of a failure."""
+        self.environment.events.request.fire(
+            request_type=feed.METHOD,
+            name=feed.names(self.name)[not first],
+            response_time=nanoseconds // 1000 / 1000,
+            response_length=0,
+            exception=ERRORS[outcome],
+            context={},
+        )
+
+    @classmethod
+    def flush(cls) -> None:
+        """Hand on to Locust what the recorder has counted since the last time."""
+        for each in cls._feeds.values():
+            each.flush(len("OK \n") + cls.scenario.size)
