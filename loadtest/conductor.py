@@ -107,7 +107,7 @@ class Conductor:
         self._master = runner if isinstance(runner, MasterRunner) else None
         self._options = vars(environment.parsed_options)
         self._ledger = Ledger([variant.name for variant in VARIANTS])
-        self._settings = settings.read(self._options)
+        self._settings = self._read_settings()
         self._running = False
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
@@ -132,6 +132,12 @@ class Conductor:
 
     # Starting
 
+    def _read_settings(self) -> settings.Settings:
+        try:
+            return settings.read(self._options)
+        except ValueError as error:
+            sys.exit(f"tcplab: {error}")
+
     def _refuse_host(self) -> None:
         if self._environment.host:
             names = ", ".join(f"TCPLAB_{variant.name.upper()}" for variant in VARIANTS)
@@ -140,6 +146,8 @@ class Conductor:
     def _default_users(self) -> None:
         """So many clients for each variant, unless -u says how many in all."""
         options = self._options
+        if options["shape"] != "none" and options["num_users"] is not None:
+            sys.exit("tcplab: a shape says how many clients there are: give it --clients in place of --users")
         if options["num_users"] is None:
             options["num_users"] = options["clients"] * len(self._environment.user_classes)
         if options["spawn_rate"] is None:

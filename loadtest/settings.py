@@ -44,10 +44,13 @@ def add_options(parser: "LocustArgumentParser") -> None:
         parser.add_argument(name, type=kind, default=default, env_var=variable, help=text, **more)
 
     option("--scenario", str, DEFAULT, "what the clients do", choices=list(SCENARIOS))
-    option("--think", _seconds, None, "mean seconds between a reply and the next request (scenario's own)")
-    option("--rate", _rate, None, "requests per second in total, due whether or not the servers keep up (open model)")
+    # Kept as text: the web UI gives back what it is given in the same type, and an empty field is no number.
+    option("--think", _as_text(_seconds), None, "mean seconds between a reply and the next request (scenario's own)")
+    option(
+        "--rate", _as_text(_rate), None, "requests per second in total, due whether or not servers keep up (open model)"
+    )
     option("--size", _size, 64, "bytes of a message")
-    option("--warmup", _seconds, 0.0, "seconds at the start whose figures are thrown away")
+    option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away")
     option(
         "--shape", str, "none", "how the clients change over time", choices=["none", *SHAPES], include_in_web_ui=False
     )
@@ -61,16 +64,14 @@ def read(options: Mapping[str, Any]) -> Settings:
     """
     Return the settings of a run.
 
-    The values may be strings, for so the web UI leaves them. ValueError, with a line to show, if one is bad.
+    The numbers may be strings. ValueError, with a line to show, if one is bad.
     """
     name = options["scenario"]
     if name not in SCENARIOS:
         raise ValueError(f"the scenario is {name!r}; choose from {', '.join(SCENARIOS)}")
     try:
-        think = _optional_seconds(options.get("think"))
-        rate = options.get("rate") or None
-        rate = None if rate is None else _rate(str(rate))
-        warmup = _optional_seconds(options.get("warmup")) or 0.0
+        think, rate = _optional(_seconds, options.get("think")), _optional(_rate, options.get("rate"))
+        warmup = _optional(_seconds, options.get("warmup")) or 0.0
         size = int(options["size"])
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise ValueError(f"think, rate, warmup and size are numbers: {error}") from None
@@ -84,28 +85,31 @@ def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str
     return environment.get(f"TCPLAB_{variant.name.upper()}") or f"127.0.0.1:{variant.port}"
 
 
-def _optional_seconds(value: object) -> float | None:
-    return None if value in (None, "") else _seconds(str(value))
+def _optional(kind: Callable[[str], float], value: object) -> float | None:
+    return None if value in (None, "") else kind(str(value))
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 3600")
-    return seconds
+def _as_text(kind: Callable[[str], object]) -> Callable[[str], str]:
+    """Return what checks a text as `kind` does, and leaves it a text."""
+
+    def check(text: str) -> str:
+        kind(text)
+        return text
+
+    return check
 
 
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0.01 <= rate <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests per second from 0.01 to 1000000")
-    return rate
+def _number(low: float, high: float, what: str) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what} from {low:g} to {high:.0f}")
+        return number
+
+    return convert
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -117,6 +121,8 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
+_seconds: Final = _number(0, 3600, "seconds")
+_rate: Final = _number(0.01, 1_000_000, "requests per second")
 _size: Final = _whole(MIN_SIZE, MAX_SIZE)
 _clients: Final = _whole(1, 100_000)
 _port: Final = _whole(0, 65535)

@@ -230,6 +230,30 @@ def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistic
             assert locust.stop(signal.SIGTERM) == 0
 
 
+def test_the_web_ui_sets_a_rate_and_a_shape_and_takes_them_back(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    with Stub(honest) as stub:
+        web = ("--autostart", "--class-picker", "--web-host", "127.0.0.1", "--web-port", port)
+        settings = ("--clients", "2", "--scenario", "saturate", "--rate", "40", "AsyncioUser")
+        with Locust(tmp_path, *web, *settings, targets={"asyncio": stub.address}) as locust:
+            asked = ("tcplab_load_asked_rate",)
+            eventually(lambda: locust.metrics()[asked] == 40, "it runs at the rate that was asked for")
+            assert "one-after-another" in post(port, "/", None).decode(), "the class picker offers the shapes"
+            form = {"user_count": "2", "spawn_rate": "9", "scenario": "saturate", "size": "64", "warmup": ""}
+            post(port, "/stop", {})
+            closed = form | {"user_classes": "AsyncioUser", "shape_class": "Default", "rate": "", "think": "0.01"}
+            assert json.loads(post(port, "/swarm", closed))["success"]
+            eventually(lambda: locust.metrics()["tcplab_load_clients_served", "asyncio"] == 2, "it starts again")
+            assert locust.metrics()[asked] == 0
+            post(port, "/stop", {})
+            shaped = closed | {"shape_class": "steps", "think": "", "rate": "30"}
+            assert json.loads(post(port, "/swarm", shaped))["success"]
+            eventually(lambda: locust.metrics()["tcplab_load_users", "asyncio"] == 1, "a fifth of two clients")
+            assert locust.metrics()[asked] == 30
+            assert locust.stop(signal.SIGTERM) == 0
+        assert "Traceback" not in locust.log
+
+
 def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
     """Two workers join a run, one leaves, one is killed, the master is killed and started again: the load stays."""
     port, web = free_ports(2)
@@ -296,6 +320,10 @@ def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
     [
         (["--scenario", "nope"], {}, "argument --scenario: invalid choice: 'nope'"),
         (["--think", "x"], {}, "argument --think: 'x' is not a number of seconds from 0 to 3600"),
+        (["--rate", "0"], {}, "argument --rate: '0' is not a number of requests per second from 0.01 to 1000000"),
+        (["--rate", "5", "--think", "1"], {}, "tcplab: a rate sets when requests fall due, a think time how long"),
+        (["--shape", "round"], {}, "argument --shape: invalid choice: 'round'"),
+        (["--shape", "spike", "-u", "9"], {}, "tcplab: a shape says how many clients there are: give it --clients"),
         (["--size", "5"], {}, "argument --size: '5' is not a whole number from 40 to 65000"),
         (["--warmup", "-1"], {}, "argument --warmup: '-1' is not a number of seconds"),
         (["--clients", "0"], {}, "argument --clients: '0' is not a whole number from 1"),
