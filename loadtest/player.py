@@ -241,9 +241,10 @@ class Player:
         if failure:
             self._not_connected(outcomes.of_connect(OSError(failure, os.strerror(failure))), now)
         elif news & (EPOLLOUT | _FAILED):
+            connection = self._socket
             self._tracker.connected_at(now)
             self._do(self._advance(True), now)
-            if news & (EPOLLIN | EPOLLRDHUP) and self._socket is not None:
+            if news & (EPOLLIN | EPOLLRDHUP) and self._socket is connection:
                 self.ready(news)  # the server spoke first; of that there will be no more news
 
     def _connection(self) -> _socket.socket:

@@ -11,7 +11,7 @@ from loadtest.shapes import SHAPES, Plan
 SPAWN_SECONDS: Final = 5
 MIN_SPAWN_RATE: Final = 10.0
 MAX_SPAWN_RATE: Final = 500.0
-"""The clients of a stage start within five seconds, at no fewer and no more per second than these."""
+"""The clients of a stage start within five seconds, at no fewer and no more per second than these; they end at once."""
 
 Tick = tuple[int, float, list[type[User]]]
 
@@ -26,6 +26,13 @@ class PlannedShape(LoadTestShape):
         super().__init__()  # type: ignore[no-untyped-call]
         self._plan = plan
         self._environment = environment
+        self._users = 0
+        self._rate = MIN_SPAWN_RATE
+
+    def reset_time(self) -> None:
+        """Begin anew, with nobody there."""
+        super().reset_time()  # type: ignore[no-untyped-call]
+        self._users = 0
 
     def tick(self) -> Tick | None:
         """Return the users that there are to be now, the rate at which they start, and their classes."""
@@ -38,8 +45,12 @@ class PlannedShape(LoadTestShape):
         if stage is None:
             return None
         users = stage.clients * len(stage.variants)
-        rate = min(MAX_SPAWN_RATE, max(MIN_SPAWN_RATE, users / SPAWN_SECONDS))
-        return users, rate, [classes[name] for name in stage.variants]
+        if users > self._users:
+            self._rate = min(MAX_SPAWN_RATE, max(MIN_SPAWN_RATE, users / SPAWN_SECONDS))
+        elif users < self._users:
+            self._rate = float(self._users)  # Locust takes users away at the same rate: all within a second
+        self._users = users
+        return users, self._rate, [classes[name] for name in stage.variants]
 
 
 def offer(environment: Environment, chosen: str | None) -> None:

@@ -115,7 +115,7 @@ def test_a_connection_that_outlives_the_connect_timeout_has_no_trouble(
 SMALL_BUFFER = """
 import _socket, socket, types
 from locust import events
-from loadtest import engine
+from loadtest import player
 
 partial = 0
 
@@ -130,7 +130,7 @@ class Small(_socket.socket):
         partial += sent < len(data)
         return sent
 
-engine._socket = types.SimpleNamespace(socket=Small)
+player._socket = types.SimpleNamespace(socket=Small)
 
 @events.quit.add_listener
 def _(**_):
@@ -282,21 +282,22 @@ def test_steps_add_a_fifth_of_the_clients_each_time_and_end(tmp_path: Path) -> N
 
 
 def test_one_after_another_loads_no_two_variants_at_a_time(tmp_path: Path) -> None:
-    own = locustfile(tmp_path, shaped(STAY=2, CHANGE=1.5), users(ENGINE))
+    """The stage without clients is as long as in the lab, and has to do for taking a hundred of them away."""
+    own = locustfile(tmp_path, shaped(STAY=2), users(ENGINE))
     with ExitStack() as stack:
         stubs = {variant: stack.enter_context(Stub(honest)) for variant in ALL}
         targets = {variant: stub.address for variant, stub in stubs.items()}
-        arguments = ("--scenario", "saturate", "--think", "0.01", "--shape", "one-after-another", "--clients", "4")
+        arguments = ("--scenario", "saturate", "--think", "0.05", "--shape", "one-after-another", "--clients", "100")
         with headless(tmp_path, *arguments, locustfile=own, targets=targets) as locust:
-            assert locust.ended() == 0
+            assert locust.ended(60) == 0
         outcome = locust.outcome()
-        assert stages(locust.log) == [4, 0] * 3
-        assert {stub.connections for stub in stubs.values()} == {4}
+        assert stages(locust.log) == [100, 0] * 3
+        assert {name: stub.connections for name, stub in stubs.items()} == dict.fromkeys(ALL, 100)
         moments = [moment for variant in ALL for moment in stubs[variant].when]
         assert moments == sorted(moments), "each variant's last request came before the next one's first"
     for part in outcome["variants"].values():
         assert_conserved(part)
-        assert part["served"] == 4
+        assert part["served"] == 100
         assert part["verified"] > 50
     assert list(outcome["variants"]) == list(ALL)
     assert "all-at-once" not in doubts(outcome)
