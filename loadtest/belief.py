@@ -130,13 +130,13 @@ def _all_at_once(facts: Facts) -> str | None:
 def _worker_lost(facts: Facts) -> str | None:
     if not facts.lost_workers:
         return None
-    return f"{facts.lost_workers} load process(es) vanished: up to a second of their counts is missing"
+    return f"{facts.lost_workers} load process(es) vanished: what they counted last is missing"
 
 
 def _worker_joined(facts: Facts) -> str | None:
     if not facts.joined_workers:
         return None
-    return f"{facts.joined_workers} load process(es) joined on the way: clients were moved, and connected anew"
+    return f"{facts.joined_workers} load process(es) joined on the way, or came back: clients were moved"
 
 
 def _conservation(facts: Facts) -> str | None:

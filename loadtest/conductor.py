@@ -32,11 +32,12 @@ from locust.runners import (
 from locust.web import WebUI
 
 from loadtest import belief, exporter, result, settings, shaping, worker
+from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
 from loadtest.tally import Tally
 from loadtest.user import RECORDER
-from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, listen
+from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, RUN, listen
 from servers.variants import VARIANTS
 
 PATIENCE: Final = 2.0
@@ -86,7 +87,8 @@ def _quiet_excepthook(kind: type[BaseException], error: BaseException, trace: Tr
 
 
 def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_: object) -> None:
-    worker.begin()
+    if not isinstance(runner, MasterRunner):
+        worker.begin()
     if isinstance(runner, WorkerRunner):
         worker.obey(runner)
     else:
@@ -120,6 +122,7 @@ class Conductor:
         self._default_users()
         shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         self._serve_metrics()
+        self._pace_every_start()
         listen(environment.events.test_start, self._start)
         listen(environment.events.test_stopping, self._finish)
         listen(environment.events.spawning_complete, self._correct_state)
@@ -128,7 +131,7 @@ class Conductor:
             self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
         if web_ui and web_ui.app:
             web_ui.app.before_request(self._check_form)
-        gevent.spawn(self._look_around)
+        run_for_ever(self._look_around)
 
     # Starting
 
@@ -184,7 +187,8 @@ class Conductor:
         self._settings = settings.read(self._options)
         self._running = True
         self._resume = None
-        self._pace()
+        self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
+        self._pace(self._runner.target_user_count)
         worker.play(self._settings)
         self._begin_phase()
         if self._settings.warmup:
@@ -193,17 +197,28 @@ class Conductor:
     def _begin_phase(self) -> None:
         phase = time.time_ns() // 1000
         self._options[PHASE] = phase
+        self._ledger.begin(phase, time.monotonic(), time.time())
         if self._master is not None:
             self._master.send_message(PHASE, {"phase": phase})
         else:
             RECORDER.begin(phase)
-        self._ledger.begin(phase, time.monotonic(), time.time())
 
-    def _pace(self) -> None:
+    def _pace_every_start(self) -> None:
+        """Spread the rate anew whenever somebody changes the number of users: before the new ones start."""
+        start = self._runner.start
+
+        def start_paced(user_count: int, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 (whatever Locust has)
+            if self._running:
+                self._pace(user_count)
+            start(user_count, *arguments, **more)
+
+        self._runner.start = start_paced  # type: ignore[method-assign]
+
+    def _pace(self, users: int) -> None:
         """Spread the rate over the users that there are to be."""
         rate = self._settings.rate
-        seconds = max(1, self._runner.target_user_count) / rate if rate else 0.0
-        if seconds == self._options.get(INTERVAL):
+        seconds = users / rate if rate else 0.0
+        if seconds == self._options.get(INTERVAL) or (rate and not users):
             return
         self._options[INTERVAL] = seconds
         if self._master is not None:
@@ -223,8 +238,6 @@ class Conductor:
         while True:
             gevent.sleep(1)
             now = time.monotonic()
-            if self._running:
-                self._pace()
             if self._master is None:
                 self._ledger.take("local", RECORDER.report(), now)
                 continue

@@ -20,6 +20,7 @@ import gevent
 from gevent import monkey
 from gevent.event import Event
 
+from loadtest.greenlets import run_for_ever
 from loadtest.recorder import LAG_INTERVAL
 from loadtest.user import RECORDER
 
@@ -65,8 +66,6 @@ class Engine:
     """The loop. It runs, in a greenlet of its own, from when the first player is added."""
 
     def __init__(self) -> None:
-        self._epoll = _epoll()
-        self._readable = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
         self._ready: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[int, int, Called, int]] = []
         self._serial = 0
@@ -79,10 +78,12 @@ class Engine:
     def add(self, player: Called) -> None:
         """Begin to play."""
         if self._loop is None:
+            # Not before: Locust's --processes forks after the locustfile is loaded, and children would share it.
+            self._epoll = _epoll()
+            self._readable = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
             RECORDER.waited = self.waited
             self.call(_Probe(self), _clock(), 0)
-            self._loop = gevent.spawn(self._run)
-            self._loop.link_exception(_give_up)
+            self._loop = run_for_ever(self._run)
         self.call(player, _clock(), player.generation)
         self._wake.set()
 
@@ -176,11 +177,6 @@ class _Probe:
         RECORDER.lagged((now - self._due) // 1000)
         self._due = now + LAG_INTERVAL
         self._engine.call(self, self._due, 0)
-
-
-def _give_up(loop: gevent.Greenlet) -> None:
-    """End the process: an engine that has failed must not look like servers that are silent."""
-    gevent.get_hub().handle_system_error(*loop.exc_info[:2])
 
 
 ENGINE: Final = Engine()

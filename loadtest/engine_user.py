@@ -1,6 +1,8 @@
 """The Locust user whom the engine plays."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Final
 
 import gevent
@@ -9,11 +11,15 @@ from locust.env import Environment
 
 from loadtest import feed
 from loadtest.engine import ENGINE
+from loadtest.greenlets import run_for_ever
 from loadtest.outcomes import ERRORS
 from loadtest.player import Player, Target
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 from loadtest.script import play
 from loadtest.user import CASTS, RANDOM, RECORDER, RecordedUser, new_name, new_schedule
+
+FEED_INTERVAL: Final = 0.5
+"""Seconds between two batches of requests for Locust's own statistics."""
 
 _clock: Final = time.perf_counter_ns
 
@@ -31,11 +37,14 @@ class EngineUser(RecordedUser):
     interval: ClassVar[float] = 1.0
     _targets: ClassVar[dict[str, Target]] = {}
     _feeds: ClassVar[dict[str, feed.Feed]] = {}
+    _failures: ClassVar[list[Callable[[], None]]] = []
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         host = self.host or ""
         self._target = self._targets.get(host) or self._targets.setdefault(host, Target(host))
+        if not self._feeds:
+            run_for_ever(_feed_statistics)
         if self.name not in self._feeds:
             self._feeds[self.name] = feed.Feed(environment, self.name)
             RECORDER.book(self.name).told = self._feeds[self.name].take
@@ -52,6 +61,10 @@ class EngineUser(RecordedUser):
         ENGINE.add(self._player)
         gevent.get_hub().switch()
 
+    def stop(self, force: bool = False) -> bool:
+        """Stop at once: its greenlet is parked, and waits for nothing of its own."""
+        return bool(super().stop(force=True))
+
     def on_stop(self) -> None:
         """Play no more; what is unanswered is counted as such."""
         if self._player is not None:
@@ -59,19 +72,37 @@ class EngineUser(RecordedUser):
         else:
             self.tracker.stopped(_clock())
 
-    def _tell(self, outcome: str, nanoseconds: int, first: bool) -> None:
-        """Tell Locust of a failure."""
-        self.environment.events.request.fire(
+    def _tell(self, outcome: str, nanoseconds: int | None, first: bool) -> None:
+        """Tell Locust of a failure once the engine lets others have a turn: a listener of somebody's may wait."""
+        fire = partial(
+            self.environment.events.request.fire,
             request_type=feed.METHOD,
             name=feed.names(self.name)[not first],
-            response_time=nanoseconds // 1000 / 1000,
+            response_time=None if nanoseconds is None else nanoseconds // 1000 / 1000,
             response_length=0,
             exception=ERRORS[outcome],
             context={},
         )
+        self._failures.append(fire)
+        if len(self._failures) == 1:
+            gevent.spawn(_tell_failures, self._failures)
 
     @classmethod
     def flush(cls) -> None:
         """Hand on to Locust what the recorder has counted since the last time."""
-        for each in cls._feeds.values():
+        for name, each in cls._feeds.items():
+            RECORDER.book(name).settle()
             each.flush(len("OK \n") + cls.scenario.size)
+
+
+def _tell_failures(failures: list[Callable[[], None]]) -> None:
+    while failures:
+        failures[0]()
+        del failures[0]
+
+
+def _feed_statistics() -> None:
+    """Hand on to Locust's statistics what users have done, for ever."""
+    while True:
+        gevent.sleep(FEED_INTERVAL)
+        EngineUser.flush()

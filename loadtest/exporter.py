@@ -30,7 +30,8 @@ _SECONDS: Final = (
      " replies after a connection's first one"),
     ("tcplab_load_service_seconds", "service", "From when a request was sent to its reply's last byte, for the replies"
      " after a connection's first one; it forgets the time a request had to wait to be sent"),
-    ("tcplab_load_first_reply_seconds", "first_reply", "From the start of connect() to a connection's first reply: what"
+    ("tcplab_load_first_reply_seconds", "first_reply", "From the start of connect() (open model: from when it was due)"
+     " to a connection's first reply: what"
      " a new client waits until it is served"),
     ("tcplab_load_connect_seconds", "connect", "From the start of connect() to the open connection; the kernel answers"
      " it, even for a server that has no time"),

@@ -16,6 +16,9 @@ from loadtest.tally import Effort, Gauges, Tally
 RECENT: Final = 10
 """Seconds that the live figures look back."""
 
+STALLED: Final = 3.0
+"""Seconds between two looks (one is due each second) after which their reports may still be on the way."""
+
 SETTLED: Final = 3.0
 """Seconds into a phase from which a worker that is heard for the first time has joined it on the way."""
 
@@ -53,8 +56,8 @@ class Figures:
 
     phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was.
     tallies: by variant. users: by variant, at the end. efforts, counted: by worker; the latter: for how many seconds it
-    has counted. lost: workers that vanished, or did not report their end. joined: when (steady seconds) workers joined
-    it on the way.
+    has counted. lost: the last gauges of workers that vanished, or did not report their end. joined: when (steady
+    seconds) workers joined it on the way, for the first time or again.
     """
 
     phase: int
@@ -65,12 +68,12 @@ class Figures:
     users: dict[str, int] = field(default_factory=dict)
     efforts: dict[str, Effort] = field(default_factory=dict)
     counted: dict[str, float] = field(default_factory=dict)
-    lost: set[str] = field(default_factory=set)
+    lost: dict[str, dict[str, Gauges]] = field(default_factory=dict)
     joined: dict[str, float] = field(default_factory=dict)
 
     def takes(self, worker: str, phase: int) -> bool:
-        """Whether a report of `worker` about `phase` counts here. Once lost, a worker's end has been estimated."""
-        return self.ended is None and phase == self.phase and worker not in self.lost
+        """Whether a report of `worker` about `phase` counts here."""
+        return self.ended is None and phase == self.phase
 
     def cpu_ratio(self) -> float:
         """Share of a core that the busiest load process used."""
@@ -103,6 +106,7 @@ class Ledger:
         self.figures: Figures | None = None
         self._recent: deque[tuple[float, dict[str, Tally]]] = deque()
         self._began = 0.0
+        self._seen = 0.0
 
     def begin(self, phase: int, now: float, at: float) -> None:
         """Begin a phase: its figures start from nothing."""
@@ -123,6 +127,8 @@ class Ledger:
             stretch.add(part.effort)
             figures = self.figures
             if figures is not None and figures.takes(name, part.phase):
+                if name in figures.lost:
+                    self._find(name, figures, now)
                 if name not in figures.efforts and now - self._began > SETTLED:
                     figures.joined[name] = now
                 figures.efforts.setdefault(name, Effort()).add(part.effort)
@@ -141,8 +147,9 @@ class Ledger:
 
     def see(self, names: Collection[str], now: float) -> None:
         """Note which workers are there. One that vanished in the middle of a phase, without closing it, is lost."""
+        stalled, self._seen = now - self._seen > STALLED, now  # then it is we who were silent
         for name, worker in self.workers.items():
-            worker.present = name in names and now - worker.heard < SILENT
+            worker.present = name in names and (stalled or now - worker.heard < SILENT)
             if not worker.present:
                 self._lose(name, worker)
 
@@ -156,7 +163,7 @@ class Ledger:
         figures.users = dict(users)
         # As long as the load processes counted: to end a run takes Locust some 40 ms more.
         figures.seconds = max(figures.counted.values(), default=now - self._began)
-        if figures.lost:
+        if figures.lost or figures.joined:
             figures.seconds = now - self._began
         figures.ended = figures.started + figures.seconds
 
@@ -189,14 +196,25 @@ class Ledger:
         if figures is None or figures.ended is not None or name in figures.lost:
             return
         if name in figures.efforts and worker.closed != figures.phase:
-            figures.lost.add(name)
-            for variant, gauges in worker.gauges.items():
-                tally = figures.tallies.setdefault(variant, Tally())
-                tally.unanswered += gauges.unanswered
-                tally.unsent += gauges.unsent
+            figures.lost[name] = dict(worker.gauges)
+            _estimate(figures, worker.gauges, 1)
+
+    @staticmethod
+    def _find(name: str, figures: Figures, now: float) -> None:
+        """Take back a worker that was given up: what it has open is no longer an estimate."""
+        _estimate(figures, figures.lost.pop(name), -1)
+        figures.joined[name] = now
 
     @staticmethod
     def _write_off(worker: Worker, totals: Mapping[str, Tally]) -> None:
         """Count what a worker that is gone for good had open as abandoned."""
         for variant, gauges in worker.gauges.items():
             totals[variant].abandoned += gauges.unanswered
+
+
+def _estimate(figures: Figures, gauges: Mapping[str, Gauges], sign: int) -> None:
+    """Count what a lost worker had open as unanswered; or take that back."""
+    for variant, each in gauges.items():
+        tally = figures.tallies.setdefault(variant, Tally())
+        tally.unanswered += sign * each.unanswered
+        tally.unsent += sign * each.unsent

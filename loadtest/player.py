@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
@@ -26,13 +27,16 @@ _FAILED: Final = EPOLLERR | EPOLLHUP
 _clock: Final = time.perf_counter_ns
 
 # What a player waits for.
-_NOTHING, _CONNECTION, _REPLY, _TIME, _END = range(5)
+_NOTHING, _CONNECTION, _SETBACK, _REPLY, _TIME, _END = range(6)
 
 _WATCH: Final = 0
 """The generation of timers that look after replies that don't come: they outlive many requests."""
 
-Tell = Callable[[str, int, bool], object]
-"""Is told of a failure: its outcome, after how many nanoseconds, and whether it was on the way to a first reply."""
+Tell = Callable[[str, int | None, bool], object]
+"""
+Is told of a failure: its outcome, after how many nanoseconds (None: no request was open), and whether it was on the way
+to a first reply.
+"""
 
 
 class Target:
@@ -122,8 +126,8 @@ class Player:
         if waits_for == _CONNECTION:
             self._connected(news)
             return
-        if self._rest and waits_for == _REPLY and not self._send_rest():
-            return
+        if self._rest and waits_for == _REPLY:
+            self._send_rest()
         try:
             data = self._receive(_CHUNK)
         except BlockingIOError:
@@ -132,7 +136,9 @@ class Player:
             self._lost("reset")
             return
         if waits_for != _REPLY:
-            self._lost("corrupt" if data else "closed")
+            # A server that says why it closes an idle connection has not answered wrongly.
+            ended = not data or (waits_for == _TIME and data.startswith(b"ERR "))
+            self._lost("closed" if ended else "corrupt")
         elif data != self._reply or self._last or news & EPOLLRDHUP:
             self._take(data, news)
         else:
@@ -144,12 +150,7 @@ class Player:
         """Do what was to be done at this time, if it still is."""
         now = _clock()
         if generation == _WATCH:
-            self._watched = False
-            if self._waits_for == _REPLY:
-                if now - self._tracker.sent_at >= int(outcomes.REPLY_TIMEOUT * 1e9):
-                    self._fail("timeout", now)
-                else:
-                    self._watch()
+            self._look_after_reply(now)
         elif generation == self.generation:
             waits_for = self._waits_for
             if waits_for == _NOTHING:
@@ -158,15 +159,10 @@ class Player:
                 self._not_connected("timeout", now)
             elif waits_for == _END:
                 self._verify_last(now)
+            elif waits_for == _SETBACK:
+                self._do(self._advance(False), now)
             elif waits_for == _TIME:
-                self._late = now - self._timed > LATE
-                if self._rest:
-                    if not self._dispatch(self._rest, now):
-                        self._do(self._advance(False), now)
-                    return
-                if self._turn:
-                    self._take_turn(now)
-                self._do(self._advance(True), now)
+                self._go_on(now)
 
     def stop(self) -> None:
         """Play no more, whatever it was doing."""
@@ -176,7 +172,27 @@ class Player:
         self._close()
         self._steps.close()
 
+    def _look_after_reply(self, now: int) -> None:
+        """See whether the reply that is waited for has taken too long."""
+        self._watched = False
+        if self._waits_for == _REPLY:
+            if now - self._tracker.sent_at >= int(outcomes.REPLY_TIMEOUT * 1e9):
+                self._fail("timeout", now)
+            else:
+                self._watch()
+
     # The script's steps
+
+    def _go_on(self, now: int) -> None:
+        """Go on after waiting for a time: with a request's second half, with the turn that has come, or as it was."""
+        self._late = now - self._timed > LATE
+        if self._rest:
+            if not self._dispatch(self._rest, now):
+                self._do(self._advance(False), now)
+            return
+        if self._turn:
+            self._take_turn(now)
+        self._do(self._advance(True), now)
 
     def _do(self, step: Step, now: int) -> None:
         """Do steps until one has to wait."""
@@ -199,9 +215,9 @@ class Player:
                 if well and self._take_turn(now):
                     return
             elif isinstance(step, Connect):
-                if self._connect(now):
-                    return
-                well = False
+                if not self._connect(now):
+                    self._sleep_until(now, _SETBACK)  # let others have their turn: it may fail as often as it is tried
+                return
             else:
                 self._close()
                 well = True
@@ -269,6 +285,7 @@ class Player:
             self._broke("reset")
             return False
         self._rest = step.request[sent:]
+        self._tracker.put_off(int(step.dawdle * 1e9))
         self._sleep_until(now + int(step.dawdle * 1e9))
         return True
 
@@ -293,15 +310,10 @@ class Player:
             self._watch()
         return True
 
-    def _send_rest(self) -> bool:
-        """Send what the kernel did not take before. Return whether all of it has gone, so that a reply may be there."""
-        try:
+    def _send_rest(self) -> None:
+        """Send what the kernel did not take before; if the connection is broken, reading will tell."""
+        with suppress(OSError):
             self._rest = self._rest[self._send(self._rest) :]
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True  # reading will tell
-        return not self._rest
 
     def _watch(self) -> None:
         """See to it that a reply that doesn't come is noticed: by one timer for many requests."""
@@ -394,7 +406,7 @@ class Player:
     def _broke(self, how: str) -> None:
         """Note that the connection broke while no request was open on it."""
         self._tracker.broke(how)
-        self._tell(how, 0, not self._tracker.served)
+        self._tell(how, None, not self._tracker.served)
 
     def _close(self) -> None:
         """Close the connection, if there is one."""

@@ -7,7 +7,8 @@ been counted since the last report, as plain dicts and lists (they travel in msg
 
 Four series, each a histogram {microseconds: count}:
 - connect: from the start of connect() to the open connection.
-- first_reply: from the start of connect() to the first reply of the connection. Never pooled with those after it.
+- first_reply: from the start of connect() (or from when the request was due, if a schedule says so) to the first reply
+  of the connection. Never pooled with those after it.
 - response: later replies, from when the request was due.
 - service: later replies, from when the request was sent. A closed client is due when it wants to send, so that in
   the closed model response and service are alike; they part when requests fall due on a schedule.
@@ -154,8 +155,14 @@ class Tracker:
         """Note that its next request was due then, by a schedule: whatever it has to do before it can send it."""
         self._asked = when
 
+    def put_off(self, nanoseconds: int) -> None:
+        """Note that the client itself holds its request back for so long: it is due that much later."""
+        if self._asked:
+            self._asked += nanoseconds
+
     def connecting(self, now: int) -> None:
         """Note that it begins to connect; its first request is due from here, unless a schedule said when."""
+        self._book.trackers.add(self)  # should a user of one's own have forgotten to say that it has started
         self._connecting_since = now
         self._due = self._asked or now
 
@@ -346,8 +353,14 @@ class Recorder:
                     tracker.schedule.retune(interval, now)
 
     def lagged(self, microseconds: int) -> None:
-        """Note by how much the process's own loop woke up late."""
-        count(self._lag, max(0, microseconds))
+        """
+        Note by how much the process's own loop was late.
+
+        A long lag counts as all the looks that there would have been meanwhile, or it would hide itself by being long.
+        """
+        interval = LAG_INTERVAL // 1000
+        times, rest = divmod(max(0, microseconds), interval)
+        count_progression(self._lag, rest * 1000, LAG_INTERVAL, times + 1)
 
     def begin(self, phase: int) -> None:
         """Begin a phase. Requests now open are carried into it; nothing happens if it runs already."""

@@ -21,8 +21,8 @@ class Scenario:
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
     command, amount: what is asked of the server: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
     size: bytes of a message's text.
-    dawdle: one client of each load process waits so many seconds in the middle of each connection's second request; 0:
-    none does.
+    dawdle: one client of each variant, in each load process, waits so many seconds in the middle of each connection's
+    second request; 0: none does.
     paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away.
     alone: the variants are to be loaded one after another; all at once they compete for the cores.
     """

@@ -46,11 +46,16 @@ class Schedule:
         return due
 
     def retune(self, interval: int, now: int) -> None:
-        """Let requests fall due at another interval, after the next one; what is due stays due."""
+        """
+        Let requests fall due at another interval; what is due stays due.
+
+        Of the present interval passes what is left, on the new scale: clients that were spread evenly stay so.
+        """
         due = range(self._next, now + 1, self._interval)
         if due:
             self._kept.append(due)
             self._next = due[-1] + self._interval
+        self._next = now + max(1, (self._next - now) * interval // self._interval)
         self._interval = interval
 
     def overdue(self, now: int) -> list[Stretch]:

@@ -15,6 +15,9 @@ from servers.variants import Variant
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
 
+OF_A_RUN: Final = ("scenario", "think", "rate", "size", "warmup")
+"""The options that a run keeps from its beginning to its end."""
+
 PORT: Final = 9104
 """Default port of the load's /metrics."""
 

@@ -40,7 +40,7 @@ class PlannedShape(LoadTestShape):
         options: Mapping[str, Any] = vars(self._environment.parsed_options)
         if options.get("run_time") and elapsed >= options["run_time"]:
             return None
-        classes = {getattr(each, "label", each.__name__): each for each in self._environment.user_classes}
+        classes = {getattr(each, "label", "") or each.__name__: each for each in self._environment.user_classes}
         stage = self._plan(elapsed, options["clients"], tuple(classes))
         if stage is None:
             return None

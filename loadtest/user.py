@@ -25,6 +25,7 @@ or playing a scenario of the lab:
         scenario = SCENARIOS["saturate"]
 """
 
+import os
 import secrets
 import socket
 import time
@@ -64,6 +65,9 @@ Where = tuple[socket.AddressFamily, Any]
 
 _CHUNK: Final = 65_536
 RANDOM: Final = Random()
+"""What clients draw from; a forked process draws anew."""
+
+os.register_at_fork(after_in_child=RANDOM.seed)
 _clock: Final = time.perf_counter_ns
 
 
@@ -86,6 +90,8 @@ class TcpClient:
     def connect(self) -> bool:
         """Open a connection, within outcomes.CONNECT_TIMEOUT. Return whether it is open."""
         tracker = self.tracker
+        if self._socket is not None:
+            self.leave()
         try:
             where = self._resolved or self._resolve()
             tracker.connecting(_clock())
@@ -102,6 +108,8 @@ class TcpClient:
         """
         Send `request`, wait for exactly `reply` within outcomes.REPLY_TIMEOUT. Return whether that is what came.
 
+        If not, leave: whatever comes next on this connection is not to be believed.
+
         last: nothing more will be asked on this connection; it is half-closed, so that surplus bytes show.
         late: it should have been sent LATE nanoseconds ago or more.
         dawdle: seconds to wait in the middle of the request, which counts as sent with its last byte.
@@ -109,6 +117,7 @@ class TcpClient:
         tracker = self.tracker
         first = not tracker.served
         if dawdle:
+            tracker.put_off(int(dawdle * 1e9))
             request = self._begin(request)
             gevent.sleep(dawdle)
         tracker.sent(_clock(), late=late)
@@ -158,13 +167,14 @@ class TcpClient:
     def _exchange(self, request: bytes, reply: bytes) -> tuple[str, int]:
         """Send and receive. Return the outcome, and when it was there."""
         connection = self._connection()
+        deadline = time.monotonic() + outcomes.REPLY_TIMEOUT
         try:
             sent = connection.send(request)  # all of it, as a rule; gevent's sendall() costs 6 us more
             if sent < len(request):
                 connection.sendall(request[sent:])
             received = connection.recv(_CHUNK)
             if received != reply:  # in pieces, or wrong
-                received = self._receive_rest(connection, received, reply)
+                received = self._receive_rest(connection, received, reply, deadline)
         except TimeoutError:
             return "timeout", _clock()
         except OSError:
@@ -184,9 +194,8 @@ class TcpClient:
         return self._socket
 
     @staticmethod
-    def _receive_rest(connection: socket.socket, received: bytes, reply: bytes) -> bytes:
+    def _receive_rest(connection: socket.socket, received: bytes, reply: bytes, deadline: float) -> bytes:
         """Receive until the reply is whole, or wrong, or the connection ended; within REPLY_TIMEOUT in all."""
-        deadline = time.monotonic() + outcomes.REPLY_TIMEOUT
         while outcomes.is_unfinished(received, reply):
             connection.settimeout(max(0.001, deadline - time.monotonic()))
             piece = connection.recv(_CHUNK)

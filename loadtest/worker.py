@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import gevent
 from locust import events
 from locust.env import Environment
-from locust.runners import MASTER_HEARTBEAT_TIMEOUT, WorkerRunner
+from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, WorkerRunner
 
 from loadtest import settings
 from loadtest.engine import ENGINE
@@ -27,11 +27,11 @@ PHASE: Final = "tcplab_phase"
 INTERVAL: Final = "tcplab_interval"
 """The same for the seconds between two requests of one client, in the open model; 0 in the closed one."""
 
+RUN: Final = "tcplab_run"
+"""The same for the options with which the run began: whoever joins it later takes these, whatever was changed since."""
+
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
-
-FEED_INTERVAL: Final = 0.5
-"""Seconds between two batches of requests for Locust's own statistics."""
 
 
 class _Hook(Protocol):
@@ -56,7 +56,6 @@ def install() -> None:
 def begin() -> None:
     """Begin to watch this process itself."""
     gevent.spawn(_watch_lag)
-    gevent.spawn(_feed_statistics)
 
 
 def obey(runner: WorkerRunner) -> None:
@@ -94,26 +93,22 @@ def _watch_lag() -> None:
         RECORDER.lagged((time.perf_counter_ns() - due) // 1000)
 
 
-def _feed_statistics() -> None:
-    """Hand on to Locust's statistics what the engine's users have done, for ever."""
-    while True:
-        gevent.sleep(FEED_INTERVAL)
-        EngineUser.flush()
-
-
 def _follow(environment: Environment, **_: object) -> None:
     """Play the scenario of the run that starts, count in its phase."""
+    if isinstance(environment.runner, MasterRunner):
+        return
     options = vars(environment.parsed_options)
     if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
         RECORDER.begin(options[PHASE])
     if INTERVAL in options:
         set_interval(options[INTERVAL])
-    play(settings.read(options))
+    play(settings.read({**options, **options.get(RUN, {})}))
 
 
-def _end(**_: object) -> None:
+def _end(environment: Environment, **_: object) -> None:
     """Count what is open as unanswered: a run stops, and its users are about to."""
-    close()
+    if not isinstance(environment.runner, MasterRunner):
+        close()
 
 
 def _report(client_id: str, data: dict[str, Any], **_: object) -> None:

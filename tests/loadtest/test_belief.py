@@ -87,7 +87,7 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         ),
         (
             Facts(joined_workers=2),
-            "2 load process(es) joined on the way: clients were moved, and connected anew",
+            "2 load process(es) joined on the way, or came back: clients were moved",
         ),
         (
             Facts(variants={"threaded": VariantFacts(users=1000, connected=1000, served=385), "asyncio": GOOD}),
