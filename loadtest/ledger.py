@@ -149,7 +149,7 @@ class Ledger:
         """Note which workers are there. One that vanished in the middle of a phase, without closing it, is lost."""
         stalled, self._seen = now - self._seen > STALLED, now  # then it is we who were silent
         for name, worker in self.workers.items():
-            worker.present = name in names and (stalled or now - worker.heard < SILENT)
+            worker.present = name in names and ((stalled and worker.present) or now - worker.heard < SILENT)
             if not worker.present:
                 self._lose(name, worker)
 

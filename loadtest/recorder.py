@@ -213,7 +213,7 @@ class Tracker:
             tally.late_sends += 1
         self.sent_at = now
         if self.served:
-            self._due = self._asked or now
+            self._due = min(self._asked, now) if self._asked else now
         self._asked = 0
 
     def verified(self, now: int) -> int:

@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest import belief, result
 from loadtest.exporter import BOUNDS, LoadCollector, Status, cumulative
-from loadtest.ledger import RECENT, SETTLED, SILENT, Ledger
+from loadtest.ledger import RECENT, SETTLED, SILENT, STALLED, Ledger
 from loadtest.recorder import Recorder, Tracker
 from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import Schedule
@@ -204,6 +206,199 @@ def test_a_worker_that_went_silent_is_not_there() -> None:
     assert lab.ledger.gauges()["asyncio"].users == 1
     lab.ledger.see({"one"}, lab.seconds + SILENT)
     assert lab.ledger.gauges()["asyncio"].users == 0
+
+
+def test_a_master_that_was_silent_itself_judges_nobody_by_silence() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.client("gone")
+    lab.begin(5)
+    lab.report()
+    lab.ledger.see({"one", "gone"}, lab.seconds)
+    lab.seconds += SILENT + STALLED  # what came in meanwhile has yet to be read
+    lab.ledger.see({"one"}, lab.seconds)
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert set(figures.lost) == {"gone"}  # by its absence
+    assert lab.ledger.gauges()["asyncio"].users == 1
+    lab.seconds += 1
+    lab.report("one")
+    lab.ledger.see({"one"}, lab.seconds)
+    assert set(figures.lost) == {"gone"}
+    assert lab.ledger.gauges()["asyncio"].users == 1
+
+
+@pytest.mark.parametrize(("pause", "lost"), [(STALLED, True), (STALLED + 0.1, False)])
+def test_who_is_still_not_heard_a_look_after_the_masters_silence_is_lost(pause: float, lost: bool) -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    lab.report()
+    lab.seconds += SILENT - 1
+    lab.ledger.see({"one"}, lab.seconds)
+    figures = lab.ledger.figures
+    assert figures is not None
+    lab.seconds += pause
+    lab.ledger.see({"one"}, lab.seconds)
+    assert bool(figures.lost) == lost
+    lab.seconds += 1
+    lab.ledger.see({"one"}, lab.seconds)
+    assert set(figures.lost) == {"one"}
+
+
+def returned(*, heard: bool = True) -> tuple[Lab, float]:
+    """Have a worker lost that still lives, with one request open and two unsent; it reports again, or doesn't."""
+    lab = Lab()
+    staying, back = lab.client("staying"), lab.client("back")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    lab.ask(back, 0.1)
+    back.schedule = Schedule(lab.now, 10**9)
+    back.due(back.schedule.take())
+    back.sent(lab.now)
+    lab.seconds += 2.5
+    lab.report()
+    lab.ledger.see({"staying"}, lab.seconds)
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert {name: gauges["asyncio"][-2:] for name, gauges in figures.lost.items()} == {"back": (1, 2)}
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (3, 2, 1, 2, 0)
+    lab.seconds += 0.25
+    back.verified(lab.now)
+    for _ in range(2):
+        back.due(back.schedule.take())
+        lab.ask(back, 0.0)
+    at = lab.seconds
+    if heard:
+        lab.report()
+    return lab, at
+
+
+def test_a_worker_that_was_lost_and_reports_again_is_taken_back() -> None:
+    lab, at = returned()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert (figures.lost, figures.joined) == ({}, {"back": at})
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 0, 0)
+    assert lab.ledger.gauges()["asyncio"].users == 2
+    lab.seconds += 1
+    lab.report()
+    lab.end()
+    assert (figures.lost, figures.joined) == ({}, {"back": at})
+    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 1, 0)
+    facts = result.facts(figures, SETTINGS)
+    assert (facts.lost_workers, facts.joined_workers) == (0, 1)
+    names = [doubt.name for doubt in belief.doubts(facts)]
+    assert "worker-joined" in names
+    assert "worker-lost" not in names
+
+
+def test_a_worker_that_comes_back_only_to_report_its_end_is_taken_back() -> None:
+    lab, at = returned(heard=False)
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert (figures.lost, figures.joined) == ({}, {"back": at})
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 0, 0)
+
+
+def test_a_worker_that_comes_back_may_be_lost_again_with_what_it_has_open_then() -> None:
+    lab, at = returned()
+    other = lab.client("back")
+    other.sent(lab.now)
+    lab.seconds += 1
+    lab.report()
+    lab.ledger.see({"staying"}, lab.seconds)
+    lab.ledger.see({"staying"}, lab.seconds)
+    lab.end("staying")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert (set(figures.lost), figures.joined) == ({"back"}, {"back": at})
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (6, 5, 1, 1, 0)
+
+
+def test_a_lost_worker_that_reports_of_another_phase_stays_lost() -> None:
+    lab, _ = returned(heard=False)
+    del lab.workers["back"]
+    lab.worker("back")  # it begins anew, outside of any phase
+    lab.report("back")
+    lab.end("staying")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert (set(figures.lost), figures.joined) == ({"back"}, {})
+    tally = figures.tallies["asyncio"]
+    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (3, 2, 1, 2, 0)
+
+
+ACTS = st.tuples(st.sampled_from(["send", "answer", "report", "vanish", "see", "wait"]), st.integers(0, 2))
+
+
+@given(st.lists(ACTS, max_size=40))
+def test_every_request_is_accounted_for_whoever_is_lost_and_comes_back(acts: list[tuple[str, int]]) -> None:
+    lab = Lab()
+    names = ("one", "other", "third")
+    trackers = [lab.client(name) for name in names]
+    lab.begin(5)
+    lab.report()
+    for act, number in acts:
+        tracker, name = trackers[number], names[number]
+        if act == "send" and not tracker.sent_at:
+            tracker.sent(lab.now)
+        elif act == "answer" and tracker.sent_at:
+            tracker.verified(lab.now)
+        elif act == "report":
+            lab.report(name)
+        elif act == "vanish":
+            lab.ledger.see({*names} - {name}, lab.seconds)
+        elif act == "see":
+            lab.ledger.see(names, lab.seconds)
+        else:
+            lab.seconds += 1
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.lost == {}
+    tally = figures.tallies["asyncio"]
+    assert (tally.imbalance, tally.unsent) == (0, 0)
+    assert tally.unanswered == sum(tracker.sent_at > 0 for tracker in trackers)
+
+
+@pytest.mark.parametrize(
+    ("case", "seconds"),
+    [("whole", SETTLED + 2), ("lost", SETTLED + 2.04), ("joined", SETTLED + 2.04), ("returned", SETTLED + 2.04)],
+)
+def test_a_phase_is_as_long_as_was_counted_unless_a_worker_was_lost_or_joined(case: str, seconds: float) -> None:
+    lab = Lab()
+    lab.client("one")
+    if case != "joined":
+        lab.client("other")
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report()
+    lab.seconds += SETTLED
+    lab.worker("other").begin(5)
+    lab.report()
+    if case in {"lost", "returned"}:
+        lab.ledger.see({"one"}, lab.seconds)
+    lab.seconds += 1
+    for name in ("one",) if case == "lost" else ("one", "other"):
+        lab.workers[name].close()
+        lab.report(name)
+    lab.seconds += 0.04  # Locust takes that long to end a run
+    lab.ledger.end(lab.seconds, {"asyncio": 2})
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert (set(figures.lost), set(figures.joined)) == (
+        {"other"} if case == "lost" else set(),
+        {"other"} if case in {"joined", "returned"} else set(),
+    )
+    assert figures.seconds == pytest.approx(seconds)
+    assert figures.ended == pytest.approx(figures.started + seconds)
+    assert lab.ledger.running_seconds(lab.seconds + 9) == figures.seconds
 
 
 def test_a_worker_that_left_in_order_is_not_lost() -> None:

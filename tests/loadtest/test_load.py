@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.histogram import quantile
 from tests.loadtest.locusts import (
     ALL,
     ENGINE,
@@ -252,6 +253,31 @@ def test_the_web_ui_sets_a_rate_and_a_shape_and_takes_them_back(tmp_path: Path) 
             assert locust.metrics()[asked] == 30
             assert locust.stop(signal.SIGTERM) == 0
         assert "Traceback" not in locust.log
+
+
+def test_processes_that_locust_forks_have_an_engine_each(tmp_path: Path) -> None:
+    """They once shared one epoll, and heard of each other's replies: most came a second late."""
+    with Stub(honest) as stub:
+        arguments = (
+            "AsyncioUser",
+            "--processes",
+            "2",
+            "-u",
+            "4",
+            "-r",
+            "100",
+            "--scenario",
+            "saturate",
+            "--think",
+            "0.02",
+        )
+        locust = run(tmp_path, *arguments, seconds=4, targets={"asyncio": stub.address})
+    part = locust.outcome()["variants"]["asyncio"]
+    assert_conserved(part)
+    assert (part["served"], part["connections"]["connected"]) == (4, 4)
+    slow = quantile(durations(part, "response"), 0.99)
+    assert slow is not None
+    assert slow.microseconds < 300_000
 
 
 def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.histogram import Histogram, Quantile, bucket, count, count_progression, merge, quantile
-from loadtest.recorder import OUTSIDE, SETTLE, Part, Recorder, Tracker, unpack
+from loadtest.recorder import LAG_INTERVAL, OUTSIDE, SETTLE, Part, Recorder, Tracker, unpack
 from loadtest.schedule import Schedule
 from loadtest.tally import BREAKS, OUTCOMES, Effort, Tally
 
@@ -348,6 +348,37 @@ def test_effort_is_the_processors_share_of_the_time() -> None:
     assert part.effort.cpu_ratio == pytest.approx(0.5)
     assert part.effort.lag == {400: 1, 0: 1}
     assert part.effort.lag_p99 == pytest.approx(0.0004)
+
+
+@given(st.integers(0, 2_000_000))
+def test_a_lag_counts_as_every_look_that_there_would_have_been_meanwhile(microseconds: int) -> None:
+    found, _ = recorder()
+    found.lagged(microseconds)
+    [part] = unpack(found.report())
+    looks = range(microseconds, -1, -LAG_INTERVAL // 1000)
+    assert part.effort.lag == histogram_of(list(looks))
+    assert sum(part.effort.lag.values()) == microseconds // 20_000 + 1
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "expected"),
+    [(0, {0: 1}), (19_999, {20_000: 1}), (20_000, {0: 1, 20_000: 1}), (50_000, {10_000: 1, 30_000: 1, 50_000: 1})],
+)
+def test_a_lag_is_counted_in_steps_of_20_ms(microseconds: int, expected: Histogram) -> None:
+    found, _ = recorder()
+    found.lagged(microseconds)
+    [part] = unpack(found.report())
+    assert part.effort.lag == expected
+
+
+def test_one_long_lag_does_not_hide_among_the_many_short_ones() -> None:
+    found, _ = recorder()
+    for _ in range(450):
+        found.lagged(100)
+    found.lagged(1_000_000)
+    [part] = unpack(found.report())
+    assert sum(part.effort.lag.values()) == 450 + 51
+    assert part.effort.lag_p99 == pytest.approx(0.9)
 
 
 def test_busy_is_the_time_in_which_the_engine_did_not_wait() -> None:
@@ -767,6 +798,100 @@ def test_a_dawdler_who_is_stopped_leaves_its_request_unsent_once() -> None:
     assert counted.censored["response"] == {700: 1}
 
 
+def test_what_the_client_dawdles_is_no_part_of_the_response_time() -> None:
+    found, clock = recorder()
+    tracker = served(found, clock)
+    tracker.due(clock() - 4_000_000)  # it was held up for 4 ms
+    tracker.put_off(1_500_000)
+    tracker.sent(clock.after(1_500))
+    assert tracker.verified(clock.after(300)) == 4_300_000
+    tracker.due(clock())
+    tracker.put_off(1_500_000)
+    tracker.sent(clock.after(1_600))  # it woke up late
+    tracker.verified(clock.after(300))
+    counted = tally(found, OUTSIDE)
+    assert counted.histograms["response"] == {4_300: 1, 400: 1}
+    assert counted.histograms["service"] == {300: 2}
+
+
+def test_a_dawdler_that_is_in_time_has_one_and_the_same_response_and_service() -> None:
+    found, clock = recorder()
+    tracker = served(found, clock)
+    tracker.due(clock())
+    tracker.put_off(1_500_000)
+    tracker.sent(clock.after(1_500))
+    tracker.failed("timeout", clock.after(700))
+    counted = tally(found, OUTSIDE)
+    assert counted.histograms["response"] == counted.histograms["service"] == {700: 1}
+
+
+def test_a_dawdler_without_a_schedule_puts_nothing_off() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.put_off(1_500_000)
+    assert not tracker.is_kept_back
+    tracker.sent(clock.after(1_500))
+    assert tracker.verified(clock.after(300)) == 300_000
+    tracker.put_off(1_500_000)
+    tracker.stopped(clock.after(700))
+    counted = tally(found, 1)
+    assert counted.histograms["response"] == counted.histograms["service"] == {300: 1}
+    assert (counted.unsent, counted.abandoned) == (0, 0)
+    assert counted.censored["response"] == {}
+
+
+def test_what_was_put_off_holds_for_one_request() -> None:
+    found, clock = recorder()
+    tracker = served(found, clock)
+    tracker.due(clock())
+    tracker.put_off(1_500_000)
+    tracker.sent(clock.after(1_500))
+    tracker.verified(clock.after(300))
+    tracker.due(clock())
+    tracker.sent(clock.after(2_000))
+    assert tracker.verified(clock.after(300)) == 2_300_000
+
+
+@pytest.mark.parametrize(("waited", "age"), [(700, 0), (1_500, 0), (1_900, 400)])
+def test_what_a_dawdler_has_not_sent_at_the_end_has_waited_for_nothing_but_the_rest(waited: int, age: int) -> None:
+    found, clock = recorder()
+    found.begin(1)
+    ending, stopping = served(found, clock), served(found, clock)
+    for tracker in (ending, stopping):
+        tracker.due(clock())
+        tracker.put_off(1_500_000)
+    stopping.stopped(clock.after(waited))
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unsent, counted.abandoned, counted.unanswered) == (2, 0, 0)
+    assert counted.censored["response"] == {age: 2}
+
+
+def test_whoever_connects_is_a_client_though_nobody_said_that_it_has_started() -> None:
+    found, clock = recorder()
+    found.begin(1)
+    tracker = found.client("single")
+    [*_, part] = unpack(found.report())
+    assert part.gauges["single"].users == 0
+    tracker.connecting(clock())
+    [part] = unpack(found.report())
+    assert (part.gauges["single"].users, part.gauges["single"].connected) == (1, 0)
+    tracker.started()  # it is one client all the same
+    tracker.connected_at(clock.after(30))
+    tracker.sent(clock())
+    clock.after(100)
+    [part] = unpack(found.report())
+    gauges = part.gauges["single"]
+    assert (gauges.users, gauges.connected, gauges.unserved, gauges.unanswered) == (1, 1, 1, 1)
+    found.close()
+    counted = tally(found, 1)
+    assert (counted.unanswered, counted.censored["first_reply"]) == (1, {130: 1})
+    tracker.stopped(clock())
+    [part] = unpack(found.report())
+    assert part.gauges["single"].users == 0
+
+
 def test_a_request_is_kept_back_from_when_it_is_due_until_it_is_sent_or_never_will_be() -> None:
     found, clock = recorder()
     tracker = found.client("single")
@@ -841,8 +966,8 @@ def test_another_rate_is_for_every_client_that_has_a_schedule() -> None:
     now = clock()
     one.schedule, other.schedule = Schedule(now + 100, 10), Schedule(now - 15, 10)
     found.retune(7)
-    assert [one.schedule.take() - now for _ in range(2)] == [100, 107]
-    assert [other.schedule.take() - now for _ in range(4)] == [-15, -5, 5, 12]
+    assert [one.schedule.take() - now for _ in range(2)] == [70, 77]
+    assert [other.schedule.take() - now for _ in range(4)] == [-15, -5, 3, 10]
     assert closed.schedule is None
 
 
@@ -857,12 +982,12 @@ def test_what_was_due_by_an_older_rate_stays_due_to_the_end() -> None:
     found.retune(5_000_000)
     clock.after(200)
     [*_, part] = unpack(found.report())
-    assert part.gauges["single"].unsent == 5
+    assert part.gauges["single"].unsent == 6
     found.close()
     counted = tally(found, 1)
-    assert counted.unsent == 5
-    # Due after 0, 1,000, 2,000 and 3,000 us by the first rate, after 3,200 us by the second.
-    assert counted.censored["response"] == {3_300: 1, 2_300: 1, 1_300: 1, 300: 1, 100: 1}
+    assert counted.unsent == 6
+    # Due after 0, 1,000 and 2,000 us by the first rate; by the second after 2,600 (half an interval), 2,800 and 3,000.
+    assert counted.censored["response"] == {3_300: 1, 2_300: 1, 1_300: 1, 700: 1, 500: 1, 300: 1}
 
 
 # Settling
@@ -1029,9 +1154,11 @@ class Crowd:
 
     def retune(self, interval: int) -> None:
         self.interval = interval
+        now = self.clock()
         for client in self.clients:
-            if client is not None:
-                client.look(self.clock())
+            if client is not None and client.upcoming:
+                client.look(now)
+                client.upcoming = now + max(1, (client.upcoming - now) * interval // client.interval)
                 client.interval = interval
         self.recorder.retune(interval)
 

@@ -1,7 +1,9 @@
 """The schedule of the open model: due times that nothing holds up."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,12 +62,60 @@ def test_the_overdue_are_those_that_one_finds_by_looking_at_each(
 # Another interval
 
 
-def test_another_interval_counts_from_the_next_request_on() -> None:
+def rescaled(upcoming: int, now: int, old: int, new: int) -> int:
+    """Return when a request falls due that is not due yet, after the interval has changed from `old` to `new`."""
+    return now + max(1, (upcoming - now) * new // old)
+
+
+def test_another_interval_holds_for_what_is_left_of_the_present_one() -> None:
     schedule = Schedule(100, 10)
     schedule.take()
-    schedule.retune(3, 105)
-    assert schedule.overdue(109) == []
-    assert [schedule.take() for _ in range(3)] == [110, 113, 116]
+    schedule.retune(30, 105)
+    assert schedule.overdue(119) == []
+    assert [schedule.take() for _ in range(3)] == [120, 150, 180]
+    schedule = Schedule(100, 10)
+    schedule.take()
+    schedule.retune(4, 105)
+    assert schedule.overdue(106) == []
+    assert [schedule.take() for _ in range(3)] == [107, 111, 115]
+
+
+def test_a_first_request_that_is_far_away_is_rescaled_like_any_other() -> None:
+    schedule = Schedule(1_000, 10)
+    schedule.retune(5, 200)
+    assert [schedule.take() for _ in range(2)] == [600, 605]
+
+
+def test_what_is_left_is_never_nothing() -> None:
+    schedule = Schedule(101, 1_000)
+    schedule.retune(1, 100)
+    assert schedule.overdue(100) == []
+    assert [schedule.take() for _ in range(3)] == [101, 102, 103]
+
+
+@given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
+def test_the_same_interval_again_changes_nothing(first: int, interval: int, taken: int, now: int) -> None:
+    schedule, other = Schedule(first, interval), Schedule(first, interval)
+    for _ in range(taken):
+        assert schedule.take() == other.take()
+    schedule.retune(interval, now)
+    assert ages(schedule.overdue(now)) == ages(other.overdue(now))
+    assert [schedule.take() for _ in range(50)] == [other.take() for _ in range(50)]
+
+
+@pytest.mark.parametrize("interval", [20, 500, 1_000, 1_230, 50_000])
+@pytest.mark.parametrize("now", [2_000, 2_050, 2_999])
+def test_clients_that_were_spread_evenly_stay_so(interval: int, now: int) -> None:
+    """Ten clients share a rate: at any other there is neither a burst nor a pause."""
+    schedules = [Schedule(place * 100, 1_000) for place in range(10)]
+    for schedule in schedules:
+        while schedule.upcoming <= now:
+            schedule.take()
+        schedule.retune(interval, now)
+        assert schedule.overdue(now) == []
+    dues = sorted(schedule.take() for schedule in schedules for _ in range(3))
+    assert dues[0] - now <= interval / 10 + 1
+    assert all(abs(later - due - interval / 10) <= 1 for due, later in pairwise(dues))
 
 
 def test_another_interval_leaves_those_due_that_fell_due_by_the_old_one() -> None:
@@ -75,19 +125,19 @@ def test_another_interval_leaves_those_due_that_fell_due_by_the_old_one() -> Non
         assert len(before) == 11
         schedule.retune(interval, 100)
         assert ages(schedule.overdue(100)) == before
-        assert [schedule.take() for _ in range(13)] == [*range(0, 101, 10), 110, 110 + interval]
+        assert [schedule.take() for _ in range(13)] == [*range(0, 101, 10), 100 + interval, 100 + 2 * interval]
 
 
 def test_what_is_kept_from_two_changes_comes_after_the_rest_and_the_oldest_last() -> None:
     schedule = Schedule(0, 10)
     schedule.retune(3, 25)
     assert schedule.overdue(25) == [(5, 10, 3)]
-    schedule.retune(50, 35)
-    assert schedule.overdue(100) == [(14, 50, 2), (67, 3, 2), (80, 10, 3)]
+    schedule.retune(50, 35)  # due by 3 since: 26, 29, 32 and 35; 3 are left of 3
+    assert schedule.overdue(140) == [(5, 50, 2), (105, 3, 4), (120, 10, 3)]
     assert schedule.upcoming == 0
     assert schedule.take() == 0
-    assert schedule.overdue(100) == [(14, 50, 2), (67, 3, 2), (80, 10, 2)]
-    assert [schedule.take() for _ in range(7)] == [10, 20, 30, 33, 36, 86, 136]
+    assert schedule.overdue(140) == [(5, 50, 2), (105, 3, 4), (120, 10, 2)]
+    assert [schedule.take() for _ in range(8)] == [10, 20, 26, 29, 32, 35, 85, 135]
 
 
 def test_what_is_kept_from_a_change_was_not_due_before_its_time() -> None:
@@ -106,6 +156,11 @@ class Dues:
     def look(self, now: int) -> None:
         while self.dues[-1] <= now:
             self.dues.append(self.dues[-1] + self.interval)
+
+    def retune(self, interval: int, now: int) -> None:
+        self.look(now)
+        self.dues[-1] = rescaled(self.dues[-1], now, self.interval, interval)
+        self.interval = interval
 
     def take(self) -> int:
         taken = self.dues.pop(0)
@@ -132,8 +187,8 @@ def test_whatever_the_intervals_were_the_due_are_those_that_one_finds_one_by_one
         elif act == "take":
             assert [schedule.take() for _ in range(number % 8)] == [dues.take() for _ in range(number % 8)]
         else:
-            dues.interval = number // 2 + 1
-            schedule.retune(dues.interval, now)
+            dues.retune(number // 2 + 1, now)
+            schedule.retune(number // 2 + 1, now)
         dues.look(now)
         assert schedule.upcoming == dues.dues[0]
         assert ages(schedule.overdue(now)) == dues.ages(now)
@@ -147,8 +202,7 @@ def test_two_changes_in_a_row_forget_none_of_what_is_due(
 ) -> None:
     schedule, dues = Schedule(0, interval), Dues(0, interval)
     for other, now in zip(then, (first, first + second), strict=True):
-        dues.look(now)
-        dues.interval = other
+        dues.retune(other, now)
         schedule.retune(other, now)
         assert ages(schedule.overdue(now)) == dues.ages(now)
     end = first + second + 500
