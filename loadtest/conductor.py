@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -35,7 +34,7 @@ from loadtest import belief, exporter, result, settings, shaping, worker
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
-from loadtest.tally import Tally
+from loadtest.tally import Tally, strain
 from loadtest.user import RECORDER
 from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, RUN, listen
 from servers.variants import VARIANTS
@@ -382,21 +381,16 @@ class Conductor:
             belief.Facts(
                 alone=self._settings.scenario.alone,
                 rate=self._settings.rate or 0.0,
-                cpu_ratio=max((effort.cpu_ratio for effort in efforts), default=0.0),
-                busy_ratio=max((effort.busy_ratio for effort in efforts), default=0.0),
-                stolen_ratio=max((effort.stolen_ratio for effort in efforts), default=0.0),
-                lag_p99=max((effort.lag_p99 for effort in efforts), default=0.0),
+                **strain(efforts)._asdict(),
                 lost_workers=len(figures.lost) if figures else 0,
                 joined_workers=sum(now - when < JOINED_SECONDS for when in joined),
                 variants={
-                    name: replace(
-                        result.of_variant(
-                            recent.get(name) or Tally(),
-                            users=gauges.users,
-                            connected=gauges.connected,
-                            served=gauges.connected - gauges.unserved,
-                            unsent=gauges.unsent,
-                        ),
+                    name: result.of_variant(
+                        recent.get(name) or Tally(),
+                        users=gauges.users,
+                        connected=gauges.connected,
+                        served=gauges.connected - gauges.unserved,
+                        unsent=gauges.unsent,
                         imbalance=0,  # of the last seconds alone there is none to strike
                     )
                     for name, gauges in self._ledger.gauges().items()

@@ -14,9 +14,7 @@ from loadtest.engine import ENGINE
 from loadtest.greenlets import run_for_ever
 from loadtest.outcomes import ERRORS
 from loadtest.player import Player, Target
-from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
-from loadtest.script import play
-from loadtest.user import CASTS, RANDOM, RECORDER, RecordedUser, new_name, new_schedule
+from loadtest.user import RECORDER, PlayingUser
 
 FEED_INTERVAL: Final = 0.5
 """Seconds between two batches of requests for Locust's own statistics."""
@@ -24,17 +22,14 @@ FEED_INTERVAL: Final = 0.5
 _clock: Final = time.perf_counter_ns
 
 
-class EngineUser(RecordedUser):
+class EngineUser(PlayingUser):
     """
     A user who plays `scenario` until it is stopped, driven by the process's engine.
 
     Locust's `request` event is fired for failures alone; what went well reaches the statistics in batches (feed.py).
-    interval: as in ScenarioUser.
     """
 
     abstract = True
-    scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
-    interval: ClassVar[float] = 1.0
     _targets: ClassVar[dict[str, Target]] = {}
     _feeds: ClassVar[dict[str, feed.Feed]] = {}
     _failures: ClassVar[list[Callable[[], None]]] = []
@@ -55,9 +50,7 @@ class EngineUser(RecordedUser):
         """Have the scenario played until this greenlet is killed."""
         if self._target.where is None:
             self._target.look_up()
-        self.tracker.schedule = new_schedule(self.scenario, self.interval)
-        steps = play(self.scenario, new_name(), RANDOM, CASTS[self.name])
-        self._player = Player(ENGINE, self._target, self.tracker, steps, self._tell)
+        self._player = Player(ENGINE, self._target, self.tracker, self.begin(), self._tell)
         ENGINE.add(self._player)
         gevent.get_hub().switch()
 

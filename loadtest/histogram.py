@@ -30,7 +30,7 @@ def count_progression(histogram: Histogram, first: int, step: int, number: int) 
         key = bucket(first // 1000)
         low, high = first, first + step * (number - 1)  # find the last of the progression in this bucket
         if bucket(high // 1000) == key:
-            histogram[key] = histogram.get(key, 0) + number
+            count(histogram, first // 1000, number)
             return
         while high - low > step:
             middle = low + (high - low) // (2 * step) * step
@@ -39,15 +39,15 @@ def count_progression(histogram: Histogram, first: int, step: int, number: int) 
             else:
                 high = middle
         some = (low - first) // step + 1
-        histogram[key] = histogram.get(key, 0) + some
+        count(histogram, first // 1000, some)
         first += some * step
         number -= some
 
 
-def count(histogram: Histogram, microseconds: int) -> None:
-    """Count one duration."""
+def count(histogram: Histogram, microseconds: int, number: int = 1) -> None:
+    """Count a duration, so many times."""
     key = bucket(microseconds)
-    histogram[key] = histogram.get(key, 0) + 1
+    histogram[key] = histogram.get(key, 0) + number
 
 
 def merge(into: dict[Any, int], other: Mapping[Any, int]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from loadtest.recorder import unpack
-from loadtest.tally import Effort, Gauges, Tally
+from loadtest.tally import Effort, Gauges, Strain, Tally, strain
 
 RECENT: Final = 10
 """Seconds that the live figures look back."""
@@ -71,25 +71,13 @@ class Figures:
     lost: dict[str, dict[str, Gauges]] = field(default_factory=dict)
     joined: dict[str, float] = field(default_factory=dict)
 
-    def takes(self, worker: str, phase: int) -> bool:
-        """Whether a report of `worker` about `phase` counts here."""
+    def takes(self, phase: int) -> bool:
+        """Whether a report about `phase` counts here."""
         return self.ended is None and phase == self.phase
 
-    def cpu_ratio(self) -> float:
-        """Share of a core that the busiest load process used."""
-        return max((effort.cpu_ratio for effort in self.efforts.values()), default=0.0)
-
-    def busy_ratio(self) -> float:
-        """Share of the time in which the engine of the busiest load process had no moment to wait."""
-        return max((effort.busy_ratio for effort in self.efforts.values()), default=0.0)
-
-    def stolen_ratio(self) -> float:
-        """Share of a core that the host kept back, where most was kept back."""
-        return max((effort.stolen_ratio for effort in self.efforts.values()), default=0.0)
-
-    def lag_p99(self) -> float:
-        """Seconds of loop lag, p99, of the load process that lagged most."""
-        return max((effort.lag_p99 for effort in self.efforts.values()), default=0.0)
+    def strain(self) -> Strain:
+        """Return what the load processes bore."""
+        return strain(self.efforts.values())
 
 
 class Ledger:
@@ -126,7 +114,7 @@ class Ledger:
             worker.gauges = part.gauges
             stretch.add(part.effort)
             figures = self.figures
-            if figures is not None and figures.takes(name, part.phase):
+            if figures is not None and figures.takes(part.phase):
                 if name in figures.lost:
                     self._find(name, figures, now)
                 if name not in figures.efforts and now - self._began > SETTLED:
@@ -162,9 +150,8 @@ class Ledger:
             self._lose(name, worker)
         figures.users = dict(users)
         # As long as the load processes counted: to end a run takes Locust some 40 ms more.
-        figures.seconds = max(figures.counted.values(), default=now - self._began)
-        if figures.lost or figures.joined:
-            figures.seconds = now - self._began
+        whole = [] if figures.lost or figures.joined else figures.counted.values()
+        figures.seconds = max(whole, default=now - self._began)
         figures.ended = figures.started + figures.seconds
 
     def running_seconds(self, now: float) -> float:

@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from loadtest.histogram import Histogram, bucket, count, count_progression, merge
+from loadtest.histogram import Histogram, count, count_progression, merge
 from loadtest.schedule import Schedule
 from loadtest.tally import Effort, Gauges, Tally
 
@@ -80,8 +80,7 @@ class Book:
             if durations:
                 histogram: Histogram = {}
                 for microseconds, number in Counter(durations).items():
-                    key = bucket(microseconds)
-                    histogram[key] = histogram.get(key, 0) + number
+                    count(histogram, microseconds, number)
                 durations.clear()
                 for name in series:
                     merge(self.tally.histograms[name], histogram)
@@ -221,21 +220,17 @@ class Tracker:
         book = self._book
         book.tally.outcomes["verified"] += 1
         response = now - self._due
-        if self.served:
-            if self._due == self.sent_at:
-                book.even.append(response // 1000)
-                if len(book.even) >= SETTLE:
-                    book.settle()
-            else:
-                book.responses.append(response // 1000)
-                book.services.append((now - self.sent_at) // 1000)
-                if len(book.responses) >= SETTLE:
-                    book.settle()
-        else:
+        if not self.served:
             self.served = True
-            book.first.append(response // 1000)
-            if len(book.first) >= SETTLE:
-                book.settle()
+            durations = book.first
+        elif self._due == self.sent_at:
+            durations = book.even
+        else:
+            durations = book.responses
+            book.services.append((now - self.sent_at) // 1000)
+        durations.append(response // 1000)
+        if len(durations) >= SETTLE:
+            book.settle()
         self.sent_at = 0
         if self.served_in != self._recorder.phase:
             self.served_in = self._recorder.phase

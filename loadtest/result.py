@@ -22,10 +22,7 @@ def facts(figures: Figures, settings: Settings) -> Facts:
         alone=settings.scenario.alone,
         rate=settings.rate or 0.0,
         seconds=figures.seconds,
-        cpu_ratio=figures.cpu_ratio(),
-        busy_ratio=figures.busy_ratio(),
-        stolen_ratio=figures.stolen_ratio(),
-        lag_p99=figures.lag_p99(),
+        **figures.strain()._asdict(),
         lost_workers=len(figures.lost),
         joined_workers=len(figures.joined),
         variants={
@@ -35,20 +32,21 @@ def facts(figures: Figures, settings: Settings) -> Facts:
                 connected=tally.clients_connected,
                 served=tally.clients_served,
                 unsent=tally.unsent,
+                imbalance=tally.imbalance,
             )
             for name, tally in figures.tallies.items()
         },
     )
 
 
-def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent: int) -> VariantFacts:
+def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent: int, imbalance: int) -> VariantFacts:
     """Return the facts about a variant: those that a tally has, and those that differ while a run is on."""
     return VariantFacts(
         users=users,
         connected=connected,
         served=served,
         unsent=unsent,
-        imbalance=tally.imbalance,
+        imbalance=imbalance,
         sent=tally.sent,
         late=tally.late_sends,
         corrupt=tally.outcomes["corrupt"] + tally.breaks["corrupt"],
@@ -57,6 +55,7 @@ def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent:
 
 def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
     """Return the result of a phase that has ended, ready for json.dumps."""
+    strain = figures.strain()
     return {
         "schema": SCHEMA,
         "scenario": asdict(settings.scenario),
@@ -66,10 +65,10 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
         "warmup_seconds": settings.warmup,
         "generator": {
             "workers": len(figures.efforts),
-            "cpu_ratio": figures.cpu_ratio(),
-            "busy_ratio": figures.busy_ratio(),
-            "stolen_ratio": figures.stolen_ratio(),
-            "lag_p99_seconds": figures.lag_p99(),
+            "cpu_ratio": strain.cpu_ratio,
+            "busy_ratio": strain.busy_ratio,
+            "stolen_ratio": strain.stolen_ratio,
+            "lag_p99_seconds": strain.lag_p99,
             "lost_workers": len(figures.lost),
             "joined_workers": len(figures.joined),
         },

@@ -1,6 +1,6 @@
 """What is counted, as plain data that can be added up and sent: for a variant, for its clients now, for a process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
 
@@ -24,16 +24,8 @@ has failed by it, so it stands apart from their outcomes.
 """
 
 
-def _outcomes() -> dict[str, int]:
-    return dict.fromkeys(OUTCOMES, 0)
-
-
-def _connections() -> dict[str, int]:
-    return dict.fromkeys(CONNECTIONS, 0)
-
-
-def _breaks() -> dict[str, int]:
-    return dict.fromkeys(BREAKS, 0)
+def _zeros(names: Iterable[str]) -> Callable[[], dict[str, int]]:
+    return lambda: dict.fromkeys(names, 0)
 
 
 def _histograms() -> dict[str, Histogram]:
@@ -61,9 +53,9 @@ class Tally:
     unsent: int = 0
     clients_connected: int = 0
     clients_served: int = 0
-    outcomes: dict[str, int] = field(default_factory=_outcomes)
-    connections: dict[str, int] = field(default_factory=_connections)
-    breaks: dict[str, int] = field(default_factory=_breaks)
+    outcomes: dict[str, int] = field(default_factory=_zeros(OUTCOMES))
+    connections: dict[str, int] = field(default_factory=_zeros(CONNECTIONS))
+    breaks: dict[str, int] = field(default_factory=_zeros(BREAKS))
     histograms: dict[str, Histogram] = field(default_factory=_histograms)
     censored: dict[str, Histogram] = field(default_factory=_histograms)
 
@@ -177,3 +169,17 @@ class Effort:
         self.busy_seconds += other.busy_seconds
         self.stolen_seconds += other.stolen_seconds
         merge(self.lag, other.lag)
+
+
+class Strain(NamedTuple):
+    """The most that any of some load processes bore; each as in Effort."""
+
+    cpu_ratio: float
+    busy_ratio: float
+    stolen_ratio: float
+    lag_p99: float
+
+
+def strain(efforts: Collection[Effort]) -> Strain:
+    """Return what the worst off of these processes bore, in each respect; zeros without any."""
+    return Strain(*(max((getattr(effort, name) for effort in efforts), default=0.0) for name in Strain._fields))

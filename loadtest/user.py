@@ -46,7 +46,7 @@ from loadtest.outcomes import ERRORS, split_address
 from loadtest.recorder import LATE, Recorder, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 from loadtest.schedule import Schedule
-from loadtest.script import Cast, Connect, Leave, Pause, Send, Turn, play
+from loadtest.script import Cast, Connect, Leave, Pause, Script, Send, Turn, play
 
 
 def _stolen() -> float:
@@ -57,17 +57,17 @@ def _stolen() -> float:
 RECORDER: Final = Recorder(stolen=_stolen)
 """What this process counts."""
 
-CASTS: Final = defaultdict[str, Cast](Cast)
+_CASTS: Final = defaultdict[str, Cast](Cast)
 """The casts of this process, by the name of their users."""
 
 Where = tuple[socket.AddressFamily, Any]
 """An address family, and what its connect() takes."""
 
 _CHUNK: Final = 65_536
-RANDOM: Final = Random()
+_RANDOM: Final = Random()
 """What clients draw from; a forked process draws anew."""
 
-os.register_at_fork(after_in_child=RANDOM.seed)
+os.register_at_fork(after_in_child=_RANDOM.seed)
 _clock: Final = time.perf_counter_ns
 
 
@@ -267,9 +267,9 @@ class TcpUser(RecordedUser):
         self.client.stop()
 
 
-class ScenarioUser(TcpUser):
+class PlayingUser(RecordedUser):
     """
-    A user who plays `scenario` until it is stopped.
+    A user who plays `scenario`, whichever driver does it. A run sets both for all such users at once.
 
     interval: seconds between two requests of this user, if the scenario is paced: users divided by requests per second.
     """
@@ -277,6 +277,18 @@ class ScenarioUser(TcpUser):
     abstract = True
     scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
     interval: ClassVar[float] = 1.0
+
+    def begin(self) -> Script:
+        """Return the steps to play; the tracker knows their schedule, if there is one."""
+        self.tracker.schedule = _schedule(self.scenario, self.interval)
+        name = secrets.token_hex(12).encode()  # no other client has it, in any process
+        return play(self.scenario, name, _RANDOM, _CASTS[self.name])
+
+
+class ScenarioUser(PlayingUser, TcpUser):
+    """A user who plays `scenario` until it is stopped, with a greenlet and a TcpClient of its own."""
+
+    abstract = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -291,8 +303,8 @@ class ScenarioUser(TcpUser):
     def play(self) -> None:
         """Play the scenario until asked to stop."""
         client = self.client
-        schedule = self.tracker.schedule = new_schedule(self.scenario, self.interval)
-        steps = play(self.scenario, new_name(), RANDOM, CASTS[self.name])
+        steps = self.begin()
+        schedule = self.tracker.schedule
         step = next(steps)
         late = False
         while not self._asked_to_stop:
@@ -315,17 +327,12 @@ class ScenarioUser(TcpUser):
             step = steps.send(well)
 
 
-def new_name() -> bytes:
-    """Return a name for a client that no other has, in any process."""
-    return secrets.token_hex(12).encode()
-
-
-def new_schedule(scenario: Scenario, interval: float) -> Schedule | None:
+def _schedule(scenario: Scenario, interval: float) -> Schedule | None:
     """Return when the requests of a new client are due, if not when it wants to send them; `interval`: seconds."""
     if not scenario.paced:
         return None
     # Clients start anywhere in their interval, or they would all send at the same moments.
-    return Schedule(_clock() + int(interval * RANDOM.random() * 1e9), int(interval * 1e9))
+    return Schedule(_clock() + int(interval * _RANDOM.random() * 1e9), int(interval * 1e9))
 
 
 def _sleep_until(when: int) -> bool:

@@ -19,7 +19,7 @@ from loadtest import settings
 from loadtest.engine import ENGINE
 from loadtest.engine_user import EngineUser
 from loadtest.recorder import LAG_INTERVAL
-from loadtest.user import RECORDER, ScenarioUser
+from loadtest.user import RECORDER, PlayingUser
 
 PHASE: Final = "tcplab_phase"
 """The name of the option that carries a phase to the workers, and of the message that changes it."""
@@ -69,13 +69,13 @@ def obey(runner: WorkerRunner) -> None:
 
 def play(chosen: settings.Settings) -> None:
     """Have users play the scenario that was chosen, from their next start on."""
-    ScenarioUser.scenario = EngineUser.scenario = chosen.scenario
+    PlayingUser.scenario = chosen.scenario
 
 
 def set_interval(seconds: float) -> None:
     """Have each client's requests fall due so far apart; 0 in the closed model."""
     if seconds:
-        ScenarioUser.interval = EngineUser.interval = seconds
+        PlayingUser.interval = seconds
         RECORDER.retune(int(seconds * 1e9))
 
 

@@ -1,4 +1,4 @@
-"""A server under the benchmark: one of the lab's or its rival, in a fresh process, pinned to one core."""
+"""A server of the benchmark: one of the lab's, its rival, or the load's sink; a fresh process, pinned to one core."""
 
 import re
 import signal
@@ -32,7 +32,14 @@ class Contestant:
 def contestant(variant: str, *, rival: bool, core: int) -> Iterator[Contestant]:
     """Start the lab's server called `variant`, or its bare rival, on one core; end it afterwards."""
     ours = ["servers", variant, "--port", "0", "--metrics-port", "0"]
-    command = [sys.executable, "-m", *(["tests.bench.rivals", variant] if rival else ours)]
+    with running(["tests.bench.rivals", variant] if rival else ours, core) as server:
+        yield server
+
+
+@contextmanager
+def running(module: list[str], core: int) -> Iterator[Contestant]:
+    """Start a server, a module with its arguments, on one core; end it afterwards."""
+    command = [sys.executable, "-m", *module]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         sched_setaffinity(process.pid, {core})

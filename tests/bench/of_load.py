@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.bench.contestant import Contestant
+from tests.bench.contestant import Contestant, running
 from tests.bench.ratios import report
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -41,25 +41,12 @@ File = tuple[str, str]
 
 
 @contextmanager
-def sink(core: int) -> Iterator[str]:
-    """Run the trivial sink on a core. Yield its address."""
-    command = [sys.executable, "-m", "loadtest.sink"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        os.sched_setaffinity(process.pid, {core})
-        assert process.stdout is not None
-        try:
-            yield f"127.0.0.1:{process.stdout.readline().split()[1]}"
-        finally:
-            process.kill()
-
-
-@contextmanager
-def load(file: File, address: str, folder: Path, core: int, *options: str) -> Iterator[Contestant]:
+def load(file: File, port: int, folder: Path, core: int, *options: str) -> Iterator[Contestant]:
     """Run a locustfile's user class on a core, to its end."""
     path, user = file
     command = [sys.executable, "-m", "locust", "--locustfile", path, "--headless", "--only-summary", *options, user]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
-    ours = {"TCPLAB_ASYNCIO": address, "TCPLAB_EXPORTER_PORT": "0"}
+    ours = {"TCPLAB_ASYNCIO": f"127.0.0.1:{port}", "TCPLAB_EXPORTER_PORT": "0"}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=clean | ours, stdout=log, stderr=log)
         try:
@@ -73,12 +60,12 @@ def load(file: File, address: str, folder: Path, core: int, *options: str) -> It
 
 def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
     """CPU per request and throughput while every client always has a request under way."""
-    with tempfile.TemporaryDirectory() as name, sink(cores[0]) as address:
+    with tempfile.TemporaryDirectory() as name, running(["loadtest.sink"], cores[0]) as sink:
         folder = Path(name)
         users = ("--users", str(CLIENTS), "--spawn-rate", str(CLIENTS))
         seconds = ("--run-time", f"{START + SECONDS + 2:.0f}s", "--json-file", str(folder / "statistics"))
         scenario = ("--scenario", "saturate") if file is LOAD else ()
-        with load(file, address, folder, cores[1], *users, *seconds, *scenario) as process:
+        with load(file, sink.port, folder, cores[1], *users, *seconds, *scenario) as process:
             time.sleep(START)
             used, began = process.cpu_seconds(), time.time()
             time.sleep(SECONDS)
@@ -93,12 +80,12 @@ def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
 
 def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
     """Memory and loop lag of a load process with many clients who ask every 20 seconds."""
-    with tempfile.TemporaryDirectory() as name, sink(cores[0]) as address:
+    with tempfile.TemporaryDirectory() as name, running(["loadtest.sink"], cores[0]) as sink:
         folder = Path(name)
         users = ("--users", str(CROWD), "--spawn-rate", "2000", "--scenario", "crowd")
         seconds = ("--run-time", f"{CROWD_START + CROWD_SECONDS:.0f}s", "--warmup", f"{CROWD_START:.0f}")
         result = ("--result", str(folder / "result.json"))
-        with load(file, address, folder, cores[1], *users, *seconds, *result) as process:
+        with load(file, sink.port, folder, cores[1], *users, *seconds, *result) as process:
             time.sleep(CROWD_START + CROWD_SECONDS - 2)
             resident = process.resident_bytes()
         found = json.loads((folder / "result.json").read_text())

@@ -111,9 +111,9 @@ def test_two_workers_add_up_to_what_both_did() -> None:
     assert tally.histograms["response"] == {1000: 1, 2000: 2}
     assert tally.imbalance == 0
     assert (tally.clients_connected, tally.clients_served) == (2, 2)
-    assert figures.cpu_ratio() == pytest.approx(0.1)
-    assert figures.busy_ratio() == pytest.approx(0.5)
-    assert figures.stolen_ratio() == pytest.approx(0.01)
+    assert figures.strain().cpu_ratio == pytest.approx(0.1)
+    assert figures.strain().busy_ratio == pytest.approx(0.5)
+    assert figures.strain().stolen_ratio == pytest.approx(0.01)
     assert lab.ledger.totals["asyncio"].connections["connected"] == 2
 
 
