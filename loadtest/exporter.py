@@ -51,6 +51,12 @@ _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
         lambda effort: effort.busy_ratio,
     ),
     (
+        "tcplab_load_worker_starved_ratio",
+        "Share of the last 10 s in which a load process waited for a core that others had; from 0.02 it shows in the"
+        " latencies",
+        lambda effort: effort.starved_ratio,
+    ),
+    (
         "tcplab_load_worker_stolen_ratio",
         "Share of one core that the host of a load process's machine kept back over the last 10 s",
         lambda effort: effort.stolen_ratio,

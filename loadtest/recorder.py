@@ -313,19 +313,22 @@ class Recorder:
         self,
         clock: Callable[[], int] = time.perf_counter_ns,
         processor: Callable[[], float] = time.process_time,
+        starved: Callable[[], float] = lambda: 0.0,
         stolen: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """
-        Take a steady clock in nanoseconds, and two in seconds.
+        Take a steady clock in nanoseconds, and three in seconds.
 
-        processor: of the processor time used. stolen: of what the machine's host has kept back, over all cores.
+        processor: of the processor time used. starved: of the time waited for a core. stolen: of what the machine's
+        host has kept back, over all cores.
         """
         self.clock = clock
         self._processor = processor
+        self._starved = starved
         self._stolen = stolen
         self._books: dict[str, Book] = {}
         self._lag: Histogram = {}
-        self._from: tuple[int, float, float, int | None] = (clock(), processor(), stolen(), None)
+        self._from: tuple[int, float, float, float, int | None] = (clock(), processor(), starved(), stolen(), None)
         self._counts_from = clock()
         self._ended: list[dict[str, Any]] = []
         self.phase = OUTSIDE
@@ -419,14 +422,22 @@ class Recorder:
     def _effort(self) -> list[Any]:
         """Return the Effort since it was last asked for, as a list of its fields."""
         now = self.clock()
-        then, processor, stolen, waited = self._from
+        then, processor, starved, stolen, waited = self._from
         now_waited = self.waited() if self.waited else None
-        self._from = now, self._processor(), self._stolen(), now_waited
+        self._from = now, self._processor(), self._starved(), self._stolen(), now_waited
         seconds = (now - then) / 1e9
         # Before it ran, the engine was not busy.
         busy = 0.0 if waited is None or now_waited is None else max(0.0, seconds - (now_waited - waited) / 1e9)
         lag, self._lag = self._lag, {}
-        return [self._from[1] - processor, seconds, busy, max(0.0, self._from[2] - stolen), lag]
+        _, processor_now, starved_now, stolen_now, _ = self._from
+        return [
+            processor_now - processor,
+            seconds,
+            busy,
+            max(0.0, starved_now - starved),
+            max(0.0, stolen_now - stolen),
+            lag,
+        ]
 
 
 class Part(NamedTuple):

@@ -67,6 +67,7 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
             "workers": len(figures.efforts),
             "cpu_ratio": strain.cpu_ratio,
             "busy_ratio": strain.busy_ratio,
+            "starved_ratio": strain.starved_ratio,
             "stolen_ratio": strain.stolen_ratio,
             "lag_p99_seconds": strain.lag_p99,
             "lost_workers": len(figures.lost),

@@ -131,13 +131,15 @@ class Effort:
     What the load process itself did.
 
     cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine
-    did not wait for anything: it worked, or wanted to and was not let. stolen_seconds: processor time that the
-    machine's host kept back, over all cores. lag: histogram of how late its loop woke up.
+    did not wait for anything: it worked, or wanted to and was not let. starved_seconds: time in which it could have run
+    and waited for a core, as the kernel tells. stolen_seconds: processor time that the machine's host kept back, over
+    all cores. lag: histogram of how late its loop woke up.
     """
 
     cpu_seconds: float = 0.0
     seconds: float = 0.0
     busy_seconds: float = 0.0
+    starved_seconds: float = 0.0
     stolen_seconds: float = 0.0
     lag: Histogram = field(default_factory=dict)
 
@@ -150,6 +152,11 @@ class Effort:
     def busy_ratio(self) -> float:
         """Share of the time in which its engine had no moment to wait."""
         return self.busy_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def starved_ratio(self) -> float:
+        """Share of the time in which it waited for a core that others had."""
+        return self.starved_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def stolen_ratio(self) -> float:
@@ -167,6 +174,7 @@ class Effort:
         self.cpu_seconds += other.cpu_seconds
         self.seconds += other.seconds
         self.busy_seconds += other.busy_seconds
+        self.starved_seconds += other.starved_seconds
         self.stolen_seconds += other.stolen_seconds
         merge(self.lag, other.lag)
 
@@ -176,6 +184,7 @@ class Strain(NamedTuple):
 
     cpu_ratio: float
     busy_ratio: float
+    starved_ratio: float
     stolen_ratio: float
     lag_p99: float
 

@@ -36,25 +36,18 @@ from random import Random
 from typing import Any, ClassVar, Final
 
 import gevent
-import psutil
 from locust import User, task
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest import feed, outcomes
+from loadtest import feed, hindrances, outcomes
 from loadtest.outcomes import ERRORS, split_address
 from loadtest.recorder import LATE, Recorder, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 from loadtest.schedule import Schedule
 from loadtest.script import Cast, Connect, Leave, Pause, Script, Send, Turn, play
 
-
-def _stolen() -> float:
-    """Return the processor seconds that this machine's host has kept back, over all cores; 0.0 where none is told."""
-    return float(getattr(psutil.cpu_times(), "steal", 0.0))
-
-
-RECORDER: Final = Recorder(stolen=_stolen)
+RECORDER: Final = Recorder(starved=hindrances.starved, stolen=hindrances.stolen)
 """What this process counts."""
 
 _CASTS: Final = defaultdict[str, Cast](Cast)

@@ -197,7 +197,8 @@ def figures(variant: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
     rate = cost = Figure(why=why)
     if not why:
         rate = Figure(found.verified / found.seconds)
-        limited = max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
+        starved = any(doubt.name == "starved" for doubt in found.doubts)
+        limited = starved or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
         idle = seeks_top_speed(found.scenario) and server < SERVER_LIMITED
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
         cost = Figure(usage.server_cpu / found.verified * 1e6)

@@ -42,6 +42,7 @@ def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str,
         "workers": 1,
         "cpu_ratio": changes.pop("generator_cpu", 0.5),
         "busy_ratio": changes.pop("generator_busy", 0.5),
+        "starved_ratio": 0.0,
         "stolen_ratio": 0.0,
         "lag_p99_seconds": 0.001,
         "lost_workers": 0,
@@ -129,7 +130,7 @@ def from_before(result: dict[str, Any]) -> dict[str, Any]:
     for each in old["cells"]:
         run = each["load"]
         del run["model"], run["asked_rate"], run["scenario"]["paced"], run["scenario"]["dawdle"]
-        for name in ("busy_ratio", "stolen_ratio", "lost_workers", "joined_workers"):
+        for name in ("busy_ratio", "starved_ratio", "stolen_ratio", "lost_workers", "joined_workers"):
             del run["generator"][name]
         for part in run["variants"].values():
             del part["breaks"], part["unsent"]

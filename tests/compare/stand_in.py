@@ -53,6 +53,7 @@ def main() -> None:
             "workers": 1,
             "cpu_ratio": 0.5,
             "busy_ratio": 0.5,
+            "starved_ratio": 0.0,
             "stolen_ratio": 0.0,
             "lag_p99_seconds": 0.0,
             "lost_workers": 0,

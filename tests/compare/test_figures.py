@@ -113,6 +113,13 @@ def test_the_generators_limit_is_one_doubt_and_the_ceiling_says_it_best() -> Non
     ]
 
 
+def test_a_starved_generator_makes_a_top_speed_a_lower_bound() -> None:
+    own = Doubt("starved", "27 %", "a core of its own")
+    found = row(cell("asyncio", load_doubts=[own._asdict()]))
+    assert found.requests_per_second == Figure(10_000.0, at_least=True)
+    assert found.doubts == (own,)
+
+
 def test_stolen_time_that_the_load_saw_too_is_one_doubt() -> None:
     own = Doubt("stolen-time", "5 %", "again")
     assert row(cell("asyncio", stolen=0.5, load_doubts=[own._asdict()])).doubts == (own,)

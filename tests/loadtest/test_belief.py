@@ -19,6 +19,8 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(cpu_ratio=0.90), ["generator-cpu"]),
         (Facts(busy_ratio=0.90), ["generator-cpu"]),
         (Facts(cpu_ratio=0.95, busy_ratio=0.95), ["generator-cpu"]),
+        (Facts(starved_ratio=0.02), []),
+        (Facts(starved_ratio=0.0201), ["starved"]),
         (Facts(lag_p99=0.00501), ["loop-lag"]),
         (Facts(variants=requests(sent=1000, late=20)), []),
         (Facts(variants=requests(sent=1000, late=21)), ["late-sends"]),
@@ -79,6 +81,11 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         (
             Facts(rate=50, seconds=2, variants=requests(sent=60, unsent=1)),
             "61 requests fell due where 100 were asked for: clients were missing, or starting",
+        ),
+        (
+            Facts(starved_ratio=0.27, cpu_ratio=0.3),
+            "a load process waited for a core 27% of the time, for others had it: latencies include that, and a top"
+            " speed is the generator's, not the server's",
         ),
         (Facts(stolen_ratio=0.04), "the host of the load's machine kept back 4% of a core meanwhile"),
         (

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.lab import MODELS, Server
 from tests.loadtest.locusts import Locust, assert_conserved
 
-GENERATORS = {"generator-cpu", "loop-lag", "late-sends"}
+GENERATORS = {"generator-cpu", "starved", "loop-lag", "late-sends"}
 """The doubts that say that the generator was too slow. Stolen time is another doubt, and so is a rate not reached."""
 
 RATE = 10_000

@@ -37,7 +37,12 @@ class Lab:
 
     def worker(self, name: str) -> Recorder:
         if name not in self.workers:
-            found = Recorder(lambda: self.now, lambda: self.seconds * 0.1, lambda: self.seconds * 0.01)
+            found = Recorder(
+                lambda: self.now,
+                lambda: self.seconds * 0.1,
+                starved=lambda: self.seconds * 0.015,
+                stolen=lambda: self.seconds * 0.01,
+            )
             found.waited = lambda: self.now // 2
             found.report()
             self.workers[name] = found
@@ -113,6 +118,7 @@ def test_two_workers_add_up_to_what_both_did() -> None:
     assert (tally.clients_connected, tally.clients_served) == (2, 2)
     assert figures.strain().cpu_ratio == pytest.approx(0.1)
     assert figures.strain().busy_ratio == pytest.approx(0.5)
+    assert figures.strain().starved_ratio == pytest.approx(0.015)
     assert figures.strain().stolen_ratio == pytest.approx(0.01)
     assert lab.ledger.totals["asyncio"].connections["connected"] == 2
 
@@ -492,6 +498,7 @@ def test_a_workers_recent_effort_is_of_its_last_seconds() -> None:
     assert effort.seconds == pytest.approx(100 + RECENT - 1)
     assert effort.cpu_ratio == pytest.approx(0.1)
     assert effort.busy_ratio == pytest.approx(0.5)
+    assert effort.starved_ratio == pytest.approx(0.015)
     assert effort.stolen_ratio == pytest.approx(0.01)
 
 
@@ -581,7 +588,7 @@ def test_what_is_exported_is_what_happened() -> None:
     samples = lab.samples(
         doubts=tuple(belief.doubts(belief.Facts(cpu_ratio=1))),
         workers={
-            0: Effort(cpu_seconds=2.5, seconds=10, busy_seconds=6, stolen_seconds=0.5, lag={1000: 99, 2000: 1}),
+            0: Effort(2.5, 10, busy_seconds=6, starved_seconds=0.3, stolen_seconds=0.5, lag={1000: 99, 2000: 1}),
             3: Effort(cpu_seconds=1, seconds=10),
         },
     )
@@ -599,6 +606,10 @@ def test_what_is_exported_is_what_happened() -> None:
     assert (samples["tcplab_load_running",], samples["tcplab_load_workers",]) == (1, 2)
     assert (samples["tcplab_load_worker_cpu_ratio", "0"], samples["tcplab_load_worker_cpu_ratio", "3"]) == (0.25, 0.1)
     assert (samples["tcplab_load_worker_busy_ratio", "0"], samples["tcplab_load_worker_busy_ratio", "3"]) == (0.6, 0)
+    assert (samples["tcplab_load_worker_starved_ratio", "0"], samples["tcplab_load_worker_starved_ratio", "3"]) == (
+        0.03,
+        0,
+    )
     assert (samples["tcplab_load_worker_stolen_ratio", "0"], samples["tcplab_load_worker_stolen_ratio", "3"]) == (
         0.05,
         0,
@@ -671,6 +682,7 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
         "workers": 1,
         "cpu_ratio": pytest.approx(0.1),
         "busy_ratio": pytest.approx(0.5),
+        "starved_ratio": pytest.approx(0.015),
         "stolen_ratio": pytest.approx(0.01),
         "lag_p99_seconds": 0.0,
         "lost_workers": 0,
@@ -747,13 +759,15 @@ def test_what_a_run_did_is_what_belief_looks_at() -> None:
     assert figures is not None
     alone = Settings(SCENARIOS["churn"], rate=5.0, warmup=0.0, result=None)
     found = result.facts(figures, alone)
-    ratios = {name: round(getattr(found, name), 9) for name in ("cpu_ratio", "busy_ratio", "stolen_ratio")}
+    names = ("cpu_ratio", "busy_ratio", "starved_ratio", "stolen_ratio")
+    ratios = {name: round(getattr(found, name), 9) for name in names}
     assert replace(found, **ratios) == belief.Facts(
         alone=True,
         rate=5.0,
         seconds=2.0,
         cpu_ratio=0.1,
         busy_ratio=0.5,
+        starved_ratio=0.015,
         stolen_ratio=0.01,
         lag_p99=0.007,
         lost_workers=0,

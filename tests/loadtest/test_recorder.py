@@ -421,7 +421,7 @@ def test_an_engine_was_not_busy_before_it_ran() -> None:
 def test_stolen_is_what_the_given_clock_tells() -> None:
     clock = Clock()
     kept_back = 40.0
-    found = Recorder(clock, lambda: 0.0, lambda: kept_back)
+    found = Recorder(clock, stolen=lambda: kept_back)
     clock.after(2_000_000)
     kept_back = 40.5
     [part] = unpack(found.report())
@@ -432,10 +432,23 @@ def test_stolen_is_what_the_given_clock_tells() -> None:
     assert part.effort.stolen_ratio == 0.0
 
 
+def test_starved_is_what_the_given_clock_tells() -> None:
+    clock = Clock()
+    waited = 40.0
+    found = Recorder(clock, starved=lambda: waited)
+    clock.after(2_000_000)
+    waited = 40.5
+    [part] = unpack(found.report())
+    assert (part.effort.starved_seconds, part.effort.starved_ratio, part.effort.stolen_seconds) == (0.5, 0.25, 0.0)
+    clock.after(2_000_000)
+    [part] = unpack(found.report())
+    assert part.effort.starved_seconds == 0.0
+
+
 def test_efforts_add_up() -> None:
-    whole = Effort(1.0, 10.0, 2.0, 0.5, {100: 98})
-    whole.add(Effort(3.0, 10.0, 8.0, 0.1, {100: 1, 7000: 2}))
-    assert (whole.cpu_ratio, whole.busy_ratio, whole.stolen_ratio) == (0.2, 0.5, 0.03)
+    whole = Effort(1.0, 10.0, 2.0, 0.25, 0.5, {100: 98})
+    whole.add(Effort(3.0, 10.0, 8.0, 0.75, 0.1, {100: 1, 7000: 2}))
+    assert (whole.cpu_ratio, whole.busy_ratio, whole.starved_ratio, whole.stolen_ratio) == (0.2, 0.5, 0.05, 0.03)
     assert whole.lag == {100: 99, 7000: 2}
     assert whole.lag_p99 == 0.007
 

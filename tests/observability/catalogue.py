@@ -50,7 +50,7 @@ def load() -> Catalogue:
         "closed": False,
         "tallies": {variant.name: tally for variant in VARIANTS},
         "gauges": {variant.name: [0] * len(Gauges._fields) for variant in VARIANTS},
-        "effort": [0.0, 1.0, 0.0, 0.0, {}],
+        "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }
     ledger.take("worker", {"parts": [report]}, now=0.0)
     status = Status(running=True, scenario="saturate", rate=0.0, doubts=(), workers={0: Effort()})
