@@ -4,7 +4,7 @@ May the figures of a run be believed? Named doubts, each with its remedy: pure f
 A new doubt is one function, one row in DOUBTS.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -23,6 +23,9 @@ read 2.7 ms (one other process on its core); with a core of its own it was 0.2 %
 STOLEN: Final = 0.02
 """Share of a core from which the time that the host keeps back moves a figure by more than two runs usually differ."""
 
+OWN_FAILURES: Final = frozenset({"no_port", "failed"})
+"""How a connect fails by the load's own machine: without a local port, a descriptor, or the server's address."""
+
 ON_TIME: Final = 0.98
 """Share of the requests due that must be sent, and share of those sent that must not be late."""
 
@@ -32,6 +35,7 @@ class VariantFacts:
     """
     What happened to one variant: users, different clients connected and served, and requests.
 
+    missing: clients that never had a connection. unconnected: connects that failed, by kind (tally.CONNECTIONS).
     imbalance: sent - verified - errors - unanswered. late: of those sent, the ones that the generator sent late.
     unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for.
     """
@@ -39,6 +43,8 @@ class VariantFacts:
     users: int = 0
     connected: int = 0
     served: int = 0
+    missing: int = 0
+    unconnected: Mapping[str, int] = field(default_factory=dict)
     imbalance: int = 0
     sent: int = 0
     late: int = 0
@@ -95,8 +101,8 @@ def _starved(facts: Facts) -> str | None:
     if facts.starved_ratio <= STARVED:
         return None
     return (
-        f"a load process waited for a core {facts.starved_ratio:.0%} of the time, for others had it: latencies include"
-        " that, and a top speed is the generator's, not the server's"
+        f"a load process waited for a core {facts.starved_ratio:.0%} of the time (others had it, or a quota was used"
+        " up): latencies include that, and a top speed is the generator's, not the server's"
     )
 
 
@@ -120,7 +126,8 @@ def _rate(facts: Facts) -> str | None:
         return None
     if sent >= ON_TIME * (sent + unsent):
         return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
-    return f"{unsent} of {sent + unsent} requests that fell due were not sent: their clients still waited for replies"
+    of_due = f"{unsent} of {sent + unsent} requests that fell due"
+    return f"{of_due} were not sent: their clients still waited for replies, or had no connection"
 
 
 def _stolen_time(facts: Facts) -> str | None:
@@ -173,6 +180,29 @@ def _unserved(facts: Facts) -> str | None:
     return f"some clients never had a reply: {', '.join(waiting)}"
 
 
+def _local_limit(facts: Facts) -> str | None:
+    some = _failed_connects(facts, OWN_FAILURES)
+    return f"the load's own machine could not connect: {some}" if some else None
+
+
+def _unconnected(facts: Facts) -> str | None:
+    missing = {name: each.missing for name, each in facts.variants.items() if each.missing and each.unconnected}
+    if not missing:
+        return None
+    some = ", ".join(f"{name} {number}" for name, number in missing.items())
+    kinds = {kind for each in facts.variants.values() for kind in each.unconnected}
+    return f"some clients never had a connection: {some}; connects failed: {_failed_connects(facts, kinds)}"
+
+
+def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
+    """Return the connects of these kinds that failed, by variant, in words; "" if there are none."""
+    return "; ".join(
+        f"{name} ({', '.join(f'{number} {kind}' for kind, number in some.items())})"
+        for name, variant in facts.variants.items()
+        if (some := {kind: number for kind, number in variant.unconnected.items() if kind in kinds})
+    )
+
+
 class _Row(NamedTuple):
     see: Callable[[Facts], str | None]
     remedy: str
@@ -180,7 +210,9 @@ class _Row(NamedTuple):
 
 DOUBTS: Final[Mapping[str, _Row]] = {
     "generator-cpu": _Row(_generator_cpu, "add workers, or give the load a core of its own; fewer clients also help"),
-    "starved": _Row(_starved, "give the load a core of its own, or end what else runs; fewer clients don't help"),
+    "starved": _Row(
+        _starved, "give the load a core of its own (and no CPU quota), or end what else runs; fewer clients don't help"
+    ),
     "loop-lag": _Row(_loop_lag, "add workers or take fewer clients; keep other work off the load's core"),
     "late-sends": _Row(_late_sends, "add workers or take fewer clients; keep other work off the load's core"),
     "rate": _Row(
@@ -193,6 +225,12 @@ DOUBTS: Final[Mapping[str, _Row]] = {
     "worker-lost": _Row(_worker_lost, "run it again; see why the worker ended (memory, kill, network)"),
     "worker-joined": _Row(_worker_joined, "measure once all load processes are there"),
     "conservation": _Row(_conservation, "discard the run: this is a fault in the load generator, please report it"),
+    "local-limit": _Row(
+        _local_limit,
+        "no_port: fewer connects per second, or net.ipv4.tcp_tw_reuse=1; failed: see whether the server's name is"
+        " known, and ulimit -n",
+    ),
+    "unconnected": _Row(_unconnected, "see that the server is there, and takes so many clients"),
     "unserved": _Row(
         _unserved,
         "read throughput and latency as those of the clients served, not of all; measure longer, or take fewer clients",

@@ -9,9 +9,11 @@ import functools
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
@@ -116,6 +118,8 @@ class Conductor:
         self._short = 0
         self._asked: dict[str, float] = {}
         self._doubts: list[belief.Doubt] = []
+        # Given back to write the result with: a run may end because there was no descriptor left.
+        self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
         self._refuse_host()
         self._options["enable_rebalancing"] = True  # else Locust ignores workers that join during a run
         self._default_users()
@@ -150,6 +154,8 @@ class Conductor:
         options = self._options
         if options["shape"] != "none" and options["num_users"] is not None:
             sys.exit("tcplab: a shape says how many clients there are: give it --clients in place of --users")
+        if (options["num_users"] or 0) < 0:
+            sys.exit(f"tcplab: {options['num_users']} users are too few; give -u a number from 0")
         if options["num_users"] is None:
             options["num_users"] = options["clients"] * len(self._environment.user_classes)
         if options["spawn_rate"] is None:
@@ -161,6 +167,11 @@ class Conductor:
         server = WSGIServer((host, port), exporter.application(collector), log=None, error_log=None)
         try:
             server.start()
+        except socket.gaierror as error:
+            sys.exit(
+                f"tcplab: cannot serve the load's metrics on {host}:{port}: {error.strerror}."
+                " Choose another --exporter-host"
+            )
         except OSError as error:
             sys.exit(
                 f"tcplab: cannot serve the load's metrics on {host}:{port}: {os.strerror(error.errno or 0)}."
@@ -352,6 +363,7 @@ class Conductor:
         for line in result.lines(figures, self._doubts):
             _terminal.info(line)
         if chosen.result is not None:
+            self._spare.close()
             try:
                 result.write(chosen.result, result.document(figures, chosen, self._doubts))
             except OSError as error:
@@ -381,6 +393,7 @@ class Conductor:
             belief.Facts(
                 alone=self._settings.scenario.alone,
                 rate=self._settings.rate or 0.0,
+                seconds=self._ledger.recent_seconds(now),
                 **strain(efforts)._asdict(),
                 lost_workers=len(figures.lost) if figures else 0,
                 joined_workers=sum(now - when < JOINED_SECONDS for when in joined),
@@ -392,6 +405,7 @@ class Conductor:
                         served=gauges.connected - gauges.unserved,
                         unsent=gauges.unsent,
                         imbalance=0,  # of the last seconds alone there is none to strike
+                        missing=0 if gauges.connected else gauges.users,  # the others may be away
                     )
                     for name, gauges in self._ledger.gauges().items()
                 },

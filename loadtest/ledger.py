@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadtest.recorder import unpack
-from loadtest.tally import Effort, Gauges, Strain, Tally, strain
+from loadtest.recorder import Part, unpack
+from loadtest.tally import Effort, Gauges, Strain, Tally, strain, total, worst
 
 RECENT: Final = 10
 """Seconds that the live figures look back."""
@@ -43,10 +43,7 @@ class Worker:
 
     def recent_effort(self) -> Effort:
         """Its effort over the last seconds."""
-        effort = Effort()
-        for stretch in self.recent:
-            effort.add(stretch)
-        return effort
+        return total(self.recent)
 
 
 @dataclass(slots=True)
@@ -55,9 +52,11 @@ class Figures:
     What one phase has brought.
 
     phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was.
-    tallies: by variant. users: by variant, at the end. efforts, counted: by worker; the latter: for how many seconds it
-    has counted. lost: the last gauges of workers that vanished, or did not report their end. joined: when (steady
-    seconds) workers joined it on the way, for the first time or again.
+    tallies: by variant. users: by variant, at the end. expected: the workers that were there when it began. efforts,
+    counted: by worker; the latter: for how many seconds it has counted. loaded: by variant and worker, for how many of
+    those it had clients. lost: the last gauges of workers that vanished, or did not report their end. joined: when
+    (steady seconds) workers joined it on the way, for the first time or again. recent: by worker, its last stretches of
+    effort. worst: by worker, the most that it bore in any of the RECENT seconds.
     """
 
     phase: int
@@ -66,18 +65,47 @@ class Figures:
     seconds: float = 0.0
     tallies: dict[str, Tally] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
+    expected: set[str] = field(default_factory=set)
     efforts: dict[str, Effort] = field(default_factory=dict)
     counted: dict[str, float] = field(default_factory=dict)
+    loaded: dict[str, dict[str, float]] = field(default_factory=dict)
     lost: dict[str, dict[str, Gauges]] = field(default_factory=dict)
     joined: dict[str, float] = field(default_factory=dict)
+    recent: dict[str, deque[Effort]] = field(default_factory=dict)
+    worst: dict[str, Strain] = field(default_factory=dict)
 
     def takes(self, phase: int) -> bool:
         """Whether a report about `phase` counts here."""
         return self.ended is None and phase == self.phase
 
+    def take(self, worker: str, part: Part) -> None:
+        """Add a part of a worker's report, which is about this phase."""
+        self.efforts.setdefault(worker, Effort()).add(part.effort)
+        recent = self.recent.setdefault(worker, deque(maxlen=RECENT))
+        recent.append(part.effort)
+        if len(recent) == RECENT:
+            self.worst[worker] = worst([*self._worst_of(worker), strain([total(recent)])])
+        self.counted[worker] = self.counted.get(worker, 0.0) + part.seconds
+        for variant, tally in part.tallies.items():
+            self.tallies.setdefault(variant, Tally()).add(tally)
+            if part.gauges[variant].users or tally.sent:
+                loaded = self.loaded.setdefault(variant, {})
+                loaded[worker] = loaded.get(worker, 0.0) + part.seconds
+
+    def seconds_of(self, variant: str) -> float:
+        """Return for how long a variant had clients: shapes may load one after another."""
+        return min(self.seconds, max(self.loaded.get(variant, {}).values(), default=self.seconds))
+
     def strain(self) -> Strain:
-        """Return what the load processes bore."""
+        """Return what the load processes bore, over the whole phase."""
         return strain(self.efforts.values())
+
+    def worst_strain(self) -> Strain:
+        """Return the most that any of them bore, in any RECENT seconds; in a shorter phase, over all of it."""
+        return worst([strain([effort]) for effort in self.efforts.values()] + list(self.worst.values()))
+
+    def _worst_of(self, worker: str) -> list[Strain]:
+        return [self.worst[worker]] if worker in self.worst else []
 
 
 class Ledger:
@@ -92,16 +120,16 @@ class Ledger:
         self.totals: dict[str, Tally] = {name: Tally() for name in variants}
         self.workers: dict[str, Worker] = {}
         self.figures: Figures | None = None
-        self._recent: deque[tuple[float, dict[str, Tally]]] = deque()
+        self._recent: deque[tuple[float, str, float, dict[str, Tally]]] = deque()
         self._began = 0.0
         self._seen = 0.0
 
     def begin(self, phase: int, now: float, at: float) -> None:
         """Begin a phase: its figures start from nothing."""
-        self.figures = Figures(phase, started=at)
         self._began = now
         for name in [name for name, worker in self.workers.items() if not worker.present]:
             self._write_off(self.workers.pop(name), self.totals)
+        self.figures = Figures(phase, started=at, expected=set(self.workers))
 
     def take(self, name: str, report: Mapping[str, Any], now: float) -> None:
         """Add up a worker's report."""
@@ -119,17 +147,14 @@ class Ledger:
                     self._find(name, figures, now)
                 if name not in figures.efforts and now - self._began > SETTLED:
                     figures.joined[name] = now
-                figures.efforts.setdefault(name, Effort()).add(part.effort)
-                figures.counted[name] = figures.counted.get(name, 0.0) + part.seconds
-                for variant, tally in part.tallies.items():
-                    figures.tallies.setdefault(variant, Tally()).add(tally)
+                figures.take(name, part)
                 if part.closed:
                     worker.closed = part.phase
             for variant, tally in part.tallies.items():
                 self.totals.setdefault(variant, Tally()).add(tally)
                 recent.setdefault(variant, Tally()).add(tally)
         worker.recent.append(stretch)
-        self._recent.append((now, recent))
+        self._recent.append((now, name, stretch.seconds, recent))
         while self._recent[0][0] < now - RECENT:
             self._recent.popleft()
 
@@ -172,19 +197,31 @@ class Ledger:
     def recent(self, now: float) -> dict[str, Tally]:
         """Return what was counted in the last seconds, by variant."""
         pooled: dict[str, Tally] = {}
-        for at, tallies in self._recent:
+        for at, _, _, tallies in self._recent:
             if at >= now - RECENT:
                 for variant, tally in tallies.items():
                     pooled.setdefault(variant, Tally()).add(tally)
         return pooled
 
+    def recent_seconds(self, now: float) -> float:
+        """Return how many seconds `recent` is about; 0.0 unless the phase runs for longer than that."""
+        if self.running_seconds(now) <= RECENT + 1:
+            return 0.0
+        spans: dict[str, float] = {}
+        for at, name, seconds, _ in self._recent:
+            if at >= now - RECENT:
+                spans[name] = spans.get(name, 0.0) + seconds
+        return max(spans.values(), default=0.0)
+
     def _lose(self, name: str, worker: Worker) -> None:
         figures = self.figures
         if figures is None or figures.ended is not None or name in figures.lost:
             return
-        if name in figures.efforts and worker.closed != figures.phase:
-            figures.lost[name] = dict(worker.gauges)
-            _estimate(figures, worker.gauges, 1)
+        if worker.closed == figures.phase or not (name in figures.efforts or name in figures.expected):
+            return
+        # Of one that has not reported in this phase nothing is counted here that could be estimated on.
+        figures.lost[name] = dict(worker.gauges) if name in figures.efforts else {}
+        _estimate(figures, figures.lost[name], 1)
 
     @staticmethod
     def _find(name: str, figures: Figures, now: float) -> None:

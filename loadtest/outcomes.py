@@ -62,6 +62,6 @@ def of_reply(received: bytes, reply: bytes) -> str:
     """Return which of recorder.OUTCOMES it is that this was received, and no more comes or is waited for."""
     if received == reply:
         return "verified"
-    if received.startswith(b"ERR "):
+    if received.startswith(b"ERR ") and reply.startswith(b"OK "):  # and not in the middle of a reply
         return "refused"
     return "closed" if reply.startswith(received) else "corrupt"

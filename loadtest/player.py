@@ -243,10 +243,12 @@ class Player:
         self._receive, self._send = connection.recv, connection.send
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         failure = connection.connect_ex(address)
-        self._engine.watch(connection.fileno(), self.ready)
         if failure not in {0, errno.EINPROGRESS}:
+            connection.close()  # unwatched: epoll calls one that never connected hung up, which is no break
+            self._socket = None
             self._tell_of_connect(outcomes.of_connect(OSError(failure, os.strerror(failure))), _clock())
             return False
+        self._engine.watch(connection.fileno(), self.ready)
         self._sleep_until(now + int(outcomes.CONNECT_TIMEOUT * 1e9), _CONNECTION)
         return True
 

@@ -350,6 +350,12 @@ class Recorder:
                 if tracker.schedule is not None:
                     tracker.schedule.retune(interval, now)
 
+    def renew(self) -> None:
+        """Count this process's own effort from here: in a forked one, nothing of its parent's is its own."""
+        self._from = self.clock(), self._processor(), self._starved(), self._stolen(), None
+        self._counts_from = self.clock()
+        self._lag = {}
+
     def lagged(self, microseconds: int) -> None:
         """
         Note by how much the process's own loop was late.

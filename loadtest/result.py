@@ -22,7 +22,7 @@ def facts(figures: Figures, settings: Settings) -> Facts:
         alone=settings.scenario.alone,
         rate=settings.rate or 0.0,
         seconds=figures.seconds,
-        **figures.strain()._asdict(),
+        **figures.worst_strain()._asdict(),
         lost_workers=len(figures.lost),
         joined_workers=len(figures.joined),
         variants={
@@ -33,13 +33,16 @@ def facts(figures: Figures, settings: Settings) -> Facts:
                 served=tally.clients_served,
                 unsent=tally.unsent,
                 imbalance=tally.imbalance,
+                missing=max(0, figures.users.get(name, 0) - tally.clients_connected),
             )
             for name, tally in figures.tallies.items()
         },
     )
 
 
-def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent: int, imbalance: int) -> VariantFacts:
+def of_variant(
+    tally: Tally, *, users: int, connected: int, served: int, unsent: int, imbalance: int, missing: int
+) -> VariantFacts:
     """Return the facts about a variant: those that a tally has, and those that differ while a run is on."""
     return VariantFacts(
         users=users,
@@ -47,6 +50,8 @@ def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent:
         served=served,
         unsent=unsent,
         imbalance=imbalance,
+        missing=missing,
+        unconnected={kind: number for kind, number in tally.connections.items() if kind != "connected" and number},
         sent=tally.sent,
         late=tally.late_sends,
         corrupt=tally.outcomes["corrupt"] + tally.breaks["corrupt"],
@@ -55,7 +60,7 @@ def of_variant(tally: Tally, *, users: int, connected: int, served: int, unsent:
 
 def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
     """Return the result of a phase that has ended, ready for json.dumps."""
-    strain = figures.strain()
+    strain, worst = figures.strain(), figures.worst_strain()
     return {
         "schema": SCHEMA,
         "scenario": asdict(settings.scenario),
@@ -70,11 +75,15 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
             "starved_ratio": strain.starved_ratio,
             "stolen_ratio": strain.stolen_ratio,
             "lag_p99_seconds": strain.lag_p99,
+            "worst_10s": worst._asdict(),
             "lost_workers": len(figures.lost),
             "joined_workers": len(figures.joined),
         },
         "doubts": [doubt._asdict() for doubt in doubts],
-        "variants": {name: _variant(tally, figures.users.get(name, 0)) for name, tally in _took_part(figures)},
+        "variants": {
+            name: _variant(tally, figures.users.get(name, 0), figures.seconds_of(name))
+            for name, tally in _took_part(figures)
+        },
     }
 
 
@@ -85,8 +94,9 @@ def _took_part(figures: Figures) -> Iterable[tuple[str, Tally]]:
             yield name, tally
 
 
-def _variant(tally: Tally, users: int) -> dict[str, Any]:
+def _variant(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
     return {
+        "seconds": seconds,
         "users": users,
         "connected": tally.clients_connected,
         "served": tally.clients_served,
@@ -117,7 +127,7 @@ def write(path: Path, result: Mapping[str, Any]) -> None:
 def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
     """Yield the run's figures for the terminal, in milliseconds with three figures."""
     yield (
-        f"{'variant':<12}{'served of':>12}{'replies/s':>11}{'errors':>8}{'unanswered':>12}"
+        f"{'variant':<12}{'served of':>12}{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"
         f"{'response p50 ms':>17}{'p99 ms':>9}{'service p99 ms':>16}{'first reply p50 ms':>20}{'p99 ms':>9}"
     )
     for name, tally in _took_part(figures):
@@ -126,9 +136,11 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
         )
         service = _shown(tally, "service", 0.99)
         served = f"{tally.clients_served} of {tally.clients_connected}"
-        rate = tally.verified / figures.seconds if figures.seconds else 0.0
+        seconds = figures.seconds_of(name)
+        rate = tally.verified / seconds if seconds else 0.0
+        unconnected = sum(tally.connections.values()) - tally.connections["connected"]
         yield (
-            f"{name:<12}{served:>12}{rate:>11.1f}{sum(tally.errors.values()):>8}"
+            f"{name:<12}{served:>12}{rate:>11.1f}{sum(tally.errors.values()):>8}{unconnected:>12}"
             f"{tally.unanswered + tally.abandoned:>12}"
             f"{response[0]:>17}{response[1]:>9}{service:>16}{first[0]:>20}{first[1]:>9}"
         )

@@ -189,6 +189,19 @@ class Strain(NamedTuple):
     lag_p99: float
 
 
+def total(stretches: Iterable[Effort]) -> Effort:
+    """Return the sum of a process's stretches of effort."""
+    effort = Effort()
+    for stretch in stretches:
+        effort.add(stretch)
+    return effort
+
+
+def worst(strains: Collection[Strain]) -> Strain:
+    """Return the most of each; zeros without any."""
+    return Strain(*map(max, zip(*strains, strict=True))) if strains else Strain(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
 def strain(efforts: Collection[Effort]) -> Strain:
     """Return what the worst off of these processes bore, in each respect; zeros without any."""
     return Strain(*(max((getattr(effort, name) for effort in efforts), default=0.0) for name in Strain._fields))

@@ -61,6 +61,7 @@ _RANDOM: Final = Random()
 """What clients draw from; a forked process draws anew."""
 
 os.register_at_fork(after_in_child=_RANDOM.seed)
+os.register_at_fork(after_in_child=RECORDER.renew)
 _clock: Final = time.perf_counter_ns
 
 

@@ -50,6 +50,11 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(variants={"asyncio": VariantFacts(imbalance=-1)}), ["conservation"]),
         (Facts(variants={"single": VariantFacts(users=9, connected=9, served=8)}), ["unserved"]),
         (Facts(variants={"single": VariantFacts(users=9, connected=0, served=0)}), []),
+        (Facts(variants={"single": VariantFacts(missing=9)}), []),  # they were away all the time
+        (Facts(variants={"single": VariantFacts(unconnected={"refused": 9})}), []),  # all have come in at last
+        (Facts(variants={"single": VariantFacts(missing=1, unconnected={"refused": 9})}), ["unconnected"]),
+        (Facts(variants={"single": VariantFacts(unconnected={"no_port": 1})}), ["local-limit"]),
+        (Facts(variants={"single": VariantFacts(unconnected={"failed": 1})}), ["local-limit"]),
         (Facts(cpu_ratio=1, lag_p99=1, lost_workers=2), ["generator-cpu", "loop-lag", "worker-lost"]),
     ],
 )
@@ -76,7 +81,8 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         ),
         (
             Facts(rate=50, seconds=2, variants={**requests(sent=60, unsent=9), "single": VariantFacts(unsent=31)}),
-            "40 of 100 requests that fell due were not sent: their clients still waited for replies",
+            "40 of 100 requests that fell due were not sent: their clients still waited for replies, or had no"
+            " connection",
         ),
         (
             Facts(rate=50, seconds=2, variants=requests(sent=60, unsent=1)),
@@ -84,13 +90,28 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         ),
         (
             Facts(starved_ratio=0.27, cpu_ratio=0.3),
-            "a load process waited for a core 27% of the time, for others had it: latencies include that, and a top"
-            " speed is the generator's, not the server's",
+            "a load process waited for a core 27% of the time (others had it, or a quota was used up): latencies"
+            " include that, and a top speed is the generator's, not the server's",
         ),
         (Facts(stolen_ratio=0.04), "the host of the load's machine kept back 4% of a core meanwhile"),
         (
             Facts(variants={"threaded": VariantFacts(corrupt=1), "single": GOOD, **requests(corrupt=3)}),
             "other bytes came than the right replies: threaded (1), asyncio (3)",
+        ),
+        (
+            Facts(
+                variants={
+                    "single": VariantFacts(missing=3, unconnected={"refused": 9, "timeout": 2}),
+                    "threaded": VariantFacts(unconnected={"reset": 4}),
+                    "asyncio": GOOD,
+                }
+            ),
+            "some clients never had a connection: single 3; connects failed: single (9 refused, 2 timeout); threaded"
+            " (4 reset)",
+        ),
+        (
+            Facts(variants={"single": VariantFacts(unconnected={"refused": 9, "no_port": 2}), "asyncio": GOOD}),
+            "the load's own machine could not connect: single (2 no_port)",
         ),
         (
             Facts(joined_workers=2),

@@ -502,6 +502,92 @@ def test_a_workers_recent_effort_is_of_its_last_seconds() -> None:
     assert effort.stolen_ratio == pytest.approx(0.01)
 
 
+def test_the_speed_of_a_variant_is_that_of_the_time_in_which_it_had_clients() -> None:
+    """A shape loads one after another: over the whole run each would look slower the more variants there are."""
+    lab = Lab()
+    first = lab.client("one", "threaded")
+    lab.begin(5)
+    for _ in range(3):
+        lab.ask(first, 1.0)
+        lab.report()
+    first.stopped(lab.now)
+    second = lab.client("one", "asyncio")
+    for _ in range(2):
+        lab.ask(second, 1.0)
+        lab.report()
+    lab.seconds += 1
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.seconds == pytest.approx(6)
+    assert [figures.seconds_of(name) for name in ("threaded", "asyncio")] == pytest.approx([3, 3])
+    document = result.document(figures, SETTINGS, [])["variants"]
+    assert (document["threaded"]["seconds"], document["asyncio"]["seconds"]) == (pytest.approx(3), pytest.approx(3))
+    table = [line.split() for line in result.lines(figures, [])]
+    assert [(line[0], line[4]) for line in table[1:]] == [("threaded", "1.0"), ("asyncio", "0.7")]
+
+
+def test_a_worker_that_vanishes_before_its_first_report_of_the_phase_is_lost_too() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.client("other")
+    lab.report()
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report("one")
+    lab.ledger.see({"one"}, lab.seconds)
+    lab.end("one")
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert figures.lost == {"other": {}}
+    assert figures.tallies["asyncio"].imbalance == 0
+    assert "worker-lost" in [doubt.name for doubt in belief.doubts(result.facts(figures, SETTINGS))]
+
+
+def test_one_that_was_given_up_before_its_first_report_is_taken_back() -> None:
+    lab = Lab()
+    lab.client("one")
+    tracker = lab.client("other")
+    lab.report()
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report("one")
+    lab.ledger.see({"one"}, lab.seconds)
+    tracker.sent(lab.now)
+    lab.seconds += 1
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    assert (figures.lost, list(figures.joined)) == ({}, ["other"])
+    assert (figures.tallies["asyncio"].unanswered, figures.tallies["asyncio"].imbalance) == (1, 0)
+
+
+def test_what_a_worker_bore_in_its_worst_ten_seconds_is_not_averaged_away() -> None:
+    ledger = Ledger(["asyncio"])
+    ledger.begin(5, 0.0, 1000.0)
+    for second in range(90):
+        busy = 0.99 if 30 <= second < 60 else 0.1
+        part = {"phase": 5, "seconds": 1.0, "closed": second == 89, "tallies": {}, "gauges": {}}
+        ledger.take("one", {"parts": [{**part, "effort": [busy, 1.0, busy, 0.0, 0.0, {}]}]}, float(second + 1))
+    ledger.end(90.0, {})
+    figures = ledger.figures
+    assert figures is not None
+    assert figures.strain().cpu_ratio == pytest.approx((30 * 0.99 + 60 * 0.1) / 90)
+    assert figures.worst_strain().cpu_ratio == pytest.approx(0.99)
+    assert [doubt.name for doubt in belief.doubts(result.facts(figures, SETTINGS))] == ["generator-cpu"]
+
+
+def test_how_many_seconds_the_live_figures_are_about() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    for second in range(1, 31):
+        lab.seconds += 1
+        lab.report()
+        expected = 0.0 if second <= RECENT + 1 else RECENT + 1  # the reports of both ends are in it
+        assert lab.ledger.recent_seconds(lab.seconds) == pytest.approx(expected), second
+
+
 def test_reports_after_the_end_change_no_result() -> None:
     lab = Lab()
     tracker = lab.client("one")
@@ -685,11 +771,19 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
         "starved_ratio": pytest.approx(0.015),
         "stolen_ratio": pytest.approx(0.01),
         "lag_p99_seconds": 0.0,
+        "worst_10s": {
+            "cpu_ratio": pytest.approx(0.1),
+            "busy_ratio": pytest.approx(0.5),
+            "starved_ratio": pytest.approx(0.015),
+            "stolen_ratio": pytest.approx(0.01),
+            "lag_p99": 0.0,
+        },
         "lost_workers": 0,
         "joined_workers": 0,
     }
     assert [doubt["name"] for doubt in found["doubts"]] == ["unserved"]
     assert found["variants"]["asyncio"] == {
+        "seconds": pytest.approx(0.753),
         "users": 2,
         "connected": 1,
         "served": 1,
@@ -707,7 +801,7 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     assert found["variants"]["single"]["unanswered"] == 1
     assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
     table = list(result.lines(figures, doubts))
-    assert table[1].split() == ["asyncio", "1", "of", "1", "2.7", "0", "0", "3", "3", "3", "250", "250"]
+    assert table[1].split() == ["asyncio", "1", "of", "1", "2.7", "0", "0", "0", "3", "3", "3", "250", "250"]
     assert table[2].split()[-2:] == [">=753", ">=753"]
     assert table[3].startswith("doubt unserved: ")
 
@@ -773,7 +867,9 @@ def test_what_a_run_did_is_what_belief_looks_at() -> None:
         lost_workers=0,
         joined_workers=0,
         variants={
-            "asyncio": belief.VariantFacts(users=2, connected=1, served=0, sent=1, late=1, unsent=1, corrupt=2),
+            "asyncio": belief.VariantFacts(
+                users=2, connected=1, served=0, missing=1, sent=1, late=1, unsent=1, corrupt=2
+            ),
         },
     )
 

@@ -5,8 +5,13 @@ Each stub stands behind one of the lab's three user classes; which one doesn't m
 """
 
 import json
+import os
+import resource
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import textwrap
 import threading
 from collections import Counter
@@ -21,6 +26,8 @@ from tests.loadtest.locusts import (
     ALL,
     ENGINE,
     IMPATIENT,
+    LOCUSTFILE,
+    ROOT,
     Locust,
     assert_conserved,
     doubts,
@@ -64,6 +71,71 @@ def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -
     # Who could not connect in time has waited that long for a first reply.
     assert variants["threaded"]["histograms"]["first_reply"] == variants["threaded"]["histograms"]["connect"]
     assert total(variants["threaded"]["histograms"]["connect"]) == variants["threaded"]["connections"]["timeout"]
+
+
+def test_out_of_descriptors_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+    with (
+        Stub(honest) as stub,
+        headless(
+            tmp_path,
+            *("AsyncioUser", "-u", "100", "-r", "200", "--scenario", "saturate", "--think", "0.1"),
+            seconds=3,
+            targets={"asyncio": stub.address},
+        ) as locust,
+    ):
+        resource.prlimit(locust.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        locust.ended()
+    outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert_conserved(part)
+    assert 0 < part["connected"] < 64
+    assert part["served"] == part["connected"]
+    assert set(nonzero(part["connections"])) == {"connected", "failed"}
+    assert not nonzero(part["breaks"])
+    assert {"local-limit", "unconnected"} <= doubts(outcome)
+    assert "Traceback" not in locust.log
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a network namespace takes root")
+def test_out_of_local_ports_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+    """Eleven ports for thirty clients, in a network namespace of its own."""
+    result = tmp_path / "result.json"
+    script = f"""
+        ip link set lo up
+        echo 32000 32010 > /proc/sys/net/ipv4/ip_local_port_range
+        {sys.executable} -m loadtest.sink 9003 &
+        sink=$!
+        sleep 1
+        {sys.executable} -m locust -f {LOCUSTFILE} --headless --only-summary -t 3s -u 30 -r 100 \
+            --scenario saturate --think 0.1 --exporter-port 0 --result {result} AsyncioUser
+        kill $sink
+    """
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    outcome = json.loads(result.read_text())
+    part = outcome["variants"]["asyncio"]
+    assert_conserved(part)
+    assert 5 <= part["connected"] == part["served"] <= 11  # the load's own /metrics may have one of them
+    assert set(nonzero(part["connections"])) == {"connected", "no_port"}
+    assert not nonzero(part["breaks"]), "what never connected can't break"
+    assert {"local-limit", "unconnected"} <= doubts(outcome)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-u", "-5"), "tcplab: -5 users are too few; give -u a number from 0"),
+        (("--exporter-host", "nonsense.invalid"), "Choose another --exporter-host"),
+    ],
+)
+def test_a_bad_option_is_one_clear_line(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    locust = run(tmp_path, *options, seconds=2)
+    assert locust.process.returncode not in {0, None}
+    assert said in locust.log
+    assert "Traceback" not in locust.log
+    assert "another load running" not in locust.log
 
 
 def test_two_workers_report_exactly_what_the_stub_answered(tmp_path: Path) -> None:

@@ -80,6 +80,11 @@ def test_locust_is_told_of_every_failure_and_of_nothing_that_went_well() -> None
         assert repr(error) == str(error)  # Locust counts failures by it
 
 
+def test_an_err_in_the_middle_of_a_reply_is_no_refusal() -> None:
+    assert of_reply(b"ERR server full\n", b"OK abc\n") == "refused"
+    assert of_reply(b"ERR server full\n", b"bc\n") == "corrupt"  # the reply had begun
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

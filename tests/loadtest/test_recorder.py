@@ -445,6 +445,20 @@ def test_starved_is_what_the_given_clock_tells() -> None:
     assert part.effort.starved_seconds == 0.0
 
 
+def test_a_forked_process_counts_its_own_effort_alone() -> None:
+    clock = Clock()
+    used = 40.0
+    found = Recorder(clock, lambda: used)
+    clock.after(5_000_000)
+    found.lagged(70_000)
+    used = 0.0  # the child's processor time begins anew
+    found.renew()
+    clock.after(2_000_000)
+    used = 1.0
+    [part] = unpack(found.report())
+    assert (part.seconds, part.effort.seconds, part.effort.cpu_ratio, part.effort.lag) == (2.0, 2.0, 0.5, {})
+
+
 def test_efforts_add_up() -> None:
     whole = Effort(1.0, 10.0, 2.0, 0.25, 0.5, {100: 98})
     whole.add(Effort(3.0, 10.0, 8.0, 0.75, 0.1, {100: 1, 7000: 2}))
