@@ -40,7 +40,7 @@ DOZE: Final = 2_500_000
 """Nanoseconds before a timer at which gevent is to wake it up: after a nap of 1 ms, that takes up to 1 ms too long."""
 
 FOR_EVER: Final = 1_000_000_000
-"""Nanoseconds to wait when there is no timer; a new player ends it."""
+"""Nanoseconds to wait when there is no timer; a new one ends it."""
 
 _NEWS: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 _clock: Final = time.perf_counter_ns
@@ -85,7 +85,6 @@ class Engine:
             self.call(_Probe(self), _clock(), 0)
             self._loop = run_for_ever(self._run)
         self.call(player, _clock(), player.generation)
-        self._wake.set()
 
     @property
     def looked_at(self) -> int:
@@ -109,6 +108,8 @@ class Engine:
         """Call somebody at a time (nanoseconds)."""
         self._serial += 1
         heapq.heappush(self._timers, (when, self._serial, whom, generation))
+        if self._waiting_since:
+            self._wake.set()  # it may come before the one that the loop waits for
 
     def _run(self) -> None:
         """Look after sockets and timers, for ever."""
@@ -154,7 +155,7 @@ class Engine:
         return player
 
     def _doze(self, since: int, nanoseconds: int) -> None:
-        """Let other greenlets run until there is news, a new player, or the time is over."""
+        """Let other greenlets run until there is news, a new timer, or the time is over."""
         self._waiting_since = since
         self._wake.clear()
         self._readable.start(self._wake.set)

@@ -117,6 +117,7 @@ class Player:
         self._turn = False  # the time that it waits for is its turn
         self._watched = False
         self.generation = 1
+        tracker.retuned = self._retuned
 
     # What the engine calls
 
@@ -190,8 +191,8 @@ class Player:
             if not self._dispatch(self._rest, now):
                 self._do(self._advance(False), now)
             return
-        if self._turn:
-            self._take_turn(now)
+        if self._turn and self._take_turn(now):
+            return
         self._do(self._advance(True), now)
 
     def _do(self, step: Step, now: int) -> None:
@@ -350,6 +351,12 @@ class Player:
         self._turn = False
         self._tracker.due(schedule.take())
         return False
+
+    def _retuned(self) -> None:
+        """Sleep until another time, if it sleeps until its turn: that has moved."""
+        schedule = self._tracker.schedule
+        if self._turn and schedule is not None:
+            self._sleep_until(schedule.upcoming)
 
     def _sleep_until(self, when: int, waits_for: int = _TIME) -> None:
         """Have `called` called at a time, unless something else comes first."""

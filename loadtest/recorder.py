@@ -107,7 +107,7 @@ class Tracker:
 
     connected: it has a connection. served: it has had a verified reply on it. served_in: the last phase in which it
     has had any. sent_at: when its open request was sent, 0 without one. schedule: when its requests fall due, if that
-    isn't when it wants to send them.
+    isn't when it wants to send them. retuned: called when that has changed: who sleeps until then sleeps amiss.
     """
 
     __slots__ = (
@@ -118,6 +118,7 @@ class Tracker:
         "_due",
         "_recorder",
         "connected",
+        "retuned",
         "schedule",
         "sent_at",
         "served",
@@ -132,6 +133,7 @@ class Tracker:
         self._asked = 0
         self._connected_in = OUTSIDE
         self.schedule: Schedule | None = None
+        self.retuned: Callable[[], object] | None = None
         self.served_in = OUTSIDE
         self.connected = False
         self.served = False
@@ -271,7 +273,7 @@ class Tracker:
         self._asked = 0  # it is in there
         self.left()
         self.sent_at = self._connecting_since = 0
-        self.schedule = None
+        self.schedule = self.retuned = None
         self._book.trackers.discard(self)
 
     def enter_age(self, tally: Tally, now: int) -> int:
@@ -349,6 +351,8 @@ class Recorder:
             for tracker in book.trackers:
                 if tracker.schedule is not None:
                     tracker.schedule.retune(interval, now)
+                    if tracker.retuned is not None:
+                        tracker.retuned()
 
     def renew(self) -> None:
         """Count this process's own effort from here: in a forked one, nothing of its parent's is its own."""

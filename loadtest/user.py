@@ -36,6 +36,7 @@ from random import Random
 from typing import Any, ClassVar, Final
 
 import gevent
+from gevent.event import Event
 from locust import User, task
 from locust.env import Environment
 from locust.event import EventHook
@@ -287,6 +288,8 @@ class ScenarioUser(PlayingUser, TcpUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._asked_to_stop = False
+        self._retuned = Event()
+        self.tracker.retuned = self._retuned.set
 
     def stop(self, force: bool = False) -> bool:
         """Stop: at once if forced, else after the step that it is at."""
@@ -310,7 +313,7 @@ class ScenarioUser(PlayingUser, TcpUser):
                 case Pause(seconds):
                     late = _sleep_until(_clock() + int(seconds * 1e9))
                 case Turn() if schedule is not None:
-                    late = schedule.upcoming > _clock() and _sleep_until(schedule.upcoming)
+                    late = self._sleep_until_turn(schedule)
                     self.tracker.due(schedule.take())
                 case Connect():
                     late = late and schedule is not None  # else it is due from here
@@ -319,6 +322,15 @@ class ScenarioUser(PlayingUser, TcpUser):
                     client.leave()
                     late = False
             step = steps.send(well)
+
+    def _sleep_until_turn(self, schedule: Schedule) -> bool:
+        """Sleep until its next request is due, also if that moves. Return whether it was LATE when it woke up."""
+        late = False
+        while (left := schedule.upcoming - _clock()) > 0:
+            self._retuned.clear()
+            self._retuned.wait(left / 1e9)
+            late = _clock() - schedule.upcoming > LATE
+        return late
 
 
 def _schedule(scenario: Scenario, interval: float) -> Schedule | None:

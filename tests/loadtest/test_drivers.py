@@ -2,6 +2,8 @@
 
 import re
 import signal
+import socket
+import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +20,7 @@ from tests.loadtest.locusts import (
     PLAIN,
     assert_conserved,
     doubts,
+    durations,
     eventually,
     free_ports,
     headless,
@@ -251,6 +254,56 @@ def test_a_server_that_was_gone_for_a_while_has_its_clients_back(
     assert sum(part["errors"].values()) + sum(part["breaks"].values()) == 4, "each connection broke once"
     assert set(nonzero(part["connections"])) == {"connected", "refused"}
     assert not doubts(outcome) & {"conservation", "corrupt", "unserved"}
+
+
+RETUNES = """
+import gevent, time
+from locust import events
+from loadtest import worker
+from loadtest.user import RECORDER
+
+def served():
+    return sum(tracker.served for tracker in RECORDER.book("asyncio").trackers)
+
+def retune():
+    while served() < 20:
+        gevent.sleep(0.01)
+    for seconds, interval in ((4, 4), (2, 0.5)):
+        print(f"another interval at {time.monotonic()}", flush=True)
+        worker.set_interval(interval)
+        gevent.sleep(seconds)
+
+events.test_start.add_listener(lambda **_: gevent.spawn(retune))
+"""
+"""Lines of a locustfile by which twenty clients have other intervals once all are served: 4 s, and 4 s later 0.5 s."""
+
+
+@both_drivers
+def test_clients_who_sleep_until_their_turn_keep_to_another_interval(driver: str, tmp_path: Path) -> None:
+    """
+    Who slept on once sent what wasn't due yet, or charged the server with its own sleep.
+
+    Of 20 clients each is due once in 4 s at an interval of 4 s, and four times in 2 s at one of 0.5 s.
+    """
+    moments: list[float] = []
+
+    def answer(stub: Stub, connection: socket.socket, line: bytes) -> bool:
+        moments.append(time.monotonic())
+        return honest(stub, connection, line)
+
+    own = locustfile(tmp_path, RETUNES, users(driver))
+    with Stub(answer) as stub:
+        arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", "saturate", "--rate", "20")
+        with headless(tmp_path, *arguments, locustfile=own, targets={"asyncio": stub.address}) as locust:
+            eventually(lambda: locust.log.count("another interval at ") == 2, "it has another interval, twice")
+            slower, faster = (float(when) for when in re.findall(r"another interval at (\S+)", locust.log))
+            time.sleep(max(0.0, faster + 2 - time.monotonic()))
+            locust.stop()
+    part = locust.outcome()["variants"]["asyncio"]
+    assert_conserved(part)
+    assert 15 <= sum(slower < when < slower + 4 for when in moments) <= 25
+    assert 65 <= sum(faster < when < faster + 2 for when in moments) <= 95
+    assert max(durations(part, "response")) < 1_500_000, "whoever slept on would have charged the server with it"
 
 
 def shaped(**settings: float) -> str:

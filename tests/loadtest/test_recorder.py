@@ -998,6 +998,24 @@ def test_another_rate_is_for_every_client_that_has_a_schedule() -> None:
     assert closed.schedule is None
 
 
+def test_a_client_is_told_of_another_rate_once_its_schedule_has_it() -> None:
+    found, clock = recorder()
+    told: list[tuple[str, int]] = []
+    trackers = {name: connected(found, clock) for name in ("paced", "other", "closed", "stopped")}
+    now = clock()
+    for name, first in (("paced", 100), ("other", 40), ("stopped", 60)):
+        trackers[name].schedule = Schedule(now + first, 10)
+
+    def listen(name: str, tracker: Tracker) -> None:
+        tracker.retuned = lambda: told.append((name, tracker.schedule.upcoming - now if tracker.schedule else 0))
+
+    for name, tracker in trackers.items():
+        listen(name, tracker)
+    trackers["stopped"].stopped(now)
+    found.retune(5)
+    assert sorted(told) == [("other", 20), ("paced", 50)]
+
+
 def test_what_was_due_by_an_older_rate_stays_due_to_the_end() -> None:
     found, clock = recorder()
     found.begin(1)
