@@ -157,9 +157,11 @@ class Tracker:
         self._asked = when
 
     def put_off(self, nanoseconds: int) -> None:
-        """Note that the client itself holds its request back for so long: it is due that much later."""
+        """Note that the client itself holds its request back for so long: it and all later ones are due then."""
         if self._asked:
             self._asked += nanoseconds
+            if self.schedule is not None:
+                self.schedule.put_off(nanoseconds, self._recorder.clock())
 
     def connecting(self, now: int) -> None:
         """Note that it begins to connect; its first request is due from here, unless a schedule said when."""

@@ -306,6 +306,22 @@ def test_clients_who_sleep_until_their_turn_keep_to_another_interval(driver: str
     assert max(durations(part, "response")) < 1_500_000, "whoever slept on would have charged the server with it"
 
 
+@both_drivers
+def test_a_dawdler_in_the_open_model_charges_nobody_with_its_dawdling(driver: str, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, users(driver))
+    with Stub(honest) as stub:
+        arguments = ("AsyncioUser", "-u", "8", "-r", "100", "--scenario", "slow-client", "--rate", "32")
+        locust = run(tmp_path, *arguments, seconds=6, locustfile=own, targets={"asyncio": stub.address})
+    outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert_conserved(part)
+    for series in ("response", "first_reply"):
+        assert max(durations(part, series)) < 1_000_000, series
+        assert max(durations(part, series, "censored"), default=0) < 1_000_000, series
+    assert 150 < part["sent"] < 185, "seven clients have sent their share, the dawdler a small part of its own"
+    assert "rate" in doubts(outcome)
+
+
 def shaped(**settings: float) -> str:
     """Return lines of a locustfile with other lengths of the shapes' stages; clients start at once."""
     lines = [f"shapes.{name} = {value}" for name, value in settings.items()]

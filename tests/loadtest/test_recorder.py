@@ -880,6 +880,30 @@ def test_what_was_put_off_holds_for_one_request() -> None:
     assert tracker.verified(clock.after(300)) == 2_300_000
 
 
+def test_nothing_falls_due_while_the_client_dawdles() -> None:
+    """Its next request too is due that much later: else the server would be charged with the dawdling."""
+    found, clock = recorder()
+    found.begin(1)
+    tracker = served(found, clock)
+    tracker.schedule = Schedule(clock(), 1_000_000)
+    tracker.due(tracker.schedule.take())
+    tracker.put_off(7_500_000)
+    clock.after(7_500)
+    [*_, part] = unpack(found.report())
+    assert part.gauges["single"].unsent == 1, "the one that it dawdles with"
+    tracker.sent(clock())
+    tracker.verified(clock.after(300))
+    assert tracker.schedule.upcoming == clock() + 700_000
+    clock.after(700)
+    tracker.due(tracker.schedule.take())
+    tracker.sent(clock())
+    tracker.verified(clock.after(300))
+    found.close()
+    counted = tally(found, 1)
+    assert counted.histograms["response"] == counted.histograms["service"] == {300: 2}
+    assert (counted.sent, counted.unsent, counted.censored["response"]) == (2, 0, {})
+
+
 @pytest.mark.parametrize(("waited", "age"), [(700, 0), (1_500, 0), (1_900, 400)])
 def test_what_a_dawdler_has_not_sent_at_the_end_has_waited_for_nothing_but_the_rest(waited: int, age: int) -> None:
     found, clock = recorder()

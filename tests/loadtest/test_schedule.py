@@ -146,21 +146,72 @@ def test_what_is_kept_from_a_change_was_not_due_before_its_time() -> None:
     assert ages(schedule.overdue(15)) == [5, 15]
 
 
+# A pause of the client's own
+
+
+def test_a_pause_puts_off_what_is_due_and_what_will_be() -> None:
+    schedule = Schedule(0, 10)
+    schedule.retune(30, 25)  # 0, 10 and 20 stay due; then 40, 70, ...
+    schedule.put_off(1_000, 50)
+    assert schedule.upcoming == 1_000
+    assert schedule.overdue(1_049) == [(9, 30, 1), (29, 10, 3)]
+    assert [schedule.take() for _ in range(5)] == [1_000, 1_010, 1_020, 1_040, 1_070]
+
+
+def test_another_interval_in_a_pause_holds_for_what_is_left_at_its_end() -> None:
+    schedule = Schedule(0, 10)
+    schedule.put_off(1_000, 5)  # one is due, 5 are left until the next one
+    schedule.retune(2, 600)
+    assert schedule.overdue(999) == []
+    assert [schedule.take() for _ in range(3)] == [1_000, 1_006, 1_008]
+
+
+def test_a_pause_that_begins_before_the_last_one_was_to_end_comes_on_top_of_it() -> None:
+    """The connection broke in the middle of the first."""
+    schedule = Schedule(0, 10)
+    schedule.put_off(100, 5)
+    schedule.put_off(100, 50)
+    schedule.retune(20, 60)
+    assert [schedule.take() for _ in range(3)] == [200, 215, 235]
+
+
+@given(TIMES, INTERVALS, st.lists(st.tuples(INTERVALS, st.integers(0, 200)), max_size=4), st.integers(1, 5_000), TIMES)
+def test_a_pause_leaves_every_age_as_it_was_and_nothing_falls_due_in_it(
+    first: int, interval: int, changes: list[tuple[int, int]], length: int, turn: int
+) -> None:
+    schedule, now = Schedule(first, interval), 0
+    for other, after in changes:
+        now += after
+        schedule.retune(other, now)
+    before = ages(schedule.overdue(now))
+    schedule.put_off(length, now)
+    schedule.retune(interval, now + turn % (length + 1))
+    assert ages(schedule.overdue(now + length)) == before
+    dues = [schedule.take() for _ in range(len(before) + 5)]
+    assert dues == sorted(dues)
+
+
 class Dues:
     """When requests fall due, found one by one: those not taken, up to the first that isn't due yet."""
 
     def __init__(self, first: int, interval: int) -> None:
         self.dues = [first]
         self.interval = interval
+        self.pause = 0
 
     def look(self, now: int) -> None:
         while self.dues[-1] <= now:
             self.dues.append(self.dues[-1] + self.interval)
 
     def retune(self, interval: int, now: int) -> None:
+        now = max(now, self.pause)
         self.look(now)
         self.dues[-1] = rescaled(self.dues[-1], now, self.interval, interval)
         self.interval = interval
+
+    def put_off(self, length: int, now: int) -> None:
+        self.pause = max(now, self.pause) + length
+        self.dues = [due + length for due in self.dues]
 
     def take(self) -> int:
         taken = self.dues.pop(0)
@@ -172,11 +223,11 @@ class Dues:
         return [now - due for due in reversed(self.dues) if due <= now]
 
 
-ACTS = st.tuples(st.sampled_from(["wait", "take", "retune"]), st.integers(0, 60))
+ACTS = st.tuples(st.sampled_from(["wait", "take", "retune", "put off"]), st.integers(0, 60))
 
 
 @given(st.integers(0, 50), st.integers(1, 30), st.lists(ACTS, max_size=25))
-def test_whatever_the_intervals_were_the_due_are_those_that_one_finds_one_by_one(
+def test_whatever_the_intervals_and_pauses_were_the_due_are_those_that_one_finds_one_by_one(
     first: int, interval: int, acts: list[tuple[str, int]]
 ) -> None:
     schedule, dues, now = Schedule(first, interval), Dues(first, interval), 0
@@ -186,6 +237,9 @@ def test_whatever_the_intervals_were_the_due_are_those_that_one_finds_one_by_one
             now += number
         elif act == "take":
             assert [schedule.take() for _ in range(number % 8)] == [dues.take() for _ in range(number % 8)]
+        elif act == "put off":
+            dues.put_off(number, now)
+            schedule.put_off(number, now)
         else:
             dues.retune(number // 2 + 1, now)
             schedule.retune(number // 2 + 1, now)
