@@ -49,7 +49,7 @@ class Model:
 
 MODELS: Final = (
     *(Model(variant.name, variant.name) for variant in VARIANTS),
-    Model("asyncio-stdlib", "asyncio", ("--loop", "asyncio")),
+    *(Model(f"{each.name}-stdlib", each.name, ("--loop", "asyncio")) for each in VARIANTS if each.driver != "blocking"),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 

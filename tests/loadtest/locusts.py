@@ -162,7 +162,8 @@ def users(driver: str, names: Iterable[str] = ALL) -> str:
 {driver}
 from servers.variants import Variant
 
-classes = [user_class(Variant(name, name, 9, 9, "", "", "")) for name in {[label(name) for name in names]!r}]
+names = {[label(name) for name in names]!r}
+classes = [user_class(Variant(name, name, "blocking", 9, 9, "", "", "")) for name in names]
 globals().update((each.__name__, each) for each in classes)
 """
 
