@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from servers.asynchronous import serve
+from servers import asynchronous, callbacks
 from servers.conversation import Deadlines
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
+from servers.protocols import ProtocolDriver
 from servers.service import Service
 from servers.streaming import StreamDriver
 from tests.contract.conftest import Launch
@@ -101,7 +102,8 @@ def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) 
         late.expect(b"OK " + b"x" * 60_000 + b"\n")
 
 
-def test_a_client_that_reads_late_has_not_been_idle() -> None:
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
+def test_a_client_that_reads_late_has_not_been_idle(streams: bool) -> None:
     """Buffers are small, so that an event loop has nothing more to read when it is rid of the replies."""
     deadlines = Deadlines(idle=1.0, line=20.0, write=20.0)
     request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
@@ -123,12 +125,20 @@ def test_a_client_that_reads_late_has_not_been_idle() -> None:
     async def both(listening: socket.socket) -> dict[str, int]:
         ledger = Ledger()
         listener = Listener(listening, 10, ledger.refused)
-        driver = StreamDriver(Service(deadlines, ledger, listener))
-        serving = asyncio.create_task(serve(listener, driver.converse))
-        reaping = asyncio.create_task(driver.reap())
+        service = Service(deadlines, ledger, listener)
+        if streams:
+            streaming = StreamDriver(service)
+            serving = asyncio.create_task(asynchronous.serve(listener, streaming.converse))
+            reaping = asyncio.create_task(streaming.reap())
+        else:
+            protocols = ProtocolDriver(service)
+            serving = asyncio.create_task(callbacks.serve(listener, protocols.converse))
+            reaping = asyncio.create_task(protocols.reap())
         await asyncio.to_thread(read_late, listening.getsockname())
         listener.close()
         await asyncio.wait_for(serving, 20)
+        while listener.clients:
+            await asyncio.sleep(0.01)
         reaping.cancel()
         return ledger.total()[1]
 
