@@ -19,10 +19,11 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.scenarios import Scenario
+from servers.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
-ALL = ("single", "threaded", "asyncio")
+ALL = tuple(variant.name for variant in VARIANTS)
 
 
 class Locust:
