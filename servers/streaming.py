@@ -84,9 +84,9 @@ class StreamDriver:
             if talk.pause is None:
                 break
             await asyncio.sleep(talk.pause)
-            if writer.transport.is_closing():  # the client has left meanwhile: asyncio would log each further write
-                raise ConnectionResetError
+            _raise_if_gone(writer.transport)
             writer.write(talk.resume())
+        _raise_if_gone(writer.transport)
         talk.replies_taken()
         self._awaited[talk] = task
 
@@ -109,6 +109,12 @@ class StreamDriver:
             raise UnreadError from error
         except OSError:  # it left with replies unread, which blocking sockets never hear of
             return
+
+
+def _raise_if_gone(transport: asyncio.WriteTransport) -> None:
+    """Raise ConnectionResetError if the client has left meanwhile: asyncio would log the writes that follow."""
+    if transport.is_closing():
+        raise ConnectionResetError
 
 
 async def _open(client: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

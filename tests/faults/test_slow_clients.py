@@ -66,6 +66,21 @@ def test_tiny_lines_are_not_held_as_a_thousand_times_as_many_objects(concurrent:
     close_all(flooders)
 
 
+def test_what_is_sent_during_a_sleep_stays_with_the_kernel(concurrent: Model, launch: Launch) -> None:
+    """And nobody is told of each reply to a client that has left before the sleep is over."""
+    server = launch(concurrent)
+    before = server.metrics()("resident_memory_bytes")
+    flooders = [server.client() for _ in range(10)]
+    for flooder in flooders:
+        flooder.ask(b"ECHO in\n", b"OK in\n")
+        flooder.send(b"SLEEP 5000 x\n")
+        assert stuff(flooder) > MEGABYTE
+    assert server.metrics()("resident_memory_bytes") - before < len(flooders) * 0.7 * MEGABYTE
+    for flooder in flooders:
+        flooder.reset()
+    server.wait_for(lambda seen: seen("connections_ended_total", outcome="reset") == len(flooders), "they have left")
+
+
 def test_a_client_that_reads_too_slowly_gains_nothing_by_it(model: Model, launch: Launch) -> None:
     server = launch(model, "--write-deadline", "1")
     with server.client() as slow:
