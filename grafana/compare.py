@@ -15,6 +15,7 @@ from grafana.panels import (
     FAINT,
     GOOD,
     NEUTRAL,
+    TALL,
     Place,
     Series,
     chart,
@@ -36,6 +37,9 @@ from grafana.panels import (
 from servers.variants import VARIANTS, Variant
 
 Panels = Iterator[Builder[dashboard.Panel]]
+
+TABLE = 4 + len(VARIANTS)
+"""Height of the table with a row for each variant."""
 
 INTRODUCTION = f"""\
 **Same requests, same load: only the way to serve many clients at once differs.**<br>
@@ -64,14 +68,14 @@ def recent(series: str, quantile: str) -> str:
 
 def head(y: int) -> Panels:
     """Yield what stands at the top: what this is, and whether to believe it."""
-    yield note(INTRODUCTION, Place(0, y, 12, 7))
+    yield note(INTRODUCTION, Place(0, y, 10, 7))
     yield (
         tile(
             "Believe these figures?",
             "Every doubt that the load generator has about its own run, by name; loadtest/README.md has the remedy "
             "of each. In doubt, a figure may be the generator's limit and not the server's. Red bands in the charts "
             "show when.",
-            Place(12, y, 6, 4),
+            Place(10, y, 8, 4),
         )
         .with_target(query_now(DOUBTS_NOW, "A", "{{doubt}}"))
         .text_mode(common.BigValueTextMode.NAME)
@@ -94,7 +98,7 @@ def head(y: int) -> Panels:
         tile(
             "Are the servers up?",
             "Whether each server answers on its metrics port. It does so even while its clients wait.",
-            Place(12, y + 4, 6, 3),
+            Place(10, y + 4, 8, 3),
         )
         .with_target(query_now('max by (variant) (up{job="servers"})', "A", "{{variant}}"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
@@ -144,7 +148,7 @@ def last_minute(y: int) -> Panels:
             "due. First reply: from the start of connect(), the wait in the accept queue included. A latency tells of "
             "those who were served: read it beside clients served and clients now (connected). At a light load, CPU "
             "per request contains what an idle server uses.",
-            Place(0, y, 24, 7),
+            Place(0, y, 24, TABLE),
         )
         .no_value("–")
         .min_width(70)
@@ -159,7 +163,7 @@ def last_minute(y: int) -> Panels:
         [
             prop("mappings", [variant_words()]),
             prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            prop("custom.width", 145),
+            prop("custom.width", 160),
         ],
     )
     panel.override_by_name(
@@ -193,7 +197,7 @@ def throughput(y: int) -> Panels:
         "Replies that came back and were right byte for byte, counted by the clients. In `conversation` the one-at-a-"
         "time server's rate is one conversation after another by construction: it waits, it isn't slow. Rank top "
         "speeds in `saturate` only, one variant after another, the one-at-a-time server with one client.",
-        Place(0, y, 12, 9),
+        Place(0, y, 12, TALL),
         [Series('sum by (variant) (rate(tcplab_load_requests_total{outcome="verified"}[$__rate_interval]))')],
         unit="reqps",
         calcs=("lastNotNull", "mean"),
@@ -202,7 +206,7 @@ def throughput(y: int) -> Panels:
         "How many of the connected clients have been served?",
         "Solid: clients that have had a right reply on the connection they have now. Dashed: clients connected now. "
         "Where the two part, throughput and latency tell of the lucky ones only.",
-        Place(12, y, 12, 9),
+        Place(12, y, 12, TALL),
         [
             Series("max by (variant) (tcplab_load_clients_served)", "served"),
             Series("max by (variant) (tcplab_load_clients_connected)", "connected", dashed=True),
@@ -213,7 +217,7 @@ def throughput(y: int) -> Panels:
 
 
 def latency(y: int) -> Panels:
-    """Yield latency as the client sees it, one chart for each quantile, so that three lines are compared at a time."""
+    """Yield latency as the client sees it, one chart for each quantile, a line for each variant."""
     how = (
         "Response time of a connection's second, third, ... reply, from when the request was due; exact, over the last "
         "ten seconds, from all workers' samples together (never an average of quantiles). The first reply is apart, "
@@ -230,7 +234,7 @@ def latency(y: int) -> Panels:
         yield chart(
             title,
             f"{how} {trap}",
-            Place(8 * index, y, 8, 9),
+            Place(8 * index, y, 8, TALL),
             [Series(recent("response", quantile))],
             unit="s",
             log=True,
@@ -245,7 +249,7 @@ def waiting(y: int) -> Panels:
         "From the start of connect() to the last byte of the connection's first reply, exact, over the last ten "
         "seconds. This is where one at a time shows: the kernel accepts the connection at once, and then nobody "
         "answers until those before have left. Solid p50, dashed p99. Logarithmic axis.",
-        Place(0, y, 10, 10),
+        Place(0, y, 10, TALL + 1),
         [
             Series(recent("first_reply", "0.5"), "p50"),
             Series(recent("first_reply", "0.99"), "p99", dashed=True),
@@ -260,7 +264,7 @@ def waiting(y: int) -> Panels:
         "The accept queue of the listening socket, as the kernel tells it (TCP_INFO). Clients who gave up stay in it "
         "until the server gets to them. Past its limit, connecting takes a second or more; the limit stands in the "
         "legend (a click draws it, too).",
-        Place(10, y, 7, 10),
+        Place(10, y, 7, TALL + 1),
         [
             Series("max by (variant) (tcplab_accept_queue_connections)"),
             Series("min(tcplab_accept_queue_limit)", legend="limit"),
@@ -276,7 +280,7 @@ def waiting(y: int) -> Panels:
         "Service time as the server measures it, from having the request to having written the reply; estimated from "
         "its histogram, so within a bucket (1-2-5 steps). It knows nothing of clients in its accept queue: compare "
         "with the chart on the left. That is why the lab measures at the client.",
-        Place(17, y, 7, 10),
+        Place(17, y, 7, TALL + 1),
         [
             Series(
                 "histogram_quantile(0.99, sum by (le, variant) (rate(tcplab_service_seconds_bucket[$__rate_interval])))"
@@ -295,7 +299,7 @@ def cost(y: int) -> Panels:
         "Resident memory of the server's process. It leaves out the kernel's socket buffers and other kernel memory: "
         "see the containers' own accounts below. Virtual size is not shown: a thread reserves megabytes that it never "
         "touches.",
-        Place(0, y, 6, 9),
+        Place(0, y, 6, TALL),
         [Series("max by (variant) (tcplab_resident_memory_bytes)")],
         unit="bytes",
     )
@@ -304,7 +308,7 @@ def cost(y: int) -> Panels:
         "CPU seconds of the server's process (user and system) divided by its requests, QUIT left out. It holds on "
         "any number of cores. At a light load it contains what an idle server uses, such as answering Prometheus: "
         "compare under `saturate`.",
-        Place(6, y, 6, 9),
+        Place(6, y, 6, TALL),
         [
             Series(
                 "sum by (variant) (rate(tcplab_cpu_seconds_total[$__rate_interval]))\n"
@@ -318,14 +322,14 @@ def cost(y: int) -> Panels:
         "Cores in use",
         "CPU seconds a second of the server's process: 1 is one core kept busy. Threads take turns at Python's lock, "
         "so even the threaded server stays little above 1.",
-        Place(12, y, 6, 9),
+        Place(12, y, 6, TALL),
         [Series("sum by (variant) (rate(tcplab_cpu_seconds_total[$__rate_interval]))")],
         unit="none",
     )
     yield chart(
         "Threads",
         "Threads of the server's process, those included that serve its metrics.",
-        Place(18, y, 6, 9),
+        Place(18, y, 6, TALL),
         [Series("max by (variant) (tcplab_threads)")],
         unit="none",
     )
@@ -471,7 +475,7 @@ def measurement(y: int) -> Panels:
             "Each doubt that the load generator knows, over time. The same doubts are red bands in all charts."
         )
         .datasource(DATASOURCE)
-        .grid_pos(Place(16, y, 8, 16).position())
+        .grid_pos(Place(16, y, 8, 7 + TALL).position())
         .with_target(query("max by (doubt) (tcplab_load_doubt)", "A", "{{doubt}}"))
         .mappings([words({"0": ("no", FAINT), "1": ("doubt", BAD)})])
         .show_value(common.VisibilityMode.NEVER)
@@ -489,7 +493,7 @@ def measurement(y: int) -> Panels:
         "Requests under way",
         "Sent and not answered yet, as the clients count. Such requests are never forgotten: at the end of a run, "
         "sent = verified + failed + abandoned (their client was stopped) + unanswered.",
-        Place(0, y + 7, 8, 9),
+        Place(0, y + 7, 8, TALL),
         [Series("max by (variant) (tcplab_load_unanswered)")],
         unit="none",
     )
@@ -497,7 +501,7 @@ def measurement(y: int) -> Panels:
         "Requests sent late",
         "Requests that left after they were due because the generator was busy, each second. Response time counts from "
         "when they were due, so it contains this delay; service time doesn't.",
-        Place(8, y + 7, 8, 9),
+        Place(8, y + 7, 8, TALL),
         [Series("sum by (variant) (rate(tcplab_load_late_sends_total[$__rate_interval]))")],
         unit="reqps",
     ).axis_soft_max(1)
@@ -505,14 +509,14 @@ def measurement(y: int) -> Panels:
 
 SECTIONS = (
     ("", head, 7),
-    ("", last_minute, 7),
-    ("Speed, and who gets any of it", throughput, 9),
-    ("Latency, as the clients see it", latency, 9),
-    ("Waiting", waiting, 10),
-    ("Cost", cost, 9),
+    ("", last_minute, TABLE),
+    ("Speed, and who gets any of it", throughput, TALL),
+    ("Latency, as the clients see it", latency, TALL),
+    ("Waiting", waiting, TALL + 1),
+    ("Cost", cost, TALL),
     ("Memory of the whole container, with what the kernel holds for it", container_memory, 9),
     ("Errors", errors, 14),
-    ("The measurement itself", measurement, 16),
+    ("The measurement itself", measurement, 7 + TALL),
 )
 
 
@@ -522,7 +526,7 @@ def build() -> dashboard.Dashboard:
         dashboard_builders.Dashboard("Compare")
         .uid("compare")
         .description(
-            "Which concurrency model should a TCP server use? Three servers under the same load, side by side."
+            "Which concurrency model should a TCP server use? One server of each under the same load, side by side."
         )
         .tags(["tcp-concurrency-lab"])
         .time("now-15m", "now")

@@ -7,6 +7,7 @@ variant's title and colour, for every row of servers/variants.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as dashboard_builders
@@ -20,6 +21,15 @@ from servers.variants import VARIANTS, Variant
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="prometheus")  # provisioning/datasources/prometheus.yml
 GOOD, DOUBTFUL, BAD, NEUTRAL = "#2e9e5b", "#d9a514", "#d63c3c", "#8e8e99"
 FAINT = "rgba(46, 158, 91, 0.25)"  # good, where a whole wall of it would drown what is bad
+
+
+TALL = ceil((24 * (len(VARIANTS) + 1) / 0.35 + 56) / 38)
+"""
+Height of a chart whose legend is a table with a row for each variant, in units of Grafana's grid.
+
+Grafana gives a legend at the bottom 35 % of what is below the title, and hides what does not fit into that. A row takes
+24 pixels, the header of the table as well, and title and frame take 56.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The lab without Docker: the three servers on their usual ports, and Locust with its web UI, until Ctrl-C."""
+"""The lab without Docker: the servers on their usual ports, and Locust with its web UI, until Ctrl-C."""
 
 import argparse
 import socket
@@ -162,6 +162,6 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(
-        prog="python -m loadtest.local", description="The three servers, and Locust with its web UI, until Ctrl-C."
+        prog="python -m loadtest.local", description="The servers, and Locust with its web UI, until Ctrl-C."
     ).parse_args()
     sys.exit(main(Lab()))

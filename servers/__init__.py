@@ -1,1 +1,1 @@
-"""The servers: three concurrency models, and what they share."""
+"""The servers: one file for each concurrency model, and what they share."""

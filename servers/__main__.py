@@ -8,12 +8,11 @@ if __name__ == "__main__":  # before the other imports, which take a tenth of a 
 import asyncio
 import errno
 import importlib
-import inspect
 import resource
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from servers import container, metrics, settings
@@ -21,11 +20,17 @@ from servers.blocking import BlockingDriver
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
 from servers.pauses import GarbagePauses
+from servers.protocols import ProtocolDriver
 from servers.scraping import ScrapeServer
 from servers.service import Service
 from servers.settings import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Settings
 from servers.signals import stop_on_signals
 from servers.streaming import StreamDriver
+
+LoopDriver = StreamDriver | ProtocolDriver
+
+IN_A_LOOP: Final[Mapping[str, type[LoopDriver]]] = {"streaming": StreamDriver, "protocols": ProtocolDriver}
+"""The drivers that need an event loop; the other one is the blocking one."""
 
 FAREWELL: Final = 0.01
 """Seconds between two looks at whether the last client has left."""
@@ -36,7 +41,8 @@ def main(arguments: Sequence[str]) -> None:
     chosen = settings.parse(arguments)
     limit = _connection_limit(chosen.max_connections)
     serve = importlib.import_module(f"servers.{chosen.variant.module}").serve
-    new_loop = _loop_factory(chosen.loop) if inspect.iscoroutinefunction(serve) else None
+    in_a_loop = IN_A_LOOP.get(chosen.variant.driver)
+    new_loop = _loop_factory(chosen.loop) if in_a_loop else None
     try:
         listening = listen(chosen.host, chosen.port, chosen.backlog)
     except (OSError, UnicodeError) as error:
@@ -51,18 +57,20 @@ def main(arguments: Sequence[str]) -> None:
         f"{chosen.variant.name} ready: tcp {host}:{port}, metrics http://{chosen.metrics_host}:{metrics_port}/metrics",
         flush=True,
     )
-    if new_loop is not None:
+    if in_a_loop:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve_and_reap(serve, listener, StreamDriver(service)))
+            runner.run(_serve_and_reap(serve, listener, in_a_loop(service)))
     else:
         serve(listener, BlockingDriver(service).converse)
         while listener.clients:
             time.sleep(FAREWELL)
 
 
-async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: Listener, driver: StreamDriver) -> None:
+async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: Listener, driver: LoopDriver) -> None:
     reaper = asyncio.create_task(driver.reap())
     await serve(listener, driver.converse)
+    while listener.clients:
+        await asyncio.sleep(FAREWELL)
     reaper.cancel()
 
 

@@ -9,7 +9,7 @@ from servers.ledger import Ledger
 from servers.listener import Listener
 
 CHUNK: Final = 64 * 1024
-"""Bytes read at once, at most; the same in every server."""
+"""Bytes read at once, at most, where a driver reads; a Protocol is handed what the loop has read, up to 256 KiB."""
 
 
 class UnreadError(OSError):

@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     _take_environment(parser, environment)
     options = parser.parse_args(arguments)
     variant = by_name(options.variant)
-    if options.loop is not None and variant.name != "asyncio":
+    if options.loop is not None and variant.driver == "blocking":
         parser.error(f"--loop chooses asyncio's event loop; {variant.name} has none")
     return Settings(
         variant=variant,
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--line-deadline", _seconds, 30.0, "seconds from a line's first byte to its end (%(default)g)")
     option("--write-deadline", _seconds, 30.0, "seconds a client may leave replies unread (%(default)g)")
     option("--grace", _seconds, 5.0, "seconds to finish what has begun after SIGTERM (%(default)g)")
-    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help="event loop, for asyncio only (uvloop)")
+    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help="event loop, for asyncio and protocol (uvloop)")
     parser.set_defaults(default_loop="uvloop")
     return parser
 

@@ -3,17 +3,14 @@
 import asyncio
 import socket
 from contextlib import suppress
-from time import monotonic
 from typing import Final, cast
 
 from servers.conversation import Conversation
+from servers.reaping import reap
 from servers.service import CHUNK, Service, UnreadError
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes that may wait unsent for one client before it must take some: asyncio's own default (transports.py)."""
-
-LOOKS: Final = 8
-"""How often the reaper looks within the shortest deadline: no client overstays by more than an eighth of it."""
 
 
 class StreamDriver:
@@ -47,21 +44,12 @@ class StreamDriver:
         self._service.end(client, talk, trouble)
 
     async def reap(self) -> None:
-        """
-        End conversations whose deadline has passed, for ever.
+        """End conversations whose deadline has passed, for ever."""
+        await reap(self._awaited, self._deadlines, self._cut_short)
 
-        One look over all of them now and then costs a microsecond for ten clients; a timer for each read would cost
-        each request more than its parsing.
-        """
-        pause = min(self._deadlines.idle, self._deadlines.line) / LOOKS
-        while True:
-            await asyncio.sleep(pause)
-            now = monotonic()
-            for talk, task in list(self._awaited.items()):
-                if talk.deadline <= now:
-                    del self._awaited[talk]
-                    self._late.add(talk)
-                    task.cancel()
+    def _cut_short(self, talk: Conversation, task: asyncio.Task[None]) -> None:
+        self._late.add(talk)
+        task.cancel()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: Conversation) -> None:
         task = self._awaited[talk] = cast("asyncio.Task[None]", asyncio.current_task())
@@ -96,9 +84,9 @@ class StreamDriver:
             if talk.pause is None:
                 break
             await asyncio.sleep(talk.pause)
-            if writer.transport.is_closing():  # the client has left meanwhile: asyncio would log each further write
-                raise ConnectionResetError
+            _raise_if_gone(writer.transport)
             writer.write(talk.resume())
+        _raise_if_gone(writer.transport)
         talk.replies_taken()
         self._awaited[talk] = task
 
@@ -121,6 +109,12 @@ class StreamDriver:
             raise UnreadError from error
         except OSError:  # it left with replies unread, which blocking sockets never hear of
             return
+
+
+def _raise_if_gone(transport: asyncio.WriteTransport) -> None:
+    """Raise ConnectionResetError if the client has left meanwhile: asyncio would log the writes that follow."""
+    if transport.is_closing():
+        raise ConnectionResetError
 
 
 async def _open(client: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,6 +1,10 @@
 """The variants of the server, as plain data. Everything may import this module; it imports nothing of ours."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Driver = Literal["blocking", "streaming", "protocols"]
+"""A module of `servers` that moves bytes: over a blocking socket, asyncio's streams, or in its Protocol's callbacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,14 +14,16 @@ class Variant:
 
     name: what a user types, the Compose service's name and the value of the `variant` label in every metric.
     module: the module of `servers` that holds the concurrency model; it defines `serve(listener, converse)`.
+    driver: whose `converse` the model is handed; all but the blocking one need an event loop.
     port, metrics_port: the default TCP ports, on loopback.
-    colour: the same in every chart, as #rrggbb; the three are told apart by readers who see colours differently.
+    colour: the same in every chart, as #rrggbb; they are told apart by readers who see colours differently.
     title: what a chart's legend says.
     sentence: what the model is, for a newcomer.
     """
 
     name: str
     module: str
+    driver: Driver
     port: int
     metrics_port: int
     colour: str
@@ -30,6 +36,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="single",
         module="single",
+        driver="blocking",
         port=9001,
         metrics_port=9101,
         colour="#D55E00",
@@ -39,6 +46,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="threaded",
         module="threaded",
+        driver="blocking",
         port=9002,
         metrics_port=9102,
         colour="#0072B2",
@@ -48,11 +56,22 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="asyncio",
         module="asynchronous",
+        driver="streaming",
         port=9003,
         metrics_port=9103,
         colour="#009E73",
         title="asyncio on uvloop",
         sentence="Serves all clients from one thread: an event loop goes on with whoever has something to read.",
+    ),
+    Variant(
+        name="protocol",
+        module="callbacks",
+        driver="protocols",
+        port=9004,
+        metrics_port=9105,  # 9104 is the load's
+        colour="#CC79A7",
+        title="Protocol on uvloop",
+        sentence="The same event loop as asyncio, written with callbacks instead of await: what its streams cost.",
     ),
 )
 

@@ -150,10 +150,11 @@ def test_no_scrape_target_is_left_over() -> None:
 
 
 def test_what_a_new_variant_lacks_is_named() -> None:
-    new = Variant("forking", "forking", 9004, 9104, "#CC79A7", "process per client", "Forks a process for each client.")
+    title, sentence = "process per client", "Forks a process for each client."
+    new = Variant("forking", "forking", "blocking", 9009, 9109, "#56B4E9", title, sentence)
     assert lacking(new) == [
         "servers/forking.py with serve()",
         "a service forking in docker-compose.yml",
-        "a target forking:9104 in prometheus/prometheus.yml",
+        "a target forking:9109 in prometheus/prometheus.yml",
         "a ForkingUser in loadtest/locustfile.py",
     ]

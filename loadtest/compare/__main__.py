@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from loadtest.belief import Doubt
 from loadtest.compare import figures, machine, page, store, table
-from loadtest.compare.plan import ALL_VARIANTS, DEFAULT_SCENARIOS, LOADS, Case, Cell, Plan, make
+from loadtest.compare.plan import ALL_VARIANTS, DEFAULT_SCENARIOS, DEFAULT_VARIANTS, LOADS, Case, Cell, Plan, make
 from loadtest.compare.run import ROOT, CellFailedError, Laboratory
 from loadtest.processes import INTERRUPTED, Children, Interrupt, InterruptedByUserError
 
@@ -218,9 +218,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="python -m loadtest.compare",
         allow_abbrev=False,
-        description="Measure every server under the same loads, one after another, and say what was found.",
+        description="Measure servers under the same loads, one after another, and say what was found.",
     )
-    parser.add_argument("--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="servers (all)")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=ALL_VARIANTS,
+        default=DEFAULT_VARIANTS,
+        help=f"servers ({' '.join(DEFAULT_VARIANTS)})",
+    )
     parser.add_argument(
         "--scenarios",
         nargs="+",

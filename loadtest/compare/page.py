@@ -113,7 +113,7 @@ def html(result: Mapping[str, Any]) -> str:
         f"<h1>{TITLE}</h1>",
         f'<p class="faint">{escape(_where(result))}</p>',
         _incomplete(result),
-        _legend(),
+        _legend(result),
         *(_table(scenario, chosen) for scenario, chosen in table.by_scenario(every)),
         _remarks(result, every),
         "<h2>Charts</h2>",
@@ -249,11 +249,12 @@ def _where(result: Mapping[str, Any]) -> str:
     return " · ".join(str(part) for part in parts)
 
 
-def _legend() -> str:
+def _legend(result: Mapping[str, Any]) -> str:
     return "".join(
         f'<div><span class="swatch" style="background:{each.colour}"></span><b>{escape(each.name)}</b>: '
         f"{escape(each.title)}. {escape(each.sentence)}</div>"
         for each in VARIANTS
+        if each.name in result["plan"]["variants"]
     )
 
 

@@ -1,4 +1,4 @@
-"""The lab's servers beside bare ones: A B A B, medians of ratios with their spread. About two minutes."""
+"""The lab's servers beside bare ones: A B A B, medians of ratios with their spread. About five minutes."""
 
 import os
 import sys

@@ -1,13 +1,14 @@
 """
 Bare echo servers, the rivals: each is its model and nothing else. No parsing, no metrics, no deadlines, no limits.
 
-Run as `python -m tests.bench.rivals single|threaded|asyncio`; says `ready PORT` on stdout.
+Run as `python -m tests.bench.rivals single|threaded|asyncio|protocol`; says `ready PORT` on stdout.
 """
 
 import asyncio
 import socket
 import sys
 from threading import Thread
+from typing import cast
 
 import uvloop
 
@@ -25,6 +26,14 @@ async def echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     while data := await reader.read(CHUNK):
         writer.write(data)
     writer.close()
+
+
+class EchoProtocol(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
 
 
 def single(listening: socket.socket) -> None:
@@ -48,7 +57,16 @@ def asynchronous(listening: socket.socket) -> None:
         runner.run(serve())
 
 
-RIVALS = {"single": single, "threaded": threaded, "asyncio": asynchronous}
+def protocol(listening: socket.socket) -> None:
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(EchoProtocol, sock=listening)
+        await server.serve_forever()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+RIVALS = {"single": single, "threaded": threaded, "asyncio": asynchronous, "protocol": protocol}
 
 if __name__ == "__main__":
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)

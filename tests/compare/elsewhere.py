@@ -2,18 +2,21 @@
 
 import sys
 from dataclasses import replace
+from typing import Final
 
 from loadtest.local import Lab, main
 from servers.variants import VARIANTS
 
+PORTS: Final = 2 * len(VARIANTS) + 2
+
 
 def lab(first: int) -> Lab:
-    """Return the lab on `first` and the seven ports after it."""
+    """Return the lab on `first` and the ports after it, as many as `PORTS` in all."""
     variants = tuple(
         replace(variant, port=first + 2 * place, metrics_port=first + 2 * place + 1)
         for place, variant in enumerate(VARIANTS)
     )
-    return Lab(variants, web=first + 6, load_metrics=first + 7)
+    return Lab(variants, web=first + PORTS - 2, load_metrics=first + PORTS - 1)
 
 
 if __name__ == "__main__":

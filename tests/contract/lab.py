@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from servers.variants import VARIANTS
+from servers.variants import VARIANTS, by_name
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -46,10 +46,15 @@ class Model:
         """Whether it serves several clients at once."""
         return self.variant != "single"
 
+    @property
+    def in_a_loop(self) -> bool:
+        """Whether it serves from one thread, in an event loop."""
+        return by_name(self.variant).driver != "blocking"
+
 
 MODELS: Final = (
     *(Model(variant.name, variant.name) for variant in VARIANTS),
-    Model("asyncio-stdlib", "asyncio", ("--loop", "asyncio")),
+    *(Model(f"{each.name}-stdlib", each.name, ("--loop", "asyncio")) for each in VARIANTS if each.driver != "blocking"),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 

@@ -41,7 +41,7 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio')"),
+        (["nonsense"], "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol')"),
         (["single", "--port", "70000"], "--port: '70000' is not a whole number from 0 to 65535"),
         (["single", "--port", "x"], "--port: 'x' is not a whole number"),
         (["single", "--metrics-port", "-1"], "--metrics-port"),
@@ -54,6 +54,7 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
         (["single", "--grace", "-1"], "--grace"),
         (["asyncio", "--loop", "trio"], "--loop: invalid choice: 'trio'"),
         (["single", "--loop", "uvloop"], "--loop chooses asyncio's event loop; single has none"),
+        (["threaded", "--loop", "asyncio"], "--loop chooses asyncio's event loop; threaded has none"),
         (["single", "--colour", "red"], "unrecognized arguments: --colour red"),
         (["single", "--host", "no.such.host.invalid"], "cannot serve on no.such.host.invalid:9001"),
     ],

@@ -24,9 +24,10 @@ def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:
     return done.stderr
 
 
-def test_without_uvloop_it_names_the_other_loop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", ["asyncio", "protocol"])
+def test_without_uvloop_it_names_the_other_loop(tmp_path: Path, variant: str) -> None:
     (tmp_path / "uvloop.py").write_text("raise ImportError")
-    line = refusal("asyncio", "--port", "0", "--metrics-port", "0", PYTHONPATH=str(tmp_path))
+    line = refusal(variant, "--port", "0", "--metrics-port", "0", PYTHONPATH=str(tmp_path))
     assert line == "python -m servers: uvloop is not installed; install it, or choose --loop asyncio\n"
 
 

@@ -396,7 +396,7 @@ def compare(lab: Lab, results: Path, user: int, *arguments: str) -> tuple[int, s
 
 
 def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
-    arguments = ("--scenarios", "conversation", "--clients", "2", "--seconds", "2")
+    arguments = ("--variants", *NAMES, "--scenarios", "conversation", "--clients", "2", "--seconds", "2")
     status, out, errors = compare(lab, tmp_path, os.getuid(), *arguments)
     assert status == 0, out + errors
     for variant in VARIANTS:

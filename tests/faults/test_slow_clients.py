@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from servers.asynchronous import serve
+from servers import asynchronous, callbacks
 from servers.conversation import Deadlines
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
+from servers.protocols import ProtocolDriver
 from servers.service import Service
 from servers.streaming import StreamDriver
 from tests.contract.conftest import Launch
@@ -65,6 +66,21 @@ def test_tiny_lines_are_not_held_as_a_thousand_times_as_many_objects(concurrent:
     close_all(flooders)
 
 
+def test_what_is_sent_during_a_sleep_stays_with_the_kernel(concurrent: Model, launch: Launch) -> None:
+    """And nobody is told of each reply to a client that has left before the sleep is over."""
+    server = launch(concurrent)
+    before = server.metrics()("resident_memory_bytes")
+    flooders = [server.client() for _ in range(10)]
+    for flooder in flooders:
+        flooder.ask(b"ECHO in\n", b"OK in\n")
+        flooder.send(b"SLEEP 5000 x\n")
+        assert stuff(flooder) > MEGABYTE
+    assert server.metrics()("resident_memory_bytes") - before < len(flooders) * 0.7 * MEGABYTE
+    for flooder in flooders:
+        flooder.reset()
+    server.wait_for(lambda seen: seen("connections_ended_total", outcome="reset") == len(flooders), "they have left")
+
+
 def test_a_client_that_reads_too_slowly_gains_nothing_by_it(model: Model, launch: Launch) -> None:
     server = launch(model, "--write-deadline", "1")
     with server.client() as slow:
@@ -101,7 +117,8 @@ def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) 
         late.expect(b"OK " + b"x" * 60_000 + b"\n")
 
 
-def test_a_client_that_reads_late_has_not_been_idle() -> None:
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
+def test_a_client_that_reads_late_has_not_been_idle(streams: bool) -> None:
     """Buffers are small, so that an event loop has nothing more to read when it is rid of the replies."""
     deadlines = Deadlines(idle=1.0, line=20.0, write=20.0)
     request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
@@ -123,12 +140,20 @@ def test_a_client_that_reads_late_has_not_been_idle() -> None:
     async def both(listening: socket.socket) -> dict[str, int]:
         ledger = Ledger()
         listener = Listener(listening, 10, ledger.refused)
-        driver = StreamDriver(Service(deadlines, ledger, listener))
-        serving = asyncio.create_task(serve(listener, driver.converse))
-        reaping = asyncio.create_task(driver.reap())
+        service = Service(deadlines, ledger, listener)
+        if streams:
+            streaming = StreamDriver(service)
+            serving = asyncio.create_task(asynchronous.serve(listener, streaming.converse))
+            reaping = asyncio.create_task(streaming.reap())
+        else:
+            protocols = ProtocolDriver(service)
+            serving = asyncio.create_task(callbacks.serve(listener, protocols.converse))
+            reaping = asyncio.create_task(protocols.reap())
         await asyncio.to_thread(read_late, listening.getsockname())
         listener.close()
         await asyncio.wait_for(serving, 20)
+        while listener.clients:
+            await asyncio.sleep(0.01)
         reaping.cancel()
         return ledger.total()[1]
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from servers import service, single
-from servers.asynchronous import serve
+from servers import asynchronous, callbacks, service, single
 from servers.blocking import BlockingDriver
 from servers.conversation import Conversation, Deadlines
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
+from servers.protocols import ProtocolDriver
 from servers.service import Service
 from servers.streaming import StreamDriver
 from tests.contract.conftest import Launch
@@ -72,14 +72,18 @@ def test_a_bug_ends_one_conversation_of_a_blocking_server(
     after_the_bug(ledger, listener, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
 def test_a_bug_ends_one_conversation_of_an_event_loop(
-    books: tuple[Service, Ledger, Listener, socket.socket], capsys: pytest.CaptureFixture[str]
+    books: tuple[Service, Ledger, Listener, socket.socket], capsys: pytest.CaptureFixture[str], streams: bool
 ) -> None:
     served, ledger, listener, listening = books
     address = listening.getsockname()
 
     async def both() -> None:
-        serving = asyncio.create_task(serve(listener, StreamDriver(served).converse))
+        if streams:
+            serving = asyncio.create_task(asynchronous.serve(listener, StreamDriver(served).converse))
+        else:
+            serving = asyncio.create_task(callbacks.serve(listener, ProtocolDriver(served).converse))
         for request, reply in ((b"BUG\n", b""), (b"QUIT\n", b"OK\n")):
             reader, writer = await asyncio.open_connection(*address)
             writer.write(request)

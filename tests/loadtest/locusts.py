@@ -19,10 +19,11 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.scenarios import Scenario
+from servers.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
-ALL = ("single", "threaded", "asyncio")
+ALL = tuple(variant.name for variant in VARIANTS)
 
 
 class Locust:
@@ -162,7 +163,8 @@ def users(driver: str, names: Iterable[str] = ALL) -> str:
 {driver}
 from servers.variants import Variant
 
-classes = [user_class(Variant(name, name, 9, 9, "", "", "")) for name in {[label(name) for name in names]!r}]
+names = {[label(name) for name in names]!r}
+classes = [user_class(Variant(name, name, "blocking", 9, 9, "", "", "")) for name in names]
 globals().update((each.__name__, each) for each in classes)
 """
 

@@ -360,7 +360,7 @@ def test_one_after_another_loads_no_two_variants_at_a_time(tmp_path: Path) -> No
         with headless(tmp_path, *arguments, locustfile=own, targets=targets) as locust:
             assert locust.ended(60) == 0
         outcome = locust.outcome()
-        assert stages(locust.log) == [100, 0] * 3
+        assert stages(locust.log) == [100, 0] * len(ALL)
         assert {name: stub.connections for name, stub in stubs.items()} == dict.fromkeys(ALL, 100)
         moments = [moment for variant in ALL for moment in stubs[variant].when]
         assert moments == sorted(moments), "each variant's last request came before the next one's first"
