@@ -106,8 +106,9 @@ class Tracker:
     Follows one client. Times are nanoseconds of one steady clock.
 
     connected: it has a connection. served: it has had a verified reply on it. served_in: the last phase in which it
-    has had any. sent_at: when its open request was sent, 0 without one. schedule: when its requests fall due, if that
-    isn't when it wants to send them. retuned: called when that has changed: who sleeps until then sleeps amiss.
+    has had any. replies: how many it has had in that phase, over all its connections. sent_at: when its open request
+    was sent, 0 without one. schedule: when its requests fall due, if that isn't when it wants to send them. retuned:
+    called when that has changed: who sleeps until then sleeps amiss.
     """
 
     __slots__ = (
@@ -117,7 +118,9 @@ class Tracker:
         "_connecting_since",
         "_due",
         "_recorder",
+        "_squared",
         "connected",
+        "replies",
         "retuned",
         "schedule",
         "sent_at",
@@ -135,6 +138,8 @@ class Tracker:
         self.schedule: Schedule | None = None
         self.retuned: Callable[[], object] | None = None
         self.served_in = OUTSIDE
+        self.replies = 0
+        self._squared = 0
         self.connected = False
         self.served = False
         self.sent_at = 0
@@ -238,7 +243,9 @@ class Tracker:
         self.sent_at = 0
         if self.served_in != self._recorder.phase:
             self.served_in = self._recorder.phase
+            self.replies = self._squared = 0
             book.tally.clients_served += 1
+        self.replies += 1
         return response
 
     def failed(self, outcome: str, now: int) -> int:
@@ -266,6 +273,7 @@ class Tracker:
         if self.connected and self.is_content(phase, self._recorder.clock()):
             tally.clients_served += 1
             self.served_in = phase
+            self.replies = self._squared = 0
         self.connected = self.served = False
 
     def stopped(self, now: int) -> None:
@@ -274,9 +282,15 @@ class Tracker:
         tally.abandoned += self.enter_age(tally, now)
         self._asked = 0  # it is in there
         self.left()
+        self.square()
         self.sent_at = self._connecting_since = 0
         self.schedule = self.retuned = None
         self._book.trackers.discard(self)
+
+    def square(self) -> None:
+        """Bring the tally's squares up to its replies: once a second, for at each reply it would cost too much."""
+        self._book.tally.squares += self.replies**2 - self._squared**2
+        self._squared = self.replies
 
     def enter_age(self, tally: Tally, now: int) -> int:
         """Enter the age of what is still open, or due, as censored. Return the requests unanswered, 0 or 1."""
@@ -416,6 +430,8 @@ class Recorder:
         """Put the counts aside for the next report, and begin to count anew."""
         for book in self._books.values():
             book.settle()
+            for tracker in book.trackers:
+                tracker.square()
         now = now or self.clock()
         since, self._counts_from = self._counts_from, now
         self._ended.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.belief import Doubt, Facts, VariantFacts
-from loadtest.histogram import Histogram, quantile
+from loadtest.histogram import Histogram, Quantile, quantile
 from loadtest.ledger import Figures
 from loadtest.settings import Settings
 from loadtest.tally import Tally
@@ -100,6 +100,7 @@ def _variant(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
         "users": users,
         "connected": tally.clients_connected,
         "served": tally.clients_served,
+        "fairness": _fairness(tally),
         "sent": tally.sent + tally.carried,
         "verified": tally.verified,
         "unanswered": tally.unanswered + tally.abandoned,
@@ -110,6 +111,15 @@ def _variant(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
         "unsent": tally.unsent,
         "histograms": {series: _keyed(histogram) for series, histogram in tally.histograms.items()},
         "censored": {series: _keyed(histogram) for series, histogram in tally.censored.items()},
+    }
+
+
+def _fairness(tally: Tally) -> dict[str, Any]:
+    longest = tally.longest_wait
+    return {
+        "jain": tally.fairness,
+        "longest_wait_seconds": None if longest is None else longest.microseconds / 1e6,
+        "longest_wait_at_least": longest is not None and longest.at_least,
     }
 
 
@@ -127,7 +137,8 @@ def write(path: Path, result: Mapping[str, Any]) -> None:
 def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
     """Yield the run's figures for the terminal, in milliseconds with three figures."""
     yield (
-        f"{'variant':<12}{'served of':>12}{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"
+        f"{'variant':<12}{'served of':>12}{'fairness':>10}{'longest wait ms':>17}"
+        f"{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"
         f"{'response p50 ms':>17}{'p99 ms':>9}{'service p99 ms':>16}{'first reply p50 ms':>20}{'p99 ms':>9}"
     )
     for name, tally in _took_part(figures):
@@ -136,12 +147,13 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
         )
         service = _shown(tally, "service", 0.99)
         served = f"{tally.clients_served} of {tally.clients_connected}"
+        fairness = "-" if tally.fairness is None else f"{tally.fairness:.3f}"
         seconds = figures.seconds_of(name)
         rate = tally.verified / seconds if seconds else 0.0
         unconnected = sum(tally.connections.values()) - tally.connections["connected"]
         yield (
-            f"{name:<12}{served:>12}{rate:>11.1f}{sum(tally.errors.values()):>8}{unconnected:>12}"
-            f"{tally.unanswered + tally.abandoned:>12}"
+            f"{name:<12}{served:>12}{fairness:>10}{_milliseconds(tally.longest_wait):>17}"
+            f"{rate:>11.1f}{sum(tally.errors.values()):>8}{unconnected:>12}{tally.unanswered + tally.abandoned:>12}"
             f"{response[0]:>17}{response[1]:>9}{service:>16}{first[0]:>20}{first[1]:>9}"
         )
     for doubt in doubts:
@@ -149,7 +161,10 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
 
 
 def _shown(tally: Tally, series: str, fraction: float) -> str:
-    found = quantile(tally.histograms[series], fraction, tally.censored[series])
+    return _milliseconds(quantile(tally.histograms[series], fraction, tally.censored[series]))
+
+
+def _milliseconds(found: Quantile | None) -> str:
     if found is None:
         return "-"
     return f"{'>=' if found.at_least else ''}{found.microseconds / 1000:g}"

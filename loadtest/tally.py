@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
 
-from loadtest.histogram import Histogram, merge, quantile
+from loadtest.histogram import Histogram, Quantile, merge, quantile
 
 SERIES: Final = ("response", "service", "connect", "first_reply")
 
@@ -42,7 +42,8 @@ class Tally:
     late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that
     fell due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that
     broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
-    or a verified reply (or had had one, and asked for nothing more). histograms, censored: by series.
+    or a verified reply (or had had one, and asked for nothing more). squares: each client's verified replies in the
+    phase, squared and summed over the clients; over several phases it says nothing. histograms, censored: by series.
     """
 
     sent: int = 0
@@ -53,6 +54,7 @@ class Tally:
     unsent: int = 0
     clients_connected: int = 0
     clients_served: int = 0
+    squares: int = 0
     outcomes: dict[str, int] = field(default_factory=_zeros(OUTCOMES))
     connections: dict[str, int] = field(default_factory=_zeros(CONNECTIONS))
     breaks: dict[str, int] = field(default_factory=_zeros(BREAKS))
@@ -73,6 +75,33 @@ class Tally:
     def imbalance(self) -> int:
         """Requests by which conservation is violated: 0 unless the recorder is wrong."""
         return self.sent + self.carried - sum(self.outcomes.values()) - self.abandoned - self.unanswered
+
+    @property
+    def fairness(self) -> float | None:
+        """
+        Jain's index over the verified replies of the n clients connected in the phase: from 1/n, one had all, to 1.
+
+        (sum x)^2 / (n * sum x^2), x = 0 for who had none; None if nobody had any. Jain, Chiu, Hawe: A quantitative
+        measure of fairness and discrimination for resource allocation in shared computer systems, DEC-TR-301, 1984.
+        """
+        divisor = self.clients_connected * self.squares
+        return self.verified**2 / divisor if divisor else None
+
+    @property
+    def longest_wait(self) -> Quantile | None:
+        """
+        The longest that a client had waited for a reply, the first one or a later one, when the phase ended.
+
+        In microseconds; None if nobody waited. at_least: that one has not had its reply, or some gave up (a timeout),
+        and theirs would have taken longer.
+        """
+        series = ("response", "first_reply")
+        done = max((microseconds for name in series for microseconds in self.histograms[name]), default=-1)
+        age = max((microseconds for name in series for microseconds in self.censored[name]), default=-1)
+        if done < 0 and age < 0:
+            return None
+        gave_up = self.outcomes["timeout"] + self.connections["timeout"] > 0
+        return Quantile(max(done, age), age >= done or gave_up)
 
     def add(self, other: Self) -> None:
         """Add what another tally counted."""
@@ -104,6 +133,7 @@ _NUMBERS: Final = (
     "unsent",
     "clients_connected",
     "clients_served",
+    "squares",
 )
 _DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored")
 

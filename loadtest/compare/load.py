@@ -21,11 +21,13 @@ class Load:
 
     scenario: what the clients did, as it was tuned. model: "closed" or "open". started, ended: the measured window, in
     Unix seconds. users: clients that were to be there; connected, served: those that were, and those that had a
-    verified reply within the window. verified, errors: requests. connections: connects, by how they ended. breaks:
-    connections that broke with no request open, by how. finished, unfinished: histograms by name (response,
-    first_reply, ...) of durations in microseconds, and of the ages of what was unanswered when the window ended.
-    generator_cpu, generator_busy: the busiest worker's share of a core, and the share of the time in which it worked or
-    was kept from its core.
+    verified reply within the window. jain: Jain's index of how alike the connected ones' shares of the verified replies
+    were, 1/connected to 1; None without any. longest_wait: seconds that a client had waited for a reply at the most by
+    the end of the window; at_least: it had no reply yet, or some gave up. None in results kept before there were both.
+    verified, errors: requests. connections: connects, by how they ended. breaks: connections that broke with no request
+    open, by how. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds,
+    and of the ages of what was unanswered when the window ended. generator_cpu, generator_busy: the busiest worker's
+    share of a core, and the share of the time in which it worked or was kept from its core.
     """
 
     scenario: Scenario
@@ -35,6 +37,9 @@ class Load:
     users: int
     connected: int
     served: int
+    jain: float | None
+    longest_wait: float | None
+    longest_wait_at_least: bool
     verified: int
     errors: Mapping[str, int]
     connections: Mapping[str, int]
@@ -63,6 +68,7 @@ def read(result: Mapping[str, Any], variant: str) -> Load:
             raise UnreadableError(f"the load's result has schema {result['schema']}, not {SCHEMA}")
         part, window = result["variants"][variant], result["window"]
         generator = result["generator"]
+        fairness = part.get("fairness", {})
         load = Load(
             scenario=_scenario(result["scenario"]),
             model=result.get("model", "closed"),
@@ -71,6 +77,9 @@ def read(result: Mapping[str, Any], variant: str) -> Load:
             users=part["users"],
             connected=part["connected"],
             served=part["served"],
+            jain=fairness.get("jain"),
+            longest_wait=fairness.get("longest_wait_seconds"),
+            longest_wait_at_least=fairness.get("longest_wait_at_least", False),
             verified=part["verified"],
             errors=part["errors"],
             connections=part["connections"],

@@ -27,6 +27,7 @@ def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str,
         "users": clients,
         "connected": clients,
         "served": clients,
+        "fairness": {"jain": 1.0, "longest_wait_seconds": 0.003, "longest_wait_at_least": False},
         "sent": 100_000,
         "verified": 100_000,
         "unanswered": 0,
@@ -124,7 +125,7 @@ def ceiling(requests_per_second: float, *doubts: dict[str, str]) -> dict[str, An
 
 
 def from_before(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result as it was kept before there was the open model: without the keys that came with it."""
+    """Return a result as it was kept before there was the open model: without the keys that came with it, or later."""
     old = deepcopy(result)
     del old["ceiling"]
     for each in old["cells"]:
@@ -133,5 +134,5 @@ def from_before(result: dict[str, Any]) -> dict[str, Any]:
         for name in ("busy_ratio", "starved_ratio", "stolen_ratio", "lost_workers", "joined_workers"):
             del run["generator"][name]
         for part in run["variants"].values():
-            del part["breaks"], part["unsent"]
+            del part["breaks"], part["unsent"], part["fairness"]
     return old

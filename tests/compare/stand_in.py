@@ -25,22 +25,22 @@ def main() -> None:
     time.sleep(float(warmup))
     started = time.time()
     response: dict[int, int] = {}
-    served, verified = set(), 0
+    replies = dict.fromkeys(sockets, 0)
     while time.time() < started + float(seconds):
-        for number, each in enumerate(sockets):
+        for each in sockets:
             sent = time.perf_counter()
             each.sendall(b"ECHO hello\n")
             try:
                 if each.recv(100) == b"OK hello\n":
-                    verified += 1
-                    served.add(number)
+                    replies[each] += 1
                     taken = int((time.perf_counter() - sent) * 1e6)
                     response[taken] = response.get(taken, 0) + 1
             except TimeoutError:
                 sockets.remove(each)
                 break
     ended = time.time()
-    waiting = int(clients) - len(served)
+    served, verified = sum(map(bool, replies.values())), sum(replies.values())
+    waiting = int(clients) - served
     age = int((ended - started + float(warmup)) * 1e6)
     found = {
         "schema": 1,
@@ -64,7 +64,12 @@ def main() -> None:
             variant: {
                 "users": int(clients),
                 "connected": int(clients),
-                "served": len(served),
+                "served": served,
+                "fairness": {
+                    "jain": verified**2 / (int(clients) * sum(x * x for x in replies.values())) if verified else None,
+                    "longest_wait_seconds": age / 1e6 if waiting else max(response) / 1e6,
+                    "longest_wait_at_least": waiting > 0,
+                },
                 "sent": verified + waiting,
                 "verified": verified,
                 "unanswered": waiting,

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -254,6 +255,35 @@ def test_a_server_that_was_gone_for_a_while_has_its_clients_back(
     assert sum(part["errors"].values()) + sum(part["breaks"].values()) == 4, "each connection broke once"
     assert set(nonzero(part["connections"])) == {"connected", "refused"}
     assert not doubts(outcome) & {"conservation", "corrupt", "unserved"}
+
+
+@both_drivers
+@pytest.mark.parametrize(("shares", "index"), [((7, 0, 0, 0), 0.25), ((1, 2, 3, 4), 100 / 120)], ids=str)
+def test_fairness_tells_how_a_server_shares_out_its_replies(
+    shares: tuple[int, ...], index: float, driver: str, tmp_path: Path
+) -> None:
+    left = list(shares)
+    mine: dict[socket.socket, int] = {}
+
+    def as_many(stub: Stub, connection: socket.socket, line: bytes) -> bool:
+        with turn:
+            mine[connection] = mine[connection] - 1 if connection in mine else left.pop() - 1
+        return honest(stub, connection, line) if mine[connection] >= 0 else silent(stub, connection, line)
+
+    turn = threading.Lock()
+    with Stub(as_many) as stub:
+        arguments = ("AsyncioUser", "-u", "4", "-r", "100", "--scenario", "saturate")
+        own = locustfile(tmp_path, users(driver))
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
+    part = locust.outcome()["variants"]["asyncio"]
+    assert_conserved(part)
+    assert (part["connected"], part["served"]) == (4, sum(map(bool, shares)))
+    assert (part["verified"], part["unanswered"]) == (sum(shares), 4)
+    fairness = part["fairness"]
+    waiting = max(max(durations(part, series, "censored"), default=0) for series in ("response", "first_reply"))
+    assert fairness == {"jain": index, "longest_wait_seconds": waiting / 1e6, "longest_wait_at_least": True}
+    [line] = [line for line in locust.log.splitlines() if line.startswith("asyncio ")]
+    assert line.split()[1:6] == [*f"{part['served']} of 4".split(), f"{index:.3f}", f">={waiting / 1000:g}"]
 
 
 RETUNES = """

@@ -123,6 +123,53 @@ def test_two_workers_add_up_to_what_both_did() -> None:
     assert lab.ledger.totals["asyncio"].connections["connected"] == 2
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["one", "two", "three"]), st.integers(0, 5), st.integers(0, 5)),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_fairness_is_over_the_clients_of_all_workers(clients: list[tuple[str, int, int]]) -> None:
+    """Each has some replies in the warm-up, which don't count, and some in the window."""
+    lab = Lab()
+    trackers = [lab.client(worker) for worker, _, _ in clients]
+    lab.begin(1)
+    for tracker, (_, warming, _) in zip(trackers, clients, strict=True):
+        for _ in range(warming):
+            lab.ask(tracker, 0.001)
+    lab.begin(2)
+    for tracker, (worker, _, measured) in zip(trackers, clients, strict=True):
+        for _ in range(measured):
+            lab.ask(tracker, 0.001)
+            lab.report(worker)
+    lab.end()
+    figures = lab.ledger.figures
+    assert figures is not None
+    replies = [measured for _, _, measured in clients]
+    squares = sum(each**2 for each in replies)
+    tally = figures.tallies["asyncio"]
+    assert (tally.verified, tally.squares, tally.clients_connected) == (sum(replies), squares, len(clients))
+    assert tally.fairness == (sum(replies) ** 2 / (len(clients) * squares) if squares else None)
+
+
+def test_what_a_lost_worker_had_reported_counts_in_the_fairness_that_it_had_then() -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    for _ in range(2):
+        lab.ask(staying, 0.1)
+        lab.ask(going, 0.1)
+    lab.report()
+    lab.ask(going, 0.1)  # nobody hears of it
+    lab.ledger.see({"staying"}, lab.seconds)
+    lab.end("staying")
+    figures = lab.ledger.figures
+    assert figures is not None
+    tally = figures.tallies["asyncio"]
+    assert (set(figures.lost), tally.verified, tally.squares, tally.fairness) == ({"going"}, 4, 8, 1.0)
+
+
 def test_the_window_holds_none_of_the_warmups_figures_but_the_totals_hold_all() -> None:
     lab = Lab()
     tracker = lab.client("one")
@@ -524,7 +571,7 @@ def test_the_speed_of_a_variant_is_that_of_the_time_in_which_it_had_clients() ->
     document = result.document(figures, SETTINGS, [])["variants"]
     assert (document["threaded"]["seconds"], document["asyncio"]["seconds"]) == (pytest.approx(3), pytest.approx(3))
     table = [line.split() for line in result.lines(figures, [])]
-    assert [(line[0], line[4]) for line in table[1:]] == [("threaded", "1.0"), ("asyncio", "0.7")]
+    assert [(line[0], line[6]) for line in table[1:]] == [("threaded", "1.0"), ("asyncio", "0.7")]
 
 
 def test_a_worker_that_vanishes_before_its_first_report_of_the_phase_is_lost_too() -> None:
@@ -782,11 +829,17 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
         "joined_workers": 0,
     }
     assert [doubt["name"] for doubt in found["doubts"]] == ["unserved"]
+    assert found["variants"]["single"]["fairness"] == {
+        "jain": None,
+        "longest_wait_seconds": 0.753,
+        "longest_wait_at_least": True,
+    }
     assert found["variants"]["asyncio"] == {
         "seconds": pytest.approx(0.753),
         "users": 2,
         "connected": 1,
         "served": 1,
+        "fairness": {"jain": 1.0, "longest_wait_seconds": 0.25, "longest_wait_at_least": False},
         "sent": 2,
         "verified": 2,
         "unanswered": 0,
@@ -801,7 +854,10 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     assert found["variants"]["single"]["unanswered"] == 1
     assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
     table = list(result.lines(figures, doubts))
-    assert table[1].split() == ["asyncio", "1", "of", "1", "2.7", "0", "0", "0", "3", "3", "3", "250", "250"]
+    assert table[1].split() == (
+        ["asyncio", "1", "of", "1", "1.000", "250", "2.7", "0", "0", "0", "3", "3", "3", "250", "250"]
+    )
+    assert table[2].split()[:6] == ["single", "0", "of", "1", "-", ">=753"]
     assert table[2].split()[-2:] == [">=753", ">=753"]
     assert table[3].startswith("doubt unserved: ")
 
