@@ -1,0 +1,89 @@
+"""
+Makes spread.json: how much the figures of one server differ from run to run, as measured by this project.
+
+    for seed in $(seq 101 124); do
+        python -m loadtest.compare --variants asyncio threaded --scenarios saturate --clients 50 --seconds 2 \
+            --seed $seed --output FOLDER
+    done
+    python -m tests.compare.spread FOLDER/2*/compare.json > tests/compare/spread.json
+
+Only the deviations from the median are kept. Those of runs with doubts are kept too, and the doubts counted: what a
+busy machine does to figures is the hardest that the verdict can meet. When the present file was made other programs
+kept the load average of the two cores between 1 and 19, so that hardly a run was sound: make it again on a quiet
+machine.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, pstdev
+from typing import Any
+
+from loadtest.compare.figures import Row, row
+
+FIGURES = ("requests_per_second", "cpu_us", "response_p99_us")
+KEPT = Path(__file__).with_name("spread.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure of one server: each run's, as a multiple of the median of all. doubted: how many runs had doubts."""
+
+    variant: str
+    figure: str
+    doubted: int
+    deviations: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant} {self.figure}"
+
+    @property
+    def wide(self) -> float:
+        """The standard deviation, as a share of the median."""
+        return pstdev(self.deviations)
+
+
+def kept() -> list[Spread]:
+    """Return what spread.json holds."""
+    found = json.loads(KEPT.read_text(encoding="utf-8"))["spreads"]
+    return [Spread(**{**each, "deviations": tuple(each["deviations"])}) for each in found]
+
+
+def main(files: Iterable[str]) -> None:
+    """Print what the results in `files` come to."""
+    results = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    rows = [row(cell) for result in results for cell in result["cells"]]
+    first = results[0]
+    content = {
+        "made": "by tests/compare/spread.py, whose first lines say how",
+        "started": first["started"],
+        "commit": first["commit"],
+        "cpu": first["machine"]["cpu"],
+        "cores": first["machine"]["cores"],
+        "doubts": Counter(doubt.name for each in rows for doubt in each.doubts),
+        "spreads": [
+            _spread([each for each in rows if each.variant == variant], figure)
+            for variant in sorted({each.variant for each in rows})
+            for figure in FIGURES
+        ],
+    }
+    print(json.dumps(content).replace(', {"variant"', ',\n{"variant"'))  # one spread a line, for a diff to be read
+
+
+def _spread(rows: list[Row], figure: str) -> dict[str, Any]:
+    values = [value for each in rows if (value := getattr(each, figure).value) is not None]
+    middle = median(values)
+    return {
+        "variant": rows[0].variant,
+        "figure": figure,
+        "doubted": sum(1 for each in rows if each.doubts),
+        "deviations": [round(value / middle, 4) for value in values],
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
