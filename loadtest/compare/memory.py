@@ -25,7 +25,7 @@ RUNS: Final = 5
 Fresh processes for an answer.
 
 With 1,000 clients the slopes of such processes have a standard deviation of 0.2 % (silent threads), 1.2 % (threads that
-have spoken) and 0.5 % (asyncio, either): five give an interval of 2.5 % either way at worst, three gave one of 7 %.
+have spoken) and 0.6 % (asyncio, either): five give an interval of 2.5 % either way at worst, three gave one of 7 %.
 """
 
 ROUNDS: Final = 16
