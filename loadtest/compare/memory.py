@@ -39,6 +39,7 @@ and hardly any after that. Our asyncio streams take next to nothing with any of 
 _LOOK = 0.02  # seconds between two looks: one costs a millisecond or two, for 1,000 clients
 _CALM = 0.1  # seconds without any change, after which a server that holds all its clients has come to rest
 _PATIENCE = 0.5  # the same for one that holds fewer: a busy machine may have kept it from accepting them
+_LAST_PATIENCE = 3.0  # the same in the end, before it is said that some were not served
 _LONGEST = 5.0  # seconds after which it is read as it is: some never come to rest
 
 
@@ -224,13 +225,17 @@ class _Watch:
                 " higher ulimit -n, or ask for fewer clients"
             )
 
-    def read(self, clients: int, connected: int) -> Point:
-        """Return what the server takes at rest with `connected` clients, of which it is `clients` that count here."""
-        look = self._rest(connected)
+    def read(self, clients: int, connected: int, patience: float = _PATIENCE) -> Point:
+        """
+        Return what the server takes at rest with `connected` clients, of which it is `clients` that count here.
+
+        patience: seconds without any change, after which a server that has not accepted all of them is not going to.
+        """
+        look = self._rest(connected, patience)
         container = container_memory(self._serving.metrics or "") if self._charged else {}
         return Point(clients, min(connected, look.sockets - self._own), look.memory, look.threads, container)
 
-    def _rest(self, connected: int) -> Look:
+    def _rest(self, connected: int, patience: float = _PATIENCE) -> Look:
         began = changed = time.monotonic()
         last = self._footprint.look()
         while True:
@@ -238,7 +243,7 @@ class _Watch:
             look, now = self._footprint.look(), time.monotonic()
             if look != last:
                 last, changed = look, now
-            calm = _CALM if look.sockets - self._own >= connected else _PATIENCE
+            calm = _CALM if look.sockets - self._own >= connected else patience
             if now - changed >= calm or now - began >= _LONGEST:
                 return look
 
@@ -253,6 +258,8 @@ def _come(watch: _Watch, crowd: Crowd, clients: int) -> list[Point]:
         if crowd.turned_away():
             break
         points.append(point)
+    if points[-1].held < points[-1].clients == len(crowd):
+        points[-1] = watch.read(points[-1].clients, len(crowd), _LAST_PATIENCE)
     return points
 
 

@@ -12,6 +12,7 @@ import select
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 
 
@@ -21,14 +22,16 @@ class Options:
     What the stub does.
 
     connected, spoken: bytes allocated for a client when it is accepted, and with its first request. serves: clients
-    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. charged: bytes that its
-    container's kernel memory is said to grow by with each client. descriptors: how many it may open. says: its answer.
+    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. dawdles: the client before
+    whom it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each client.
+    descriptors: how many it may open. says: its answer.
     """
 
     connected: int = 0
     spoken: int = 0
     serves: int = 1_000_000
     limit: int = 1_000_000
+    dawdles: int = 0
     charged: int = 0
     descriptors: int = 0
     says: str = "OK"
@@ -60,6 +63,8 @@ class Stub:
                     self.hear(number)
 
     def accept(self) -> None:
+        if len(self.clients) + 1 == self.options.dawdles:
+            time.sleep(1)
         client, _ = self.listening.accept()
         if len(self.clients) >= self.options.limit:
             client.sendall(b"ERR full\n")

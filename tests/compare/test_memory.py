@@ -139,6 +139,12 @@ def test_a_small_pool_gives_no_slope_of_those_served_but_one_of_those_who_wait()
     assert found.note == "16 of 101 clients served; the others waited in the accept queue"
 
 
+def test_who_is_slow_to_accept_is_waited_for_in_the_end() -> None:
+    with stub(dawdles=20) as serving:
+        found = price([measure(serving, clients=20)])
+    assert (found.served, found.spoke, found.note) == (21, 21, "")
+
+
 def test_a_limit_ends_the_line() -> None:
     with stub(connected=KILOBYTES_64, limit=66) as serving:
         found = price([measure(serving, clients=100)])
