@@ -1,0 +1,361 @@
+"""
+Memory per client: the slope of what a server takes against the clients it has, silent ones and ones that have spoken.
+
+A fresh process is given clients in steps, and read from outside at each of them once it has come to rest; then they
+speak, step by step too. One client comes before all and speaks at once: what the first connection loads is not the
+price of a connection.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, NamedTuple
+
+import psutil
+
+from loadtest.compare.footprint import Footprint, Look, container_memory
+from loadtest.compare.holding import Crowd, TooFewDescriptorsError, make_room
+from loadtest.compare.slope import FEWEST, fit, mean
+
+STEPS: Final = 10
+"""Steps in which the clients come: each is then far larger than the pieces that an allocator takes memory in."""
+
+RUNS: Final = 5
+"""
+Fresh processes for an answer.
+
+With 1,000 clients the slopes of such processes have a standard deviation of 0.2 % (silent threads), 1.2 % (threads that
+have spoken) and 0.6 % (asyncio, either): five give an interval of 2.5 % either way at worst, three gave one of 7 %.
+"""
+
+ROUNDS: Final = 16
+"""
+Times that each client speaks before it counts as one that has spoken.
+
+One reply is not enough: our threads take another page (4 KiB) with each of the first eight requests, 33 kB together,
+and hardly any after that. Our asyncio streams take next to nothing with any of them.
+"""
+
+_LOOK = 0.02  # seconds between two looks: one costs a millisecond or two, for 1,000 clients
+_CALM = 0.1  # seconds without any change, after which a server that holds all its clients has come to rest
+_PATIENCE = 0.5  # the same for one that holds fewer: a busy machine may have kept it from accepting them
+_LAST_PATIENCE = 3.0  # the same in the end, before it is said that some were not served
+_LONGEST = 5.0  # seconds after which it is read as it is: some never come to rest
+
+
+class NotMeasuredError(Exception):
+    """The server's memory could not be measured; the text says why."""
+
+
+class Serving(NamedTuple):
+    """
+    A server that runs.
+
+    host, port: where it serves. pid: the process that does, or that started those which do. metrics: the address of its
+    /metrics, None if it has none.
+    """
+
+    host: str
+    port: int
+    pid: int
+    metrics: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """
+    What a server took at one step.
+
+    clients: those that were connected, or that had spoken. held: of the connected, how many it had accepted; neither
+    counts the first one. memory: bytes. container: bytes charged to its container by part, empty if it has none.
+    """
+
+    clients: int
+    held: int
+    memory: int
+    threads: int
+    container: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    What one fresh process took.
+
+    asked, connected, served: clients, the first one included: wanted, connected in the end, and not left waiting or
+    turned away. refused: those turned away; no more were sent then. silent, spoken: in the order of their clients.
+    took: seconds.
+    """
+
+    asked: int
+    connected: int
+    served: int
+    refused: int
+    silent: tuple[Point, ...]
+    spoken: tuple[Point, ...]
+    took: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-ready data; `read_run` reads it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """
+    What one more client takes: bytes, or threads. `value` is None if there is no such figure, and `why` says why.
+
+    low, high: its 99 % interval over the runs, None with one run. base: what was taken without them. r2: the share of
+    the variation that a line explains, in the run where it explains least.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    base: float | None = None
+    r2: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """
+    Memory per client of one server.
+
+    silent: for clients who are connected and have said nothing. spoken: for those who have been answered `ROUNDS`
+    times. threads: for connected ones. container_silent, container_spoken: by part (anon, kernel, sock: the last two
+    are in no process's own memory); where they are empty, container_why says why.
+    connected, served, spoke: clients, the first one included, in the run where the fewest were served. note: what has
+    to be said beside the figures, "" if all were served.
+    """
+
+    silent: Price
+    spoken: Price
+    threads: Price
+    container_silent: Mapping[str, Price]
+    container_spoken: Mapping[str, Price]
+    container_why: str
+    connected: int
+    served: int
+    spoke: int
+    note: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+def read_run(kept: Mapping[str, Any]) -> Run:
+    """Return the run that `Run.as_json` gave. Raises KeyError or TypeError if it is none."""
+    series = {name: tuple(Point(**point) for point in kept[name]) for name in ("silent", "spoken")}
+    return Run(**{**kept, **series})
+
+
+def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None] = time.sleep) -> Run:
+    """
+    Connect `clients` to a fresh server in ten steps, let them speak in ten steps, and return what it took at each.
+
+    pause: sleeps for so many seconds; what it raises ends the measurement. Raises TooFewDescriptorsError if we or the
+    server may not open as many, NotMeasuredError if there is nothing to measure, WrongReplyError if what answers is no
+    server of ours; ValueError with fewer clients than steps.
+    """
+    if clients < STEPS:
+        raise ValueError(f"{clients} clients are too few for {STEPS} steps")
+    began = time.monotonic()
+    make_room(clients + 1)
+    try:
+        with Crowd(serving.host, serving.port) as first, Crowd(serving.host, serving.port) as crowd:
+            watch = _Watch(serving, pause)
+            watch.warm(first)
+            watch.check_room(clients)
+            silent = _come(watch, crowd, clients)
+            connected, refused = len(crowd), crowd.turned_away()
+            crowd.shrink(silent[-1].clients)
+            spoken = _speak(watch, crowd, _held(silent))
+    except psutil.NoSuchProcess as error:
+        raise NotMeasuredError("the server ended while its memory was measured: see what it wrote") from error
+    except psutil.Error as error:
+        raise NotMeasuredError(
+            f"the server's process {serving.pid} may not be looked at ({error}): run both as the same user"
+        ) from error
+    return Run(
+        asked=clients + 1,
+        connected=connected + 1,
+        served=(connected - refused if refused else silent[-1].held) + 1,
+        refused=refused,
+        silent=tuple(silent),
+        spoken=tuple(spoken),
+        took=time.monotonic() - began,
+    )
+
+
+class _Watch:
+    """Looks at one server until it has come to rest."""
+
+    def __init__(self, serving: Serving, pause: Callable[[float], None]) -> None:
+        self._serving = serving
+        self._pause = pause
+        self._footprint = Footprint(serving.pid)
+        self._own = 0  # sockets that are no client's
+        self._charged = False
+
+    def warm(self, first: Crowd) -> None:
+        """Serve one client, once; only then is what it loads in the base."""
+        before = self._rest(0).sockets
+        where = f"{self._serving.host}:{self._serving.port}"
+        if not first.grow(1):
+            raise NotMeasuredError(f"cannot connect to {where}: is that where the server listens?")
+        if first.speak(0, 1, ROUNDS) != 1:
+            raise NotMeasuredError(f"the server at {where} does not answer an ECHO")
+        if self._serving.metrics is not None:
+            self._charged = bool(container_memory(self._serving.metrics))
+        self._own = self._rest(0).sockets
+        if self._own <= before:
+            raise NotMeasuredError(
+                f"process {self._serving.pid} does not hold the connection to {where}: another one serves there (in a"
+                " container?); give that one's number"
+            )
+
+    def check_room(self, clients: int) -> None:
+        """Raise TooFewDescriptorsError if the server may not open as many sockets."""
+        room = self._footprint.room()
+        if room is not None and room < clients:
+            raise TooFewDescriptorsError(
+                f"the server can open {room:,} more descriptors, too few for {clients:,} clients: start it with a"
+                " higher ulimit -n, or ask for fewer clients"
+            )
+
+    def read(self, clients: int, connected: int, patience: float = _PATIENCE) -> Point:
+        """
+        Return what the server takes at rest with `connected` clients, of which it is `clients` that count here.
+
+        patience: seconds without any change, after which a server that has not accepted all of them is not going to.
+        """
+        look = self._rest(connected, patience)
+        container = container_memory(self._serving.metrics or "") if self._charged else {}
+        return Point(clients, min(connected, look.sockets - self._own), look.memory, look.threads, container)
+
+    def _rest(self, connected: int, patience: float = _PATIENCE) -> Look:
+        began = changed = time.monotonic()
+        last = self._footprint.look()
+        while True:
+            self._pause(_LOOK)
+            look, now = self._footprint.look(), time.monotonic()
+            if look != last:
+                last, changed = look, now
+            calm = _CALM if look.sockets - self._own >= connected else patience
+            if now - changed >= calm or now - began >= _LONGEST:
+                return look
+
+
+def _come(watch: _Watch, crowd: Crowd, clients: int) -> list[Point]:
+    """Connect them in steps, until the server turns one away (that step is left out) or its kernel takes no more."""
+    points = [watch.read(0, 0)]
+    complete = True
+    while complete and len(points) <= STEPS:
+        complete = crowd.grow(clients * len(points) // STEPS)
+        point = watch.read(len(crowd), len(crowd))
+        if crowd.turned_away():
+            break
+        points.append(point)
+    if points[-1].held < points[-1].clients == len(crowd):
+        points[-1] = watch.read(points[-1].clients, len(crowd), _LAST_PATIENCE)
+    return points
+
+
+def _held(silent: Sequence[Point]) -> list[Point]:
+    """Return the points at which the server held all who were connected."""
+    return [point for point in silent if point.held == point.clients]
+
+
+def _speak(watch: _Watch, crowd: Crowd, silent: Sequence[Point]) -> list[Point]:
+    """Let those of the connected who are held speak, in the steps in which they came."""
+    if len(silent) < FEWEST:
+        return []
+    points = [watch.read(0, len(crowd))]
+    spoke = 0
+    for point in silent[1:]:
+        if crowd.speak(spoke, point.clients, ROUNDS) < point.clients - spoke:
+            break
+        spoke = point.clients
+        points.append(watch.read(spoke, len(crowd)))
+    return points
+
+
+_Value = Callable[[Point], float]
+_Series = Callable[[Run, _Value], list[tuple[float, float]]]
+
+
+def price(runs: Sequence[Run]) -> Memory:
+    """Return what a client takes by these runs of one server. Raises ValueError if there are none."""
+    fewest = min(runs, key=lambda run: run.served)
+    note = _note(fewest)
+    spoke = min(run.spoken[-1].clients if run.spoken else 0 for run in runs) + 1
+    mute = f"{spoke:,} of {fewest.connected:,} clients have spoken and been answered: too few for a slope"
+    few = f"too few steps at which all were served ({note or 'the machine was too busy'}): ask for fewer clients"
+    parts = set.intersection(*(set(point.container) for run in runs for point in (*run.silent, *run.spoken)))
+    return Memory(
+        silent=_price(runs, _silent, _memory, few),
+        spoken=_price(runs, _spoken, _memory, mute),
+        threads=_price(runs, _silent, _threads, few),
+        container_silent={part: _price(runs, _silent, _charged(part), few) for part in sorted(parts)},
+        container_spoken={part: _price(runs, _spoken, _charged(part), mute) for part in sorted(parts)},
+        container_why="" if parts else "the server exports no memory of a container of its own",
+        connected=fewest.connected,
+        served=fewest.served,
+        spoke=spoke,
+        note=note,
+    )
+
+
+def _note(run: Run) -> str:
+    served = f"{run.served:,} of {run.connected:,} clients served"
+    if run.refused:
+        return f"{served}; the others were turned away"
+    if run.served < run.connected:
+        return f"{served}; the others waited in the accept queue"
+    if run.connected < run.asked:
+        return f"{run.connected:,} of {run.asked:,} clients could connect"
+    return ""
+
+
+def _price(runs: Sequence[Run], series: _Series, value: _Value, why: str) -> Price:
+    """Return the mean slope of the runs' lines; without any, and with the reason `why`, if one has too few points."""
+    points = [series(run, value) for run in runs]
+    if any(len(each) < FEWEST for each in points):
+        return Price(why=why)
+    lines = [fit(each) for each in points]
+    slope = mean([line.slope for line in lines])
+    base = mean([line.base for line in lines]).value
+    return Price(slope.value, slope.low, slope.high, base, min(line.r2 for line in lines))
+
+
+def _silent(run: Run, value: _Value) -> list[tuple[float, float]]:
+    """
+    Return what was taken against the clients connected, where all of these were served.
+
+    If that is a point or two (one at a time), against those who wait, all the others being the same: a step with some
+    of both would make a line with a kink.
+    """
+    points = _held(run.silent)
+    if len(points) < FEWEST and not run.refused:
+        points = [point for point in run.silent if point.held == run.silent[-1].held]
+    return [(point.clients, value(point)) for point in points]
+
+
+def _spoken(run: Run, value: _Value) -> list[tuple[float, float]]:
+    """Return what so many clients took in silence, and what their speaking added."""
+    silent = {point.clients: value(point) for point in _held(run.silent)}
+    return [(point.clients, silent[point.clients] + value(point) - value(run.spoken[0])) for point in run.spoken]
+
+
+def _memory(point: Point) -> float:
+    return point.memory
+
+
+def _threads(point: Point) -> float:
+    return point.threads
+
+
+def _charged(part: str) -> _Value:
+    return lambda point: point.container[part]

@@ -1,0 +1,132 @@
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from loadtest.compare.simplicity import PROXY, Count, Simplicity, count, simplicity
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", Count(0, 0, 0)),
+        ('"""Says what it is."""\n\n# nothing else\n', Count(0, 0, 0)),
+        ("x = 1  # one\n\n\ny = 2\n", Count(2, 0, 0)),
+        ("x = 1", Count(1, 0, 0)),
+        ('TICK = 0.1\n"""Seconds."""\n', Count(1, 0, 0)),
+        ('x = """a\nb"""\n', Count(1, 0, 0)),
+        ("f(\n    1,\n    2,\n)\n", Count(1, 0, 0)),
+        ("if a:\n    b\nelif c:\n    d\nelse:\n    e\n", Count(6, 2, 0)),
+        ("x = 1 if a and b or c else 2\n", Count(1, 3, 0)),
+        ("while a and b and c:\n    pass\n", Count(2, 3, 0)),
+        ("for a in b:\n    c\nelse:\n    d\n", Count(4, 1, 0)),
+        ("x = [a for a in b if c if d]\n", Count(1, 2, 0)),
+        ("try:\n    a\nexcept B:\n    c\nexcept D:\n    e\nfinally:\n    f\n", Count(8, 2, 0)),
+        ("with a:\n    b\n", Count(2, 0, 0)),
+        ("match a:\n    case 1:\n        b\n    case _:\n        c\n", Count(5, 2, 0)),
+        ("async def f():\n    await a\n    async for b in c:\n        await d\n", Count(4, 1, 3)),
+        ("async def f():\n    async with a:\n        return [b async for b in c if await d]\n", Count(3, 1, 3)),
+    ],
+)
+def test_what_counts(source: str, expected: Count) -> None:
+    assert count(source) == expected
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return two models with a driver each, a third that shares one of these, and what all need."""
+    files = {
+        "__main__": "from servers import plain\nfrom servers.evented import Evented\nimport servers.common\n",
+        "common": "x = 1\n",
+        "helper": "import os\nif x:\n    y = 2\n",
+        "plain": """
+            from servers import common
+            class Plain:
+                def converse(self, client) -> None:
+                    return None
+            """,
+        "evented": """
+            import servers.common
+            from servers.helper import y
+            class Evented:
+                async def converse(self, client) -> None:
+                    await client
+            """,
+        "first": "def serve(listener, converse: Callable[[socket], None]):\n    converse(next(listener))\n",
+        "second": '''
+            """The second."""
+            async def serve(listener, converse: Callable[[socket], Coroutine[None, None, None]]):
+                async for client in listener:
+                    await converse(client)
+            ''',
+        "third": """
+            def serve(listener, converse: Callable[[socket], None]):
+                for client in listener:
+                    if client:
+                        converse(client)
+            """,
+        "odd": "def serve(listener, converse: Callable[[socket], asyncio.Protocol]):\n    pass\n",
+    }
+    for name, source in files.items():
+        (tmp_path / f"{name}.py").write_text(dedent(source))
+    return tmp_path
+
+
+def test_each_model_counts_for_what_not_all_share(package: Path) -> None:
+    assert simplicity({"one": "first", "two": "second", "three": "third"}, package) == (
+        Simplicity("one", ("servers/first.py", "servers/plain.py"), Count(6, 0, 0)),
+        Simplicity("two", ("servers/evented.py", "servers/helper.py", "servers/second.py"), Count(11, 2, 3)),
+        Simplicity("three", ("servers/plain.py", "servers/third.py"), Count(8, 2, 0)),
+    )
+
+
+def test_a_driver_that_all_share_counts_for_none(package: Path) -> None:
+    assert simplicity({"one": "first", "three": "third"}, package) == (
+        Simplicity("one", ("servers/first.py",), Count(2, 0, 0)),
+        Simplicity("three", ("servers/third.py",), Count(4, 2, 0)),
+    )
+
+
+def test_a_driver_for_another_way_is_found_by_what_it_returns(package: Path) -> None:
+    source = "class Called:\n    def converse(self, client) -> Protocol:\n        pass\n"
+    (package / "called.py").write_text(source)
+    main = package / "__main__.py"
+    main.write_text(main.read_text() + "from servers.called import Called\n")
+    _, odd = simplicity({"one": "first", "odd": "odd"}, package)
+    assert odd.files == ("servers/called.py", "servers/odd.py")
+
+
+def test_a_model_without_a_driver(package: Path) -> None:
+    with pytest.raises(ValueError, match=r"odd\.py is handed a converse that returns Protocol, as 0 .* \(none\)"):
+        simplicity({"odd": "odd"}, package)
+
+
+def test_a_model_that_several_drivers_fit(package: Path) -> None:
+    (package / "common.py").write_text((package / "plain.py").read_text())
+    with pytest.raises(ValueError, match=r"returns None, as 2 of the drivers do \(common, plain\)"):
+        simplicity({"one": "first"}, package)
+
+
+def test_a_model_that_is_not_there(package: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no servers/fourth\.py"):
+        simplicity({"four": "fourth"}, package)
+
+
+def test_our_own_models() -> None:
+    found = {each.variant: each for each in simplicity()}
+    single, threaded, evented = found["single"], found["threaded"], found["asyncio"]
+    assert single.files == ("servers/blocking.py", "servers/single.py")
+    assert threaded.files == ("servers/blocking.py", "servers/threaded.py")
+    assert {"servers/asynchronous.py", "servers/streaming.py"} <= set(evented.files)
+    for each in found.values():
+        assert all((ROOT / file).is_file() for file in each.files)
+    assert single.count.lines <= threaded.count.lines < evented.count.lines
+    assert single.count.branches <= threaded.count.branches
+    assert single.count.awaits == threaded.count.awaits == 0
+    assert evented.count.awaits > 5
+
+
+def test_it_says_that_it_is_a_proxy() -> None:
+    assert PROXY.startswith("Lines and branches stand in for simplicity")
