@@ -98,8 +98,7 @@ def propose(probes: Sequence[Probe], limits: Limits) -> int | None:
         return low if answers.get(low) == [Answer.MET] else None
     if end is None:
         return min(2 * low, limits.most) if low else limits.start
-    middle = round(math.sqrt(max(low, 1) * end))
-    return min(max(middle, low + 1), end - 1)
+    return round(math.sqrt(max(low, 1) * end))  # never an end itself, as the ends differ by 2 or more
 
 
 def conclude(probes: Sequence[Probe], limits: Limits) -> Bracket:
@@ -109,8 +108,8 @@ def conclude(probes: Sequence[Probe], limits: Limits) -> Bracket:
     high = _fewest(answers, Answer.MISSED)
     reasons = []
     if end is not None and end != high:
-        why = next(probe.why for probe in reversed(probes) if probe.clients == end)
-        reasons.append(f"at {_clients(end)} it cannot be told: {why}")
+        told = (each.why for each in reversed(probes) if each.clients == end and each.answer is Answer.CANNOT_TELL)
+        reasons.append(f"at {_clients(end)} it cannot be told: {next(told)}")
     if end is None and low == limits.most:
         reasons.append(f"no more than {_clients(low)} were tried")
     if propose(probes, replace(limits, budget=len(probes) + 1)) is not None:

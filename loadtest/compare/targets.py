@@ -159,7 +159,7 @@ def judge(target: Target, found: Load) -> Judgement:
     if miss:
         return Judgement(Answer.MISSED, decisive.bounds, miss)
     light = _light(found)
-    if decisive.answer is Answer.MET and light:
+    if light:
         return Judgement(Answer.CANNOT_TELL, decisive.bounds, light)
     return decisive
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.compare import load, machine
@@ -59,6 +59,7 @@ def test_it_doubles_then_halves_and_tries_both_ends_twice() -> None:
     assert (found.low, found.high, found.why, found.contradictions) == (200, 238, "", ())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7000), limits)
 def test_a_bracket_holds_the_threshold_and_is_close(threshold: int, within: Limits) -> None:
     found = search(up_to(threshold), within)
@@ -73,6 +74,7 @@ def test_a_bracket_holds_the_threshold_and_is_close(threshold: int, within: Limi
         assert found.why == ""
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7000), limits)
 def test_the_number_of_tries_is_bounded(threshold: int, within: Limits) -> None:
     doublings = math.ceil(math.log2(within.most / within.start)) + 1
@@ -86,16 +88,18 @@ def test_usual_searches_take_few_tries() -> None:
     assert took == {0: 8, 1: 8, 9: 8, 100: 9, 900: 11, 4999: 12, 5000: 11}
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), limits, st.lists(st.sampled_from(list(Answer)), min_size=1, unique=True))
 def test_it_ends_whatever_is_answered(chance: Random, within: Limits, answers: list[Answer]) -> None:
     found = search(lambda _: chance.choice(answers), replace(within, budget=200))
     assert len(found.probes) < 200
-    given = {n: [probe.answer for probe in found.probes if probe.clients == n] for n in tried(found)}
-    assert all(len(each) <= 3 for each in given.values())
-    assert found.low == 0 or given[found.low].count(MET) >= 2
-    assert found.high is None or (found.low < found.high and given[found.high].count(MISSED) >= 2)
+    answered = {n: [probe.answer for probe in found.probes if probe.clients == n] for n in tried(found)}
+    assert all(len(each) <= 3 for each in answered.values())
+    assert found.low == 0 or answered[found.low].count(MET) >= 2
+    assert found.high is None or (found.low < found.high and answered[found.high].count(MISSED) >= 2)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.randoms(use_true_random=False))
 def test_one_disturbed_try_at_each_number_changes_nothing(threshold: int, chance: Random) -> None:
     """A miss where the server is within its target is not repeated; a luck beyond it isn't, either."""
@@ -137,6 +141,7 @@ def test_a_server_that_is_quick_again_with_more_clients_is_said() -> None:
     assert found.contradictions == ("400 clients were within the target, and 200 were not",)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4999), limits)
 def test_where_it_cannot_be_told_the_bracket_is_open_and_says_why(threshold: int, within: Limits) -> None:
     found = search(up_to(threshold, CANNOT_TELL), within)
@@ -163,6 +168,14 @@ def test_one_run_that_cannot_tell_is_repeated() -> None:
     assert (found.low, found.high, found.why) == (100, 200, "")
 
 
+def test_three_different_answers_cannot_tell_and_the_reason_is_that_of_the_run_that_could_not() -> None:
+    answers = {100: [MET, MET], 200: [MISSED, CANNOT_TELL, MET]}
+    found = search(lambda clients: answers[clients].pop(0), Limits(start=100, ratio=2))
+    assert (found.low, found.high) == (100, None)
+    assert found.why == "at 200 clients it cannot be told: reason at 200"
+    assert found.contradictions == ("at 200 clients it was missed, then cannot tell, then met",)
+
+
 def test_a_search_that_was_ended_says_what_it_had() -> None:
     within = Limits(start=50, budget=4)
     found = search(up_to(200), within)
@@ -187,6 +200,11 @@ def test_a_search_is_taken_up_again_from_what_was_kept() -> None:
     assert propose(probes[:5], Limits(start=50)) == whole.probes[5].clients
     bounded = Probe(5, MISSED, Bounds(60_000, None, 100), "p99 of later replies >=60ms")
     assert Probe.from_json(json.loads(json.dumps(Bracket(0, 5, "", (), (bounded,)).as_json()))["probes"][0]) == bounded
+
+
+def test_a_search_goes_on_above_what_could_not_be_told_once() -> None:
+    probes = [Probe(50, CANNOT_TELL), Probe(50, CANNOT_TELL), Probe(100, MET)]
+    assert propose(probes, Limits(start=100)) == 200
 
 
 @pytest.mark.parametrize(

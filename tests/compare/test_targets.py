@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.belief import DOUBTS
@@ -90,6 +90,7 @@ def test_a_bad_text_is_told_what_to_do() -> None:
         parse("p99<0.5us")
 
 
+@settings(deadline=None)
 @given(targets)
 def test_a_target_and_its_text_are_the_same(target: Target) -> None:
     assert parse(str(target)) == target
@@ -144,6 +145,15 @@ def test_in_a_conversation_the_first_reply_counts_like_the_later_ones_and_by_its
     assert answer("first p99<50ms", slow) == (MET, "")
 
 
+def test_of_two_quantiles_the_one_further_from_the_target_decides() -> None:
+    both = run("conversation", histograms={"response": {"90000": 400}, "first_reply": {"80000": 98}})
+    assert answer("p99<50ms", both) == (MISSED, "p99 of later replies 90ms")
+    histograms = {"response": {"200": 400}, "first_reply": {"40000": 98}}
+    unsure = run("conversation", histograms=histograms, censored={"response": {"10000": 40}})
+    assert answer("p99<50ms", unsure)[0] is CANNOT_TELL
+    assert answer("first p99<50ms", unsure)[0] is MET
+
+
 def test_who_asks_once_is_judged_by_the_first_reply() -> None:
     found = run("churn", histograms={"response": {}, "first_reply": {"700": 100}})
     assert judge(parse("p99<1ms"), found) == Judgement(MET, Bounds(700, 700, 100))
@@ -158,6 +168,10 @@ def test_what_was_unanswered_may_have_been_too_late() -> None:
         "p99 of later replies >=10ms: what was unanswered in the end may be beyond it; measure longer",
     )
     assert answer("p90<50ms", young) == (MET, "")
+    between = run(histograms={"response": {"1000": 990, "60000": 20}}, censored={"response": {"10": 10}})
+    assert judge(parse("p98<50ms"), between).bounds == Bounds(1000, 60_000, 1020)
+    assert answer("p98<50ms", between)[0] is CANNOT_TELL
+    assert answer("p98<61ms", between)[0] is MET
     old = run(censored={"response": {"2000000": 3000}})
     assert answer("p99<50ms", old) == (MISSED, "p99 of later replies >=2s")
 
@@ -173,6 +187,8 @@ def test_first_replies_of_the_warmup_are_not_known_to_have_been_quick() -> None:
     assert answer("first p99<50ms", run())[0] is CANNOT_TELL
     known = run(histograms={"response": {}, "first_reply": {"700": 50}})
     assert answer("first p99<50ms", known) == (MET, "")
+    again = run(histograms={"response": {}, "first_reply": {"700": 60}})  # ten have come back
+    assert judge(parse("first p99<50ms"), again) == Judgement(MET, Bounds(700, 700, 60))
     late = run(censored={"first_reply": {"60000": 1}})
     assert answer("first p99<50ms", late) == (MISSED, "p99 of the first reply >=60ms")
 
@@ -194,6 +210,11 @@ def test_failures_and_clients_not_served_are_misses_whatever_the_quantile(change
     assert found.answer is MISSED
     assert found.why.startswith(why)
     assert found.bounds == Bounds(1000, 1000, 100_000)
+
+
+def test_a_client_that_has_only_begun_to_connect_is_no_miss() -> None:
+    assert answer("p99<50ms", run(censored={"connect": {"49999": 1}})) == (MET, "")
+    assert answer("p99<50ms", run(censored={"connect": {"50000": 1}}))[0] is MISSED
 
 
 @pytest.mark.parametrize("name", sorted(SLOWS))
