@@ -1,0 +1,178 @@
+"""
+Capacity: the most clients for whom a server meets a target, searched and given as a bracket.
+
+No I/O: `propose` says which number of clients to try next, `conclude` what the tries so far amount to, and both are
+functions of the tries alone. A search that was interrupted can be concluded, or taken up again, from what was kept.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from loadtest.compare.statistics import Bounds
+from loadtest.compare.targets import Answer, Judgement
+
+TRIES: Final = 3
+"""How often a number of clients is tried at most: then two of three agree, or it cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How far a search goes.
+
+    start: clients to begin with. most: never more clients than that. ratio: a bracket is close if high is at most so
+    many times low (or the next number). budget: tries in all.
+    """
+
+    start: int = 16
+    most: int = 5_000
+    ratio: float = 1.25
+    budget: int = 30
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.start <= self.most or self.ratio <= 1 or self.budget < 1:
+            raise ValueError(f"{self} is no search: 1 <= start <= most, ratio > 1 and budget >= 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One try: so many clients, and what the run said (as in Judgement)."""
+
+    clients: int
+    answer: Answer
+    bounds: Bounds | None = None
+    why: str = ""
+
+    @classmethod
+    def of(cls, clients: int, judgement: Judgement) -> "Probe":
+        """Return the try of so many clients that was judged so."""
+        return cls(clients, judgement.answer, judgement.bounds, judgement.why)
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Probe":
+        """Return the try that `asdict` made plain data of."""
+        bounds = Bounds(**kept["bounds"]) if kept["bounds"] else None
+        return cls(kept["clients"], Answer(kept["answer"]), bounds, kept["why"])
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """
+    Where the capacity lies: at `low` clients or more, and below `high`.
+
+    low: the most clients seen within the target, 0 if none. high: the fewest seen outside it, twice; None if none were,
+    and then the capacity is '>= low'. why: what kept the bracket from being close, or "". contradictions: numbers of
+    clients that were within the target at one time and not at another, or within it though fewer were not; in words.
+    probes: all tries, in order.
+    """
+
+    low: int
+    high: int | None
+    why: str
+    contradictions: tuple[str, ...]
+    probes: tuple[Probe, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+def propose(probes: Sequence[Probe], limits: Limits) -> int | None:
+    """
+    Return the number of clients to try next; None if there is nothing left to find out, or to find it out with.
+
+    It doubles until a number is not within the target, then halves the bracket (by ratio) until it is close. A number
+    that is not within the target is tried again before it counts, for a disturbance makes any server miss; the low end
+    is tried again once the bracket is close, for what lies below it has been passed at the first go.
+    """
+    if len(probes) >= limits.budget:
+        return None
+    answers = _answers(probes)
+    for clients, given in answers.items():
+        if _settled(given) is None and given != [Answer.MET]:
+            return clients
+    low, end = _ends(answers)
+    if _is_close(low, end, limits):
+        return low if answers.get(low) == [Answer.MET] else None
+    if end is None:
+        return min(2 * low, limits.most) if low else limits.start
+    return round(math.sqrt(max(low, 1) * end))  # never an end itself, as the ends differ by 2 or more
+
+
+def conclude(probes: Sequence[Probe], limits: Limits) -> Bracket:
+    """Return what is known after these tries, also if there should have been more of them."""
+    answers = _answers(probes)
+    low, end = _ends(answers)
+    high = _fewest(answers, Answer.MISSED)
+    reasons = []
+    if end is not None and end != high:
+        told = (each.why for each in reversed(probes) if each.clients == end and each.answer is Answer.CANNOT_TELL)
+        reasons.append(f"at {_clients(end)} it cannot be told: {next(told)}")
+    if end is None and low == limits.most:
+        reasons.append(f"no more than {_clients(low)} were tried")
+    if propose(probes, replace(limits, budget=len(probes) + 1)) is not None:
+        reasons.append(f"the search was ended after {len(probes)} tries")
+    return Bracket(low, high, "; ".join(reasons), tuple(_contradictions(answers, high)), tuple(probes))
+
+
+def _answers(probes: Iterable[Probe]) -> dict[int, list[Answer]]:
+    """Return the answers at each number of clients, in order."""
+    answers: dict[int, list[Answer]] = {}
+    for probe in probes:
+        answers.setdefault(probe.clients, []).append(probe.answer)
+    return answers
+
+
+def _settled(given: Sequence[Answer]) -> Answer | None:
+    """Return what the answers at one number amount to: what two of them say; None if there are too few for that."""
+    for answer in Answer:
+        if given.count(answer) >= 2:
+            return answer
+    return Answer.CANNOT_TELL if len(given) >= TRIES else None
+
+
+def _fewest(answers: Mapping[int, Sequence[Answer]], settled: Answer, above: int = 0) -> int | None:
+    """Return the fewest clients, more than `above`, at whom the answers amount to `settled`; None if there are none."""
+    every = (clients for clients, given in answers.items() if clients > above and _settled(given) is settled)
+    return min(every, default=None)
+
+
+def _ends(answers: Mapping[int, Sequence[Answer]]) -> tuple[int, int | None]:
+    """
+    Return between which numbers the search goes on: the most within the target, 0 if none, and the fewest that are not.
+
+    The second may be a number at which it cannot be told; None if all are within. A number that was within the target
+    at its only try counts.
+    """
+    high = _fewest(answers, Answer.MISSED)
+    low = max((clients for clients in _within(answers) if high is None or clients < high), default=0)
+    dark = _fewest(answers, Answer.CANNOT_TELL, above=low)
+    return low, min((end for end in (high, dark) if end is not None), default=None)
+
+
+def _within(answers: Mapping[int, Sequence[Answer]]) -> Iterator[int]:
+    for clients, given in answers.items():
+        if _settled(given) is Answer.MET or given == [Answer.MET]:
+            yield clients
+
+
+def _is_close(low: int, end: int | None, limits: Limits) -> bool:
+    """Whether there is no number left to try between these ends."""
+    if end is None:
+        return low >= limits.most
+    return end - low <= 1 or end <= low * limits.ratio
+
+
+def _contradictions(answers: Mapping[int, Sequence[Answer]], high: int | None) -> Iterator[str]:
+    for clients, given in sorted(answers.items()):
+        if {Answer.MET, Answer.MISSED} <= set(given):
+            yield f"at {_clients(clients)} it was {', then '.join(given)}"
+    above = max((clients for clients in _within(answers) if high is not None and clients > high), default=None)
+    if above is not None:
+        yield f"{_clients(above)} were within the target, and {high:,} were not"
+
+
+def _clients(number: int) -> str:
+    return f"{number:,} client{'' if number == 1 else 's'}"
