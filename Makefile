@@ -12,8 +12,8 @@ help: ## Show what can be made
 up: ## Start the full lab in Docker (docker compose up)
 	docker compose up --build
 
-compare: .venv/ready ## Compare the servers without Docker: a table, JSON and a page (under three minutes)
-	@.venv/bin/python -m loadtest.compare
+compare: .venv/ready ## Compare the servers without Docker: a table, a page, Markdown and JSON (90 s; python -m loadtest compare --help)
+	@.venv/bin/python -m loadtest compare
 
 local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
 	@.venv/bin/python -m loadtest.local

@@ -1,20 +1,22 @@
 """What a comparison measures, and in which order. Plain data; nothing here runs anything."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
+from loadtest.compare.judge.judgement import MIN_RUNS
+from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
 from loadtest.scenarios import SCENARIOS
-from servers.variants import VARIANTS
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """
-    One load that every variant meets.
+    One load that the subjects meet.
 
-    scenario: its name in loadtest/scenarios.py. clients: how many connect, all at once.
+    scenario: its name in loadtest/scenarios.py. clients: how many connect, all at once. think: mean seconds between a
+    reply and the next request; None for the scenario's own.
     warmup: seconds of load that are thrown away. seconds: the measured window that follows.
     Both are whole, for so Locust takes its running time.
     """
@@ -23,116 +25,209 @@ class Case:
     clients: int
     warmup: int
     seconds: int
+    think: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One variant under one load: a row of the table. number: its place in the order, from 1."""
+    """One run: one subject under one load. number: its place in the order, from 1. repeat: of the same, from 1."""
 
     number: int
-    variant: str
+    subject: str
     case: Case
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A load, the subjects that meet it, and how often each does."""
+
+    case: Case
+    subjects: tuple[str, ...]
+    repeats: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    A whole comparison: `cases` for each of `variants`, in an order drawn with `seed`.
+    A whole comparison: its tasks, in an order drawn with `seed`.
 
-    The order is drawn in blocks: the variants of one case follow each other, so that a drift of the machine
-    (heat, other work) meets them alike; which case comes when, and who is first within it, is chance.
+    The order is drawn in blocks, once for each repeat: the subjects of one load follow each other, so that a drift of
+    the machine (heat, other work) meets them alike; which load comes when, and who is first within it, is chance.
 
-    ceiling: the load to find the generator's own ceiling with, before all cells; None for none.
+    name: "indicative", "thorough" or "chosen". ceiling: the load to find the generator's own ceiling with, before all
+    cells; None for none. capacity: the load whose clients are varied to find how many are within the target; None for
+    no search. searched: the subjects whose capacity is searched. memory: whether memory per client is measured. target:
+    what a run is to keep, as it was typed; "" for nothing.
     """
 
-    cases: tuple[Case, ...]
-    variants: tuple[str, ...]
+    name: str
+    subjects: tuple[Subject, ...]
+    tasks: tuple[Task, ...]
     seed: int
     ceiling: Case | None = None
+    capacity: Case | None = None
+    searched: tuple[str, ...] = ()
+    memory: bool = False
+    target: str = ""
 
     def cells(self) -> tuple[Cell, ...]:
         """Return the cells in the order in which they are to be run; the same for the same plan."""
         chance = random.Random(self.seed)
-        order: list[tuple[str, Case]] = []
-        for case in chance.sample(self.cases, len(self.cases)):
-            order += [(variant, case) for variant in chance.sample(self.variants, len(self.variants))]
-        return tuple(Cell(number, variant, case) for number, (variant, case) in enumerate(order, 1))
+        order: list[tuple[str, Case, int]] = []
+        for repeat in range(1, max((task.repeats for task in self.tasks), default=0) + 1):
+            due = [task for task in self.tasks if task.repeats >= repeat]
+            for task in chance.sample(due, len(due)):
+                order += [(name, task.case, repeat) for name in chance.sample(task.subjects, len(task.subjects))]
+        return tuple(Cell(number, *each) for number, each in enumerate(order, 1))
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON-ready data."""
         return {
+            "name": self.name,
             "seed": self.seed,
-            "variants": list(self.variants),
-            "cases": [asdict(case) for case in self.cases],
+            "subjects": [subject.as_json() for subject in self.subjects],
+            "tasks": [asdict(task) for task in self.tasks],
             "ceiling": asdict(self.ceiling) if self.ceiling else None,
+            "capacity": asdict(self.capacity) if self.capacity else None,
+            "searched": list(self.searched),
+            "memory": self.memory,
+            "target": self.target,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """How a scenario is measured unless the user says otherwise: as in Case, but for several numbers of clients."""
+    """
+    How a scenario is measured unless the user says otherwise: as in Case, but for several numbers of clients.
+
+    thorough: the numbers of clients of a thorough comparison. rows: whether those subjects join that are no model of
+    their own, and show what the API or the loop costs.
+    """
 
     clients: tuple[int, ...]
     warmup: int
     seconds: int
+    thorough: tuple[int, ...]
+    rows: bool = False
+    think: float | None = None
 
 
-# The default comparison, with the making of the virtual environment, is to take less than three minutes. Where clients
-# wait for each other, the queue at the single server needs its whole length before the waits are what they stay at, and
-# as long again to be seen: 30 conversations of 0.4 s, 50 waits of 50 ms. Where they never pause, even one client brings
-# tens of thousands of requests in three seconds.
+MANY: Final = 1000
+"""Clients from which on, textbooks say, threads slow down."""
+
+# Where clients wait for each other, the queue at the single server needs its whole length before the waits are what
+# they stay at, and as long again to be seen: 30 conversations of 0.4 s, 50 waits of 50 ms. Where they never pause, even
+# one client brings tens of thousands of requests in two seconds.
 _USUAL: Final = {
-    "saturate": Usual((1, 50, 500), warmup=1, seconds=3),
-    "conversation": Usual((30,), warmup=6, seconds=12),
-    "churn": Usual((50,), warmup=1, seconds=3),
-    # The second request comes 10 to 30 s after the first: from 10 s on there is something to be seen.
-    "crowd": Usual((1000,), warmup=10, seconds=10),
+    "saturate": Usual((1, 50), warmup=1, seconds=2, thorough=(1, 50, MANY), rows=True),
+    "conversation": Usual((30,), warmup=6, seconds=12, thorough=(30,)),
+    "churn": Usual((50,), warmup=1, seconds=3, thorough=(50,), rows=True),
+    # Who thinks for 4 s asks for the second time after 2 to 6 s: from then on there is something to be seen.
+    "crowd": Usual((1000,), warmup=6, seconds=6, thorough=(1, 10, 100, 1000, 5000), think=4.0),
     # The one who dawdles takes about 2.5 s for a round.
-    "slow-client": Usual((30,), warmup=4, seconds=10),
-    "io-bound": Usual((50,), warmup=3, seconds=6),
-    "cpu-bound": Usual((10,), warmup=1, seconds=5),
+    "slow-client": Usual((30,), warmup=3, seconds=8, thorough=(30,)),
+    "io-bound": Usual((50,), warmup=3, seconds=5, thorough=(50,)),
+    "cpu-bound": Usual((10,), warmup=1, seconds=4, thorough=(10,)),
 }
-_OTHERWISE: Final = Usual((30,), warmup=5, seconds=10)
+_OTHERWISE: Final = Usual((30,), warmup=5, seconds=10, thorough=(30,))
 
 LOADS: Final = {**_USUAL, **{name: _OTHERWISE for name in SCENARIOS if name not in _USUAL}}
 """How each scenario is measured, in the order in which they are shown. A new scenario need not be named here."""
 
-DEFAULT_SCENARIOS: Final = ("saturate", "conversation")
+CAPACITY: Final = Case("conversation", 1, warmup=5, seconds=3)
+"""
+With what the capacity is searched: clients who come and go, so that every reply counts, the wait to be served included.
 
-ALL_VARIANTS: Final = tuple(variant.name for variant in VARIANTS)
-
-DEFAULT_VARIANTS: Final = ("single", "threaded", "asyncio")
-"""The models that the lab asks about; what else is a variant shows what a choice within a model costs."""
+Three seconds, for who is away for longer than the window looks as if it had never connected.
+"""
 
 CEILING_CLIENTS: Final = 50
 """As many as one row of `saturate` has: enough that a reply is always waiting for the generator."""
 
+TARGET: Final = "p99<50ms"
+"""What a thorough comparison's search for the capacity is to keep, unless the user says otherwise."""
 
-def make(
+INDICATIVE_RUNS: Final = 3
+"""Runs of each cell in a comparison that gives no verdict: a median, and how far runs are apart."""
+
+CROWD_RUNS: Final = 3
+"""Of `crowd`, which takes long, and whose memory per client is measured by itself."""
+
+
+def indicative(seed: int) -> Plan:
+    """Return what a newcomer runs, within 90 s: one scenario, two numbers of clients, the textbook's three models."""
+    load = LOADS["saturate"]
+    tasks = tuple(Task(_case("saturate", clients), TEXTBOOK, INDICATIVE_RUNS) for clients in load.clients)
+    return Plan("indicative", tuple(LAB[name] for name in TEXTBOOK), tasks, seed)
+
+
+def thorough(seed: int, own: Sequence[Subject] = (), target: str = "") -> Plan:
+    """Return what gives the verdict: every scenario, MIN_RUNS runs of each, capacity, memory, and the ceiling."""
+    main = (*TEXTBOOK, *(subject.name for subject in own))
+    every = (*LAB, *(subject.name for subject in own))
+    tasks = [
+        Task(_case(name, clients), every if load.rows else main, CROWD_RUNS if name == "crowd" else MIN_RUNS)
+        for name, load in LOADS.items()
+        for clients in load.thorough
+    ]
+    return Plan(
+        "thorough",
+        (*LAB.values(), *own),
+        tuple(tasks),
+        seed,
+        ceiling=_case("saturate", CEILING_CLIENTS),
+        capacity=CAPACITY,
+        searched=main,
+        memory=True,
+        target=target or TARGET,
+    )
+
+
+def chosen(
     seed: int,
+    subjects: Sequence[Subject],
     *,
-    scenarios: Sequence[str] = DEFAULT_SCENARIOS,
+    scenarios: Iterable[str],
     clients: Sequence[int] = (),
+    repeats: int = 1,
     seconds: int | None = None,
     warmup: int | None = None,
-    variants: Sequence[str] = DEFAULT_VARIANTS,
     ceiling: bool = False,
+    capacity: bool = False,
+    memory: bool = False,
+    target: str = "",
 ) -> Plan:
     """
-    Return the plan for `scenarios` and `variants`.
+    Return the plan for what the user chose.
 
     clients, seconds, warmup: in place of each scenario's own (seconds of the measured window, and before it).
-    ceiling: whether to measure the generator's own first.
     """
+    names = tuple(subject.name for subject in subjects)
+    tasks = [
+        Task(_case(name, count, warmup, seconds), names, repeats)
+        for name in scenarios
+        for count in (clients or LOADS[name].clients)
+    ]
+    return Plan(
+        "chosen",
+        tuple(subjects),
+        tuple(tasks),
+        seed,
+        ceiling=_case("saturate", CEILING_CLIENTS, warmup, seconds) if ceiling else None,
+        capacity=CAPACITY if capacity else None,
+        searched=names if capacity else (),
+        memory=memory,
+        target=target,
+    )
 
-    def case(scenario: str, count: int) -> Case:
-        usual = LOADS[scenario]
-        return Case(
-            scenario,
-            count,
-            usual.warmup if warmup is None else warmup,
-            usual.seconds if seconds is None else seconds,
-        )
 
-    cases = [case(scenario, count) for scenario in scenarios for count in (clients or LOADS[scenario].clients)]
-    return Plan(tuple(cases), tuple(variants), seed, case("saturate", CEILING_CLIENTS) if ceiling else None)
+def _case(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Case:
+    usual = LOADS[scenario]
+    return Case(
+        scenario,
+        clients,
+        usual.warmup if warmup is None else warmup,
+        usual.seconds if seconds is None else seconds,
+        usual.think,
+    )

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-RESULT, PAGE, PICTURE = "compare.json", "compare.html", "compare.svg"
+RESULT, PAGE, PICTURE, MARKDOWN = "compare.json", "compare.html", "compare.svg", "compare.md"
+
+SCHEMA: Final = 2
+"""Of the result; loadtest/compare/README.md says what is in it."""
 
 
 class NotWritableError(Exception):
@@ -62,3 +65,23 @@ def point_latest_at(folder: Path) -> None:
         new.replace(folder.parent / "latest")
     with suppress(OSError):
         new.unlink()
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return the result of a comparison; ValueError or OSError, with a line that says why, if it is none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"it can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"it is not whole, or no JSON ({error})") from error
+    if not isinstance(found, dict) or found.get("kind") != "comparison":
+        raise ValueError("it is no result of a comparison")
+    if found.get("schema") != SCHEMA:
+        raise ValueError(
+            f"it has schema {found.get('schema')}, and this version of the lab reads {SCHEMA}; measure again"
+        )
+    missing = [name for name in ("plan", "cells", "machine", "command", "complete", "doubts") if name not in found]
+    if missing:
+        raise ValueError(f"it is not whole: {', '.join(missing)} is missing")
+    return found

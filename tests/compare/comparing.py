@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from loadtest.compare import __main__ as command
+from loadtest.compare import command
+from loadtest.compare.measure.run import Laboratory, users_of
 from loadtest.compare.plan import Case
-from loadtest.compare.run import Laboratory
+from loadtest.compare.subjects import Subject
 
 FAULT = os.environ.get("TEST_FAULT", "")
 
@@ -18,9 +19,9 @@ FAULT = os.environ.get("TEST_FAULT", "")
 class QuickLaboratory(Laboratory):
     """Real servers, a stand-in for Locust."""
 
-    def server_command(self, variant: str) -> list[str]:
-        usual = super().server_command(variant)
-        if variant == "threaded" and FAULT == "server-refuses":
+    def server_command(self, subject: Subject) -> list[str]:
+        usual = super().server_command(subject)
+        if subject.name == "threaded" and FAULT == "server-refuses":
             return [*usual, "--backlog", "none"]
         return usual
 
@@ -29,19 +30,19 @@ class QuickLaboratory(Laboratory):
             return [sys.executable, "-c", "import sys; sys.exit('no sink today')"]
         return super().sink_command()
 
-    def load_command(self, variant: str, case: Case, result: Path) -> list[str]:
-        if variant == "threaded" and FAULT == "load-fails":
+    def load_command(self, subject: Subject, case: Case, result: Path) -> list[str]:
+        if subject.name == "threaded" and FAULT == "load-fails":
             return [sys.executable, "-c", "import sys; sys.exit('no load today')"]
-        if variant == "threaded" and FAULT == "load-silent":
+        if subject.name == "threaded" and FAULT == "load-silent":
             return [sys.executable, "-c", "pass"]
-        if variant == "threaded" and FAULT == "server-dies":
+        if subject.name == "threaded" and FAULT == "server-dies":
             # The server is the only other child of our parent.
             end = "import os, psutil, time; time.sleep(0.3); "
             end += "[c.kill() for c in psutil.Process(os.getppid()).children() if c.pid != os.getpid()]; time.sleep(9)"
             return [sys.executable, "-c", end]
-        arguments = [variant, str(case.clients), str(case.warmup), str(case.seconds), str(result)]
+        arguments = [users_of(subject), str(case.clients), str(case.warmup), str(case.seconds), str(result)]
         return [sys.executable, "-m", "tests.compare.stand_in", *arguments]
 
 
 if __name__ == "__main__":
-    sys.exit(command.main(sys.argv[1:], QuickLaboratory))
+    sys.exit(command.compare(sys.argv[1:], QuickLaboratory))

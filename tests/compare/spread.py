@@ -2,7 +2,7 @@
 Makes spread.json: how much the figures of one server differ from run to run, as measured by this project.
 
     for seed in $(seq 101 124); do
-        python -m loadtest.compare --variants asyncio threaded --scenarios saturate --clients 50 --seconds 2 \
+        python -m loadtest compare --variants asyncio threaded --scenarios saturate --clients 50 --seconds 2 \
             --seed $seed --output FOLDER
     done
     python -m tests.compare.spread FOLDER/2*/compare.json > tests/compare/spread.json
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median, pstdev
 from typing import Any
 
-from loadtest.compare.figures import Row, row
+from loadtest.compare.judge.figures import Row, row
 
 FIGURES = ("requests_per_second", "cpu_us", "response_p99_us")
 KEPT = Path(__file__).with_name("spread.json")
@@ -66,8 +66,8 @@ def main(files: Iterable[str]) -> None:
         "cores": first["machine"]["cores"],
         "doubts": Counter(doubt.name for each in rows for doubt in each.doubts),
         "spreads": [
-            _spread([each for each in rows if each.variant == variant], figure)
-            for variant in sorted({each.variant for each in rows})
+            _spread([each for each in rows if each.subject == variant], figure)
+            for variant in sorted({each.subject for each in rows})
             for figure in FIGURES
         ],
     }
@@ -78,7 +78,7 @@ def _spread(rows: list[Row], figure: str) -> dict[str, Any]:
     values = [value for each in rows if (value := getattr(each, figure).value) is not None]
     middle = median(values)
     return {
-        "variant": rows[0].variant,
+        "variant": rows[0].subject,
         "figure": figure,
         "doubted": sum(1 for each in rows if each.doubts),
         "deviations": [round(value / middle, 4) for value in values],

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare import load, machine
-from loadtest.compare.capacity import Bracket, Limits, Probe, conclude, propose
-from loadtest.compare.load import Load
-from loadtest.compare.plan import Case, Cell
-from loadtest.compare.probing import find_capacity
-from loadtest.compare.run import CellFailedError, Laboratory
-from loadtest.compare.statistics import Bounds
-from loadtest.compare.targets import Answer, parse
+from loadtest.compare.judge.statistics import Bounds
+from loadtest.compare.judge.targets import Answer, parse
+from loadtest.compare.measure import load, machine
+from loadtest.compare.measure.capacity import Bracket, Limits, Probe, conclude, propose
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.probing import find_capacity
+from loadtest.compare.measure.run import CellFailedError, Laboratory
+from loadtest.compare.plan import Case
+from loadtest.compare.subjects import LAB, Subject
 from loadtest.processes import Children, Interrupt, InterruptedByUserError
 from tests.compare import results
 from tests.compare.limited_stub import LIMIT
@@ -218,7 +219,7 @@ def test_limits_that_leave_nothing_to_search(bad: dict[str, int]) -> None:
 def imagined(clients: int) -> Load:
     """Return a run in which every reply took as many microseconds as there were clients."""
     durations = {"response": {str(clients): 1000}}
-    return load.read(results.load("asyncio", "saturate", clients, histograms=durations), "asyncio")
+    return load.read(results.load("asyncio", "saturate", clients, histograms=durations))
 
 
 def test_runs_are_judged_and_told() -> None:
@@ -255,23 +256,19 @@ def test_what_was_tried_before_an_interruption_is_kept() -> None:
 class StubLaboratory(Laboratory):
     """Locust itself against the limited stub; its clients stay and ask about four times a second."""
 
-    def server_command(self, variant: str) -> list[str]:
-        usual = super().server_command(variant)
+    def server_command(self, subject: Subject) -> list[str]:
+        usual = super().server_command(subject)
         return [*usual[:2], "tests.compare.limited_stub"]
-
-    def load_command(self, variant: str, case: Case, result: Path) -> list[str]:
-        return [*super().load_command(variant, case, result), "--think", "0.25"]
 
 
 def test_the_capacity_of_a_stub_that_slows_down_past_200_clients(tmp_path: Path) -> None:
-    numbers = count(1)
     with Children() as children, Interrupt(children) as interrupt:
         cores = machine.share_out(machine.usable_cores())
         laboratory = StubLaboratory(tmp_path, cores, children, interrupt)
 
         def probe(clients: int) -> Load:
-            case = Case("saturate", clients, warmup=1, seconds=2)
-            found = load.read(laboratory.measure(Cell(next(numbers), "asyncio", case)).load, "asyncio")
+            case = Case("saturate", clients, warmup=1, seconds=2, think=0.25)
+            found = load.read(laboratory.put(LAB["asyncio"], case).load)
             # That the machine has other work does not matter here: it adds no 0.2 s, and makes no 0.4 s shorter.
             return replace(found, doubts=())
 

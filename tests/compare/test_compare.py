@@ -4,24 +4,34 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from loadtest.compare.judge.entries import entries
+from loadtest.compare.judge.figures import ceiling_of, row
+from loadtest.compare.measure.run import is_confined, silence
+from tests.loadtest.locusts import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1")
+QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
 MEASURED = "[ 2/"
 """What is said when the second cell begins."""
 
 
-def command(output: Path, *options: str, module: str = "tests.compare.comparing") -> list[str]:
-    return [sys.executable, "-m", module, *QUICK, "--output", str(output), *options]
+STAND_IN = ("tests.compare.comparing",)
+LOCUST = ("loadtest", "compare")
+
+
+def command(output: Path, *options: str, module: Sequence[str] = STAND_IN) -> list[str]:
+    return [sys.executable, "-m", *module, *QUICK, "--output", str(output), *options]
 
 
 def run(output: Path, *options: str, fault: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
@@ -42,7 +52,7 @@ def result(output: Path) -> dict[str, Any]:
 
 
 def statuses(output: Path) -> dict[str, str]:
-    return {cell["variant"]: cell["status"] for cell in result(output)["cells"]}
+    return {cell["subject"]: cell["status"] for cell in result(output)["cells"]}
 
 
 @pytest.fixture
@@ -56,18 +66,28 @@ def test_a_whole_comparison(results: Path) -> None:
     found = result(results)
     assert found["complete"]
     assert not found["interrupted"]
-    assert [cell["variant"] for cell in found["cells"]] == ["asyncio", "single", "threaded"]
+    assert sorted(cell["subject"] for cell in found["cells"]) == ["asyncio", "single", "threaded"]
+    threads = {}
     for cell in found["cells"]:
-        assert cell["figures"]["served"] == (1 if cell["variant"] == "single" else 3)
+        subject = cell["subject"]
+        part = cell["load"]["variants"][subject]
+        assert part["served"] == (1 if subject == "single" else 3)
         window = cell["load"]["window"]["seconds"]
         assert 0.05 < cell["usage"]["server_cpu"] / window < 1.1
         assert 10_000_000 < cell["usage"]["idle"] <= cell["usage"]["resident"] < 100_000_000
-        verified = cell["load"]["variants"][cell["variant"]]["verified"]
-        if cell["variant"] != "single":
-            assert cell["figures"]["requests_per_second"]["value"] == pytest.approx(verified / window)
+        threads[subject] = cell["usage"]["threads"]
+        [entry] = [each for each in entries(found) if each.subject.name == subject]
+        if subject != "single" and entry.rows:
+            assert entry["requests_per_second"].value == pytest.approx(part["verified"] / window)
+    assert threads["threaded"] - threads["single"] == threads["threaded"] - threads["asyncio"] == 3
     assert "1 of 3" in done.stdout
     folder = results / "latest"
-    assert sorted(each.name for each in folder.iterdir()) == ["compare.html", "compare.json", "compare.svg"]
+    assert sorted(each.name for each in folder.iterdir()) == [
+        "compare.html",
+        "compare.json",
+        "compare.md",
+        "compare.svg",
+    ]
     assert found["machine"]["packages"]["locust"]
     assert found["plan"]["seed"] == 1
 
@@ -77,7 +97,7 @@ def test_the_generators_ceiling_comes_first(results: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = result(results)
     assert found["complete"]
-    assert found["plan"]["ceiling"] == {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 1}
+    assert found["plan"]["ceiling"] == {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 1, "think": None}
     ceiling = found["ceiling"]
     assert ceiling["clients"] == 50
     assert ceiling["requests_per_second"] > 500
@@ -88,8 +108,8 @@ def test_the_generators_ceiling_comes_first(results: Path) -> None:
     assert "Ceiling of the generator itself: " in done.stdout
     assert "Ceiling of the generator itself: " in (results / "latest" / "compare.html").read_text()
     (cell,) = found["cells"]
-    speed = cell["figures"]["requests_per_second"]
-    assert speed["at_least"] or speed["value"] < 0.9 * ceiling["requests_per_second"]
+    speed = row(cell, ceiling_of(found)).requests_per_second
+    assert speed.at_least or (speed.value or 0) < 0.9 * ceiling["requests_per_second"]
 
 
 def test_without_a_ceiling_the_comparison_goes_on(results: Path) -> None:
@@ -239,11 +259,152 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize("options", [("--clients", "0"), ("--variants", "twisted"), ("--seconds", "1.5"), ("--fast",)])
-def test_usage_errors_are_one_line(results: Path, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--clients", "0"), "'0' is not a whole number from 1 to 10000"),
+        (("--variants", "twisted"), "invalid choice: 'twisted'"),
+        (("--seconds", "1.5"), "'1.5' is not a whole number"),
+        (("--fast",), "unrecognized arguments: --fast"),
+        (("--thorough",), "--thorough has its own --variants"),
+        (("--target", "quick"), "'quick' is no target; write it like p99<50ms"),
+        (("--capacity",), "--capacity needs a --target, such as 'p99<50ms'"),
+        (("--cores", "1"), "'1' is not two different cores"),
+        (("--cores", "7777,0"), "core 7777 is none of the cores that may be used here"),
+        (("--server", "mine"), "'mine' is no server: give NAME=HOST:PORT"),
+        (("--server", "mine=127.0.0.1:1"), "mine does not answer at 127.0.0.1:1: Connection refused; start it"),
+        (("one.json",), "two results can be compared, one or three can't"),
+        (("one.json", "two.json"), "one.json: it can't be read: No such file or directory"),
+    ],
+)
+def test_usage_errors_are_one_line(results: Path, options: tuple[str, ...], said: str) -> None:
     done = run(results, *options)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert said in done.stderr
     assert not results.exists()
+
+
+def test_a_command_that_there_is_not_is_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", "measure"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "measure is no command; choose from compare, report" in done.stderr
+
+
+OWN = """
+import socketserver, sys
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(b"OK" + line[4:])
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+
+
+def test_a_server_of_the_users_own_is_started_and_compared(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    done = run(results, "--server", f"mine={sys.executable} {tmp_path / 'own.py'} {{port}}", "--variants", "asyncio")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert statuses(results) == {"asyncio": "done", "mine": "done"}
+    [cell] = [each for each in result(results)["cells"] if each["subject"] == "mine"]
+    assert row(cell).served == 3
+    assert cell["usage"]["threads"] >= 4
+    assert cell["usage"]["server_cpu"] > 0.01
+    page = (results / "latest" / "compare.html").read_text()
+    assert "mine" in page
+    assert "Your own" in page
+
+
+def test_a_server_of_the_users_own_that_runs_already(results: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with subprocess.Popen([sys.executable, "-c", OWN, port]) as server:
+        try:
+            eventually(lambda: not silence(f"127.0.0.1:{port}"), "it serves")
+            done = run(results, "--server", f"mine=127.0.0.1:{port}", "--variants", "asyncio")
+        finally:
+            server.kill()
+    assert (done.returncode, done.stderr) == (0, "")
+    [cell] = [each for each in result(results)["cells"] if each["subject"] == "mine"]
+    assert row(cell).served == 3
+    assert row(cell).cpu_us.value is None
+    assert "it was not started by the comparison" in " ".join(done.stdout.split())
+
+
+def test_a_server_of_the_users_own_that_does_not_start_is_marked(results: Path) -> None:
+    done = run(results, "--server", f"mine={sys.executable} -c 1/0 {{port}}", "--variants", "asyncio")
+    assert done.returncode == 1
+    assert statuses(results) == {"asyncio": "done", "mine": "failed"}
+    assert "FAILED: mine-server does not serve: Connection refused" in done.stdout
+
+
+def test_three_runs_of_each_are_interleaved_and_summed_up(results: Path) -> None:
+    done = run(results, "--variants", "threaded", "asyncio", "--repeats", "3", "--seed", "5")
+    assert (done.returncode, done.stderr) == (0, "")
+    cells = result(results)["cells"]
+    assert [cell["repeat"] for cell in cells] == [1, 1, 2, 2, 3, 3]
+    assert all(
+        {a["subject"], b["subject"]} == {"threaded", "asyncio"} for a, b in zip(cells[::2], cells[1::2], strict=True)
+    )
+    for entry in entries(result(results)):
+        assert len(entry.shown) == 3
+
+
+def test_a_report_is_drawn_again_from_the_result_alone(results: Path, tmp_path: Path) -> None:
+    run(results, "--variants", "asyncio")
+    kept = tmp_path / "kept.json"
+    shutil.copy(results / "latest" / "compare.json", kept)
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", "report", str(kept)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("compare.html", "compare.svg", "compare.md"):
+        assert (tmp_path / name).read_text() == (results / "latest" / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text[: len(text) // 2], "it is not whole, or no JSON"),
+        (
+            lambda text: text.replace('"schema":2', '"schema":1', 1),
+            "it has schema 1, and this version of the lab reads 2",
+        ),
+        (lambda text: "[]", "it is no result of a comparison"),
+        (lambda text: '{"kind":"comparison","schema":2}', "it is not whole: plan, cells"),
+    ],
+    ids=["half", "another schema", "a list", "empty"],
+)
+def test_a_result_that_cannot_be_read_is_one_line(
+    results: Path, tmp_path: Path, change: Callable[[str], str], said: str
+) -> None:
+    run(results, "--variants", "asyncio")
+    bad = tmp_path / "bad.json"
+    bad.write_text(change((results / "latest" / "compare.json").read_text()))
+    good = str(results / "latest" / "compare.json")
+    for arguments in (["report", str(bad)], ["compare", str(bad), good], ["compare", good, str(bad)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtest", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+        assert said in done.stderr
 
 
 def test_results_can_be_sent_elsewhere_by_the_environment(tmp_path: Path) -> None:
@@ -260,32 +421,41 @@ def test_two_comparisons_never_share_a_folder(results: Path) -> None:
 
 
 def test_with_locust_itself(results: Path) -> None:
-    done = run(results, "--clients", "5", "--seed", "1", module="loadtest.compare")
+    done = run(results, "--clients", "5", "--seed", "1", module=LOCUST)
     assert (done.returncode, done.stderr) == (0, "")
     for cell in result(results)["cells"]:
-        figures = cell["figures"]
-        assert (figures["served"], figures["connected"]) == (1 if cell["variant"] == "single" else 5, 5)
+        figures = row(cell)
+        assert (figures.served, figures.connected) == (1 if cell["subject"] == "single" else 5, 5)
         assert cell["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
-        if cell["variant"] != "single":
-            assert figures["requests_per_second"]["value"] > 200
-            assert 10 < figures["response_p50_us"]["value"] < 100_000
+        if cell["subject"] != "single":
+            assert (figures.requests_per_second.value or 0) > 200
+            assert 10 < (figures.response_p50_us.value or 0) < 100_000
             # In the closed model the two are alike.
-            assert figures["service_p99_us"] == figures["response_p99_us"]
-            assert 1 < figures["cpu_us"]["value"] < 2000
+            assert figures.service_p99_us == figures.response_p99_us
+            assert 1 < (figures.cpu_us.value or 0) < 2000
 
 
 def test_with_locust_itself_in_another_scenario_and_with_the_ceiling(results: Path) -> None:
     """Another scenario's properties reach the report, and the sink answers what Locust asks."""
     options = ("--scenarios", "churn", "--clients", "5", "--variants", "single", "asyncio", "--ceiling")
-    done = run(results, *options, module="loadtest.compare")
+    done = run(results, *options, module=LOCUST)
     assert (done.returncode, done.stderr) == (0, "")
     found = result(results)
     assert found["ceiling"]["requests_per_second"] > 1000
     assert 1 < found["ceiling"]["cpu_us_per_request"] < 500
     assert not {"corrupt", "conservation", "unserved"} & {doubt["name"] for doubt in found["ceiling"]["doubts"]}
     for cell in found["cells"]:
-        figures = cell["figures"]
-        assert (figures["served"], figures["connected"]) == (5, 5)
-        assert figures["requests_per_second"]["value"] > 50
-        assert figures["response_p99_us"]["value"] is None
-        assert figures["first_p99_us"]["value"] > 10
+        figures = row(cell)
+        assert (figures.served, figures.connected) == (5, 5)
+        assert (figures.requests_per_second.value or 0) > 50
+        assert figures.response_p99_us.value is None
+        assert (figures.first_p99_us.value or 0) > 10
+
+
+def test_a_server_in_our_own_control_group_is_not_confined() -> None:
+    """Its group's memory is ours too: shown as the server's, it would be an artefact."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert not is_confined(process.pid)
+        assert process.stdin is not None
+        process.stdin.close()
+    assert not is_confined(process.pid), "nor is one that has ended"

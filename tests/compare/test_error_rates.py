@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from loadtest.compare import judgement
-from loadtest.compare.judgement import Answer, Sample, judge
+from loadtest.compare.judge import judgement
+from loadtest.compare.judge.judgement import Answer, Sample, judge
 from tests.compare.spread import Spread, kept
 
 COMPARISONS = 1_000

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from loadtest.belief import Doubt
-from loadtest.compare import load
-from loadtest.compare.figures import Ceiling, Figure, Row, ceiling, row
-from loadtest.compare.observe import Usage
+from loadtest.compare.judge.figures import Ceiling, Figure, Row, ceiling, is_unsound, row
+from loadtest.compare.measure import load
+from loadtest.compare.measure.observe import Usage
 from loadtest.compare.plan import Case
 from tests.compare import results
 from tests.compare.results import cell, failed
@@ -75,14 +75,14 @@ def test_the_ceiling_is_measured_by_what_the_sink_answered() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
     stolen = Doubt("stolen-time", "5 %", "again")
     raw = results.load("single", "saturate", 50, generator_cpu=0.97, load_doubts=[own._asdict(), stolen._asdict()])
-    usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.5, resident=1, idle=1)
-    found = ceiling(Case("saturate", 50, 1, 10), load.read(raw, "single"), usage)
+    usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.5, resident=1, idle=1, threads=1)
+    found = ceiling(Case("saturate", 50, 1, 10), load.read(raw), usage)
     assert found == Ceiling(10_000.0, 95.0, 50, (stolen,))
 
 
 def test_a_ceiling_that_the_generator_did_not_reach_is_a_doubt() -> None:
-    usage = Usage(server_cpu=10.0, generator_cpu=7.0, others_cpu=0.0, stolen=0.0, resident=1, idle=1)
-    found = load.read(results.load("single", "saturate", 50), "single")
+    usage = Usage(server_cpu=10.0, generator_cpu=7.0, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
+    found = load.read(results.load("single", "saturate", 50))
     (doubt,) = ceiling(Case("saturate", 50, 1, 10), found, usage).doubts
     assert (doubt.name, doubt.detail.partition(":")[0]) == ("sink-limited", "the generator used 70% of its core only")
 
@@ -118,6 +118,24 @@ def test_a_starved_generator_makes_a_top_speed_a_lower_bound() -> None:
     found = row(cell("asyncio", load_doubts=[own._asdict()]))
     assert found.requests_per_second == Figure(10_000.0, at_least=True)
     assert found.doubts == (own,)
+
+
+@pytest.mark.parametrize("name", ["loop-lag", "late-sends"])
+def test_a_late_generator_takes_the_latencies_away_and_leaves_what_a_request_cost(name: str) -> None:
+    own = Doubt(name, "7 ms", "more workers")
+    found = row(cell("asyncio", load_doubts=[own._asdict()]))
+    assert found.response_p99_us == Figure(why=f"it would hold the generator's own delay ({name})")
+    assert found.service_p99_us.value is None
+    assert found.cpu_us == Figure(100.0)
+    assert found.requests_per_second == Figure(10_000.0, at_least=True)
+    assert not is_unsound(found)
+
+
+@pytest.mark.parametrize("name", ["sink-limited", "starved", "stolen-time"])
+def test_a_ceiling_that_is_in_doubt_itself_limits_nothing(name: str) -> None:
+    doubtful = Ceiling(9_000.0, 7.0, 50, (Doubt(name, "d", "r"),))
+    assert row(cell("asyncio"), doubtful).requests_per_second == Figure(10_000.0)
+    assert row(cell("asyncio"), Ceiling(9_000.0, 7.0, 50)).requests_per_second == Figure(10_000.0, at_least=True)
 
 
 def test_stolen_time_that_the_load_saw_too_is_one_doubt() -> None:
@@ -190,14 +208,6 @@ def test_what_failed_stands_apart_by_what_it_was() -> None:
     }
     shown = row(cell("asyncio", **changes))
     assert shown.failed == {"requests": {"timeout": 3}, "connects": {"no_port": 7}, "open connections": {"closed": 2}}
-
-
-def test_a_result_from_before_gives_the_same_row() -> None:
-    now = results.comparison(
-        cell("asyncio", generator_busy=0.0), cell("single", "conversation", 30, generator_busy=0.0)
-    )
-    old = results.from_before(now)
-    assert [row(each) for each in old["cells"]] == [row(each) for each in now["cells"]]
 
 
 def test_first_replies_of_the_warmup_count_as_the_fastest() -> None:

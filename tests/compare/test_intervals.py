@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.intervals import Interval, median, ratio
+from loadtest.compare.judge.intervals import Interval, median, ratio
 
 VALUES = st.floats(1e-6, 1e9)
 RUNS = st.lists(VALUES, min_size=1, max_size=13)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.judgement import GENERATOR_LIMIT, MIN_RUNS, UNANSWERED, Answer, Judgement, Sample, judge
+from loadtest.compare.judge.judgement import GENERATOR_LIMIT, MIN_RUNS, UNANSWERED, Answer, Judgement, Sample, judge
 
 RUNS = st.lists(st.floats(1e-3, 1e6), min_size=MIN_RUNS, max_size=MIN_RUNS + 3).map(tuple)
 ANY_RUNS = st.lists(st.floats(1e-3, 1e6), max_size=MIN_RUNS + 1).map(tuple)

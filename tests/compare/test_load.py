@@ -1,23 +1,16 @@
-"""Reading a load run's result: what it has, and what results kept earlier lack."""
+"""Reading a load run's result."""
 
-from loadtest.compare import load
+from loadtest.compare.measure import load
 from tests.compare import results
 
 
 def test_a_result_says_how_the_replies_were_shared_out_and_who_waited_longest() -> None:
     shared = {"jain": 0.25, "longest_wait_seconds": 9.5, "longest_wait_at_least": True}
-    found = load.read(results.load("single", "saturate", 4, served=1, fairness=shared), "single")
+    found = load.read(results.load("single", "saturate", 4, served=1, fairness=shared))
     assert (found.jain, found.longest_wait, found.longest_wait_at_least) == (0.25, 9.5, True)
 
 
 def test_a_result_without_replies_has_no_fairness() -> None:
     nobody = {"jain": None, "longest_wait_seconds": None, "longest_wait_at_least": False}
-    found = load.read(results.load("single", "saturate", 4, served=0, fairness=nobody), "single")
-    assert (found.jain, found.longest_wait, found.longest_wait_at_least) == (None, None, False)
-
-
-def test_a_result_from_before_says_nothing_about_fairness() -> None:
-    raw = results.load("single", "saturate", 4)
-    del raw["variants"]["single"]["fairness"]
-    found = load.read(raw, "single")
+    found = load.read(results.load("single", "saturate", 4, served=0, fairness=nobody))
     assert (found.jain, found.longest_wait, found.longest_wait_at_least) == (None, None, False)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare.machine import commit, describe, share_out, siblings
+from loadtest.compare.measure.machine import commit, describe, share_out, siblings
 
 
 @pytest.fixture

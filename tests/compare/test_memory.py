@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest.compare import footprint, holding
-from loadtest.compare.holding import Crowd, TooFewDescriptorsError, WrongReplyError
-from loadtest.compare.memory import (
+from loadtest.compare.measure import footprint, holding
+from loadtest.compare.measure.holding import Crowd, TooFewDescriptorsError, WrongReplyError
+from loadtest.compare.measure.memory import (
     NotMeasuredError,
     Point,
     Run,

@@ -1,20 +1,22 @@
 import os
+import subprocess
+import sys
 
 import psutil
 import pytest
 
-from loadtest.compare.observe import Sample, between, sample
+from loadtest.compare.measure.observe import Sample, Server, between, sample
 
 
 def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Sample:
-    return Sample(second, cpu, cpu / 2, resident, busy, stolen)
+    return Sample(second, cpu, cpu / 2, resident, resident // 100, busy, stolen)
 
 
 def test_cpu_is_interpolated_at_both_ends_of_the_window() -> None:
     samples = [at(10.0, 1.0), at(11.0, 2.0), at(12.0, 4.0), at(13.0, 4.0)]
     usage = between(samples, 10.5, 11.25, idle=7)
     assert usage.server_cpu == pytest.approx((2.0 + 0.25 * 2.0) - 1.5)
-    assert usage.generator_cpu == pytest.approx(usage.server_cpu / 2)
+    assert usage.generator_cpu == pytest.approx(((2.0 + 0.25 * 2.0) - 1.5) / 2)
     assert usage.idle == 7
 
 
@@ -30,7 +32,8 @@ def test_a_window_that_ends_on_samples() -> None:
 
 def test_memory_is_the_most_within_the_window() -> None:
     samples = [at(0.0, 0, 900), at(1.0, 0, 300), at(2.0, 0, 500), at(3.0, 0, 400), at(4.0, 0, 950)]
-    assert between(samples, 0.5, 3.5, idle=0).resident == 500
+    usage = between(samples, 0.5, 3.5, idle=0)
+    assert (usage.resident, usage.threads) == (500, 5)
 
 
 def test_others_are_what_the_machine_did_beyond_the_two() -> None:
@@ -48,10 +51,36 @@ def test_samples_that_miss_a_part_of_the_window_are_refused(window: tuple[float,
 
 def test_a_real_process_is_read_truly() -> None:
     me = psutil.Process(os.getpid())
-    before = sample(me, me)
+    before = sample(Server.of(os.getpid()), me)
+    assert before.server_cpu is not None
     while sum(me.cpu_times()[:2]) < before.server_cpu + 0.2:
         pass
-    after = sample(me, me)
+    after = sample(Server.of(os.getpid()), me)
+    assert after.server_cpu is not None
+    assert after.resident is not None
+    assert after.threads is not None
     assert 0.15 <= after.server_cpu - before.server_cpu <= 0.5
     assert after.at > before.at
     assert after.resident > 1_000_000
+    assert after.threads >= 1
+
+
+def test_a_server_is_all_its_processes() -> None:
+    """A command may be a shell that has started the server."""
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        server = Server.of(process.pid)
+        own = Server((server.processes[0],))
+        assert len(server.processes) == 2
+        assert server.read()[1] > own.read()[1] > 1_000_000
+        assert server.read()[2] == 2
+        process.communicate(b"\n")
+
+
+def test_of_a_server_that_was_not_started_here_nothing_is_known() -> None:
+    me = psutil.Process(os.getpid())
+    samples = [sample(None, me), sample(None, me)]
+    usage = between(samples, samples[0].at, samples[1].at, idle=None)
+    assert (usage.server_cpu, usage.resident, usage.threads, usage.idle) == (None, None, None, None)

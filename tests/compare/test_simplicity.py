@@ -3,7 +3,7 @@ from textwrap import dedent
 
 import pytest
 
-from loadtest.compare.simplicity import PROXY, Count, Simplicity, count, simplicity
+from loadtest.compare.measure.simplicity import PROXY, Count, Simplicity, count, simplicity
 
 ROOT = Path(__file__).resolve().parents[2]
 

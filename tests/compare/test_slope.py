@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.compare.slope import Line, Mean, fit, mean
+from loadtest.compare.measure.slope import Line, Mean, fit, mean
 
 STEPS = st.lists(st.integers(0, 10_000), min_size=3, max_size=30).filter(lambda xs: len(set(xs)) > 1)
 

@@ -1,6 +1,6 @@
 import random
 
-from loadtest.compare.statistics import Bounds, merge, quantile
+from loadtest.compare.judge.statistics import Bounds, merge, quantile
 
 
 def test_nothing_gives_nothing() -> None:

@@ -7,10 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.belief import DOUBTS
-from loadtest.compare import load
-from loadtest.compare.load import Load
-from loadtest.compare.statistics import Bounds
-from loadtest.compare.targets import (
+from loadtest.compare.judge.statistics import Bounds
+from loadtest.compare.judge.targets import (
     JUDGED,
     LIGHTENS,
     LONGEST_US,
@@ -24,6 +22,8 @@ from loadtest.compare.targets import (
     parse,
     series_in,
 )
+from loadtest.compare.measure import load
+from loadtest.compare.measure.load import Load
 from loadtest.scenarios import SCENARIOS
 from tests.compare import results
 
@@ -39,7 +39,7 @@ targets = st.builds(
 
 def run(scenario: str = "saturate", clients: int = 50, **changes: Any) -> Load:
     """Return a run of results.load's kind: replies in 1 ms, every 200th in 3 ms."""
-    return load.read(results.load("asyncio", scenario, clients, **changes), "asyncio")
+    return load.read(results.load("asyncio", scenario, clients, **changes))
 
 
 def doubt(name: str) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def test_doubts_about_the_server_are_left_to_the_counts(name: str) -> None:
 
 
 def test_each_doubt_of_the_load_is_of_one_kind() -> None:
-    either_way = {"conservation", "late-sends", "worker-joined", "worker-lost"}
+    either_way = {"conservation", "late-sends", "local-limit", "worker-joined", "worker-lost"}
     assert set(DOUBTS) <= SLOWS | LIGHTENS | JUDGED | either_way
     assert not SLOWS & LIGHTENS
     assert not (SLOWS | LIGHTENS) & JUDGED

@@ -403,7 +403,7 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
         assert variant.name in out
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]
     result = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
-    assert {cell["variant"] for cell in result["cells"]} == set(NAMES)
+    assert {cell["subject"] for cell in result["cells"]} == set(NAMES)
     assert (folder / "compare.html").stat().st_uid == os.getuid()
 
 
@@ -411,7 +411,7 @@ def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -
     tmp_path.chmod(0o555)
     status, out, errors = compare(lab, tmp_path, 54321)
     assert status == 2, out + errors
-    (line,) = [line for line in errors.splitlines() if "tcplab compare:" in line]
+    (line,) = [line for line in errors.splitlines() if line.startswith("tcplab: ")]
     assert "TCPLAB_UID" in line
     assert out == ""
 

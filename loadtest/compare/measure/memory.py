@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from loadtest.compare.footprint import Footprint, Look, container_memory
-from loadtest.compare.holding import Crowd, TooFewDescriptorsError, make_room
-from loadtest.compare.slope import FEWEST, fit, mean
+from loadtest.compare.measure.footprint import Footprint, Look, container_memory
+from loadtest.compare.measure.holding import Crowd, TooFewDescriptorsError, make_room
+from loadtest.compare.measure.slope import FEWEST, fit, mean
 
 STEPS: Final = 10
 """Steps in which the clients come: each is then far larger than the pieces that an allocator takes memory in."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from loadtest.compare.capacity import Bracket, Limits, Probe, conclude, propose
-from loadtest.compare.load import Load
-from loadtest.compare.run import CellFailedError
-from loadtest.compare.targets import Answer, Judgement, Target, judge
+from loadtest.compare.judge.targets import Answer, Judgement, Target, judge
+from loadtest.compare.measure.capacity import Bracket, Limits, Probe, conclude, propose
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.run import CellFailedError
 
 
 def find_capacity(

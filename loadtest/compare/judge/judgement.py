@@ -33,7 +33,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Final, Literal
 
-from loadtest.compare import intervals
+from loadtest.compare.judge import intervals
 
 MIN_RUNS: Final = 10
 """Sound runs of either side that a verdict takes; the table above says what fewer would do to it."""

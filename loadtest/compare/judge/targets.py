@@ -14,8 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
 
-from loadtest.compare.load import Load
-from loadtest.compare.statistics import Bounds, quantile
+from loadtest.compare.judge.statistics import Bounds, quantile
+from loadtest.compare.measure.load import Load
 from loadtest.scenarios import Scenario
 
 LONGEST_US: Final = 30_000_000
@@ -45,7 +45,7 @@ from the waiting at the server, and no more than that.
 LIGHTENS: Final = frozenset({"not-connected", "rate"})
 """Doubts about a load that was lighter than asked for: a target met says nothing, a miss is one all the more."""
 
-JUDGED: Final = frozenset({"corrupt", "unserved"})
+JUDGED: Final = frozenset({"corrupt", "unconnected", "unserved"})
 """Doubts about what the server did, which is judged by the counts themselves."""
 
 Series = Literal["", "later", "first"]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Self
 
 import psutil
 
@@ -13,18 +14,19 @@ INTERVAL = 0.1
 @dataclass(frozen=True, slots=True)
 class Sample:
     """
-    What was read at one moment. All but `resident` only ever grows.
+    What was read at one moment. All but `resident` and `threads` only ever grows.
 
-    at: Unix seconds. server_cpu, generator_cpu: CPU seconds used by the process so far. resident: the
-    server's resident memory in bytes.
+    at: Unix seconds. server_cpu, generator_cpu: CPU seconds used by the processes so far. resident, threads: the
+    server's resident memory in bytes, and its threads. Of a server that was not started here, nothing is known: None.
     busy, stolen: CPU seconds that the whole machine spent in processes, and that its host gave to others,
     over all cores.
     """
 
     at: float
-    server_cpu: float
+    server_cpu: float | None
     generator_cpu: float
-    resident: int
+    resident: int | None
+    threads: int | None
     busy: float
     stolen: float
 
@@ -35,40 +37,65 @@ class Usage:
     What was used within a window.
 
     server_cpu, generator_cpu, others_cpu, stolen: CPU seconds; others are all processes but these two.
-    resident: the most memory that a sample within the window saw, in bytes. idle: the same before the load.
+    resident, threads: the most that a sample within the window saw, in bytes and threads. idle: the bytes before it.
     """
 
-    server_cpu: float
+    server_cpu: float | None
     generator_cpu: float
     others_cpu: float
     stolen: float
-    resident: int
-    idle: int
+    resident: int | None
+    idle: int | None
+    threads: int | None
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, float | None]:
         """Return it as JSON-ready data."""
         return asdict(self)
 
 
-def sample(server: psutil.Process, generator: psutil.Process) -> Sample:
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server's processes: the one that was started, and those that it had started when it was ready."""
+
+    processes: tuple[psutil.Process, ...]
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Return the server whose first process this is. Raises psutil.Error if it has ended."""
+        first = psutil.Process(pid)
+        return cls((first, *first.children(recursive=True)))
+
+    def read(self) -> tuple[float, int, int]:
+        """Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended."""
+        cpu, resident, threads = 0.0, 0, 0
+        for each in self.processes:
+            with each.oneshot():
+                used = each.cpu_times()
+                cpu += used.user + used.system
+                resident += each.memory_info().rss
+                threads += each.num_threads()
+        return cpu, resident, threads
+
+
+def sample(server: Server | None, generator: psutil.Process) -> Sample:
     """Read everything once. Raises psutil.Error if one of the two has ended and been reaped."""
     now = time.time()
-    with server.oneshot():
-        cpu, resident = server.cpu_times(), server.memory_info().rss
+    cpu, resident, threads = server.read() if server else (None, None, None)
     load = generator.cpu_times()
     machine = psutil.cpu_times()
     return Sample(
         at=now,
-        server_cpu=cpu.user + cpu.system,
+        server_cpu=cpu,
         generator_cpu=load.user + load.system,
         resident=resident,
+        threads=threads,
         # Interrupts are left out: the kernel books a part of loopback's own work there.
         busy=machine.user + machine.system + getattr(machine, "nice", 0.0),
         stolen=getattr(machine, "steal", 0.0),
     )
 
 
-def between(samples: Sequence[Sample], started: float, ended: float, idle: int) -> Usage:
+def between(samples: Sequence[Sample], started: float, ended: float, idle: int | None) -> Usage:
     """
     Return what was used from `started` to `ended`, interpolated between the samples around each.
 
@@ -80,15 +107,17 @@ def between(samples: Sequence[Sample], started: float, ended: float, idle: int) 
     def used(name: str) -> float:
         return _interpolate(samples, ended, name) - _interpolate(samples, started, name)
 
-    server, generator = used("server_cpu"), used("generator_cpu")
-    within = [each.resident for each in samples if started <= each.at <= ended]
+    known = samples[0].server_cpu is not None
+    server, generator = used("server_cpu") if known else None, used("generator_cpu")
+    within = [each for each in samples if started <= each.at <= ended] or [samples[-1]]
     return Usage(
         server_cpu=server,
         generator_cpu=generator,
-        others_cpu=max(0.0, used("busy") - server - generator),
+        others_cpu=max(0.0, used("busy") - (server or 0.0) - generator),
         stolen=used("stolen"),
-        resident=max(within or [round(_interpolate(samples, ended, "resident"))]),
+        resident=max(each.resident or 0 for each in within) if known else None,
         idle=idle,
+        threads=max(each.threads or 0 for each in within) if known else None,
     )
 
 

@@ -1,11 +1,11 @@
 """What a load run found: reads the JSON that `locust ... --result FILE` writes (schema 1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from loadtest.belief import Doubt
-from loadtest.scenarios import SCENARIOS, Scenario
+from loadtest.scenarios import Scenario
 
 SCHEMA = 1
 
@@ -56,51 +56,46 @@ class Load:
         return self.ended - self.started
 
 
-def read(result: Mapping[str, Any], variant: str) -> Load:
-    """
-    Return `variant`'s part of a load run's result; UnreadableError if it has not the shape agreed.
-
-    Results kept before there was the open model lack what came with it: they were closed, and the rest was not looked
-    at. Here, and nowhere else, it gets the value that says nothing.
-    """
+def read(result: Mapping[str, Any]) -> Load:
+    """Return the one variant's part of a load run's result; UnreadableError if it has not the shape agreed."""
+    if not isinstance(result, Mapping) or result.get("schema") != SCHEMA:
+        raise UnreadableError(f"the load's result is none of schema {SCHEMA}")
     try:
-        if result["schema"] != SCHEMA:
-            raise UnreadableError(f"the load's result has schema {result['schema']}, not {SCHEMA}")
-        part, window = result["variants"][variant], result["window"]
+        [part] = result["variants"].values()
+        window = result["window"]
         generator = result["generator"]
-        fairness = part.get("fairness", {})
+        fairness = part["fairness"]
         load = Load(
             scenario=_scenario(result["scenario"]),
-            model=result.get("model", "closed"),
+            model=result["model"],
             started=float(window["started"]),
             ended=float(window["ended"]),
             users=part["users"],
             connected=part["connected"],
             served=part["served"],
-            jain=fairness.get("jain"),
-            longest_wait=fairness.get("longest_wait_seconds"),
-            longest_wait_at_least=fairness.get("longest_wait_at_least", False),
+            jain=fairness["jain"],
+            longest_wait=fairness["longest_wait_seconds"],
+            longest_wait_at_least=fairness["longest_wait_at_least"],
             verified=part["verified"],
             errors=part["errors"],
             connections=part["connections"],
-            breaks=part.get("breaks", {}),
+            breaks=part["breaks"],
             finished=_histograms(part["histograms"]),
             unfinished=_histograms(part["censored"]),
             generator_cpu=float(generator["cpu_ratio"]),
-            generator_busy=float(generator.get("busy_ratio", 0.0)),
+            generator_busy=float(generator["busy_ratio"]),
             doubts=tuple(Doubt(each["name"], each["detail"], each["remedy"]) for each in result["doubts"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UnreadableError(f"the load's result lacks {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(f"the load's result can't be read: {error!r}") from error
     if load.seconds <= 0:
         raise UnreadableError(f"the load measured for {load.seconds:g} s only")
     return load
 
 
 def _scenario(raw: Mapping[str, Any]) -> Scenario:
-    """Return the scenario as recorded; what was not recorded is as the scenario has it now."""
-    known = {field.name for field in fields(Scenario)}
-    return replace(SCENARIOS[raw["name"]], **{name: value for name, value in raw.items() if name in known})
+    """Return the scenario as it was recorded."""
+    return Scenario(**raw)
 
 
 def _histograms(raw: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:

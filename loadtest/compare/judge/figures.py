@@ -10,15 +10,40 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from loadtest.belief import BUSY, STOLEN, Doubt
-from loadtest.compare import load
-from loadtest.compare.load import Load
-from loadtest.compare.observe import Usage
+from loadtest.compare.judge.statistics import quantile
+from loadtest.compare.measure import load
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.observe import Usage
 from loadtest.compare.plan import Case
-from loadtest.compare.statistics import quantile
 from loadtest.scenarios import SCENARIOS, Scenario
 
 SERVER_LIMITED: Final = 0.95
 """Share of its core from which a server counts as busy all the time."""
+
+UNSOUND: Final = frozenset(
+    {
+        "starved",
+        "stolen-time",
+        "busy-machine",
+        "corrupt",
+        "worker-lost",
+        "worker-joined",
+        "conservation",
+        "local-limit",
+    }
+)
+"""
+The doubts that take a run out of the medians: what was measured is not, or not only, what the server does. The others
+(generator-cpu, unserved, unconnected, rate, ...) tell what a figure means, and its mark says so.
+"""
+
+LATE: Final = frozenset({"loop-lag", "late-sends"})
+"""
+The doubts that take the latencies out of a run: they hold the generator's own delay. What a request cost the server,
+and its memory, are as they were; a top speed is a lower bound.
+"""
+
+NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
 
 NEAR_CEILING: Final = 0.90
 """Share of the generator's own ceiling from which a top speed counts as the generator's."""
@@ -27,7 +52,17 @@ NEAR_CEILING: Final = 0.90
 # usually differ.
 _OTHERS_CPU: Final = 0.15
 
-_FIGURES: Final = (
+LATENCIES: Final = (
+    "response_p50_us",
+    "response_p99_us",
+    "service_p99_us",
+    "first_p50_us",
+    "first_p99_us",
+    "longest_wait_us",
+)
+"""The figures that a delay of the generator's own is part of."""
+
+FIGURES: Final = (
     "requests_per_second",
     "response_p50_us",
     "response_p99_us",
@@ -36,6 +71,9 @@ _FIGURES: Final = (
     "first_p99_us",
     "resident_bytes",
     "cpu_us",
+    "threads",
+    "jain",
+    "longest_wait_us",
 )
 
 
@@ -75,16 +113,19 @@ class Row:
     """
     What is shown of one cell.
 
-    scenario: what the clients did. problem: why there is nothing to show, or "" if there is. model: "closed" or "open".
-    served, connected: clients. requests_per_second; response_p50_us, response_p99_us, service_p99_us: replies after a
-    connection's first, microseconds, from when a request was due and from when it was sent; first_p50_us, first_p99_us:
-    from connecting to the first reply; resident_bytes: the server's memory; cpu_us: the server's CPU microseconds for
-    each request. server_cpu, generator_cpu: shares of a core. generator_busy: share of the time in which the generator
-    worked or was kept from its core. failed: what failed, by "requests", "connects" and "open connections", and then
-    by kind. doubts: about this cell.
+    number: of the run, in the order of all. scenario: what the clients did. problem: why there is nothing to show, or
+    "" if there is. model: "closed" or "open". served, connected: clients. requests_per_second; response_p50_us,
+    response_p99_us, service_p99_us: replies after a connection's first, microseconds, from when a request was due and
+    from when it was sent; first_p50_us, first_p99_us: from connecting to the first reply; resident_bytes: the server's
+    memory; cpu_us: the server's CPU microseconds for each request; threads: the server's, at most; jain: how alike the
+    clients' shares of the replies were, 1/connected to 1 (tally.Tally.fairness); longest_wait_us: for a reply, answered
+    by then or not. server_cpu, generator_cpu: shares of a core; the first is None of a server that was not started
+    here. generator_busy: share of the time in which the generator worked or was kept from its core. failed: what
+    failed, by "requests", "connects" and "open connections", and then by kind. doubts: about this run.
     """
 
-    variant: str
+    number: int
+    subject: str
     case: Case
     scenario: Scenario
     problem: str = ""
@@ -99,7 +140,10 @@ class Row:
     first_p99_us: Figure = Figure()
     resident_bytes: Figure = Figure()
     cpu_us: Figure = Figure()
-    server_cpu: float = 0.0
+    threads: Figure = Figure()
+    jain: Figure = Figure()
+    longest_wait_us: Figure = Figure()
+    server_cpu: float | None = None
     generator_cpu: float = 0.0
     generator_busy: float = 0.0
     failed: Mapping[str, Mapping[str, int]] | None = None
@@ -108,7 +152,7 @@ class Row:
     @property
     def who(self) -> str:
         """The cell in words."""
-        return f"{self.variant}, {self.case.scenario}, {clients(self.case.clients)}"
+        return f"{self.subject}, {self.case.scenario}, {clients(self.case.clients)}"
 
     @property
     def paced(self) -> bool:
@@ -120,7 +164,7 @@ class Row:
         return {
             "served": self.served,
             "connected": self.connected,
-            **{name: asdict(getattr(self, name)) for name in _FIGURES},
+            **{name: asdict(getattr(self, name)) for name in FIGURES},
             "server_cpu": self.server_cpu,
             "generator_cpu": self.generator_cpu,
             "generator_busy": self.generator_busy,
@@ -148,14 +192,19 @@ def clients(count: int) -> str:
     return f"{count:,} client{'' if count == 1 else 's'}"
 
 
+def share_of_core(ratio: float | None) -> str:
+    """Return "97%", or "?" for what is not known."""
+    return "?" if ratio is None else f"{ratio:.0%}"
+
+
 def row(cell: Mapping[str, Any], ceiling: Ceiling | None = None) -> Row:
     """Return what may be shown of a cell as it is kept in the result."""
     case = Case(**cell["case"])
     if cell["status"] != "done":
         problem = f"{cell['status']}: {cell['reason']}" if cell["reason"] else cell["status"]
-        return Row(cell["variant"], case, SCENARIOS[case.scenario], problem)
-    found = load.read(cell["load"], cell["variant"])
-    return figures(cell["variant"], case, found, Usage(**cell["usage"]), ceiling)
+        return Row(cell["number"], cell["subject"], case, SCENARIOS[case.scenario], problem)
+    found = load.read(cell["load"])
+    return replace(figures(cell["subject"], case, found, Usage(**cell["usage"]), ceiling), number=cell["number"])
 
 
 def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
@@ -184,9 +233,10 @@ def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
     )
 
 
-def figures(variant: str, case: Case, found: Load, usage: Usage, ceiling: Ceiling | None = None) -> Row:
-    """Return what may be shown of a cell that was measured, with a generator that has this `ceiling`."""
-    server, generator = usage.server_cpu / found.seconds, _generator_cpu(found, usage)
+def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceiling | None = None) -> Row:
+    """Return what may be shown of a run that was measured, with a generator that has this `ceiling`; number 0."""
+    server = None if usage.server_cpu is None else usage.server_cpu / found.seconds
+    generator = _generator_cpu(found, usage)
     why = ""
     if _alone(found):
         why = "one client was served all the time, the others waited"
@@ -197,13 +247,14 @@ def figures(variant: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
     rate = cost = Figure(why=why)
     if not why:
         rate = Figure(found.verified / found.seconds)
-        starved = any(doubt.name == "starved" for doubt in found.doubts)
-        limited = starved or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
-        idle = seeks_top_speed(found.scenario) and server < SERVER_LIMITED
+        slow = any(doubt.name in LATE | {"starved"} for doubt in found.doubts)
+        limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
+        idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
-        cost = Figure(usage.server_cpu / found.verified * 1e6)
+        cost = _ours(usage.server_cpu and usage.server_cpu / found.verified * 1e6)
     shown = Row(
-        variant=variant,
+        number=0,
+        subject=subject,
         case=case,
         scenario=found.scenario,
         model=found.model,
@@ -215,14 +266,34 @@ def figures(variant: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
         service_p99_us=Figure(why=why) if why else _later(found, "service", 0.99),
         first_p50_us=_first(found, 0.5),
         first_p99_us=_first(found, 0.99),
-        resident_bytes=Figure(usage.resident),
+        resident_bytes=_ours(usage.resident),
         cpu_us=cost,
+        threads=_ours(usage.threads),
+        jain=Figure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
+        longest_wait_us=Figure(why="no client waited for anything")
+        if found.longest_wait is None
+        else Figure(found.longest_wait * 1e6, at_least=found.longest_wait_at_least),
         server_cpu=server,
         generator_cpu=generator,
         generator_busy=found.generator_busy,
         failed=_failed(found),
     )
+    late = [doubt.name for doubt in found.doubts if doubt.name in LATE]
+    if late:
+        own = Figure(why=f"it would hold the generator's own delay ({', '.join(late)})")
+        measured: dict[str, Any] = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
+        shown = replace(shown, **measured)
     return replace(shown, doubts=tuple(_doubts(shown, found, usage, ceiling)))
+
+
+def is_unsound(run: Row) -> bool:
+    """Whether a run is in doubt for another reason than the server."""
+    return any(doubt.name in UNSOUND for doubt in run.doubts)
+
+
+def _ours(value: float | None) -> Figure:
+    """Return what can only be read of a server that was started here."""
+    return Figure(why=NOT_OURS) if value is None else Figure(value)
 
 
 def _generator_cpu(found: Load, usage: Usage) -> float:
@@ -231,7 +302,10 @@ def _generator_cpu(found: Load, usage: Usage) -> float:
 
 
 def _is_near(ceiling: Ceiling | None, rate: Figure) -> bool:
-    return ceiling is not None and (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
+    """Whether a rate is near the generator's ceiling; one that is itself in doubt is no measure."""
+    if ceiling is None or any(doubt.name in UNSOUND | {"sink-limited"} for doubt in ceiling.doubts):
+        return False
+    return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
 
 
 def _alone(found: Load) -> bool:
@@ -282,12 +356,13 @@ def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Ite
         share = (row.requests_per_second.value or 0) / ceiling.requests_per_second
         detail = (
             f"this is {share:.0%} of the {ceiling.requests_per_second:,.0f} requests/s that are the generator's own"
-            f" ceiling: the server ({row.server_cpu:.0%} of its core) may be faster"
+            f" ceiling: the server ({share_of_core(row.server_cpu)} of its core) may be faster"
         )
     elif not row.paced and max(row.generator_cpu, row.generator_busy) >= BUSY and "generator-cpu" not in known:
         busy = "" if row.generator_cpu >= BUSY else f", and was kept from it: it was busy {row.generator_busy:.0%}"
         detail = (
-            f"the generator used {row.generator_cpu:.0%} of its core{busy}: the server ({row.server_cpu:.0%}) may be"
+            f"the generator used {row.generator_cpu:.0%} of its core{busy}: the server"
+            f" ({share_of_core(row.server_cpu)}) may be"
             " faster"
         )
     yield from known.values()
@@ -302,7 +377,8 @@ def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Ite
 
 def _surroundings(found: Load, usage: Usage) -> Iterable[Doubt]:
     """Yield the doubts that what was around a run gives rise to, and that the load has not had itself."""
-    if usage.others_cpu / found.seconds > _OTHERS_CPU:
+    # A server that runs already may be on this machine, and is then among the others.
+    if usage.server_cpu is not None and usage.others_cpu / found.seconds > _OTHERS_CPU:
         yield Doubt(
             "busy-machine",
             f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile",

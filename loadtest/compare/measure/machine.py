@@ -64,15 +64,19 @@ def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
     server = free[-1]
     together = siblings(server, cpus)
     apart = [core for core in free if core not in together]
+    return keep_apart(server, apart[-1] if apart else free[0], free, cpus)
+
+
+def keep_apart(server: int, generator: int, cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
+    """Return who runs where if these two cores are theirs; the others of `cores`, and the second, are for ourselves."""
     doubt = None
-    if not apart:
+    if generator in siblings(server, cpus):
         doubt = Doubt(
             "shared-core",
             "server and generator ran on two hyperthreads of the same core: each slows the other down",
             "use a machine, or a container, with two whole cores",
         )
-    generator = apart[-1] if apart else free[0]
-    return Cores(frozenset({server}), frozenset({generator}), frozenset(free) - {server}, doubt)
+    return Cores(frozenset({server}), frozenset({generator}), frozenset(cores) - {server}, doubt)
 
 
 def describe() -> dict[str, object]:

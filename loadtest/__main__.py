@@ -1,0 +1,24 @@
+"""The commands of the lab: python -m loadtest compare, python -m loadtest report."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from loadtest.compare.command import compare, draw
+
+COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {"compare": compare, "report": draw}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that is named first; return the exit status."""
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        return COMMANDS[name](arguments[1:])
+    sys.stderr.write(
+        f"tcplab: {name or 'nothing'} is no command; choose from {', '.join(COMMANDS)} (each has --help)\n"
+    )
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,251 @@
+"""The commands: python -m loadtest compare, python -m loadtest report."""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NoReturn
+
+from loadtest.compare import store, subjects
+from loadtest.compare.comparison import Comparison, duration, say
+from loadtest.compare.judge import differences, keeping
+from loadtest.compare.judge.targets import parse as parse_target
+from loadtest.compare.measure import machine
+from loadtest.compare.measure.run import ROOT, Laboratory, silence
+from loadtest.compare.plan import LOADS, Plan, chosen, indicative, thorough
+from loadtest.compare.report import drawing, table
+from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
+from loadtest.processes import INTERRUPTED, Children, Interrupt
+
+MISSED: Final = 3
+"""The exit status of a comparison in which a target was not kept, or a figure became worse."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong, and exit with status 2."""
+        sys.stderr.write(f"tcplab: {' '.join(message.split())} (see {self.prog} --help)\n")
+        sys.exit(2)
+
+
+def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) -> int:
+    """Compare in a `laboratory`, or two results with each other; return the exit status."""
+    options = _parse(arguments)
+    if options.results:
+        return _differences(options.results)
+    try:
+        plan = _plan(options)
+        cores = _cores(options.cores)
+        _find_all(plan.subjects)
+        folder = store.prepare(options.output, datetime.now().astimezone())
+    except (ValueError, store.NotWritableError) as error:
+        return _refuse(str(error))
+    return _compare(plan, cores, folder, ("python", "-m", "loadtest", "compare", *arguments), laboratory)
+
+
+def draw(arguments: Sequence[str]) -> int:
+    """Draw the reports of a result again, beside it; return the exit status."""
+    parser = _Parser(
+        prog="python -m loadtest report",
+        allow_abbrev=False,
+        description="Draw page, picture and Markdown of a comparison again, from its JSON alone.",
+    )
+    parser.add_argument("result", type=Path, metavar="JSON")
+    options = parser.parse_args(arguments)
+    try:
+        result = store.read(options.result)
+        drawing.draw(result, options.result.parent)
+    except (ValueError, OSError) as error:
+        return _refuse(f"{options.result}: {error}")
+    say(f"{table.text(result)}\n\n{_files(options.result.parent)}")
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    """Return the plan for the options; ValueError, in one line, if they contradict each other."""
+    own = [subjects.own(text, number) for number, text in enumerate(options.server)]
+    names = [subject.name for subject in own]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two servers have the same name: {', '.join(names)}")
+    picked = {
+        "--variants": options.variants,
+        "--scenarios": options.scenarios,
+        "--clients": options.clients,
+        "--seconds": options.seconds,
+        "--warmup": options.warmup,
+        "--repeats": options.repeats,
+    }
+    given = [name for name, value in picked.items() if value not in (None, [])]
+    extras = options.ceiling or options.capacity or options.memory
+    if options.thorough:
+        if given:
+            raise ValueError(f"--thorough has its own {given[0]}: leave out one of the two")
+        return thorough(options.seed, own, options.target or "")
+    if not (given or own or extras or options.target):
+        return indicative(options.seed)
+    if options.capacity and not options.target:
+        raise ValueError("--capacity needs a --target, such as 'p99<50ms'")
+    return chosen(
+        options.seed,
+        [*(LAB[name] for name in options.variants or TEXTBOOK), *own],
+        scenarios=options.scenarios or ("saturate",),
+        clients=options.clients or (),
+        repeats=options.repeats or 1,
+        seconds=options.seconds,
+        warmup=options.warmup,
+        ceiling=options.ceiling,
+        capacity=options.capacity,
+        memory=options.memory,
+        target=options.target or "",
+    )
+
+
+def _cores(asked: tuple[int, int] | None) -> machine.Cores:
+    usable = machine.usable_cores()
+    if asked is None:
+        return machine.share_out(usable)
+    missing = [str(core) for core in asked if core not in usable]
+    if missing:
+        raise ValueError(
+            f"core {missing[0]} is none of the cores that may be used here ({', '.join(map(str, usable))})"
+        )
+    return machine.keep_apart(*asked, usable)
+
+
+def _find_all(some: Sequence[Subject]) -> None:
+    """Raise ValueError if a server that should run already doesn't speak the wire."""
+    for subject in some:
+        why = silence(subject.address) if subject.address else ""
+        if why:
+            raise ValueError(
+                f"{subject.name} does not answer at {subject.address}: {why}; start it, or mend the address"
+            )
+
+
+def _compare(
+    plan: Plan, cores: machine.Cores, folder: Path, command: Sequence[str], laboratory: type[Laboratory]
+) -> int:
+    about = machine.describe()  # before we leave a core to the server
+    if cores.rest:
+        try:
+            os.sched_setaffinity(0, cores.rest)
+        except OSError:  # a sandbox may forbid it, and would forbid it to the children too
+            cores = machine.share_out(())
+    work = folder / ".work"
+    work.mkdir()
+    comparison = Comparison(plan, folder, cores, about, command)
+    children = Children()
+    with Interrupt(children) as interrupt, children:
+        store.point_latest_at(folder)
+        names = ", ".join(subject.name for subject in plan.subjects)
+        say(f"Comparing {names} (order drawn with --seed {plan.seed}).")
+        say(f"It takes about {duration(comparison.seconds)}; Ctrl-C keeps and reports what is measured by then.")
+        try:
+            comparison.run(laboratory(work, cores, children, interrupt))
+            drawing.draw(comparison.result, folder)
+        except OSError as error:  # the disk is full, or was taken away
+            sys.stderr.write(f"tcplab: the result could not be kept: {error}\n")
+            return 1
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        say(f"\n{table.text(comparison.result)}\n\n{_files(folder)}")
+    if comparison.result["interrupted"]:
+        return INTERRUPTED
+    if comparison.failed:
+        return 1
+    return MISSED if keeping.is_missed(comparison.result) else 0
+
+
+def _files(folder: Path) -> str:
+    """Return where to find what was written."""
+    kinds = {"Page": store.PAGE, "Picture": store.PICTURE, "Markdown": store.MARKDOWN, "Figures": store.RESULT}
+    return "\n".join(f"{kind + ':':10}{folder / name}" for kind, name in kinds.items())
+
+
+def _refuse(why: str) -> int:
+    sys.stderr.write(f"tcplab: {' '.join(why.split())}\n")
+    return 2
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m loadtest compare",
+        allow_abbrev=False,
+        description="Measure servers under the same loads, run after run, in a drawn order, and say what was found."
+        " Without options: one scenario, two numbers of clients, three runs of each, within 90 s: indicative."
+        " With two results: what became better or worse from the first to the second.",
+        epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option; {MISSED} if the target was"
+        f" missed, or a result became worse; {INTERRUPTED} after Ctrl-C.",
+    )
+    parser.add_argument("results", type=Path, nargs="*", metavar="JSON", help="two results to compare with each other")
+    parser.add_argument("--thorough", action="store_true", help="everything, often enough for a verdict; takes long")
+    parser.add_argument("--variants", nargs="+", choices=tuple(LAB), help=f"servers of the lab ({' '.join(TEXTBOOK)})")
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="NAME=SERVER",
+        help="one of your own, in any language: NAME=HOST:PORT if it runs already, or NAME='COMMAND ... {port}'",
+    )
+    parser.add_argument("--scenarios", nargs="+", choices=tuple(LOADS), help="what the clients do (saturate)")
+    parser.add_argument("--clients", nargs="+", type=_whole, help="numbers of clients, for each scenario")
+    parser.add_argument("--repeats", type=_whole, help="runs of each (1; ten or more give a verdict)")
+    parser.add_argument("--seconds", type=_whole, help="length of each measured window")
+    parser.add_argument("--warmup", type=_whole, help="seconds before it, which are thrown away")
+    parser.add_argument("--target", type=_target, help="what each run is to keep, such as 'p99<50ms'")
+    parser.add_argument("--capacity", action="store_true", help="search for the most clients within the target")
+    parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
+    parser.add_argument("--ceiling", action="store_true", help="first find out how fast the load itself can be")
+    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="cores for the two (chosen apart)")
+    # By the clock, so that no order is favoured for ever; it is kept, so that a comparison can be repeated.
+    parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
+        metavar="FOLDER",
+        help="where results are kept (also TCPLAB_RESULTS; loadtest/results/)",
+    )
+    options = parser.parse_args(arguments)
+    if len(options.results) not in {0, 2}:
+        parser.error("two results can be compared, one or three can't")
+    return options
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return int(text)
+
+
+def _target(text: str) -> str:
+    try:
+        return str(parse_target(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _two_cores(text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts) or parts[0] == parts[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two different cores, such as 1,0")
+    return int(parts[0]), int(parts[1])
+
+
+def _differences(files: Sequence[Path]) -> int:
+    """Say what became better or worse from the first result to the second."""
+    read = []
+    for file in files:
+        try:
+            read.append(store.read(file))
+        except ValueError as error:
+            return _refuse(f"{file}: {error}")
+    found = differences.differences(*read)
+    if not found.found:
+        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
+    say(differences.text(found))
+    return MISSED if found.worse else 0

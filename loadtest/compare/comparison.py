@@ -1,0 +1,263 @@
+"""A comparison while it runs, and the result that it fills."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.belief import Doubt
+from loadtest.compare import store
+from loadtest.compare.judge import figures, targets, textbook
+from loadtest.compare.judge.entries import entries
+from loadtest.compare.judge.judgement import MIN_RUNS
+from loadtest.compare.measure import capacity, load, machine, memory, probing
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.run import ROOT, CellFailedError, Laboratory
+from loadtest.compare.measure.simplicity import simplicity
+from loadtest.compare.plan import Case, Cell, Plan
+from loadtest.compare.report import table
+from loadtest.compare.subjects import Subject
+from loadtest.processes import InterruptedByUserError
+
+_OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until cells have been measured
+_BAR: Final = 20
+_MEMORY_SECONDS: Final = 5.0  # for one process; a first guess likewise
+_PROBES: Final = 14  # of a search, as a rule
+
+MEMORY_CLIENTS: Final = 1000
+"""Clients up to which memory per client is measured."""
+
+MADE_UP: Final = 3
+"""Rounds in which runs that came out in doubt are run again."""
+
+LIMITS: Final = capacity.Limits()
+"""How far a search for the capacity goes."""
+
+
+class Comparison:
+    """
+    The runs of a plan, one after another.
+
+    result: ready for JSON; it is written again after each run, so that what was measured is never lost.
+    """
+
+    def __init__(
+        self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object], command: Sequence[str]
+    ) -> None:
+        self._plan = plan
+        self._cells = plan.cells()
+        self._subjects = {subject.name: subject for subject in plan.subjects}
+        self._folder = folder
+        self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
+        self.result: dict[str, Any] = {
+            "schema": store.SCHEMA,
+            "kind": "comparison",
+            "command": list(command),
+            "started": _now().isoformat(timespec="seconds"),
+            "ended": None,
+            "complete": False,
+            "interrupted": False,
+            "plan": plan.as_json(),
+            "machine": about,
+            "commit": machine.commit(ROOT),
+            "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
+            "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
+            "doubts": [cores.doubt._asdict()] if cores.doubt else [],
+            "ceiling": None,
+            "cells": [{**asdict(cell), "status": "not run", "reason": ""} for cell in self._cells],
+            "memory": [],
+            "capacity": [],
+            "simplicity": [{"subject": each.variant, **each.as_json()} for each in simplicity()],
+        }
+
+    @property
+    def _started(self) -> list[Subject]:
+        """The subjects whose memory can be read: those that don't run already, somewhere."""
+        return [subject for subject in self._plan.subjects if not subject.address]
+
+    @property
+    def seconds(self) -> float:
+        """About how long all of it takes, from its beginning."""
+        memory_seconds = _MEMORY_SECONDS * memory.RUNS * len(self._started) if self._plan.memory else 0.0
+        probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
+        ceiling = [self._plan.ceiling] if self._plan.ceiling else []
+        return memory_seconds + self._left([*ceiling, *probes, *(cell.case for cell in self._cells)])
+
+    def run(self, laboratory: Laboratory) -> None:
+        """
+        Measure the ceiling, if it is wanted, cell after cell, memory and capacity.
+
+        What fails is marked, and the others go on.
+        """
+        self._keep()
+        try:
+            if self._plan.ceiling:
+                self._find_ceiling(laboratory, self._plan.ceiling)
+            for cell, record in zip(self._cells, self.result["cells"], strict=True):
+                self._measure(laboratory, self._subjects[cell.subject], cell, record)
+            self._make_up(laboratory)
+            if self._plan.memory:
+                for subject in self._started:
+                    self._weigh(laboratory, subject)
+            if self._plan.capacity:
+                for name in self._plan.searched:
+                    self._search(laboratory, self._subjects[name], self._plan.capacity)
+            self.result["complete"] = not self.failed
+        except InterruptedByUserError:
+            self.result["interrupted"] = True
+            say("interrupted")
+        self.result["ended"] = _now().isoformat(timespec="seconds")
+        self._keep()
+
+    def _find_ceiling(self, laboratory: Laboratory, case: Case) -> None:
+        self._announce(0, what("sink", case), [case, *(cell.case for cell in self._cells)])
+        try:
+            found = laboratory.measure_ceiling(case)
+        except CellFailedError as error:
+            doubt = Doubt(
+                "no-ceiling",
+                f"the generator's ceiling could not be measured: {error}",
+                "do it again without what failed there; trust a top speed less",
+            )
+            self.result["doubts"].append(doubt._asdict())
+            say(f"FAILED: {error}")
+        else:
+            self.result["ceiling"] = found.as_json()
+            say(
+                f"{table.number(found.requests_per_second)} req/s,"
+                f" {table.number(found.cpu_us_per_request)} us of the generator's CPU for each"
+            )
+        self._keep()
+
+    def _measure(self, laboratory: Laboratory, subject: Subject, cell: Cell, record: dict[str, Any]) -> None:
+        coming = [each.case for each in self._cells[cell.number - 1 :]]
+        self._announce(cell.number, what(cell.subject, cell.case), coming)
+        try:
+            measured = laboratory.put(subject, cell.case)
+        except CellFailedError as error:
+            record.update(status="failed", reason=str(error))
+            say(f"FAILED: {error}")
+        except InterruptedByUserError:
+            record.update(status="interrupted")
+            raise
+        else:
+            record.update(
+                status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
+            )
+            self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
+            say(table.brief(figures.row(record, figures.ceiling_of(self.result))))
+        self._keep()
+
+    def _make_up(self, laboratory: Laboratory) -> None:
+        """
+        Run again, at the end, what was to be run often enough for a verdict and came out in doubt a few times.
+
+        A few rounds at most: on a machine that is never quiet, the answer is that it can't be told.
+        """
+        for _ in range(MADE_UP):
+            short = [
+                each for each in entries(self.result) if each.runs < MIN_RUNS <= len(each.shown) + len(each.failed)
+            ]
+            for each in short:
+                cell = Cell(len(self._cells) + 1, each.subject.name, each.case, len(each.shown) + len(each.failed) + 1)
+                self._cells = (*self._cells, cell)
+                record: dict[str, Any] = {**asdict(cell), "status": "not run", "reason": ""}
+                self.result["cells"].append(record)
+                self._measure(laboratory, each.subject, cell, record)
+
+    def _weigh(self, laboratory: Laboratory, subject: Subject) -> None:
+        """Measure memory per client, in fresh processes."""
+        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {memory.RUNS} processes ... ", end="")
+        record: dict[str, Any] = {"subject": subject.name, "problem": "", "runs": []}
+        self.result["memory"].append(record)
+        runs = []
+        try:
+            for _ in range(memory.RUNS):
+                runs.append(laboratory.weigh(subject, MEMORY_CLIENTS))
+                record["runs"] = [run.as_json() for run in runs]
+        except CellFailedError as error:
+            record["problem"] = str(error)
+        if runs:
+            record.update(memory.price(runs).as_json())
+        say(f"FAILED: {record['problem']}" if record["problem"] else _bytes(record))
+        self._keep()
+
+    def _search(self, laboratory: Laboratory, subject: Subject, case: Case) -> None:
+        """Search the most clients within the target."""
+        target, probes = targets.parse(self._plan.target), list[capacity.Probe]()
+        record: dict[str, Any] = {"subject": subject.name, "scenario": case.scenario, "target": str(target)}
+        self.result["capacity"].append(record)
+        say(f"capacity: {subject.name}, {case.scenario}, {target}: ", end="")
+
+        def probe(clients: int) -> Load:
+            say(f"{clients:,}", end="")
+            asked = replace(case, clients=clients)
+            measured = laboratory.put(subject, asked)
+            found = load.read(measured.load)
+            shown = figures.figures(subject.name, asked, found, measured.usage)
+            common = tuple(Doubt(**each) for each in self.result["doubts"])
+            return replace(found, doubts=(*shown.doubts, *common))
+
+        def tell(each: capacity.Probe) -> None:
+            probes.append(each)
+            say(f" {each.answer}, ", end="")
+            self._conclude(record, capacity.conclude(probes, LIMITS))
+
+        self._conclude(record, probing.find_capacity(probe, target, LIMITS, tell))
+        say(f"so {textbook.bracket(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
+
+    def _conclude(self, record: dict[str, Any], found: capacity.Bracket) -> None:
+        record.update(found.as_json())
+        self._keep()
+
+    def _announce(self, number: int, about: str, coming: Sequence[Case]) -> None:
+        total = len(self._cells)
+        done = _BAR * max(0, number - 1) // total
+        bar = f"{'#' * done}{'.' * (_BAR - done)}"
+        say(f"[{number:2}/{total} {bar}] {about:36} {duration(self._left(coming)):>10} left ... ", end="")
+
+    def _left(self, coming: Sequence[Case]) -> float:
+        overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
+        return sum(case.warmup + case.seconds + overhead for case in coming)
+
+    @property
+    def failed(self) -> int:
+        """How many measurements failed."""
+        failed = [cell["status"] == "failed" for cell in self.result["cells"]]
+        failed.append(self._plan.ceiling is not None and self.result["ceiling"] is None)
+        failed += [bool(each["problem"]) for each in self.result["memory"]]
+        return sum(failed)
+
+    def _keep(self) -> None:
+        store.write_json(self._folder / store.RESULT, self.result)
+
+
+def _bytes(record: dict[str, Any]) -> str:
+    """Return bytes a client in a few words, for while the comparison runs."""
+    parts = [f"{name} {record[name]['value'] / 1e3:.1f} kB" for name in ("silent", "spoken") if record[name]["value"]]
+    return ", ".join(parts) or record["note"] or record["silent"]["why"]
+
+
+def what(name: str, case: Case) -> str:
+    """Return a measurement in words."""
+    return f"{name}, {case.scenario}, {figures.clients(case.clients)}"
+
+
+def duration(seconds: float) -> str:
+    """Return "85 s" or "12 min"."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print now; a terminal that was closed is no reason to lose a measurement."""
+    with suppress(OSError):
+        sys.stdout.write(text + end)
+        sys.stdout.flush()

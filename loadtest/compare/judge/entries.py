@@ -1,0 +1,142 @@
+"""
+From all runs of one subject under one load to what is shown of it: medians over the runs that are sound.
+
+A run that is in doubt for another reason than the server is kept, and shown with its doubt; it is in no median.
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from loadtest.compare.judge import intervals
+from loadtest.compare.judge.figures import FIGURES, UNSOUND, Figure, Row, ceiling_of, is_unsound, row
+from loadtest.compare.judge.judgement import MIN_RUNS
+from loadtest.compare.plan import LOADS, Case
+from loadtest.compare.subjects import Subject, from_json
+from loadtest.scenarios import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """
+    One figure over all sound runs.
+
+    value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
+    least and the most with fewer. at_least: the true median is `value` or more. values: one for each run, in the order
+    of the runs.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_least: bool = False
+    why: str = ""
+    values: tuple[float, ...] = ()
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether low and high are a confidence interval, and not just a range."""
+        return len(self.values) >= MIN_RUNS
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What is shown of one subject under one load.
+
+    rows: its runs that are sound. doubtful: those with a doubt of UNSOUND. failed: those that gave nothing, or have not
+    been run. figures: each of FIGURES, over `rows`.
+    """
+
+    subject: Subject
+    case: Case
+    scenario: Scenario
+    rows: tuple[Row, ...]
+    doubtful: tuple[Row, ...]
+    failed: tuple[Row, ...]
+    figures: Mapping[str, Summary]
+
+    def __getitem__(self, name: str) -> Summary:
+        """Return a figure; KeyError if there is none of this name."""
+        return self.figures[name]
+
+    @property
+    def runs(self) -> int:
+        """How many sound runs there are."""
+        return len(self.rows)
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The runs that gave something, sound or not."""
+        return (*self.rows, *self.doubtful)
+
+    @property
+    def who(self) -> str:
+        """It in words, such as "asyncio, saturate, 50 clients"."""
+        return (self.shown or self.failed)[0].who
+
+    @property
+    def served(self) -> tuple[int, int]:
+        """Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run."""
+        worst = min(self.shown, key=lambda each: each.served / max(1, each.connected), default=None)
+        return (worst.served, worst.connected) if worst else (0, 0)
+
+
+def subjects(result: Mapping[str, Any]) -> list[Subject]:
+    """Return the subjects of a result, in the order in which they are shown."""
+    return [from_json(each) for each in result["plan"]["subjects"]]
+
+
+def entries(result: Mapping[str, Any]) -> list[Entry]:
+    """Return the entries of a result, sorted for reading: by scenario, number of clients and subject."""
+    ceiling = ceiling_of(result)
+    known = {subject.name: subject for subject in subjects(result)}
+    scenarios, names = list(LOADS), list(known)
+
+    def place(each: Row) -> tuple[int, int, int]:
+        return scenarios.index(each.case.scenario), each.case.clients, names.index(each.subject)
+
+    every = sorted((row(cell, ceiling) for cell in result["cells"]), key=place)  # stable: runs stay in their order
+    return [entry(known[runs[0].subject], runs) for _, each in groupby(every, key=place) if (runs := list(each))]
+
+
+def entry(subject: Subject, runs: Sequence[Row]) -> Entry:
+    """Return the entry of a subject's runs under one load."""
+    failed = tuple(each for each in runs if each.problem)
+    doubtful = tuple(each for each in runs if not each.problem and is_unsound(each))
+    rows = tuple(each for each in runs if not each.problem and not is_unsound(each))
+    return Entry(
+        subject=subject,
+        case=runs[0].case,
+        scenario=(rows or doubtful or failed)[0].scenario,
+        rows=rows,
+        doubtful=doubtful,
+        failed=failed,
+        figures={name: _summary([getattr(each, name) for each in rows], doubtful, failed) for name in FIGURES},
+    )
+
+
+def _summary(found: Sequence[Figure], doubtful: Sequence[Row], failed: Sequence[Row]) -> Summary:
+    values = tuple(each.value for each in found if each.value is not None)
+    if not found and doubtful:
+        names = dict.fromkeys(doubt.name for run in doubtful for doubt in run.doubts if doubt.name in UNSOUND)
+        return Summary(why=f"every run is in doubt: {', '.join(names)}")
+    if not found:
+        return Summary(why=failed[0].problem if failed else "not measured")
+    if not values:
+        return Summary(why=found[0].why)
+    middle = statistics.median(values)
+    # A bound above the median may be raised without moving it.
+    at_least = any(each.at_least and each.value is not None and each.value <= middle for each in found)
+    if len(values) < MIN_RUNS:
+        return Summary(middle, min(values), max(values), at_least, values=values)
+    interval = intervals.median(values)
+    return Summary(middle, interval.low, interval.high, at_least, values=values)
+
+
+def by_scenario(every: Iterable[Entry]) -> list[tuple[Scenario, list[Entry]]]:
+    """Return sorted entries under their scenarios."""
+    grouped = groupby(every, key=lambda each: each.case.scenario)
+    return [(some[0].scenario, some) for _, each in grouped if (some := list(each))]

@@ -1,0 +1,331 @@
+"""
+The table that teachers draw by hand, filled in with what was measured; a cell agrees, disagrees, or abstains.
+
+Each claim of the textbook's is a row in CLAIMS: what it says, and a function that looks for it in the evidence. A claim
+about "more" or "less" is judged as any other pair of figures is (judgement.py), so that it is settled by ten runs or
+not at all; one about what happens (who waits, how many are served) holds if it was so in every sound run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from loadtest.compare.judge.entries import Entry, Summary, entries
+from loadtest.compare.judge.judgement import MIN_RUNS, Answer
+from loadtest.compare.judge.verdict import judged
+from loadtest.compare.plan import LOADS, MANY
+from loadtest.scenarios import SCENARIOS
+
+Mark = Literal["agrees", "disagrees", "abstains"]
+
+ASPECTS: Final = ("simplicity", "speed", "number of clients", "a slow client", "resource use", "for whom")
+METHODS: Final = {"single": "one at a time", "threaded": "threading", "asyncio": "asyncio"}
+
+SLOWER: Final = 1.2
+"""By what factor a request must cost more with very many clients for "slows down" to be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the evidence says of a claim: a mark, the figures in words, and the options that measure them again."""
+
+    mark: Mark
+    said: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the table: whose, about what, what the textbook says, and what was found."""
+
+    method: str
+    aspect: str
+    claim: str
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    What a result holds.
+
+    runs: entries by subject, scenario and number of clients. memory, capacity, simplicity: as the result keeps them, by
+    subject.
+    """
+
+    runs: Mapping[tuple[str, str, int], Entry]
+    memory: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    capacity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    simplicity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def entry(self, subject: str, scenario: str, clients: int) -> Entry | None:
+        """Return the runs of a subject under a load, if there are sound ones."""
+        found = self.runs.get((subject, scenario, clients))
+        return found if found and found.rows else None
+
+
+def evidence(result: Mapping[str, Any]) -> Evidence:
+    """Return what a result holds."""
+    return Evidence(
+        runs={(each.subject.name, each.case.scenario, each.case.clients): each for each in entries(result)},
+        **{name: {each["subject"]: each for each in result[name]} for name in ("memory", "capacity", "simplicity")},
+    )
+
+
+def table(result: Mapping[str, Any]) -> list[Cell]:
+    """Return every cell of the table, by method and aspect; those for which nothing was measured abstain."""
+    known = evidence(result)
+    return [Cell(claim.method, claim.aspect, claim.says, claim.see(known)) for claim in CLAIMS]
+
+
+# How figures are told
+
+
+def figure(summary: Summary, unit: float, name: str, digits: int = 3) -> str:
+    """Return a figure with its interval, or its range, in words."""
+    if summary.value is None:
+        return f"no {name}: {summary.why}"
+    bound = ">=" if summary.at_least else ""
+
+    def number(value: float | None) -> str:
+        return f"{float(f'{(value or 0) / unit:.{digits}g}'):,g}"
+
+    kind = "" if summary.is_interval else f", {len(summary.values)} run{'s' if len(summary.values) > 1 else ''}"
+    return f"{bound}{number(summary.value)} {name} ({number(summary.low)} to {number(summary.high)}{kind})"
+
+
+def _again(scenario: str, clients: int, *subjects: str) -> str:
+    return f"--variants {' '.join(subjects)} --scenarios {scenario} --clients {clients} --repeats {MIN_RUNS}"
+
+
+def _lacking(*what: str) -> Found:
+    return Found("abstains", f"not measured: {', '.join(what)}")
+
+
+def _few(some: Sequence[Entry]) -> str:
+    """Return why no verdict can be given on these, "" if it can."""
+    fewest = min(each.runs for each in some)
+    return "" if fewest >= MIN_RUNS else f"; {fewest} sound runs, where a verdict takes {MIN_RUNS}"
+
+
+# What is looked for
+
+
+def _simplicity(method: str) -> Callable[[Evidence], Found]:
+    place = list(METHODS).index(method)
+
+    def see(known: Evidence) -> Found:
+        counted = {name: known.simplicity.get(name) for name in METHODS}
+        if not all(counted.values()):
+            return _lacking("simplicity")
+        sizes = {name: (each["count"]["lines"], each["count"]["branches"]) for name, each in counted.items() if each}
+        order = sorted(sizes, key=lambda name: sizes[name])
+        lines, branches = sizes[method]
+        said = f"{lines} lines and {branches} branches that not all others share (a proxy)"
+        ties = sum(each == sizes[method] for each in sizes.values()) > 1
+        mark: Mark = "abstains" if ties else "agrees" if order.index(method) == place else "disagrees"
+        return Found(mark, said + ("; as many as another" if ties else ""))
+
+    return see
+
+
+def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found]:
+    clients = LOADS["saturate"].clients[-1]
+
+    def see(known: Evidence) -> Found:
+        found = known.entry(method, "saturate", clients)
+        if found is None:
+            return _lacking(f"saturate with {clients} clients")
+        counts = sorted(run.served for run in found.rows)
+        said = f"served {counts[0]} to {counts[-1]} of {clients} clients that stay, in {found.runs} runs"
+        holds = counts[0] > 1 if several else counts[-1] == 1
+        return Found("agrees" if holds else "disagrees", said, _again("saturate", clients, method))
+
+    return see
+
+
+def _speed_of_single(known: Evidence) -> Found:
+    """Return whether it is slow for the client that it serves; that others wait is another claim."""
+    mine = known.entry("single", "saturate", 1)
+    others = [each for name in ("threaded", "asyncio") if (each := known.entry(name, "saturate", 1))]
+    if mine is None or len(others) < 2:
+        return _lacking("saturate with 1 client")
+    said = figure(mine["cpu_us"], 1, "us of CPU for each request of its one client")
+    said += "; " + ", ".join(f"{each.subject.name} {figure(each['cpu_us'], 1, 'us')}" for each in others)
+    found = [judged("cpu_us", mine, each).judgement for each in others]
+    slower = [each.answer is Answer.DIFFERENT and (each.ratio or 0) > 1 for each in found]
+    known_not = [
+        each.answer is Answer.EQUIVALENT or (each.answer is Answer.DIFFERENT and (each.ratio or 9) < 1)
+        for each in found
+    ]
+    mark: Mark = "agrees" if all(slower) else "disagrees" if all(known_not) else "abstains"
+    waits = known.entry("single", "conversation", LOADS["conversation"].clients[0])
+    if waits:
+        said += f"; but {figure(waits['first_p99_us'], 1e6, 's until the first reply (p99) of 30 clients')}"
+    return Found(mark, said + _few([mine, *others]), _again("saturate", 1, *METHODS))
+
+
+def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
+    clients = LOADS["saturate"].clients[-1]
+
+    def see(known: Evidence) -> Found:
+        mine, theirs = known.entry(method, "saturate", clients), known.entry(other, "saturate", clients)
+        if mine is None or theirs is None:
+            return _lacking(f"saturate with {clients} clients")
+        found = judged("cpu_us", mine, theirs).judgement
+        said = figure(mine["requests_per_second"], 1, "requests/s") + ", " + figure(mine["cpu_us"], 1, "us of CPU each")
+        said += f"; {other} {figure(theirs['cpu_us'], 1, 'us')}"
+        low, high = found.low or 0.0, found.high or 0.0
+        if found.answer is Answer.INDICATIVE or not high:
+            return Found("abstains", said + _few([mine, theirs]), _again("saturate", clients, method, other))
+        mark: Mark = "agrees" if high <= SLOWER else "disagrees" if low > SLOWER else "abstains"
+        return Found(mark, said, _again("saturate", clients, method, other))
+
+    return see
+
+
+def _many_clients(method: str, *, slows: bool) -> Callable[[Evidence], Found]:
+    """Return whether a request costs more, or clients go unserved, with very many clients."""
+    few = LOADS["saturate"].clients[-1]
+
+    def see(known: Evidence) -> Found:
+        at_few, at_many = known.entry(method, "saturate", few), known.entry(method, "saturate", MANY)
+        if at_few is None or at_many is None:
+            return _lacking(f"saturate with {few} and {MANY} clients")
+        served = sorted(run.served for run in at_many.rows)
+        said = f"with {few} clients {figure(at_few['cpu_us'], 1, 'us of CPU each')}, with {MANY:,}"
+        said += f" {figure(at_many['cpu_us'], 1, 'us')}; served {served[0]:,} to {served[-1]:,} of {MANY:,}"
+        crowd = known.entry(method, "crowd", LOADS["crowd"].thorough[-1])
+        if crowd:
+            said += f"; of a crowd of {crowd.case.clients:,} it served {crowd.served[0]:,}"
+        found = judged("cpu_us", at_many, at_few).judgement
+        command = f"--variants {method} --scenarios saturate --clients {few} {MANY} --repeats {MIN_RUNS}"
+        if found.answer is Answer.INDICATIVE or found.low is None or found.high is None:
+            return Found("abstains", said + _few([at_few, at_many]), command)
+        worse = found.low > SLOWER or served[-1] < MANY
+        well = found.high <= SLOWER and served[0] == MANY
+        mark: Mark = (
+            "agrees" if (worse if slows else well) else "disagrees" if (well if slows else worse) else "abstains"
+        )
+        return Found(mark, said, command)
+
+    return see
+
+
+def _slow_client(method: str, *, hangs: bool) -> Callable[[Evidence], Found]:
+    clients = LOADS["slow-client"].clients[0]
+    dawdle = SCENARIOS["slow-client"].dawdle
+
+    def see(known: Evidence) -> Found:
+        found = known.entry(method, "slow-client", clients)
+        waits = found["first_p99_us"] if found else Summary()
+        if found is None or waits.value is None or waits.low is None or waits.high is None:
+            return _lacking("slow-client")
+        said = f"one of {clients} dawdles for {dawdle:g} s: {figure(waits, 1e3, 'ms until the first reply (p99)')}"
+        wait, none = waits.low >= dawdle * 1e6 / 2, waits.high < dawdle * 1e6 / 4 and not waits.at_least
+        mark: Mark = "agrees" if (wait if hangs else none) else "disagrees" if (none if hangs else wait) else "abstains"
+        return Found(mark, said + _few([found]), _again("slow-client", clients, method))
+
+    return see
+
+
+def _memory(method: str, others: Sequence[str], *, less: bool) -> Callable[[Evidence], Found]:
+    """Return whether a client costs less memory than with the others, or more."""
+
+    def see(known: Evidence) -> Found:
+        slopes = {name: _slope(known, name) for name in (method, *others)}
+        missing = [name for name, each in slopes.items() if each is None]
+        if missing:
+            return _lacking(f"memory per client of {', '.join(missing)}")
+        mine, *theirs = [each for each in slopes.values() if each]
+        said = "; ".join(
+            f"{name} {each.value / 1e3:.3g} kB a client ({each.low / 1e3:.3g} to {each.high / 1e3:.3g})"
+            for name, each in slopes.items()
+            if each
+        )
+        below = all(mine.high < each.low for each in theirs)
+        above = all(mine.low > each.high for each in theirs)
+        mark: Mark = (
+            "agrees" if (below if less else above) else "disagrees" if (above if less else below) else "abstains"
+        )
+        return Found(mark, said, f"--memory --variants {' '.join(slopes)}")
+
+    return see
+
+
+class _Slope(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
+def _slope(known: Evidence, subject: str) -> _Slope | None:
+    """Return bytes a client that has spoken, or else for one that is silent."""
+    kept = known.memory.get(subject) or {}
+    for kind in ("spoken", "silent"):
+        found = kept.get(kind)
+        if found and found["low"] is not None:
+            return _Slope(found["value"], found["low"], found["high"])
+    return None
+
+
+def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
+    """Return how many clients it serves within the target, beside the other two."""
+
+    def see(known: Evidence) -> Found:
+        brackets = {name: known.capacity.get(name) for name in METHODS}
+        if not all(brackets.values()):
+            return _lacking("capacity")
+        said = "; ".join(f"{name} {bracket(each)}" for name, each in brackets.items() if each)
+        mine = brackets[method] or {}
+        others = [each for name, each in brackets.items() if each and name != method]
+        most = mine["low"] is not None and all(
+            each["high"] is not None and mine["low"] >= each["high"] for each in others
+        )
+        # Whoever is above all others by their lower bounds need not be so by the upper ones: then it abstains.
+        least = mine["high"] is not None and all(
+            each["low"] is not None and mine["high"] <= each["low"] for each in others
+        )
+        agrees, disagrees = (most, least) if busy else (least, most)
+        mark: Mark = "agrees" if agrees else "disagrees" if disagrees else "abstains"
+        return Found(mark, f"clients within {mine['target']}: {said}", f"--capacity --target '{mine['target']}'")
+
+    return see
+
+
+def bracket(kept: Mapping[str, Any]) -> str:
+    """Return a capacity in words: "200 to 250", or ">= 5,000" where no end was seen."""
+    low, high = kept["low"], kept["high"]
+    if high is None:
+        return f">={low or 0:,}"
+    return f"{low or 0:,} to {high:,}"
+
+
+class _Claim(NamedTuple):
+    method: str
+    aspect: str
+    says: str
+    see: Callable[[Evidence], Found]
+
+
+CLAIMS: Final = (
+    _Claim("single", "simplicity", "the simplest code", _simplicity("single")),
+    _Claim("single", "speed", "slow", _speed_of_single),
+    _Claim("single", "number of clients", "one at a time", _served_at_once("single", several=False)),
+    _Claim("single", "a slow client", "hangs it", _slow_client("single", hangs=True)),
+    _Claim("single", "resource use", "minimal", _memory("single", ("threaded", "asyncio"), less=True)),
+    _Claim("single", "for whom", "tests, or rare clients", _for_whom("single", busy=False)),
+    _Claim("threaded", "simplicity", "simple", _simplicity("threaded")),
+    _Claim("threaded", "speed", "fast", _fast("threaded", "asyncio")),
+    _Claim("threaded", "number of clients", "several at once", _served_at_once("threaded", several=True)),
+    _Claim("threaded", "number of clients", "up to about 1,000", _many_clients("threaded", slows=True)),
+    _Claim("threaded", "a slow client", "holds nobody up", _slow_client("threaded", hangs=False)),
+    _Claim("threaded", "resource use", "high: each thread needs memory", _memory("threaded", ("asyncio",), less=False)),
+    _Claim("asyncio", "simplicity", "the hardest to write", _simplicity("asyncio")),
+    _Claim("asyncio", "speed", "fast", _fast("asyncio", "threaded")),
+    _Claim("asyncio", "number of clients", "1,000 and more", _many_clients("asyncio", slows=False)),
+    _Claim("asyncio", "a slow client", "holds nobody up", _slow_client("asyncio", hangs=False)),
+    _Claim("asyncio", "resource use", "fewer than threads", _memory("asyncio", ("threaded",), less=True)),
+    _Claim("asyncio", "for whom", "busy servers", _for_whom("asyncio", busy=True)),
+)
+"""What textbooks say, cell by cell."""

@@ -1,0 +1,98 @@
+"""Who is different from whom: each fair figure of each scenario, judged between two subjects."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
+from typing import Final
+
+from loadtest.compare.judge.entries import Entry
+from loadtest.compare.judge.figures import is_paced, seeks_top_speed, stays
+from loadtest.compare.judge.judgement import GENERATOR_LIMIT, UNANSWERED, Answer, Judgement, Sample, judge
+from loadtest.scenarios import Scenario
+
+MORE_IS_BETTER: Final = frozenset({"requests_per_second"})
+"""The figures of which more is better; of all others less is."""
+
+OF_THE_SERVED: Final = frozenset({"requests_per_second", "cpu_us", "response_p99_us"})
+"""
+The figures that tell of the clients that are served alone: who starves the others is no better by them. The wait for
+the first reply is none of them, for whoever is not served is in it at its age.
+"""
+
+WORDS: Final = {
+    "requests_per_second": "requests/s",
+    "response_p99_us": "response p99",
+    "first_p99_us": "first reply p99",
+    "cpu_us": "CPU per request",
+    "resident_bytes": "memory",
+    "threads": "threads",
+}
+"""The figures that are judged, in a reader's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    One figure of two subjects under one load. judgement: its ratio is `ours` over `theirs`.
+
+    better: the name of the one that is better, "" if that can't be said.
+    """
+
+    figure: str
+    ours: Entry
+    theirs: Entry
+    judgement: Judgement
+    better: str
+
+
+def fair(scenario: Scenario) -> tuple[str, ...]:
+    """Return the figures that may be compared in a scenario: what design says of it, and its own properties."""
+    if scenario.name == "crowd" or (stays(scenario) and is_paced(scenario)):
+        return ("resident_bytes", "threads", "first_p99_us")
+    if seeks_top_speed(scenario):
+        latency = "first_p99_us" if scenario.requests == 1 else "response_p99_us"
+        return ("requests_per_second", "cpu_us", latency)
+    if scenario.requests == 1:
+        return ("requests_per_second", "first_p99_us")
+    return ("first_p99_us", "response_p99_us")
+
+
+def verdicts(every: Sequence[Entry]) -> list[Verdict]:
+    """Return every pair of subjects under every load, judged by each figure that is fair there."""
+    loads = groupby(every, key=lambda each: (each.case.scenario, each.case.clients))
+    return [
+        judged(figure, ours, theirs)
+        for _, some in loads
+        for ours, theirs in combinations(list(some), 2)
+        for figure in fair(ours.scenario)
+    ]
+
+
+def judged(figure: str, ours: Entry, theirs: Entry) -> Verdict:
+    """Return one figure of two entries, judged."""
+    found = judge(_sample(ours, figure), _sample(theirs, figure))
+    if found.answer is not Answer.DIFFERENT or found.ratio is None:
+        return Verdict(figure, ours, theirs, found, "")
+    more, less = (ours, theirs) if found.ratio > 1 else (theirs, ours)
+    better, worse = (more, less) if figure in MORE_IS_BETTER else (less, more)
+    if figure in OF_THE_SERVED and _share(better) < min(1.0, _share(worse)):
+        served, connected = better.served
+        why = f"{better.subject.name} served {served:,} of {connected:,} clients only: its figure is theirs"
+        return Verdict(figure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=why), "")
+    return Verdict(figure, ours, theirs, found, better.subject.name)
+
+
+def _share(entry: Entry) -> float:
+    served, connected = entry.served
+    return served / connected if connected else 0.0
+
+
+def _sample(entry: Entry, figure: str) -> Sample:
+    summary = entry[figure]
+    limit = GENERATOR_LIMIT if figure in MORE_IS_BETTER else UNANSWERED
+    return Sample(tuple(each for each in summary.values if each > 0), summary.at_least, limit)
+
+
+def of(every: Iterable[Verdict], figure: str, scenario: str) -> list[Verdict]:
+    """Return those about one figure of one scenario."""
+    return [each for each in every if each.figure == figure and each.ours.case.scenario == scenario]

@@ -1,0 +1,283 @@
+"""Runs one cell of the plan: a fresh server, a fresh generator and an observer, all ended afterwards."""
+
+import json
+import math
+import re
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from loadtest.compare.judge.figures import NOT_OURS, Ceiling, ceiling
+from loadtest.compare.measure import load, memory, observe
+from loadtest.compare.measure.holding import TooFewDescriptorsError, WrongReplyError
+from loadtest.compare.measure.machine import Cores
+from loadtest.compare.plan import Case
+from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
+from loadtest.outcomes import split_address
+from loadtest.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
+
+ROOT = Path(__file__).resolve().parents[3]
+"""The checkout: where `python -m servers` and the locustfile are found."""
+
+_SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/sink.py prints it
+
+_READY_WITHIN = 20.0
+_ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
+_SPEAKS_WITHIN = 2.0
+
+
+class CellFailedError(Exception):
+    """The cell could not be measured; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """
+    What a cell gave, as it is kept in the result.
+
+    load: the load run's own result, whole. usage: CPU and memory as seen from outside (observe.Usage). took:
+    seconds, with starting and ending.
+    """
+
+    load: Mapping[str, Any]
+    usage: observe.Usage
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """
+    A server that meets a load.
+
+    address: host:port. child: its process; None if it was not started here. metrics: where it serves /metrics, "" if
+    that isn't known.
+    """
+
+    address: str
+    child: Child | None = None
+    metrics: str = ""
+
+
+class Laboratory:
+    """
+    Where and with what the cells are run.
+
+    folder: for what the processes write; whoever made it removes it. cores: who runs where.
+    """
+
+    def __init__(self, folder: Path, cores: Cores, children: Children, interrupt: Interrupt) -> None:
+        self.folder = folder
+        self.cores = cores
+        self.children = children
+        self.interrupt = interrupt
+        self._number = 0
+
+    def server_command(self, subject: Subject) -> list[str]:
+        """Return the command that starts one of the lab's servers on free ports of loopback."""
+        here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
+        return [sys.executable, "-m", "servers", subject.variant, *subject.options, *here]
+
+    def sink_command(self) -> list[str]:
+        """Return the command that starts the sink on a free port of loopback."""
+        return [sys.executable, "-m", "loadtest.sink"]
+
+    def load_command(self, subject: Subject, case: Case, result: Path) -> list[str]:
+        """Return the command that puts `case` on the address of `users_of(subject)`, and writes `result`."""
+        return [
+            *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
+            *("--headless", "--only-summary", "--loglevel", "WARNING"),
+            # Failed requests are a finding of ours, in the result; the status is to say whether Locust itself failed.
+            *("--exit-code-on-error", "0"),
+            *("--users", str(case.clients), "--spawn-rate", str(arrivals(case))),
+            *("--run-time", f"{case.warmup + case.seconds}s"),
+            *("--scenario", case.scenario, "--warmup", str(case.warmup), "--result", str(result)),
+            *(() if case.think is None else ("--think", f"{case.think:g}")),
+            # Any free port: another lab on this machine may have the usual one, and nobody scrapes a comparison.
+            *("--exporter-host", "127.0.0.1", "--exporter-port", "0"),
+            f"{users_of(subject).title()}User",
+        ]
+
+    def put(self, subject: Subject, case: Case) -> Measured:
+        """
+        Put `case` on a fresh server of `subject`, and return what that gave.
+
+        Raises CellFailedError if the server or the generator failed, InterruptedByUserError if the user asked for an
+        end; in any case both processes have ended by then, the generator first.
+        """
+        folder = self._new_folder()
+        try:
+            return self._put(self.start(subject, folder), subject, case, folder)
+        finally:
+            self.children.end()
+
+    def weigh(self, subject: Subject, clients: int) -> memory.Run:
+        """Give a fresh server so many clients, and return the memory that they took; raises what `put` does."""
+        folder = self._new_folder()
+        try:
+            serving = self.start(subject, folder)
+            if serving.child is None:
+                raise CellFailedError(NOT_OURS)
+            host, port = split_address(serving.address)
+            metrics = serving.metrics if is_confined(serving.child.pid) else None
+            where = memory.Serving(host, port, serving.child.pid, metrics or None)
+            return memory.measure(where, clients, self.interrupt.sleep)
+        except (memory.NotMeasuredError, TooFewDescriptorsError, WrongReplyError) as error:
+            raise CellFailedError(str(error)) from error
+        finally:
+            self.children.end()
+
+    def measure_ceiling(self, case: Case) -> Ceiling:
+        """Put `case` on a sink and return what it says about the generator; raises what `put` does."""
+        folder = self._new_folder()
+        try:
+            child = self._start("sink", self.sink_command(), folder)
+            said = self._ready(child, _SINK_READY)
+            measured = self._put(Serving(f"127.0.0.1:{said['port']}", child), LAB[TEXTBOOK[0]], case, folder)
+        finally:
+            self.children.end()
+        found = load.read(measured.load)
+        if not found.verified:
+            raise CellFailedError("the sink answered nothing")
+        return ceiling(case, found, measured.usage)
+
+    def start(self, subject: Subject, folder: Path) -> Serving:
+        """Start a fresh server of `subject`, unless it runs already; CellFailedError if it doesn't serve."""
+        name = f"{subject.name}-server"
+        if subject.address:
+            return Serving(subject.address)
+        if subject.variant:
+            child = self._start(name, self.server_command(subject), folder)
+            said = self._ready(child, READY)
+            return Serving(f"{said['host']}:{said['port']}", child, said["metrics"])
+        port = str(_free_port())
+        child = self._start(name, [part.replace("{port}", port) for part in subject.command], folder)
+        address = f"127.0.0.1:{port}"
+        deadline = time.monotonic() + _READY_WITHIN
+        while why := silence(address):
+            if child.status() is not None or time.monotonic() > deadline:
+                raise CellFailedError(f"{name} does not serve: {why}: {child.tail()}")
+            self.interrupt.sleep(0.05)
+        ready = READY.search(child.out.read_text(errors="replace"))  # one of the lab's, started in another way
+        return Serving(address, child, ready["metrics"] if ready else "")
+
+    def _new_folder(self) -> Path:
+        self._number += 1
+        folder = self.folder / f"{self._number:04}"
+        folder.mkdir()
+        return folder
+
+    def _start(self, name: str, command: Sequence[str], folder: Path) -> Child:
+        try:
+            return self.children.add(
+                Child(name, command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server)
+            )
+        except ChildFailedError as error:
+            raise CellFailedError(str(error)) from error
+
+    def _ready(self, child: Child, line: re.Pattern[str]) -> dict[str, str]:
+        try:
+            return child.wait_for_line(line, _READY_WITHIN, self.interrupt).groupdict()
+        except ChildFailedError as error:
+            raise CellFailedError(str(error)) from error
+
+    def _put(self, serving: Serving, subject: Subject, case: Case, folder: Path) -> Measured:
+        """Put `case` on a server that is ready; what the generator writes goes to `folder`."""
+        began = time.monotonic()
+        try:
+            server = observe.Server.of(serving.child.pid) if serving.child else None
+            idle = server.read()[1] if server else None
+            result = folder / "load.json"
+            env = python_environment(**{f"TCPLAB_{users_of(subject).upper()}": serving.address})
+            command = self.load_command(subject, case, result)
+            generator = self.children.add(
+                Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator)
+            )
+            samples = self._watch(case, serving.child, server, generator)
+            found = _read(result, generator)
+            window = load.read(found)
+            usage = observe.between(samples, window.started, window.ended, idle)
+        except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
+            raise CellFailedError(str(error)) from error
+        return Measured(found, usage, time.monotonic() - began)
+
+    def _watch(
+        self, case: Case, child: Child | None, server: observe.Server | None, generator: Child
+    ) -> list[observe.Sample]:
+        """Sample both until the generator has ended."""
+        process = psutil.Process(generator.pid)
+        deadline = time.monotonic() + case.warmup + case.seconds + _ENDS_WITHIN
+        samples = [observe.sample(server, process)]
+        while generator.status() is None:
+            if child:
+                child.check()
+            if time.monotonic() > deadline:
+                raise ChildFailedError(f"{generator.name} did not end in time: {generator.tail()}")
+            self.interrupt.sleep(observe.INTERVAL)
+            samples.append(observe.sample(server, process))  # before it is reaped: the last one is after the window
+        if child:
+            child.check()
+        return samples
+
+
+def arrivals(case: Case) -> int:
+    """
+    Return how many clients arrive in a second: all of them within two thirds of the warm-up, or within a second.
+
+    At once, thousands of them measure how a server survives that, and not how many it serves.
+    """
+    return max(1, math.ceil(case.clients / max(1.0, case.warmup * 2 / 3)))
+
+
+def users_of(subject: Subject) -> str:
+    """Return the variant whose Locust users meet a subject: its own, or any, for all of them send alike."""
+    return subject.variant or TEXTBOOK[-1]
+
+
+def is_confined(pid: int) -> bool:
+    """
+    Whether a process is in another control group than we are, so that what is charged to that group is its own.
+
+    Servers that we start are in ours, whose memory holds the load's too; `systemd-run --scope` puts one into its own.
+    """
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text() != Path("/proc/self/cgroup").read_text()
+    except OSError:
+        return False
+
+
+def silence(address: str) -> str:
+    """Return why whoever is at "host:port" doesn't speak the wire, in a few words; "" if it does."""
+    try:
+        with socket.create_connection(split_address(address), timeout=_SPEAKS_WITHIN) as client:
+            client.sendall(b"ECHO are you there\n")
+            reply = b""
+            while b"\n" not in reply and (data := client.recv(4096)):
+                reply += data
+            with suppress(OSError):
+                client.sendall(b"QUIT\n")
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if reply == b"OK are you there\n" else f"it answered {reply[:40]!r} to an ECHO"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _read(result: Path, generator: Child) -> Mapping[str, Any]:
+    if generator.status() != 0:
+        generator.check()
+    try:
+        found: Mapping[str, Any] = json.loads(result.read_text())
+    except (OSError, ValueError) as error:
+        raise CellFailedError(f"the load left no result that can be read ({error}): {generator.tail()}") from error
+    return found

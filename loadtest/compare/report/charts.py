@@ -1,0 +1,281 @@
+"""Which charts a comparison has, and what each of them draws."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from textwrap import shorten
+from typing import Any, Final, NamedTuple
+
+from loadtest.compare.judge.entries import Entry, by_scenario
+from loadtest.compare.judge.figures import clients, is_paced, seeks_top_speed, stays
+from loadtest.compare.report import bars, curves
+from loadtest.compare.report.answers import missing, place
+from loadtest.compare.report.curves import Curve, Point, Series
+from loadtest.compare.report.distributions import Distribution, distributions
+from loadtest.compare.report.svg import Chart, Ink
+from loadtest.compare.report.words import AT_LEAST, UNITS, duration, run_count, served
+from loadtest.scenarios import Scenario
+
+
+class _Kind(NamedTuple):
+    """A chart that each scenario has which it suits. figure: the one it is about; low: where a range begins."""
+
+    title: str
+    says: str
+    suits: Callable[[Scenario], bool]
+    figure: str
+    low: str = ""
+
+
+_KINDS: Final = (
+    _Kind(
+        "Throughput, requests/s",
+        "more is better",
+        lambda scenario: not is_paced(scenario),
+        "requests_per_second",
+    ),
+    _Kind(
+        "Response",
+        "later replies, less is better",
+        lambda scenario: scenario.requests != 1,
+        "response_p99_us",
+        "response_p50_us",
+    ),
+    _Kind(
+        "Wait for the first reply",
+        "from connecting on, less is better",
+        lambda scenario: not stays(scenario),
+        "first_p99_us",
+        "first_p50_us",
+    ),
+    _Kind(
+        "CPU of the server, µs per request",
+        "less is better",
+        seeks_top_speed,
+        "cpu_us",
+    ),
+    _Kind(
+        "Memory of the server, MB",
+        "the most in the window, less is better",
+        stays,
+        "resident_bytes",
+    ),
+)
+
+_PICTURED: Final = (
+    ("requests_per_second", "saturate"),
+    ("cpu_us", "saturate"),
+    ("first_p99_us", "conversation"),
+    ("first_p99_us", "slow-client"),
+    ("response_p99_us", "saturate"),
+    ("resident_bytes", "crowd"),
+    ("requests_per_second", "io-bound"),
+    ("resident_bytes", "saturate"),
+)
+_MOST_PICTURED: Final = 6
+_LONG: Final = 160
+_SHORT: Final = 36  # letters that fit beside a name
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A chart, what it is about (a figure's name) and in which scenario."""
+
+    chart: Chart
+    figure: str
+    scenario: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """The charts for which there is something to draw; left_out: those for which there is nothing, and why."""
+
+    drawn: tuple[Drawn, ...]
+    left_out: tuple[str, ...]
+
+    def pictured(self) -> list[Chart]:
+        """Return the few that tell the story, the most telling first."""
+        places = {each: place for place, each in enumerate(_PICTURED)}
+        ordered = sorted(self.drawn, key=lambda each: places.get((each.figure, each.scenario), len(places)))
+        return [each.chart for each in ordered[:_MOST_PICTURED]]
+
+
+def of_figures(every: Sequence[Entry], known: Mapping[str, Ink]) -> Charts:
+    """
+    Return the charts of the figures: against the number of clients, or in rows where there is but one.
+
+    known: how each subject is drawn.
+    """
+    drawn, left_out = [], []
+    for kind in _KINDS:
+        for scenario, some in by_scenario(every):
+            if not kind.suits(scenario):
+                continue
+            if any(each[kind.figure].value is not None for each in some):
+                drawn.append(Drawn(_chart(kind, scenario, some, known), kind.figure, scenario.name))
+            else:
+                left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.figure, some))}")
+    drawn.sort(
+        key=lambda each: len({entry.case.clients for entry in every if entry.case.scenario == each.scenario}) < 2
+    )
+    return Charts(tuple(drawn), tuple(left_out))
+
+
+def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Entry], known: Mapping[str, Ink]) -> Chart:
+    counts = sorted({each.case.clients for each in some})
+    says = f"{scenario.name}: {kind.says}" if len(counts) > 1 else f"{scenario.name}, {clients(counts[0])}: {kind.says}"
+    notes = _why(kind.figure, some)
+    if len(counts) > 1:
+        unit = 1.0 if kind.low else UNITS[kind.figure]
+        title = f"{kind.title}, p99" if kind.low else kind.title
+        series = [
+            Series(known[name], _points(kind.figure, unit, counts, list(each)))
+            for name, each in groupby(sorted(some, key=_place_of(known)), key=lambda each: each.subject.name)
+        ]
+        return curves.against_clients(title, says, counts, series, durations=bool(kind.low), notes=notes)
+    marks = [_mark(kind, each, known[each.subject.name]) for each in some]
+    title = f"{kind.title}, p50 to p99" if kind.low else kind.title
+    draw = bars.ranges if kind.low else bars.bars
+    return draw(title, says, marks, notes)
+
+
+def _place_of(known: Mapping[str, Ink]) -> Callable[[Entry], int]:
+    names = list(known)
+    return lambda each: names.index(each.subject.name)
+
+
+def _points(figure: str, unit: float, counts: Sequence[int], some: Sequence[Entry]) -> tuple[Point | None, ...]:
+    found = {each.case.clients: each for each in some if each.shown}
+    return tuple(_point(figure, unit, found[count]) if count in found else None for count in counts)
+
+
+def _point(figure: str, unit: float, each: Entry) -> Point:
+    summary = each[figure]
+    several = len(summary.values) > 1
+    return Point(
+        value=None if summary.value is None else summary.value / unit,
+        served=each.served,
+        low=summary.low / unit if several and summary.low is not None else None,
+        high=summary.high / unit if several and summary.high is not None else None,
+        open=summary.at_least,
+        doubtful=_doubtful(each, figure, unit),
+    )
+
+
+def _doubtful(each: Entry, figure: str, unit: float = 1.0) -> tuple[float, ...]:
+    values = (getattr(run, figure).value for run in each.doubtful)
+    return tuple(value / unit for value in values if value is not None)
+
+
+def _mark(kind: _Kind, each: Entry, ink: Ink) -> bars.Mark:
+    summary, low = each[kind.figure], each[kind.low] if kind.low else None
+    doubtful = _doubtful(each, kind.figure)
+    if summary.value is None:
+        words = missing(each, kind.figure)
+        return bars.Mark(ink, None, "", words if len(words) < _SHORT else "see below", doubtful=doubtful)
+    if low is None:
+        words = place(each, kind.figure)
+    else:
+        words = " – ".join(
+            (AT_LEAST if found.at_least else "") + duration(found.value or 0.0) for found in (low, summary)
+        )
+    several = len(summary.values) > 1
+    return bars.Mark(
+        ink,
+        summary.value,
+        words,
+        served(each),
+        low=low.value if low else None,
+        least=summary.low if several else None,
+        most=summary.high if several else None,
+        open=summary.at_least,
+        doubtful=doubtful,
+    )
+
+
+def _why(figure: str, some: Sequence[Entry]) -> tuple[str, ...]:
+    """Return why some are not drawn, each reason once."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for each in some:
+        if each[figure].value is None:
+            named = reasons.setdefault(each[figure].why, {})
+            named.setdefault(each.subject.name, []).append(f"{each.case.clients:,}")
+    return tuple(
+        "; ".join(f"{name} at {' and '.join(counts)}" for name, counts in named.items()) + f": {shorten(why, _LONG)}"
+        for why, named in reasons.items()
+    )
+
+
+def of_distributions(result: Mapping[str, Any], every: Sequence[Entry], known: Mapping[str, Ink]) -> Charts:
+    """Return the charts of durations against percentiles, for each load: later replies, and first ones apart."""
+    merged = distributions(result)
+    drawn, left_out = [], []
+    for scenario, some in by_scenario(every):
+        for count, group in groupby(some, key=lambda each: each.case.clients):
+            load = list(group)
+            for kind in _DISTRIBUTIONS:
+                if not kind.suits(scenario):
+                    continue
+                pairs = [(each, merged.get((each.subject.name, scenario.name, count), {})) for each in load]
+                found = [curve for each, parts in pairs if (curve := _curve(kind, each, parts, known))]
+                says = f"{scenario.name}, {clients(count)}: {kind.says}"
+                lacking = [each for each in load if all(curve.ink.name != each.subject.name for curve in found)]
+                notes = tuple(f"{each.subject.name}: {_lacks(kind, each)}" for each in lacking)
+                if found:
+                    drawn.append(
+                        Drawn(curves.by_percentile(kind.title, says, found, notes), kind.figure, scenario.name)
+                    )
+                else:
+                    left_out.append(
+                        f"{kind.title}, {scenario.name}, {clients(count)}: {'; '.join(dict.fromkeys(notes))}"
+                    )
+    return Charts(tuple(drawn), tuple(left_out))
+
+
+class _Series(NamedTuple):
+    title: str
+    says: str
+    suits: Callable[[Scenario], bool]
+    figure: str
+    series: str
+    other: str = ""
+
+
+_DISTRIBUTIONS: Final = (
+    _Series(
+        "Later replies",
+        "response solid, service dashed",
+        lambda scenario: scenario.requests != 1,
+        "response_p99_us",
+        "response",
+        "service",
+    ),
+    _Series(
+        "First replies",
+        "from connecting to the reply",
+        lambda scenario: not stays(scenario),
+        "first_p99_us",
+        "first_reply",
+    ),
+)
+
+
+def _curve(kind: _Series, each: Entry, parts: Mapping[str, Distribution], known: Mapping[str, Ink]) -> Curve | None:
+    """Return one subject's curve; None where its figure is left out, or where there is too little for a curve."""
+    if each[kind.figure].value is None or kind.series not in parts:
+        return None
+    points = parts[kind.series].curve()
+    if len(points) < 2:
+        return None
+    some, everyone = each.served
+    return Curve(
+        known[each.subject.name],
+        points,
+        parts[kind.other].curve() if kind.other else (),
+        parts[kind.series].open_from(),
+        f"{parts[kind.series].samples:,} in {run_count(each.runs)}; served {some} of {everyone}",
+    )
+
+
+def _lacks(kind: _Series, each: Entry) -> str:
+    return each[kind.figure].why or "too few for a curve"

@@ -1,0 +1,236 @@
+"""Charts of lines: a figure against the number of clients, and durations against their percentiles."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from loadtest.compare.report import svg
+from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
+
+_LEFT: Final = 112  # room for names, and for what the axis says
+_RIGHT: Final = WIDTH - 30
+_TOP: Final = 56
+_BOTTOM: Final = 226
+_ROW: Final = 18
+_APART: Final = 34  # units between the names of two numbers of clients
+_ROOM: Final = 62  # and between two counts of those served
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """
+    One subject's figure with one number of clients.
+
+    value: None if there is none. low, high: what the runs leave open. open: the true value is that or more. doubtful:
+    what runs in doubt gave. served: how many clients were, of how many.
+    """
+
+    value: float | None
+    served: tuple[int, int]
+    low: float | None = None
+    high: float | None = None
+    open: bool = False
+    doubtful: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One subject's points, one for each number of clients; None where it was not measured."""
+
+    ink: Ink
+    points: tuple[Point | None, ...]
+
+
+def against_clients(
+    title: str,
+    subtitle: str,
+    counts: Sequence[int],
+    every: Sequence[Series],
+    *,
+    durations: bool = False,
+    notes: Sequence[str] = (),
+) -> Chart:
+    """
+    Return a chart with a line for each subject, and beneath it the clients served of those connected.
+
+    counts: the numbers of clients, at least two. durations: values are microseconds, on a logarithmic axis.
+    """
+    values = [
+        value
+        for series in every
+        for point in series.points
+        if point
+        for value in (point.value, point.low, point.high, *point.doubtful)
+        if value is not None
+    ]
+    y = svg.logarithmic(values, _BOTTOM, _TOP) if durations else svg.linear(values, _BOTTOM, _TOP, _short)
+    x = _places(counts)
+    parts = [svg.heading(title, subtitle), *_up(y), svg.line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM)]
+    for at, count in zip(x, counts, strict=True):
+        parts += [
+            svg.line("axis", at, _BOTTOM, at, _BOTTOM + 4),
+            svg.text(at, _BOTTOM + 17, f"{count:,}", "muted small", "middle"),
+        ]
+    parts.append(svg.text(0, _BOTTOM + 17, "clients", "muted small"))
+    for place, series in enumerate(every):
+        # Beside each other, or one would hide the other's whiskers.
+        aside = (place - (len(every) - 1) / 2) * 6
+        parts.append(_line(series, [at + aside for at in x], y))
+    parts.append(svg.text(0, _BOTTOM + 38, "served of connected", "muted small"))
+    for place, series in enumerate(every, 1):
+        parts.append(_served(series, x, _BOTTOM + 40 + place * _ROW))
+    return Chart(title, subtitle, "".join(parts), _BOTTOM + 48 + len(every) * _ROW, tuple(notes))
+
+
+def _short(value: float) -> str:
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= 10 * unit:
+            return f"{value / unit:,g}{name}"
+    return f"{value:,g}"
+
+
+def _up(scale: Scale) -> list[str]:
+    """Return the grid of the vertical axis."""
+    parts = []
+    for value, label in scale.ticks:
+        y = scale.place(value)
+        parts.append(svg.line("grid", _LEFT, y, _RIGHT, y))
+        parts.append(svg.text(_LEFT - 8, y + 4, label, "muted small", "end"))
+    return parts
+
+
+def _places(counts: Sequence[int]) -> list[float]:
+    """Return where the numbers of clients stand: on a logarithmic axis, or evenly where two would touch."""
+    first, last = math.log10(counts[0]), math.log10(counts[-1])
+    start, end = _LEFT + 26, _RIGHT - 10
+    places = [start + (end - start) * (math.log10(count) - first) / (last - first) for count in counts]
+    if any(after - before < _APART for before, after in pairwise(places)):
+        return [start + (end - start) * place / (len(counts) - 1) for place in range(len(counts))]
+    return places
+
+
+def _line(series: Series, x: Sequence[float], y: Scale) -> str:
+    """Return a subject's line, broken where it has no figure, with its band, whiskers and marks."""
+    ink, parts = series.ink, []
+    known = [(at, point) for at, point in zip(x, series.points, strict=True)]
+    for piece in _pieces(known):
+        upper = [(at, y.place(point.high)) for at, point in piece if point.high is not None]
+        lower = [(at, y.place(point.low)) for at, point in piece if point.low is not None]
+        if len(upper) == len(lower) == len(piece) > 1:
+            parts.append(svg.path(f"{ink.css} band", [*upper, *reversed(lower)], closed=True))
+        if len(piece) > 1:
+            parts.append(svg.path(f"{ink.css} line", [(at, y.place(point.value or 0)) for at, point in piece]))
+    for at, point in known:
+        if point is None:
+            continue
+        if point.low is not None and point.high is not None:
+            low, high = y.place(point.low), y.place(point.high)
+            parts.append(svg.line("whisker", at, low, at, high))
+            parts += [svg.line("whisker", at - 3, end, at + 3, end) for end in (low, high) if abs(low - high) > 1]
+        parts += [svg.doubtful(ink, at, y.place(value)) for value in point.doubtful]
+        if point.value is not None:
+            height = y.place(point.value)
+            parts.append(svg.mark(ink, at, height, hollow=point.open))
+            if point.open:
+                parts.append(svg.further(ink, at, height - 3, up=True))
+    return "".join(parts)
+
+
+def _pieces(known: Sequence[tuple[float, Point | None]]) -> list[list[tuple[float, Point]]]:
+    """Return the points that follow each other and have a value."""
+    pieces: list[list[tuple[float, Point]]] = [[]]
+    for at, point in known:
+        if point is None or point.value is None:
+            pieces.append([])
+        else:
+            pieces[-1].append((at, point))
+    return [piece for piece in pieces if piece]
+
+
+def _served(series: Series, x: Sequence[float], y: float) -> str:
+    """Return a row under a chart: whose line it is, and the clients served of those connected."""
+    parts = [svg.mark(series.ink, 8, y - 4.5), svg.text(18, y, series.ink.name, "ink small")]
+    tight = any(after - before < _ROOM for before, after in pairwise(x))
+    for at, point in zip(x, series.points, strict=True):
+        if point is None:
+            words = "–"
+        else:
+            some, all_of_them = point.served
+            words = "all" if some == all_of_them and tight else f"{some}/{all_of_them}"
+        parts.append(svg.text(at, y, words, "muted small", "middle"))
+    return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """
+    One subject's durations.
+
+    points: (q, microseconds) of the response, or of the first reply; service: the same of the service time, or none.
+    open_from: the first q that unanswered requests could raise, if any. note: what stands beside the name.
+    """
+
+    ink: Ink
+    points: tuple[tuple[float, float], ...]
+    service: tuple[tuple[float, float], ...] = ()
+    open_from: float | None = None
+    note: str = ""
+
+
+_TICKS: Final = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+
+
+def by_percentile(title: str, subtitle: str, every: Sequence[Curve], notes: Sequence[str] = ()) -> Chart:
+    """Return a chart of durations against percentiles, where each further nine has as much room as the last."""
+    farthest = max(q for curve in every for q, _ in curve.points)
+    y = svg.logarithmic([value for curve in every for _, value in (*curve.points, *curve.service)], _BOTTOM, _TOP)
+    left, right = 62, _RIGHT
+    first, last = _nines(0.5), max(_nines(farthest), _nines(0.9))
+
+    def x(q: float) -> float:
+        return left + (right - left) * (_nines(q) - first) / (last - first)
+
+    parts = [svg.heading(title, subtitle)]
+    for value, label in y.ticks:
+        height = y.place(value)
+        parts += [
+            svg.line("grid", left, height, right, height),
+            svg.text(left - 8, height + 4, label, "muted small", "end"),
+        ]
+    ticks = [q for q in _TICKS if q <= farthest + 1e-9]
+    for q in ticks:
+        parts += [
+            svg.line("grid", x(q), _TOP, x(q), _BOTTOM),
+            svg.text(x(q), _BOTTOM + 17, f"{q * 100:.6g} %", "muted small", "middle"),
+        ]
+    for place, curve in enumerate(every):
+        parts.append(_curve(curve, x, y, ticks))
+        row = _BOTTOM + 40 + place * _ROW
+        parts += [svg.mark(curve.ink, 8, row - 4.5), svg.text(18, row, curve.ink.name, "ink small")]
+        parts.append(svg.text(WIDTH, row, curve.note, "muted small", "end"))
+    return Chart(title, subtitle, "".join(parts), _BOTTOM + 30 + len(every) * _ROW, tuple(notes))
+
+
+def _nines(q: float) -> float:
+    return -math.log10(1 - q)
+
+
+def _curve(curve: Curve, x: Callable[[float], float], y: Scale, ticks: Sequence[float]) -> str:
+    """Return a subject's curve; dotted, with hollow marks, where it may as well lie higher."""
+    ink, bound = curve.ink, curve.open_from
+    sure = [(x(q), y.place(value)) for q, value in curve.points if bound is None or q < bound]
+    open_ = [(x(q), y.place(value)) for q, value in curve.points if bound is not None and q >= bound]
+    parts = []
+    if len(sure) > 1:
+        parts.append(svg.path(f"{ink.css} line", sure))
+    if open_:
+        parts.append(svg.path(f"{ink.css} line open", [*sure[-1:], *open_]))
+        parts.append(svg.further(ink, open_[-1][0], open_[-1][1], up=True))
+    if len(curve.service) > 1:
+        parts.append(svg.path(f"{ink.css} line service", [(x(q), y.place(value)) for q, value in curve.service]))
+    for q, value in curve.points:
+        if any(abs(q - tick) < 1e-9 for tick in ticks):
+            parts.append(svg.mark(ink, x(q), y.place(value), hollow=bound is not None and q >= bound))
+    return "".join(parts)

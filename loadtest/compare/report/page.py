@@ -1,0 +1,228 @@
+"""The comparison as a page that needs only itself: the answer, plots, tables, and how all of it was obtained."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from loadtest.compare.judge.entries import Entry, by_scenario, entries, subjects
+from loadtest.compare.judge.figures import UNSOUND, Row, clients, share_of_core
+from loadtest.compare.judge.judgement import MIN_RUNS
+from loadtest.compare.report import charts, page_answer, sections, svg
+from loadtest.compare.report.page_answer import looks
+from loadtest.compare.report.page_text import HOW, STYLE
+from loadtest.compare.report.remarks import doubts, remarks
+from loadtest.compare.report.svg import Chart
+from loadtest.compare.report.words import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
+from loadtest.compare.subjects import Subject
+from loadtest.scenarios import Scenario
+
+TITLE: Final = "Concurrency models of TCP servers, measured"
+
+_HEADINGS: Final = (
+    "server",
+    "served",
+    "sound runs",
+    *(heading for _, heading, _ in COLUMNS),
+    "server's core",
+    "generator's core",
+    "generator busy",
+)
+
+
+def html(result: Mapping[str, Any]) -> str:
+    """Return the whole page; it needs nothing but itself."""
+    every, known = entries(result), subjects(result)
+    doubted = doubts(result, every)
+    inks = svg.inks(known)
+    figures, distributions = charts.of_figures(every, inks), charts.of_distributions(result, every, inks)
+    parts = [
+        f"<h1>{TITLE}</h1>",
+        f'<p class="faint where">{escape(where(result))}</p>',
+        page_answer.answer(result, every, known, doubted),
+        sections.textbooks(result),
+        page_answer.figure_by_figure(every, known),
+        page_answer.doubts(doubted),
+        _charts(
+            "Against the number of clients",
+            "Medians over the sound runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
+            " the least and the most of them. Hollow, with arrows: that or more. ×: a run in doubt, in no median.",
+            [*(each.chart for each in figures.drawn), *sections.memory_charts(result)],
+            figures.left_out,
+        ),
+        sections.memory(result),
+        sections.capacity(result),
+        _charts(
+            "How long everything took",
+            "All sound runs together, by percentile: each step to the right leaves out a tenth of what was slower"
+            " before. Dotted, hollow: that or more, for requests were still unanswered.",
+            [each.chart for each in distributions.drawn],
+            distributions.left_out,
+        ),
+        _tables(result, every, known),
+        "<h2>How each figure was obtained</h2><dl>"
+        + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in HOW)
+        + "</dl>",
+        _circumstances(result),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        # Or a browser asks for the icon of a site.
+        f'<link rel="icon" href="data:,"><title>{TITLE}</title>\n<style>{svg.style(known)}{STYLE}</style>'
+        "</head><body>\n" + "\n".join(part for part in parts if part) + "\n</body></html>\n"
+    )
+
+
+def picture(result: Mapping[str, Any]) -> str:
+    """Return the charts that tell the story as one SVG document, for a README."""
+    every = entries(result)
+    counts = sorted({each.runs for each in every if each.runs}) or [0]
+    of = run_count(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    kind = "99 % intervals" if counts[0] >= MIN_RUNS else "their range: indicative"
+    if counts[0] < MIN_RUNS <= counts[-1]:
+        kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
+    foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. Drawn by python -m loadtest report."
+    known = subjects(result)
+    return svg.picture(TITLE, where(result), charts.of_figures(every, svg.inks(known)).pictured(), foot, known)
+
+
+def where(result: Mapping[str, Any]) -> str:
+    """Return when and on what it was measured, in a line."""
+    machine = result["machine"]
+    packages, cores = machine["packages"], machine["usable_cores"]
+    parts = [
+        result["started"][:10],
+        machine["cpu"] or machine["architecture"],
+        f"{cores} core{'' if cores == 1 else 's'}",
+        machine["system"],
+        machine["python"],
+        *(f"{name} {packages[name]}" for name in ("locust", "uvloop") if packages.get(name)),
+    ]
+    return " · ".join(str(part) for part in parts)
+
+
+def _charts(title: str, about: str, some: Sequence[Chart], missing: Sequence[str]) -> str:
+    drawn = "".join(_figure(each) for each in some)
+    left_out = "".join(f"<li>{escape(line)}</li>" for line in missing)
+    parts = [f'<h2>{title}</h2><p class="faint">{about}</p>']
+    if drawn:
+        parts.append(f'<div class="charts">{drawn}</div>')
+    if left_out:
+        parts.append(f'<p>Not drawn, for there is nothing to draw:</p><ul class="faint">{left_out}</ul>')
+    return "".join(parts)
+
+
+def _figure(chart: Chart) -> str:
+    notes = "".join(f"<div>– {escape(note)}</div>" for note in chart.notes)
+    return f"<figure>{chart.inline()}{f'<figcaption>{notes}</figcaption>' if notes else ''}</figure>"
+
+
+def _tables(result: Mapping[str, Any], every: Sequence[Entry], known: Sequence[Subject]) -> str:
+    marks = looks(known)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in remarks(result, every, mark="≥"))
+    return (
+        "<h2>All figures</h2>"
+        + "".join(_table(scenario, some, marks) for scenario, some in by_scenario(every))
+        + (f"<h3>To be read with the figures</h3><ul>{lines}</ul>" if lines else "")
+    )
+
+
+def _table(scenario: Scenario, some: Sequence[Entry], marks: Mapping[str, str]) -> str:
+    lines = []
+    before = None
+    for each in some:
+        if each.case.clients != before:
+            lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{clients(each.case.clients)}</td></tr>')
+        before = each.case.clients
+        lines += _lines(each, marks[each.subject.name])
+    head = "".join(f"<th>{escape(name)}</th>" for name in _HEADINGS)
+    return (
+        f"<h3>{escape(scenario.name)}</h3><p>{escape(scenario.sentence)}"
+        f' <span class="faint">To compare: {escape(scenario.compare)}</span></p>'
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
+
+
+def _lines(each: Entry, look: str) -> Iterable[str]:
+    """Yield an entry's medians, and then each of its runs that is in doubt."""
+    if not each.shown:
+        reason = each.failed[0].problem.splitlines()[0]
+        yield f'<tr><td>{look}</td><td class="left" colspan="{len(_HEADINGS) - 1}">{escape(reason)}</td></tr>'
+        return
+    cells = []
+    for name, _, _ in COLUMNS:
+        summary = each[name]
+        cells.append(
+            f'<td title="{escape(summary.why)}">{escape(bare(each, name, AT_LEAST))}'
+            f"<small>{escape(spread(each, name))}</small></td>"
+        )
+    yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.rows)}</tr>"
+    for run in each.doubtful:
+        names = ", ".join(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
+        shown = "".join(f"<td>{escape(bare(run, name, AT_LEAST))}</td>" for name, _, _ in COLUMNS)
+        yield (
+            f'<tr class="unsure"><td>? {escape(names)}</td><td>{served(run)}</td><td></td>{shown}{_busy([run])}</tr>'
+        )
+
+
+def _busy(some: Sequence[Row]) -> str:
+    """Return how busy server and generator were, at the most."""
+    if not some:
+        return "<td>-</td>" * 3
+    server = max((run.server_cpu for run in some if run.server_cpu is not None), default=None)
+    generator, busy = max(run.generator_cpu for run in some), max(run.generator_busy for run in some)
+    return f"<td>{share_of_core(server)}</td><td>{generator:.0%}</td><td>{busy:.0%}</td>"
+
+
+def _circumstances(result: Mapping[str, Any]) -> str:
+    """Return the machine, the settings and the order, so that somebody else can do it again."""
+    machine, plan, pinned = result["machine"], result["plan"], result["pinned"]
+    facts = {
+        "measured": f"{result['started']} to {result['ended'] or '(not finished)'}",
+        "processor": f"{machine['cpu']}, {machine['cores']} cores, {machine['usable_cores']} of them usable",
+        "frequency governor": machine["governor"] or "not told by this system",
+        "system": f"{machine['system']}, {machine['architecture']}"
+        + (", in a container" if machine["container"] else ""),
+        "Python": machine["python"],
+        "packages": ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
+        "commit": result["commit"] or "unknown",
+        "pinned": f"server to core {pinned['server']}, generator to core {pinned['generator']}"
+        if pinned["server"]
+        else "not pinned",
+        "seed of the order": plan["seed"],
+        "target": plan["target"] or "none",
+        "settings in the environment": ", ".join(f"{name}={value}" for name, value in result["settings"].items())
+        or "none",
+    }
+    servers = {each["name"]: f"{each['title']}. {each['sentence']}" for each in plan["subjects"]}
+    windows = {
+        f"{task['case']['scenario']}, {clients(task['case']['clients'])}": f"{task['case']['warmup']:g} s warm-up,"
+        f" {task['case']['seconds']:g} s, {run_count(task['repeats'])} of {', '.join(task['subjects'])}"
+        for task in plan["tasks"]
+    }
+    order = ", ".join(
+        f"{cell['subject']} ({cell['case']['scenario']} {cell['case']['clients']})" for cell in result["cells"]
+    )
+    return (
+        "<h2>Circumstances</h2><p>To measure it again, in the same order:</p>"
+        f"<pre><code>{escape(command(result))}</code></pre>{_facts(facts)}"
+        f"<h3>Servers</h3>{_facts(servers)}<h3>Windows</h3>{_facts(windows)}"
+        f'<details><summary>The order of the runs</summary><p class="faint">{escape(order)}</p></details>'
+        '<p class="faint">Everything measured, histograms included, is in compare.json beside this page;'
+        " <code>python -m loadtest report compare.json</code> draws this page again from it.</p>"
+    )
+
+
+def command(result: Mapping[str, Any]) -> str:
+    """Return what repeats the comparison, in the order that was drawn."""
+    words = list(result["command"])
+    seeded = any(word == "--seed" or word.startswith("--seed=") for word in words)
+    return shlex.join(words if seeded else [*words, "--seed", str(result["plan"]["seed"])])
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    lines = "".join(
+        f'<tr><td>{escape(name)}</td><td class="left">{escape(str(value))}</td></tr>' for name, value in facts.items()
+    )
+    return f'<div class="wide"><table><tbody>{lines}</tbody></table></div>'

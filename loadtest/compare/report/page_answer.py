@@ -1,0 +1,141 @@
+"""The page's first sections: who is better than whom, figure by figure, and what may be doubted."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from loadtest.compare.judge.entries import Entry
+from loadtest.compare.judge.judgement import Answer
+from loadtest.compare.judge.verdict import WORDS, Verdict
+from loadtest.compare.report import svg
+from loadtest.compare.report.answers import (
+    Ranking,
+    factor,
+    headlines,
+    load,
+    loads,
+    missing,
+    pairs,
+    place,
+    rankings,
+    relation,
+)
+from loadtest.compare.report.remarks import Doubted, incomplete, indicative, is_verdict
+from loadtest.compare.report.words import run_count, served
+from loadtest.compare.subjects import Subject
+
+
+def answer(
+    result: Mapping[str, Any], every: Sequence[Entry], known: Sequence[Subject], doubted: Sequence[Doubted]
+) -> str:
+    """Return what comes first: who is better than whom, and what that may be doubted for."""
+    marks = looks(known)
+    lines = []
+    for about, ranking in headlines(every):
+        chain = _chain(ranking, marks, tell=is_verdict(every))
+        lines.append(f"<div>{escape(about)}<br>{escape(WORDS[ranking.figure])}</div><div>{chain}</div>")
+    said = [_caution(text) for text in (incomplete(result), indicative(every)) if text]
+    left_out = sum(len(each.doubtful) for each in every)
+    total = sum(len(each.shown) for each in every)
+    if doubted:
+        names = ", ".join(dict.fromkeys(each.doubt.name for each in doubted))
+        runs_out = f"{left_out} of {run_count(total)} left out of all medians. " if left_out else ""
+        said.append(_caution(f"In doubt: {names}. {runs_out}", '<a href="#doubts">Which, and what to do</a>'))
+    title = "The answer" if is_verdict(every) else "What was seen (no verdict)"
+    key = "".join(f'<li>{marks[each.name]} <span class="faint">{escape(each.title)}</span></li>' for each in known)
+    return (
+        f'<section class="answer" id="answer"><h2>{title}</h2><div class="about">{"".join(lines)}</div>'
+        f'{"".join(said)}<ul class="key">{key}</ul></section>'
+    )
+
+
+def _caution(text: str, link: str = "") -> str:
+    return f'<p class="caution">{escape(text)}{link}</p>'
+
+
+def looks(known: Sequence[Subject]) -> dict[str, str]:
+    """Return each subject's name with its mark."""
+    inks = svg.inks(known)
+    return {
+        each.name: f'<span class="who"><svg viewBox="0 0 12 12">{svg.mark(inks[each.name], 6, 6)}</svg>'
+        f"{escape(each.name)}</span>"
+        for each in known
+    }
+
+
+def _chain(ranking: Ranking, marks: Mapping[str, str], *, tell: bool = False) -> str:
+    """
+    Return a ranking: the best first, and between two neighbours by what factor, or that it can't be told.
+
+    Without a verdict there is nothing between them, and they stand in the plan's order, which is no ranking.
+    tell: whether to say that, where others have one.
+    """
+    steps = ranking.steps
+    if not ranking.is_verdict:
+        steps = tuple(sorted(steps, key=lambda each: list(marks).index(each.entry.subject.name)))
+    parts = [] if ranking.is_verdict or not tell else ['<span class="than">indicative:</span>']
+    for at, step in enumerate(steps):
+        if ranking.is_verdict and step.verdict:
+            parts.append(_than(step.verdict, steps[at - 1].entry))
+        parts.append(
+            _link(step.entry, ranking.figure, place(step.entry, ranking.figure, spread=not ranking.is_verdict), marks)
+        )
+    parts += [_link(each, ranking.figure, missing(each, ranking.figure), marks) for each in ranking.left_out]
+    return f'<div class="chain">{"".join(parts)}</div>'
+
+
+def _link(each: Entry, figure: str, words: str, marks: Mapping[str, str]) -> str:
+    """Return a subject with its figure and the clients served, or with why it has none."""
+    among = ""
+    if each[figure].value is not None:
+        some, every = each.served
+        css, only, end = ("warn", "only ", " served") if some < every else ("faint", "", "")
+        among = f' <span class="among {css}">{only}{served(each)}{end}</span>'
+    return f'<span class="link">{marks[each.subject.name]} {escape(words)}{among}</span>'
+
+
+def _than(verdict: Verdict, before: Entry) -> str:
+    """Return what stands between two neighbours of a ranking: the factor, with its interval, or why there is none."""
+    found = factor(verdict, before)
+    words = escape(relation(verdict, before))
+    if verdict.judgement.answer is Answer.DIFFERENT and found:
+        return f'<span class="than"><b>{found.words}</b>{words.removeprefix(found.words)}</span>'
+    return f'<span class="than" title="{escape(verdict.judgement.why)}">{words}</span>'
+
+
+def figure_by_figure(every: Sequence[Entry], known: Sequence[Subject]) -> str:
+    """Return every fair figure of every load, judged; "" where there are too few runs."""
+    if not is_verdict(every):
+        return ""
+    marks = looks(known)
+    rows, every_pair = [], []
+    for some in loads(every):
+        judged = [ranking for ranking in rankings(some) if ranking.is_verdict]
+        if not judged:
+            continue
+        rows.append(f'<tr class="load"><td colspan="2">{escape(load(some))}</td></tr>')
+        rows += [
+            f'<tr><td>{escape(WORDS[each.figure])}</td><td class="left">{_chain(each, marks)}</td></tr>'
+            for each in judged
+        ]
+        every_pair.append(
+            f"<h3>{escape(load(some))}</h3><ul>{''.join(f'<li>{escape(line)}</li>' for line in pairs(some))}</ul>"
+        )
+    return (
+        '<h2>The verdict, figure by figure</h2><p class="faint">The best median first; in brackets the 99 % interval of'
+        " the factor. Each is judged with its neighbour; all pairs are below.</p>"
+        f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
+        f"<details><summary>Every pair</summary>{''.join(every_pair)}</details>"
+    )
+
+
+def doubts(doubted: Sequence[Doubted]) -> str:
+    """Return every doubt, with what was seen and what to do."""
+    if not doubted:
+        return '<h2 id="doubts">Doubts</h2><p>None.</p>'
+    lines = "".join(
+        f'<li><span class="warn">{escape(each.doubt.name)}:</span> {escape(each.sentence)}'
+        f' <span class="faint">Remedy: {escape(each.doubt.remedy)}.</span></li>'
+        for each in doubted
+    )
+    return f'<h2 id="doubts">Doubts</h2><ul>{lines}</ul>'

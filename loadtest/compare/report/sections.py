@@ -1,0 +1,134 @@
+"""The page's sections for what only some comparisons measure: the textbook's table, memory per client, capacity."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from loadtest.compare.judge import textbook
+from loadtest.compare.judge.entries import subjects
+from loadtest.compare.judge.textbook import ASPECTS, METHODS, bracket
+from loadtest.compare.report import bars
+from loadtest.compare.report.extras import claims, searched, slope
+from loadtest.compare.report.svg import Chart, Ink, inks
+from loadtest.compare.report.words import number
+
+_SIGNS: Final = {"agrees": "✓", "disagrees": "✗", "abstains": "?"}
+_LEFT: Final = ' class="left"'
+_KINDS: Final = (
+    ("silent", "Memory of a silent client, kB"),
+    ("spoken", "Memory of a client that has spoken, kB"),
+)
+
+
+def textbooks(result: Mapping[str, Any]) -> str:
+    """Return the textbook's table, each claim with its mark; "" for a comparison that was not made to settle it."""
+    found = claims(result)
+    if not found:
+        return ""
+    rows = []
+    for aspect in ASPECTS:
+        cells = []
+        for method, title in METHODS.items():
+            said = [each for each in found if (each.method, each.aspect) == (method, aspect)]
+            # On a narrow page a cell stands by itself, and says whose it is.
+            cells.append(f'<td class="left" data-of="{escape(title)}">{"".join(_claim(each) for each in said)}</td>')
+        rows.append(f"<tr><td>{escape(aspect)}</td>{''.join(cells)}</tr>")
+    return (
+        '<h2>What textbooks say, beside what was measured</h2><p class="faint">✓ agrees, ✗ disagrees, ? abstains: this'
+        " comparison can't settle it.</p>"
+        f'<div class="stack">{_table(("", *METHODS.values()), rows, len(METHODS))}</div>'
+    )
+
+
+def _claim(cell: textbook.Cell) -> str:
+    sign = f'<b class="{cell.found.mark}">{_SIGNS[cell.found.mark]}</b>'
+    options = "".join(f"<span>{escape(word)}</span> " for word in cell.found.command.split())  # broken between words
+    command = f"<small><code>{options}</code></small>" if options else ""
+    return (
+        f'<div class="claim">{sign} <b>{escape(cell.claim)}</b>: {cell.found.mark}'
+        f"<small>{escape(cell.found.said)}</small>{command}</div>"
+    )
+
+
+def memory_charts(result: Mapping[str, Any]) -> list[Chart]:
+    """Return what a client takes in memory, silent and once it has spoken; none if that was not measured."""
+    known = inks(subjects(result))
+    records = result.get("memory") or ()
+    charts = []
+    for kind, title in _KINDS:
+        marks = [_price(known[each["subject"]], each, kind) for each in records]
+        if any(mark.high is not None for mark in marks):
+            says = "slope over fresh processes, less is better"
+            notes = [f"{each['subject']}: {_why(each, kind)}" for each in records if not _has(each, kind)]
+            charts.append(bars.bars(title, says, marks, notes))
+    return charts
+
+
+def _has(record: Mapping[str, Any], kind: str) -> bool:
+    return bool(record.get(kind)) and record[kind]["value"] is not None
+
+
+def _why(record: Mapping[str, Any], kind: str) -> str:
+    return str(record["problem"] or (record.get(kind) or {}).get("why") or "not measured")
+
+
+def _price(ink: Ink, record: Mapping[str, Any], kind: str) -> bars.Mark:
+    found = record.get(kind) or {}
+    if not _has(record, kind):
+        return bars.Mark(ink, None, "", "see below")
+    held = f"{record['served']} of {record['connected']}"
+    # A slope below zero, which is chance, has no bar.
+    least, most = (None if end is None else max(end, 0.0) for end in (found["low"], found["high"]))
+    return bars.Mark(ink, max(found["value"], 0.0), slope(found, 1e3, " – "), held, least=least, most=most)
+
+
+def memory(result: Mapping[str, Any]) -> str:
+    """Return the memory and the threads of a client as a table; "" if they were not measured."""
+    records = result.get("memory") or ()
+    heads = ("server", "kB, silent", "kB, has spoken", "threads", "MB without clients", "fit R²", "to be said")
+    rows = [_line((each["subject"], *_slopes(each), each["problem"] or each.get("note", ""))) for each in records]
+    return f"<h2>What one more client takes</h2>{_table(heads, rows)}" if rows else ""
+
+
+def _slopes(record: Mapping[str, Any]) -> Iterable[str]:
+    for kind, unit in (("silent", 1e3), ("spoken", 1e3), ("threads", 1.0)):
+        found = record.get(kind) or {}
+        if found.get("value") is None:
+            yield found.get("why") or "-"
+        else:
+            yield slope(found, unit, " – ")
+    first = record.get("silent") or {}
+    yield "-" if first.get("base") is None else number(first["base"] / 1e6)
+    yield "-" if first.get("r2") is None else f"{first['r2']:.4f}"
+
+
+def capacity(result: Mapping[str, Any]) -> str:
+    """Return the most clients within the target, as a bracket for each subject; "" if that was not searched."""
+    heads = ("server", "clients", "target", "scenario", "tries", "to be said")
+    rows = [
+        _line(
+            (
+                each["subject"],
+                bracket(each).replace(">=", "≥ "),
+                each["target"],
+                each["scenario"],
+                str(len(each["probes"])),
+                "; ".join(part for part in (each["why"], *each["contradictions"]) if part),
+            )
+        )
+        for each in searched(result)
+    ]
+    return f"<h2>The most clients within the target</h2>{_table(heads, rows)}" if rows else ""
+
+
+def _line(words: Sequence[str]) -> str:
+    first, *middle, last = words
+    cells = f"<td>{escape(first)}</td>{''.join(f'<td>{escape(each)}</td>' for each in middle)}"
+    return f'<tr>{cells}<td class="left">{escape(last)}</td></tr>'
+
+
+def _table(heads: Sequence[str], rows: Iterable[str], words: int = 1) -> str:
+    """Return a table; its first column and its last `words` columns are words, the others figures."""
+    numbers = len(heads) - words
+    head = "".join(f"<th{'' if place < numbers else _LEFT}>{escape(each)}</th>" for place, each in enumerate(heads))
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

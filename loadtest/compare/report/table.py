@@ -1,0 +1,127 @@
+"""The comparison as a table for the terminal, with everything that must be said beside it. ASCII only."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from loadtest.compare.judge.entries import Entry, by_scenario, entries
+from loadtest.compare.judge.figures import UNSOUND, Row, clients
+from loadtest.compare.report import extras
+from loadtest.compare.report.answers import load, loads, pairs
+from loadtest.compare.report.remarks import doubts, incomplete, indicative, is_verdict, remarks
+from loadtest.compare.report.words import bare, brief, number, per_cent, runs, served
+
+__all__ = ["brief", "number", "text"]
+
+_WIDTH: Final = 100
+
+_HEADINGS: Final = (
+    ("", "", "server"),
+    ("", "", "served"),
+    ("", "sound", "runs"),
+    ("", "requests", "per s"),
+    ("", "response", "p50 ms"),
+    ("", "response", "p99 ms"),
+    ("first", "reply", "p99 ms"),
+    ("", "memory", "MB"),
+    ("CPU us", "per", "request"),
+)
+
+_FIGURES: Final = (
+    "requests_per_second",
+    "response_p50_us",
+    "response_p99_us",
+    "first_p99_us",
+    "resident_bytes",
+    "cpu_us",
+)
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """Return the whole report for the terminal."""
+    every = entries(result)
+    parts = []
+    for scenario, some in by_scenario(every):
+        head = (f"{scenario.name}. {scenario.sentence}", f"To compare: {scenario.compare}")
+        parts.append("\n".join((*map(_wrap, head), _grid(some))))
+    said = [incomplete(result), indicative(every), _spread(every), *remarks(result, every)]
+    parts.append("\n".join(_wrap(line) for line in said if line))
+    parts += [
+        _wrap(f"Doubt, {each.doubt.name}: {each.sentence} Remedy: {each.doubt.remedy}.")
+        for each in doubts(result, every)
+    ]
+    if is_verdict(every):
+        parts.append("\n".join(_verdict(every)))
+    for title, some_lines in extras.lines(result):
+        parts.append("\n".join((title, *(_indented(line) for line in some_lines))))
+    return "\n\n".join(parts)
+
+
+def _wrap(line: str) -> str:
+    return textwrap.fill(line, _WIDTH, subsequent_indent="   ", break_on_hyphens=False)
+
+
+def _indented(line: str) -> str:
+    return textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
+
+
+def _spread(every: Sequence[Entry]) -> str:
+    """Say what stands under a median, if anything does."""
+    several = [each.runs for each in every if each.runs > 1]
+    if not several:
+        return ""
+    if not is_verdict(every):
+        return "-2+3%: the least of the runs is 2 % below the median above it, the most 3 % above."
+    return "-2+3%: the median's 99 % interval goes from 2 % below to 3 % above it; of fewer than 10 runs, their range."
+
+
+def _grid(some: Sequence[Entry]) -> str:
+    lines: list[tuple[str, ...]] = [*zip(*_HEADINGS, strict=True)]
+    heads = len(lines)
+    titles = {}
+    for count, group in groupby(some, key=lambda each: each.case.clients):
+        titles[len(lines)] = clients(count)
+        for each in group:
+            lines += _lines(each)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    drawn = []
+    for place, line in enumerate(lines):
+        if place == heads:
+            drawn.append(rule)
+        if place in titles:
+            drawn.append(f"{titles[place]}:")
+        first, *others = (
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        drawn.append("  ".join((first, *others)).rstrip())
+    return "\n".join(drawn)
+
+
+def _lines(each: Entry) -> list[tuple[str, ...]]:
+    """Return the medians of an entry, under them how far they are sure, and then each run that is in doubt."""
+    if not each.shown:
+        return [(each.subject.name, "-", runs(each), *("-" for _ in _FIGURES))]
+    lines = [(each.subject.name, served(each), runs(each), *(bare(each, name) for name in _FIGURES))]
+    spreads = [per_cent(each[name]) for name in _FIGURES]
+    if any(spreads):
+        lines.append(("", "", "", *spreads))
+    lines += [(f"? {_doubt(run)}", served(run), "", *(bare(run, name) for name in _FIGURES)) for run in each.doubtful]
+    return lines
+
+
+def _doubt(run: Row) -> str:
+    return next(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
+
+
+def _verdict(every: Sequence[Entry]) -> list[str]:
+    """Return each pair under each load: different, equivalent, or cannot tell; those with too few runs are left out."""
+    lines = ["VERDICT, from ten or more sound runs of each (in brackets 99 % intervals):"]
+    for some in loads(every):
+        found = pairs(some)
+        if found:
+            lines.append(load(some))
+        lines += [_indented(line) for line in found]
+    return lines

@@ -1,0 +1,27 @@
+"""
+The lab's asyncio server, whose every request costs some more CPU: python -m tests.compare.slowed PORT MICROSECONDS.
+
+To see whether a comparison finds a server that was made slower on purpose. Beside `asyncio` in the same comparison:
+
+    python -m loadtest compare --variants asyncio --repeats 10 \
+        --server 'slowed=python -m tests.compare.slowed {port} 1.6'
+"""
+
+import sys
+import time
+
+from servers import conversation
+from servers.__main__ import main
+
+if __name__ == "__main__":
+    port, microseconds = sys.argv[1], float(sys.argv[2])
+    receive = conversation.Conversation.receive
+
+    def receive_slowly(talk: conversation.Conversation, data: bytes) -> bytes:
+        until = time.perf_counter() + microseconds / 1e6
+        while time.perf_counter() < until:
+            pass
+        return receive(talk, data)
+
+    conversation.Conversation.receive = receive_slowly  # type: ignore[method-assign,assignment]
+    main(["asyncio", "--port", port, "--metrics-port", "0"])

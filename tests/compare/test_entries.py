@@ -1,0 +1,109 @@
+"""From runs to medians: which runs are in them, and what their bounds are."""
+
+from typing import Any
+
+import pytest
+
+from loadtest.compare.judge.entries import Entry, by_scenario, entries
+from tests.compare.results import cell, cells, comparison, doubt, failed
+
+
+def only(*some: dict[str, Any]) -> Entry:
+    [entry] = entries(comparison(*some))
+    return entry
+
+
+def rates(*values: int) -> list[int]:
+    """Return the requests verified in a window of 10 s."""
+    return [value * 10 for value in values]
+
+
+def test_a_median_of_a_few_runs_has_their_range() -> None:
+    found = only(*cells(3, "asyncio", verified=rates(900, 1100, 1000)))["requests_per_second"]
+    assert (found.value, found.low, found.high) == (1000.0, 900.0, 1100.0)
+    assert found.values == (900.0, 1100.0, 1000.0)
+    assert not found.is_interval
+
+
+def test_a_median_of_ten_runs_has_an_interval() -> None:
+    runs = cells(10, "asyncio", verified=rates(*range(1000, 1100, 10)))
+    found = only(*runs)["requests_per_second"]
+    assert found.is_interval
+    assert found.value == 1045.0
+    assert (found.low, found.high) == (1010.0, 1080.0)
+
+
+@pytest.mark.parametrize("name", ["starved", "stolen-time", "corrupt", "worker-lost", "conservation", "local-limit"])
+def test_a_run_in_doubt_is_kept_and_is_in_no_median(name: str) -> None:
+    runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
+    found = only(*runs)
+    assert found["requests_per_second"].value == 1100.0
+    assert found["requests_per_second"].values == (1000.0, 1200.0)
+    assert [run.requests_per_second.value for run in found.doubtful] == [100.0]
+    assert (found.runs, len(found.shown), len(found.failed)) == (2, 3, 0)
+
+
+@pytest.mark.parametrize("changes", [{"others_cpu": 3.0}, {"stolen": 2.0}])
+def test_what_was_around_a_run_puts_it_in_doubt_too(changes: dict[str, Any]) -> None:
+    assert [len(only(cell("asyncio", **changes)).doubtful), only(cell("asyncio", **changes)).runs] == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["generator-cpu", "unserved", "unconnected", "rate", "loop-lag"])
+def test_a_doubt_that_only_says_how_to_read_a_figure_takes_no_run_out(name: str) -> None:
+    found = only(cell("asyncio", load_doubts=[doubt(name)]))
+    assert (found.runs, found.doubtful) == (1, ())
+
+
+def test_where_every_run_is_in_doubt_there_is_no_figure_and_it_says_why() -> None:
+    found = only(*cells(2, "asyncio", load_doubts=[[doubt("starved")], [doubt("stolen-time")]]))
+    summary = found["cpu_us"]
+    assert (summary.value, summary.values) == (None, ())
+    assert summary.why == "every run is in doubt: starved, stolen-time"
+
+
+def test_where_every_run_failed_there_is_no_figure_and_it_says_why() -> None:
+    assert only(failed("asyncio", "no luck"))["cpu_us"].why == "failed: no luck"
+    assert only(failed("asyncio", "no luck")).served == (0, 0)
+
+
+def test_why_a_figure_is_left_out_of_each_run_is_why_it_has_no_median() -> None:
+    found = only(*cells(2, "single", served=1))["requests_per_second"]
+    assert found.value is None
+    assert found.why.startswith("one client was served all the time")
+
+
+@pytest.mark.parametrize(
+    ("busy", "at_least"),
+    [
+        ([0.5, 0.5, 0.95], False),  # the bound is above the median, and may be raised without moving it
+        ([0.5, 0.95, 0.5], True),  # it is the median
+        ([0.95, 0.5, 0.5], True),  # it is below, and might be above in truth
+    ],
+)
+def test_a_median_is_a_lower_bound_where_a_bound_could_move_it(busy: list[float], at_least: bool) -> None:
+    runs = cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy)
+    assert only(*runs)["requests_per_second"].at_least == at_least
+
+
+def test_the_run_that_served_the_smallest_share_is_the_one_told() -> None:
+    found = only(*cells(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
+    assert found.served == (31, 50)
+
+
+def test_entries_are_sorted_for_reading() -> None:
+    result = comparison(
+        cell("asyncio", "churn"),
+        cell("asyncio", clients=50),
+        cell("single", clients=50),
+        cell("threaded", clients=1),
+        cell("single", clients=50, repeat=2),
+    )
+    every = entries(result)
+    assert [each.who for each in every] == [
+        "threaded, saturate, 1 client",
+        "single, saturate, 50 clients",
+        "asyncio, saturate, 50 clients",
+        "asyncio, churn, 50 clients",
+    ]
+    assert [each.runs for each in every] == [1, 2, 1, 1]
+    assert [(scenario.name, len(some)) for scenario, some in by_scenario(every)] == [("saturate", 3), ("churn", 1)]

@@ -1,0 +1,142 @@
+"""The textbook's table: each claim, on both sides of what settles it."""
+
+from typing import Any
+
+import pytest
+
+from loadtest.compare.judge import textbook
+from loadtest.compare.judge.textbook import CLAIMS, METHODS
+from tests.compare.results import cells, comparison
+
+
+def found(*some: list[dict[str, Any]], **changes: Any) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return mark and words by method and claim."""
+    nothing: dict[str, Any] = {"memory": [], "capacity": [], "simplicity": []}
+    result = comparison(*(each for runs in some for each in runs), **{**nothing, **changes})
+    return {(cell.method, cell.claim): (cell.found.mark, cell.found.said) for cell in textbook.table(result)}
+
+
+def slope(subject: str, value: float, reach: float = 100.0) -> dict[str, Any]:
+    price = {"value": value, "low": value - reach, "high": value + reach, "base": 26e6, "r2": 1.0, "why": ""}
+    return {"subject": subject, "problem": "", "silent": price, "spoken": price, "threads": price, "note": ""}
+
+
+def bracket(subject: str, low: int, high: int | None) -> dict[str, Any]:
+    return {"subject": subject, "target": "p99<50ms", "low": low, "high": high, "why": "", "contradictions": []}
+
+
+def size(subject: str, lines: int) -> dict[str, Any]:
+    return {"subject": subject, "variant": subject, "files": [], "count": {"lines": lines, "branches": 9, "awaits": 0}}
+
+
+def test_without_a_measurement_every_claim_abstains() -> None:
+    cells_ = textbook.table(comparison(*cells(1, "asyncio", "churn"), simplicity=[], memory=[], capacity=[]))
+    assert len(cells_) == len(CLAIMS)
+    assert {cell.found.mark for cell in cells_} == {"abstains"}
+    assert all(cell.found.said.startswith("not measured: ") for cell in cells_)
+
+
+def test_every_method_has_a_claim_in_every_aspect_but_one() -> None:
+    for method in METHODS:
+        missing = set(textbook.ASPECTS) - {claim.aspect for claim in CLAIMS if claim.method == method}
+        assert missing == ({"for whom"} if method == "threaded" else set())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "marks"),
+    [
+        ((80, 85, 120), ("agrees", "agrees", "agrees")),
+        ((120, 85, 80), ("disagrees", "agrees", "disagrees")),
+        ((80, 80, 120), ("abstains", "abstains", "agrees")),
+    ],
+)
+def test_simplicity_is_a_count(sizes: tuple[int, ...], marks: tuple[str, ...]) -> None:
+    counted = [size(name, lines) for name, lines in zip(METHODS, sizes, strict=True)]
+    every = found(cells(1, "asyncio", "churn"), simplicity=counted)
+    claims = [("single", "the simplest code"), ("threaded", "simple"), ("asyncio", "the hardest to write")]
+    assert tuple(every[claim][0] for claim in claims) == marks
+
+
+@pytest.mark.parametrize(
+    ("cost", "mark"), [(13.0, "agrees"), (10.0, "disagrees"), (8.0, "disagrees")], ids=["dearer", "as dear", "cheaper"]
+)
+def test_single_is_slow_if_its_one_client_pays_more_than_with_either_other(cost: float, mark: str) -> None:
+    every = found(
+        cells(10, "single", clients=1, server_cpu=cost),
+        cells(10, "threaded", clients=1),
+        cells(10, "asyncio", clients=1),
+    )
+    assert every["single", "slow"][0] == mark
+
+
+def test_nine_runs_settle_no_speed() -> None:
+    few = [cells(9, name, clients=1, server_cpu=13.0 if name == "single" else 10.0) for name in METHODS]
+    mark, said = found(*few)["single", "slow"]
+    assert mark == "abstains"
+    assert said.endswith("9 sound runs, where a verdict takes 10")
+
+
+def test_one_at_a_time_is_one_served_in_every_run() -> None:
+    claim = ("single", "one at a time")
+    assert found(cells(10, "single", served=1))[claim][0] == "agrees"
+    assert found(cells(10, "single", served=[1] * 9 + [2]))[claim][0] == "disagrees"
+    several = ("threaded", "several at once")
+    assert found(cells(10, "threaded", served=2))[several][0] == "agrees"
+    assert found(cells(10, "threaded", served=[50] * 9 + [1]))[several][0] == "disagrees"
+
+
+@pytest.mark.parametrize(
+    ("cost", "served", "threaded", "asyncio"),
+    [
+        (13.0, 1000, "agrees", "disagrees"),  # a request costs 30 % more
+        (10.0, 600, "agrees", "disagrees"),  # not all are served
+        (10.0, 1000, "disagrees", "agrees"),
+    ],
+)
+def test_many_clients_slow_a_model_down_by_cost_or_by_leaving_some_unserved(
+    cost: float, served: int, threaded: str, asyncio: str
+) -> None:
+    for method, claim, mark in (
+        ("threaded", "up to about 1,000", threaded),
+        ("asyncio", "1,000 and more", asyncio),
+    ):
+        many = cells(10, method, clients=1000, server_cpu=cost, served=served, connected=1000)
+        assert found(cells(10, method), many)[method, claim][0] == mark
+
+
+def test_who_waits_for_the_one_that_dawdles() -> None:
+    def waits(method: str, microseconds: int) -> list[dict[str, Any]]:
+        replies = {"response": {"200": 100}, "first_reply": {str(microseconds): 100}}
+        return cells(10, method, "slow-client", 30, histograms=replies)
+
+    long, short = found(waits("single", 2_000_000)), found(waits("single", 3_000))
+    assert (long["single", "hangs it"][0], short["single", "hangs it"][0]) == ("agrees", "disagrees")
+    long, short = found(waits("asyncio", 2_000_000)), found(waits("asyncio", 3_000))
+    assert (long["asyncio", "holds nobody up"][0], short["asyncio", "holds nobody up"][0]) == ("disagrees", "agrees")
+
+
+def test_memory_is_settled_by_intervals_that_do_not_meet() -> None:
+    claim = ("asyncio", "fewer than threads")
+    apart = [slope("threaded", 40_000), slope("asyncio", 5_000)]
+    assert found(cells(1, "asyncio"), memory=apart)[claim] == (
+        "agrees",
+        "asyncio 5 kB a client (4.9 to 5.1); threaded 40 kB a client (39.9 to 40.1)",
+    )
+    assert found(cells(1, "asyncio"), memory=list(reversed([slope("asyncio", 40_000), slope("threaded", 5_000)])))[
+        claim
+    ][0] == ("disagrees")
+    assert found(cells(1, "asyncio"), memory=[slope("threaded", 5_100, 200), slope("asyncio", 5_000, 200)])[claim][
+        0
+    ] == ("abstains")
+
+
+def test_for_whom_is_settled_by_brackets_that_do_not_meet() -> None:
+    apart = [bracket("single", 1, 2), bracket("threaded", 2000, 2500), bracket("asyncio", 5000, None)]
+    every = found(cells(1, "asyncio"), capacity=apart)
+    assert every["asyncio", "busy servers"] == (
+        "agrees",
+        "clients within p99<50ms: single 1 to 2; threaded 2,000 to 2,500; asyncio >=5,000",
+    )
+    assert every["single", "tests, or rare clients"][0] == "agrees"
+    alike = [bracket("single", 1, 2), bracket("threaded", 5000, None), bracket("asyncio", 5000, None)]
+    assert found(cells(1, "asyncio"), capacity=alike)["asyncio", "busy servers"][0] == "abstains"
