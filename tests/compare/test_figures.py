@@ -155,6 +155,12 @@ def test_cpu_and_memory() -> None:
     assert shown.resident_bytes == Figure(40_000_000)
 
 
+def test_a_cost_from_a_few_ticks_of_the_kernels_clock_is_none() -> None:
+    found = row(cell("asyncio", "crowd", server_cpu=0.09)).cpu_us
+    assert found == Figure(why="the server used 90 ms of its core in the window: too little to be told")
+    assert row(cell("asyncio", "crowd", server_cpu=0.1)).cpu_us == Figure(1.0)
+
+
 def test_one_client_served_alone_gets_no_speed_and_no_latency() -> None:
     shown = row(cell("single", served=1, censored={"first_reply": {"11000000": 49}}))
     assert (shown.served, shown.connected) == (1, 50)

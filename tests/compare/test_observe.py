@@ -1,11 +1,12 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import psutil
 import pytest
 
-from loadtest.compare.measure.observe import Sample, Server, between, sample
+from loadtest.compare.measure.observe import Sample, Server, between, cpu_seconds, sample
 
 
 def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Sample:
@@ -84,3 +85,11 @@ def test_of_a_server_that_was_not_started_here_nothing_is_known() -> None:
     samples = [sample(None, me), sample(None, me)]
     usage = between(samples, samples[0].at, samples[1].at, idle=None)
     assert (usage.server_cpu, usage.resident, usage.threads, usage.idle) == (None, None, None, None)
+
+
+def test_a_process_is_clocked_finer_than_the_kernels_ticks() -> None:
+    me = psutil.Process(os.getpid())
+    seen = [cpu_seconds(me) for _ in range(2000)]
+    steps = {later - before for before, later in pairwise(seen)}
+    assert 0 < max(steps) < 0.01
+    assert seen[-1] == pytest.approx(sum(me.cpu_times()[:2]), abs=0.03)

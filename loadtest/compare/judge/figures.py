@@ -45,6 +45,9 @@ and its memory, are as they were; a top speed is a lower bound.
 
 NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
 
+LEAST_CPU: Final = 0.1
+"""Processor seconds within a window from which a cost is told: some kernels count them by 10 ms."""
+
 NEAR_CEILING: Final = 0.90
 """Share of the generator's own ceiling from which a top speed counts as the generator's."""
 
@@ -251,7 +254,7 @@ def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
         limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
         idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
-        cost = _ours(usage.server_cpu and usage.server_cpu / found.verified * 1e6)
+        cost = _cost(usage.server_cpu, found.verified)
     shown = Row(
         number=0,
         subject=subject,
@@ -289,6 +292,13 @@ def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
 def is_unsound(run: Row) -> bool:
     """Whether a run is in doubt for another reason than the server."""
     return any(doubt.name in UNSOUND for doubt in run.doubts)
+
+
+def _cost(seconds: float | None, requests: int) -> Figure:
+    """Return CPU microseconds for each request, from processor seconds that are enough to be told."""
+    if seconds is not None and seconds < LEAST_CPU:
+        return Figure(why=f"the server used {seconds * 1000:.0f} ms of its core in the window: too little to be told")
+    return _ours(None if seconds is None else seconds / requests * 1e6)
 
 
 def _ours(value: float | None) -> Figure:

@@ -98,6 +98,11 @@ def _again(scenario: str, clients: int, *subjects: str) -> str:
     return f"--variants {' '.join(subjects)} --scenarios {scenario} --clients {clients} --repeats {MIN_RUNS}"
 
 
+def _between(counts: Sequence[int]) -> str:
+    """Return the least and the most of sorted counts, or the one that they all are."""
+    return f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
+
+
 def _lacking(*what: str) -> Found:
     return Found("abstains", f"not measured: {', '.join(what)}")
 
@@ -137,7 +142,7 @@ def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found
         if found is None:
             return _lacking(f"saturate with {clients} clients")
         counts = sorted(run.served for run in found.rows)
-        said = f"served {counts[0]} to {counts[-1]} of {clients} clients that stay, in {found.runs} runs"
+        said = f"served {_between(counts)} of {clients} clients that stay, in {found.runs} runs"
         holds = counts[0] > 1 if several else counts[-1] == 1
         return Found("agrees" if holds else "disagrees", said, _again("saturate", clients, method))
 
@@ -194,7 +199,7 @@ def _many_clients(method: str, *, slows: bool) -> Callable[[Evidence], Found]:
             return _lacking(f"saturate with {few} and {MANY} clients")
         served = sorted(run.served for run in at_many.rows)
         said = f"with {few} clients {figure(at_few['cpu_us'], 1, 'us of CPU each')}, with {MANY:,}"
-        said += f" {figure(at_many['cpu_us'], 1, 'us')}; served {served[0]:,} to {served[-1]:,} of {MANY:,}"
+        said += f" {figure(at_many['cpu_us'], 1, 'us')}; served {_between(served)} of {MANY:,}"
         crowd = known.entry(method, "crowd", LOADS["crowd"].thorough[-1])
         if crowd:
             said += f"; of a crowd of {crowd.case.clients:,} it served {crowd.served[0]:,}"

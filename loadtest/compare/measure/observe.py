@@ -69,24 +69,35 @@ class Server:
         """Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended."""
         cpu, resident, threads = 0.0, 0, 0
         for each in self.processes:
+            cpu += cpu_seconds(each)
             with each.oneshot():
-                used = each.cpu_times()
-                cpu += used.user + used.system
                 resident += each.memory_info().rss
                 threads += each.num_threads()
         return cpu, resident, threads
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """
+    Return the processor seconds that a process has used. Raises psutil.Error if it has ended and been reaped.
+
+    To the nanosecond where the kernel has a clock for it (clock_getcpuclockid(3), by hand); psutil's are of 10 ms.
+    """
+    try:
+        return time.clock_gettime((~process.pid << 3) | 2)
+    except (OSError, AttributeError):
+        used = process.cpu_times()
+        return used.user + used.system
 
 
 def sample(server: Server | None, generator: psutil.Process) -> Sample:
     """Read everything once. Raises psutil.Error if one of the two has ended and been reaped."""
     now = time.time()
     cpu, resident, threads = server.read() if server else (None, None, None)
-    load = generator.cpu_times()
     machine = psutil.cpu_times()
     return Sample(
         at=now,
         server_cpu=cpu,
-        generator_cpu=load.user + load.system,
+        generator_cpu=cpu_seconds(generator),
         resident=resident,
         threads=threads,
         # Interrupts are left out: the kernel books a part of loopback's own work there.
