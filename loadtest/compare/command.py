@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import shutil
 import sys
 import time
@@ -25,6 +26,10 @@ MISSED: Final = 3
 """The exit status of a comparison in which a target was not kept, or a figure became worse."""
 
 
+SPARE_DESCRIPTORS: Final = 100
+"""That a server or the load opens besides its clients' sockets."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong, and exit with status 2."""
@@ -41,10 +46,14 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
         plan = _plan(options)
         cores = _cores(options.cores)
         _find_all(plan.subjects)
+        _check_descriptors(plan)
         folder = store.prepare(options.output, datetime.now().astimezone())
     except (ValueError, store.NotWritableError) as error:
         return _refuse(str(error))
-    return _compare(plan, cores, folder, ("python", "-m", "loadtest", "compare", *arguments), laboratory)
+    status = _compare(plan, cores, folder, ("python", "-m", "loadtest", "compare", *arguments), laboratory)
+    if status == 0 and options.target and keeping.is_missed(store.read(folder / store.RESULT)):
+        return MISSED
+    return status
 
 
 def draw(arguments: Sequence[str]) -> int:
@@ -126,6 +135,17 @@ def _find_all(some: Sequence[Subject]) -> None:
             )
 
 
+def _check_descriptors(plan: Plan) -> None:
+    """Raise ValueError if a server, or the load, could not open as many sockets as the plan has clients."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    clients = max((task.case.clients for task in plan.tasks), default=0)
+    if hard != resource.RLIM_INFINITY and clients + SPARE_DESCRIPTORS > hard:
+        raise ValueError(
+            f"{clients:,} clients need {clients + SPARE_DESCRIPTORS:,} descriptors, and a process may open {hard:,}"
+            f" here: raise ulimit -n, or ask for {max(0, hard - SPARE_DESCRIPTORS):,} clients"
+        )
+
+
 def _compare(
     plan: Plan, cores: machine.Cores, folder: Path, command: Sequence[str], laboratory: type[Laboratory]
 ) -> int:
@@ -155,9 +175,7 @@ def _compare(
         say(f"\n{table.text(comparison.result)}\n\n{_files(folder)}")
     if comparison.result["interrupted"]:
         return INTERRUPTED
-    if comparison.failed:
-        return 1
-    return MISSED if keeping.is_missed(comparison.result) else 0
+    return 1 if comparison.failed else 0
 
 
 def _files(folder: Path) -> str:

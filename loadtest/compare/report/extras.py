@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loadtest.compare.judge import textbook
+from loadtest.compare.judge import keeping, textbook
 from loadtest.compare.report.words import number
 
 Lines = list[tuple[str, list[str]]]
@@ -34,6 +34,7 @@ def lines(result: Mapping[str, Any]) -> Lines:
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [_memory(each) for each in result.get("memory") or ()]),
+        ("Whether the target was kept:", keeping.lines(result)),
         ("The most clients within the target:", [_capacity(each) for each in searched(result)]),
     )
     return [(title, some) for title, some in every if some]

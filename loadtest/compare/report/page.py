@@ -52,6 +52,7 @@ def html(result: Mapping[str, Any]) -> str:
         ),
         sections.memory(result),
         sections.capacity(result),
+        sections.target(result),
         _charts(
             "How long everything took",
             "All sound runs together, by percentile: each step to the right leaves out a tenth of what was slower"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from loadtest.compare.judge import textbook
+from loadtest.compare.judge import keeping, textbook
 from loadtest.compare.judge.entries import subjects
 from loadtest.compare.judge.textbook import ASPECTS, METHODS, bracket
 from loadtest.compare.report import bars
@@ -119,6 +119,12 @@ def capacity(result: Mapping[str, Any]) -> str:
         for each in searched(result)
     ]
     return f"<h2>The most clients within the target</h2>{_table(heads, rows)}" if rows else ""
+
+
+def target(result: Mapping[str, Any]) -> str:
+    """Return whether the target was kept, by whom; "" without one."""
+    lines = "".join(f"<li>{escape(line)}.</li>" for line in keeping.lines(result))
+    return f"<h2>Whether the target was kept</h2><ul>{lines}</ul>" if lines else ""
 
 
 def _line(words: Sequence[str]) -> str:
