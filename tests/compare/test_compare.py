@@ -429,9 +429,10 @@ def test_with_locust_itself(results: Path) -> None:
         assert cell["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
         if cell["subject"] != "single":
             assert (figures.requests_per_second.value or 0) > 200
-            assert 10 < (figures.response_p50_us.value or 0) < 100_000
-            # In the closed model the two are alike.
+            # In the closed model the two are alike. On a busy machine the generator's own delay may be in them.
             assert figures.service_p99_us == figures.response_p99_us
+            if "generator's own delay" not in figures.response_p50_us.why:
+                assert 10 < (figures.response_p50_us.value or 0) < 100_000
             assert 1 < (figures.cpu_us.value or 0) < 2000
 
 
@@ -449,7 +450,8 @@ def test_with_locust_itself_in_another_scenario_and_with_the_ceiling(results: Pa
         assert (figures.served, figures.connected) == (5, 5)
         assert (figures.requests_per_second.value or 0) > 50
         assert figures.response_p99_us.value is None
-        assert (figures.first_p99_us.value or 0) > 10
+        if "generator's own delay" not in figures.first_p99_us.why:
+            assert (figures.first_p99_us.value or 0) > 10
 
 
 def test_a_server_in_our_own_control_group_is_not_confined() -> None:
