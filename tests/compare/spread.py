@@ -8,8 +8,8 @@ Makes spread.json: how much the figures of one server differ from run to run, as
     done
     python -m tests.compare.spread FOLDER/2*/compare.json > tests/compare/spread.json
 
-Only the sound runs' deviations from the median are kept. The same five comparisons are the verdict's trial in reality: one
-server under two names (twin), and one whose every request takes 1.6 us more, a fifth.
+Only the sound runs' deviations from the median are kept. The same five comparisons are the verdict's trial in reality:
+one server under two names (twin), and one whose every request takes 1.6 us more, a fifth.
 """
 
 import json

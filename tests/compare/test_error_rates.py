@@ -31,8 +31,9 @@ def imagined(name: str, wide: float, outliers: int = 0) -> Spread:
 
 
 MEASURED = kept()
-STEADY = [spread for spread in MEASURED if spread.wide <= PROMISED]
-UNSTEADY = [spread for spread in MEASURED if spread.wide > PROMISED]
+STEADY = [spread for spread in MEASURED if spread.figure != "response_p99_us"]
+UNSTEADY = [spread for spread in MEASURED if spread.figure == "response_p99_us"]
+"""The tail of the latencies differs more from run to run: of it, no more is promised than that nothing is guessed."""
 IMAGINED = [imagined("as wide as promised", PROMISED), imagined("a tenth are outliers", 0.04, 1_000)]
 
 
@@ -57,6 +58,7 @@ def answers(spread: Spread, factor: float) -> Counter[str]:
 def test_some_of_what_was_measured_is_steady_and_some_is_not() -> None:
     assert STEADY
     assert UNSTEADY
+    assert max(spread.wide for spread in STEADY) <= PROMISED
     assert all(len(spread.deviations) >= 20 for spread in MEASURED)
 
 
