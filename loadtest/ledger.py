@@ -56,7 +56,7 @@ class Figures:
     counted: by worker; the latter: for how many seconds it has counted. loaded: by variant and worker, for how many of
     those it had clients. lost: the last gauges of workers that vanished, or did not report their end. joined: when
     (steady seconds) workers joined it on the way, for the first time or again. recent: by worker, its last stretches of
-    effort. worst: by worker, the most that it bore in any of the RECENT seconds.
+    effort. worst: the most that any of them bore in any of the RECENT seconds.
     """
 
     phase: int
@@ -72,7 +72,7 @@ class Figures:
     lost: dict[str, dict[str, Gauges]] = field(default_factory=dict)
     joined: dict[str, float] = field(default_factory=dict)
     recent: dict[str, deque[Effort]] = field(default_factory=dict)
-    worst: dict[str, Strain] = field(default_factory=dict)
+    worst: Strain = field(default_factory=Strain)
 
     def takes(self, phase: int) -> bool:
         """Whether a report about `phase` counts here."""
@@ -84,7 +84,7 @@ class Figures:
         recent = self.recent.setdefault(worker, deque(maxlen=RECENT))
         recent.append(part.effort)
         if len(recent) == RECENT:
-            self.worst[worker] = worst([*self._worst_of(worker), strain([total(recent)])])
+            self.worst = worst([self.worst, strain([total(recent)])])
         self.counted[worker] = self.counted.get(worker, 0.0) + part.seconds
         for variant, tally in part.tallies.items():
             self.tallies.setdefault(variant, Tally()).add(tally)
@@ -102,10 +102,7 @@ class Figures:
 
     def worst_strain(self) -> Strain:
         """Return the most that any of them bore, in any RECENT seconds; in a shorter phase, over all of it."""
-        return worst([strain([effort]) for effort in self.efforts.values()] + list(self.worst.values()))
-
-    def _worst_of(self, worker: str) -> list[Strain]:
-        return [self.worst[worker]] if worker in self.worst else []
+        return worst([self.strain(), self.worst])
 
 
 class Ledger:

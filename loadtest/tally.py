@@ -212,11 +212,11 @@ class Effort:
 class Strain(NamedTuple):
     """The most that any of some load processes bore; each as in Effort."""
 
-    cpu_ratio: float
-    busy_ratio: float
-    starved_ratio: float
-    stolen_ratio: float
-    lag_p99: float
+    cpu_ratio: float = 0.0
+    busy_ratio: float = 0.0
+    starved_ratio: float = 0.0
+    stolen_ratio: float = 0.0
+    lag_p99: float = 0.0
 
 
 def total(stretches: Iterable[Effort]) -> Effort:
@@ -229,7 +229,7 @@ def total(stretches: Iterable[Effort]) -> Effort:
 
 def worst(strains: Collection[Strain]) -> Strain:
     """Return the most of each; zeros without any."""
-    return Strain(*map(max, zip(*strains, strict=True))) if strains else Strain(0.0, 0.0, 0.0, 0.0, 0.0)
+    return Strain(*map(max, zip(*strains, strict=True)))
 
 
 def strain(efforts: Collection[Effort]) -> Strain:

@@ -32,12 +32,11 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
         return []
     target = parse(result["plan"]["target"])
     common = tuple(Doubt(**each) for each in result["doubts"])
-    loads = {(cell["subject"], cell["number"]): cell["load"] for cell in result["cells"] if cell["status"] == "done"}
+    loads = {cell["number"]: cell["load"] for cell in result["cells"] if cell["status"] == "done"}
     found = []
     for entry in entries(result):
         judged = [
-            judge(target, replace(load.read(loads[entry.subject.name, row.number]), doubts=(*row.doubts, *common)))
-            for row in entry.shown
+            judge(target, replace(load.read(loads[row.number]), doubts=(*row.doubts, *common))) for row in entry.shown
         ]
         counts = Counter(each.answer for each in judged)
         most = [answer for answer, number in counts.items() if number * 2 > len(judged)]

@@ -51,7 +51,6 @@ JUDGED: Final = frozenset({"corrupt", "unconnected", "unserved"})
 Series = Literal["", "later", "first"]
 
 _UNITS: Final = {"s": 1_000_000, "ms": 1000, "us": 1}
-_HISTOGRAMS: Final = {"later": "response", "first": "first_reply"}
 _WORDS: Final = {"response": "later replies", "first_reply": "the first reply"}
 _SHAPE: Final = re.compile(
     r"\s*(?:(?P<series>later|first)\s+)?p(?P<percent>\d{1,3}(?:\.\d{1,4})?)\s*<\s*(?P<limit>\d{1,9}(?:\.\d{1,6})?)"

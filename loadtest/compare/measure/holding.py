@@ -6,17 +6,12 @@ import socket
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import psutil
 
+from loadtest.outcomes import CONNECT_TIMEOUT, REPLY_TIMEOUT
 from servers import wire
-
-CONNECT_TIMEOUT: Final = 5.0
-"""Seconds until a client has given up connecting."""
-
-REPLY_TIMEOUT: Final = 30.0
-"""Seconds until a client has given up waiting for its reply."""
 
 _SPARE = 32  # descriptors that this process opens besides: files to read, a library that is loaded late
 
