@@ -168,7 +168,9 @@ def _compare(
         store.point_latest_at(folder)
         names = ", ".join(subject.name for subject in plan.subjects)
         say(f"Comparing {names} (order drawn with --seed {plan.seed}).")
-        say(f"It takes about {duration(comparison.seconds)}; Ctrl-C keeps and reports what is measured by then.")
+        longer = comparison.seconds + comparison.further_seconds
+        most = f" (up to {duration(longer)} where runs differ much)" if comparison.further_seconds else ""
+        say(f"It takes about {duration(comparison.seconds)}{most}; Ctrl-C keeps and reports what is measured by then.")
         try:
             comparison.run(laboratory(work, cores, children, interrupt))
             drawing.draw(comparison.result, folder)

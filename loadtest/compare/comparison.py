@@ -1,6 +1,7 @@
 """A comparison while it runs, and the result that it fills."""
 
 import os
+import random
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any, Final
 from loadtest.belief import Doubt
 from loadtest.compare import store
 from loadtest.compare.judge import figures, targets, textbook
+from loadtest.compare.judge.enough import MOST_RUNS, further
 from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.measure import capacity, load, machine, memory, probing
@@ -30,9 +32,6 @@ _PROBES: Final = 14  # of a search, as a rule
 
 MEMORY_CLIENTS: Final = 1000
 """Clients up to which memory per client is measured."""
-
-MADE_UP: Final = 3
-"""Rounds in which runs that came out in doubt are run again."""
 
 LIMITS: Final = capacity.Limits()
 """How far a search for the capacity goes."""
@@ -68,7 +67,7 @@ class Comparison:
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
             "doubts": [cores.doubt._asdict()] if cores.doubt else [],
             "ceiling": None,
-            "cells": [{**asdict(cell), "status": "not run", "reason": ""} for cell in self._cells],
+            "cells": [_not_run(cell) for cell in self._cells],
             "memory": [],
             "capacity": [],
             "simplicity": [{"subject": each.variant, **each.as_json()} for each in simplicity()],
@@ -87,6 +86,12 @@ class Comparison:
         ceiling = [self._plan.ceiling] if self._plan.ceiling else []
         return memory_seconds + self._left([*ceiling, *probes, *(cell.case for cell in self._cells)])
 
+    @property
+    def further_seconds(self) -> float:
+        """About how much longer it takes at most, where runs are too far apart for a verdict."""
+        tasks = [task for task in self._plan.tasks if MIN_RUNS <= task.repeats < MOST_RUNS]
+        return self._left([task.case for task in tasks for _ in task.subjects for _ in range(MOST_RUNS - task.repeats)])
+
     def run(self, laboratory: Laboratory) -> None:
         """
         Measure the ceiling, if it is wanted, cell after cell, memory and capacity.
@@ -99,7 +104,7 @@ class Comparison:
                 self._find_ceiling(laboratory, self._plan.ceiling)
             for cell, record in zip(self._cells, self.result["cells"], strict=True):
                 self._measure(laboratory, self._subjects[cell.subject], cell, record)
-            self._make_up(laboratory)
+            self._go_on(laboratory)
             if self._plan.memory:
                 for subject in self._started:
                     self._weigh(laboratory, subject)
@@ -152,22 +157,20 @@ class Comparison:
             say(table.brief(figures.row(record, figures.ceiling_of(self.result))))
         self._keep()
 
-    def _make_up(self, laboratory: Laboratory) -> None:
-        """
-        Run again, at the end, what was to be run often enough for a verdict and came out in doubt a few times.
-
-        A few rounds at most: on a machine that is never quiet, the answer is that it can't be told.
-        """
-        for _ in range(MADE_UP):
-            short = [
-                each for each in entries(self.result) if each.runs < MIN_RUNS <= len(each.shown) + len(each.failed)
+    def _go_on(self, laboratory: Laboratory) -> None:
+        """Run again, at the end, what a verdict takes more runs of than were planned (judge/enough.py)."""
+        chance = random.Random(self._plan.seed)
+        while rounds := further(entries(self.result)):
+            due = [each for load in rounds for each in chance.sample(load, len(load))]
+            first = len(self._cells) + 1
+            cells = [
+                Cell(number, each.subject.name, each.case, len(each.shown) + len(each.failed) + 1)
+                for number, each in enumerate(due, first)
             ]
-            for each in short:
-                cell = Cell(len(self._cells) + 1, each.subject.name, each.case, len(each.shown) + len(each.failed) + 1)
-                self._cells = (*self._cells, cell)
-                record: dict[str, Any] = {**asdict(cell), "status": "not run", "reason": ""}
-                self.result["cells"].append(record)
-                self._measure(laboratory, each.subject, cell, record)
+            self._cells = (*self._cells, *cells)
+            self.result["cells"] += [_not_run(cell) for cell in cells]
+            for cell in cells:
+                self._measure(laboratory, self._subjects[cell.subject], cell, self.result["cells"][cell.number - 1])
 
     def _weigh(self, laboratory: Laboratory, subject: Subject) -> None:
         """Measure memory per client, in fresh processes."""
@@ -234,6 +237,10 @@ class Comparison:
 
     def _keep(self) -> None:
         store.write_json(self._folder / store.RESULT, self.result)
+
+
+def _not_run(cell: Cell) -> dict[str, Any]:
+    return {**asdict(cell), "status": "not run", "reason": ""}
 
 
 def _bytes(record: dict[str, Any]) -> str:
