@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from loadtest.belief import BUSY, STOLEN, Doubt
-from loadtest.compare.judge.statistics import quantile
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.observe import Usage
 from loadtest.compare.plan import Case
+from loadtest.histogram import bounded_quantile
 from loadtest.scenarios import SCENARIOS, Scenario
 
 SERVER_LIMITED: Final = 0.95
@@ -332,7 +332,7 @@ def _failed(found: Load) -> dict[str, dict[str, int]]:
 
 
 def _later(found: Load, series: str, q: float) -> Figure:
-    bounds = quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
+    bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
     if bounds is None and found.scenario.requests == 1:
         return Figure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
@@ -348,7 +348,7 @@ def _first(found: Load, q: float) -> Figure:
         # them the quantile would be that of the clients who waited longest.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         finished[0] = finished.get(0, 0) + max(0, before)
-    bounds = quantile(finished, unfinished, q)
+    bounds = bounded_quantile(finished, unfinished, q)
     if bounds is None and not stays(found.scenario):
         return Figure(why="no client connected within the window")
     if bounds is None or (bounds.low == 0 and stays(found.scenario)):
