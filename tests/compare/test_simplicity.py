@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from loadtest.compare.measure.simplicity import PROXY, Count, Simplicity, count, simplicity
+from loadtest.compare.measure.simplicity import Count, Simplicity, count, simplicity
 from servers.variants import VARIANTS, Driver, Variant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,7 +114,3 @@ def test_our_own_models() -> None:
     assert single.count.branches <= threaded.count.branches
     assert single.count.awaits == threaded.count.awaits == 0
     assert evented.count.awaits > 5
-
-
-def test_it_says_that_it_is_a_proxy() -> None:
-    assert PROXY.startswith("Lines and branches stand in for simplicity")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from loadtest.compare.judge import keeping, textbook
 from loadtest.compare.judge.entries import subjects
 from loadtest.compare.judge.textbook import ASPECTS, METHODS, bracket
+from loadtest.compare.measure.simplicity import PROXY
 from loadtest.compare.report import bars
 from loadtest.compare.report.extras import claims, searched, slope
 from loadtest.compare.report.svg import Chart, Ink, inks
@@ -35,7 +36,7 @@ def textbooks(result: Mapping[str, Any]) -> str:
         rows.append(f"<tr><td>{escape(aspect)}</td>{''.join(cells)}</tr>")
     return (
         '<h2>What textbooks say, beside what was measured</h2><p class="faint">✓ agrees, ✗ disagrees, ? abstains: this'
-        " comparison can't settle it.</p>"
+        f" comparison can't settle it. {PROXY}</p>"
         f'<div class="stack">{_table(("", *METHODS.values()), rows, len(METHODS))}</div>'
     )
 
