@@ -243,6 +243,8 @@ def test_a_ceiling_in_doubt_is_said_with_its_doubts_and_limits_nothing() -> None
     assert lines(result)["asyncio", "50"][2] == "10,000"
     assert "Doubt, stolen-time: much (the generator's ceiling)" in text
     assert "Doubt, sink-limited: slow (the generator's ceiling)" in text
+    assert "It is in doubt, and limits no figure." in text
+    assert "near its ceiling" not in text
 
 
 def test_a_doubt_is_said_once_with_all_whom_it_concerns() -> None:

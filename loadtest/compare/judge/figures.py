@@ -106,6 +106,11 @@ class Ceiling:
     clients: int
     doubts: tuple[Doubt, ...] = ()
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is no measure of the generator, so that it limits no figure."""
+        return any(doubt.name in UNSOUND | {"sink-limited"} for doubt in self.doubts)
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
         return {**asdict(self), "doubts": [doubt._asdict() for doubt in self.doubts]}
@@ -313,7 +318,7 @@ def _generator_cpu(found: Load, usage: Usage) -> float:
 
 def _is_near(ceiling: Ceiling | None, rate: Figure) -> bool:
     """Whether a rate is near the generator's ceiling; one that is itself in doubt is no measure."""
-    if ceiling is None or any(doubt.name in UNSOUND | {"sink-limited"} for doubt in ceiling.doubts):
+    if ceiling is None or ceiling.is_doubtful:
         return False
     return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
 
