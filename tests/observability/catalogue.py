@@ -8,7 +8,8 @@ from prometheus_client.metrics_core import Metric
 
 from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
-from loadtest.tally import SERIES, Effort, Gauges, Tally
+from loadtest.ledger import Worker
+from loadtest.tally import SERIES, Gauges, Tally
 from servers.container import Container, Throttled
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
@@ -53,14 +54,15 @@ def load() -> Catalogue:
         "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }
     ledger.take("worker", {"parts": [report]}, now=0.0)
-    status = Status(running=True, scenario="saturate", rate=0.0, doubts=(), workers={0: Effort()})
+    status = Status(started=0.0, scenario="saturate", rate=0.0, doubts=(), workers={0: Worker()})
     collector = LoadCollector(ledger, lambda: status, lambda: 0.0)
     return _listed(collector.collect(), TARGET)
 
 
 def recorded() -> Catalogue:
-    """Return what the recording rules add; each groups by variant alone."""
-    return {rule["record"]: dict(VARIANT) for rule in rules() if "record" in rule}
+    """Return what the recording rules add; the level that a name begins with is the label that is left."""
+    levels = {"variant": VARIANT, "worker": {"worker": set[str]()}}
+    return {rule["record"]: dict(levels[rule["record"].partition(":")[0]]) for rule in rules() if "record" in rule}
 
 
 def rules() -> list[dict[str, str]]:

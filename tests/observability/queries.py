@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
-SCRAPE_SECONDS = 5
+SCRAPE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Query:
             return "lab"
         return "lab" if "ALERTS" in self.expr else "variant"
 
-    def promql(self, *, rate_interval: str = "20s", shown: str = "15m") -> str:
+    def promql(self, *, rate_interval: str = "8s", shown: str = "15m") -> str:
         """Return the query with Grafana's variables filled in; four scrape intervals are what Grafana would take."""
         return self.expr.replace("$__rate_interval", rate_interval).replace("$__range", shown)
 
