@@ -13,7 +13,7 @@ from loadtest.tally import SERIES, Gauges, Tally
 from servers.container import Container, Throttled
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
-from servers.metrics import ServerCollector
+from servers.metrics import ServerCollector, registry
 from servers.pauses import GarbagePauses
 from servers.variants import VARIANTS
 from tests.observability.queries import ROOT
@@ -31,14 +31,14 @@ def everything() -> Catalogue:
 
 
 def servers() -> Catalogue:
-    """Return what a server exports, inside a container and on Linux, as Prometheus stores it."""
+    """Return what a server exports, the standard metrics included, in a container and on Linux, as Prometheus has it."""
     container = Container(
         memory=lambda: dict.fromkeys(("anon", "kernel", "sock", "file"), 0), throttled=lambda: Throttled(0, 0.0)
     )
     with closing(listen("127.0.0.1", 0, 1)) as listening:
         listener = Listener(listening, limit=1, on_error=lambda kind: None)
         collector = ServerCollector(Ledger(), listener, GarbagePauses(), container)
-        return _listed(collector.collect(), {**TARGET, **VARIANT})
+        return _listed(registry(collector).collect(), {**TARGET, **VARIANT})
 
 
 def load() -> Catalogue:
