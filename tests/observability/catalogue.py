@@ -31,7 +31,7 @@ def everything() -> Catalogue:
 
 
 def servers() -> Catalogue:
-    """Return what a server exports, the standard metrics included, in a container and on Linux, as Prometheus has it."""
+    """Return what a server exports, in a container and on Linux, as Prometheus has it: standard metrics too."""
     container = Container(
         memory=lambda: dict.fromkeys(("anon", "kernel", "sock", "file"), 0), throttled=lambda: Throttled(0, 0.0)
     )
