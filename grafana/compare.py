@@ -17,8 +17,8 @@ from servers.variants import VARIANTS, Variant
 INTRODUCTION = """\
 **Same requests, same load: only the way to serve many clients at once differs.** Read latency, memory and CPU per
 request beside *clients served*: who isn't served is in no latency. In `conversation`, *one at a time* makes its clients
-**wait** (the accept queue, the first reply); it isn't slow: one conversation follows another. **Doubt** what stands in an
-amber band: there the load generator doubts its own figures, and the tile at the top says why.
+**wait** (the accept queue, the first reply); it isn't slow: one conversation follows another. **Doubt** what stands in
+an amber band: there the load generator doubts its own figures, and the tile at the top says why.
 """
 
 COLUMNS: tuple[tuple[str, Figure], ...] = (

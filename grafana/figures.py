@@ -139,8 +139,7 @@ MEMORY_PER_CLIENT = Figure(
     "Memory per client",
     texts.MEMORY_PER_CLIENT,
     units.BYTES,
-    "sum by (variant) (variant:tcplab_memory_bytes_per_client:ratio)",
-    log=True,
+    "variant:tcplab_memory_bytes_per_client:ratio",
     empty="No client is connected",
 )
 ACCEPT_QUEUE = Figure(

@@ -57,9 +57,9 @@ CONTAINER_MEMORY = (
 )
 
 MEMORY_PER_CLIENT = (
-    "Resident memory divided by the clients connected now. It contains the idle interpreter (some 25 MB), so with few "
-    "clients it says nothing of a client's price: compare at many clients, or fit a slope (python -m loadtest compare "
-    "--memory)."
+    "What the server's process weighs beyond what it weighed before its first client, divided by the clients "
+    "connected now. What clients leave behind stays in it: after a crowd, a few clients seem dear, so start the "
+    "server anew before weighing fewer. A slope over many clients is exact: python -m loadtest compare --memory."
 )
 
 ACCEPT_QUEUE = (
