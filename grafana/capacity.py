@@ -33,8 +33,8 @@ HOW = (
 
 INTRODUCTION = """\
 Every point is ten seconds of a steady number of clients, in the time shown; hollow ones were in doubt. To fill the
-page, let the number change: `TCPLAB_SHAPE=tour docker compose up` (30, 300 and 1,000 clients, a minute each), or ask for
-others on Locust's page.
+page, let the number change: `TCPLAB_SHAPE=tour docker compose up` (30, 300 and 1,000 clients, a minute each), or ask
+for others on Locust's page.
 `python -m loadtest compare --capacity` searches for the most clients within a target, with intervals.
 """
 

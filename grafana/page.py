@@ -56,6 +56,7 @@ def _variant(hide: dashboard.VariableHide) -> builders.QueryVariable:
         .datasource(DATASOURCE)
         .query('label_values(up{job="servers"}, variant)')
         .refresh(dashboard.VariableRefresh.ON_DASHBOARD_LOAD)
+        .allow_custom_value(False)
         .current(dashboard.VariableOption(text=DEFAULT_VARIANT, value=DEFAULT_VARIANT))
     )
 
@@ -72,5 +73,6 @@ def _series(hide: dashboard.VariableHide) -> builders.CustomVariable:
         .hide(hide)
         .values(", ".join(f"{text} : {value}" for text, value in SERIES.items()))
         .options(options)
+        .allow_custom_value(False)
         .current(options[0])
     )

@@ -145,6 +145,7 @@ def buckets(title: str, description: str, expr: str, colour: str, empty: str) ->
         .rows_frame(heatmap_builders.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE))
         .cell_values(heatmap_builders.CellValues().unit(units.SHORT))
         .cell_gap(0)
+        .exemplars_color(colours.NEUTRAL)  # there are none; the library's own would be pink
         .hide_legend()
         .tooltip(heatmap_builders.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).y_histogram(True))
     )
