@@ -5,8 +5,14 @@ FAINT = "rgba(46, 158, 91, 0.25)"  # good, where a whole wall of it would drown 
 DOUBT = "#d9a514"
 ERROR = "#d63c3c"
 NEUTRAL = "#8e8e99"
-KINDS = "#7b8fc7"  # the parts of a whole and the load's workers are drawn in shades of this
+KINDS = ("#56b4e9", "#b5bd4c", "#9b7ede", "#5fbfb0", "#a89f91", "#6d83b5", "#c2a5cf", "#879150", "#7fcdee", "#d8c9f0")
+"""For what is told apart by something else than the variant: no variant's colour is among them, nor red, nor amber."""
 NONE = "transparent"
+
+
+def reds(number: int) -> list[str]:
+    """Return shades of red for errors of so many kinds."""
+    return [shade(ERROR, 0.7 * index / number) for index in range(number)]
 
 
 def shade(colour: str, lightness: float) -> str:

@@ -29,7 +29,7 @@ COLUMNS: tuple[tuple[str, Figure], ...] = (
     ("Then p50", figures.LATER_P50),
     ("p95", figures.LATER_P95),
     ("p99", figures.LATER_P99),
-    ("CPU/request", figures.CPU_PER_REQUEST),
+    ("CPU/req.", figures.CPU_PER_REQUEST),
     ("Process", figures.PROCESS_MEMORY),
     ("Container", figures.CONTAINER_MEMORY),
     ("Per client", figures.MEMORY_PER_CLIENT),
@@ -45,20 +45,21 @@ def side_by_side() -> Builder[dashboard.Panel]:
         "clients saw them, the rest is now. First: a connection's first reply, from the start of connect(), the "
         "wait in the accept queue included. Then: its later replies, from when they were due (or sent: choose "
         "above). A latency tells of those who were served: read it beside served and clients (connected). Memory of "
-        "the process and of its container, and that of the process for each connected client. At a light load, CPU "
-        "per request contains what an idle server uses. A server's name leads to everything that it exports.",
+        "the process, of its container, and for each client (from 100 connected ones on). At a light load, CPU per "
+        "request contains what an idle server uses. A server's name leads to everything that it exports.",
         units.COUNT,
         "–",
     ).min_width(60)
     for index, (title, figure) in enumerate(COLUMNS):
         panel.with_target(query_table(figure.of_a_minute, letter(index)))
-        panel.override_by_name(title, [prop("unit", figure.unit), prop("custom.align", "right")])
+        unit = units.COUNT if "/s" in title else figure.unit
+        panel.override_by_name(title, [prop("unit", unit), prop("custom.align", "right")])
     panel.override_by_name(
         "Server",
         [
             prop("mappings", [variant_words()]),
             prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            prop("custom.width", 150),
+            prop("custom.width", 140),
             prop("links", [links.to_the_server("${__value.raw}")]),
         ],
     )
@@ -104,12 +105,28 @@ def served() -> Builder[dashboard.Panel]:
 def first_reply() -> Builder[dashboard.Panel]:
     """Return how long a new client waits."""
     return chart(
-        "First reply (p50, p99 dashed)",
+        "First reply (p99 dashed)",
         f"{figures.FIRST_P50.text} Solid p50, dashed p99.",
         [Series(figures.FIRST_P50.expr, "p50"), Series(figures.FIRST_P99.expr, "p99", dashed=True)],
         unit=units.SECONDS,
         log=True,
         empty=texts.NO_REPLY,
+        legend=False,
+    )
+
+
+def memory() -> Builder[dashboard.Panel]:
+    """Return what the process weighs, and its container."""
+    return chart(
+        "Memory (container dashed)",
+        f"Solid: the process. {texts.PROCESS_MEMORY} Dashed: its container. {texts.CONTAINER_MEMORY} "
+        "Without a container there is no dashed line.",
+        [
+            Series(figures.PROCESS_MEMORY.expr, "process"),
+            Series(figures.CONTAINER_MEMORY.expr, "container", dashed=True),
+        ],
+        unit=units.BYTES,
+        empty=texts.ONLY_LINUX,
         legend=False,
     )
 
@@ -132,10 +149,10 @@ def answer() -> list[Line]:
             5,
             [
                 *(_same_axis(figure) for figure in (figures.LATER_P50, figures.LATER_P95, figures.LATER_P99)),
-                chart_of(figures.PROCESS_MEMORY, legend=False),
-                chart_of(figures.CONTAINER_MEMORY, legend=False),
-                chart_of(figures.MEMORY_PER_CLIENT, legend=False),
+                memory(),
+                chart_of(figures.MEMORY_ABOVE_IDLE, legend=False),
             ],
+            [4, 4, 4, 6, 6],
         ),
     ]
 
@@ -174,7 +191,7 @@ def distributions() -> list[Line]:
 
     later = [
         buckets(
-            f"${{series:text}}: {variant.title}",
+            f"Then: {variant.title}",
             texts.LATER_REPLIES,
             growth("tcplab_load_${series}_seconds", variant),
             variant.colour,
@@ -184,7 +201,7 @@ def distributions() -> list[Line]:
     ]
     first = [
         buckets(
-            f"First reply: {variant.title}",
+            f"First: {variant.title}",
             texts.FIRST_REPLY,
             growth("tcplab_load_first_reply_seconds", variant),
             variant.colour,
@@ -192,7 +209,7 @@ def distributions() -> list[Line]:
         )
         for variant in VARIANTS
     ]
-    return [Line(8, later), Line(8, first)]
+    return [Line(8, first), Line(8, later)]
 
 
 def cost() -> list[Line]:
@@ -205,7 +222,7 @@ def cost() -> list[Line]:
 
     def container(variant: Variant) -> Builder[dashboard.Panel]:
         panel = chart(
-            f"Container: {variant.title}",
+            f"Memory: {variant.title}",
             f"{texts.CONTAINER_MEMORY} Stacked: the program's own (anon: heap and stacks), the kernel's, socket "
             "buffers.",
             [
@@ -294,7 +311,7 @@ def _by_kind(title: str, description: str, expr: str, empty: str) -> Builder[das
             )
         )
     )
-    panel.override_by_name("kind", [prop("custom.width", 125)])
+    panel.override_by_name("kind", [prop("custom.width", 105)])
     for variant in VARIANTS:
         panel.override_by_name(
             variant.name,
@@ -315,8 +332,8 @@ def build() -> dashboard.Dashboard:
         [
             Section("", answer()),
             Section("Waiting", [Line(3, [note(INTRODUCTION)]), *waiting()]),
-            Section("Latency in full, as the clients see it", distributions()),
-            Section("Cost in full", cost()),
+            Section("Latency in full: first replies, then ${series:text}", distributions()),
+            Section("Cost in full, and what the containers hold", cost()),
             Section("Errors", errors()),
         ],
         shown=["series"],

@@ -1,5 +1,8 @@
 """How a panel's fields are drawn: overrides, thresholds, words for values, and what Grafana does to the data before."""
 
+from collections.abc import Sequence
+from itertools import cycle
+
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import timeseries
@@ -24,11 +27,6 @@ def all_in(colour: str) -> builders.FieldColor:
     return builders.FieldColor().mode(dashboard.FieldColorModeId.FIXED).fixed_color(colour)
 
 
-def shades_of(colour: str) -> builders.FieldColor:
-    """Return the colour scheme in which each field has a shade of this colour."""
-    return builders.FieldColor().mode(dashboard.FieldColorModeId.SHADES).fixed_color(colour)
-
-
 def by_threshold() -> builders.FieldColor:
     """Return the colour scheme in which a value's thresholds decide."""
     return builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS)
@@ -43,6 +41,13 @@ def steps(first: str, *others: tuple[float, str]) -> builders.ThresholdsConfig:
             [dashboard.Threshold(color=first), *(dashboard.Threshold(value=at, color=colour) for at, colour in others)]
         )
     )
+
+
+def coloured(panel: timeseries.Panel, names: Sequence[str], palette: Sequence[str]) -> timeseries.Panel:
+    """Return the chart with a colour of the palette for each of its fields."""
+    for name, colour in zip(names, cycle(palette), strict=False):
+        panel.override_by_name(name, [fixed_colour(colour)])
+    return panel
 
 
 def threshold_line(panel: timeseries.Panel, limit: float) -> timeseries.Panel:

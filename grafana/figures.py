@@ -46,7 +46,7 @@ def recent(series: str, quantile: str) -> str:
 
 def _later(quantile: str, percent: str, trap: str) -> Figure:
     return Figure(
-        f"${{series:text}} {percent}",
+        f"${{series:raw}} {percent}",
         f"{trap} {texts.LATER_REPLIES} {texts.EXACT}",
         units.SECONDS,
         recent("$series", quantile),
@@ -77,7 +77,7 @@ THROUGHPUT = Figure(
     texts.THROUGHPUT,
     units.REQUESTS_PER_SECOND,
     'sum by (variant) (rate(tcplab_load_requests_total{outcome="verified"}[$__rate_interval]))',
-    minute="sum by (variant) (variant:tcplab_load_verified:rate1m)",
+    minute="max by (variant) (variant:tcplab_load_verified:rate1m)",
     steady="variant:tcplab_load_verified:rate10s",
     empty=texts.NO_LOAD,
 )
@@ -86,7 +86,7 @@ FAILED = Figure(
     texts.FAILED,
     units.PER_SECOND,
     'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))',
-    minute="sum by (variant) (variant:tcplab_load_failed:rate1m)",
+    minute="max by (variant) (variant:tcplab_load_failed:rate1m)",
     steady="variant:tcplab_load_failed:rate10s",
     empty=texts.NO_LOAD,
 )
@@ -105,7 +105,7 @@ CONNECTED = Figure(
     empty=texts.NO_LOAD,
 )
 SHARE_SERVED = Figure(
-    "Share of connected clients served",
+    "Share of clients served",
     texts.SERVED,
     units.SHARE,
     "max by (variant) (tcplab_load_clients_served) / (max by (variant) (tcplab_load_clients_connected) > 0)",
@@ -117,7 +117,7 @@ CPU_PER_REQUEST = Figure(
     units.SECONDS,
     "sum by (variant) (rate(tcplab_cpu_seconds_total[$__rate_interval]))\n"
     '/ (sum by (variant) (rate(tcplab_requests_total{command!="quit"}[$__rate_interval])) > 0)',
-    minute="sum by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate1m)",
+    minute="max by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate1m)",
     steady="variant:tcplab_cpu_seconds_per_request:ratio_rate10s",
     empty="No request served",
 )
@@ -135,12 +135,19 @@ CONTAINER_MEMORY = Figure(
     'sum by (variant) (tcplab_container_memory_bytes{part!="file"})',
     empty=texts.ONLY_A_CONTAINER,
 )
+MEMORY_ABOVE_IDLE = Figure(
+    "Memory above idle",
+    texts.MEMORY_ABOVE_IDLE,
+    units.BYTES,
+    "clamp_min(max by (variant) (tcplab_resident_memory_bytes - tcplab_initial_memory_bytes), 0)",
+    empty=texts.ONLY_LINUX,
+)
 MEMORY_PER_CLIENT = Figure(
     "Memory per client",
     texts.MEMORY_PER_CLIENT,
     units.BYTES,
-    "variant:tcplab_memory_bytes_per_client:ratio",
-    empty="No client is connected",
+    "max by (variant) (variant:tcplab_memory_bytes_per_client:ratio)",
+    empty=texts.TOO_FEW,
 )
 ACCEPT_QUEUE = Figure(
     "Waiting to be accepted",

@@ -7,23 +7,27 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from grafana import colours, figures, texts, units
-from grafana.fields import fixed_colour, prop, shades_of, threshold_line, words
+from grafana.fields import coloured, fixed_colour, prop, threshold_line, words
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import Series, chart, chart_of, timeline
 from grafana.status import status
 from loadtest.belief import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
+from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
 
 
 def by_worker(title: str, description: str, expr: str, unit: str) -> timeseries.Panel:
     """Return a chart with a line for each load process."""
-    return chart(
+    panel = chart(
         title,
         f"{description} A load process's number is never given to another; its line ends with it.",
         [Series(expr, legend="worker {{worker}}")],
         unit=unit,
         empty=texts.NO_LOAD,
-    ).color_scheme(shades_of(colours.KINDS))
+    )
+    for digit, colour in enumerate(colours.KINDS):  # numbers grow without bound, and those present are neighbours
+        panel.override_by_regexp(f"/{digit}$/", [fixed_colour(colour)])
+    return panel
 
 
 def limited(title: str, description: str, metric: str, unit: str, limit: float) -> Builder[dashboard.Panel]:
@@ -135,12 +139,10 @@ def pace() -> list[Line]:
         unit=units.REQUESTS_PER_SECOND,
         empty=texts.NO_LOAD,
     )
-    for name, lightness, dash in (("asked for", 0.0, [6, 6]), ("sent", 0.0, [0, 0]), ("answered right", 0.5, [0, 0])):
-        colour = colours.NEUTRAL if name == "asked for" else colours.shade(colours.KINDS, lightness)
-        properties = [fixed_colour(colour)]
-        if name == "asked for":
-            properties.append(prop("custom.lineStyle", {"fill": "dash", "dash": dash}))
-        rates.override_by_name(name, properties)
+    coloured(rates, ["sent", "answered right"], colours.KINDS)
+    rates.override_by_name(
+        "asked for", [fixed_colour(colours.NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})]
+    )
     unsent = chart(
         "Due and not sent",
         "Requests that are due by the schedule and not sent yet (open model), for their clients still wait for a "
@@ -191,25 +193,28 @@ def lost() -> list[Line]:
         "Requests that fail",
         texts.FAILED,
         'sum by (outcome) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))',
+        OUTCOMES[1:],
     )
     unconnected = _by_outcome(
         "Connects that fail",
         "Attempts to connect by how they failed, each second: refused (nobody listened), timeout (5 s; a full accept "
         "queue), reset; no_port and failed are this machine's own fault.",
         'sum by (outcome) (rate(tcplab_load_connections_total{outcome!="connected"}[$__rate_interval]))',
+        CONNECTIONS[1:],
     )
     breaks = _by_outcome(
         "Connections that break",
         "Connections that ended while no request was open on them, each second: corrupt (bytes that nobody had "
         "asked for), closed, reset. No request's failure, yet no client's wish either.",
         "sum by (outcome) (rate(tcplab_load_breaks_total[$__rate_interval]))",
+        BREAKS,
     )
     return [Line(8, [under_way, abandoned, connecting]), Line(8, [failed, unconnected, breaks])]
 
 
-def _by_outcome(title: str, description: str, expr: str) -> Builder[dashboard.Panel]:
+def _by_outcome(title: str, description: str, expr: str, outcomes: Sequence[str]) -> Builder[dashboard.Panel]:
     panel = chart(title, description, [Series(expr, legend="{{outcome}}")], unit=units.PER_SECOND, empty=texts.NO_LOAD)
-    return panel.color_scheme(shades_of(colours.ERROR)).axis_soft_max(1)
+    return coloured(panel, outcomes, colours.reds(len(outcomes))).axis_soft_max(1)
 
 
 def connecting_time() -> Sequence[Line]:

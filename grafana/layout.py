@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import dashboard
 
 COLUMNS: Final = 24
 
-SCREEN: Final = 19
+SCREEN: Final = 20
 """
 Units of height that are seen without scrolling at 1440x900.
 

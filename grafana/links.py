@@ -21,7 +21,6 @@ def to_the_others(uid: str) -> list[Builder[dashboard.DashboardLink]]:
         .url(f"/d/{other}")
         .tooltip(purpose)
         .icon("dashboard")
-        .placement("")  # in sight, where the library would have it in a menu
         .keep_time(True)
         .include_vars(True)
         for other, title, purpose in PAGES

@@ -40,6 +40,8 @@ def page(uid: str, sections: Sequence[Section], shown: Sequence[str]) -> dashboa
     )
     built = builder.build()
     built.panels = lay_out(sections)
+    for link in built.links or ():
+        link.placement = None  # type: ignore[assignment]  # in sight; the library would have it in a menu
     return built
 
 

@@ -139,6 +139,7 @@ def buckets(title: str, description: str, expr: str, colour: str, empty: str) ->
             .fill(colour)
             .scale(heatmap.HeatmapColorScale.EXPONENTIAL)
             .exponent(0.5)
+            .steps(64)
         )
         .filter_values(heatmap_builders.FilterValueRange().le(1e-9))  # what is empty isn't drawn
         .y_axis(heatmap_builders.YAxisConfig().unit(units.SECONDS))

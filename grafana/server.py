@@ -1,17 +1,22 @@
 """The dashboard "Server in detail": one variant, everything that it exports, and what is easily misread in it."""
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, texts, units
-from grafana.fields import fixed_colour, prop, shades_of, steps, words
+from grafana.fields import coloured, fixed_colour, prop, steps, words
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import Series, buckets, chart, tile
 from grafana.targets import query_now
+from servers.ledger import ERRORS, OUTCOMES
+from servers.wire import Command
 
 CHOSEN = 'variant="$variant"'
+GENERATIONS = ("0", "1", "2")
 
 
 def one(title: str, trap: str, expr: str, unit: str, *others: Series, empty: str = texts.NO_SERVER) -> timeseries.Panel:
@@ -36,12 +41,13 @@ def parts(
     label: str,
     unit: str,
     *,
-    colour: str = colours.KINDS,
+    kinds: Sequence[str],
+    palette: Sequence[str] = colours.KINDS,
     empty: str = texts.NO_SERVER,
 ) -> timeseries.Panel:
-    """Return a chart of the parts of a figure, by a label."""
+    """Return a chart of the parts of a figure, by a label. kinds: the values that the label has."""
     panel = chart(title, trap, [Series(expr, legend=f"{{{{{label}}}}}")], unit=unit, empty=empty)
-    return panel.color_scheme(shades_of(colour))
+    return coloured(panel, kinds, palette)
 
 
 def rates(metric: str, label: str) -> str:
@@ -52,7 +58,7 @@ def rates(metric: str, label: str) -> str:
 def distribution(title: str, trap: str, metric: str) -> Heatmap:
     """Return the heatmap of a histogram."""
     expr = f"sum by (le) (increase({metric}_bucket{{{CHOSEN}}}[$__rate_interval]))"
-    return buckets(title, trap, expr, colours.KINDS, texts.NO_SERVER)
+    return buckets(title, trap, expr, colours.KINDS[0], texts.NO_SERVER)
 
 
 def quantile(metric: str, fraction: str) -> str:
@@ -145,6 +151,7 @@ def connections() -> list[Line]:
         rates("tcplab_connections_ended_total", "outcome"),
         "outcome",
         units.PER_SECOND,
+        kinds=OUTCOMES,
     )
     return [Line(8, [served, queue, ended])]
 
@@ -158,6 +165,7 @@ def requests() -> list[Line]:
         rates("tcplab_requests_total", "command"),
         "command",
         units.REQUESTS_PER_SECOND,
+        kinds=[command.name.lower() for command in Command],
     )
     errors = parts(
         "Errors",
@@ -167,19 +175,24 @@ def requests() -> list[Line]:
         rates("tcplab_errors_total", "kind"),
         "kind",
         units.PER_SECOND,
-        colour=colours.ERROR,
+        kinds=ERRORS,
+        palette=colours.reds(len(ERRORS)),
     ).axis_soft_max(1)
-    bytes_ = chart(
-        "Bytes",
-        "tcplab_received_bytes_total, tcplab_sent_bytes_total, each second: requests read and replies written. Payload "
-        "alone, without TCP's headers; an OK adds three bytes to what ECHO was told, and takes five off.",
-        [
-            Series(f"sum(rate(tcplab_received_bytes_total{{{CHOSEN}}}[$__rate_interval]))", legend="received"),
-            Series(f"sum(rate(tcplab_sent_bytes_total{{{CHOSEN}}}[$__rate_interval]))", legend="sent"),
-        ],
-        unit=units.BYTES_PER_SECOND,
-        empty=texts.NO_SERVER,
-    ).color_scheme(shades_of(colours.KINDS))
+    bytes_ = coloured(
+        chart(
+            "Bytes",
+            "tcplab_received_bytes_total, tcplab_sent_bytes_total, each second: requests read and replies written. "
+            "Payload alone, without TCP's headers; the reply to an ECHO is two bytes shorter than the request.",
+            [
+                Series(f"sum(rate(tcplab_received_bytes_total{{{CHOSEN}}}[$__rate_interval]))", legend="received"),
+                Series(f"sum(rate(tcplab_sent_bytes_total{{{CHOSEN}}}[$__rate_interval]))", legend="sent"),
+            ],
+            unit=units.BYTES_PER_SECOND,
+            empty=texts.NO_SERVER,
+        ),
+        ["received", "sent"],
+        colours.KINDS,
+    )
     service = distribution("Service time", f"tcplab_service_seconds. {texts.SERVICE_TIME}", "tcplab_service_seconds")
     quantiles = chart(
         "Service time (p50, p99 dashed)",
@@ -204,6 +217,7 @@ def process() -> list[Line]:
         rates("tcplab_cpu_seconds_total", "mode"),
         "mode",
         units.CORES,
+        kinds=["user", "system"],
     )
     whole = one(
         "CPU, as the kernel's ticks count it",
@@ -223,18 +237,22 @@ def process() -> list[Line]:
         Series(gauge("tcplab_initial_memory_bytes"), "before its first client", dashed=True),
         empty=texts.ONLY_LINUX,
     )
-    standard = chart(
-        "Memory under its standard names",
-        "process_resident_memory_bytes is the same as on the left. process_virtual_memory_bytes (hidden; a click in "
-        "the legend draws it) is address space, not memory: 500 idle threads reserve 5 GB and use 10 MB. Never a "
-        "cost.",
-        [
-            Series(f'max(process_resident_memory_bytes{{job="servers",{CHOSEN}}})', legend="resident"),
-            Series(f'max(process_virtual_memory_bytes{{job="servers",{CHOSEN}}})', legend="virtual"),
-        ],
-        unit=units.BYTES,
-        empty=texts.ONLY_LINUX,
-    ).color_scheme(shades_of(colours.KINDS))
+    standard = coloured(
+        chart(
+            "Memory under its standard names",
+            "process_resident_memory_bytes is the same as on the left. process_virtual_memory_bytes (hidden; a "
+            "click in the legend draws it) is address space, not memory: 500 idle threads reserve 5 GB and use 10 "
+            "MB. Never a cost.",
+            [
+                Series(f'max(process_resident_memory_bytes{{job="servers",{CHOSEN}}})', legend="resident"),
+                Series(f'max(process_virtual_memory_bytes{{job="servers",{CHOSEN}}})', legend="virtual"),
+            ],
+            unit=units.BYTES,
+            empty=texts.ONLY_LINUX,
+        ),
+        ["resident", "virtual"],
+        colours.KINDS,
+    )
     standard.override_by_name("virtual", [prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})])
     descriptors = one(
         "Open descriptors",
@@ -261,6 +279,7 @@ def container() -> list[Line]:
         f"max by (part) (tcplab_container_memory_bytes{{{CHOSEN}}})",
         "part",
         units.BYTES,
+        kinds=["anon", "kernel", "sock", "file"],
         empty=texts.ONLY_A_CONTAINER,
     )
     periods = one(
@@ -297,7 +316,8 @@ def collector() -> list[Line]:
         rates("python_gc_collections_total", "generation"),
         "generation",
         units.PER_SECOND,
-    )
+        kinds=GENERATIONS,
+    ).axis_soft_max(1)
     objects = parts(
         "Objects collected",
         "python_gc_objects_collected_total, each second: objects in cycles that only the collector could free. Most "
@@ -305,7 +325,8 @@ def collector() -> list[Line]:
         rates("python_gc_objects_collected_total", "generation"),
         "generation",
         units.PER_SECOND,
-    )
+        kinds=GENERATIONS,
+    ).axis_soft_max(1)
     leaked = parts(
         "Objects that can't be collected",
         "python_gc_objects_uncollectable_total: garbage that stays. It has been zero since Python 3.4 but for faulty "
@@ -313,6 +334,7 @@ def collector() -> list[Line]:
         f'sum by (generation) (python_gc_objects_uncollectable_total{{job="servers",{CHOSEN}}})',
         "generation",
         units.COUNT,
+        kinds=GENERATIONS,
     ).axis_soft_max(1)
     return [Line(8, [pauses, collections]), Line(8, [objects, leaked])]
 

@@ -5,6 +5,7 @@ NO_LOAD = "No load is measured"
 NO_SERVER = "The server is not measured"
 ONLY_A_CONTAINER = "Only a container tells (docker compose up)"
 ONLY_LINUX = "This system does not tell (Linux does)"
+TOO_FEW = "Fewer than 100 clients are connected"
 NOTHING_STEADY = "No number of clients has stood for 15 s yet"
 
 EXACT = (
@@ -56,10 +57,16 @@ CONTAINER_MEMORY = (
     "tables, sockets) and socket buffers. File cache is left out: it belongs to whoever touched a file first."
 )
 
+MEMORY_ABOVE_IDLE = (
+    "What the server's process weighs beyond what it weighed before its first client. Part of it is taken once, for "
+    "the first clients, and what clients leave behind when they go stays in it: start the server anew before "
+    "weighing fewer."
+)
+
 MEMORY_PER_CLIENT = (
-    "What the server's process weighs beyond what it weighed before its first client, divided by the clients "
-    "connected now. What clients leave behind stays in it: after a crowd, a few clients seem dear, so start the "
-    "server anew before weighing fewer. A slope over many clients is exact: python -m loadtest compare --memory."
+    "Memory above idle divided by the clients connected now, from 100 of them on: with fewer, what is taken once "
+    "would look like a client's price. What clients leave behind stays in it: after a crowd, fewer clients seem "
+    "dear. A slope over many clients is exact: python -m loadtest compare --memory."
 )
 
 ACCEPT_QUEUE = (

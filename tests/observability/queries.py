@@ -55,6 +55,8 @@ class Query:
             return "it marks what has happened, and nothing need have"
         if self.expr.endswith("on () (max(tcplab_load_doubt) == 1)"):
             return "nothing need be in doubt"
+        if "tcplab_memory_bytes_per_client" in self.expr:
+            return "too few clients may be connected"
         if "unless on () (max(tcplab_load_doubt) == 1)" in self.expr:
             return "everything may be in doubt"
         return ""
@@ -109,5 +111,6 @@ def _choices(dashboard: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
 
 def _filled(text: str, chosen: dict[str, tuple[str, str]]) -> str:
     for name, (shown, value) in chosen.items():
-        text = text.replace(f"${{{name}:text}}", shown).replace(f"${{{name}}}", value).replace(f"${name}", value)
+        text = text.replace(f"${{{name}:text}}", shown).replace(f"${{{name}:raw}}", value)
+        text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
     return text
