@@ -10,7 +10,7 @@ from grafana.fields import all_in, fixed_colour, logarithmic, prop, transform
 from grafana.figures import Figure
 from grafana.layout import Line, Section
 from grafana.page import page
-from grafana.panels import note
+from grafana.panels import legend, note, without_legend
 from grafana.status import status
 from grafana.targets import DATASOURCE, letter, query
 from servers.variants import VARIANTS
@@ -20,7 +20,7 @@ STEADY = "variant:tcplab_steady_clients:max"
 
 IN_DOUBT = "on () (max(tcplab_load_doubt) == 1)"
 
-NOWHERE = 'max by (variant) (up{job="servers"}) * NaN'
+NOWHERE = 'max by (variant) (up{job="servers"}) * 0 - Inf'
 """A place that no point is drawn at: without a field for each variant, Grafana shows "Err" in place of no points."""
 
 HOW = (
@@ -31,11 +31,11 @@ HOW = (
     "set the time shown to hold them all."
 )
 
-INTRODUCTION = """\
-Every point is ten seconds of a steady number of clients, in the time shown; hollow ones were in doubt. To fill the
-page, let the number change: `TCPLAB_SHAPE=tour docker compose up` (30, 300 and 1,000 clients, a minute each), or ask
-for others on Locust's page.
-`python -m loadtest compare --capacity` searches for the most clients within a target, with intervals.
+INTRODUCTION = f"""\
+{legend()}
+
+Each point: ten seconds of a steady number of clients, in the time shown; hollow: in doubt. For more of them:
+`TCPLAB_SHAPE=tour docker compose up`, or Locust's page.
 """
 
 
@@ -56,12 +56,7 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
         .fill_opacity(60)
         .color_scheme(all_in(colours.NEUTRAL))
         .mapping(xychart.SeriesMapping.MANUAL)
-        .legend(
-            common_builders.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(common.LegendDisplayMode.LIST)
-            .placement(common.LegendPlacement.BOTTOM)
-        )
+        .legend(without_legend())
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
         # `max` drops the recorded name: beside a nameless series of its variant, neither is found by its legend.
         .with_target(query(f"max by (variant) ({STEADY})\nor {NOWHERE}", letter(0), "{{variant}} clients"))
@@ -124,7 +119,7 @@ def build() -> dashboard.Dashboard:
         "capacity",
         [
             Section(
-                "", [status(), Line(3, [note(INTRODUCTION)]), *(Line(7, [points(one) for one in row]) for row in rows)]
+                "", [status(), Line(2, [note(INTRODUCTION)]), *(Line(5, [points(one) for one in row]) for row in rows)]
             )
         ],
         shown=["series"],

@@ -1,5 +1,7 @@
 """The dashboard "Compare": the variants side by side under the same load, and whether the figures can be believed."""
 
+from math import ceil
+
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard
@@ -19,6 +21,12 @@ INTRODUCTION = """\
 request beside *clients served*: who isn't served is in no latency. In `conversation`, *one at a time* makes its clients
 **wait** (the accept queue, the first reply); it isn't slow: one conversation follows another. **Doubt** what stands in
 an amber band: there the load generator doubts its own figures, and the tile at the top says why.
+"""
+
+TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)
+"""
+Height of the table with a row for each variant, in units of Grafana's grid of 38 pixels: its header takes 28, a row 36,
+the panel's title, frame and gap 58.
 """
 
 COLUMNS: tuple[tuple[str, Figure], ...] = (
@@ -53,13 +61,14 @@ def side_by_side() -> Builder[dashboard.Panel]:
     for index, (title, figure) in enumerate(COLUMNS):
         panel.with_target(query_table(figure.of_a_minute, letter(index)))
         unit = units.COUNT if "/s" in title else figure.unit
-        panel.override_by_name(title, [prop("unit", unit), prop("custom.align", "right")])
+        narrow = [prop("custom.width", 66)] if len(title) < 7 else []
+        panel.override_by_name(title, [prop("unit", unit), prop("custom.align", "right"), *narrow])
     panel.override_by_name(
         "Server",
         [
             prop("mappings", [variant_words()]),
             prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            prop("custom.width", 140),
+            prop("custom.width", 138),
             prop("links", [links.to_the_server("${__value.raw}")]),
         ],
     )
@@ -98,7 +107,7 @@ def served() -> Builder[dashboard.Panel]:
         ],
         unit=units.COUNT,
         empty=texts.NO_LOAD,
-        legend=False,
+        bare=True,
     )
 
 
@@ -111,7 +120,7 @@ def first_reply() -> Builder[dashboard.Panel]:
         unit=units.SECONDS,
         log=True,
         empty=texts.NO_REPLY,
-        legend=False,
+        bare=True,
     )
 
 
@@ -127,7 +136,7 @@ def memory() -> Builder[dashboard.Panel]:
         ],
         unit=units.BYTES,
         empty=texts.ONLY_LINUX,
-        legend=False,
+        bare=True,
     )
 
 
@@ -135,14 +144,14 @@ def answer() -> list[Line]:
     """Return what is seen without scrolling."""
     return [
         status(),
-        Line(2 + len(VARIANTS), [side_by_side()]),
+        Line(TABLE, [side_by_side()]),
         Line(
             5,
             [
-                chart_of(figures.THROUGHPUT, legend=False),
+                chart_of(figures.THROUGHPUT, bare=True),
                 served(),
                 first_reply(),
-                chart_of(figures.CPU_PER_REQUEST, legend=False),
+                chart_of(figures.CPU_PER_REQUEST, bare=True),
             ],
         ),
         Line(
@@ -150,7 +159,7 @@ def answer() -> list[Line]:
             [
                 *(_same_axis(figure) for figure in (figures.LATER_P50, figures.LATER_P95, figures.LATER_P99)),
                 memory(),
-                chart_of(figures.MEMORY_ABOVE_IDLE, legend=False),
+                chart_of(figures.MEMORY_ABOVE_IDLE, bare=True),
             ],
             [4, 4, 4, 6, 6],
         ),
@@ -159,7 +168,7 @@ def answer() -> list[Line]:
 
 def _same_axis(figure: Figure) -> Builder[dashboard.Panel]:
     # The three quantiles stand side by side: one scale while all fit into it.
-    return chart_of(figure, legend=False).axis_soft_min(1e-4).axis_soft_max(1e-2)
+    return chart_of(figure, bare=True).axis_soft_min(1e-4).axis_soft_max(1e-2)
 
 
 def waiting() -> list[Line]:
@@ -251,7 +260,7 @@ def cost() -> list[Line]:
 def errors() -> list[Line]:
     """Return what went wrong: over time, and by kind, where zero reads as zero."""
     failing = chart(
-        "How much fails?",
+        "Failures",
         "Requests that timed out (30 s), came back wrong or were cut off, and connections that could not be made, each "
         "second, as the clients counted them.",
         [
@@ -282,7 +291,7 @@ def errors() -> list[Line]:
         "sum by (variant, kind) (increase(tcplab_errors_total[$__range]))",
         texts.NO_SERVER,
     )
-    return [Line(14, [failing, seen, complained], [6, 9, 9])]
+    return [Line(14, [failing, seen, complained], [4, 10, 10])]
 
 
 def _by_kind(title: str, description: str, expr: str, empty: str) -> Builder[dashboard.Panel]:
@@ -311,7 +320,7 @@ def _by_kind(title: str, description: str, expr: str, empty: str) -> Builder[das
             )
         )
     )
-    panel.override_by_name("kind", [prop("custom.width", 105)])
+    panel.override_by_name("kind", [prop("custom.width", 130)])
     for variant in VARIANTS:
         panel.override_by_name(
             variant.name,

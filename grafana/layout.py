@@ -9,6 +9,9 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
+GRAFANA: Final = "12.3.0"
+"""The Grafana that the panels are written for: it would take their options for an old one's, and "migrate" them."""
+
 COLUMNS: Final = 24
 
 SCREEN: Final = 20
@@ -55,6 +58,7 @@ def lay_out(sections: Sequence[Section]) -> list[dashboard.Panel | dashboard.Row
         for line in section.lines:
             for builder, (left, right) in zip(line.panels, pairwise(line.edges()), strict=True):
                 built = builder.build()
+                built.plugin_version = GRAFANA
                 built.grid_pos = dashboard.GridPos(h=line.height, w=right - left, x=left, y=y)
                 placed.append(built)
             y += line.height

@@ -62,13 +62,13 @@ def chart(
     unit: str,
     empty: str,
     log: bool = False,
-    legend: bool = True,
+    bare: bool = False,
 ) -> timeseries.Panel:
     """
     Return a chart over time.
 
     empty: what is shown in place of "No data". log: a logarithmic axis, for what spans decades; it has no zero.
-    legend: False where a neighbour tells whose colour is whose.
+    bare: without a legend, where a neighbour tells whose colour is whose.
     """
     panel = (
         timeseries.Panel()
@@ -83,7 +83,7 @@ def chart(
         .show_points(common.VisibilityMode.NEVER)
         .span_nulls(GAP)
         .color_scheme(all_in(colours.NEUTRAL))
-        .legend(_legend(shown=legend))
+        .legend(without_legend() if bare else without_legend().show_legend(True))
         .tooltip(_tooltip())
     )
     if log:
@@ -109,7 +109,7 @@ def chart(
     return panel
 
 
-def chart_of(figure: Figure, *, legend: bool = True) -> timeseries.Panel:
+def chart_of(figure: Figure, *, bare: bool = False) -> timeseries.Panel:
     """Return the chart of one figure: a line for each variant."""
     return chart(
         figure.title,
@@ -118,7 +118,7 @@ def chart_of(figure: Figure, *, legend: bool = True) -> timeseries.Panel:
         unit=figure.unit,
         empty=figure.empty,
         log=figure.log,
-        legend=legend,
+        bare=bare,
     )
 
 
@@ -169,7 +169,7 @@ def timeline(title: str, description: str, expr: str, legend: str, empty: str) -
         .span_nulls(GAP)
         .fill_opacity(100)
         .line_width(0)
-        .legend(_legend(shown=False))
+        .legend(without_legend())
         .tooltip(_tooltip())
     )
 
@@ -211,10 +211,18 @@ def note(markdown: str) -> text.Panel:
     return text.Panel().title("").transparent(True).mode(TextMode.MARKDOWN).content(markdown)
 
 
-def _legend(*, shown: bool) -> common_builders.VizLegendOptions:
+def legend() -> str:
+    """Return which colour is whose, as a line of Markdown: for charts that leave it out."""
+    return " &nbsp; ".join(
+        f'<b style="color:{variant.colour}; white-space:nowrap">■ {variant.title}</b>' for variant in VARIANTS
+    )
+
+
+def without_legend() -> common_builders.VizLegendOptions:
+    """Return that a chart has no legend, for a neighbour tells whose colour is whose."""
     return (
         common_builders.VizLegendOptions()
-        .show_legend(shown)
+        .show_legend(False)
         .display_mode(common.LegendDisplayMode.LIST)
         .placement(common.LegendPlacement.BOTTOM)
     )
