@@ -76,8 +76,13 @@ def test_what_is_left_out_is_said(lab: Lab) -> None:
         pytest.skip(f"Grafana is left out of the lab (tests/e2e/without-grafana.yml): {lab.no_grafana}")
 
 
+def on_compare(panel: str, part: str = "") -> list[Query]:
+    """Return the queries of a panel of the comparison that contain a part."""
+    return [q for q in queries() if q.dashboard == "compare.json" and q.panel == panel and part in q.expr]
+
+
 def test_there_is_something_to_show_within_half_a_minute(lab: Lab) -> None:
-    (chart,) = [query for query in queries() if query.panel.startswith("How many requests are answered")]
+    (chart,) = on_compare("Right replies a second")
     left = lab.healthy_at + 30 - time.monotonic()
     until(lambda: set(lab.by_variant(chart.promql())) == set(NAMES), max(left, 1), f"{chart.panel} shows {NAMES}")
 
@@ -199,43 +204,60 @@ def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, flo
     return rates, costs, first
 
 
-@pytest.mark.parametrize("query", queries(), ids=lambda query: f"{query.panel} {query.ref}")
+@pytest.mark.parametrize("query", queries(), ids=lambda query: query.name)
 @pytest.mark.usefixtures("watched")
 def test_every_query_of_every_panel_has_data(lab: Lab, query: Query) -> None:
     found = lab.query(query.promql())
-    if query.panel.startswith("annotation "):
-        return  # an annotation marks what went wrong: there may be none
+    if query.may_be_empty:
+        return
     assert found, f"no data: {query.promql()}"
     assert not [value for _, value in found if math.isnan(value)], f"not a number: {found}"
     if query.per == "variant":
         assert {labels.get("variant") for labels, _ in found} >= set(NAMES), f"not every variant: {found}"
 
 
+def capacity() -> dict[str, list[Query]]:
+    """Return the queries of the points of each panel of Capacity, those believed and those in doubt."""
+    found: dict[str, list[Query]] = {}
+    for query in queries():
+        if query.dashboard == "capacity.json" and "doubt" in query.may_be_empty:
+            found.setdefault(query.panel, []).append(query)
+    return found
+
+
+@pytest.mark.parametrize("panel", capacity())
+@pytest.mark.usefixtures("watched")
+def test_every_figure_against_the_clients_has_a_point_for_each_variant(lab: Lab, panel: str) -> None:
+    believed, doubted = capacity()[panel]
+    found = lab.by_variant(f"({believed.promql()}) >= 0 or ({doubted.promql()})")
+    assert set(found) == set(NAMES), "of the believed ones and of those in doubt, each variant has one at any moment"
+
+
 def about(expected: dict[str, float]) -> object:
     return pytest.approx(expected, rel=0.1)
 
 
-def asked(lab: Lab, panel: str, ref: str = "", part: str = "") -> dict[str, float]:
+def asked(lab: Lab, panel: str, part: str = "") -> dict[str, float]:
     """Return by variant what the panel's query says, with rates taken over WINDOW."""
-    (query,) = [q for q in queries() if q.panel.startswith(panel) and ref in {"", q.ref} and part in q.expr]
+    (query,) = on_compare(panel, part)
     return lab.by_variant(query.promql(rate_interval=f"{WINDOW}s"))
 
 
 def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     rates, _, _ = watched
-    assert asked(lab, "How many requests are answered") == about(rates)
-    assert asked(lab, "The last minute", part="verified:rate1m") == about(rates)
+    assert asked(lab, "Right replies a second") == about(rates)
+    assert asked(lab, "The last minute, side by side", part="verified:rate1m") == about(rates)
 
 
 def test_cpu_per_request_agrees_with_the_servers_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, costs, _ = watched
     assert asked(lab, "CPU per request") == about(costs)
-    assert asked(lab, "The last minute", part="cpu_seconds_per_request") == about(costs)
+    assert asked(lab, "The last minute, side by side", part="cpu_seconds_per_request") == about(costs)
 
 
 def test_the_first_reply_agrees_with_the_loads_own_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, _, first = watched
-    single = asked(lab, "How long until the first reply?", part='quantile="0.5"')["single"]
+    single = asked(lab, "First reply (p50, p99 dashed)", part='quantile="0.5"')["single"]
     assert single == pytest.approx(first["single"], rel=0.1)
 
 
