@@ -106,6 +106,22 @@ def test_counts_exactly_what_happened(model: Model, launch: Launch) -> None:
     assert seen("service_seconds_bucket", le="0.02") == 5, "all but the SLEEP of 50 ms"
 
 
+def test_no_series_comes_or_goes_with_what_is_done(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    before = server.metrics().values.keys()
+    for said in (b"ECHO a\nSLEEP 1 b\nWORK 1 c\nnonsense\nSLEEP x\nQUIT\n", b"x" * 70_000, b"ECHO half"):
+        with server.client() as client:
+            client.send(said)
+            client.half_close()
+            assert len(client.receive(1000)) < 1000, "it has ended"
+    seen = server.wait_for_ends(3)
+    assert all(seen.by("requests_total", "command").values())
+    assert sum(seen.by("errors_total", "kind").values()) == 4
+    assert seen.values.keys() == before
+    in_a_container = 6  # tests/observability/test_series.py counts these too
+    assert len(before) + in_a_container < 150
+
+
 def test_no_counter_goes_down_when_clients_leave(model: Model, launch: Launch) -> None:
     server = launch(model)
     totals = []

@@ -16,7 +16,7 @@ import pytest
 
 from servers.variants import VARIANTS
 from tests.e2e.lab import Lab, Samples, fetch, until
-from tests.observability.queries import Query, queries
+from tests.observability.queries import SCRAPE_SECONDS, Query, queries
 
 pytestmark = pytest.mark.docker
 
@@ -317,6 +317,32 @@ def test_workers_can_be_added_during_the_run(lab: Lab) -> None:
     until(lambda: lab.load().of("tcplab_load_users") == CLIENTS * len(NAMES), 45, "one worker carries all users")
 
 
+def silent(lab: Lab) -> list[str]:
+    """Return the panels' queries that have no data, or none of some variant, though they should."""
+    return [
+        query.name
+        for query in queries()
+        if not query.may_be_empty
+        and not (
+            (found := lab.query(query.promql()))
+            and (query.per != "variant" or {labels.get("variant") for labels, _ in found} >= set(NAMES))
+        )
+    ]
+
+
+def unseen(lab: Lab, seconds: float) -> set[str]:
+    """Return the targets that Prometheus has not seen for longer than two scrapes, at any time in the last seconds."""
+    seen = f'max_over_time(up{{job=~"servers|load"}}[{3 * SCRAPE_SECONDS}s])'
+    found = lab.query(f"min_over_time({seen}[{seconds:.0f}s:1s])")
+    assert len(found) == len(NAMES) + 1
+    return {labels.get("variant", labels["job"]) for labels, value in found if value != 1}
+
+
+def test_no_panel_has_a_gap_by_scaling(lab: Lab) -> None:
+    until(lambda: not silent(lab), 30, "every panel has data")
+    assert unseen(lab, min(120, time.monotonic() - lab.healthy_at - 10)) == set()
+
+
 def test_nothing_is_lost_or_miscounted_once_the_load_has_stopped(lab: Lab) -> None:
     fetch(lab.url("locust", "/stop"), {})
     try:
@@ -362,6 +388,16 @@ def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> 
         lab.up(victim)  # the killed one starts again when asked
     until(lambda: not lab.unhealthy(), 60, "all healthy")
     until(flows(lab, NAMES), 60, "the load has found it again")
+
+
+def test_a_server_started_again_is_a_gap_of_its_own_alone(lab: Lab) -> None:
+    lab.compose("restart", "threaded")
+    began = time.monotonic()
+    until(flows(lab, NAMES), 60, "the load has found it again")
+    until(lambda: not silent(lab), 60, "every panel has data")
+    assert unseen(lab, time.monotonic() - began) <= {"threaded"}
+    (restarts,) = lab.query('changes(process_start_time_seconds{variant="threaded"}[1m])')
+    assert restarts[1] == 1
 
 
 def test_a_lost_master_has_its_load_back_within_90_seconds(lab: Lab) -> None:

@@ -1,9 +1,10 @@
 """Every series that the lab exports, as its own exporters name it: metric -> label names, with their known values."""
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 
 import yaml
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from loadtest.exporter import LoadCollector, Status
@@ -31,14 +32,20 @@ def everything() -> Catalogue:
 
 
 def servers() -> Catalogue:
-    """Return what a server exports, in a container and on Linux, as Prometheus has it: standard metrics too."""
+    """Return what a server exports, the standard metrics included, as Prometheus stores it."""
+    with server(Ledger()) as exporter:
+        return _listed(exporter.collect(), {**TARGET, **VARIANT})
+
+
+@contextmanager
+def server(ledger: Ledger) -> Iterator[CollectorRegistry]:
+    """Make the exporter of a server that counts in `ledger`, as it is in a container and on Linux."""
     container = Container(
         memory=lambda: dict.fromkeys(("anon", "kernel", "sock", "file"), 0), throttled=lambda: Throttled(0, 0.0)
     )
     with closing(listen("127.0.0.1", 0, 1)) as listening:
         listener = Listener(listening, limit=1, on_error=lambda kind: None)
-        collector = ServerCollector(Ledger(), listener, GarbagePauses(), container)
-        return _listed(registry(collector).collect(), {**TARGET, **VARIANT})
+        yield registry(ServerCollector(ledger, listener, GarbagePauses(), container))
 
 
 def load() -> Catalogue:

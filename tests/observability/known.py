@@ -20,6 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import REGISTRY
 
 from loadtest import exporter
+from loadtest.belief import Doubt
 from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
 from loadtest.recorder import Recorder, Tracker
@@ -95,10 +96,11 @@ def truth(metric: str, variant: str) -> Distribution:
 
 @dataclass
 class Load:
-    """The load's side: a ledger, and two workers whose clock is set by hand."""
+    """The load's side: a ledger, and two workers whose clock is set by hand; it doubts what it is told to."""
 
     ledger: LoadLedger = field(default_factory=lambda: LoadLedger(NAMES))
     now: int = 100 * 10**9
+    doubts: tuple[Doubt, ...] = ()
 
     def __post_init__(self) -> None:
         self.workers = [Recorder(lambda: self.now, lambda: 0.0) for _ in range(2)]
@@ -145,9 +147,9 @@ class Load:
         self.now += microseconds * 1000
 
     def status(self) -> Status:
-        """Tell of a run that is on, with nothing to doubt."""
+        """Tell of a run that is on."""
         workers = {int(name): worker for name, worker in self.ledger.workers.items()}
-        return Status(started=1.0, scenario="conversation", rate=0.0, doubts=(), workers=workers)
+        return Status(started=1.0, scenario="conversation", rate=0.0, doubts=self.doubts, workers=workers)
 
 
 @dataclass
