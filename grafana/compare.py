@@ -57,7 +57,7 @@ def side_by_side() -> Builder[dashboard.Panel]:
         "request contains what an idle server uses. A server's name leads to everything that it exports.",
         units.COUNT,
         "–",
-    ).min_width(60)
+    ).min_width(80)
     for index, (title, figure) in enumerate(COLUMNS):
         panel.with_target(query_table(figure.of_a_minute, letter(index)))
         unit = units.COUNT if "/s" in title else figure.unit
