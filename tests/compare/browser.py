@@ -81,12 +81,16 @@ class Browser:
 
     def open(self, file: Path, width: int, height: int = 900, *, dark: bool = False) -> None:
         """Load a file into a window of this size, and wait until it is there."""
+        self.visit(file.as_uri(), width, height, dark=dark)
+
+    def visit(self, url: str, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Load a page into a window of this size, and wait until it is there."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.ask("Emulation.setEmulatedMedia", features=scheme)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         self.events.clear()
-        self.ask("Page.navigate", url=file.as_uri())
+        self.ask("Page.navigate", url=url)
         while all(method != "Page.loadEventFired" for method, _ in self.events):
             self._read()
 

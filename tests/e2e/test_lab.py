@@ -9,14 +9,17 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from servers.variants import VARIANTS
+from tests.compare.browser import Browser, browser, program
 from tests.e2e.lab import Lab, Samples, fetch, until
-from tests.observability.queries import SCRAPE_SECONDS, Query, queries
+from tests.e2e.looks import complaints, draw, panels
+from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
+from tests.observability.queries import panels as committed
 
 pytestmark = pytest.mark.docker
 
@@ -429,6 +432,36 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
     assert json.loads(fetch(lab.url("grafana", "/api/dashboards/uid/compare")))["meta"]["canSave"] is False
     source = json.loads(fetch(lab.url("grafana", "/api/datasources/uid/prometheus/resources/api/v1/query?query=up")))
     assert source["status"] == "success"
+
+
+@pytest.fixture(scope="module")
+def page(lab: Lab) -> Iterator[Browser]:
+    if lab.no_grafana:
+        pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
+    executable = program()
+    if executable is None:
+        pytest.skip("there is no Chromium on the PATH to look at the dashboards with")
+    with browser(executable) as found:
+        yield found
+
+
+@pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
+@pytest.mark.parametrize(("width", "height"), [(1440, 5000), (500, 14_000)], ids=["1440", "narrow"])
+@pytest.mark.parametrize("name", dashboards())
+def test_every_panel_can_be_read(page: Browser, lab: Lab, name: str, width: int, height: int, dark: bool) -> None:
+    draw(page, lab.url("grafana", f"/d/{Path(name).stem}"), width, height, dark=dark)
+    assert len(panels(page)) == len(list(committed(dashboards()[name]))), "a page that is high enough shows all"
+    assert list(complaints(page)) == []
+
+
+def test_the_answer_is_seen_without_scrolling(page: Browser, lab: Lab) -> None:
+    draw(page, lab.url("grafana", "/"), 1440, 900)
+    bottoms = {panel["title"]: panel["bottom"] for panel in panels(page)}
+    every = dashboards()["compare.json"]["panels"]
+    first = next(index for index, panel in enumerate(every) if panel["type"] == "row")
+    for panel in every[:first]:
+        title = panel["title"].replace("${series:raw}", "response")
+        assert bottoms[title] <= 900, title
 
 
 # Docker only
