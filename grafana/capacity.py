@@ -6,7 +6,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard, xychart
 
 from grafana import colours, figures, texts, units
-from grafana.fields import all_in, fixed_colour, logarithmic, prop, transform
+from grafana.fields import all_in, fixed_colour, hundred_seconds, logarithmic, prop, transform
 from grafana.figures import Figure
 from grafana.layout import Line, Section
 from grafana.page import page
@@ -32,10 +32,8 @@ HOW = (
 )
 
 INTRODUCTION = f"""\
-{legend()}
-
-Each point: ten seconds of a steady number of clients, in the time shown; hollow: in doubt. For more of them:
-`TCPLAB_SHAPE=tour docker compose up`, or Locust's page.
+{legend()} &nbsp; Each point: ten seconds of a steady number of clients, in the time shown.<br>
+Hollow: in doubt. For more numbers: `TCPLAB_SHAPE=tour docker compose up`, or ask for them on Locust's page.
 """
 
 
@@ -74,7 +72,7 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
         )
     )
     if figure.log:
-        panel.scale_distribution(logarithmic())
+        panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
     else:
         panel.min(0)
     series: list[Builder[xychart.XYSeriesConfig]] = []

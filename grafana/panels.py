@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models import common, heatmap
 from grafana_foundation_sdk.models.text import TextMode
 
 from grafana import colours, links, texts, units
-from grafana.fields import all_in, by_threshold, fixed_colour, logarithmic, prop
+from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop
 from grafana.figures import Figure
 from grafana.targets import DATASOURCE, letter, query, query_buckets
 from servers.variants import VARIANTS, Variant
@@ -87,7 +87,7 @@ def chart(
         .tooltip(_tooltip())
     )
     if log:
-        panel.scale_distribution(logarithmic())
+        panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
     else:
         panel.min(0)
     for index, one in enumerate(series):

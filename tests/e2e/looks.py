@@ -22,14 +22,21 @@ _LOOK: Final = f"""\
 [...{_PANELS}].map(panel => {{
   const content = panel.querySelector('[data-testid="data-testid panel content"]');
   const wide = element => element.scrollWidth > element.clientWidth + 1;
+  const inside = content ? content.getBoundingClientRect() : panel.getBoundingClientRect();
+  const beyond = element => {{
+    const edges = element.getBoundingClientRect();
+    return edges.right > inside.right + 1 || edges.bottom > inside.bottom + 1;
+  }};
   const told = [...panel.querySelectorAll('[data-testid^="data-testid Panel status"]')];
   return {{
     title: panel.getAttribute('data-testid').replace('data-testid Panel header', '').trim(),
     text: content ? content.innerText.trim() : '',
     drawn: content ? content.querySelectorAll('canvas, table, [role="grid"], [role="img"]').length : 0,
     badges: told.map(one => one.getAttribute('aria-label') || one.getAttribute('data-testid')),
-    cut: [...panel.querySelectorAll('h2, [role="columnheader"] *, [data-testid^="data-testid VizLegend series"] *')]
-      .filter(wide).map(one => one.innerText.trim()),
+    cut: [
+      ...[...panel.querySelectorAll('h2, [role="columnheader"] *')].filter(wide),
+      ...[...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')].filter(beyond),
+    ].map(one => one.innerText.trim()),
     bottom: panel.getBoundingClientRect().bottom + scrollY,
   }};
 }})"""
