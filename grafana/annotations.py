@@ -21,8 +21,10 @@ def _annotation(name: str, expr: str, title: str, colour: str = colours.NEUTRAL)
 
 
 def _changes(metric: str) -> str:
-    # $__rate_interval is longer than a step by a scrape, so that no change falls between two steps.
-    return f"max(changes({metric}[$__rate_interval])) > 0"
+    # $__rate_interval is longer than a step by a scrape, so that no change falls between two steps. Only the first step
+    # that sees one counts: a moment is drawn as a line, and a few of them as a band between two.
+    window = f"{metric}[$__rate_interval]"
+    return f"max(changes({window})) > 0 unless max(changes({window} offset $__interval)) > 0"
 
 
 def every() -> list[Builder[dashboard.AnnotationQuery]]:

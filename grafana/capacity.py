@@ -66,6 +66,7 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
             [
                 prop("unit", units.SHORT),
                 prop("min", 1),
+                prop("mappings", []),  # the figure's are not the clients'
                 prop("custom.scaleDistribution", {"type": "log", "log": 10}),
                 prop("custom.axisLabel", "clients"),
             ],

@@ -246,7 +246,7 @@ def cost() -> list[Line]:
         )
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
         # The charts stand side by side: one scale while all fit into it.
-        panel.fill_opacity(60).line_width(1).axis_soft_max(48 * 2**20)
+        panel.fill_opacity(60).line_width(1).axis_soft_max(50e6)
         for _, title, lightness in parts:
             panel.override_by_name(title, [fixed_colour(colours.shade(variant.colour, lightness))])
         return panel

@@ -2,10 +2,10 @@
 
 COUNT = "none"
 SECONDS = "s"
-BYTES = "bytes"
+BYTES = "decbytes"
 SHARE = "percentunit"
 REQUESTS_PER_SECOND = "reqps"
 PER_SECOND = "suffix:/s"
-BYTES_PER_SECOND = "binBps"
+BYTES_PER_SECOND = "Bps"
 CORES = "suffix:cores"
 SHORT = "short"

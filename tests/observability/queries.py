@@ -63,7 +63,8 @@ class Query:
 
     def promql(self, *, rate_interval: str = "8s", shown: str = "15m") -> str:
         """Return the query with Grafana's variables filled in; four scrape intervals are what Grafana would take."""
-        return self.expr.replace("$__rate_interval", rate_interval).replace("$__range", shown)
+        filled = self.expr.replace("$__rate_interval", rate_interval).replace("$__range", shown)
+        return filled.replace("$__interval", f"{SCRAPE_SECONDS}s")
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
