@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 # Puts the pipes where the browser looks for them, and becomes the browser.
 _MOVE: Final = """
 import os, sys
@@ -49,6 +51,17 @@ _FLAGS: Final = (
 def program() -> str | None:
     """Return where Chromium is, if it is anywhere."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
+
+
+def required() -> str:
+    """Return where Chromium is; without it the test is skipped, or fails where TCPLAB_REQUIRE_BROWSER=1."""
+    found = program()
+    if found is not None:
+        return found
+    why = "no Chromium here: pages are looked at where there is one"
+    if os.environ.get("TCPLAB_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"TCPLAB_REQUIRE_BROWSER=1, but {why}")
+    pytest.skip(why)
 
 
 class Browser:

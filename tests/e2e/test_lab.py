@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from servers.variants import VARIANTS
-from tests.compare.browser import Browser, browser, program
+from tests.compare.browser import Browser, browser, required
 from tests.e2e.lab import Lab, Samples, fetch, until
 from tests.e2e.looks import complaints, draw, panels
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
@@ -445,10 +445,7 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
 def page(lab: Lab) -> Iterator[Browser]:
     if lab.no_grafana:
         pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
-    executable = program()
-    if executable is None:
-        pytest.skip("there is no Chromium on the PATH to look at the dashboards with")
-    with browser(executable) as found:
+    with browser(required()) as found:
         yield found
 
 
