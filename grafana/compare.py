@@ -7,7 +7,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, links, texts, units
-from grafana.fields import by_threshold, fixed_colour, prop, steps, transform, variant_words
+from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words
 from grafana.figures import Figure
 from grafana.layout import Line, Section
 from grafana.page import page
@@ -186,7 +186,7 @@ def waiting() -> list[Line]:
         "limit",
         [
             fixed_colour(colours.NEUTRAL),
-            prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False}),
+            at_first_hidden(),
         ],
     )
     return [Line(8, [queue, chart_of(figures.CONNECTIONS), chart_of(figures.SERVICE_P99)])]

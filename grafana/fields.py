@@ -50,6 +50,11 @@ def coloured(panel: timeseries.Panel, names: Sequence[str], palette: Sequence[st
     return panel
 
 
+def at_first_hidden() -> dashboard.DynamicConfigValue:
+    """Return the override that leaves a line out of the chart, for its scale is another's; the legend draws it."""
+    return prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})
+
+
 def threshold_line(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
     """Return the chart with a dashed line at the limit past which its figures are doubted."""
     return panel.thresholds(steps(colours.NONE, (limit, colours.DOUBT))).thresholds_style(

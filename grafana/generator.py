@@ -16,6 +16,11 @@ from loadtest.belief import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
 from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
 
 
+def by_variant(title: str, description: str, expr: str, unit: str) -> timeseries.Panel:
+    """Return a chart with a line for each variant, of what the load counts."""
+    return chart(title, description, [Series(expr)], unit=unit, empty=texts.NO_LOAD)
+
+
 def by_worker(title: str, description: str, expr: str, unit: str) -> timeseries.Panel:
     """Return a chart with a line for each load process."""
     panel = chart(
@@ -46,13 +51,12 @@ def load() -> list[Line]:
         unit=units.COUNT,
         empty=texts.NO_LOAD,
     )
-    users = chart(
+    users = by_variant(
         "Clients",
         "Clients (Locust's users) that the load runs, connected or away, for each server. Who is away has no "
         "connection: compare with clients connected.",
-        [Series("max by (variant) (tcplab_load_users)")],
-        unit=units.COUNT,
-        empty=texts.NO_LOAD,
+        "max by (variant) (tcplab_load_users)",
+        units.COUNT,
     )
     requests = by_worker(
         "Requests by worker",
@@ -143,51 +147,46 @@ def pace() -> list[Line]:
     rates.override_by_name(
         "asked for", [fixed_colour(colours.NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})]
     )
-    unsent = chart(
+    unsent = by_variant(
         "Due and not sent",
         "Requests that are due by the schedule and not sent yet (open model), for their clients still wait for a "
         "reply. None is dropped: each is sent as soon as it can be, and its response time counts from when it was "
         "due.",
-        [Series("max by (variant) (tcplab_load_unsent)")],
-        unit=units.COUNT,
-        empty=texts.NO_LOAD,
+        "max by (variant) (tcplab_load_unsent)",
+        units.COUNT,
     ).axis_soft_max(1)
-    late = chart(
+    late = by_variant(
         "Requests sent late",
         "Requests that left over 5 ms after they were due because the generator was busy, each second. Response time "
         "counts from when they were due, so it contains this delay; service time doesn't.",
-        [Series("sum by (variant) (rate(tcplab_load_late_sends_total[$__rate_interval]))")],
-        unit=units.PER_SECOND,
-        empty=texts.NO_LOAD,
+        "sum by (variant) (rate(tcplab_load_late_sends_total[$__rate_interval]))",
+        units.PER_SECOND,
     ).axis_soft_max(1)
     return [Line(8, [rates, unsent, late])]
 
 
 def lost() -> list[Line]:
     """Return what became of what was not answered."""
-    under_way = chart(
+    under_way = by_variant(
         "Requests under way",
         "Sent and not answered yet, as the clients count. Such requests are never forgotten: at the end of a run, "
         "sent = verified + failed + abandoned (their client was stopped) + unanswered.",
-        [Series("max by (variant) (tcplab_load_unanswered)")],
-        unit=units.COUNT,
-        empty=texts.NO_LOAD,
+        "max by (variant) (tcplab_load_unanswered)",
+        units.COUNT,
     )
-    abandoned = chart(
+    abandoned = by_variant(
         "Requests abandoned",
         "Requests whose client was stopped before the reply came, each second: the end of a run, fewer clients, or "
         "clients moved to another worker. Neither answered nor failed.",
-        [Series("sum by (variant) (rate(tcplab_load_abandoned_total[$__rate_interval]))")],
-        unit=units.PER_SECOND,
-        empty=texts.NO_LOAD,
+        "sum by (variant) (rate(tcplab_load_abandoned_total[$__rate_interval]))",
+        units.PER_SECOND,
     ).axis_soft_max(1)
-    connecting = chart(
+    connecting = by_variant(
         "Connections made",
         "Attempts to connect that succeeded, each second. Nothing to see in `saturate` and `crowd`, whose clients "
         "stay.",
-        [Series('sum by (variant) (rate(tcplab_load_connections_total{outcome="connected"}[$__rate_interval]))')],
-        unit=units.PER_SECOND,
-        empty=texts.NO_LOAD,
+        'sum by (variant) (rate(tcplab_load_connections_total{outcome="connected"}[$__rate_interval]))',
+        units.PER_SECOND,
     )
     failed = _by_outcome(
         "Requests that fail",

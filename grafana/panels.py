@@ -20,8 +20,8 @@ from grafana.figures import Figure
 from grafana.targets import DATASOURCE, letter, query, query_buckets
 from servers.variants import VARIANTS, Variant
 
-GAP = 10_000
-"""Milliseconds without a sample that a line bridges: a scrape or two may be missed; a longer silence is shown."""
+GAP = 6_000
+"""Milliseconds without a sample that a line bridges: two scrapes may be missed; a longer silence is shown."""
 
 
 @dataclass(frozen=True, slots=True)

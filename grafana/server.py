@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, texts, units
-from grafana.fields import coloured, fixed_colour, prop, steps, words
+from grafana.fields import at_first_hidden, coloured, fixed_colour, steps, words
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import Series, buckets, chart, tile
@@ -140,7 +140,7 @@ def connections() -> list[Line]:
             "limit",
             [
                 fixed_colour(colours.NEUTRAL),
-                prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False}),
+                at_first_hidden(),
             ],
         )
     ended = parts(
@@ -253,7 +253,7 @@ def process() -> list[Line]:
         ["resident", "virtual"],
         colours.KINDS,
     )
-    standard.override_by_name("virtual", [prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})])
+    standard.override_by_name("virtual", [at_first_hidden()])
     descriptors = one(
         "Open descriptors",
         "process_open_fds, process_max_fds. A client takes one. Out of them a server can't accept: it backs off, "
@@ -264,7 +264,7 @@ def process() -> list[Line]:
         empty=texts.ONLY_LINUX,
     ).override_by_name(
         "limit",
-        [fixed_colour(colours.NEUTRAL), prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})],
+        [fixed_colour(colours.NEUTRAL), at_first_hidden()],
     )
     return [Line(8, [cpu, whole, threads]), Line(8, [memory, standard, descriptors])]
 
