@@ -5,11 +5,14 @@ The tests share one lab and stand in the order of a user's session; each leaves 
 (its master's exporter, Locust's page) are what Prometheus's answers are held against.
 """
 
+import base64
 import contextlib
 import json
 import math
 import os
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -439,6 +442,19 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
     assert json.loads(fetch(lab.url("grafana", "/api/dashboards/uid/compare")))["meta"]["canSave"] is False
     source = json.loads(fetch(lab.url("grafana", "/api/datasources/uid/prometheus/resources/api/v1/query?query=up")))
     assert source["status"] == "success"
+
+
+@pytest.mark.parametrize("path", ["/api/dashboards/db", "/api/datasources", "/api/annotations", "/api/folders"])
+@pytest.mark.parametrize("password", ["", "admin"])
+def test_whoever_looks_cannot_edit(lab: Lab, path: str, password: str) -> None:
+    if lab.no_grafana:
+        pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
+    request = urllib.request.Request(lab.url("grafana", path), b"{}", {"Content-Type": "application/json"})
+    if password:
+        request.add_header("Authorization", f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code in {401, 403}
 
 
 @pytest.fixture(scope="module")
