@@ -69,8 +69,10 @@ def test_a_dashboard_opens_on_the_last_quarter_of_an_hour_and_follows(name: str)
 
 @pytest.mark.parametrize("query", QUERIES, ids=NAMED)
 def test_quantiles_are_never_averaged(query: Query) -> None:
-    averaging = re.search(r"\b(avg|sum|avg_over_time|stddev)\b[^()]*\([^)]*tcplab_load_recent_seconds", query.expr)
-    assert averaging is None
+    averaging = (
+        r"\b(avg|sum|stddev|quantile|\w+_over_time)\b(\s+(by|without)\s*\([^)]*\))?\s*\([^)]*tcplab_load_recent_seconds"
+    )
+    assert re.search(averaging, query.expr) is None
     if "histogram_quantile" in query.expr:
         assert re.search(r"sum by \(le, variant\) \(rate\(", query.expr)
 
@@ -154,6 +156,11 @@ def test_red_is_for_errors_alone(name: str, panel: Panel) -> None:
     assert not colours_of(panel) & REDS or about_errors
     # Grafana's own palettes have reds, and colours of other variants.
     assert not re.search(r'palette-|continuous-|"(semi-dark-|dark-|light-)?(red|orange|green|blue)"', json.dumps(panel))
+
+
+@pytest.mark.parametrize(("name", "panel"), CHARTS, ids=titled(CHARTS))
+def test_a_line_that_nobody_has_coloured_is_neutral(name: str, panel: Panel) -> None:
+    assert panel["fieldConfig"]["defaults"]["color"] == {"mode": "fixed", "fixedColor": colours.NEUTRAL}
 
 
 def test_every_colour_is_a_variants_or_one_of_a_few() -> None:
