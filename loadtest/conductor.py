@@ -111,7 +111,7 @@ class Conductor:
         self._options = vars(environment.parsed_options)
         self._ledger = Ledger([variant.name for variant in VARIANTS])
         self._settings = self._read_settings()
-        self._running = False
+        self._started: float | None = None
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
         self._resume: tuple[int, float] | None = None
@@ -135,6 +135,10 @@ class Conductor:
         if web_ui and web_ui.app:
             web_ui.app.before_request(self._check_form)
         run_for_ever(self._look_around)
+
+    @property
+    def _running(self) -> bool:
+        return self._started is not None
 
     # Starting
 
@@ -195,7 +199,7 @@ class Conductor:
     def _start(self, **_: object) -> None:
         """Begin a run."""
         self._settings = settings.read(self._options)
-        self._running = True
+        self._started = time.time()
         self._resume = None
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
         self._pace(self._runner.target_user_count)
@@ -314,7 +318,7 @@ class Conductor:
         """End a run, whose users are about to stop: collect the last counts, and say what it brought."""
         if not self._running:
             return
-        self._running = False
+        self._started = None
         if self._warmup is not None:
             if not self._warmup.ready():
                 self._warmup.kill(block=False)
@@ -374,13 +378,11 @@ class Conductor:
     def _status(self) -> exporter.Status:
         indexes = {"local": 0} if self._master is None else self._master.worker_indexes
         workers = {
-            indexes[name]: worker.recent_effort()
-            for name, worker in self._ledger.workers.items()
-            if worker.present and name in indexes
+            indexes[name]: worker for name, worker in self._ledger.workers.items() if worker.present and name in indexes
         }
         doubts = self._live_doubts() if self._running else self._doubts
         rate = self._settings.rate or 0.0 if self._running else 0.0
-        return exporter.Status(self._running, self._settings.scenario.name, rate, doubts, workers)
+        return exporter.Status(self._started, self._settings.scenario.name, rate, doubts, workers)
 
     def _live_doubts(self) -> list[belief.Doubt]:
         """Return the doubts about the last seconds; what is lost stays lost until the run ends."""

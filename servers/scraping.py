@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, MetricsHandler
 
 from servers.listener import BACKOFF, EXHAUSTED
 
-DEADLINE: Final = 15.0
+DEADLINE: Final = 6.0
 """Seconds for a scrape from accept to close, three times what Prometheus waits: who is idle holds a descriptor."""
 
 COMPLAINTS: Final = 5
-"""Lines on stderr about failed scrapes, in all: there is one every five seconds, and it fails like the one before."""
+"""Lines on stderr about failed scrapes, in all: there is one every two seconds, and it fails like the one before."""
 
 
 class ScrapeServer(socketserver.ThreadingTCPServer):
