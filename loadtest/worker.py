@@ -11,15 +11,17 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import gevent
-from locust import events
+from locust import events, runners
 from locust.env import Environment
+from locust.rpc.protocol import Message
 from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, WorkerRunner
 
-from loadtest import settings
+from loadtest import gate, settings
 from loadtest.engine import ENGINE
 from loadtest.engine_user import EngineUser
 from loadtest.recorder import LAG_INTERVAL
 from loadtest.user import RECORDER, PlayingUser
+from loadtest.version import VERSION
 
 PHASE: Final = "tcplab_phase"
 """The name of the option that carries a phase to the workers, and of the message that changes it."""
@@ -48,9 +50,29 @@ def listen(hook: _Hook, handler: Callable[..., object]) -> None:
 
 def install() -> None:
     """Connect to Locust's events. A worker may be told to start before its init event has fired: this comes before."""
+    runners.__version__ = VERSION  # type: ignore[attr-defined]  # what a worker says when it is ready
+    _leave_if_refused()
     listen(events.test_start, _follow)
     listen(events.test_stopping, _end)
     listen(events.report_to_master, _report)
+
+
+def _leave_if_refused() -> None:
+    """Obey the master's refusal, which comes before Locust knows of any message of ours: its handler is wrapped."""
+    obey_other = WorkerRunner.handle_message
+
+    def handle(self: WorkerRunner, msg: Message) -> None:
+        if msg.type != gate.REFUSED:
+            obey_other(self, msg)
+            return
+        line = (
+            f"tcplab: the master refused this worker: it is of version {VERSION}, the master of {msg.data['version']};"
+            " bring both to the same commit (in Docker, build the images again)"
+        )
+        # In the main greenlet, which may still wait for the master's answer.
+        gevent.get_hub().handle_system_error(SystemExit, SystemExit(line))
+
+    WorkerRunner.handle_message = handle  # type: ignore[method-assign]
 
 
 def begin() -> None:
@@ -113,11 +135,17 @@ def _end(environment: Environment, **_: object) -> None:
 
 def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
     data["tcplab"] = RECORDER.report()
+    data[gate.STAMP] = gate.stamp()
+
+
+def _last_counts() -> dict[str, Any]:
+    """Return what a CLOSED message holds."""
+    return {**RECORDER.report(), gate.STAMP: gate.stamp()}
 
 
 def _answer_close(runner: WorkerRunner) -> None:
     close()
-    runner.send_message(CLOSED, RECORDER.report())
+    runner.send_message(CLOSED, _last_counts())
 
 
 def _leave_in_order(runner: WorkerRunner) -> None:
@@ -128,4 +156,4 @@ def _leave_in_order(runner: WorkerRunner) -> None:
     # whose requests would then come after the last counts.
     runner.greenlet.kill(block=True)
     runner.stop()
-    runner.send_message(CLOSED, RECORDER.report())
+    runner.send_message(CLOSED, _last_counts())
