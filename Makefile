@@ -4,7 +4,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare local test check bench dashboards lock clean
+.PHONY: help up compare local servers master workers test check bench dashboards lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,15 @@ compare: .venv/ready ## Compare the servers without Docker: a table, a page, Mar
 
 local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
 	@.venv/bin/python -m loadtest.local
+
+servers: .venv/ready ## On several machines, the servers alone: make servers SERVERS=10.0.0.5
+	@.venv/bin/python -m loadtest.hosts servers --servers "$(SERVERS)"
+
+master: .venv/ready ## The load's master, which workers elsewhere join: make master MASTER=10.0.0.2 SERVERS=10.0.0.5
+	@.venv/bin/python -m loadtest.hosts master --servers "$(SERVERS)" --master "$(MASTER)"
+
+workers: .venv/ready ## N load processes that join a master: make workers N=4 MASTER=10.0.0.2 SERVERS=10.0.0.5
+	@.venv/bin/python -m loadtest.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
 
 test: .venv-dev/ready ## Run the tests (the Docker tests are skipped, with the reason, where there is no Docker)
 	.venv-dev/bin/python -m pytest

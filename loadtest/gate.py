@@ -20,6 +20,9 @@ REFUSED: Final = "tcplab_refused"
 STAMP: Final = "tcplab_stamp"
 """The key of a worker's report for its version, and the unix seconds by its own clock."""
 
+JOINED: Final = "Joined the master at "
+"""What a worker logs once it is let in."""
+
 logger = logging.getLogger(__name__)
 
 

@@ -6,6 +6,7 @@ options, or by a message when that changes in the middle of a run; it reports on
 report_to_master, and when the window ends (CLOSE) at once (CLOSED), so that the result holds all counts of all workers.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -34,6 +35,9 @@ RUN: Final = "tcplab_run"
 
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
+
+
+logger = logging.getLogger(__name__)
 
 
 class _Hook(Protocol):
@@ -81,7 +85,8 @@ def begin() -> None:
 
 
 def obey(runner: WorkerRunner) -> None:
-    """Do what the master says."""
+    """Do what the master says, which has let this worker in."""
+    logger.info("%s%s:%s", gate.JOINED, runner.master_host, runner.master_port)
     runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
     runner.register_message(INTERVAL, lambda environment, msg: set_interval(msg.data["seconds"]))
     runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
