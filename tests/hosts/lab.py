@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from servers.variants import VARIANTS
 from tests.contract.lab import Samples
-from tests.hosts.network import Host, network
+from tests.hosts.network import Host, Namespace, network
 from tests.loadtest.locusts import eventually, post
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ class Part:
     """
 
     def __init__(
-        self, host: Host, folder: Path, part: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self, host: Namespace, folder: Path, part: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> None:
         self._log = folder / f"{part}-on-{host.name}.log"
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
@@ -65,15 +65,15 @@ class Part:
         """Wait for its end. Return its exit status."""
         return self.process.wait(PATIENCE)
 
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
         if self.process.poll() is None:
-            self.interrupt()
+            self.end()
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
@@ -158,7 +158,7 @@ class Run:
             post(str(WEB), "/stop", {})
         eventually(lambda: self.lab.runs_on(2, 0), "the last counts are in", PATIENCE)
         counted = self.lab.load()
-        self.master.interrupt()
+        self.master.end()
         self.master.ended()
         assert "Traceback" not in self.master.log
         for worker in self.workers:
