@@ -69,6 +69,26 @@ def test_env_names_the_files_and_the_addresses() -> None:
     assert used == {"TCPLAB_SERVERS", "TCPLAB_MASTER"}
 
 
+def test_what_the_readme_says_of_several_hosts_can_be_typed() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Beyond one machine")[2].partition("\n## ")[0]
+    known = set(composition()["services"])
+    composed = re.findall(r"`docker compose (?:up|build)([^`]*)`", section)
+    assert len(composed) == 4
+    for words in composed:
+        assert {word for word in words.split() if not word.startswith("-")} <= known
+        assert {word.partition("=")[0] for word in words.split() if word.startswith("-")} <= {"--detach", "--scale"}
+    made = re.findall(r"`make ([^`]*)`", section)
+    assert [words.split()[0] for words in made] == ["servers", "master", "workers"]
+    for words in made:
+        done = subprocess.run(
+            ["make", "--dry-run", *words.split()], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        )
+        last = done.stdout.splitlines()[-1]
+        assert last.startswith(f'.venv/bin/python -m loadtest.hosts {words.split()[0]} --servers "10.0.0.5"')
+        assert ("--number 4" in last, '--master "10.0.0.2"' in last) == ("N=4" in words, "MASTER=" in words)
+
+
 class Apart(Lab):
     """The lab's load and observability here, by the files for several hosts; the servers are elsewhere."""
 

@@ -165,7 +165,7 @@ def test_a_worker_of_another_version_is_refused_and_the_run_goes_on(tmp_path: Pa
             assert VERSION in line
             assert "Traceback" not in refused.log
         eventually(lambda: len(stub.texts) > 100, "the load goes on")
-        assert master.stop(signal.SIGINT) == 0, master.log
+        assert master.stop(signal.SIGTERM) == 0, master.log
 
     assert master.log.count("Refused a worker on ") == 1
     outcome = master.outcome()
