@@ -37,14 +37,20 @@ class Part:
     """
 
     def __init__(
-        self, host: Namespace, folder: Path, part: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        host: Namespace,
+        folder: Path,
+        part: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        checkout: Path = ROOT,
     ) -> None:
         self._log = folder / f"{part}-on-{host.name}.log"
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
         with self._log.open("w") as log, host.inside():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "loadtest.hosts", part, *arguments],
-                cwd=ROOT,
+                cwd=checkout,
                 env=clean | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -92,6 +98,11 @@ class Lab:
     middle: Host
     away: Host
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The options that are the same on every host."""
+        return ("--servers", self.away.address, "--master", self.middle.address)
+
     def echoed(self) -> dict[str, int]:
         """Return the requests that each server has answered by its own count, once no client is left."""
         found: dict[str, int] = {}
@@ -118,7 +129,7 @@ class Lab:
     @contextmanager
     def run(self, folder: Path, *options: str) -> Iterator["Run"]:
         """Start a master on middle, by Locust's options, and a load process each on near and far."""
-        addresses = ("--servers", self.away.address, "--master", self.middle.address)
+        addresses = self.addresses
         exporter = ("--exporter-host", self.middle.address, "--exporter-port", str(EXPORTER))
         ours = ("--expect-workers", "2", "--web-port", str(WEB), *exporter)
         result = folder / "result.json"

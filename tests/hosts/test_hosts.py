@@ -4,14 +4,16 @@ Load from two hosts, led from a third, on servers on a fourth: the figures are a
 The far host's clocks agree with nobody's (odd_clock).
 """
 
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 from loadtest.tally import OUTCOMES
 from tests.contract.lab import Samples
-from tests.hosts.lab import NAMES, PATIENCE, Lab, Run
+from tests.hosts.lab import NAMES, PATIENCE, Lab, Part, Run
 from tests.loadtest.locusts import assert_conserved, doubts, durations, eventually
+from tests.loadtest.versions import another_version
 
 DELAY = 0.02
 CUT = 10.0
@@ -55,10 +57,17 @@ def least_and_median(part: dict[str, Any], series: str) -> tuple[float, float]:
     return every[0] / 1e6, every[len(every) // 2] / 1e6
 
 
-def test_the_totals_agree_with_the_servers_and_no_clock_has_to(lab: Lab, tmp_path: Path) -> None:
+def test_the_totals_agree_with_the_servers_and_neither_clocks_nor_strangers_matter(lab: Lab, tmp_path: Path) -> None:
     before, began = lab.echoed(), time.time()
+    other = another_version(tmp_path / "other")
     with lab.run(tmp_path, *LOAD) as run:
+        eventually(lambda: lab.runs_on(2, CLIENTS), "both hosts carry the load", PATIENCE)
+        with Part(lab.far, other, "workers", *lab.addresses, "--number", "2", checkout=other) as refused:
+            assert refused.ended() == 1
         outcome, counted = stopped_after(run, SECONDS)
+    assert run.master.log.count("Refused a worker on ") == 1
+    [line] = [line for line in refused.log.splitlines() if "refused" in line]
+    assert re.match(r"tcplab hosts: worker-[12] has ended by itself, exit status 1: tcplab: the master refused", line)
     ended = time.time()
     assert_agrees(outcome, counted, served_since(before, lab))
     assert not doubts(outcome) & LOSSES

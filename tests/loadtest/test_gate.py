@@ -1,7 +1,6 @@
 """Workers of another version are refused, and a worker's wall clock moves no figure."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +15,7 @@ from loadtest.gate import STAMP, Gate
 from loadtest.version import ROOT, VERSION, digest, sources
 from tests.loadtest.locusts import ALL, Locust, assert_conserved, doubts, eventually, free_ports
 from tests.loadtest.stub import Stub, honest
-
-
-def another_version(folder: Path) -> Path:
-    """Copy the load and change one line of its script. Return its locustfile."""
-    for room in ("loadtest", "servers"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("compare", "results", "__pycache__"))
-    script = folder / "loadtest" / "script.py"
-    script.write_text(script.read_text() + "\nOF_ANOTHER_VERSION = True\n")
-    return folder / "loadtest" / "locustfile.py"
+from tests.loadtest.versions import another_version
 
 
 def test_the_version_is_that_of_every_source_of_a_load_process() -> None:
@@ -158,7 +149,7 @@ def test_a_worker_of_another_version_is_refused_and_the_run_goes_on(tmp_path: Pa
         start_worker("worker2", locustfile=ahead)
         eventually(lambda: len(stub.texts) > 50, "load flows")
         for name in ("refused1", "refused2"):
-            refused = start_worker(name, locustfile=other, cwd=tmp_path / "other")
+            refused = start_worker(name, locustfile=other / "loadtest" / "locustfile.py", cwd=other)
             assert refused.ended() == 1
             [line] = [line for line in refused.log.splitlines() if "refused" in line]
             assert line.startswith("tcplab: the master refused this worker: it is of version ")
