@@ -111,7 +111,7 @@ def _run_workers(options: argparse.Namespace, children: Children, folder: Path, 
         for number in range(1, options.number + 1)
     ]
     say(
-        f"{options.number} load processes are to join the master at {options.master}:{MASTER_PORT}; if it is not there"
+        f"{options.number} load process(es) are to join the master at {options.master}:{MASTER_PORT}; if it is not there"
         " yet they wait for it, for five minutes. Ctrl-C ends them."
     )
     joined: set[str] = set()

@@ -56,7 +56,9 @@ def test_the_masters_port_is_published_only_when_asked_for() -> None:
     assert not any("5557" in port for each in services(SERVERS).values() for port in each.get("ports", ()))
     [port] = services(WORKERS)["locust-master"]["ports"]
     assert re.fullmatch(r"\$\{TCPLAB_MASTER:\?[\w' ]+\.env\}:5557:5557", port)
-    assert services(WORKERS)["locust-worker"]["command"] == ["--worker", "--master-host", "${TCPLAB_MASTER}"]
+    worker, master = services(WORKERS)["locust-worker"], composition()["services"]["locust-master"]
+    assert worker["command"] == ["--worker", "--master-host", "${TCPLAB_MASTER}"]
+    assert worker["build"] == master["build"]
 
 
 def test_env_names_the_files_and_the_addresses() -> None:
@@ -73,12 +75,12 @@ def test_what_the_readme_says_of_several_hosts_can_be_typed() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition("## Beyond one machine")[2].partition("\n## ")[0]
     known = set(composition()["services"])
-    composed = re.findall(r"`docker compose (?:up|build)([^`]*)`", section)
-    assert len(composed) == 4
+    composed = re.findall(r"`docker compose up([^`]*)`", section)
+    assert len(composed) == 3
     for words in composed:
         options = {word for word in words.split() if word.startswith("--")}
         services_named = {word.partition("=")[0] for word in set(words.split()) - options}
-        assert options <= {"--detach", "--scale"}
+        assert options <= {"--build", "--detach", "--scale"}
         assert services_named <= known
     made = re.findall(r"`make ([^`]*)`", section)
     assert [words.split()[0] for words in made] == ["servers", "master", "workers"]
