@@ -111,8 +111,8 @@ def _run_workers(options: argparse.Namespace, children: Children, folder: Path, 
         for number in range(1, options.number + 1)
     ]
     say(
-        f"{options.number} load process(es) are to join the master at {options.master}:{MASTER_PORT}; if it is not there"
-        " yet they wait for it, for five minutes. Ctrl-C ends them."
+        f"{options.number} load process(es) are to join the master at {options.master}:{MASTER_PORT}, and wait for it"
+        " for five minutes if it is not there yet. Ctrl-C ends them."
     )
     joined: set[str] = set()
     told: set[str] = set()
