@@ -171,3 +171,29 @@ def test_a_worker_of_another_version_is_refused_and_the_run_goes_on(tmp_path: Pa
         for second in each["num_reqs_per_sec"]
     }
     assert window["started"] - 2 < min(seconds) <= max(seconds) < window["ended"] + 2
+
+
+def test_a_worker_whose_master_is_replaced_by_another_version_leaves(tmp_path: Path) -> None:
+    [port], other = free_ports(1), another_version(tmp_path / "other")
+    with Stub(honest) as stub, ExitStack() as stack:
+        targets = dict.fromkeys(ALL, stub.address)
+
+        def start_master(name: str, **more: Any) -> Locust:
+            bind = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+            return stack.enter_context(
+                Locust(tmp_path, "--master", "--headless", *bind, "-u", "8", targets=targets, name=name, **more)
+            )
+
+        master = start_master("master")
+        worker = stack.enter_context(
+            Locust(tmp_path, "--worker", "--master-port", port, targets=targets, name="worker")
+        )
+        eventually(lambda: len(stub.texts) > 20, "load flows")
+        master.process.kill()
+        master.process.wait()
+        successor = start_master("successor", locustfile=other / "loadtest" / "locustfile.py", cwd=other)
+        assert worker.ended() == 1
+        assert "tcplab: the master refused this worker: it is of version " in worker.log.splitlines()[-1]
+        seen = successor.metrics()
+        assert sum(value for (name, *_), value in seen.items() if name == "tcplab_load_sent_total") == 0
+        assert successor.log.count("Refused a worker on ") == 1
