@@ -4,7 +4,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare local servers master workers test check bench dashboards lock clean
+.PHONY: help up compare local test check bench dashboards lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,7 @@ compare: .venv/ready ## Compare the servers without Docker: a table, a page, Mar
 local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
 	@.venv/bin/python -m loadtest.local
 
+.PHONY: servers master workers
 servers: .venv/ready ## On several machines, the servers alone: make servers SERVERS=10.0.0.5
 	@.venv/bin/python -m loadtest.hosts servers --servers "$(SERVERS)"
 
