@@ -23,6 +23,7 @@ from flask import Response, jsonify, request
 from gevent.pywsgi import WSGIServer
 from locust import argument_parser, events, runners
 from locust.env import Environment
+from locust.rpc.protocol import Message
 from locust.runners import (
     STATE_RUNNING,
     STATE_STOPPED,
@@ -32,12 +33,13 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, exporter, result, settings, shaping, worker
+from loadtest import belief, exporter, gate, result, settings, shaping, worker
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
 from loadtest.tally import Tally, strain
 from loadtest.user import RECORDER
+from loadtest.version import VERSION
 from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, RUN, listen
 from servers.variants import VARIANTS
 
@@ -73,7 +75,21 @@ def install() -> None:
     argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
     listen(events.init_command_line_parser, settings.add_options)
     listen(events.init, _on_init)
+    _guard_the_master()
     worker.install()
+
+
+def _guard_the_master() -> None:
+    """Take messages of workers of this version alone. Locust has no event for this: its handler is wrapped."""
+    guard, take = gate.Gate(), MasterRunner.handle_message
+
+    def take_if_admitted(self: MasterRunner, client_id: str, msg: Message) -> None:
+        if guard.admits(client_id, msg.type, msg.data):
+            take(self, client_id, msg)
+        else:
+            self.server.send_to_client(Message(gate.REFUSED, {"version": VERSION}, client_id))  # type: ignore[no-untyped-call]
+
+    MasterRunner.handle_message = take_if_admitted  # type: ignore[method-assign]
 
 
 def _bucket_milliseconds(response_time: float) -> float:

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -269,6 +270,31 @@ def python_environment(**settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     # Children write to files, which Python would otherwise fill only block by block.
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+
+
+def supervise(who: str, farewell: str, run: Callable[[Children, Path, Interrupt], int]) -> int:
+    """
+    Return the exit status of `run`, which starts children in a folder of their own; whatever happens, they end with it.
+
+    who: begins each line of an error. farewell: what is said when the user asks for an end.
+    """
+    children = Children()
+    with tempfile.TemporaryDirectory(prefix="tcplab-") as folder, Interrupt(children) as interrupt, children:
+        try:
+            return run(children, Path(folder), interrupt)
+        except ChildFailedError as error:
+            sys.stderr.write(f"{who}: {error}\n{who}: ending the others\n")
+            return 1
+        except InterruptedByUserError:
+            say(f"\n{farewell} (Ctrl-C again kills them) ...")
+            return INTERRUPTED
+
+
+def say(text: str) -> None:
+    """Print now; a terminal that was closed is no reason to leave processes behind."""
+    with suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 READY = re.compile(r"(?P<name>\S+) ready: tcp (?P<host>\S+):(?P<port>\d+), metrics (?P<metrics>http://\S+)")
