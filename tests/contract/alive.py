@@ -44,7 +44,7 @@ def untouched(model: Model) -> Holdings:
 
 
 def served_at_once(server: Server) -> None:
-    """A new client is served within a second."""
+    """Hold that a new client is served within a second."""
     began = time.monotonic()
     with server.client(SERVED) as new:
         new.ask(b"ECHO alive\n", b"OK alive\n")
@@ -52,7 +52,7 @@ def served_at_once(server: Server) -> None:
 
 
 def alive(server: Server) -> None:
-    """A new client is served within a second; descriptors and threads are back within five; one that has ended may."""
+    """Hold that a new client is served, and that what others needed is given back; a server may also have ended."""
     if server.process.poll() is not None:
         return
     served_at_once(server)
