@@ -51,13 +51,18 @@ def served_at_once(server: Server) -> None:
     assert time.monotonic() - began < SERVED
 
 
+def settled(server: Server, clients: int = 0) -> None:
+    """Hold that within five seconds it has no more than an untouched server, and a thread and descriptor for each."""
+    bound = untouched(server.model)
+    most = Holdings(bound.descriptors + clients + SLACK, bound.threads + clients + SLACK)
+    deadline = time.monotonic() + BACK
+    while (held := holdings(server)).descriptors > most.descriptors or held.threads > most.threads:
+        assert time.monotonic() < deadline, f"it keeps {held}, where {most} suffices"
+        time.sleep(0.02)
+
+
 def alive(server: Server) -> None:
     """Hold that a new client is served, and that what others needed is given back; a server may also have ended."""
-    if server.process.poll() is not None:
-        return
-    served_at_once(server)
-    bound = untouched(server.model)
-    deadline = time.monotonic() + BACK
-    while (held := holdings(server)).descriptors > bound.descriptors + SLACK or held.threads > bound.threads + SLACK:
-        assert time.monotonic() < deadline, f"it keeps {held}, where {bound} suffices"
-        time.sleep(0.02)
+    if server.process.poll() is None:
+        served_at_once(server)
+        settled(server)
