@@ -123,3 +123,25 @@ def test_an_event_loop_backs_off_without_descriptors_though_a_client_waits() -> 
             assert time.process_time() - used < 0.2
             assert errors == ["descriptors"] * 4
             assert listening.calls == 5
+
+
+class Strict(socket.socket):
+    """A socket that takes no option when its client has left, as macOS has them."""
+
+    def setsockopt(self, *_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+class OfStrictClients(socket.socket):
+    """A listening socket that accepts those."""
+
+    def accept(self) -> tuple[socket.socket, object]:
+        client, address = super().accept()
+        return Strict(fileno=client.detach()), address
+
+
+def test_a_client_that_has_left_when_it_is_accepted_does_not_end_the_server() -> None:
+    with listen("127.0.0.1", 0, 8) as ordinary, OfStrictClients(fileno=ordinary.detach()) as listening:
+        listener = Listener(listening, 10, lambda _: None)
+        with socket.create_connection(listening.getsockname(), 5):
+            next(iter(listener)).close()

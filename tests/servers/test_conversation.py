@@ -227,3 +227,24 @@ def test_what_is_unread_when_a_client_quits_is_drained(more: bytes, linger: bool
     talk = Conversation(DEADLINES, Tally(), LastCall())
     assert talk.receive(b"QUIT\n" + more) == b"OK\n"
     assert talk.linger == linger
+
+
+@pytest.mark.parametrize(("begun", "told"), [(b"", b""), (b"ECHO a", b"ERR the last line has no line end\n")])
+def test_after_the_last_call_no_more_is_taken_up(clock: Clock, begun: bytes, told: bytes) -> None:
+    """And what is still sent must be drained, or closing over it would reset the connection before the replies."""
+    tally = Tally()
+    last_call = LastCall()
+    talk = Conversation(DEADLINES, tally, last_call)
+    last_call.at = clock.now
+    assert talk.receive(b"ECHO in time\n" + begun) == b"OK in time\n"
+    clock.now += 0.001
+    assert talk.receive(b"ECHO too late\n") == told
+    assert (talk.outcome, talk.linger) == ("closed", True)
+    assert tally.requests == [1, 0, 0, 0]
+
+
+def test_who_has_ended_by_the_last_call_is_not_drained(clock: Clock) -> None:
+    talk = Conversation(DEADLINES, Tally(), LastCall(clock.now))
+    clock.now += 1
+    assert talk.receive(b"") == b""
+    assert (talk.outcome, talk.linger) == ("closed", False)
