@@ -8,6 +8,7 @@ if __name__ == "__main__":  # before the other imports, which take a tenth of a 
 import asyncio
 import errno
 import importlib
+import os
 import resource
 import sys
 import threading
@@ -53,10 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     stop_on_signals(service, listener, chosen.grace)
     metrics_port = _export(chosen, ledger, listener)
     host, port = listening.getsockname()[:2]
-    print(  # noqa: T201 - the one line that says it is ready
-        f"{chosen.variant.name} ready: tcp {host}:{port}, metrics http://{chosen.metrics_host}:{metrics_port}/metrics",
-        flush=True,
-    )
+    metrics_url = f"http://{chosen.metrics_host}:{metrics_port}/metrics"
+    _announce(f"{chosen.variant.name} ready: tcp {host}:{port}, metrics {metrics_url}")
     if in_a_loop:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_serve_and_reap(serve, listener, in_a_loop(service)))
@@ -64,6 +63,15 @@ def main(arguments: Sequence[str]) -> None:
         serve(listener, BlockingDriver(service).converse)
         while listener.clients:
             time.sleep(FAREWELL)
+
+
+def _announce(ready: str) -> None:
+    """Print the one line that says it is ready."""
+    try:
+        print(ready, flush=True)  # noqa: T201
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its exit
+        _refuse(f"cannot say on stdout that it is ready ({_why(error)}); let something take its output")
 
 
 async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: Listener, driver: LoopDriver) -> None:

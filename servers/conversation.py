@@ -6,6 +6,7 @@ touches a socket or sleeps in here makes the servers differ in more than their m
 """
 
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 
 from servers import wire, work
@@ -28,6 +29,18 @@ class Deadlines:
     linger: float = 1.0
 
 
+@dataclass(slots=True)
+class LastCall:
+    """
+    When a server that shuts down takes up no more of what its clients send; one object for all its conversations.
+
+    Without it a client that never stops sending is served until the grace is over, and ended amid a reply.
+    at: monotonic clock, seconds; infinity while the server runs.
+    """
+
+    at: float = inf
+
+
 class Conversation:
     """
     One client's conversation, whoever moves its bytes.
@@ -45,6 +58,7 @@ class Conversation:
         "_deadlines",
         "_framer",
         "_held",
+        "_last_call",
         "_lines",
         "_owing",
         "_since",
@@ -54,8 +68,9 @@ class Conversation:
         "tally",
     )
 
-    def __init__(self, deadlines: Deadlines, tally: Tally) -> None:
+    def __init__(self, deadlines: Deadlines, tally: Tally, last_call: LastCall) -> None:
         self._deadlines = deadlines
+        self._last_call = last_call
         self.tally = tally
         self._framer = wire.Framer()  # cuts a batch, after which the replies must be sent and others get their turn
         self._lines: list[bytes] = []  # received and not yet answered, the next one last
@@ -78,9 +93,10 @@ class Conversation:
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the client (empty: it will send no more) and return the replies due now."""
-        if not data:
-            return self._end_of_input()
         now = monotonic()
+        if not data or now > self._last_call.at:
+            self.linger = bool(data)
+            return self._end_of_input()
         tally = self.tally
         framer = self._framer
         tally.received += len(data)

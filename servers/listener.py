@@ -19,8 +19,11 @@ BACKOFF: Final = 0.1
 BURST: Final = 64
 """Clients that asyncio accepts before those it has get their turn."""
 
+LINGER: Final = 1
+"""Seconds for which a refused client's socket is kept open: closing could reset it before the client has read why."""
+
 LINGERING: Final = 64
-"""Refused clients whose sockets are kept open a while: closing could reset them before they have read why."""
+"""Refused clients whose sockets are kept open, at most: past them the oldest is closed sooner."""
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -54,13 +57,17 @@ class Listener:
         self._socket = listening
         self._on_error = on_error
         self._open = True
-        self._refused: deque[socket.socket] = deque()
+        self._refused: deque[tuple[float, socket.socket]] = deque()  # since when (monotonic clock, seconds), and who
 
     def __iter__(self) -> Iterator[socket.socket]:
         self._socket.setblocking(True)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", LINGER, 0))
         while self._open:
+            self._let_go()
             try:
                 client, _ = self._socket.accept()
+            except BlockingIOError:  # nobody has come for so long
+                continue
             except OSError as error:
                 if self._open:
                     time.sleep(self._backoff(error))
@@ -76,11 +83,14 @@ class Listener:
         accepted = 0
         try:
             while self._open:
+                self._let_go()
                 try:
                     client, _ = self._socket.accept()
                 except BlockingIOError:
                     readable.clear()
-                    await readable.wait()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LINGER if self._refused else None):
+                            await readable.wait()
                     continue
                 except OSError as error:
                     # The socket stays readable meanwhile: watched on, it would keep the loop spinning.
@@ -105,9 +115,7 @@ class Listener:
             client.setblocking(False)
             client.send(wire.err(reason))
             client.shutdown(socket.SHUT_WR)
-        self._refused.append(client)
-        if len(self._refused) > LINGERING:
-            self._refused.popleft().close()
+        self._refused.append((time.monotonic(), client))
 
     def close(self) -> None:
         """Accept no more, and wake whoever waits in accept; from any thread."""
@@ -144,7 +152,8 @@ class Listener:
         if self.on_first is not None:
             self.on_first()
             self.on_first = None
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # it has left already, and macOS says so here
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.clients) >= self.limit:
             self.refuse(client, "full", f"server full, it serves {self.limit} clients; try again later")
             return False
@@ -152,6 +161,12 @@ class Listener:
         if not self._open:  # closed between accepting it and adding it: nobody has hung it up
             end_input(client)
         return True
+
+    def _let_go(self) -> None:
+        """Close the refused clients that have had their time to read why."""
+        latest = time.monotonic() - LINGER
+        while self._refused and (self._refused[0][0] <= latest or len(self._refused) > LINGERING):
+            self._refused.popleft()[1].close()
 
     def _backoff(self, error: OSError) -> float:
         """Return the seconds to wait after a failed accept; 0 if it was the one client's affair."""

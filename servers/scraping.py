@@ -10,9 +10,13 @@ from typing import Final
 from prometheus_client import CollectorRegistry, MetricsHandler
 
 from servers.listener import BACKOFF, EXHAUSTED
+from servers.spares import Spares
 
 DEADLINE: Final = 6.0
 """Seconds for a scrape from accept to close, three times what Prometheus waits: who is idle holds a descriptor."""
+
+SCRAPES: Final = 32
+"""Scrapes at once: past them the longest is ended, for one takes milliseconds, and its thread and descriptor memory."""
 
 COMPLAINTS: Final = 5
 """Lines on stderr about failed scrapes, in all: there is one every two seconds, and it fails like the one before."""
@@ -23,32 +27,49 @@ class ScrapeServer(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = SCRAPES
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, deadline: float = DEADLINE) -> None:
         self.address_family = AF_INET6 if ":" in host else AF_INET
         self._deadline = deadline
         self._began: dict[socket, float] = {}
         self._complaints = 0
+        self._spares = Spares()
         super().__init__((host, port), MetricsHandler.factory(registry))
 
     def get_request(self) -> tuple[socket, object]:
-        """Accept; without descriptors wait a little, for the scraper stays in the queue and would be tried at once."""
+        """Accept; where descriptors have run out with the spare ones, for it is now that one must see what is wrong."""
         try:
             request, address = super().get_request()
         except OSError as error:
-            if error.errno in EXHAUSTED:
-                time.sleep(BACKOFF)
-            raise
+            if error.errno not in EXHAUSTED:
+                raise
+            self._spares.let_go()
+            request, address = self._accept_or_wait()
         self._began[request] = time.monotonic()
         return request, address
 
+    def _accept_or_wait(self) -> tuple[socket, object]:
+        """Accept; if that fails wait a little, for the scraper stays in the queue and would be tried at once."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(BACKOFF)
+            raise
+
+    def close_request(self, request: socket | tuple[bytes, socket]) -> None:
+        """Close, and put its descriptors by if some are missing."""
+        super().close_request(request)
+        self._spares.put_by()
+
     def service_actions(self) -> None:
-        """End the scrapes that are past their deadline; socketserver calls this twice a second, and more often."""
+        """End the scrapes that are too late or too many; socketserver calls this twice a second, and more often."""
         latest = time.monotonic() - self._deadline
-        for request, began in list(self._began.items()):
-            if request.fileno() < 0:  # its thread has closed it
+        self._began = {request: began for request, began in self._began.items() if request.fileno() >= 0}
+        surplus = len(self._began) - SCRAPES
+        for number, (request, began) in enumerate(list(self._began.items())):
+            if number < surplus or began < latest:
                 del self._began[request]
-            elif began < latest:
                 with suppress(OSError):  # it has left
                     request.shutdown(SHUT_RDWR)  # its thread finds that nothing more comes
 
@@ -58,4 +79,10 @@ class ScrapeServer(socketserver.ThreadingTCPServer):
         if isinstance(error, ConnectionError) or self._complaints == COMPLAINTS:
             return
         self._complaints += 1
-        sys.stderr.write(f"a scrape of /metrics failed: {error!r}\n")
+        with suppress(OSError):  # nobody reads it
+            sys.stderr.write(f"a scrape of /metrics failed: {error!r}\n")
+
+    def server_close(self) -> None:
+        """Close the listening socket and the spare descriptors."""
+        super().server_close()
+        self._spares.close()

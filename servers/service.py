@@ -2,9 +2,10 @@
 
 import socket
 import traceback
+from time import monotonic
 from typing import Final
 
-from servers.conversation import Conversation, Deadlines
+from servers.conversation import Conversation, Deadlines, LastCall
 from servers.ledger import Ledger
 from servers.listener import Listener
 
@@ -24,16 +25,22 @@ class Service:
         self._ledger = ledger
         self._listener = listener
         self._stopping = False
+        self._last_call = LastCall()
 
-    def stop(self) -> None:
-        """Accept no more, and let every client's input end: what has begun is finished. Call it from any thread."""
+    def stop(self, patience: float) -> None:
+        """
+        Accept no more, and let every client's input end: what has begun is finished. Call it from any thread.
+
+        patience: seconds for which what a client goes on sending is still taken up, so that it cannot go on for ever.
+        """
         self._stopping = True
+        self._last_call.at = monotonic() + patience
         self._listener.close()
         self._listener.hang_up()
 
     def begin(self) -> Conversation:
         """Return a conversation for the driver to have with a client."""
-        return Conversation(self.deadlines, self._ledger.enter())
+        return Conversation(self.deadlines, self._ledger.enter(), self._last_call)
 
     def end(self, client: socket.socket, talk: Conversation, trouble: BaseException | None = None) -> None:
         """Close the client's socket and count how the conversation ended; trouble with it is that client's affair."""

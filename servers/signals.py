@@ -4,12 +4,16 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from servers.listener import Listener
 from servers.service import Service
 
 ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+
+PATIENCE: Final = 0.25
+"""The share of the grace in which clients may go on sending: the rest is for the work in hand, and to end in order."""
 
 MOMENT: Final = 0.2
 """Seconds within which SIGTERM and SIGINT are one wish: a terminal sends one, and who runs us passes on the other."""
@@ -31,12 +35,13 @@ def stop_on_signals(service: Service, listener: Listener, grace: float) -> None:
 
 def _watch(service: Service, listener: Listener, grace: float) -> NoReturn:
     first = signal.sigwait(ENDING)
-    service.stop()
+    service.stop(PATIENCE * grace)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {first})  # in this thread: the next one ends the process
     time.sleep(min(MOMENT, grace))
     for other in signal.sigpending() & ENDING:
         signal.sigwait({other})
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     time.sleep(max(grace - MOMENT, 0))
-    os.write(2, f"gave up on {len(listener.clients)} clients after the grace of {grace:g} s\n".encode())
+    with suppress(OSError):  # nobody reads it
+        os.write(2, f"gave up on {len(listener.clients)} clients after the grace of {grace:g} s\n".encode())
     os._exit(0)

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.lab")
+pytest.register_assert_rewrite("tests.contract.alive", "tests.contract.lab")

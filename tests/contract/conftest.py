@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.contract.alive import alive
 from tests.contract.lab import CONCURRENT, MODELS, Client, Model, Server
 
 Launch = Callable[..., Server]
@@ -26,9 +27,10 @@ def concurrent(request: pytest.FixtureRequest) -> Model:
 
 @pytest.fixture(scope="module")
 def server(model: Model) -> Iterator[Server]:
-    """Share a server with the default options, among the module's tests."""
+    """Share a server with the default options, among the module's tests; it must be alive after all of them."""
     with Server(model) as running:
         yield running
+        alive(running)
 
 
 @pytest.fixture
@@ -40,10 +42,12 @@ def client(server: Server) -> Iterator[Client]:
 
 @pytest.fixture
 def launch() -> Iterator[Launch]:
-    """Start fresh servers by calling this; all must have ended well when the test has passed."""
+    """Start fresh servers by calling this; when the test has passed all must be alive and end well, or have done so."""
     with ExitStack() as stack:
 
         def start(model: Model, *options: str, **settings: object) -> Server:
-            return stack.enter_context(Server(model, *options, **settings))  # type: ignore[arg-type]
+            running = stack.enter_context(Server(model, *options, **settings))  # type: ignore[arg-type]
+            stack.callback(alive, running)
+            return running
 
         yield start

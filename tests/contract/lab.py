@@ -152,7 +152,10 @@ class Server:
         *options: str,
         environment_extra: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        deaf: bool = False,
     ) -> None:
+        """Start it, with this limit on descriptors, and with nobody to read its stderr if all are `deaf`."""
+
         def limit() -> None:
             assert descriptors is not None
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
@@ -160,14 +163,17 @@ class Server:
         self.model = model
         self._ended = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill()
+        unread, stderr = os.pipe()
+        os.close(unread)
         self.process = subprocess.Popen(
             command_line(model.variant, "--port", "0", "--metrics-port", "0", *model.options, *options),
             cwd=ROOT,
             env=environment(**(environment_extra or {})),
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=stderr if deaf else self._errors,
             preexec_fn=limit if descriptors is not None else None,  # noqa: PLW1509 - the tests start no threads
         )
+        os.close(stderr)
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
         self.ready = self.process.stdout.readline().decode() if ready else ""

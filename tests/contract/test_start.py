@@ -1,12 +1,18 @@
 """What can go wrong before a server is ready: it says so in one line, and does not say that it is ready."""
 
+import os
+import random
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.contract.lab import PATIENCE, ROOT, command_line, environment
+from servers.variants import VARIANTS
+from tests.contract.alive import alive
+from tests.contract.lab import PATIENCE, ROOT, Model, Server, command_line, environment
 
 
 def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:
@@ -31,7 +37,8 @@ def test_without_uvloop_it_names_the_other_loop(tmp_path: Path, variant: str) ->
     assert line == "python -m servers: uvloop is not installed; install it, or choose --loop asyncio\n"
 
 
-def test_an_interrupt_while_it_starts_is_no_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: str(kind.name))
+def test_a_signal_while_it_imports_is_no_crash(tmp_path: Path, kind: signal.Signals) -> None:
     """It is met in the imports, where it spends most of that time."""
     (tmp_path / "prometheus_client.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)")
     with subprocess.Popen(
@@ -43,9 +50,101 @@ def test_an_interrupt_while_it_starts_is_no_crash(tmp_path: Path) -> None:
     ) as starting:
         assert starting.stdout is not None
         assert starting.stdout.readline() == b"importing\n"
-        starting.send_signal(signal.SIGINT)
+        starting.send_signal(kind)
         assert starting.communicate(timeout=PATIENCE) == (b"", b"")
-        assert starting.returncode == -signal.SIGINT
+        assert starting.returncode == -kind
+
+
+@pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
+def test_a_signal_whenever_it_starts_ends_it_without_a_word(variant: str) -> None:
+    """Whatever it is about to do: at moments drawn from the time that starting takes."""
+    began = time.monotonic()
+    with Server(Model(variant, variant)):
+        takes = time.monotonic() - began
+    luck = random.Random(5)
+    for _ in range(10):
+        with subprocess.Popen(
+            command_line(variant, "--port", "0", "--metrics-port", "0"),
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as starting:
+            time.sleep(luck.uniform(0.3, 1.1) * takes)
+            starting.terminate()
+            _, said = starting.communicate(timeout=PATIENCE)
+            assert said == b""
+            assert starting.returncode in {0, -signal.SIGTERM}
+
+
+def test_a_killed_server_starts_again_on_its_ports_at_once(model: Model) -> None:
+    with Server(model) as first:
+        port, metrics = str(first.address[1]), first.metrics_url.rsplit(":", 1)[1].partition("/")[0]
+        left = first.client()
+        left.ask(b"ECHO in\n", b"OK in\n")
+        first.terminate(signal.SIGKILL)
+        first.ended(status=-signal.SIGKILL)
+    began = time.monotonic()
+    with Server(model, "--port", port, "--metrics-port", metrics) as again:
+        assert time.monotonic() - began < 5
+        assert again.address == first.address
+        left.close()
+        alive(again)
+
+
+@pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
+@pytest.mark.parametrize("option", ["--port", "--metrics-port"])
+def test_a_port_in_use_is_told_with_what_to_do(variant: str, option: str) -> None:
+    other = "--port" if option == "--metrics-port" else "--metrics-port"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refusal(variant, option, port, other, "0")
+    assert f"127.0.0.1:{port} (Address already in use); choose another {option}" in line
+
+
+@pytest.fixture(scope="module")
+def unprivileged() -> tuple[str, ...]:
+    """Return what to write before a command that must not have ports under 1024; as root and in containers too."""
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    prefix: tuple[str, ...] = ()
+    if first.exists() and int(first.read_text()) <= 80:
+        prefix = ("unshare", "--net")  # a new network has the kernel's defaults
+        if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("here everybody may have every port, and nobody a network of its own")
+    if os.geteuid() == 0:
+        prefix += ("setpriv", "--bounding-set=-net_bind_service")
+    return prefix
+
+
+@pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
+@pytest.mark.parametrize("option", ["", "metrics-"])
+def test_a_port_that_is_not_permitted_is_told_with_what_to_do(
+    variant: str, option: str, unprivileged: tuple[str, ...]
+) -> None:
+    other = "--port" if option else "--metrics-port"
+    where = (f"--{option}host", "0.0.0.0", f"--{option}port", "80")
+    other_host = "--host" if option else "--metrics-host"
+    line = refusal(variant, *where, other_host, "0.0.0.0", other, "0", prefix=unprivileged)
+    assert f"0.0.0.0:80 (Permission denied); choose another --{option}port" in line
+
+
+@pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
+def test_who_cannot_say_that_it_is_ready_says_why(variant: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command_line(variant, "--port", "0", "--metrics-port", "0"),
+            cwd=ROOT,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        b"python -m servers: cannot say on stdout that it is ready (No space left on device);"
+        b" let something take its output\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["--host", "--metrics-host"])

@@ -1,6 +1,10 @@
 """Clients that are silent, and when silence is not counted; those that drip or do not read are in test_slow_clients."""
 
+import os
+import signal
 import time
+
+import pytest
 
 from tests.contract.conftest import Launch
 from tests.contract.lab import Client, Model, Server
@@ -27,18 +31,34 @@ def test_a_silent_client_is_told_and_closed(model: Model, launch: Launch) -> Non
 
 
 def test_each_request_puts_the_idle_deadline_off(model: Model, launch: Launch) -> None:
-    server = launch(model, "--idle-deadline", "2")
+    server = launch(model, "--idle-deadline", "1")
     with server.client() as client:
         began = time.monotonic()
-        while time.monotonic() - began < 3:
+        while time.monotonic() - began < 1.5:
             client.ask(b"ECHO still here\n", b"OK still here\n")
-            time.sleep(0.2)
+            time.sleep(0.1)
 
 
 def test_a_sleep_is_not_cut_by_the_clients_deadlines(model: Model, launch: Launch) -> None:
     server = launch(model, "--idle-deadline", "0.4", "--line-deadline", "0.3")
     with server.client() as client:
-        client.ask(b"SLEEP 1500 long\nECHO after\n", b"OK long\nOK after\n")
+        client.ask(b"SLEEP 900 long\nECHO after\n", b"OK long\nOK after\n")
+
+
+@pytest.mark.parametrize("begun", [b"", b"ECHO in "], ids=["a request", "the rest of one"])
+def test_what_came_in_time_counts_though_the_server_was_stopped(model: Model, launch: Launch, begun: bytes) -> None:
+    """As a frozen container is; when it goes on, all deadlines have passed while it did not look."""
+    server = launch(model, "--idle-deadline", "1", "--line-deadline", "1")
+    with server.client() as client:
+        client.ask(b"ECHO before\n", b"OK before\n")
+        client.send(begun)
+        server.wait_for(lambda seen: seen("received_bytes_total") == 12 + len(begun), "the beginning was read")
+        server.terminate(signal.SIGSTOP)
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
+        client.send(b"ECHO in time\n"[len(begun) :])
+        time.sleep(1.5)
+        server.terminate(signal.SIGCONT)
+        client.expect(b"OK in time\n")
 
 
 def test_thousands_of_bad_lines_are_answered_with_bounded_memory(server: Server) -> None:

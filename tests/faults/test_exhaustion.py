@@ -1,17 +1,23 @@
 """Out of descriptors, out of threads: the server backs off, says so in its metrics, and serves again."""
 
 import errno
+import functools
+import resource
+import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from servers import threaded
 from servers.listener import BACKOFF, Listener, listen
+from tests.contract.alive import alive, holdings
 from tests.contract.conftest import Launch
-from tests.contract.lab import Model, close_all
+from tests.contract.lab import MODELS, PATIENCE, Client, Model, Server, close_all
 
 
 class Exhausted(socket.socket):
@@ -80,3 +86,94 @@ def test_few_descriptors_mean_few_clients_and_no_spinning(concurrent: Model, lau
     server.wait_for(lambda now: now("connections_open") == 0, "all have left")
     with server.client() as client:
         client.ask(b"ECHO again\n", b"OK again\n")
+
+
+def lower(server: Server, kind: int, soft: int) -> Callable[[], object]:
+    """Lower a limit of a server that runs; return what puts it back."""
+    before = resource.prlimit(server.process.pid, kind)
+    resource.prlimit(server.process.pid, kind, (soft, before[1]))
+    return functools.partial(resource.prlimit, server.process.pid, kind, before)
+
+
+def cpu_seconds(server: Server) -> float:
+    used = psutil.Process(server.process.pid).cpu_times()
+    return used.user + used.system
+
+
+def answered(clients: list[Client]) -> list[Client]:
+    """Return the clients for whom there is something to read."""
+    ready = select.select([client.socket for client in clients], [], [], 0)[0]
+    return [client for client in clients if client.socket in ready]
+
+
+def test_without_descriptors_it_idles_can_be_asked_why_and_serves_again(concurrent: Model, launch: Launch) -> None:
+    """The limit falls to 64 when it runs, for a server that finds it so at its start takes fewer clients."""
+    server = launch(concurrent)
+    with server.client() as first:
+        first.ask(b"ECHO first\n", b"OK first\n")
+    as_before = lower(server, resource.RLIMIT_NOFILE, 64)
+    clients = [server.client() for _ in range(120)]
+    for number, client in enumerate(clients):
+        client.send(b"ECHO %d\n" % number)
+    deadline = time.monotonic() + PATIENCE
+    while holdings(server).descriptors < 62:
+        assert time.monotonic() < deadline, "it finds more descriptors than there are"
+        time.sleep(0.02)
+
+    used = cpu_seconds(server)
+    time.sleep(1)
+    assert cpu_seconds(server) - used < 0.1
+    inside = answered(clients)
+    assert 30 < len(inside) < 64
+
+    asked = time.monotonic()
+    replies = Counter(scrape(server) for _ in range(5))
+    assert time.monotonic() - asked < 5
+    assert replies["in want of descriptors"] >= 1
+    assert set(replies) <= {"in want of descriptors", "failed"}
+
+    close_all(inside)
+    freed = time.monotonic()
+    late = [(number, client) for number, client in enumerate(clients) if client not in inside]
+    for number, client in late[:30]:
+        client.expect(b"OK %d\n" % number)
+    assert time.monotonic() - freed < 2
+    close_all(clients)
+    as_before()
+    alive(server)
+    said = server.errors()
+    assert said.count("\n") <= replies["failed"]
+    server.terminate()
+    server.ended(said=said)
+
+
+def scrape(server: Server) -> str:
+    """Say how a scrape went of a server that lacks descriptors."""
+    try:
+        seen = server.metrics()
+    except OSError:
+        return "failed"
+    return "in want of descriptors" if seen("errors_total", kind="descriptors") else "well"
+
+
+def test_without_room_for_another_threads_stack_clients_are_told(launch: Launch) -> None:
+    """A thread wants 8 MB of address space for its stack, or what `ulimit -s` says."""
+    server = launch(MODELS[1])
+    with server.client() as inside:
+        inside.ask(b"ECHO in\n", b"OK in\n")
+        has = psutil.Process(server.process.pid).memory_info().vms
+        as_before = lower(server, resource.RLIMIT_AS, has + (2 << 20))
+        beyond = [server.client() for _ in range(50)]
+        said: Counter[bytes] = Counter()
+        for client in beyond:
+            client.send(b"ECHO beyond\n")
+            said[client.socket.recv(100)] += 1
+        refused = said.pop(b"ERR no thread left; try again later\n")
+        assert refused >= 40
+        assert set(said) <= {b"OK beyond\n"}, "a thread that has ended leaves its stack to another"
+        inside.ask(b"ECHO still in\n", b"OK still in\n")
+        close_all(beyond)
+        as_before()
+    with server.client() as late:
+        late.ask(b"ECHO late\n", b"OK late\n")
+    assert server.metrics()("errors_total", kind="threads") == refused

@@ -13,8 +13,10 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from servers.scraping import COMPLAINTS, ScrapeServer
-from tests.contract.lab import PATIENCE
+from servers.scraping import COMPLAINTS, SCRAPES, ScrapeServer
+from tests.contract.alive import served_at_once, settled
+from tests.contract.conftest import Launch
+from tests.contract.lab import PATIENCE, Model
 
 
 class Broken(Collector):
@@ -114,3 +116,20 @@ def test_a_failure_to_read_what_is_exported_is_told_in_a_few_lines(capsys: pytes
         fail_to_scrape(address, 20)
     said = capsys.readouterr().err
     assert said == "a scrape of /metrics failed: OSError(24, 'Too many open files')\n" * COMPLAINTS
+
+
+def test_scrapers_that_hang_take_neither_the_wire_nor_the_next_scrape(model: Model, launch: Launch) -> None:
+    """Fifty with half a request; then hundreds, of whom it holds no more than it can afford."""
+    server = launch(model)
+    port = int(server.metrics_url.rsplit(":", 1)[1].partition("/")[0])
+    hanging: list[socket.socket] = []
+    for count in (50, 300):
+        while len(hanging) < count:
+            hanging.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            hanging[-1].sendall(b"GET /metr")
+            if len(hanging) % 10 == 0:
+                served_at_once(server)
+                assert server.metrics()("connections_limit") > 0
+        settled(server, SCRAPES)
+    for scraper in hanging:
+        scraper.close()

@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT: accept no more, finish what has begun, exit with 0."""
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -10,7 +11,8 @@ import pytest
 
 from servers.signals import MOMENT
 from tests.contract.conftest import Launch
-from tests.contract.lab import PATIENCE, Client, Model
+from tests.contract.lab import PATIENCE, UNFINISHED, Client, Model
+from tests.faults.test_slow_clients import stuff
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -63,6 +65,72 @@ def test_past_the_grace_it_gives_up_and_says_so(model: Model, launch: Launch) ->
         server.terminate()
         server.ended(said="gave up on 1 clients after the grace of 0.5 s\n")
         assert 0.4 <= time.monotonic() - began < 9
+
+
+def test_a_client_that_does_not_read_cannot_outlast_the_grace(model: Model, launch: Launch) -> None:
+    """The kernel may find room for its replies yet: then it has been served."""
+    server = launch(model, "--grace", "1")
+    with server.client() as greedy:
+        stuff(greedy)
+        began = time.monotonic()
+        server.terminate()
+        server.process.wait(PATIENCE)
+        assert time.monotonic() - began < 1 + 1
+        said = server.errors()
+        assert said in {"", "gave up on 1 clients after the grace of 1 s\n"}
+        server.ended(said=said)
+
+
+def test_a_client_that_never_stops_sending_is_ended_between_two_replies(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "6")
+    request, reply = b"ECHO on and on\n", b"OK on and on\n"
+    with server.client() as flooding:
+        flooding.ask(request, reply)
+        flooding.socket.setblocking(False)
+        signalled = False
+        received = bytearray()
+        ahead = b""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            assert time.monotonic() < deadline, "it is served for ever"
+            readable, writable, _ = select.select([flooding.socket], [flooding.socket], [], 1)
+            if readable:
+                data = flooding.socket.recv(1 << 20)
+                if not data:
+                    break
+                received += data
+            if writable:
+                ahead = ahead or request * 1000
+                try:
+                    ahead = ahead[flooding.socket.send(ahead) :]
+                except ConnectionError:  # it has ended, and what it said before is still to be read
+                    break
+            if not signalled and len(received) > 1 << 20:
+                server.terminate()
+                signalled = True
+        flooding.socket.setblocking(True)
+        flooding.socket.settimeout(PATIENCE)
+        while data := last_words(flooding):
+            received += data
+    server.ended()
+    replies = received.removesuffix(UNFINISHED)
+    assert replies == reply * (len(replies) // len(reply))
+
+
+def last_words(client: Client) -> bytes:
+    """Return what can still be read from a client whose server may have reset it."""
+    try:
+        return client.socket.recv(1 << 20)
+    except ConnectionError:
+        return b""
+
+
+def test_the_grace_ends_though_nobody_reads_what_it_says(model: Model, launch: Launch) -> None:
+    server = launch(model, "--grace", "0.5", deaf=True)
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 too long\n", b"OK in\n")
+        server.terminate()
+        server.ended()
 
 
 def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servers import conversation
-from servers.conversation import Conversation, Deadlines
+from servers.conversation import Conversation, Deadlines, LastCall
 from servers.tally import SERVICE_BOUNDS, Tally
 from servers.wire import BATCH
 from tests.servers.test_wire import pieces, split
@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def converse(parts: list[bytes], tally: Tally) -> tuple[bytes, str | None, list[float]]:
     """Do what a driver does; return all replies, the outcome and the pauses for SLEEP."""
-    talk = Conversation(DEADLINES, tally)
+    talk = Conversation(DEADLINES, tally, LastCall())
     replies = bytearray()
     pauses: list[float] = []
     received = 0
@@ -101,7 +101,7 @@ def test_how_a_conversation_ends(request_: bytes, replies: bytes, outcome: str, 
 
 
 def test_replies_are_made_in_parts() -> None:
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     reply = talk.receive(b"\n" * 65536)
     assert reply.count(b"\n") == BATCH
     assert talk.pause == 0.0
@@ -114,7 +114,7 @@ def test_replies_are_made_in_parts() -> None:
 
 def test_lines_that_wait_are_held_as_bytes() -> None:
     """A client that never reads leaves them waiting for as long as the write deadline."""
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     flood = b"xy\n" * 21_845
     tracemalloc.start()
     try:
@@ -139,7 +139,7 @@ def test_what_follows_a_batch_keeps_its_order(last: bytes) -> None:
 
 def test_the_longest_sleep_is_ten_seconds_and_counts_as_service(clock: Clock) -> None:
     tally = Tally()
-    talk = Conversation(DEADLINES, tally)
+    talk = Conversation(DEADLINES, tally, LastCall())
     assert talk.receive(b"ECHO a\nSLEEP 10000 b\nECHO c\n") == b"OK a\n"
     assert talk.pause == 10.0
     clock.now += 10.0
@@ -151,7 +151,7 @@ def test_the_longest_sleep_is_ten_seconds_and_counts_as_service(clock: Clock) ->
 
 
 def test_work_lets_others_have_their_turn_before_what_follows() -> None:
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     assert talk.receive(b"WORK 1 a\nWORK 1 b\n") == b"OK a\n"
     assert talk.pause == 0.0
     assert talk.resume() == b"OK b\n"
@@ -159,7 +159,7 @@ def test_work_lets_others_have_their_turn_before_what_follows() -> None:
 
 
 def test_the_idle_deadline_counts_from_the_last_request(clock: Clock) -> None:
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     assert talk.deadline == 1300.0
     clock.now = 1100.0
     talk.receive(b"ECHO a\n")
@@ -174,7 +174,7 @@ def test_the_idle_deadline_counts_from_the_last_request(clock: Clock) -> None:
 @pytest.mark.parametrize("before", [b"", b"ECHO a\n", b"ECHO a\nECHO b\n"])
 def test_the_line_deadline_counts_from_the_lines_first_byte(clock: Clock, before: bytes) -> None:
     tally = Tally()
-    talk = Conversation(DEADLINES, tally)
+    talk = Conversation(DEADLINES, tally, LastCall())
     clock.now = 1100.0
     talk.receive(before + b"E")
     for _ in range(20):
@@ -186,7 +186,7 @@ def test_the_line_deadline_counts_from_the_lines_first_byte(clock: Clock, before
 
 
 def test_the_line_deadline_begins_again_with_the_next_line(clock: Clock) -> None:
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     talk.receive(b"ECHO")
     clock.now = 1020.0
     talk.receive(b" a\nECHO")
@@ -194,7 +194,7 @@ def test_the_line_deadline_begins_again_with_the_next_line(clock: Clock) -> None
 
 
 def test_the_time_of_a_sleep_is_not_the_clients(clock: Clock) -> None:
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     talk.receive(b"SLEEP 10000 a\nECH")
     clock.now = 1010.0
     talk.resume()
@@ -202,7 +202,7 @@ def test_the_time_of_a_sleep_is_not_the_clients(clock: Clock) -> None:
 
 
 def test_the_time_in_which_replies_were_taken_is_not_the_clients(clock: Clock) -> None:
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     talk.receive(b"ECHO a\nECH")
     clock.now = 1025.0
     talk.replies_taken()
@@ -212,7 +212,7 @@ def test_the_time_in_which_replies_were_taken_is_not_the_clients(clock: Clock) -
 @pytest.mark.parametrize("begun", [b"ECHO a\n", b"ECHO a\nE"])
 def test_what_a_client_still_sends_at_its_deadline_is_drained(begun: bytes) -> None:
     """Closing a socket with unread input resets the connection, and takes the replies with it."""
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     talk.receive(begun)
     assert not talk.linger
     talk.expire()
@@ -224,6 +224,27 @@ def test_what_a_client_still_sends_at_its_deadline_is_drained(begun: bytes) -> N
 )
 def test_what_is_unread_when_a_client_quits_is_drained(more: bytes, linger: bool) -> None:
     """Closing a socket with unread input resets the connection."""
-    talk = Conversation(DEADLINES, Tally())
+    talk = Conversation(DEADLINES, Tally(), LastCall())
     assert talk.receive(b"QUIT\n" + more) == b"OK\n"
     assert talk.linger == linger
+
+
+@pytest.mark.parametrize(("begun", "told"), [(b"", b""), (b"ECHO a", b"ERR the last line has no line end\n")])
+def test_after_the_last_call_no_more_is_taken_up(clock: Clock, begun: bytes, told: bytes) -> None:
+    """And what is still sent must be drained, or closing over it would reset the connection before the replies."""
+    tally = Tally()
+    last_call = LastCall()
+    talk = Conversation(DEADLINES, tally, last_call)
+    last_call.at = clock.now
+    assert talk.receive(b"ECHO in time\n" + begun) == b"OK in time\n"
+    clock.now += 0.001
+    assert talk.receive(b"ECHO too late\n") == told
+    assert (talk.outcome, talk.linger) == ("closed", True)
+    assert tally.requests == [1, 0, 0, 0]
+
+
+def test_who_has_ended_by_the_last_call_is_not_drained(clock: Clock) -> None:
+    talk = Conversation(DEADLINES, Tally(), LastCall(clock.now))
+    clock.now += 1
+    assert talk.receive(b"") == b""
+    assert (talk.outcome, talk.linger) == ("closed", False)

@@ -1,0 +1,126 @@
+"""Bytes that no client of the lab would send: without an end, without a meaning, or of another protocol."""
+
+import select
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.contract.alive import alive
+from tests.contract.conftest import Launch
+from tests.contract.lab import BAD_SLEEP, BAD_WORK, MODELS, OVERLONG, PATIENCE, UNFINISHED, UNKNOWN, Model, Server
+
+MEGABYTE = 1 << 20
+
+
+def peak_memory(server: Server) -> int:
+    """Return the most bytes that the server's process has had in RAM."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def test_an_endless_line_is_refused_and_takes_no_memory(model: Model, launch: Launch) -> None:
+    """The client has read the refusal, and goes on for as long as the server lets it."""
+    server = launch(model)
+    with server.client() as client:
+        client.ask(b"ECHO in\n", b"OK in\n")
+        before = peak_memory(server)
+        client.socket.setblocking(False)
+        told, sent, ended = b"", 0, False
+        deadline = time.monotonic() + PATIENCE
+        while not ended:
+            assert time.monotonic() < deadline, f"it takes more and more: {sent} bytes"
+            select.select([client.socket], [client.socket], [], 1)
+            try:
+                sent += client.socket.send(b"x" * 65536)
+                told += client.socket.recv(1000)
+            except BlockingIOError:
+                continue
+            except ConnectionError:  # it has closed over what is still being sent
+                ended = True
+        assert told == OVERLONG
+        assert peak_memory(server) - before < 5 * MEGABYTE
+    assert sent > MEGABYTE
+    seen = server.wait_for_ends(1)
+    assert seen("connections_ended_total", outcome="overlong") == 1
+
+
+def reply_to(line: bytes) -> bytes:
+    """Say by the description of the wire what a line gets that is no QUIT."""
+    line = line.removesuffix(b"\r")
+    word, blank, rest = line.partition(b" ")
+    if word == b"ECHO":
+        return b"OK" + blank + rest + b"\n"
+    if word in {b"SLEEP", b"WORK"}:
+        number, blank, text = rest.partition(b" ")
+        most = 10_000 if word == b"SLEEP" else 1_000_000
+        if number and not number.strip(b"0123456789") and len(number) <= len(str(most)) and int(number) <= most:
+            return b"OK" + blank + text + b"\n"
+        return BAD_SLEEP if word == b"SLEEP" else BAD_WORK
+    return UNKNOWN
+
+
+def replies_to(data: bytes) -> bytes:
+    """Say what a client gets that sends `data` and nothing more."""
+    *lines, rest = data.split(b"\n")
+    replies = b""
+    for line in lines:
+        if line.removesuffix(b"\r") == b"QUIT":
+            return replies + b"OK\n"
+        replies += reply_to(line)
+    return replies + UNFINISHED if rest else replies
+
+
+@pytest.fixture(scope="module")
+def every_server() -> Iterator[list[Server]]:
+    """Start one server of each model; none may have met a bug, or say anything on stderr, after all that was sent."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Server(model)) for model in MODELS]
+        yield servers
+        for server in servers:
+            assert server.metrics()("errors_total", kind="internal") == 0, server.errors()
+            alive(server)
+
+
+TLS_HELLO = bytes.fromhex("160301004a010000460303") + bytes(range(32)) + bytes.fromhex("00000ec02bc02f009e00ff0100000f")
+HTTP = b"POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: 8\r\n\r\nECHO a\r\n"
+
+numbers = st.one_of(
+    st.integers(0, 3).map(str),
+    st.integers(10_001, 10**30).map(str),
+    st.integers(-(10**30), -1).map(str),
+    st.sampled_from(["", " 1", "+1", "1_0", "0x1", "1e3", "1.5", "٣", "²", "NaN", "00001", "0000000001", "1\0"]),
+)
+rubbish = st.lists(
+    st.one_of(
+        st.binary(max_size=60),
+        st.binary(max_size=40).map(lambda data: data + b"\n"),
+        st.sampled_from(
+            [b"\0" * 50, b"\0\n", b"\n" * 9, b"\r\n\r\n", HTTP, TLS_HELLO, b"ECHO ", b"QUIT\n", b"PRI * HTTP/2.0\r\n"]
+        ),
+        st.tuples(st.sampled_from(["SLEEP", "WORK", "sleep", "ECHO"]), numbers, st.text(max_size=5)).map(
+            lambda parts: " ".join(parts).encode(errors="replace") + b"\n"
+        ),
+    ),
+    max_size=8,
+).map(b"".join)
+
+
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rubbish)
+@example(TLS_HELLO)
+@example(HTTP)
+@example(b"\0" * 60_000)
+def test_rubbish_gets_from_every_server_what_the_wire_says(every_server: list[Server], data: bytes) -> None:
+    expected = replies_to(data)
+    clients = [server.client() for server in every_server]
+    for client in clients:
+        client.send(data)
+        client.half_close()
+    for server, client in zip(every_server, clients, strict=True):
+        assert client.receive(1 << 20) == expected, server.model.name
+        client.close()

@@ -1,0 +1,88 @@
+"""Clients that leave: with all said, amid a request or its reply, with a FIN or a RST, by the thousand."""
+
+import itertools
+
+import psutil
+
+from tests.contract.conftest import Launch
+from tests.contract.lab import UNFINISHED, Client, Model, Server, close_all
+
+MEGABYTE = 1 << 20
+
+BURST = 200
+"""Clients that come and go together: fewer than the accept queue takes, so that none has to try again."""
+
+
+def come_and_go(server: Server, count: int) -> None:
+    """Let clients connect and leave again without a word, half of them with a RST; then one that is served."""
+    for _ in range(0, count, BURST):
+        clients = [server.client() for _ in range(BURST)]
+        for client, leave in zip(clients, itertools.cycle((Client.close, Client.reset)), strict=False):
+            leave(client)
+        with server.client() as last:  # all before it have been accepted when it is served
+            last.ask(b"ECHO last\n", b"OK last\n")
+
+
+def test_whoever_closes_its_half_after_a_request_is_answered(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    clients = [server.client() for _ in range(100)]
+    for number, client in enumerate(clients):
+        client.send(b"ECHO %d\n" % number)
+        client.half_close()
+    for number, client in enumerate(clients):
+        client.expect(b"OK %d\n" % number)
+        client.expect_end()
+    close_all(clients)
+    seen = server.wait_for_ends(100)
+    assert seen("connections_ended_total", outcome="closed") == 100
+
+
+def test_a_line_cut_off_by_the_end_is_told_and_counted(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    for number in range(100):
+        with server.client() as client:
+            client.send(b"ECHO cut o")
+            if number % 2:  # the others don't wait for an answer
+                client.half_close()
+                client.expect(UNFINISHED)
+                client.expect_end()
+    seen = server.wait_for_ends(100)
+    assert seen("connections_ended_total", outcome="closed") == seen("errors_total", kind="unfinished") == 100
+
+
+def test_resets_in_the_middle_of_a_request_are_the_clients_affair(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    requests = (b"", b"ECH", b"ECHO x\nECHO y", b"SLEEP 5 x\nECHO y\n", b"WORK 50000 x\n" * 5, b"\n" * 20_000)
+    for request in itertools.islice(itertools.cycle(requests), 500):
+        client = server.client()
+        client.send(request)
+        client.reset()
+    seen = server.wait_for_ends(500)
+    assert seen("connections_ended_total", outcome="reset") == 500
+    assert server.errors() == ""
+
+
+def test_resets_in_the_middle_of_a_reply_are_the_clients_affair(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
+    for _ in range(500):
+        client = server.client()
+        client.send(request * 2)
+        client.expect(reply[:100])
+        client.reset()
+    seen = server.wait_for_ends(500)
+    assert seen("connections_ended_total", outcome="reset") == 500
+    assert server.errors() == ""
+
+
+def test_twenty_thousand_come_and_go_and_leave_nothing_behind(model: Model, launch: Launch) -> None:
+    """Memory is compared with that after the first few thousand, when the allocator has what it needs."""
+    server = launch(model)
+    process = psutil.Process(server.process.pid)
+    come_and_go(server, 4000)
+    before = process.memory_info().rss
+    come_and_go(server, 20_000)
+    assert process.memory_info().rss - before < 4 * MEGABYTE
+    seen = server.wait_for_ends(24_000 + 24_000 // BURST)
+    ended = {outcome: count for outcome, count in seen.by("connections_ended_total", "outcome").items() if count}
+    assert set(ended) == {"closed", "reset"}
