@@ -246,6 +246,9 @@ def _not_run(cell: Cell) -> dict[str, Any]:
 def _bytes(record: dict[str, Any]) -> str:
     """Return bytes a client in a few words, for while the comparison runs."""
     parts = [f"{name} {record[name]['value'] / 1e3:.1f} kB" for name in ("silent", "spoken") if record[name]["value"]]
+    total = record["container_silent"].get("total")
+    if total and total["value"]:
+        parts.append(f"silent with the kernel's part {total['value'] / 1e3:.1f} kB")
     return ", ".join(parts) or record["note"] or record["silent"]["why"]
 
 

@@ -11,10 +11,9 @@ from typing import Final, NamedTuple
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-PROC: Final = Path("/proc")
+from loadtest.compare.measure.groups import PARTS, PROC
 
 _FAMILY: Final = "tcplab_container_memory_bytes"
-_PARTS: Final = frozenset({"anon", "kernel", "sock"})  # `file` is the page cache of whoever touched a file first
 
 
 class Look(NamedTuple):
@@ -104,8 +103,7 @@ def container_memory(metrics: str) -> dict[str, int]:
     """
     Return the memory charged to the server's container by part, in bytes, as the server exports it at `metrics`.
 
-    Parts are anon, kernel and sock: the last two, socket buffers among them, are in no process's own memory. Empty if
-    the server exports none: because it is not confined to a container, or is not the lab's.
+    Empty if it exports none: because it is not confined to a container, or is not the lab's.
     """
     try:
         with urllib.request.urlopen(metrics, timeout=5) as reply:  # noqa: S310 - the server's own address
@@ -113,4 +111,4 @@ def container_memory(metrics: str) -> dict[str, int]:
     except (OSError, ValueError, urllib.error.URLError):
         return {}
     samples = [sample for family in families if family.name == _FAMILY for sample in family.samples]
-    return {sample.labels["part"]: int(sample.value) for sample in samples if sample.labels.get("part") in _PARTS}
+    return {sample.labels["part"]: int(sample.value) for sample in samples if sample.labels.get("part") in PARTS}

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from loadtest.compare.measure.footprint import Footprint, Look, container_memory
+from loadtest.compare.measure.footprint import Footprint, Look
+from loadtest.compare.measure.groups import PARTS
 from loadtest.compare.measure.holding import Crowd, TooFewDescriptorsError, make_room
 from loadtest.compare.measure.slope import FEWEST, fit, mean
 
@@ -51,14 +52,16 @@ class Serving(NamedTuple):
     """
     A server that runs.
 
-    host, port: where it serves. pid: the process that does, or that started those which do. metrics: the address of its
-    /metrics, None if it has none.
+    host, port: where it serves. pid: the process that does, or that started those which do. charged: returns bytes
+    charged to a control group that holds it and nothing else, by part (groups.PARTS); None if there is none, and
+    `uncharged` says why.
     """
 
     host: str
     port: int
     pid: int
-    metrics: str | None = None
+    charged: Callable[[], Mapping[str, int]] | None = None
+    uncharged: str = "nobody looked for a control group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Point:
     What a server took at one step.
 
     clients: those that were connected, or that had spoken. held: of the connected, how many it had accepted; neither
-    counts the first one. memory: bytes. container: bytes charged to its container by part, empty if it has none.
+    counts the first one. memory: bytes. container: bytes charged to its control group by part, empty if it has none.
     """
 
     clients: int
@@ -84,7 +87,7 @@ class Run:
 
     asked, connected, served: clients, the first one included: wanted, connected in the end, and not left waiting or
     turned away. refused: those turned away; no more were sent then. silent, spoken: in the order of their clients.
-    took: seconds.
+    took: seconds. uncharged: why nothing is known of a control group, "" if it is.
     """
 
     asked: int
@@ -94,6 +97,7 @@ class Run:
     silent: tuple[Point, ...]
     spoken: tuple[Point, ...]
     took: float
+    uncharged: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data; `read_run` reads it."""
@@ -123,8 +127,9 @@ class Memory:
     Memory per client of one server.
 
     silent: for clients who are connected and have said nothing. spoken: for those who have been answered `ROUNDS`
-    times. threads: for connected ones. container_silent, container_spoken: by part (anon, kernel, sock: the last two
-    are in no process's own memory); where they are empty, container_why says why.
+    times. threads: for connected ones. container_silent, container_spoken: by part of the server's control group (anon,
+    kernel, sock: the last two are in no process's own memory) and in `total`; where that is missing, container_why says
+    why.
     connected, served, spoke: clients, the first one included, in the run where the fewest were served. note: what has
     to be said beside the figures, "" if all were served.
     """
@@ -186,6 +191,7 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
         silent=tuple(silent),
         spoken=tuple(spoken),
         took=time.monotonic() - began,
+        uncharged="" if serving.charged else serving.uncharged,
     )
 
 
@@ -197,7 +203,6 @@ class _Watch:
         self._pause = pause
         self._footprint = Footprint(serving.pid)
         self._own = 0  # sockets that are no client's
-        self._charged = False
 
     def warm(self, first: Crowd) -> None:
         """Serve one client, once; only then is what it loads in the base."""
@@ -207,8 +212,6 @@ class _Watch:
             raise NotMeasuredError(f"cannot connect to {where}: is that where the server listens?")
         if first.speak(0, 1, ROUNDS) != 1:
             raise NotMeasuredError(f"the server at {where} does not answer an ECHO")
-        if self._serving.metrics is not None:
-            self._charged = bool(container_memory(self._serving.metrics))
         self._own = self._rest(0).sockets
         if self._own <= before:
             raise NotMeasuredError(
@@ -232,7 +235,7 @@ class _Watch:
         patience: seconds without any change, after which a server that has not accepted all of them is not going to.
         """
         look = self._rest(connected, patience)
-        container = container_memory(self._serving.metrics or "") if self._charged else {}
+        container = self._serving.charged() if self._serving.charged else {}
         return Point(clients, min(connected, look.sockets - self._own), look.memory, look.threads, container)
 
     def _rest(self, connected: int, patience: float = _PATIENCE) -> Look:
@@ -294,13 +297,18 @@ def price(runs: Sequence[Run]) -> Memory:
     mute = f"{spoke:,} of {fewest.connected:,} clients have spoken and been answered: too few for a slope"
     few = f"too few steps at which all were served ({note or 'the machine was too busy'}): ask for fewer clients"
     parts = set.intersection(*(set(point.container) for run in runs for point in (*run.silent, *run.spoken)))
+    values = {part: _charged((part,)) for part in sorted(parts)}
+    lacking = [part for part in PARTS if part not in parts]
+    if not lacking:
+        values["total"] = _charged(PARTS)
+    unknown = next((run.uncharged for run in runs if run.uncharged), f"the kernel doesn't tell {', '.join(lacking)}")
     return Memory(
         silent=_price(runs, _silent, _memory, few),
         spoken=_price(runs, _spoken, _memory, mute),
         threads=_price(runs, _silent, _threads, few),
-        container_silent={part: _price(runs, _silent, _charged(part), few) for part in sorted(parts)},
-        container_spoken={part: _price(runs, _spoken, _charged(part), mute) for part in sorted(parts)},
-        container_why="" if parts else "the server exports no memory of a container of its own",
+        container_silent={part: _price(runs, _silent, value, few) for part, value in values.items()},
+        container_spoken={part: _price(runs, _spoken, value, mute) for part, value in values.items()},
+        container_why=unknown if lacking else "",
         connected=fewest.connected,
         served=fewest.served,
         spoke=spoke,
@@ -357,5 +365,5 @@ def _threads(point: Point) -> float:
     return point.threads
 
 
-def _charged(part: str) -> _Value:
-    return lambda point: point.container[part]
+def _charged(parts: Sequence[str]) -> _Value:
+    return lambda point: sum(point.container[part] for part in parts)
