@@ -267,9 +267,7 @@ def is_confined(pid: int) -> bool:
         return False
 
 
-def charges(
-    pid: int, metrics: str, group: Group | NoGroupError
-) -> tuple[Callable[[], Mapping[str, int]] | None, str]:
+def charges(pid: int, metrics: str, group: Group | NoGroupError) -> tuple[Callable[[], Mapping[str, int]] | None, str]:
     """
     Return what reads the memory charged to a server alone, by part; or None, and why there is nothing to read.
 

@@ -43,7 +43,7 @@ def lines(result: Mapping[str, Any]) -> Lines:
 
 class Weight(NamedTuple):
     """
-    What one more client takes of a server's memory, as one account has it: that of its process, or of its control group.
+    What one more client takes of a server's memory, by one account of it: its process's, or its control group's.
 
     silent, spoken, threads: as in memory.Price; threads is None where that account knows nothing of them.
     """
