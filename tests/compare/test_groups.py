@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from loadtest.compare.measure import groups, memory
+from loadtest.compare.measure.footprint import Footprint
 from loadtest.compare.measure.groups import Group, NoGroupError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.measure.memory import price
@@ -329,8 +330,8 @@ def test_the_group_is_removed_after_a_servers_crash(
 
     def crash(serving: memory.Serving, *_: object) -> memory.Run:
         seen.append(made_by(parent, os.getpid()))
-        os.kill(serving.pid, signal.SIGSEGV)
-        psutil.wait_procs([psutil.Process(serving.pid)], timeout=5)
+        assert isinstance(serving.seen, Footprint)
+        os.kill(serving.seen.pid, signal.SIGSEGV)
         raise memory.NotMeasuredError("the server ended while its memory was measured")
 
     monkeypatch.setattr(memory, "measure", crash)

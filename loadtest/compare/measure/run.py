@@ -16,7 +16,8 @@ import psutil
 
 from loadtest.compare.judge.figures import NOT_OURS, Ceiling, ceiling
 from loadtest.compare.measure import groups, load, memory, observe
-from loadtest.compare.measure.footprint import container_memory
+from loadtest.compare.measure.exported import Exported, NotExportedError
+from loadtest.compare.measure.footprint import Footprint
 from loadtest.compare.measure.groups import Group, NoGroupError
 from loadtest.compare.measure.holding import TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.machine import Cores
@@ -33,6 +34,9 @@ _SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/sink.py prin
 _READY_WITHIN = 20.0
 _ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
 _SPEAKS_WITHIN = 2.0
+
+
+_NOT_WEIGHED: Final = (memory.NotMeasuredError, NotExportedError, TooFewDescriptorsError, WrongReplyError)
 
 
 class CellFailedError(Exception):
@@ -130,13 +134,8 @@ class Laboratory:
         with groups.group() as group:
             try:
                 serving = self.start(subject, folder, group)
-                if serving.child is None:
-                    raise CellFailedError(NOT_OURS)
-                host, port = split_address(serving.address)
-                charged, why = charges(serving.child.pid, serving.metrics, group)
-                where = memory.Serving(host, port, serving.child.pid, charged, why)
-                return memory.measure(where, clients, self.interrupt.sleep)
-            except (memory.NotMeasuredError, TooFewDescriptorsError, WrongReplyError, psutil.Error) as error:
+                return memory.measure(_weighable(serving, group), clients, self.interrupt.sleep)
+            except (*_NOT_WEIGHED, psutil.Error) as error:
                 raise CellFailedError(str(error)) from error
             finally:
                 self.children.end()
@@ -164,7 +163,7 @@ class Laboratory:
         join = group if isinstance(group, Group) else None
         name = f"{subject.name}-server"
         if subject.address:
-            return Serving(subject.address)
+            return Serving(subject.address, metrics=subject.metrics)
         if subject.variant:
             child = self._start(name, self.server_command(subject), folder, join)
             said = self._ready(child, READY)
@@ -267,16 +266,30 @@ def is_confined(pid: int) -> bool:
         return False
 
 
+def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
+    """Return how a server's memory is read. Raises CellFailedError if it cannot be, and what `charges` does."""
+    host, port = split_address(serving.address)
+    if serving.child is not None:
+        pid = serving.child.pid
+        return memory.Serving(host, port, Footprint(pid), *charges(pid, serving.metrics, group))
+    if not serving.metrics:
+        raise CellFailedError(NOT_OURS)
+    exported = Exported(serving.metrics)
+    charged = exported.charged if exported.charged() else None
+    return memory.Serving(host, port, exported, charged, "it exports no memory of a container of its own")
+
+
 def charges(pid: int, metrics: str, group: Group | NoGroupError) -> tuple[Callable[[], Mapping[str, int]] | None, str]:
     """
     Return what reads the memory charged to a server alone, by part; or None, and why there is nothing to read.
 
-    pid: the process that was started. metrics: its /metrics, "" if it has none. group: what it was to join.
+    pid: the process that was started. metrics: its /metrics, "" if it has none. group: what it was to join. Raises
+    psutil.Error if it has ended, NotExportedError if its /metrics cannot be read.
     """
     if isinstance(group, Group) and group.holds(each.pid for each in observe.Server.of(pid).processes):
         return group.charged, ""
-    if metrics and is_confined(pid) and container_memory(metrics):
-        return lambda: container_memory(metrics), ""
+    if metrics and is_confined(pid) and (exported := Exported(metrics)).charged():
+        return exported.charged, ""
     if isinstance(group, NoGroupError):
         return None, f"no control group of its own: {group}"
     return None, f"no control group of its own: not all of its processes could join {group.folder}, or stayed in it"

@@ -82,17 +82,18 @@ def _memory(record: Mapping[str, Any]) -> Iterable[str]:
     note = record["problem"] or record.get("note", "")
     found = weights(record)
     for place, each in enumerate(found):
-        parts = [*_slopes(each), *([note] if note and not place else [])]
+        parts = [*_slopes(each, why=not place), *([note] if note and not place else [])]
         yield f"{record['subject']}{f', {each.account}' if place else ''}: {'; '.join(parts)}"
     if not found:
         yield f"{record['subject']}: {note or 'not measured'}"
 
 
-def _slopes(weight: Weight) -> Iterable[str]:
+def _slopes(weight: Weight, *, why: bool) -> Iterable[str]:
+    """Yield what there is in words; and why there is no more, which is the same for all accounts."""
     for found, words in ((weight.silent, "kB if it is silent"), (weight.spoken, "kB once it has spoken")):
-        if found["value"] is None:
+        if found["value"] is None and why:
             yield f"no {words}: {found['why']}"
-        else:
+        elif found["value"] is not None:
             yield f"{slope(found, 1e3, ' to ')} {words}"
     if weight.threads and weight.threads["value"] is not None:
         yield f"{slope(weight.threads, 1, ' to ')} threads"
