@@ -441,7 +441,6 @@ def test_the_labs_own_containers_are_weighed_from_docker_alone(lab: Lab, tmp_pat
         assert charged["anon"]["value"] == pytest.approx(process, rel=0.1, abs=500)
         total = charged["anon"]["value"] + charged["kernel"]["value"] + charged["sock"]["value"]
         assert charged["total"]["value"] == pytest.approx(total, abs=1)
-        print(name, process, {part: price["value"] for part, price in charged.items()}, record["spoken"]["value"])
     threads, single = found["live-threaded"], found["live-single"]
     assert threads["threads"]["value"] == pytest.approx(1, rel=0.01)
     assert 16_384 < threads["container_silent"]["kernel"]["value"] < 100_000  # a thread's stack in the kernel has 16 kB
