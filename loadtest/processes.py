@@ -41,12 +41,15 @@ class InterruptedByUserError(Exception):
     """The user asked for an end (Ctrl-C, SIGTERM or a closed terminal)."""
 
 
-def _in_child(parent: int, cores: Collection[int]) -> Callable[[], None]:
-    """Return what a new child does first: choose its cores, and tie its life to its parent's."""
+def _in_child(parent: int, cores: Collection[int], group: Path | None) -> Callable[[], None]:
+    """Return what a new child does first: choose its cores and its group, and tie its life to its parent's."""
 
     def prepare() -> None:
         if cores:
             os.sched_setaffinity(0, cores)
+        if group is not None:
+            with suppress(OSError):  # whoever made the group asks it whether it holds the child
+                group.write_text("0")
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # it died before the line above: no signal will come
@@ -73,9 +76,12 @@ class Child:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         cores: Collection[int] = (),
+        group: Path | None = None,
     ) -> None:
         """
         Start `command` in `cwd`, on `cores` only (none given: on any). Its output goes to files in `folder`.
+
+        group: the cgroup.procs of a control group that it joins before it begins, if it may.
 
         Raises ChildFailedError if it cannot be started.
         """
@@ -93,7 +99,7 @@ class Child:
                     cwd=cwd,
                     env=env,
                     start_new_session=True,
-                    preexec_fn=_in_child(os.getpid(), cores),  # noqa: PLW1509 (we have one thread only)
+                    preexec_fn=_in_child(os.getpid(), cores, group),  # noqa: PLW1509 (we have one thread only)
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 raise ChildFailedError(f"{name} could not be started: {error}") from error

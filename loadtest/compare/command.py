@@ -216,7 +216,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=SERVER",
-        help="one of your own, in any language: NAME=HOST:PORT if it runs already, or NAME='COMMAND ... {port}'",
+        help="one of your own, in any language: NAME='COMMAND ... {port}', or NAME=HOST:PORT if it runs already; one of"
+        " the lab's that runs is weighed by what it tells: 'NAME=HOST:PORT http://HOST:PORT/metrics'",
     )
     parser.add_argument("--scenarios", nargs="+", choices=tuple(LOADS), help="what the clients do (saturate)")
     parser.add_argument("--clients", nargs="+", type=_whole, help="numbers of clients, for each scenario")

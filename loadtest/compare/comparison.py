@@ -75,13 +75,19 @@ class Comparison:
 
     @property
     def _started(self) -> list[Subject]:
-        """The subjects whose memory can be read: those that don't run already, somewhere."""
+        """The subjects that are started here, as often as it takes."""
         return [subject for subject in self._plan.subjects if not subject.address]
+
+    @property
+    def _telling(self) -> list[Subject]:
+        """The subjects that run already, and tell of their memory."""
+        return [subject for subject in self._plan.subjects if subject.metrics]
 
     @property
     def seconds(self) -> float:
         """About how long all of it takes, from its beginning."""
-        memory_seconds = _MEMORY_SECONDS * memory.RUNS * len(self._started) if self._plan.memory else 0.0
+        processes = memory.RUNS * len(self._started) + len(self._telling)
+        memory_seconds = _MEMORY_SECONDS * processes if self._plan.memory else 0.0
         probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
         ceiling = [self._plan.ceiling] if self._plan.ceiling else []
         return memory_seconds + self._left([*ceiling, *probes, *(cell.case for cell in self._cells)])
@@ -100,6 +106,9 @@ class Comparison:
         """
         self._keep()
         try:
+            if self._plan.memory:  # before any load: what that made such a server take is there to be taken again
+                for subject in self._telling:
+                    self._weigh(laboratory, subject, 1)
             if self._plan.ceiling:
                 self._find_ceiling(laboratory, self._plan.ceiling)
             for cell, record in zip(self._cells, self.result["cells"], strict=True):
@@ -107,7 +116,7 @@ class Comparison:
             self._go_on(laboratory)
             if self._plan.memory:
                 for subject in self._started:
-                    self._weigh(laboratory, subject)
+                    self._weigh(laboratory, subject, memory.RUNS)
             if self._plan.capacity:
                 for name in self._plan.searched:
                     self._search(laboratory, self._subjects[name], self._plan.capacity)
@@ -172,20 +181,24 @@ class Comparison:
             for cell in cells:
                 self._measure(laboratory, self._subjects[cell.subject], cell, self.result["cells"][cell.number - 1])
 
-    def _weigh(self, laboratory: Laboratory, subject: Subject) -> None:
-        """Measure memory per client, in fresh processes."""
-        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {memory.RUNS} processes ... ", end="")
+    def _weigh(self, laboratory: Laboratory, subject: Subject, processes: int) -> None:
+        """Measure memory per client, in fresh processes; or in the one that runs already, if that is fresh."""
+        many = f"{processes} process{'es' if processes > 1 else ''}"
+        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
         record: dict[str, Any] = {"subject": subject.name, "problem": "", "runs": []}
         self.result["memory"].append(record)
         runs = []
         try:
-            for _ in range(memory.RUNS):
+            for _ in range(processes):
                 runs.append(laboratory.weigh(subject, MEMORY_CLIENTS))
                 record["runs"] = [run.as_json() for run in runs]
         except CellFailedError as error:
             record["problem"] = str(error)
         if runs:
             record.update(memory.price(runs).as_json())
+        if runs and subject.address:
+            alone = "one process, which ran already: no interval"
+            record["note"] = f"{record['note']}; {alone}" if record["note"] else alone
         say(f"FAILED: {record['problem']}" if record["problem"] else _bytes(record))
         self._keep()
 
@@ -246,6 +259,9 @@ def _not_run(cell: Cell) -> dict[str, Any]:
 def _bytes(record: dict[str, Any]) -> str:
     """Return bytes a client in a few words, for while the comparison runs."""
     parts = [f"{name} {record[name]['value'] / 1e3:.1f} kB" for name in ("silent", "spoken") if record[name]["value"]]
+    total = record["container_silent"].get("total")
+    if total and total["value"]:
+        parts.append(f"silent with the kernel's part {total['value'] / 1e3:.1f} kB")
     return ", ".join(parts) or record["note"] or record["silent"]["why"]
 
 

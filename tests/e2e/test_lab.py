@@ -527,6 +527,37 @@ def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -
     assert out == ""
 
 
+def test_the_labs_own_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> None:
+    """By what they export of their control groups, where nothing else is; the comparison's own servers have none."""
+    others = [name for name in lab.services if name not in NAMES]
+    lab.compose("stop", *others)  # a load's clients, and a scrape's memory, would be in the slopes
+    lab.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", *NAMES)
+    options = ["--variants", "protocol", "--scenarios", "saturate", "--clients", "1", "--seconds", "1", "--memory"]
+    for each in VARIANTS:
+        metrics = f"http://{each.name}:{each.metrics_port}/metrics"
+        options += ["--server", f"live-{each.name}={each.name}:{each.port} {metrics}"]
+    status, out, errors = compare(lab, tmp_path, os.getuid(), *options)
+    lab.compose("start", *others)
+    assert status == 0, out + errors
+    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]
+    records = json.loads((folder / "compare.json").read_text(encoding="utf-8"))["memory"]
+    found = {each["subject"]: each for each in records}
+    assert found["protocol"]["container_silent"] == {}
+    assert found["protocol"]["container_why"].startswith("no control group of its own: ")
+    for name in NAMES:
+        record = found[f"live-{name}"]
+        assert record["container_why"] == ""
+        assert record["note"].endswith("one process, which ran already: no interval")
+        process, charged = record["silent"]["value"], record["container_silent"]
+        assert charged["anon"]["value"] == pytest.approx(process, rel=0.1, abs=500)
+        total = charged["anon"]["value"] + charged["kernel"]["value"] + charged["sock"]["value"]
+        assert charged["total"]["value"] == pytest.approx(total, abs=1)
+    threads, single = found["live-threaded"], found["live-single"]
+    assert threads["threads"]["value"] == pytest.approx(1, rel=0.01)
+    assert 16_384 < threads["container_silent"]["kernel"]["value"] < 100_000  # a thread's stack in the kernel has 16 kB
+    assert single["container_silent"]["total"]["value"] == pytest.approx(0, abs=1000)
+
+
 # Down
 
 
