@@ -218,7 +218,7 @@ def distributions() -> list[Line]:
         )
         for variant in VARIANTS
     ]
-    return [Line(8, first), Line(8, later)]
+    return [Line(10, first), Line(10, later)]
 
 
 def cost() -> list[Line]:
