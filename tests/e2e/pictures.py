@@ -1,9 +1,9 @@
 """
 Pictures of a running lab's dashboards, as they are seen at 1440x900: `python -m tests.e2e.pictures`.
 
-Arguments: Grafana's address (http://127.0.0.1:3000 by default), and names of dashboards (all of them by default). Writes
-grafana/pictures/*.png, and prints what is wrong with a page. The exit status is 1 if anything is, and nothing is written
-of a page that is wrong.
+Arguments: Grafana's address (http://127.0.0.1:3000 by default), and names of dashboards (all of them by default).
+Writes grafana/pictures/*.png, and prints what is wrong with a page. The exit status is 1 if anything is, and nothing is
+written of a page that is wrong.
 """
 
 import sys
