@@ -157,18 +157,13 @@ def answer() -> list[Line]:
         Line(
             5,
             [
-                *(_same_axis(figure) for figure in (figures.LATER_P50, figures.LATER_P95, figures.LATER_P99)),
+                *(chart_of(figure, bare=True) for figure in (figures.LATER_P50, figures.LATER_P95, figures.LATER_P99)),
                 memory(),
                 chart_of(figures.MEMORY_ABOVE_IDLE, bare=True),
             ],
             [4, 4, 4, 6, 6],
         ),
     ]
-
-
-def _same_axis(figure: Figure) -> Builder[dashboard.Panel]:
-    # The three quantiles stand side by side: one scale while all fit into it.
-    return chart_of(figure, bare=True).axis_soft_min(1e-4).axis_soft_max(1e-2)
 
 
 def waiting() -> list[Line]:
@@ -218,7 +213,7 @@ def distributions() -> list[Line]:
         )
         for variant in VARIANTS
     ]
-    return [Line(8, first), Line(8, later)]
+    return [Line(10, first), Line(10, later)]
 
 
 def cost() -> list[Line]:

@@ -10,58 +10,74 @@ SETTLED: Final = 2.0
 """Seconds for which nothing may load until a page counts as drawn."""
 
 PATIENCE: Final = 90.0
-"""Seconds that a page has to be drawn."""
+"""Seconds that a page has to be drawn; then it is looked at as it is."""
 
 TRIALS: Final = 4
 """How often a page is opened at the most: the browser drops what it loads when a container's network comes or goes."""
 
-_PANELS: Final = "document.querySelectorAll('section[data-testid^=\"data-testid Panel header\"]')"
+_PANELS: Final = "[...document.querySelectorAll('section[data-testid^=\"data-testid Panel header\"]')]"
 
-_LOADING: Final = f"""\
-({_PANELS}.length ? 0 : 1)
-+ document.querySelectorAll('[aria-label="Panel loading bar"], [data-testid="Spinner"]').length"""
+_FUNCTIONS: Final = """\
+  const inside = panel => panel.querySelector('[data-testid="data-testid panel content"]');
+  const drawn = panel => {
+    const content = inside(panel), text = content ? content.innerText.trim() : '';
+    return content && text !== 'Err'
+      && (text !== '' || content.querySelector('canvas, table, [role="grid"], [role="img"]') !== null);
+  };
+  const wide = element => element.scrollWidth > element.clientWidth + 1;
+  const beyond = (element, panel) => {
+    const one = element.getBoundingClientRect(), other = (inside(panel) || panel).getBoundingClientRect();
+    return one.right > other.right + 1 || one.bottom > other.bottom + 1;
+  };
+"""
+
+_PENDING: Final = f"""\
+(() => {{
+{_FUNCTIONS}
+  const panels = {_PANELS};
+  return (panels.length ? 0 : 1) + panels.filter(panel => !drawn(panel)).length
+    + document.querySelectorAll('[aria-label="Panel loading bar"], [data-testid="Spinner"]').length;
+}})()"""
 
 _LOOK: Final = f"""\
-[...{_PANELS}].map(panel => {{
-  const content = panel.querySelector('[data-testid="data-testid panel content"]');
-  const wide = element => element.scrollWidth > element.clientWidth + 1;
-  const inside = content ? content.getBoundingClientRect() : panel.getBoundingClientRect();
-  const beyond = element => {{
-    const edges = element.getBoundingClientRect();
-    return edges.right > inside.right + 1 || edges.bottom > inside.bottom + 1;
-  }};
-  const told = [...panel.querySelectorAll('[data-testid^="data-testid Panel status"]')];
-  return {{
+(() => {{
+{_FUNCTIONS}
+  return {_PANELS}.map(panel => ({{
     title: panel.getAttribute('data-testid').replace('data-testid Panel header', '').trim(),
-    text: content ? content.innerText.trim() : '',
-    drawn: content ? content.querySelectorAll('canvas, table, [role="grid"], [role="img"]').length : 0,
-    badges: told.map(one => one.getAttribute('aria-label') || one.getAttribute('data-testid')),
+    drawn: Boolean(drawn(panel)),
+    text: inside(panel) ? inside(panel).innerText.trim() : '',
+    badges: [...panel.querySelectorAll('[data-testid^="data-testid Panel status"]')]
+      .map(one => one.getAttribute('aria-label') || one.getAttribute('data-testid')),
     cut: [
       ...[...panel.querySelectorAll('h2, [role="columnheader"] *')].filter(wide),
-      ...[...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')].filter(beyond),
+      ...[...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')]
+        .filter(one => beyond(one, panel)),
     ].map(one => one.innerText.trim()),
     bottom: panel.getBoundingClientRect().bottom + scrollY,
-  }};
-}})"""
+  }}));
+}})()"""
 
 
 def draw(page: Browser, url: str, width: int, height: int, *, dark: bool = True) -> None:
     """Open a dashboard in a window of this size, and wait until all panels in sight are drawn."""
     for _ in range(TRIALS):
-        _draw(page, url, width, height, dark=dark)
-        if not any("ERR_NETWORK_CHANGED" in one for one in page.complaints):
+        page.visit(f"{url}?theme={'dark' if dark else 'light'}", width, height, dark=dark)
+        _settle(page)
+        if not _dropped(page):
             return
 
 
-def _draw(page: Browser, url: str, width: int, height: int, *, dark: bool) -> None:
-    page.visit(f"{url}?theme={'dark' if dark else 'light'}", width, height, dark=dark)
+def _settle(page: Browser) -> None:
     end = time.monotonic() + PATIENCE
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < SETTLED:
-        if page.evaluate(_LOADING):
+    while time.monotonic() - quiet_since < SETTLED and time.monotonic() < end and not _dropped(page):
+        if page.evaluate(_PENDING):
             quiet_since = time.monotonic()
-        assert time.monotonic() < end, f"{url} is not drawn within {PATIENCE:g} s"
         time.sleep(0.1)
+
+
+def _dropped(page: Browser) -> bool:
+    return any("ERR_NETWORK_CHANGED" in one for one in page.complaints)
 
 
 def panels(page: Browser) -> list[dict[str, Any]]:
@@ -72,9 +88,12 @@ def panels(page: Browser) -> list[dict[str, Any]]:
 
 def complaints(page: Browser) -> Iterator[str]:
     """Yield what is wrong with the panels in sight: no data, an error, a title or a legend that is cut off."""
-    for panel in panels(page):
+    found = panels(page)
+    if not found:
+        yield "there is no panel"
+    for panel in found:
         title, text = panel["title"], panel["text"]
-        if text in {"", "Err"} and not panel["drawn"]:
+        if not panel["drawn"]:
             yield f"{title}: nothing is drawn ({text or 'no text'})"
         if "No data" in text:
             yield f"{title}: No data"

@@ -1,8 +1,9 @@
 """
 Pictures of a running lab's dashboards, as they are seen at 1440x900: `python -m tests.e2e.pictures`.
 
-An argument is Grafana's address, http://127.0.0.1:3000 if there is none. Writes grafana/pictures/*.png, and prints what
-is wrong with a page. The exit status is 1 if anything is, and nothing is written of a page that is wrong.
+Arguments: Grafana's address (http://127.0.0.1:3000 by default), and names of dashboards (all of them by default).
+Writes grafana/pictures/*.png, and prints what is wrong with a page. The exit status is 1 if anything is, and nothing is
+written of a page that is wrong.
 """
 
 import sys
@@ -33,8 +34,12 @@ def take(page: Browser, address: str, uid: str) -> list[str]:
     return wrong
 
 
-def main(address: str) -> int:
-    """Take all pictures."""
+def main(address: str = "http://127.0.0.1:3000", *names: str) -> int:
+    """Take the pictures of the dashboards so called."""
+    known = [Path(name).stem for name in dashboards()]
+    if unknown := sorted({*names} - {*known}):
+        print(f"pictures: no dashboard is called {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
     executable = program()
     if executable is None:
         print("pictures: there is no Chromium on the PATH; install one", file=sys.stderr)
@@ -47,7 +52,7 @@ def main(address: str) -> int:
     FOLDER.mkdir(exist_ok=True)
     status = 0
     with browser(executable) as page:
-        for uid in (Path(name).stem for name in dashboards()):
+        for uid in names or known:
             for wrong in take(page, address, uid):
                 print(f"pictures: {uid}: {wrong}", file=sys.stderr)
                 status = 1
@@ -55,4 +60,4 @@ def main(address: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"))
+    sys.exit(main(*sys.argv[1:]))

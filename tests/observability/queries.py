@@ -53,10 +53,10 @@ class Query:
         """Tell why the query may have no data, or no number, in a lab that is well; empty if it has to have some."""
         if self.panel.startswith("annotation "):
             return "it marks what has happened, and nothing need have"
-        if self.expr.endswith("on () (max(tcplab_load_doubt) == 1)"):
-            return "nothing need be in doubt"
         if "tcplab_memory_bytes_per_client" in self.expr:
             return "too few clients may be connected"
+        if self.expr.endswith("on () (max(tcplab_load_doubt) == 1)"):
+            return "nothing need be in doubt"
         if "unless on () (max(tcplab_load_doubt) == 1)" in self.expr:
             return "everything may be in doubt"
         return ""
