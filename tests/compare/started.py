@@ -32,7 +32,8 @@ class Started(NamedTuple):
     @property
     def told(self) -> Serving:
         """As it tells of itself."""
-        return self.seen._replace(seen=Exported(self.metrics))
+        exported = Exported(self.metrics)
+        return self.seen._replace(seen=exported, charged=exported.was_charged if exported.charged() else None)
 
 
 @contextmanager

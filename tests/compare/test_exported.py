@@ -16,7 +16,7 @@ import pytest
 from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.footprint import Look
 from loadtest.compare.measure.memory import NotMeasuredError, measure, price
-from tests.compare.started import server
+from tests.compare.started import server, started
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +58,8 @@ def test_what_is_read_of_metrics() -> None:
         found = Exported(address)
         assert found.look() == Look(memory=30_000_000, threads=4, sockets=7)
         assert found.clients() == 7 + 23 + 5
-        assert found.charged() == {"anon": 100, "kernel": 20, "sock": 3}, "the page cache is nobody's"
+        charged = {"anon": 100, "kernel": 20, "sock": 3}  # the page cache is nobody's
+        assert (found.was_charged(), found.charged()) == (charged, charged)
         assert found.room() is None
 
 
@@ -79,6 +80,17 @@ def test_what_a_server_tells_agrees_with_what_is_seen_of_it() -> None:
     assert found.silent.value == pytest.approx(expected.silent.value, rel=0.15)
     assert found.spoken.value == pytest.approx(expected.spoken.value, rel=0.15)
     assert (found.connected, found.served, found.spoke, found.note) == (201, 201, 201, "")
+
+
+def test_what_is_charged_is_of_the_same_moment_as_the_rest() -> None:
+    with started("tests.compare.memory_stub", json.dumps({"charged": 3_000})) as one:
+        exported = Exported(one.metrics)
+        assert exported.charged() == exported.was_charged() == {"kernel": 5_000_000}
+        with socket.create_connection((one.host, one.port)) as client:
+            client.sendall(b"ECHO\n")
+            client.recv(10)
+            assert exported.was_charged() == {"kernel": 5_000_000}
+            assert exported.charged() == exported.was_charged() == {"kernel": 5_003_000}
 
 
 def test_one_at_a_time_tells_of_one() -> None:

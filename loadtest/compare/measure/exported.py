@@ -47,11 +47,15 @@ class Exported:
 
     def charged(self) -> dict[str, int]:
         """
-        Return the memory that was charged to its container when it was last looked at, in bytes by part (groups.PARTS).
+        Return the memory charged to its container by part, in bytes (groups.PARTS).
 
-        Empty if it exports none, as outside a container. Raises NotExportedError if it has to be read, and cannot be.
+        Empty if it exports none, as outside a container. Raises NotExportedError if it cannot be read.
         """
-        self._seen = self._seen or self._read()
+        self._seen = self._read()
+        return self.was_charged()
+
+    def was_charged(self) -> dict[str, int]:
+        """Return what was charged when it was last looked at: it is disturbed by every question."""
         parts = [each for each in self._seen if each.name == _CONTAINER and each.labels.get("part") in PARTS]
         return {each.labels["part"]: int(each.value) for each in parts}
 

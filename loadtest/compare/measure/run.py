@@ -275,7 +275,7 @@ def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
     if not serving.metrics:
         raise CellFailedError(NOT_OURS)
     exported = Exported(serving.metrics)
-    charged = exported.charged if exported.charged() else None
+    charged = exported.was_charged if exported.charged() else None
     return memory.Serving(host, port, exported, charged, "it exports no memory of a container of its own")
 
 
