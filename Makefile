@@ -18,6 +18,16 @@ compare: .venv/ready ## Compare the servers without Docker: a table, a page, Mar
 local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
 	@.venv/bin/python -m loadtest.local
 
+.PHONY: servers master workers
+servers: .venv/ready ## On several machines, the servers alone: make servers SERVERS=10.0.0.5
+	@.venv/bin/python -m loadtest.hosts servers --servers "$(SERVERS)"
+
+master: .venv/ready ## The load's master, which workers elsewhere join: make master MASTER=10.0.0.2 SERVERS=10.0.0.5
+	@.venv/bin/python -m loadtest.hosts master --servers "$(SERVERS)" --master "$(MASTER)"
+
+workers: .venv/ready ## N load processes that join a master: make workers N=4 MASTER=10.0.0.2 SERVERS=10.0.0.5
+	@.venv/bin/python -m loadtest.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
+
 test: .venv-dev/ready ## Run the tests (the Docker tests are skipped, with the reason, where there is no Docker)
 	.venv-dev/bin/python -m pytest
 

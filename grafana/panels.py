@@ -1,5 +1,5 @@
 """
-What every panel of the lab has in common: one data source, one colour per variant, units, legends, tooltips.
+The kinds of panels of the lab. What they show is said by their callers, where they stand by layout.py.
 
 A query's legend is either `{{variant}}`, or `{{variant}} <suffix>`: the overrides made here turn both into the
 variant's title and colour, for every row of servers/variants.py.
@@ -7,43 +7,21 @@ variant's title and colour, for every row of servers/variants.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.builders import dashboard as dashboard_builders
-from grafana_foundation_sdk.builders import prometheus as prometheus_builders
-from grafana_foundation_sdk.builders import stat, table, text, timeseries
-from grafana_foundation_sdk.models import common, dashboard, prometheus
+from grafana_foundation_sdk.builders import heatmap as heatmap_builders
+from grafana_foundation_sdk.builders import stat, statetimeline, table, text, timeseries
+from grafana_foundation_sdk.models import common, heatmap
 from grafana_foundation_sdk.models.text import TextMode
 
+from grafana import colours, links, texts, units
+from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop
+from grafana.figures import Figure
+from grafana.targets import DATASOURCE, letter, query, query_buckets
 from servers.variants import VARIANTS, Variant
 
-DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="prometheus")  # provisioning/datasources/prometheus.yml
-GOOD, DOUBTFUL, BAD, NEUTRAL = "#2e9e5b", "#d9a514", "#d63c3c", "#8e8e99"
-FAINT = "rgba(46, 158, 91, 0.25)"  # good, where a whole wall of it would drown what is bad
-
-
-TALL = ceil((24 * (len(VARIANTS) + 1) / 0.35 + 56) / 38)
-"""
-Height of a chart whose legend is a table with a row for each variant, in units of Grafana's grid.
-
-Grafana gives a legend at the bottom 35 % of what is below the title, and hides what does not fit into that. A row takes
-24 pixels, the header of the table as well, and title and frame take 56.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a panel stands on the grid of 24 columns; a unit of height is some 38 pixels."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def position(self) -> dashboard.GridPos:
-        """Return the place as Grafana's model has it."""
-        return dashboard.GridPos(h=self.height, w=self.width, x=self.x, y=self.y)
+GAP = 6_000
+"""Milliseconds without a sample that a line bridges: two scrapes may be missed; a longer silence is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +40,11 @@ class Series:
     dashed: bool = False
     legend: str = ""
 
+    @property
+    def legend_format(self) -> str:
+        """What Grafana makes the series' names of."""
+        return self.legend or f"{{{{variant}}}} {self.suffix}".strip()
+
     def name_of(self, variant: Variant) -> str:
         """Return the name that the query gives to a variant's series."""
         return f"{variant.name} {self.suffix}".strip()
@@ -71,121 +54,52 @@ class Series:
         return f"{variant.title}, {self.suffix}" if self.suffix else variant.title
 
 
-def query(expr: str, ref: str, legend: str) -> prometheus_builders.Dataquery:
-    """Return a query over the time shown, in steps of a scrape interval or more."""
-    return (
-        prometheus_builders.Dataquery()
-        .datasource(DATASOURCE)
-        .editor_mode(prometheus.QueryEditorMode.CODE)
-        .ref_id(ref)
-        .expr(expr)
-        .legend_format(legend)
-        .range()
-    )
-
-
-def query_now(expr: str, ref: str, legend: str = "__auto") -> prometheus_builders.Dataquery:
-    """Return a query of the last instant shown."""
-    return query(expr, ref, legend).instant().format(prometheus.PromQueryFormat.TIME_SERIES)
-
-
-def query_table(expr: str, ref: str) -> prometheus_builders.Dataquery:
-    """Return a query of the last instant shown, labels as columns."""
-    return query(expr, ref, "__auto").instant().format(prometheus.PromQueryFormat.TABLE)
-
-
-def prop(name: str, value: object) -> dashboard.DynamicConfigValue:
-    """Return one property of a field override."""
-    return dashboard.DynamicConfigValue(id_val=name, value=value)
-
-
-def fixed_colour(colour: str) -> dashboard.DynamicConfigValue:
-    """Return the override that draws a field in one colour."""
-    return prop("color", {"mode": "fixed", "fixedColor": colour})
-
-
-def steps(first: str, *others: tuple[float, str]) -> dashboard_builders.ThresholdsConfig:
-    """Return thresholds: the first colour, and from each value on the next."""
-    return (
-        dashboard_builders.ThresholdsConfig()
-        .mode(dashboard.ThresholdsMode.ABSOLUTE)
-        .steps(
-            [dashboard.Threshold(color=first), *(dashboard.Threshold(value=at, color=colour) for at, colour in others)]
-        )
-    )
-
-
-def words(meanings: dict[str, tuple[str, str]]) -> dashboard.ValueMap:
-    """Return a mapping from values to what is shown for them: value -> (text, colour)."""
-    return dashboard.ValueMap(
-        options={
-            value: dashboard.ValueMappingResult(text=shown, color=colour, index=index)
-            for index, (value, (shown, colour)) in enumerate(meanings.items())
-        }
-    )
-
-
-def variant_words() -> dashboard.ValueMap:
-    """Return the mapping from variants' names to their titles and colours."""
-    return words({variant.name: (variant.title, variant.colour) for variant in VARIANTS})
-
-
 def chart(
     title: str,
     description: str,
-    place: Place,
     series: Sequence[Series],
     *,
     unit: str,
+    empty: str,
     log: bool = False,
-    from_zero: bool = True,
-    calcs: Sequence[str] = ("lastNotNull",),
-    absent: str = "",
+    bare: bool = False,
 ) -> timeseries.Panel:
     """
     Return a chart over time.
 
-    log: a logarithmic axis (base 10), for latencies; such an axis has no zero.
-    absent: what is shown in place of "No data", where having none is an answer.
+    empty: what is shown in place of "No data". log: a logarithmic axis, for what spans decades; it has no zero.
+    bare: without a legend, where a neighbour tells whose colour is whose.
     """
     panel = (
         timeseries.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .grid_pos(place.position())
         .unit(unit)
+        .no_value(empty)
         .line_width(2)
         .fill_opacity(0)
         .line_interpolation(common.LineInterpolation.LINEAR)
         .show_points(common.VisibilityMode.NEVER)
-        # A scrape or two may be missed; a longer silence is shown as a gap, not bridged.
-        .span_nulls(15_000)
-        .color_scheme(dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC))
-        .legend(
-            common_builders.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(common.LegendDisplayMode.TABLE if calcs else common.LegendDisplayMode.LIST)
-            .placement(common.LegendPlacement.BOTTOM)
-            .calcs(list(calcs))
-        )
-        .tooltip(
-            common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
-        )
+        .span_nulls(GAP)
+        .color_scheme(all_in(colours.NEUTRAL))
+        .legend(without_legend() if bare else without_legend().show_legend(True))
+        .tooltip(_tooltip())
     )
     if log:
-        panel.scale_distribution(common_builders.ScaleDistributionConfig().type(common.ScaleDistribution.LOG).log(10))
-    elif from_zero:
+        panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
+    else:
         panel.min(0)
-    if absent:
-        panel.no_value(absent)
     for index, one in enumerate(series):
-        legend = one.legend or f"{{{{variant}}}} {one.suffix}".strip()
-        panel.with_target(query(one.expr, chr(ord("A") + index), legend))
+        panel.with_target(query(one.expr, letter(index), one.legend_format))
         if one.legend:
             continue
         for variant in VARIANTS:
-            properties = [prop("displayName", one.title_of(variant)), fixed_colour(variant.colour)]
+            properties = [
+                prop("displayName", one.title_of(variant)),
+                fixed_colour(variant.colour),
+                prop("links", [links.to_the_server(variant.name)]),
+            ]
             if one.dashed:
                 properties += [
                     prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
@@ -195,53 +109,124 @@ def chart(
     return panel
 
 
-def tile(title: str, description: str, place: Place) -> stat.Panel:
+def chart_of(figure: Figure, *, bare: bool = False) -> timeseries.Panel:
+    """Return the chart of one figure: a line for each variant."""
+    return chart(
+        figure.title,
+        figure.text,
+        [Series(figure.expr)],
+        unit=figure.unit,
+        empty=figure.empty,
+        log=figure.log,
+        bare=bare,
+    )
+
+
+def buckets(title: str, description: str, expr: str, colour: str, empty: str) -> heatmap_builders.Panel:
+    """Return a heatmap of a histogram of seconds, in shades of one colour. expr: its buckets' growth, by `le`."""
+    return (
+        heatmap_builders.Panel()
+        .title(title)
+        .description(f"{description} {texts.BUCKETS}")
+        .datasource(DATASOURCE)
+        .unit(units.SECONDS)
+        .no_value(empty)
+        .with_target(query_buckets(expr, letter(0)))
+        .calculate(False)
+        .color(
+            heatmap_builders.HeatmapColorOptions()
+            .mode(heatmap.HeatmapColorMode.OPACITY)
+            .fill(colour)
+            .scale(heatmap.HeatmapColorScale.EXPONENTIAL)
+            .exponent(0.5)
+            .steps(64)
+        )
+        .filter_values(heatmap_builders.FilterValueRange().le(1e-9))  # what is empty isn't drawn
+        .y_axis(heatmap_builders.YAxisConfig().unit(units.SECONDS))
+        .rows_frame(heatmap_builders.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE))
+        .cell_values(heatmap_builders.CellValues().unit(units.SHORT))
+        .cell_gap(0)
+        .exemplars_color(colours.NEUTRAL)  # there are none; the library's own would be pink
+        .hide_legend()
+        .tooltip(heatmap_builders.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).y_histogram(True))
+    )
+
+
+def timeline(title: str, description: str, expr: str, legend: str, empty: str) -> statetimeline.Panel:
+    """Return a panel that shows when each of several states held."""
+    return (
+        statetimeline.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(units.COUNT)
+        .no_value(empty)
+        .with_target(query(expr, letter(0), legend))
+        .show_value(common.VisibilityMode.NEVER)
+        .merge_values(True)
+        .row_height(0.6)
+        .disable_pagination()
+        .span_nulls(GAP)
+        .fill_opacity(100)
+        .line_width(0)
+        .legend(without_legend())
+        .tooltip(_tooltip())
+    )
+
+
+def tile(title: str, description: str, empty: str) -> stat.Panel:
     """Return a panel that shows one value, or a few words, on a coloured ground."""
     return (
         stat.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .grid_pos(place.position())
+        .unit(units.COUNT)
+        .no_value(empty)
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .graph_mode(common.BigValueGraphMode.NONE)
         .color_mode(common.BigValueColorMode.BACKGROUND_SOLID)
+        .color_scheme(by_threshold())
         .justify_mode(common.BigValueJustifyMode.CENTER)
         .text_mode(common.BigValueTextMode.VALUE)
     )
 
 
-def grid(title: str, description: str, place: Place) -> table.Panel:
+def grid(title: str, description: str, unit: str, empty: str) -> table.Panel:
     """Return an empty table."""
     return (
         table.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .grid_pos(place.position())
+        .unit(unit)
+        .no_value(empty)
         .cell_height(common.TableCellHeight.SM)
         .show_header(True)
     )
 
 
-def note(markdown: str, place: Place) -> text.Panel:
+def note(markdown: str) -> text.Panel:
     """Return a panel of plain text."""
-    return text.Panel().title("").transparent(True).grid_pos(place.position()).mode(TextMode.MARKDOWN).content(markdown)
+    return text.Panel().title("").transparent(True).mode(TextMode.MARKDOWN).content(markdown)
 
 
-def shade(colour: str, lightness: float) -> str:
-    """Return `colour` (#rrggbb) mixed with white: 0 is the colour itself, 1 is white."""
-    channels = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return "#" + "".join(f"{round(channel + (255 - channel) * lightness):02x}" for channel in channels)
-
-
-def threshold_line(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
-    """Return the chart with a dashed line at the limit past which it's bad."""
-    return panel.thresholds(steps("transparent", (limit, BAD))).thresholds_style(
-        common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+def legend() -> str:
+    """Return which colour is whose, as a line of Markdown: for charts that leave it out."""
+    return " &nbsp; ".join(
+        f'<b style="color:{variant.colour}; white-space:nowrap">■ {variant.title}</b>' for variant in VARIANTS
     )
 
 
-def transform(name: str, options: dict[str, object]) -> dashboard.DataTransformerConfig:
-    """Return one step of what Grafana does to the data before it draws them."""
-    return dashboard.DataTransformerConfig(id_val=name, options=options)
+def without_legend() -> common_builders.VizLegendOptions:
+    """Return that a chart has no legend, for a neighbour tells whose colour is whose."""
+    return (
+        common_builders.VizLegendOptions()
+        .show_legend(False)
+        .display_mode(common.LegendDisplayMode.LIST)
+        .placement(common.LegendPlacement.BOTTOM)
+    )
+
+
+def _tooltip() -> common_builders.VizTooltipOptions:
+    return common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)

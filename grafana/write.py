@@ -6,7 +6,7 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import compare
+from grafana import capacity, compare, generator, server
 
 FOLDER = Path(__file__).parent / "dashboards"
 
@@ -18,7 +18,10 @@ def text_of(dashboard: Dashboard) -> str:
 
 def files() -> dict[Path, str]:
     """Return every file that this program writes, with its text."""
-    return {FOLDER / "compare.json": text_of(compare.build())}
+    return {
+        FOLDER / f"{one.uid}.json": text_of(one)
+        for one in (page.build() for page in (compare, capacity, generator, server))
+    }
 
 
 if __name__ == "__main__":

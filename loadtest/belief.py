@@ -228,7 +228,7 @@ DOUBTS: Final[Mapping[str, _Row]] = {
     "local-limit": _Row(
         _local_limit,
         "no_port: fewer connects per second, or net.ipv4.tcp_tw_reuse=1; failed: see whether the server's name is"
-        " known, and ulimit -n",
+        " known and its host can be reached, and ulimit -n",
     ),
     "unconnected": _Row(_unconnected, "see that the server is there, and takes so many clients"),
     "unserved": _Row(

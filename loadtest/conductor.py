@@ -23,6 +23,7 @@ from flask import Response, jsonify, request
 from gevent.pywsgi import WSGIServer
 from locust import argument_parser, events, runners
 from locust.env import Environment
+from locust.rpc.protocol import Message
 from locust.runners import (
     STATE_RUNNING,
     STATE_STOPPED,
@@ -32,12 +33,13 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, exporter, result, settings, shaping, worker
+from loadtest import belief, exporter, gate, result, settings, shaping, worker
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
 from loadtest.tally import Tally, strain
 from loadtest.user import RECORDER
+from loadtest.version import VERSION
 from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, RUN, listen
 from servers.variants import VARIANTS
 
@@ -73,7 +75,21 @@ def install() -> None:
     argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
     listen(events.init_command_line_parser, settings.add_options)
     listen(events.init, _on_init)
+    _guard_the_master()
     worker.install()
+
+
+def _guard_the_master() -> None:
+    """Take messages of workers of this version alone. Locust has no event for this: its handler is wrapped."""
+    guard, take = gate.Gate(), MasterRunner.handle_message
+
+    def take_if_admitted(self: MasterRunner, client_id: str, msg: Message) -> None:
+        if guard.admits(client_id, msg.type, msg.data):
+            take(self, client_id, msg)
+        else:
+            self.server.send_to_client(Message(gate.REFUSED, {"version": VERSION}, client_id))  # type: ignore[no-untyped-call]
+
+    MasterRunner.handle_message = take_if_admitted  # type: ignore[method-assign]
 
 
 def _bucket_milliseconds(response_time: float) -> float:
@@ -111,7 +127,7 @@ class Conductor:
         self._options = vars(environment.parsed_options)
         self._ledger = Ledger([variant.name for variant in VARIANTS])
         self._settings = self._read_settings()
-        self._running = False
+        self._started: float | None = None
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
         self._resume: tuple[int, float] | None = None
@@ -135,6 +151,10 @@ class Conductor:
         if web_ui and web_ui.app:
             web_ui.app.before_request(self._check_form)
         run_for_ever(self._look_around)
+
+    @property
+    def _running(self) -> bool:
+        return self._started is not None
 
     # Starting
 
@@ -195,7 +215,7 @@ class Conductor:
     def _start(self, **_: object) -> None:
         """Begin a run."""
         self._settings = settings.read(self._options)
-        self._running = True
+        self._started = time.time()
         self._resume = None
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
         self._pace(self._runner.target_user_count)
@@ -314,7 +334,7 @@ class Conductor:
         """End a run, whose users are about to stop: collect the last counts, and say what it brought."""
         if not self._running:
             return
-        self._running = False
+        self._started = None
         if self._warmup is not None:
             if not self._warmup.ready():
                 self._warmup.kill(block=False)
@@ -374,13 +394,11 @@ class Conductor:
     def _status(self) -> exporter.Status:
         indexes = {"local": 0} if self._master is None else self._master.worker_indexes
         workers = {
-            indexes[name]: worker.recent_effort()
-            for name, worker in self._ledger.workers.items()
-            if worker.present and name in indexes
+            indexes[name]: worker for name, worker in self._ledger.workers.items() if worker.present and name in indexes
         }
         doubts = self._live_doubts() if self._running else self._doubts
         rate = self._settings.rate or 0.0 if self._running else 0.0
-        return exporter.Status(self._running, self._settings.scenario.name, rate, doubts, workers)
+        return exporter.Status(self._started, self._settings.scenario.name, rate, doubts, workers)
 
     def _live_doubts(self) -> list[belief.Doubt]:
         """Return the doubts about the last seconds; what is lost stays lost until the run ends."""

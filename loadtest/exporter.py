@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from loadtest.belief import DOUBTS, Doubt
 from loadtest.histogram import Histogram, quantile
-from loadtest.ledger import Ledger
+from loadtest.ledger import Ledger, Worker
 from loadtest.tally import Effort, Tally
 
 BOUNDS: Final = (
@@ -74,15 +74,16 @@ class Status:
     """
     What the collector can't read from the ledger.
 
-    running: a run is on. scenario: what it plays. rate: requests per second that it is asked for, 0 in the closed
-    model. doubts: those there are now. workers: what each that is present did in the last seconds, by its index.
+    started: when the run that is on began (unix seconds); None if none is on. scenario: what it plays. rate: requests
+    per second that it is asked for, 0 in the closed model. doubts: those there are now. workers: those that are
+    present, by an index that no other worker is ever given.
     """
 
-    running: bool
+    started: float | None
     scenario: str
     rate: float
     doubts: Iterable[Doubt]
-    workers: Mapping[int, Effort]
+    workers: Mapping[int, Worker]
 
 
 class LoadCollector(Collector):
@@ -101,7 +102,9 @@ class LoadCollector(Collector):
         yield from _histograms(totals)
         yield self._recent()
         yield from self._gauges()
-        yield from self._about_the_run()
+        status = self._status()
+        yield from _about_workers(status)
+        yield from _about_the_run(status)
 
     def _counters(self, totals: dict[str, Tally]) -> Iterator[Metric]:
         def plain(name: str, text: str, value: Callable[[Tally], int]) -> Metric:
@@ -181,33 +184,53 @@ class LoadCollector(Collector):
                 family.add_metric([variant], getattr(values, attribute))
             yield family
 
-    def _about_the_run(self) -> Iterator[Metric]:
-        status = self._status()
-        yield GaugeMetricFamily("tcplab_load_workers", "Load processes that report", value=len(status.workers))
-        for name, text, value in _OF_A_WORKER:
-            family = GaugeMetricFamily(name, text, labels=["worker"])
-            for index, effort in status.workers.items():
-                family.add_metric([str(index)], value(effort))
-            yield family
-        yield GaugeMetricFamily("tcplab_load_running", "1 while a run is on", value=status.running)
-        run = InfoMetricFamily("tcplab_load_run", "What the run that is on plays", labels=[])
-        if status.running:
-            run.add_metric([], {"scenario": status.scenario})
-        yield run
-        yield GaugeMetricFamily(
-            "tcplab_load_asked_rate",
-            "Requests per second that fall due in all, whether or not the servers keep up; 0 in the closed model",
-            value=status.rate,
-        )
-        doubt = GaugeMetricFamily(
-            "tcplab_load_doubt",
-            "1 while there is this reason not to believe the figures; loadtest/README.md has the remedies",
-            labels=["doubt"],
-        )
-        present = {found.name for found in status.doubts}
-        for name in DOUBTS:
-            doubt.add_metric([name], name in present)
-        yield doubt
+
+def _about_workers(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily("tcplab_load_workers", "Load processes that report", value=len(status.workers))
+    requests = CounterMetricFamily(
+        "tcplab_load_worker_requests",
+        "Requests of a load process that have ended, however they did; gone with the process, and its index with it",
+        labels=["worker"],
+    )
+    for index, worker in status.workers.items():
+        requests.add_metric([str(index)], worker.requests)
+    yield requests
+    efforts = {str(index): worker.recent_effort() for index, worker in status.workers.items()}
+    for name, text, value in _OF_A_WORKER:
+        family = GaugeMetricFamily(name, text, labels=["worker"])
+        for label, effort in efforts.items():
+            family.add_metric([label], value(effort))
+        yield family
+
+
+def _about_the_run(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily("tcplab_load_running", "1 while a run is on", value=status.started is not None)
+    began = GaugeMetricFamily(
+        "tcplab_load_run_start_timestamp_seconds",
+        "When the run that is on began, in seconds since 1970; absent without one. It tells two runs apart that follow"
+        " each other between two scrapes",
+        labels=[],
+    )
+    run = InfoMetricFamily("tcplab_load_run", "What the run that is on plays", labels=[])
+    if status.started is not None:
+        began.add_metric([], status.started)
+        run.add_metric([], {"scenario": status.scenario})
+    yield began
+    yield run
+    yield GaugeMetricFamily(
+        "tcplab_load_asked_rate",
+        "Requests per second that fall due in all, whether or not the servers keep up; 0 in the closed model",
+        value=status.rate,
+    )
+    doubt = GaugeMetricFamily(
+        "tcplab_load_doubt",
+        "1 while there is this reason not to believe the figures; loadtest/README.md has the remedies",
+        labels=["doubt"],
+    )
+    present = {found.name for found in status.doubts}
+    for name in DOUBTS:
+        doubt.add_metric([name], name in present)
+    yield doubt
 
 
 def _histograms(totals: dict[str, Tally]) -> Iterator[Metric]:

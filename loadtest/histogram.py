@@ -1,8 +1,9 @@
 """Durations as histograms in integer microseconds, to three significant figures; merging them loses nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 Histogram = dict[int, int]
 """Count by microseconds, as `bucket` rounds them."""
@@ -67,23 +68,61 @@ class Quantile(NamedTuple):
     at_least: bool
 
 
-def quantile(histogram: Histogram, fraction: float, censored: Mapping[int, int] | None = None) -> Quantile | None:
+TOLERANCE: Final = 1.05
+"""
+A quantile that the unanswered requests can raise by no more than this factor is shown as it is, without '>='.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """
+    Where a quantile lies, in microseconds.
+
+    low: its value if all that was unanswered had been answered the moment the window ended. high: if it never
+    were; None for endless.
+    samples: how many durations, finished or not, it was taken from.
+    """
+
+    low: int
+    high: int | None
+    samples: int
+
+    @property
+    def open(self) -> bool:
+        """Whether it may as well be considerably more than `low`."""
+        return self.high is None or self.high > self.low * TOLERANCE
+
+
+def quantile(
+    histogram: Mapping[int, int], fraction: float, censored: Mapping[int, int] | None = None
+) -> Quantile | None:
     """
     Return the smallest duration that at least `fraction` (0 < fraction <= 1) of all don't exceed; None without any.
 
     censored: ages of the unanswered. They count at their age; if the answer would be another one had they taken
     for ever, it is marked.
     """
-    ages = censored or {}
-    total = sum(histogram.values()) + sum(ages.values())
-    rank = max(1, ceil(fraction * total - 1e-9))  # 0.99 * 100 is 99.00000000000001 in some orders of arithmetic
-    pooled = dict(histogram)
-    merge(pooled, ages)
-    lowest = _ranked(pooled, rank)
-    return None if lowest is None else Quantile(lowest, _ranked(histogram, rank) != lowest)
+    found = bounded_quantile(histogram, censored or {}, fraction)
+    return None if found is None else Quantile(found.low, found.high != found.low)
 
 
-def _ranked(histogram: Histogram, rank: int) -> int | None:
+def bounded_quantile(finished: Mapping[int, int], unfinished: Mapping[int, int], fraction: float) -> Bounds | None:
+    """
+    Return the bounds of a quantile (0 < fraction <= 1, nearest rank); None if there are no durations.
+
+    unfinished: the ages, at the window's end, of what was waiting for its answer then: each of them lasted at
+    least that long.
+    """
+    pooled = dict(finished)
+    merge(pooled, unfinished)
+    samples = sum(pooled.values())
+    rank = max(1, ceil(fraction * samples - 1e-9))  # 0.99 * 100 is 99.00000000000001 in some orders of arithmetic
+    low = _ranked(pooled, rank)
+    return None if low is None else Bounds(low, _ranked(finished, rank), samples)
+
+
+def _ranked(histogram: Mapping[int, int], rank: int) -> int | None:
     """Return the duration at `rank` (from 1) in order of size; None if there are fewer."""
     for key in sorted(histogram):
         rank -= histogram[key]

@@ -32,7 +32,8 @@ class Worker:
     One load process, as its reports show it.
 
     gauges: of its last report, by variant. heard: seconds (steady) of that. present: whether it is still there.
-    closed: the phase that it has closed last. recent: its last RECENT stretches of effort.
+    closed: the phase that it has closed last. recent: its last RECENT stretches of effort. requests: how many of its
+    requests have ended, however they did, in any phase.
     """
 
     gauges: dict[str, Gauges] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Worker:
     present: bool = True
     closed: int | None = None
     recent: deque[Effort] = field(default_factory=lambda: deque(maxlen=RECENT))
+    requests: int = 0
 
     def recent_effort(self) -> Effort:
         """Its effort over the last seconds."""
@@ -150,6 +152,7 @@ class Ledger:
             for variant, tally in part.tallies.items():
                 self.totals.setdefault(variant, Tally()).add(tally)
                 recent.setdefault(variant, Tally()).add(tally)
+                worker.requests += sum(tally.outcomes.values())
         worker.recent.append(stretch)
         self._recent.append((now, name, stretch.seconds, recent))
         while self._recent[0][0] < now - RECENT:

@@ -3,23 +3,25 @@
 import argparse
 import socket
 import sys
-import tempfile
 import time
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
 from loadtest.processes import (
-    INTERRUPTED,
     READY,
     Child,
     ChildFailedError,
     Children,
     Interrupt,
-    InterruptedByUserError,
     python_environment,
+    say,
+    supervise,
 )
 from loadtest.settings import PORT as LOAD_METRICS_PORT
 from servers.variants import VARIANTS, Variant
@@ -27,8 +29,11 @@ from servers.variants import VARIANTS, Variant
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
 
-_READY_WITHIN = 20.0
-_LOOK_EVERY = 0.2
+READY_WITHIN = 20.0
+"""Seconds that a child may take to be ready."""
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at the children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,17 @@ class Lab:
         return wanted
 
 
-def _free(port: int) -> bool:
-    """Return whether `port` can be listened on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+def cannot_listen(host: str, port: int) -> str:
+    """Return why nobody can listen on an address of this machine, in the system's words; "" if one can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: past connections don't count
         try:
-            trial.bind((HOST, port))
+            trial.bind((host, port))
             trial.listen(1)
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
 
 
 def _holder(port: int) -> str:
@@ -69,10 +75,10 @@ def _holder(port: int) -> str:
     return ""
 
 
-def server_command(variant: Variant) -> list[str]:
-    """Return the command that starts `variant` on its usual ports of loopback."""
-    serving = ["--host", HOST, "--port", str(variant.port)]
-    metrics = ["--metrics-host", HOST, "--metrics-port", str(variant.metrics_port)]
+def server_command(variant: Variant, host: str) -> list[str]:
+    """Return the command that starts `variant` on its usual ports of `host`."""
+    serving = ["--host", host, "--port", str(variant.port)]
+    metrics = ["--metrics-host", host, "--metrics-port", str(variant.metrics_port)]
     return [sys.executable, "-m", "servers", variant.name, *serving, *metrics]
 
 
@@ -88,47 +94,50 @@ def load_command(lab: Lab) -> list[str]:
 def main(lab: Lab) -> int:
     """Run the lab until somebody or something ends it; return the exit status."""
     for port, user in lab.ports().items():
-        if not _free(port):
+        if cannot_listen(HOST, port):
             sys.stderr.write(
                 f"tcplab local: port {port}, for {user}, is in use{_holder(port)}; end that first"
                 " (a lab in Docker: docker compose down)\n"
             )
             return 2
-    with tempfile.TemporaryDirectory(prefix="tcplab-") as folder:
-        return _run(lab, Path(folder))
+    return supervise("tcplab local", "Ending the load, then the servers", partial(_run, lab))
 
 
-def _run(lab: Lab, folder: Path) -> int:
-    children = Children()
-    with Interrupt(children) as interrupt, children:
-        try:
-            servers = [
-                children.add(
-                    Child(f"{each.name}-server", server_command(each), folder, cwd=ROOT, env=python_environment())
-                )
-                for each in lab.variants
-            ]
-            for server in servers:
-                server.wait_for_line(READY, _READY_WITHIN, interrupt)
-            # Targets in the environment are meant for another lab.
-            targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
-            load = children.add(Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets)))
-            _wait_for_port(lab.web, load, interrupt)
-            _say(where_to_look(lab))
-            while True:
-                for child in (load, *servers):
-                    child.check()
-                interrupt.sleep(_LOOK_EVERY)
-        except ChildFailedError as error:
-            sys.stderr.write(f"tcplab local: {error}\ntcplab local: ending the others\n")
-            return 1
-        except InterruptedByUserError:
-            _say("\nEnding the load, then the servers (Ctrl-C again kills them) ...")
-            return INTERRUPTED
+def start_servers(
+    variants: Iterable[Variant], host: str, children: Children, folder: Path, interrupt: Interrupt
+) -> list[Child]:
+    """Start a server for each variant on its usual ports of `host`; return them once all are ready."""
+    servers = [
+        children.add(
+            Child(f"{each.name}-server", server_command(each, host), folder, cwd=ROOT, env=python_environment())
+        )
+        for each in variants
+    ]
+    for server in servers:
+        server.wait_for_line(READY, READY_WITHIN, interrupt)
+    return servers
+
+
+def _run(lab: Lab, children: Children, folder: Path, interrupt: Interrupt) -> NoReturn:
+    servers = start_servers(lab.variants, HOST, children, folder, interrupt)
+    # Targets in the environment are meant for another lab.
+    targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
+    load = children.add(Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets)))
+    _wait_for_port(lab.web, load, interrupt)
+    say(where_to_look(lab))
+    watch((load, *servers), interrupt)
+
+
+def watch(children: Collection[Child], interrupt: Interrupt) -> NoReturn:
+    """Look after children until one ends (ChildFailedError), or the user wants an end (InterruptedByUserError)."""
+    while True:
+        for child in children:
+            child.check()
+        interrupt.sleep(LOOK_EVERY)
 
 
 def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
-    deadline = time.monotonic() + _READY_WITHIN
+    deadline = time.monotonic() + READY_WITHIN
     while True:
         child.check()
         with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
@@ -151,13 +160,6 @@ def where_to_look(lab: Lab) -> str:
         lines.append(f"  {variant.name:9} server     nc {HOST} {variant.port}    its metrics: {metrics}")
     example = lab.variants[-1]
     return "\n".join([*lines, "", f"Try: printf 'ECHO hi\\nQUIT\\n' | nc {HOST} {example.port}"])
-
-
-def _say(text: str) -> None:
-    """Print now; a terminal that was closed is no reason to leave processes behind."""
-    with suppress(OSError):
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":

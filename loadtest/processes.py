@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -40,12 +41,15 @@ class InterruptedByUserError(Exception):
     """The user asked for an end (Ctrl-C, SIGTERM or a closed terminal)."""
 
 
-def _in_child(parent: int, cores: Collection[int]) -> Callable[[], None]:
-    """Return what a new child does first: choose its cores, and tie its life to its parent's."""
+def _in_child(parent: int, cores: Collection[int], group: Path | None) -> Callable[[], None]:
+    """Return what a new child does first: choose its cores and its group, and tie its life to its parent's."""
 
     def prepare() -> None:
         if cores:
             os.sched_setaffinity(0, cores)
+        if group is not None:
+            with suppress(OSError):  # whoever made the group asks it whether it holds the child
+                group.write_text("0")
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # it died before the line above: no signal will come
@@ -72,9 +76,12 @@ class Child:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         cores: Collection[int] = (),
+        group: Path | None = None,
     ) -> None:
         """
         Start `command` in `cwd`, on `cores` only (none given: on any). Its output goes to files in `folder`.
+
+        group: the cgroup.procs of a control group that it joins before it begins, if it may.
 
         Raises ChildFailedError if it cannot be started.
         """
@@ -92,7 +99,7 @@ class Child:
                     cwd=cwd,
                     env=env,
                     start_new_session=True,
-                    preexec_fn=_in_child(os.getpid(), cores),  # noqa: PLW1509 (we have one thread only)
+                    preexec_fn=_in_child(os.getpid(), cores, group),  # noqa: PLW1509 (we have one thread only)
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 raise ChildFailedError(f"{name} could not be started: {error}") from error
@@ -269,6 +276,31 @@ def python_environment(**settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     # Children write to files, which Python would otherwise fill only block by block.
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+
+
+def supervise(who: str, farewell: str, run: Callable[[Children, Path, Interrupt], int]) -> int:
+    """
+    Return the exit status of `run`, which starts children in a folder of their own; whatever happens, they end with it.
+
+    who: begins each line of an error. farewell: what is said when the user asks for an end.
+    """
+    children = Children()
+    with tempfile.TemporaryDirectory(prefix="tcplab-") as folder, Interrupt(children) as interrupt, children:
+        try:
+            return run(children, Path(folder), interrupt)
+        except ChildFailedError as error:
+            sys.stderr.write(f"{who}: {error}\n{who}: ending the others\n")
+            return 1
+        except InterruptedByUserError:
+            say(f"\n{farewell} (Ctrl-C again kills them) ...")
+            return INTERRUPTED
+
+
+def say(text: str) -> None:
+    """Print now; a terminal that was closed is no reason to leave processes behind."""
+    with suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 READY = re.compile(r"(?P<name>\S+) ready: tcp (?P<host>\S+):(?P<port>\d+), metrics (?P<metrics>http://\S+)")

@@ -84,8 +84,9 @@ def read(options: Mapping[str, Any]) -> Settings:
 
 
 def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str:
-    """Return "host:port" of a variant: TCPLAB_<NAME>, or its port on loopback."""
-    return environment.get(f"TCPLAB_{variant.name.upper()}") or f"127.0.0.1:{variant.port}"
+    """Return "host:port" of a variant: TCPLAB_<NAME>, or its port on the host TCPLAB_SERVERS, or on loopback."""
+    host = environment.get("TCPLAB_SERVERS") or "127.0.0.1"
+    return environment.get(f"TCPLAB_{variant.name.upper()}") or f"{host}:{variant.port}"
 
 
 def _optional(kind: Callable[[str], float], value: object) -> float | None:

@@ -6,20 +6,23 @@ options, or by a message when that changes in the middle of a run; it reports on
 report_to_master, and when the window ends (CLOSE) at once (CLOSED), so that the result holds all counts of all workers.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import gevent
-from locust import events
+from locust import events, runners
 from locust.env import Environment
+from locust.rpc.protocol import Message
 from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, WorkerRunner
 
-from loadtest import settings
+from loadtest import gate, settings
 from loadtest.engine import ENGINE
 from loadtest.engine_user import EngineUser
 from loadtest.recorder import LAG_INTERVAL
 from loadtest.user import RECORDER, PlayingUser
+from loadtest.version import VERSION
 
 PHASE: Final = "tcplab_phase"
 """The name of the option that carries a phase to the workers, and of the message that changes it."""
@@ -32,6 +35,9 @@ RUN: Final = "tcplab_run"
 
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
+
+
+logger = logging.getLogger(__name__)
 
 
 class _Hook(Protocol):
@@ -48,9 +54,29 @@ def listen(hook: _Hook, handler: Callable[..., object]) -> None:
 
 def install() -> None:
     """Connect to Locust's events. A worker may be told to start before its init event has fired: this comes before."""
+    runners.__version__ = VERSION  # type: ignore[attr-defined]  # what a worker says when it is ready
+    _leave_if_refused()
     listen(events.test_start, _follow)
     listen(events.test_stopping, _end)
     listen(events.report_to_master, _report)
+
+
+def _leave_if_refused() -> None:
+    """Obey the master's refusal, which comes before Locust knows of any message of ours: its handler is wrapped."""
+    obey_other = WorkerRunner.handle_message
+
+    def handle(self: WorkerRunner, msg: Message) -> None:
+        if msg.type != gate.REFUSED:
+            obey_other(self, msg)
+            return
+        line = (
+            f"tcplab: the master refused this worker: it is of version {VERSION}, the master of {msg.data['version']};"
+            " bring both to the same commit (in Docker, build the images again)"
+        )
+        # In the main greenlet, which may still wait for the master's answer.
+        gevent.get_hub().handle_system_error(SystemExit, SystemExit(line))
+
+    WorkerRunner.handle_message = handle  # type: ignore[method-assign]
 
 
 def begin() -> None:
@@ -59,7 +85,8 @@ def begin() -> None:
 
 
 def obey(runner: WorkerRunner) -> None:
-    """Do what the master says."""
+    """Do what the master says, which has let this worker in."""
+    logger.info("%s%s:%s", gate.JOINED, runner.master_host, runner.master_port)
     runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
     runner.register_message(INTERVAL, lambda environment, msg: set_interval(msg.data["seconds"]))
     runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
@@ -113,11 +140,17 @@ def _end(environment: Environment, **_: object) -> None:
 
 def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
     data["tcplab"] = RECORDER.report()
+    data[gate.STAMP] = gate.stamp()
+
+
+def _last_counts() -> dict[str, Any]:
+    """Return what a CLOSED message holds."""
+    return {**RECORDER.report(), gate.STAMP: gate.stamp()}
 
 
 def _answer_close(runner: WorkerRunner) -> None:
     close()
-    runner.send_message(CLOSED, RECORDER.report())
+    runner.send_message(CLOSED, _last_counts())
 
 
 def _leave_in_order(runner: WorkerRunner) -> None:
@@ -128,4 +161,4 @@ def _leave_in_order(runner: WorkerRunner) -> None:
     # whose requests would then come after the last counts.
     runner.greenlet.kill(block=True)
     runner.stop()
-    runner.send_message(CLOSED, RECORDER.report())
+    runner.send_message(CLOSED, _last_counts())

@@ -46,12 +46,14 @@ class Listener:
     Yields accepted clients, to `for` when a model may block and to `async for` when it may not, until `close`.
 
     clients: those accepted and not yet left; a driver takes a client out when it has closed it.
-    on_error: told the kind of each error ("full", "descriptors", "threads").
+    on_error: told the kind of each error ("full", "descriptors", "threads"). on_first: called once, before anything is
+    done for the first client.
     """
 
     def __init__(self, listening: socket.socket, limit: int, on_error: Callable[[str], None]) -> None:
         self.clients: set[socket.socket] = set()
         self.limit = limit
+        self.on_first: Callable[[], None] | None = None
         self._socket = listening
         self._on_error = on_error
         self._open = True
@@ -147,6 +149,9 @@ class Listener:
         return AcceptQueue(*struct.unpack_from("=2I", info, 24))
 
     def _admit(self, client: socket.socket) -> bool:
+        if self.on_first is not None:
+            self.on_first()
+            self.on_first = None
         with suppress(OSError):  # it has left already, and macOS says so here
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.clients) >= self.limit:

@@ -3,6 +3,7 @@
 import resource
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,8 @@ class ServerCollector(Collector):
         self._listener = listener
         self._pauses = pauses
         self._container = container
+        self._initial: int | None = None
+        listener.on_first = self._weigh
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing in advance: what the machine cannot tell is left out, not exported as zero."""
@@ -112,12 +115,18 @@ class ServerCollector(Collector):
             "Python threads of the process, those for signals, for the metrics and for this scrape included.",
             threading.active_count(),
         )
-        if STATM.exists():
-            pages = int(STATM.read_text().split()[1])
+        resident = resident_bytes()
+        if resident is not None:
             yield _gauge(
                 "resident_memory_bytes",
                 "Memory of the process that is in RAM. The kernel's socket buffers are not in it: see the container's.",
-                pages * resource.getpagesize(),
+                resident,
+            )
+            yield _gauge(
+                "initial_memory_bytes",
+                "Memory that the process had in RAM before its first client: what is more now is the clients', those "
+                "included that have left, for little of it goes back.",
+                resident if self._initial is None else self._initial,
             )
         yield _histogram(
             "gc_pause_seconds",
@@ -126,6 +135,18 @@ class ServerCollector(Collector):
             self._pauses.buckets,
             self._pauses.seconds,
         )
+
+    def _weigh(self) -> None:
+        """Note what the process weighs; without a descriptor to read it by, the next scrape has to do."""
+        with suppress(OSError):
+            self._initial = resident_bytes()
+
+
+def resident_bytes() -> int | None:
+    """Return how much of this process is in RAM; None where the system doesn't tell."""
+    if not STATM.exists():
+        return None
+    return int(STATM.read_text().split()[1]) * resource.getpagesize()
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:

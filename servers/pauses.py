@@ -25,6 +25,9 @@ class GarbagePauses:
         if phase == "start":
             self._began = monotonic()
             return
-        pause = monotonic() - self._began
-        self.buckets[bisect_left(PAUSE_BOUNDS, pause)] += 1
-        self.seconds += pause
+        self.count(monotonic() - self._began)
+
+    def count(self, seconds: float) -> None:
+        """Count a pause of so many seconds."""
+        self.buckets[bisect_left(PAUSE_BOUNDS, seconds)] += 1
+        self.seconds += seconds

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, MetricsHandler
 from servers.listener import BACKOFF, EXHAUSTED
 from servers.spares import Spares
 
-DEADLINE: Final = 15.0
+DEADLINE: Final = 6.0
 """Seconds for a scrape from accept to close, three times what Prometheus waits: who is idle holds a descriptor."""
 
 SCRAPES: Final = 32
@@ -23,7 +23,7 @@ REQUEST: Final = 8 * 1024
 """Bytes that are read of a scrape's request: Prometheus sends some 300, and http.server would keep 6 MB of each."""
 
 COMPLAINTS: Final = 5
-"""Lines on stderr about failed scrapes, in all: there is one every five seconds, and it fails like the one before."""
+"""Lines on stderr about failed scrapes, in all: there is one every two seconds, and it fails like the one before."""
 
 
 class _Brief(io.RawIOBase):

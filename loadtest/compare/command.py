@@ -168,7 +168,9 @@ def _compare(
         store.point_latest_at(folder)
         names = ", ".join(subject.name for subject in plan.subjects)
         say(f"Comparing {names} (order drawn with --seed {plan.seed}).")
-        say(f"It takes about {duration(comparison.seconds)}; Ctrl-C keeps and reports what is measured by then.")
+        longer = comparison.seconds + comparison.further_seconds
+        most = f" (up to {duration(longer)} where runs differ much)" if comparison.further_seconds else ""
+        say(f"It takes about {duration(comparison.seconds)}{most}; Ctrl-C keeps and reports what is measured by then.")
         try:
             comparison.run(laboratory(work, cores, children, interrupt))
             drawing.draw(comparison.result, folder)
@@ -214,7 +216,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=SERVER",
-        help="one of your own, in any language: NAME=HOST:PORT if it runs already, or NAME='COMMAND ... {port}'",
+        help="one of your own, in any language: NAME='COMMAND ... {port}', or NAME=HOST:PORT if it runs already; one of"
+        " the lab's that runs is weighed by what it tells: 'NAME=HOST:PORT http://HOST:PORT/metrics'",
     )
     parser.add_argument("--scenarios", nargs="+", choices=tuple(LOADS), help="what the clients do (saturate)")
     parser.add_argument("--clients", nargs="+", type=_whole, help="numbers of clients, for each scenario")

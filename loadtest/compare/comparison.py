@@ -1,6 +1,7 @@
 """A comparison while it runs, and the result that it fills."""
 
 import os
+import random
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any, Final
 from loadtest.belief import Doubt
 from loadtest.compare import store
 from loadtest.compare.judge import figures, targets, textbook
+from loadtest.compare.judge.enough import MOST_RUNS, further
 from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.measure import capacity, load, machine, memory, probing
@@ -30,9 +32,6 @@ _PROBES: Final = 14  # of a search, as a rule
 
 MEMORY_CLIENTS: Final = 1000
 """Clients up to which memory per client is measured."""
-
-MADE_UP: Final = 3
-"""Rounds in which runs that came out in doubt are run again."""
 
 LIMITS: Final = capacity.Limits()
 """How far a search for the capacity goes."""
@@ -68,7 +67,7 @@ class Comparison:
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
             "doubts": [cores.doubt._asdict()] if cores.doubt else [],
             "ceiling": None,
-            "cells": [{**asdict(cell), "status": "not run", "reason": ""} for cell in self._cells],
+            "cells": [_not_run(cell) for cell in self._cells],
             "memory": [],
             "capacity": [],
             "simplicity": [{"subject": each.variant, **each.as_json()} for each in simplicity()],
@@ -76,16 +75,28 @@ class Comparison:
 
     @property
     def _started(self) -> list[Subject]:
-        """The subjects whose memory can be read: those that don't run already, somewhere."""
+        """The subjects that are started here, as often as it takes."""
         return [subject for subject in self._plan.subjects if not subject.address]
+
+    @property
+    def _telling(self) -> list[Subject]:
+        """The subjects that run already, and tell of their memory."""
+        return [subject for subject in self._plan.subjects if subject.metrics]
 
     @property
     def seconds(self) -> float:
         """About how long all of it takes, from its beginning."""
-        memory_seconds = _MEMORY_SECONDS * memory.RUNS * len(self._started) if self._plan.memory else 0.0
+        processes = memory.RUNS * len(self._started) + len(self._telling)
+        memory_seconds = _MEMORY_SECONDS * processes if self._plan.memory else 0.0
         probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
         ceiling = [self._plan.ceiling] if self._plan.ceiling else []
         return memory_seconds + self._left([*ceiling, *probes, *(cell.case for cell in self._cells)])
+
+    @property
+    def further_seconds(self) -> float:
+        """About how much longer it takes at most, where runs are too far apart for a verdict."""
+        tasks = [task for task in self._plan.tasks if MIN_RUNS <= task.repeats < MOST_RUNS]
+        return self._left([task.case for task in tasks for _ in task.subjects for _ in range(MOST_RUNS - task.repeats)])
 
     def run(self, laboratory: Laboratory) -> None:
         """
@@ -95,14 +106,17 @@ class Comparison:
         """
         self._keep()
         try:
+            if self._plan.memory:  # before any load: what that made such a server take is there to be taken again
+                for subject in self._telling:
+                    self._weigh(laboratory, subject, 1)
             if self._plan.ceiling:
                 self._find_ceiling(laboratory, self._plan.ceiling)
             for cell, record in zip(self._cells, self.result["cells"], strict=True):
                 self._measure(laboratory, self._subjects[cell.subject], cell, record)
-            self._make_up(laboratory)
+            self._go_on(laboratory)
             if self._plan.memory:
                 for subject in self._started:
-                    self._weigh(laboratory, subject)
+                    self._weigh(laboratory, subject, memory.RUNS)
             if self._plan.capacity:
                 for name in self._plan.searched:
                     self._search(laboratory, self._subjects[name], self._plan.capacity)
@@ -152,37 +166,39 @@ class Comparison:
             say(table.brief(figures.row(record, figures.ceiling_of(self.result))))
         self._keep()
 
-    def _make_up(self, laboratory: Laboratory) -> None:
-        """
-        Run again, at the end, what was to be run often enough for a verdict and came out in doubt a few times.
-
-        A few rounds at most: on a machine that is never quiet, the answer is that it can't be told.
-        """
-        for _ in range(MADE_UP):
-            short = [
-                each for each in entries(self.result) if each.runs < MIN_RUNS <= len(each.shown) + len(each.failed)
+    def _go_on(self, laboratory: Laboratory) -> None:
+        """Run again, at the end, what a verdict takes more runs of than were planned (judge/enough.py)."""
+        chance = random.Random(self._plan.seed)
+        while rounds := further(entries(self.result)):
+            due = [each for load in rounds for each in chance.sample(load, len(load))]
+            first = len(self._cells) + 1
+            cells = [
+                Cell(number, each.subject.name, each.case, len(each.shown) + len(each.failed) + 1)
+                for number, each in enumerate(due, first)
             ]
-            for each in short:
-                cell = Cell(len(self._cells) + 1, each.subject.name, each.case, len(each.shown) + len(each.failed) + 1)
-                self._cells = (*self._cells, cell)
-                record: dict[str, Any] = {**asdict(cell), "status": "not run", "reason": ""}
-                self.result["cells"].append(record)
-                self._measure(laboratory, each.subject, cell, record)
+            self._cells = (*self._cells, *cells)
+            self.result["cells"] += [_not_run(cell) for cell in cells]
+            for cell in cells:
+                self._measure(laboratory, self._subjects[cell.subject], cell, self.result["cells"][cell.number - 1])
 
-    def _weigh(self, laboratory: Laboratory, subject: Subject) -> None:
-        """Measure memory per client, in fresh processes."""
-        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {memory.RUNS} processes ... ", end="")
+    def _weigh(self, laboratory: Laboratory, subject: Subject, processes: int) -> None:
+        """Measure memory per client, in fresh processes; or in the one that runs already, if that is fresh."""
+        many = f"{processes} process{'es' if processes > 1 else ''}"
+        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
         record: dict[str, Any] = {"subject": subject.name, "problem": "", "runs": []}
         self.result["memory"].append(record)
         runs = []
         try:
-            for _ in range(memory.RUNS):
+            for _ in range(processes):
                 runs.append(laboratory.weigh(subject, MEMORY_CLIENTS))
                 record["runs"] = [run.as_json() for run in runs]
         except CellFailedError as error:
             record["problem"] = str(error)
         if runs:
             record.update(memory.price(runs).as_json())
+        if runs and subject.address:
+            alone = "one process, which ran already: no interval"
+            record["note"] = f"{record['note']}; {alone}" if record["note"] else alone
         say(f"FAILED: {record['problem']}" if record["problem"] else _bytes(record))
         self._keep()
 
@@ -236,9 +252,16 @@ class Comparison:
         store.write_json(self._folder / store.RESULT, self.result)
 
 
+def _not_run(cell: Cell) -> dict[str, Any]:
+    return {**asdict(cell), "status": "not run", "reason": ""}
+
+
 def _bytes(record: dict[str, Any]) -> str:
     """Return bytes a client in a few words, for while the comparison runs."""
     parts = [f"{name} {record[name]['value'] / 1e3:.1f} kB" for name in ("silent", "spoken") if record[name]["value"]]
+    total = record["container_silent"].get("total")
+    if total and total["value"]:
+        parts.append(f"silent with the kernel's part {total['value'] / 1e3:.1f} kB")
     return ", ".join(parts) or record["note"] or record["silent"]["why"]
 
 

@@ -23,7 +23,7 @@ class Subject:
     name: its row, its colour's class and its place in the result. title, sentence: for a reader. colour: #RRGGBB.
     variant: the row of servers/variants.py that it is; "" if it is none of the lab's. options: its command line's.
     command: starts one of the user's own; "{port}" stands for a free port of loopback.
-    address: where one of the user's own runs already, as "host:port".
+    address: where one of the user's own runs already, as "host:port"; metrics: its /metrics, "" if it has none.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Subject:
     options: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     address: str = ""
+    metrics: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data; `from_json` takes it back."""
@@ -68,9 +69,10 @@ TEXTBOOK: Final = ("single", "threaded", "asyncio")
 
 def own(text: str, number: int) -> Subject:
     """
-    Return the user's own server from "NAME=HOST:PORT" or "NAME=COMMAND WITH {port}"; ValueError, a line, on another.
+    Return the user's own server from what was typed; ValueError, a line, if it is none.
 
-    number: how many there were before, for a colour.
+    text: "NAME=HOST:PORT", "NAME=HOST:PORT http://HOST:PORT/metrics" or "NAME=COMMAND WITH {port}". number: how many
+    there were before, for a colour.
     """
     name, found, rest = text.partition("=")
     rest = rest.strip()
@@ -88,10 +90,11 @@ def own(text: str, number: int) -> Subject:
         except ValueError as error:
             raise ValueError(f"the command of {name} can't be read: {error}") from None
         return Subject(name, name, f"Your own: {rest}", colour, command=command)
+    address, _, metrics = rest.partition(" ")
     try:
-        split_address(rest)
+        split_address(address if metrics.startswith("http://") else rest)
     except ValueError as error:
         raise ValueError(
             f"{rest!r} is neither the address of {name} ({error}) nor a command with {{port}} in the place of its port"
         ) from None
-    return Subject(name, name, f"Your own, at {rest}", colour, address=rest)
+    return Subject(name, name, f"Your own, at {address}", colour, address=address, metrics=metrics)

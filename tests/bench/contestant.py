@@ -15,10 +15,11 @@ from resource import getpagesize
 
 @dataclass(frozen=True)
 class Contestant:
-    """A running server: its process and its port on loopback."""
+    """A running server: its process, its port on loopback, and the line that it said when it was ready."""
 
     pid: int
     port: int
+    said: str = ""
 
     def cpu_seconds(self) -> float:
         """CPU time used by all its threads, to the nanosecond: clock_getcpuclockid(3) by hand."""
@@ -44,9 +45,10 @@ def running(module: list[str], core: int) -> Iterator[Contestant]:
     try:
         sched_setaffinity(process.pid, {core})
         assert process.stdout is not None
-        ready = re.search(r"(\d+)(,|$)", process.stdout.readline())
+        said = process.stdout.readline().strip()
+        ready = re.search(r"(\d+)(,|$)", said)
         assert ready is not None, f"{command} did not become ready"
-        yield Contestant(process.pid, int(ready[1]))
+        yield Contestant(process.pid, int(ready[1]), said)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

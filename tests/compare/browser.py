@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 # Puts the pipes where the browser looks for them, and becomes the browser.
 _MOVE: Final = """
 import os, sys
@@ -49,6 +51,17 @@ _FLAGS: Final = (
 def program() -> str | None:
     """Return where Chromium is, if it is anywhere."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
+
+
+def required() -> str:
+    """Return where Chromium is; without it the test is skipped, or fails where TCPLAB_REQUIRE_BROWSER=1."""
+    found = program()
+    if found is not None:
+        return found
+    why = "no Chromium here: pages are looked at where there is one"
+    if os.environ.get("TCPLAB_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"TCPLAB_REQUIRE_BROWSER=1, but {why}")
+    pytest.skip(why)
 
 
 class Browser:
@@ -81,12 +94,16 @@ class Browser:
 
     def open(self, file: Path, width: int, height: int = 900, *, dark: bool = False) -> None:
         """Load a file into a window of this size, and wait until it is there."""
+        self.visit(file.as_uri(), width, height, dark=dark)
+
+    def visit(self, url: str, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Load a page into a window of this size, and wait until it is there."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.ask("Emulation.setEmulatedMedia", features=scheme)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         self.events.clear()
-        self.ask("Page.navigate", url=file.as_uri())
+        self.ask("Page.navigate", url=url)
         while all(method != "Page.loadEventFired" for method, _ in self.events):
             self._read()
 

@@ -2,13 +2,14 @@
 The real command with real servers and the stand-in for Locust, which begins at once: python -m tests.compare.comparing.
 
 TEST_FAULT makes one of the processes fail: server-dies, load-fails, load-silent, server-refuses, sink-fails.
+TEST_MEMORY_CLIENTS is up to how many clients memory is measured.
 """
 
 import os
 import sys
 from pathlib import Path
 
-from loadtest.compare import command
+from loadtest.compare import command, comparison
 from loadtest.compare.measure.run import Laboratory, users_of
 from loadtest.compare.plan import Case
 from loadtest.compare.subjects import Subject
@@ -45,4 +46,5 @@ class QuickLaboratory(Laboratory):
 
 
 if __name__ == "__main__":
+    comparison.MEMORY_CLIENTS = int(os.environ.get("TEST_MEMORY_CLIENTS", comparison.MEMORY_CLIENTS))  # type: ignore[misc]
     sys.exit(command.compare(sys.argv[1:], QuickLaboratory))

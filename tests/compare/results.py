@@ -182,9 +182,9 @@ def weighed(subject: str, kilobytes: float) -> dict[str, Any]:
         "silent": silent,
         "spoken": spoken,
         "threads": {"value": 1.0, "low": 1.0, "high": 1.0, "base": 3.0, "r2": 1.0, "why": ""},
-        "container_silent": {},
-        "container_spoken": {},
-        "container_why": "it runs in no container",
+        "container_silent": charged(kilobytes / 2),
+        "container_spoken": charged(kilobytes),
+        "container_why": "",
         "connected": 1000,
         "served": 1000,
         "spoke": 1000,
@@ -192,12 +192,28 @@ def weighed(subject: str, kilobytes: float) -> dict[str, Any]:
     }
 
 
+def charged(kilobytes: float) -> dict[str, Any]:
+    """Make what is kept of a server's control group: the process's own memory, and as much again in the kernel."""
+    price = {"r2": 0.9993, "why": ""}
+    return {
+        part: {"value": times * kilobytes * 1e3, "low": None, "high": None, "base": times * 17e6, **price}
+        for part, times in (("anon", 1), ("kernel", 1), ("sock", 0), ("total", 2))
+    }
+
+
+def uncharged(subject: str, kilobytes: float, why: str) -> dict[str, Any]:
+    """Make what is kept of a server that had no control group, and why."""
+    return {**weighed(subject, kilobytes), "container_silent": {}, "container_spoken": {}, "container_why": why}
+
+
 def unweighed(subject: str) -> dict[str, Any]:
     """Make what is kept of a server that serves one client, however many there are."""
     why = "1 of 1,001 clients have spoken and been answered: too few for a slope"
     unknown = {"value": None, "low": None, "high": None, "base": None, "r2": None, "why": why}
     note = "1 of 1,001 clients served; the others waited in the accept queue"
-    return {**weighed(subject, 0.0), "spoken": unknown, "served": 1, "note": note}
+    kept = weighed(subject, 0.0)
+    spoken = dict.fromkeys(kept["container_spoken"], unknown)
+    return {**kept, "spoken": unknown, "container_spoken": spoken, "served": 1, "note": note}
 
 
 def searched(subject: str, low: int, high: int | None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.judge.statistics import Bounds
 from loadtest.compare.judge.targets import Answer, parse
 from loadtest.compare.measure import load, machine
 from loadtest.compare.measure.capacity import Bracket, Limits, Probe, conclude, propose
@@ -21,6 +20,7 @@ from loadtest.compare.measure.probing import find_capacity
 from loadtest.compare.measure.run import CellFailedError, Laboratory
 from loadtest.compare.plan import Case
 from loadtest.compare.subjects import LAB, Subject
+from loadtest.histogram import Bounds
 from loadtest.processes import Children, Interrupt, InterruptedByUserError
 from tests.compare import results
 from tests.compare.limited_stub import LIMIT

@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest.compare.measure import footprint, holding
+from loadtest.compare.measure import holding
+from loadtest.compare.measure.footprint import Footprint
 from loadtest.compare.measure.holding import Crowd, TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.memory import (
     NotMeasuredError,
@@ -26,43 +27,35 @@ from loadtest.compare.measure.memory import (
     read_run,
 )
 from loadtest.processes import READY
+from tests.compare.started import server as started_server
+from tests.compare.started import started
 
 ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
 
 
-@contextmanager
-def started(*command: str) -> Iterator[Serving]:
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        match = READY.fullmatch(process.stdout.readline().strip())
-        assert match is not None
-        yield Serving(match["host"], int(match["port"]), process.pid, match["metrics"])
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+def pid_of(serving: Serving) -> int:
+    assert isinstance(serving.seen, Footprint)
+    return serving.seen.pid
 
 
 @contextmanager
 def stub(**options: Any) -> Iterator[Serving]:
-    with started("tests.compare.memory_stub", json.dumps(options)) as serving:
-        yield serving
+    with started("tests.compare.memory_stub", json.dumps(options)) as found:
+        yield found.seen
 
 
 @contextmanager
-def server(variant: str, *options: str) -> Iterator[Serving]:
-    anywhere = ("--port", "0", "--metrics-port", "0")
-    with started("servers", variant, *anywhere, *options) as serving:
-        yield serving
+def server(variant: str) -> Iterator[Serving]:
+    with started_server(variant) as found:
+        yield found.seen
 
 
 def test_64_kb_per_client_come_out_within_5_percent() -> None:
     runs = []
     for _ in range(3):
         with stub(connected=KILOBYTES_64) as serving:
-            alone = footprint.Footprint(serving.pid).look().memory
+            alone = serving.seen.look().memory
             runs.append(measure(serving, clients=400))
     found = price(runs)
     assert found.silent.value == pytest.approx(KILOBYTES_64, rel=0.05)
@@ -77,7 +70,7 @@ def test_64_kb_per_client_come_out_within_5_percent() -> None:
     assert found.threads.value == 0
     assert (found.connected, found.served, found.spoke, found.note) == (401, 401, 401, "")
     assert found.container_silent == {}
-    assert found.container_why == "the server exports no memory of a container of its own"
+    assert found.container_why == "nobody looked for a control group"
 
 
 def test_a_stub_that_allocates_nothing_shows_what_the_stub_itself_takes() -> None:
@@ -99,7 +92,7 @@ def test_what_speaking_takes_is_told_apart() -> None:
     assert found.container_silent["kernel"].value == pytest.approx(3_000)
     assert found.container_silent["kernel"].base == pytest.approx(5_003_000)
     assert found.container_spoken["kernel"].value == pytest.approx(3_000)
-    assert found.container_why == ""
+    assert found.container_why == "the kernel doesn't tell anon, sock", "a part is no total"
 
 
 def test_one_at_a_time_is_an_answer() -> None:
@@ -217,8 +210,8 @@ def test_our_own_descriptors_are_too_few(limits: Callable[[int, int], list[tuple
 def test_a_server_that_is_another_process() -> None:
     """Of a server in a container, say, one knows the client's process only: its slope of nothing is no result."""
     with stub() as serving, stub() as other, pytest.raises(NotMeasuredError) as caught:
-        measure(serving._replace(pid=other.pid), clients=20)
-    assert str(caught.value).startswith(f"process {other.pid} does not hold the connection to 127.0.0.1:{serving.port}")
+        measure(serving._replace(seen=other.seen), clients=20)
+    assert str(caught.value).startswith(f"{other.seen.name} does not hold the connection to 127.0.0.1:{serving.port}")
 
 
 def test_a_server_that_serves_by_children_is_weighed_with_them() -> None:
@@ -232,7 +225,7 @@ def test_a_server_that_serves_by_children_is_weighed_with_them() -> None:
         assert match is not None
         (child,) = psutil.Process(process.pid).children()
         ended.callback(child.kill)
-        found = price([measure(Serving(match["host"], int(match["port"]), process.pid), clients=100)])
+        found = price([measure(Serving(match["host"], int(match["port"]), Footprint(process.pid)), clients=100)])
     assert found.silent.value == pytest.approx(KILOBYTES_64, rel=0.05)
 
 
@@ -248,7 +241,7 @@ def test_a_server_that_ends_meanwhile() -> None:
         nonlocal looks
         looks += 1
         if looks == 30:
-            psutil.Process(serving.pid).kill()
+            psutil.Process(pid_of(serving)).kill()
         time.sleep(seconds)
 
     with stub() as serving, pytest.raises(NotMeasuredError, match="the server ended while its memory was measured"):
@@ -262,7 +255,7 @@ def test_a_wrong_answer() -> None:
 
 def test_too_few_clients_for_the_steps() -> None:
     with pytest.raises(ValueError, match="9 clients are too few for 10 steps"):
-        measure(Serving("127.0.0.1", 1, os.getpid()), clients=9)
+        measure(Serving("127.0.0.1", 1, Footprint(os.getpid())), clients=9)
 
 
 def test_what_the_caller_raises_ends_it() -> None:
@@ -304,21 +297,16 @@ def test_who_could_not_connect_is_said() -> None:
 
 def test_without_proc_psutil_is_asked(tmp_path: Path) -> None:
     with stub() as serving, Crowd(serving.host, serving.port) as crowd:
-        elsewhere = footprint.Footprint(serving.pid, proc=tmp_path)
-        here = footprint.Footprint(serving.pid)
+        elsewhere = Footprint(pid_of(serving), proc=tmp_path)
         before = elsewhere.look()
-        assert before.memory == pytest.approx(here.look().memory, rel=0.2)
+        assert before.memory == pytest.approx(serving.seen.look().memory, rel=0.2)
         crowd.grow(3)
         assert crowd.speak(0, 3, 2) == 3
         assert elsewhere.look().sockets - before.sockets == 3
 
 
-def test_no_metrics_no_container() -> None:
-    assert footprint.container_memory("http://127.0.0.1:1/metrics") == {}
-
-
 def test_room_is_what_is_left() -> None:
     with stub(descriptors=100) as serving:
-        process = psutil.Process(serving.pid)
-        assert footprint.Footprint(serving.pid).room() == 100 - process.num_fds()
+        process = psutil.Process(pid_of(serving))
+        assert serving.seen.room() == 100 - process.num_fds()
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 100

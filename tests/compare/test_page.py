@@ -4,7 +4,6 @@ The page in a real browser: no error, no request, nothing empty, and nothing wid
 With TCPLAB_REQUIRE_BROWSER=1 a missing browser is a failure.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.report import page
-from tests.compare.browser import Browser, browser, program
+from tests.compare.browser import Browser, browser, required
 from tests.compare.results import cell, cells, comparison, doubt, failed, thorough
 
 # What each chart draws of its data, and where it stands on the page.
@@ -75,13 +74,7 @@ RESULTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    executable = program()
-    if executable is None:
-        why = "no Chromium here: its pages are looked at where there is one"
-        if os.environ.get("TCPLAB_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"TCPLAB_REQUIRE_BROWSER=1, but {why}")
-        pytest.skip(why)
-    with browser(executable) as found:
+    with browser(required()) as found:
         yield found
 
 

@@ -1,6 +1,7 @@
 """What people look at: the table, the page, the picture and the Markdown, all drawn from the result alone."""
 
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,7 +18,7 @@ from loadtest.compare.report.remarks import incomplete
 from loadtest.compare.report.svg import Ink, inks
 from loadtest.compare.subjects import LAB, own
 from loadtest.scenarios import SCENARIOS
-from tests.compare.results import ceiling, cell, cells, comparison, doubt, failed, thorough, weighed
+from tests.compare.results import ceiling, cell, cells, comparison, doubt, failed, thorough, uncharged, weighed
 
 SHORT = {"response": {"250": 110}, "service": {"240": 110}, "first_reply": {"9900000": 30}}
 
@@ -243,6 +244,8 @@ def test_a_ceiling_in_doubt_is_said_with_its_doubts_and_limits_nothing() -> None
     assert lines(result)["asyncio", "50"][2] == "10,000"
     assert "Doubt, stolen-time: much (the generator's ceiling)" in text
     assert "Doubt, sink-limited: slow (the generator's ceiling)" in text
+    assert "It is in doubt, and limits no figure." in text
+    assert "near its ceiling" not in text
 
 
 def test_a_doubt_is_said_once_with_all_whom_it_concerns() -> None:
@@ -491,13 +494,47 @@ def test_a_doubtful_run_is_shown_on_the_page_with_its_doubt() -> None:
 
 def test_the_textbooks_table_memory_and_capacity_are_drawn_where_they_were_measured() -> None:
     html, bare = page.html(thorough(10)), page.html(whole())
-    for title in ("What textbooks say", "What one more client takes", "The most clients within the target"):
+    told = (
+        "What textbooks say",
+        "stand in for simplicity",
+        "What one more client takes",
+        "The most clients within the",
+    )
+    for title in told:
         assert title in html
         assert title not in bare
     assert "<td>1,100 to 1,300</td>" in html
     assert "<td>≥ 5,000</td>" in html
     assert "<td>20.5 (20.3 – 20.7)</td><td>41.0 (40.6 – 41.4)</td>" in html
     assert "Memory of a client that has spoken, kB" in html
+
+
+def test_process_and_control_group_stand_side_by_side_with_base_and_fit() -> None:
+    html, text = page.html(thorough(10)), said(thorough(10))
+    assert (
+        "<tr><td>threaded</td><td>20.5 (20.3 – 20.7)</td><td>41.0 (40.6 – 41.4)</td><td>1.00 (1.00 – 1.00)</td>"
+        '<td>25.0</td><td>0.9991</td><td class="left"></td></tr>'
+        "<tr><td>threaded, control group</td><td>41.0</td><td>82.0</td><td>-</td><td>34.0</td><td>0.9993</td>"
+        '<td class="left"></td></tr>'
+        "<tr><td>threaded, of that, the kernel&#x27;s</td><td>20.5</td><td>41.0</td><td>-</td><td>17.0</td>"
+    ) in html
+    assert (
+        "threaded: 20.5 (20.3 to 20.7) kB if it is silent; 41.0 (40.6 to 41.4) kB once it has spoken;"
+        " 1.00 (1.00 to 1.00) threads; 25.0 MB without clients, fit R2 0.9991"
+        " threaded, control group: 41.0 kB if it is silent; 82.0 kB once it has spoken; 34.0 MB without clients,"
+        " fit R2 0.9993 "
+    ) in text
+    assert "the process's own memory alone" not in text
+
+
+def test_why_there_is_no_control_group_is_said_once() -> None:
+    why = "no control group of its own: not here"
+    records = [uncharged(name, 10.0, why) for name in ("threaded", "asyncio")]
+    result = comparison(cell("asyncio"), cell("threaded"), memory=records)
+    line = f"threaded, asyncio: the process's own memory alone; {why}"
+    assert said(result).count(line) == 1
+    assert f"{escape(line)}." in page.html(result)
+    assert "control group</td>" not in page.html(result)
 
 
 def test_terminal_and_markdown_have_what_was_measured_besides() -> None:

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from loadtest.compare.measure.simplicity import PROXY, Count, Simplicity, count, simplicity
+from loadtest.compare.measure.simplicity import Count, Simplicity, count, simplicity
+from servers.variants import VARIANTS, Driver, Variant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,18 +38,17 @@ def test_what_counts(source: str, expected: Count) -> None:
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """Return two models with a driver each, a third that shares one of these, and what all need."""
+    """Return two models with a driver each, a third that shares one of these, and what both drivers need."""
     files = {
-        "__main__": "from servers import plain\nfrom servers.evented import Evented\nimport servers.common\n",
         "common": "x = 1\n",
         "helper": "import os\nif x:\n    y = 2\n",
-        "plain": """
+        "blocking": """
             from servers import common
             class Plain:
                 def converse(self, client) -> None:
                     return None
             """,
-        "evented": """
+        "streaming": """
             import servers.common
             from servers.helper import y
             class Evented:
@@ -67,51 +68,38 @@ def package(tmp_path: Path) -> Path:
                     if client:
                         converse(client)
             """,
-        "odd": "def serve(listener, converse: Callable[[socket], asyncio.Protocol]):\n    pass\n",
     }
     for name, source in files.items():
         (tmp_path / f"{name}.py").write_text(dedent(source))
     return tmp_path
 
 
+def model(name: str, module: str, driver: Driver) -> Variant:
+    return replace(VARIANTS[0], name=name, module=module, driver=driver)
+
+
+ONE, TWO = model("one", "first", "blocking"), model("two", "second", "streaming")
+THREE = model("three", "third", "blocking")
+
+
 def test_each_model_counts_for_what_not_all_share(package: Path) -> None:
-    assert simplicity({"one": "first", "two": "second", "three": "third"}, package) == (
-        Simplicity("one", ("servers/first.py", "servers/plain.py"), Count(6, 0, 0)),
-        Simplicity("two", ("servers/evented.py", "servers/helper.py", "servers/second.py"), Count(11, 2, 3)),
-        Simplicity("three", ("servers/plain.py", "servers/third.py"), Count(8, 2, 0)),
+    assert simplicity([ONE, TWO, THREE], package) == (
+        Simplicity("one", ("servers/blocking.py", "servers/first.py"), Count(6, 0, 0)),
+        Simplicity("two", ("servers/helper.py", "servers/second.py", "servers/streaming.py"), Count(11, 2, 3)),
+        Simplicity("three", ("servers/blocking.py", "servers/third.py"), Count(8, 2, 0)),
     )
 
 
 def test_a_driver_that_all_share_counts_for_none(package: Path) -> None:
-    assert simplicity({"one": "first", "three": "third"}, package) == (
+    assert simplicity([ONE, THREE], package) == (
         Simplicity("one", ("servers/first.py",), Count(2, 0, 0)),
         Simplicity("three", ("servers/third.py",), Count(4, 2, 0)),
     )
 
 
-def test_a_driver_for_another_way_is_found_by_what_it_returns(package: Path) -> None:
-    source = "class Called:\n    def converse(self, client) -> Protocol:\n        pass\n"
-    (package / "called.py").write_text(source)
-    main = package / "__main__.py"
-    main.write_text(main.read_text() + "from servers.called import Called\n")
-    _, odd = simplicity({"one": "first", "odd": "odd"}, package)
-    assert odd.files == ("servers/called.py", "servers/odd.py")
-
-
-def test_a_model_without_a_driver(package: Path) -> None:
-    with pytest.raises(ValueError, match=r"odd\.py is handed a converse that returns Protocol, as 0 .* \(none\)"):
-        simplicity({"odd": "odd"}, package)
-
-
-def test_a_model_that_several_drivers_fit(package: Path) -> None:
-    (package / "common.py").write_text((package / "plain.py").read_text())
-    with pytest.raises(ValueError, match=r"returns None, as 2 of the drivers do \(common, plain\)"):
-        simplicity({"one": "first"}, package)
-
-
 def test_a_model_that_is_not_there(package: Path) -> None:
-    with pytest.raises(ValueError, match=r"there is no servers/fourth\.py"):
-        simplicity({"four": "fourth"}, package)
+    with pytest.raises(KeyError, match="fourth"):
+        simplicity([model("four", "fourth", "blocking")], package)
 
 
 def test_our_own_models() -> None:
@@ -126,7 +114,3 @@ def test_our_own_models() -> None:
     assert single.count.branches <= threaded.count.branches
     assert single.count.awaits == threaded.count.awaits == 0
     assert evented.count.awaits > 5
-
-
-def test_it_says_that_it_is_a_proxy() -> None:
-    assert PROXY.startswith("Lines and branches stand in for simplicity")

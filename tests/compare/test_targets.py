@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.belief import DOUBTS
-from loadtest.compare.judge.statistics import Bounds
 from loadtest.compare.judge.targets import (
     JUDGED,
     LIGHTENS,
@@ -24,6 +23,7 @@ from loadtest.compare.judge.targets import (
 )
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
+from loadtest.histogram import Bounds
 from loadtest.scenarios import SCENARIOS
 from tests.compare import results
 

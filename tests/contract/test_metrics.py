@@ -43,6 +43,7 @@ FAMILIES = {
     "threads": "gauge",
     "cpu_seconds": "counter",
     "resident_memory_bytes": "gauge",
+    "initial_memory_bytes": "gauge",
     "gc_pause_seconds": "histogram",
 }
 CONTAINER = {"container_memory_bytes", "container_throttled_periods", "container_throttled_seconds"}
@@ -105,6 +106,22 @@ def test_counts_exactly_what_happened(model: Model, launch: Launch) -> None:
     assert seen("service_seconds_bucket", le="0.02") == 5, "all but the SLEEP of 50 ms"
 
 
+def test_no_series_comes_or_goes_with_what_is_done(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    before = server.metrics().values.keys()
+    for said in (b"ECHO a\nSLEEP 1 b\nWORK 1 c\nnonsense\nSLEEP x\nQUIT\n", b"x" * 70_000, b"ECHO half"):
+        with server.client() as client:
+            client.send(said)
+            client.half_close()
+            assert len(client.receive(1000)) < 1000, "it has ended"
+    seen = server.wait_for_ends(3)
+    assert all(seen.by("requests_total", "command").values())
+    assert sum(seen.by("errors_total", "kind").values()) == 4
+    assert seen.values.keys() == before
+    in_a_container = 6  # tests/observability/test_series.py counts these too
+    assert len(before) + in_a_container < 150
+
+
 def test_no_counter_goes_down_when_clients_leave(model: Model, launch: Launch) -> None:
     server = launch(model)
     totals = []
@@ -125,3 +142,17 @@ def test_a_blocked_server_can_still_be_scraped(launch: Launch) -> None:
         assert seen("connections_open") == 1
         assert seen("accept_queue_limit") == 1024
         assert seen("service_seconds_count") == 1
+
+
+def test_the_initial_memory_is_what_there_was_before_the_first_client(model: Model, launch: Launch) -> None:
+    server = launch(model)
+    before = server.metrics()("initial_memory_bytes")
+    with server.client() as client:
+        client.ask(b"ECHO a\n", b"OK a\n")
+        first = server.metrics()("initial_memory_bytes")
+        assert abs(first - before) < 3e6, "a scrape, and what a loop loads when it starts"
+        text = b"x" * 60_000
+        client.send((b"ECHO " + text + b"\n") * 50)
+        client.expect((b"OK " + text + b"\n") * 50)
+        seen = server.wait_for(lambda now: now("resident_memory_bytes") > first, "it has grown")
+        assert seen("initial_memory_bytes") == first

@@ -5,18 +5,25 @@ The tests share one lab and stand in the order of a user's session; each leaves 
 (its master's exporter, Locust's page) are what Prometheus's answers are held against.
 """
 
+import base64
+import contextlib
 import json
 import math
 import os
 import time
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from servers.variants import VARIANTS
+from tests.compare.browser import Browser, browser, required
 from tests.e2e.lab import Lab, Samples, fetch, until
-from tests.observability.queries import Query, queries
+from tests.e2e.looks import complaints, draw, panels
+from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
+from tests.observability.queries import panels as committed
 
 pytestmark = pytest.mark.docker
 
@@ -76,8 +83,13 @@ def test_what_is_left_out_is_said(lab: Lab) -> None:
         pytest.skip(f"Grafana is left out of the lab (tests/e2e/without-grafana.yml): {lab.no_grafana}")
 
 
+def on_compare(panel: str, part: str = "") -> list[Query]:
+    """Return the queries of a panel of the comparison that contain a part."""
+    return [q for q in queries() if q.dashboard == "compare.json" and q.panel == panel and part in q.expr]
+
+
 def test_there_is_something_to_show_within_half_a_minute(lab: Lab) -> None:
-    (chart,) = [query for query in queries() if query.panel.startswith("How many requests are answered")]
+    (chart,) = on_compare("Right replies a second")
     left = lab.healthy_at + 30 - time.monotonic()
     until(lambda: set(lab.by_variant(chart.promql())) == set(NAMES), max(left, 1), f"{chart.panel} shows {NAMES}")
 
@@ -199,43 +211,60 @@ def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, flo
     return rates, costs, first
 
 
-@pytest.mark.parametrize("query", queries(), ids=lambda query: f"{query.panel} {query.ref}")
+@pytest.mark.parametrize("query", queries(), ids=lambda query: query.name)
 @pytest.mark.usefixtures("watched")
 def test_every_query_of_every_panel_has_data(lab: Lab, query: Query) -> None:
     found = lab.query(query.promql())
-    if query.panel.startswith("annotation "):
-        return  # an annotation marks what went wrong: there may be none
+    if query.may_be_empty:
+        return
     assert found, f"no data: {query.promql()}"
     assert not [value for _, value in found if math.isnan(value)], f"not a number: {found}"
     if query.per == "variant":
         assert {labels.get("variant") for labels, _ in found} >= set(NAMES), f"not every variant: {found}"
 
 
+def capacity() -> dict[str, list[Query]]:
+    """Return the queries of the points of each panel of Capacity, those believed and those in doubt."""
+    found: dict[str, list[Query]] = {}
+    for query in queries():
+        if query.dashboard == "capacity.json" and "doubt" in query.may_be_empty:
+            found.setdefault(query.panel, []).append(query)
+    return found
+
+
+@pytest.mark.parametrize("panel", capacity())
+@pytest.mark.usefixtures("watched")
+def test_every_figure_against_the_clients_has_a_point_for_each_variant(lab: Lab, panel: str) -> None:
+    believed, doubted = capacity()[panel]
+    found = lab.by_variant(f"({believed.promql()}) >= 0 or ({doubted.promql()})")
+    assert set(found) == set(NAMES), "of the believed ones and of those in doubt, each variant has one at any moment"
+
+
 def about(expected: dict[str, float]) -> object:
     return pytest.approx(expected, rel=0.1)
 
 
-def asked(lab: Lab, panel: str, ref: str = "", part: str = "") -> dict[str, float]:
+def asked(lab: Lab, panel: str, part: str = "") -> dict[str, float]:
     """Return by variant what the panel's query says, with rates taken over WINDOW."""
-    (query,) = [q for q in queries() if q.panel.startswith(panel) and ref in {"", q.ref} and part in q.expr]
+    (query,) = on_compare(panel, part)
     return lab.by_variant(query.promql(rate_interval=f"{WINDOW}s"))
 
 
 def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     rates, _, _ = watched
-    assert asked(lab, "How many requests are answered") == about(rates)
-    assert asked(lab, "The last minute", part="verified:rate1m") == about(rates)
+    assert asked(lab, "Right replies a second") == about(rates)
+    assert asked(lab, "The last minute, side by side", part="verified:rate1m") == about(rates)
 
 
 def test_cpu_per_request_agrees_with_the_servers_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, costs, _ = watched
     assert asked(lab, "CPU per request") == about(costs)
-    assert asked(lab, "The last minute", part="cpu_seconds_per_request") == about(costs)
+    assert asked(lab, "The last minute, side by side", part="cpu_seconds_per_request") == about(costs)
 
 
 def test_the_first_reply_agrees_with_the_loads_own_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, _, first = watched
-    single = asked(lab, "How long until the first reply?", part='quantile="0.5"')["single"]
+    single = asked(lab, "First reply (p99 dashed)", part='quantile="0.5"')["single"]
     assert single == pytest.approx(first["single"], rel=0.1)
 
 
@@ -295,6 +324,38 @@ def test_workers_can_be_added_during_the_run(lab: Lab) -> None:
     until(lambda: lab.load().of("tcplab_load_users") == CLIENTS * len(NAMES), 45, "one worker carries all users")
 
 
+def silent(lab: Lab) -> list[str]:
+    """Return the panels' queries that have no data, or none of some variant, though they should."""
+    return [
+        query.name
+        for query in queries()
+        if not query.may_be_empty
+        and not (
+            (found := lab.query(query.promql()))
+            and (query.per != "variant" or {labels.get("variant") for labels, _ in found} >= set(NAMES))
+        )
+    ]
+
+
+def wait_for_every_panel(lab: Lab) -> None:
+    with contextlib.suppress(AssertionError):  # it would not say which is silent
+        until(lambda: not silent(lab), 45, "every panel has data")
+    assert silent(lab) == []
+
+
+def unseen(lab: Lab, seconds: float) -> set[str]:
+    """Return the targets that Prometheus has not seen for longer than two scrapes, at any time in the last seconds."""
+    seen = f'max_over_time(up{{job=~"servers|load"}}[{3 * SCRAPE_SECONDS}s])'
+    found = lab.query(f"min_over_time({seen}[{seconds:.0f}s:1s])")
+    assert len(found) == len(NAMES) + 1
+    return {labels.get("variant", labels["job"]) for labels, value in found if value != 1}
+
+
+def test_no_panel_has_a_gap_by_scaling(lab: Lab) -> None:
+    wait_for_every_panel(lab)
+    assert unseen(lab, min(120, time.monotonic() - lab.healthy_at - 10)) == set()
+
+
 def test_nothing_is_lost_or_miscounted_once_the_load_has_stopped(lab: Lab) -> None:
     fetch(lab.url("locust", "/stop"), {})
     try:
@@ -342,6 +403,16 @@ def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> 
     until(flows(lab, NAMES), 60, "the load has found it again")
 
 
+def test_a_server_started_again_is_a_gap_of_its_own_alone(lab: Lab) -> None:
+    lab.compose("restart", "threaded")
+    began = time.monotonic()
+    until(flows(lab, NAMES), 60, "the load has found it again")
+    wait_for_every_panel(lab)
+    assert unseen(lab, time.monotonic() - began) <= {"threaded"}
+    (restarts,) = lab.query('changes(process_start_time_seconds{variant="threaded"}[1m])')
+    assert restarts[1] == 1
+
+
 def test_a_lost_master_has_its_load_back_within_90_seconds(lab: Lab) -> None:
     lost = lab.inspect("locust-master")["State"]["StartedAt"]
     began = time.monotonic()
@@ -371,6 +442,46 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
     assert json.loads(fetch(lab.url("grafana", "/api/dashboards/uid/compare")))["meta"]["canSave"] is False
     source = json.loads(fetch(lab.url("grafana", "/api/datasources/uid/prometheus/resources/api/v1/query?query=up")))
     assert source["status"] == "success"
+
+
+@pytest.mark.parametrize("path", ["/api/dashboards/db", "/api/datasources", "/api/annotations", "/api/folders"])
+@pytest.mark.parametrize("password", ["", "admin"])
+def test_whoever_looks_cannot_edit(lab: Lab, path: str, password: str) -> None:
+    if lab.no_grafana:
+        pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
+    request = urllib.request.Request(lab.url("grafana", path), b"{}", {"Content-Type": "application/json"})
+    if password:
+        request.add_header("Authorization", f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code in {401, 403}
+
+
+@pytest.fixture(scope="module")
+def page(lab: Lab) -> Iterator[Browser]:
+    if lab.no_grafana:
+        pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
+    with browser(required()) as found:
+        yield found
+
+
+@pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
+@pytest.mark.parametrize(("width", "height"), [(1440, 5000), (500, 14_000)], ids=["1440", "narrow"])
+@pytest.mark.parametrize("name", dashboards())
+def test_every_panel_can_be_read(page: Browser, lab: Lab, name: str, width: int, height: int, dark: bool) -> None:
+    draw(page, lab.url("grafana", f"/d/{Path(name).stem}"), width, height, dark=dark)
+    assert len(panels(page)) == len(list(committed(dashboards()[name]))), "a page that is high enough shows all"
+    assert list(complaints(page)) == []
+
+
+def test_the_answer_is_seen_without_scrolling(page: Browser, lab: Lab) -> None:
+    draw(page, lab.url("grafana", "/"), 1440, 900)
+    bottoms = {panel["title"]: panel["bottom"] for panel in panels(page)}
+    every = dashboards()["compare.json"]["panels"]
+    first = next(index for index, panel in enumerate(every) if panel["type"] == "row")
+    for panel in every[:first]:
+        title = panel["title"].replace("${series:raw}", "response")
+        assert bottoms[title] <= 900, title
 
 
 # Docker only
@@ -414,6 +525,37 @@ def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -
     (line,) = [line for line in errors.splitlines() if line.startswith("tcplab: ")]
     assert "TCPLAB_UID" in line
     assert out == ""
+
+
+def test_the_labs_own_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> None:
+    """By what they export of their control groups, where nothing else is; the comparison's own servers have none."""
+    others = [name for name in lab.services if name not in NAMES]
+    lab.compose("stop", *others)  # a load's clients, and a scrape's memory, would be in the slopes
+    lab.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", *NAMES)
+    options = ["--variants", "protocol", "--scenarios", "saturate", "--clients", "1", "--seconds", "1", "--memory"]
+    for each in VARIANTS:
+        metrics = f"http://{each.name}:{each.metrics_port}/metrics"
+        options += ["--server", f"live-{each.name}={each.name}:{each.port} {metrics}"]
+    status, out, errors = compare(lab, tmp_path, os.getuid(), *options)
+    lab.compose("start", *others)
+    assert status == 0, out + errors
+    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]
+    records = json.loads((folder / "compare.json").read_text(encoding="utf-8"))["memory"]
+    found = {each["subject"]: each for each in records}
+    assert found["protocol"]["container_silent"] == {}
+    assert found["protocol"]["container_why"].startswith("no control group of its own: ")
+    for name in NAMES:
+        record = found[f"live-{name}"]
+        assert record["container_why"] == ""
+        assert record["note"].endswith("one process, which ran already: no interval")
+        process, charged = record["silent"]["value"], record["container_silent"]
+        assert charged["anon"]["value"] == pytest.approx(process, rel=0.1, abs=500)
+        total = charged["anon"]["value"] + charged["kernel"]["value"] + charged["sock"]["value"]
+        assert charged["total"]["value"] == pytest.approx(total, abs=1)
+    threads, single = found["live-threaded"], found["live-single"]
+    assert threads["threads"]["value"] == pytest.approx(1, rel=0.01)
+    assert 16_384 < threads["container_silent"]["kernel"]["value"] < 100_000  # a thread's stack in the kernel has 16 kB
+    assert single["container_silent"]["total"]["value"] == pytest.approx(0, abs=1000)
 
 
 # Down

@@ -1,6 +1,7 @@
 """The master's sums: totals that never go down, figures of one phase, workers that come and go; and the result."""
 
 import json
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest import belief, result
 from loadtest.exporter import BOUNDS, LoadCollector, Status, cumulative
-from loadtest.ledger import RECENT, SETTLED, SILENT, STALLED, Ledger
+from loadtest.ledger import RECENT, SETTLED, SILENT, STALLED, Ledger, Worker
 from loadtest.recorder import Recorder, Tracker
 from loadtest.scenarios import SCENARIOS
 from loadtest.schedule import Schedule
@@ -83,13 +84,13 @@ class Lab:
     def samples(
         self,
         *,
-        running: bool = True,
+        started: float | None = 1234.5,
         rate: float = 0.0,
         doubts: tuple[belief.Doubt, ...] = (),
-        workers: dict[int, Effort] | None = None,
+        workers: dict[int, Worker] | None = None,
     ) -> Samples:
         registry = CollectorRegistry()
-        status = Status(running, "conversation", rate, doubts, workers or {})
+        status = Status(started, "conversation", rate, doubts, workers or {})
         registry.register(LoadCollector(self.ledger, lambda: status, lambda: self.seconds))
         text = generate_latest(registry).decode()
         return {
@@ -689,7 +690,7 @@ def test_what_was_counted_lately_is_there_by_variant() -> None:
 
 
 def test_everything_is_exported_from_zero() -> None:
-    samples = Lab().samples(running=False)
+    samples = Lab().samples(started=None)
     for variant in ("single", "asyncio"):
         assert samples["tcplab_load_sent_total", variant] == 0
         assert samples["tcplab_load_abandoned_total", variant] == 0
@@ -706,7 +707,38 @@ def test_everything_is_exported_from_zero() -> None:
         assert samples["tcplab_load_doubt", name] == 0
     assert samples["tcplab_load_running",] == samples["tcplab_load_workers",] == 0
     assert samples["tcplab_load_asked_rate",] == 0
-    assert not [key for key in samples if key[0] in {"tcplab_load_run_info", "tcplab_load_worker_cpu_ratio"}]
+    absent = {
+        "tcplab_load_run_info",
+        "tcplab_load_run_start_timestamp_seconds",
+        "tcplab_load_worker_cpu_ratio",
+        "tcplab_load_worker_requests_total",
+    }
+    assert not [key for key in samples if key[0] in absent]
+
+
+def worker(effort: Effort, requests: int = 0) -> Worker:
+    return Worker(recent=deque([effort]), requests=requests)
+
+
+def test_a_workers_requests_are_those_that_ended_in_any_phase_and_never_go_down() -> None:
+    lab = Lab()
+    one, other = lab.client("one"), lab.client("other", "single")
+    lab.ask(one, 0.001)
+    lab.report()
+    assert {name: each.requests for name, each in lab.ledger.workers.items()} == {"one": 1, "other": 0}
+    lab.begin(5)
+    lab.ask(one, 0.001)
+    other.sent(lab.now)
+    other.failed("reset", lab.now)
+    one.sent(lab.now)  # it is still open
+    lab.end()
+    assert {name: each.requests for name, each in lab.ledger.workers.items()} == {"one": 2, "other": 1}
+    lab.begin(6)
+    lab.report("one")
+    lab.ledger.see(["one"], lab.seconds)
+    assert lab.ledger.workers["one"].requests == 2
+    lab.ledger.see(["one", "other"], lab.seconds)
+    assert lab.ledger.workers["other"].requests == 1, "it was away, and goes on from where it was"
 
 
 def test_what_is_exported_is_what_happened() -> None:
@@ -721,8 +753,10 @@ def test_what_is_exported_is_what_happened() -> None:
     samples = lab.samples(
         doubts=tuple(belief.doubts(belief.Facts(cpu_ratio=1))),
         workers={
-            0: Effort(2.5, 10, busy_seconds=6, starved_seconds=0.3, stolen_seconds=0.5, lag={1000: 99, 2000: 1}),
-            3: Effort(cpu_seconds=1, seconds=10),
+            0: worker(
+                Effort(2.5, 10, busy_seconds=6, starved_seconds=0.3, stolen_seconds=0.5, lag={1000: 99, 2000: 1})
+            ),
+            3: worker(Effort(cpu_seconds=1, seconds=10), requests=7),
         },
     )
     assert samples["tcplab_load_sent_total", "asyncio"] == 5
@@ -751,7 +785,10 @@ def test_what_is_exported_is_what_happened() -> None:
         0.001,
         0,
     )
+    requests = {key[1]: value for key, value in samples.items() if key[0] == "tcplab_load_worker_requests_total"}
+    assert requests == {"0": 0, "3": 7}
     assert samples["tcplab_load_run_info", "conversation"] == 1
+    assert samples["tcplab_load_run_start_timestamp_seconds",] == 1234.5
     assert samples["tcplab_load_doubt", "generator-cpu"] == 1
     assert samples["tcplab_load_doubt", "loop-lag"] == 0
 

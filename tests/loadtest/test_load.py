@@ -14,7 +14,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,10 @@ def test_two_workers_report_exactly_what_the_stub_answered(tmp_path: Path) -> No
     verified = sum(totals["tcplab_load_requests_total", "verified", variant] for variant in ALL)
     abandoned = sum(totals["tcplab_load_abandoned_total", variant] for variant in ALL)
     assert sent == len(stub.texts) == verified + abandoned
+    by_worker = {key[1]: value for key, value in totals.items() if key[0] == "tcplab_load_worker_requests_total"}
+    assert by_worker.keys() == {"0", "1"}
+    assert min(by_worker.values()) > 0
+    assert sum(by_worker.values()) == verified
     # A client that is stopped while it connects has no connection yet, though the stub may have accepted it.
     assert stub.connections - 4 * len(ALL) <= connected <= stub.connections
     assert len(stub.took) - abandoned <= verified <= len(stub.took)
@@ -278,6 +284,8 @@ def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistic
             eventually(lambda: locust.metrics()[key] > before[key] + 50, "the counter goes on after a reset")
             now = locust.metrics()
             assert now["tcplab_load_running",] == now["tcplab_load_workers",] == 1
+            began = ("tcplab_load_run_start_timestamp_seconds",)
+            assert 0 < time.time() - now[began] < 60
             for gauge in ("users", "clients_connected", "clients_served"):
                 assert now[f"tcplab_load_{gauge}", "asyncio"] == 4
                 assert now[f"tcplab_load_{gauge}", "single"] == 0
@@ -289,6 +297,7 @@ def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistic
             eventually(lambda: locust.metrics()["tcplab_load_running",] == 0, "the web UI stops it")
             eventually(lambda: locust.metrics()["tcplab_load_users", "asyncio"] == 0, "users are gone")
             ended = locust.metrics()
+            assert began not in ended
             sums = [value for name, value in ended.items() if name[0] == "tcplab_load_requests_total"]
             abandoned = ended["tcplab_load_abandoned_total", "asyncio"]
             assert ended["tcplab_load_sent_total", "asyncio"] == sum(sums) + abandoned
@@ -300,6 +309,7 @@ def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistic
             assert json.loads(post(port, "/swarm", form | {"think": "0.01", "warmup": "0"}))["success"]
             eventually(lambda: locust.metrics()["tcplab_load_clients_served", "asyncio"] == 2, "it starts again")
             assert len(stub.texts[-1]) == 99
+            assert locust.metrics()[began] > now[began]
             assert locust.stop(signal.SIGTERM) == 0
 
 
@@ -352,6 +362,17 @@ def test_processes_that_locust_forks_have_an_engine_each(tmp_path: Path) -> None
     assert slow.microseconds < 300_000
 
 
+def indexes(samples: Mapping[tuple[str, ...], float]) -> set[str]:
+    """Return the indexes of the workers, which all series of workers must agree about."""
+    by_series: dict[str, set[str]] = {}
+    for name, *labels in samples:
+        if name.startswith("tcplab_load_worker_"):
+            by_series.setdefault(name, set()).update(labels)
+    assert len(by_series) == 6
+    (found,) = {frozenset(each) for each in by_series.values()}
+    return set(found)
+
+
 def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
     """Two workers join a run, one leaves, one is killed, the master is killed and started again: the load stays."""
     port, web = free_ports(2)
@@ -396,10 +417,10 @@ def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
         eventually(lambda: balanced(master, 1), "one worker carries all again")
         after_kill = master.metrics()
         assert after_kill["tcplab_load_doubt", "worker-lost"] == 1
-        assert [key for key in after_kill if key[0] == "tcplab_load_worker_cpu_ratio"] == [
-            ("tcplab_load_worker_cpu_ratio", "0")
-        ]
-        assert all(after_kill[key] >= seen[key] for key in seen if key[0].endswith("_total") and "tcplab" in key[0])
+        assert indexes(after_kill) == {"0"}
+        ours = [key for key in seen if key[0].endswith("_total") and "tcplab" in key[0]]
+        left = [key for key in ours if key[0] != "tcplab_load_worker_requests_total" or key[1] == "0"]
+        assert all(after_kill[key] >= seen[key] for key in left)
 
         master.process.kill()
         master.process.wait()
@@ -409,6 +430,7 @@ def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
         eventually(lambda: master.metrics()["tcplab_load_running",] == 0, "no worker, no run")
         start_worker("worker4")
         eventually(lambda: balanced(master, 1), "the load is back with the worker", within=30)
+        assert indexes(master.metrics()) == {"1"}, "nobody gets the index of one who has left"
         assert master.stop(signal.SIGINT) == 0
         assert "Traceback" not in master.log
 

@@ -1,18 +1,20 @@
 """Every series that the lab exports, as its own exporters name it: metric -> label names, with their known values."""
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 
 import yaml
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
-from loadtest.tally import SERIES, Effort, Gauges, Tally
+from loadtest.ledger import Worker
+from loadtest.tally import SERIES, Gauges, Tally
 from servers.container import Container, Throttled
 from servers.ledger import Ledger
 from servers.listener import Listener, listen
-from servers.metrics import ServerCollector
+from servers.metrics import ServerCollector, registry
 from servers.pauses import GarbagePauses
 from servers.variants import VARIANTS
 from tests.observability.queries import ROOT
@@ -30,14 +32,20 @@ def everything() -> Catalogue:
 
 
 def servers() -> Catalogue:
-    """Return what a server exports, inside a container and on Linux, as Prometheus stores it."""
+    """Return what a server exports, the standard metrics included, as Prometheus stores it."""
+    with server(Ledger()) as exporter:
+        return _listed(exporter.collect(), {**TARGET, **VARIANT})
+
+
+@contextmanager
+def server(ledger: Ledger) -> Iterator[CollectorRegistry]:
+    """Make the exporter of a server that counts in `ledger`, as it is in a container and on Linux."""
     container = Container(
         memory=lambda: dict.fromkeys(("anon", "kernel", "sock", "file"), 0), throttled=lambda: Throttled(0, 0.0)
     )
     with closing(listen("127.0.0.1", 0, 1)) as listening:
         listener = Listener(listening, limit=1, on_error=lambda kind: None)
-        collector = ServerCollector(Ledger(), listener, GarbagePauses(), container)
-        return _listed(collector.collect(), {**TARGET, **VARIANT})
+        yield registry(ServerCollector(ledger, listener, GarbagePauses(), container))
 
 
 def load() -> Catalogue:
@@ -53,14 +61,15 @@ def load() -> Catalogue:
         "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }
     ledger.take("worker", {"parts": [report]}, now=0.0)
-    status = Status(running=True, scenario="saturate", rate=0.0, doubts=(), workers={0: Effort()})
+    status = Status(started=0.0, scenario="saturate", rate=0.0, doubts=(), workers={0: Worker()})
     collector = LoadCollector(ledger, lambda: status, lambda: 0.0)
     return _listed(collector.collect(), TARGET)
 
 
 def recorded() -> Catalogue:
-    """Return what the recording rules add; each groups by variant alone."""
-    return {rule["record"]: dict(VARIANT) for rule in rules() if "record" in rule}
+    """Return what the recording rules add; the level that a name begins with is the label that is left."""
+    levels = {"variant": VARIANT, "worker": {"worker": set[str]()}}
+    return {rule["record"]: dict(levels[rule["record"].partition(":")[0]]) for rule in rules() if "record" in rule}
 
 
 def rules() -> list[dict[str, str]]:

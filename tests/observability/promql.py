@@ -7,7 +7,7 @@ WORD = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 MATCHER = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
-DURATION = re.compile(r"\[[^\]]*\]")
+DURATION = re.compile(r"\[[^\]]*\]|\$__\w+")
 WORDS_OF_PROMQL = {"and", "or", "unless", "bool", "offset", "inf", "nan"}
 
 

@@ -9,17 +9,24 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from servers.variants import VARIANTS
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
-SCRAPE_SECONDS = 5
+SCRAPE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query: where it stands, its PromQL as committed, and how it is asked."""
+    """
+    One query: where it stands, its PromQL as committed, and how it is asked.
+
+    panel, expr: with the dashboard's own variables filled in; there is one Query for each of their values.
+    """
 
     dashboard: str
     panel: str
@@ -28,17 +35,36 @@ class Query:
     instant: bool
 
     @property
+    def name(self) -> str:
+        """A name for people, of this query and no other of its panel but for its variables' values."""
+        return f"{self.dashboard.removesuffix('.json')}: {self.panel} {self.ref}"
+
+    @property
     def per(self) -> str:
         """Tell what the query's series are: see the module's text."""
         if re.search(r'variant="', self.expr):
             return "one variant"
-        if re.match(r"(min|max|sum)\(", self.expr) or "by (worker)" in self.expr or "by (doubt)" in self.expr:
+        if "ALERTS" in self.expr:  # nothing may be wrong
             return "lab"
-        return "lab" if "ALERTS" in self.expr else "variant"
+        return "variant" if re.search(r"by \([\w, ]*\bvariant\b|^\(?variant:", self.expr) else "lab"
 
-    def promql(self, *, rate_interval: str = "20s", shown: str = "15m") -> str:
+    @property
+    def may_be_empty(self) -> str:
+        """Tell why the query may have no data, or no number, in a lab that is well; empty if it has to have some."""
+        if self.panel.startswith("annotation "):
+            return "it marks what has happened, and nothing need have"
+        if self.expr.endswith("on () (max(tcplab_load_doubt) == 1)"):
+            return "nothing need be in doubt"
+        if "tcplab_memory_bytes_per_client" in self.expr:
+            return "too few clients may be connected"
+        if "unless on () (max(tcplab_load_doubt) == 1)" in self.expr:
+            return "everything may be in doubt"
+        return ""
+
+    def promql(self, *, rate_interval: str = "8s", shown: str = "15m") -> str:
         """Return the query with Grafana's variables filled in; four scrape intervals are what Grafana would take."""
-        return self.expr.replace("$__rate_interval", rate_interval).replace("$__range", shown)
+        filled = self.expr.replace("$__rate_interval", rate_interval).replace("$__range", shown)
+        return filled.replace("$__interval", f"{SCRAPE_SECONDS}s")
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
@@ -56,16 +82,36 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def queries() -> list[Query]:
     """Return every query of every committed dashboard, those of its annotations included."""
-    found = []
-    for name, dashboard in dashboards().items():
-        for panel in panels(dashboard):
-            found += [
-                Query(name, panel["title"], target["refId"], target["expr"], bool(target.get("instant")))
-                for target in panel.get("targets", [])
-            ]
-        found += [
-            Query(name, f"annotation {one['name']}", "A", one["expr"], instant=False)
-            for one in dashboard["annotations"]["list"]
-            if "expr" in one
-        ]
+    return [query for name, dashboard in dashboards().items() for query in _queries(name, dashboard)]
+
+
+def _queries(name: str, dashboard: dict[str, Any]) -> Iterator[Query]:
+    choices = _choices(dashboard)
+    for panel in panels(dashboard):
+        for target in panel.get("targets", []):
+            texts = {
+                (_filled(panel["title"], chosen), _filled(target["expr"], chosen))
+                for chosen in (dict(zip(choices, one, strict=True)) for one in product(*choices.values()))
+            }
+            for title, expr in sorted(texts):
+                yield Query(name, title, target["refId"], expr, bool(target.get("instant")))
+    for one in dashboard["annotations"]["list"]:
+        if "expr" in one:
+            yield Query(name, f"annotation {one['name']}", "A", one["expr"], instant=False)
+
+
+def _choices(dashboard: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Return the values that each variable of a dashboard can have, with their texts."""
+    found = {}
+    for variable in dashboard["templating"]["list"]:
+        listed = [(option["text"], option["value"]) for option in variable.get("options") or ()]
+        # Prometheus tells the variants; their table is what it is told.
+        found[variable["name"]] = listed or [(variant.name, variant.name) for variant in VARIANTS]
     return found
+
+
+def _filled(text: str, chosen: dict[str, tuple[str, str]]) -> str:
+    for name, (shown, value) in chosen.items():
+        text = text.replace(f"${{{name}:text}}", shown).replace(f"${{{name}:raw}}", value)
+        text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
+    return text

@@ -1,21 +1,47 @@
 """The committed dashboards: written by their program, and every panel fit to be compared by."""
 
+import json
 import re
+import subprocess
+import sys
 from itertools import combinations
 from typing import Any
 
 import pytest
 import yaml
 
-from grafana import write
+from grafana import colours, texts, write
+from grafana.layout import COLUMNS, SCREEN
+from loadtest import belief
+from loadtest.tally import BREAKS, CONNECTIONS
+from servers.ledger import ERRORS
 from servers.variants import VARIANTS
+from tests.observability import catalogue
+from tests.observability.promql import selectors
 from tests.observability.queries import FOLDER, ROOT, Query, dashboards, panels, queries
 
 QUERIES = queries()
-NAMED = [f"{one.panel} {one.ref}" for one in QUERIES]
-PANELS = [(name, panel) for name, dashboard in dashboards().items() for panel in panels(dashboard)]
-CHARTS = [panel for _, panel in PANELS if panel["type"] == "timeseries"]
-TITLES = [panel["title"] for panel in CHARTS]
+NAMED = [query.name for query in QUERIES]
+DASHBOARDS = dashboards()
+PANELS = [(name, panel) for name, dashboard in DASHBOARDS.items() for panel in panels(dashboard)]
+TITLES = [f"{name} {panel['title']}" for name, panel in PANELS]
+SHOWING = [(name, panel) for name, panel in PANELS if panel["type"] != "text"]
+CHARTS = [(name, panel) for name, panel in PANELS if panel["type"] == "timeseries"]
+POINTS = [panel for _, panel in PANELS if panel["type"] == "xychart"]
+
+Panel = dict[str, Any]
+
+
+def titled(found: list[tuple[str, Panel]]) -> list[str]:
+    return [f"{name} {panel['title']}" for name, panel in found]
+
+
+def overrides(panel: Panel) -> dict[str, dict[str, Any]]:
+    """Return what a panel sets for single fields: field -> property -> value."""
+    return {
+        override["matcher"]["options"]: {one["id"]: one["value"] for one in override["properties"]}
+        for override in panel["fieldConfig"]["overrides"]
+    }
 
 
 def test_the_committed_files_are_what_the_program_writes() -> None:
@@ -25,18 +51,28 @@ def test_the_committed_files_are_what_the_program_writes() -> None:
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run make dashboards"
 
 
-def test_compare_opens_on_the_last_quarter_of_an_hour_and_follows() -> None:
-    compare = dashboards()["compare.json"]
-    assert compare["uid"] == "compare"
-    assert compare["schemaVersion"] == 42
-    assert compare["time"] == {"from": "now-15m", "to": "now"}
-    assert compare["refresh"] == "5s"
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_dashboard_opens_on_the_last_quarter_of_an_hour_and_follows(name: str) -> None:
+    dashboard = DASHBOARDS[name]
+    assert f"{dashboard['uid']}.json" == name
+    assert dashboard["schemaVersion"] == 42
+    assert dashboard["time"] == {"from": "now-15m", "to": "now"}
+    assert dashboard["refresh"] == "5s"
+    assert dashboard["editable"] is False
+    composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]["image"]
+    assert {f"grafana/grafana:{panel['pluginVersion']}" for panel in panels(dashboard)} == {composed}
+    assert dashboard["graphTooltip"] == 1, "the crosshair is shared"
+
+
+# Queries
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=NAMED)
 def test_quantiles_are_never_averaged(query: Query) -> None:
-    averaging = re.search(r"\b(avg|sum|avg_over_time|stddev)\b[^()]*\([^)]*tcplab_load_recent_seconds", query.expr)
-    assert averaging is None
+    averaging = (
+        r"\b(avg|sum|stddev|quantile|\w+_over_time)\b(\s+(by|without)\s*\([^)]*\))?\s*\([^)]*tcplab_load_recent_seconds"
+    )
+    assert re.search(averaging, query.expr) is None
     if "histogram_quantile" in query.expr:
         assert re.search(r"sum by \(le, variant\) \(rate\(", query.expr)
 
@@ -47,51 +83,47 @@ def test_rates_widen_with_the_time_shown(query: Query) -> None:
     assert all(window in {"$__rate_interval", "$__range"} for window in windows)
 
 
-@pytest.mark.parametrize(("name", "panel"), PANELS, ids=[f"{panel['id']} {panel['title']}" for _, panel in PANELS])
-def test_every_panel_says_what_it_shows_and_whence(name: str, panel: dict[str, Any]) -> None:
-    if panel["type"] == "text":
-        return
+# Every panel
+
+
+@pytest.mark.parametrize(("name", "panel"), SHOWING, ids=titled(SHOWING))
+def test_every_panel_says_what_it_shows_whence_and_in_which_unit(name: str, panel: Panel) -> None:
     assert panel["title"]
     assert len(panel["description"]) > 60
+    assert panel["fieldConfig"]["defaults"]["unit"]
     (source,) = yaml.safe_load((ROOT / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
     for place in (panel, *panel["targets"]):
         assert place["datasource"] == {"type": "prometheus", "uid": source["uid"]}
 
 
-@pytest.mark.parametrize("panel", CHARTS, ids=TITLES)
-def test_every_chart_has_a_unit_and_tells_all_lines_at_once(panel: dict[str, Any]) -> None:
-    assert panel["fieldConfig"]["defaults"]["unit"]
+@pytest.mark.parametrize(("name", "panel"), SHOWING, ids=titled(SHOWING))
+def test_every_panel_says_in_words_that_it_has_nothing_to_show(name: str, panel: Panel) -> None:
+    assert panel["fieldConfig"]["defaults"]["noValue"] not in {"", "No data"}
+
+
+@pytest.mark.parametrize(("name", "panel"), CHARTS, ids=titled(CHARTS))
+def test_every_chart_tells_all_lines_at_once(name: str, panel: Panel) -> None:
     assert panel["options"]["tooltip"]["mode"] == "multi"
     assert panel["options"]["tooltip"]["sort"] == "desc"
 
 
-@pytest.mark.parametrize("panel", CHARTS, ids=TITLES)
-def test_every_axis_begins_at_zero_or_is_logarithmic(panel: dict[str, Any]) -> None:
-    defaults = panel["fieldConfig"]["defaults"]
-    logarithmic = defaults["custom"].get("scaleDistribution", {}).get("type") == "log"
-    assert logarithmic != (defaults.get("min") == 0)
+def logarithmic(panel: Panel) -> bool:
+    kind = panel["fieldConfig"]["defaults"]["custom"].get("scaleDistribution", {}).get("type")
+    return bool(kind == "log")
+
+
+@pytest.mark.parametrize(
+    "panel", [panel for _, panel in CHARTS] + POINTS, ids=titled(CHARTS) + [p["title"] for p in POINTS]
+)
+def test_every_axis_begins_at_zero_or_is_logarithmic(panel: Panel) -> None:
+    assert logarithmic(panel) != (panel["fieldConfig"]["defaults"].get("min") == 0)
     if any("tcplab_load_recent_seconds" in target["expr"] for target in panel["targets"]):
-        assert logarithmic, "latencies span decades"
+        assert logarithmic(panel), "latencies span decades"
 
 
-@pytest.mark.parametrize("panel", CHARTS, ids=TITLES)
-def test_a_variant_has_its_title_and_its_colour_in_every_chart(panel: dict[str, Any]) -> None:
-    overrides = {
-        override["matcher"]["options"]: {one["id"]: one["value"] for one in override["properties"]}
-        for override in panel["fieldConfig"]["overrides"]
-    }
-    for target in panel["targets"]:
-        if "{{variant}}" not in target["legendFormat"]:
-            continue
-        for variant in VARIANTS:
-            chosen = overrides[target["legendFormat"].replace("{{variant}}", variant.name)]
-            assert chosen["color"] == {"mode": "fixed", "fixedColor": variant.colour}
-            assert chosen["displayName"].startswith(variant.title)
-
-
-@pytest.mark.parametrize("name", dashboards())
+@pytest.mark.parametrize("name", DASHBOARDS)
 def test_panels_have_numbers_of_their_own_and_do_not_overlap(name: str) -> None:
-    every = dashboards()[name]["panels"]
+    every = DASHBOARDS[name]["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
     for one, other in combinations((panel["gridPos"] for panel in every), 2):
         apart = (
@@ -101,13 +133,319 @@ def test_panels_have_numbers_of_their_own_and_do_not_overlap(name: str) -> None:
             or other["y"] + other["h"] <= one["y"]
         )
         assert apart, f"{one} and {other} overlap"
-    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in every)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= COLUMNS for panel in every)
+
+
+# Colours
+
+
+def colours_of(part: Any) -> set[str]:
+    """Return every colour that stands in a part of a dashboard."""
+    return set(re.findall(r"#[0-9a-fA-F]{6}\b|rgba?\([^)]*\)", json.dumps(part)))
+
+
+REDS = {red for number in (1, len(BREAKS), len(CONNECTIONS) - 1, len(ERRORS)) for red in colours.reds(number)}
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=TITLES)
+def test_red_is_for_errors_alone(name: str, panel: Panel) -> None:
+    about_errors = any(
+        re.search(r'outcome!="|errors_total|breaks_total|load_failed:|\bup\{', target["expr"])
+        for target in panel.get("targets", ())
+    )
+    assert not colours_of(panel) & REDS or about_errors
+    # Grafana's own palettes have reds, and colours of other variants.
+    assert not re.search(r'palette-|continuous-|"(semi-dark-|dark-|light-)?(red|orange|green|blue)"', json.dumps(panel))
+
+
+@pytest.mark.parametrize(("name", "panel"), CHARTS, ids=titled(CHARTS))
+def test_a_line_that_nobody_has_coloured_is_neutral(name: str, panel: Panel) -> None:
+    assert panel["fieldConfig"]["defaults"]["color"] == {"mode": "fixed", "fixedColor": colours.NEUTRAL}
+
+
+def test_every_colour_is_a_variants_or_one_of_a_few() -> None:
+    few = {value for value in vars(colours).values() if isinstance(value, str)} | {*colours.KINDS} | REDS
+    own = {colours.shade(variant.colour, lightness) for variant in VARIANTS for lightness in (0.0, 0.45, 0.75)}
+    own |= {variant.colour for variant in VARIANTS}
+    assert {colour for dashboard in DASHBOARDS.values() for colour in colours_of(dashboard)} <= few | own
+
+
+def test_no_colour_stands_for_two_things() -> None:
+    told_apart = [*(variant.colour.lower() for variant in VARIANTS), *colours.KINDS, *REDS, colours.GOOD, colours.DOUBT]
+    assert len(set(told_apart)) == len(told_apart)
+
+
+@pytest.mark.parametrize(("name", "panel"), CHARTS, ids=titled(CHARTS))
+def test_a_variant_has_its_title_and_its_colour_in_every_chart(name: str, panel: Panel) -> None:
+    for target in panel["targets"]:
+        if "{{variant}}" not in target["legendFormat"]:
+            continue
+        for variant in VARIANTS:
+            chosen = overrides(panel)[target["legendFormat"].replace("{{variant}}", variant.name)]
+            assert chosen["color"] == {"mode": "fixed", "fixedColor": variant.colour}
+            assert chosen["displayName"].startswith(variant.title)
+
+
+def test_limits_are_drawn_only_where_a_figure_is_doubted_past_them() -> None:
+    drawn = {
+        panel["targets"][0]["expr"]: panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]
+        for _, panel in CHARTS
+        if panel["fieldConfig"]["defaults"]["custom"].get("thresholdsStyle", {}).get("mode", "off") != "off"
+    }
+    limits = {
+        "cpu_ratio": belief.BUSY,
+        "busy_ratio": belief.BUSY,
+        "starved_ratio": belief.STARVED,
+        "stolen_ratio": belief.STOLEN,
+        "lag_seconds": belief.LAGGING,
+    }
+    assert drawn == {
+        f"max by (worker) (tcplab_load_worker_{metric})": {"value": limit, "color": colours.DOUBT}
+        for metric, limit in limits.items()
+    }
+
+
+# Variants
 
 
 def test_every_variant_is_told_of_by_every_query_that_compares() -> None:
     compared = [query for query in QUERIES if query.per == "variant"]
-    assert len(compared) >= 25
+    assert len(compared) >= 80
     for query in compared:
-        assert "variant" in query.expr, f"{query.panel} {query.ref} drops the variants"
+        assert "variant" in query.expr, f"{query.name} drops the variants"
     for variant in VARIANTS:
         assert any(f'variant="{variant.name}"' in query.expr for query in QUERIES)
+
+
+FIFTH = """
+import json
+import servers.variants as table
+fifth = table.Variant(
+    name="fifth", module="fifth", driver="streaming", port=9009, metrics_port=9109, colour="#123456",
+    title="the fifth way", sentence="It is new."
+)
+table.VARIANTS = (*table.VARIANTS, fifth)
+from grafana import write
+print(json.dumps({path.name: json.loads(text) for path, text in write.files().items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def with_a_fifth() -> dict[str, dict[str, Any]]:
+    """Return the dashboards as they are once the table of variants has a fifth row, and nothing else is changed."""
+    done = subprocess.run([sys.executable, "-c", FIFTH], capture_output=True, text=True, cwd=ROOT, check=True)
+    written: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return written
+
+
+def test_a_fifth_variant_is_in_every_panel_that_compares(with_a_fifth: dict[str, dict[str, Any]]) -> None:
+    def told_of(panel: Panel, colour: str) -> bool:
+        return colour in colours_of(panel)
+
+    first = VARIANTS[0]
+    compared = 0
+    for name, dashboard in with_a_fifth.items():
+        shown = list(panels(dashboard))
+        for panel in shown:
+            # What is about one variant alone has its like for the fifth; what is about all has the fifth in it.
+            if f'variant="{first.name}"' in json.dumps(panel.get("targets", [])).replace("\\", ""):
+                like = [
+                    other
+                    for other in shown
+                    if other["title"] == panel["title"].replace(first.title, "the fifth way") and other is not panel
+                ]
+                assert len(like) == 1, f"{name}: nothing like {panel['title']} for the fifth"
+                assert told_of(like[0], "#123456")
+                assert 'variant="fifth"' in json.dumps(like[0]["targets"]).replace("\\", "")
+                compared += 1
+            elif told_of(panel, first.colour):
+                assert told_of(panel, "#123456"), f"{name}: {panel['title']} lacks the fifth"
+                assert "fifth" in json.dumps(panel)
+                compared += 1
+    assert compared >= 45
+
+
+# Compare
+
+
+def above_the_fold(dashboard: dict[str, Any]) -> list[Panel]:
+    """Return the panels before the first heading."""
+    every = dashboard["panels"]
+    first = next(index for index, panel in enumerate(every) if panel["type"] == "row")
+    return list(every[:first])
+
+
+def test_the_answer_is_seen_without_scrolling(with_a_fifth: dict[str, dict[str, Any]]) -> None:
+    def height(found: list[Panel]) -> int:
+        return max(int(panel["gridPos"]["y"] + panel["gridPos"]["h"]) for panel in found)
+
+    answer = above_the_fold(DASHBOARDS["compare.json"])
+    assert height(answer) <= SCREEN
+    assert height(above_the_fold(with_a_fifth["compare.json"])) <= SCREEN
+    asked = " ".join(target["expr"] for panel in answer for target in panel["targets"])
+    for part in (
+        "tcplab_load_run_info",
+        "tcplab_load_users",
+        "tcplab_load_workers",
+        "tcplab_load_doubt",
+        'tcplab_load_requests_total{outcome="verified"}',
+        "tcplab_load_clients_served",
+        "tcplab_load_clients_connected",
+        *(f'series="$series",quantile="{quantile}"' for quantile in ("0.5", "0.95", "0.99")),
+        'series="first_reply"',
+        "tcplab_resident_memory_bytes",
+        "tcplab_container_memory_bytes",
+        "tcplab_initial_memory_bytes",
+        "variant:tcplab_memory_bytes_per_client:ratio",
+        "tcplab_cpu_seconds_total",
+    ):
+        assert part in asked, part
+
+
+def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
+    drawn = {
+        (re.sub(r".*tcplab_load_(.*)_seconds_bucket.*", r"\1", panel["targets"][0]["expr"]), panel["title"]): panel
+        for panel in panels(DASHBOARDS["compare.json"])
+        if panel["type"] == "heatmap"
+    }
+    assert len(drawn) == 2 * len(VARIANTS)
+    for variant in VARIANTS:
+        for metric, title in (("${series}", "Then"), ("first_reply", "First")):
+            panel = drawn[metric, f"{title}: {variant.title}"]
+            (target,) = panel["targets"]
+            assert target["format"] == "heatmap"
+            assert f'variant="{variant.name}"' in target["expr"]
+            assert panel["options"]["color"]["fill"] == variant.colour
+            assert panel["options"]["calculate"] is False
+
+
+def test_every_doubt_has_its_words() -> None:
+    assert set(texts.DOUBTS) == set(belief.DOUBTS)
+    for name in ("compare.json", "capacity.json", "load.json"):
+        (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Believe these figures?"]
+        for doubt, words in texts.DOUBTS.items():
+            assert overrides(tile)[doubt] == {"displayName": f"{doubt}: {words}"}
+
+
+# Capacity
+
+
+@pytest.mark.parametrize("panel", POINTS, ids=[panel["title"] for panel in POINTS])
+def test_points_are_of_steady_clients_and_tell_doubt_from_belief(panel: Panel) -> None:
+    clients, believed, doubted = (target["expr"] for target in panel["targets"])
+    assert len(POINTS) == 12
+    assert [target["legendFormat"] for target in panel["targets"]] == [
+        "{{variant}} clients",
+        "{{variant}}",
+        "{{variant}} in doubt",
+    ]
+    steady, doubt = "variant:tcplab_steady_clients:max", "on () (max(tcplab_load_doubt) == 1)"
+    assert clients.startswith(f"max by (variant) ({steady})\nor ")
+    assert f"\nand on (variant) {steady} unless {doubt})\nor " in believed
+    assert doubted.endswith(f"\nand on (variant) {steady} and {doubt}")
+    assert panel["fieldConfig"]["defaults"]["custom"]["show"] == "points", "a line would invent what lies between"
+    fields = overrides(panel)
+    assert fields["/ clients$/"]["custom.scaleDistribution"] == {"type": "log", "log": 10}
+    series = {one["name"]["fixed"]: one for one in panel["options"]["series"]}
+    for variant in VARIANTS:
+        for title, y in ((variant.title, variant.name), (f"{variant.title}, in doubt", f"{variant.name} in doubt")):
+            assert series[title]["x"]["matcher"]["options"] == f"{variant.name} clients"
+            assert series[title]["y"]["matcher"]["options"] == y
+            assert fields[y]["color"] == {"mode": "fixed", "fixedColor": variant.colour}
+        assert fields[f"{variant.name} in doubt"]["custom.fillOpacity"] == 0
+
+
+# Server in detail
+
+
+@pytest.mark.parametrize("metric", sorted({re.sub("_(bucket|sum|count)$", "", name) for name in catalogue.servers()}))
+def test_everything_that_a_server_exports_is_shown_with_its_trap(metric: str) -> None:
+    told = [
+        panel
+        for panel in panels(DASHBOARDS["server.json"])
+        if any(
+            metric == re.sub("_(bucket|sum|count)$", "", selector.metric)
+            for target in panel["targets"]
+            for selector in selectors(target["expr"])
+        )
+    ]
+    assert told, f"{metric} is on no panel of Server in detail"
+    assert any(metric in panel["description"] for panel in told), f"no panel says by name what {metric} is"
+    for panel in told:
+        assert all('variant="$variant"' in target["expr"] for target in panel["targets"])
+
+
+def test_a_server_is_chosen_from_those_that_prometheus_knows() -> None:
+    for name, dashboard in DASHBOARDS.items():
+        variant, series = dashboard["templating"]["list"]
+        assert (variant["name"], series["name"]) == ("variant", "series")
+        assert variant["query"] == 'label_values(up{job="servers"}, variant)'
+        assert variant["current"]["value"] == "asyncio"
+        assert [option["value"] for option in series["options"]] == ["response", "service"]
+        shown, hidden = 0, 2
+        assert variant["hide"] == (shown if name == "server.json" else hidden)
+        assert series["hide"] == (shown if name in {"compare.json", "capacity.json"} else hidden)
+
+
+# Load generator
+
+
+def test_every_metric_of_the_load_is_on_a_panel() -> None:
+    read = {selector.metric for query in QUERIES for selector in selectors(query.expr)}
+    for rule in catalogue.rules():
+        if "record" in rule and rule["record"] in read:
+            read |= {selector.metric for selector in selectors(rule["expr"])}
+    exported = {name for name in catalogue.load() if not name.endswith(("_sum", "_count"))}
+    connect = "tcplab_load_connect_seconds_bucket"  # its exact quantiles are shown
+    assert exported - read <= {connect}
+
+
+# From one to another, and what happened meanwhile
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_links_keep_the_time_and_what_was_chosen(name: str) -> None:
+    links = DASHBOARDS[name]["links"]
+    others = {other["uid"] for other in DASHBOARDS.values()} - {DASHBOARDS[name]["uid"]}
+    assert {link["url"] for link in links} == {f"/d/{uid}" for uid in others}
+    for link in links:
+        assert link["keepTime"] is True
+        assert link["includeVars"] is True
+        assert "placement" not in link, "in sight"
+
+
+def test_a_line_leads_to_its_servers_detail() -> None:
+    for name, panel in CHARTS:
+        for target in panel["targets"]:
+            if "{{variant}}" not in target["legendFormat"]:
+                continue
+            for variant in VARIANTS:
+                field = target["legendFormat"].replace("{{variant}}", variant.name)
+                (link,) = overrides(panel)[field]["links"]
+                assert (
+                    link["url"] == f"/d/server?var-variant={variant.name}&${{series:queryparam}}&${{__url_time_range}}"
+                ), name
+
+
+def test_what_happened_is_told_by_prometheus_alone_and_alike_everywhere() -> None:
+    first, *others = (
+        [one for one in dashboard["annotations"]["list"] if one["builtIn"] == 0] for dashboard in DASHBOARDS.values()
+    )
+    assert all(other == first for other in others)
+    read = {one["name"]: {selector.metric for selector in selectors(one["expr"])} for one in first}
+    assert read == {
+        "Doubts": {"tcplab_load_doubt"},
+        "Runs begin": {"tcplab_load_run_start_timestamp_seconds"},
+        "Runs end": {"tcplab_load_running"},
+        "Clients": {"tcplab_load_users", "tcplab_load_running"},
+        "Workers": {"tcplab_load_workers"},
+        "Servers start": {"process_start_time_seconds"},
+        "The load starts": {"process_start_time_seconds"},
+    }
+    for one in first:
+        assert one["enable"] is True
+        assert one["datasource"] == {"type": "prometheus", "uid": "prometheus"}
+        assert one["iconColor"] == (colours.DOUBT if one["name"] == "Doubts" else colours.NEUTRAL)
+        assert bool(one.get("useValueForTime")) == ("1000 *" in one["expr"]), (
+            "a value that is a time is in milliseconds"
+        )

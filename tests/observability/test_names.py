@@ -6,7 +6,7 @@ import pytest
 
 from tests.observability import catalogue
 from tests.observability.promql import Selector, grouped_by, selectors
-from tests.observability.queries import queries
+from tests.observability.queries import ROOT, queries
 
 EXPRESSIONS = [(f"{one.dashboard}: {one.panel} {one.ref}", one.expr) for one in queries()] + [
     (rule.get("record") or rule["alert"], rule["expr"]) for rule in catalogue.rules()
@@ -34,6 +34,13 @@ def test_reads_only_what_is_exported(where: str, expr: str, known: catalogue.Cat
     made_by_label_replace = set(re.findall(r'label_replace\(.*?,\s*"(\w+)"', expr, re.DOTALL))
     for label in grouped_by(expr) - made_by_label_replace:
         assert any(label in known[selector.metric] for selector in found), f"{where} groups by {label}"
+
+
+def test_everything_that_the_load_exports_is_explained() -> None:
+    text = (ROOT / "loadtest" / "README.md").read_text(encoding="utf-8")
+    families = {re.sub("_(bucket|count|sum)$", "", metric) for metric in catalogue.load()}
+    assert len(families) > 20
+    assert {family for family in families if f"`{family}`" not in text} == set()
 
 
 @pytest.mark.parametrize("record", [rule["record"] for rule in catalogue.rules() if "record" in rule])

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from loadtest.belief import BUSY, STOLEN, Doubt
-from loadtest.compare.judge.statistics import quantile
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.observe import Usage
 from loadtest.compare.plan import Case
+from loadtest.histogram import bounded_quantile
 from loadtest.scenarios import SCENARIOS, Scenario
 
 SERVER_LIMITED: Final = 0.95
@@ -105,6 +105,11 @@ class Ceiling:
     cpu_us_per_request: float
     clients: int
     doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is no measure of the generator, so that it limits no figure."""
+        return any(doubt.name in UNSOUND | {"sink-limited"} for doubt in self.doubts)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
@@ -313,7 +318,7 @@ def _generator_cpu(found: Load, usage: Usage) -> float:
 
 def _is_near(ceiling: Ceiling | None, rate: Figure) -> bool:
     """Whether a rate is near the generator's ceiling; one that is itself in doubt is no measure."""
-    if ceiling is None or any(doubt.name in UNSOUND | {"sink-limited"} for doubt in ceiling.doubts):
+    if ceiling is None or ceiling.is_doubtful:
         return False
     return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
 
@@ -332,7 +337,7 @@ def _failed(found: Load) -> dict[str, dict[str, int]]:
 
 
 def _later(found: Load, series: str, q: float) -> Figure:
-    bounds = quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
+    bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
     if bounds is None and found.scenario.requests == 1:
         return Figure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
@@ -348,7 +353,7 @@ def _first(found: Load, q: float) -> Figure:
         # them the quantile would be that of the clients who waited longest.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         finished[0] = finished.get(0, 0) + max(0, before)
-    bounds = quantile(finished, unfinished, q)
+    bounds = bounded_quantile(finished, unfinished, q)
     if bounds is None and not stays(found.scenario):
         return Figure(why="no client connected within the window")
     if bounds is None or (bounds.low == 0 and stays(found.scenario)):

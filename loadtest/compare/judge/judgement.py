@@ -16,7 +16,7 @@ the runs at 85 % of the speed:
     SD 4 % and outliers      0.8   3.3  0.0     1.3  22.9  0.1     9.2  15.8  1.1
     skewed, SD 4 %           0.2   0.0  0.0     1.7   3.5  0.1     7.8   2.0  1.4
 
-So ten runs find 20 % up to an SD of 7 %; where the runs differ more, the answer is mostly that one cannot tell. A drift
+So ten runs find 20 % up to an SD of 7 %; where the runs differ more, more are made (enough.py). A drift
 counts as spread, too: where the two sides were measured in turns it makes no difference, but may hide one. (Where one
 side has lost the runs of a bad hour and the other has not, they no longer were.)
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
 
-from loadtest.compare.judge.statistics import Bounds, quantile
 from loadtest.compare.measure.load import Load
+from loadtest.histogram import Bounds, bounded_quantile
 from loadtest.scenarios import Scenario
 
 LONGEST_US: Final = 30_000_000
@@ -224,7 +224,7 @@ def _quantile(target: Target, found: Load, series: str) -> Judgement:
         # Who stays and is in neither had the first reply within the warm-up: nobody knows after how long.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         unfinished[0] = unfinished.get(0, 0) + max(0, before)
-    bounds = quantile(finished, unfinished, target.quantile)
+    bounds = bounded_quantile(finished, unfinished, target.quantile)
     name = f"p{target.quantile * 100:g} of {_WORDS[series]}"
     if bounds is None:
         return Judgement(Answer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")

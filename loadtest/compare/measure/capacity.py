@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from loadtest.compare.judge.statistics import Bounds
 from loadtest.compare.judge.targets import Answer, Judgement
+from loadtest.histogram import Bounds
 
 TRIES: Final = 3
 """How often a number of clients is tried at most: then two of three agree, or it cannot be told."""

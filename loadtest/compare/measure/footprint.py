@@ -1,20 +1,14 @@
 """What a running server takes, read from outside: memory, threads, and how many clients it really holds."""
 
 import resource
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
-PROC: Final = Path("/proc")
-
-_FAMILY: Final = "tcplab_container_memory_bytes"
-_PARTS: Final = frozenset({"anon", "kernel", "sock"})  # `file` is the page cache of whoever touched a file first
+from loadtest.compare.measure.groups import PROC
 
 
 class Look(NamedTuple):
@@ -42,6 +36,8 @@ class Footprint:
     """
 
     def __init__(self, pid: int, proc: Path = PROC) -> None:
+        self.pid = pid
+        self.name = f"process {pid}"
         self._root = psutil.Process(pid)
         self._proc = proc
 
@@ -98,19 +94,3 @@ class Footprint:
             raise psutil.AccessDenied(process.pid) from error
         except OSError as error:
             raise psutil.NoSuchProcess(process.pid) from error
-
-
-def container_memory(metrics: str) -> dict[str, int]:
-    """
-    Return the memory charged to the server's container by part, in bytes, as the server exports it at `metrics`.
-
-    Parts are anon, kernel and sock: the last two, socket buffers among them, are in no process's own memory. Empty if
-    the server exports none: because it is not confined to a container, or is not the lab's.
-    """
-    try:
-        with urllib.request.urlopen(metrics, timeout=5) as reply:  # noqa: S310 - the server's own address
-            families = list(text_string_to_metric_families(reply.read().decode()))
-    except (OSError, ValueError, urllib.error.URLError):
-        return {}
-    samples = [sample for family in families if family.name == _FAMILY for sample in family.samples]
-    return {sample.labels["part"]: int(sample.value) for sample in samples if sample.labels.get("part") in _PARTS}

@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from loadtest.compare.measure.footprint import Footprint, Look, container_memory
+from loadtest.compare.measure.exported import Exported, NotExportedError
+from loadtest.compare.measure.footprint import Footprint, Look
+from loadtest.compare.measure.groups import PARTS
 from loadtest.compare.measure.holding import Crowd, TooFewDescriptorsError, make_room
 from loadtest.compare.measure.slope import FEWEST, fit, mean
 
@@ -37,9 +39,11 @@ and hardly any after that. Our asyncio streams take next to nothing with any of 
 """
 
 _LOOK = 0.02  # seconds between two looks: one costs a millisecond or two, for 1,000 clients
+_ASK = 1.0  # seconds that a server which tells of itself is given to come to rest
 _CALM = 0.1  # seconds without any change, after which a server that holds all its clients has come to rest
 _PATIENCE = 0.5  # the same for one that holds fewer: a busy machine may have kept it from accepting them
 _LAST_PATIENCE = 3.0  # the same in the end, before it is said that some were not served
+_USED = 0.01  # of the clients: as many may have been there before, such as we were to see whether it answers
 _LONGEST = 5.0  # seconds after which it is read as it is: some never come to rest
 
 
@@ -51,14 +55,16 @@ class Serving(NamedTuple):
     """
     A server that runs.
 
-    host, port: where it serves. pid: the process that does, or that started those which do. metrics: the address of its
-    /metrics, None if it has none.
+    host, port: where it serves. seen: what looks at the process that does, or has it tell of itself. charged: returns
+    bytes charged to a control group that holds it and nothing else, by part (groups.PARTS); None if there is none, and
+    `uncharged` says why.
     """
 
     host: str
     port: int
-    pid: int
-    metrics: str | None = None
+    seen: Footprint | Exported
+    charged: Callable[[], Mapping[str, int]] | None = None
+    uncharged: str = "nobody looked for a control group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Point:
     What a server took at one step.
 
     clients: those that were connected, or that had spoken. held: of the connected, how many it had accepted; neither
-    counts the first one. memory: bytes. container: bytes charged to its container by part, empty if it has none.
+    counts the first one. memory: bytes. container: bytes charged to its control group by part, empty if it has none.
     """
 
     clients: int
@@ -84,7 +90,7 @@ class Run:
 
     asked, connected, served: clients, the first one included: wanted, connected in the end, and not left waiting or
     turned away. refused: those turned away; no more were sent then. silent, spoken: in the order of their clients.
-    took: seconds.
+    took: seconds. uncharged: why nothing is known of a control group, "" if it is.
     """
 
     asked: int
@@ -94,6 +100,7 @@ class Run:
     silent: tuple[Point, ...]
     spoken: tuple[Point, ...]
     took: float
+    uncharged: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data; `read_run` reads it."""
@@ -123,8 +130,9 @@ class Memory:
     Memory per client of one server.
 
     silent: for clients who are connected and have said nothing. spoken: for those who have been answered `ROUNDS`
-    times. threads: for connected ones. container_silent, container_spoken: by part (anon, kernel, sock: the last two
-    are in no process's own memory); where they are empty, container_why says why.
+    times. threads: for connected ones. container_silent, container_spoken: by part of the server's control group (anon,
+    kernel, sock: the last two are in no process's own memory) and in `total`; where that is missing, container_why says
+    why.
     connected, served, spoke: clients, the first one included, in the run where the fewest were served. note: what has
     to be said beside the figures, "" if all were served.
     """
@@ -166,6 +174,7 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
     try:
         with Crowd(serving.host, serving.port) as first, Crowd(serving.host, serving.port) as crowd:
             watch = _Watch(serving, pause)
+            watch.check_unused(clients)
             watch.warm(first)
             watch.check_room(clients)
             silent = _come(watch, crowd, clients)
@@ -176,8 +185,10 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
         raise NotMeasuredError("the server ended while its memory was measured: see what it wrote") from error
     except psutil.Error as error:
         raise NotMeasuredError(
-            f"the server's process {serving.pid} may not be looked at ({error}): run both as the same user"
+            f"the server, {serving.seen.name}, may not be looked at ({error}): run both as the same user"
         ) from error
+    except NotExportedError as error:
+        raise NotMeasuredError(str(error)) from error
     return Run(
         asked=clients + 1,
         connected=connected + 1,
@@ -186,6 +197,7 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
         silent=tuple(silent),
         spoken=tuple(spoken),
         took=time.monotonic() - began,
+        uncharged="" if serving.charged else serving.uncharged,
     )
 
 
@@ -195,9 +207,15 @@ class _Watch:
     def __init__(self, serving: Serving, pause: Callable[[float], None]) -> None:
         self._serving = serving
         self._pause = pause
-        self._footprint = Footprint(serving.pid)
         self._own = 0  # sockets that are no client's
-        self._charged = False
+
+    def check_unused(self, clients: int) -> None:
+        """Raise NotMeasuredError if it ran already and has had clients: what they took is there to be taken again."""
+        if isinstance(self._serving.seen, Exported) and (had := self._serving.seen.clients()) > clients * _USED:
+            raise NotMeasuredError(
+                f"{self._serving.seen.name} has had {had:,} clients already, whose memory further ones take over:"
+                " end their load and start the server anew"
+            )
 
     def warm(self, first: Crowd) -> None:
         """Serve one client, once; only then is what it loads in the base."""
@@ -207,18 +225,16 @@ class _Watch:
             raise NotMeasuredError(f"cannot connect to {where}: is that where the server listens?")
         if first.speak(0, 1, ROUNDS) != 1:
             raise NotMeasuredError(f"the server at {where} does not answer an ECHO")
-        if self._serving.metrics is not None:
-            self._charged = bool(container_memory(self._serving.metrics))
         self._own = self._rest(0).sockets
         if self._own <= before:
             raise NotMeasuredError(
-                f"process {self._serving.pid} does not hold the connection to {where}: another one serves there (in a"
-                " container?); give that one's number"
+                f"{self._serving.seen.name} does not hold the connection to {where}: another one serves there (in a"
+                " container?); give that one"
             )
 
     def check_room(self, clients: int) -> None:
         """Raise TooFewDescriptorsError if the server may not open as many sockets."""
-        room = self._footprint.room()
+        room = self._serving.seen.room()
         if room is not None and room < clients:
             raise TooFewDescriptorsError(
                 f"the server can open {room:,} more descriptors, too few for {clients:,} clients: start it with a"
@@ -232,19 +248,37 @@ class _Watch:
         patience: seconds without any change, after which a server that has not accepted all of them is not going to.
         """
         look = self._rest(connected, patience)
-        container = container_memory(self._serving.metrics or "") if self._charged else {}
+        if isinstance(self._serving.seen, Exported) and look.sockets - self._own > connected:
+            raise NotMeasuredError(f"others are clients of {self._serving.seen.name} too: end their load first")
+        container = self._serving.charged() if self._serving.charged else {}
         return Point(clients, min(connected, look.sockets - self._own), look.memory, look.threads, container)
 
     def _rest(self, connected: int, patience: float = _PATIENCE) -> Look:
+        if isinstance(self._serving.seen, Exported):
+            return self._ask(self._serving.seen, connected, patience)
         began = changed = time.monotonic()
-        last = self._footprint.look()
+        last = self._serving.seen.look()
         while True:
             self._pause(_LOOK)
-            look, now = self._footprint.look(), time.monotonic()
+            look, now = self._serving.seen.look(), time.monotonic()
             if look != last:
                 last, changed = look, now
             calm = _CALM if look.sockets - self._own >= connected else patience
             if now - changed >= calm or now - began >= _LONGEST:
+                return look
+
+    def _ask(self, exported: Exported, connected: int, patience: float) -> Look:
+        """
+        Ask a server once, as a rule, when it should have come to rest.
+
+        Each answer is made in a thread of its own, and the next client's thread takes over its stack, with all that the
+        answer made of it: asked as often as others are looked at, threads seemed to take 43 kB in place of 24.
+        """
+        began = time.monotonic()
+        while True:
+            self._pause(_ASK)
+            look = exported.look()
+            if look.sockets - self._own >= connected or time.monotonic() - began > patience:
                 return look
 
 
@@ -294,13 +328,18 @@ def price(runs: Sequence[Run]) -> Memory:
     mute = f"{spoke:,} of {fewest.connected:,} clients have spoken and been answered: too few for a slope"
     few = f"too few steps at which all were served ({note or 'the machine was too busy'}): ask for fewer clients"
     parts = set.intersection(*(set(point.container) for run in runs for point in (*run.silent, *run.spoken)))
+    values = {part: _charged((part,)) for part in sorted(parts)}
+    lacking = [part for part in PARTS if part not in parts]
+    if not lacking:
+        values["total"] = _charged(PARTS)
+    unknown = next((run.uncharged for run in runs if run.uncharged), f"the kernel doesn't tell {', '.join(lacking)}")
     return Memory(
         silent=_price(runs, _silent, _memory, few),
         spoken=_price(runs, _spoken, _memory, mute),
         threads=_price(runs, _silent, _threads, few),
-        container_silent={part: _price(runs, _silent, _charged(part), few) for part in sorted(parts)},
-        container_spoken={part: _price(runs, _spoken, _charged(part), mute) for part in sorted(parts)},
-        container_why="" if parts else "the server exports no memory of a container of its own",
+        container_silent={part: _price(runs, _silent, value, few) for part, value in values.items()},
+        container_spoken={part: _price(runs, _spoken, value, mute) for part, value in values.items()},
+        container_why=unknown if lacking else "",
         connected=fewest.connected,
         served=fewest.served,
         spoke=spoke,
@@ -357,5 +396,5 @@ def _threads(point: Point) -> float:
     return point.threads
 
 
-def _charged(part: str) -> _Value:
-    return lambda point: point.container[part]
+def _charged(parts: Sequence[str]) -> _Value:
+    return lambda point: sum(point.container[part] for part in parts)

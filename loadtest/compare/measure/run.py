@@ -6,7 +6,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,10 @@ from typing import Any, Final
 import psutil
 
 from loadtest.compare.judge.figures import NOT_OURS, Ceiling, ceiling
-from loadtest.compare.measure import load, memory, observe
+from loadtest.compare.measure import groups, load, memory, observe
+from loadtest.compare.measure.exported import Exported, NotExportedError
+from loadtest.compare.measure.footprint import Footprint
+from loadtest.compare.measure.groups import Group, NoGroupError
 from loadtest.compare.measure.holding import TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.plan import Case
@@ -31,6 +34,9 @@ _SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/sink.py prin
 _READY_WITHIN = 20.0
 _ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
 _SPEAKS_WITHIN = 2.0
+
+
+_NOT_WEIGHED: Final = (memory.NotMeasuredError, NotExportedError, TooFewDescriptorsError, WrongReplyError)
 
 
 class CellFailedError(Exception):
@@ -118,20 +124,21 @@ class Laboratory:
             self.children.end()
 
     def weigh(self, subject: Subject, clients: int) -> memory.Run:
-        """Give a fresh server so many clients, and return the memory that they took; raises what `put` does."""
+        """
+        Give a fresh server so many clients, and return the memory that they took; raises what `put` does.
+
+        It has a control group of its own, where there is one to be had. No run under a load has: counting what is in
+        socket buffers costs time for each packet, and not every machine does it.
+        """
         folder = self._new_folder()
-        try:
-            serving = self.start(subject, folder)
-            if serving.child is None:
-                raise CellFailedError(NOT_OURS)
-            host, port = split_address(serving.address)
-            metrics = serving.metrics if is_confined(serving.child.pid) else None
-            where = memory.Serving(host, port, serving.child.pid, metrics or None)
-            return memory.measure(where, clients, self.interrupt.sleep)
-        except (memory.NotMeasuredError, TooFewDescriptorsError, WrongReplyError) as error:
-            raise CellFailedError(str(error)) from error
-        finally:
-            self.children.end()
+        with groups.group() as group:
+            try:
+                serving = self.start(subject, folder, group)
+                return memory.measure(_weighable(serving, group), clients, self.interrupt.sleep)
+            except (*_NOT_WEIGHED, psutil.Error) as error:
+                raise CellFailedError(str(error)) from error
+            finally:
+                self.children.end()
 
     def measure_ceiling(self, case: Case) -> Ceiling:
         """Put `case` on a sink and return what it says about the generator; raises what `put` does."""
@@ -147,17 +154,22 @@ class Laboratory:
             raise CellFailedError("the sink answered nothing")
         return ceiling(case, found, measured.usage)
 
-    def start(self, subject: Subject, folder: Path) -> Serving:
-        """Start a fresh server of `subject`, unless it runs already; CellFailedError if it doesn't serve."""
+    def start(self, subject: Subject, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
+        """
+        Start a fresh server of `subject`, unless it runs already; CellFailedError if it doesn't serve.
+
+        group: the control group that it joins, if it may.
+        """
+        join = group if isinstance(group, Group) else None
         name = f"{subject.name}-server"
         if subject.address:
-            return Serving(subject.address)
+            return Serving(subject.address, metrics=subject.metrics)
         if subject.variant:
-            child = self._start(name, self.server_command(subject), folder)
+            child = self._start(name, self.server_command(subject), folder, join)
             said = self._ready(child, READY)
             return Serving(f"{said['host']}:{said['port']}", child, said["metrics"])
         port = str(_free_port())
-        child = self._start(name, [part.replace("{port}", port) for part in subject.command], folder)
+        child = self._start(name, [part.replace("{port}", port) for part in subject.command], folder, join)
         address = f"127.0.0.1:{port}"
         deadline = time.monotonic() + _READY_WITHIN
         while why := silence(address):
@@ -173,10 +185,11 @@ class Laboratory:
         folder.mkdir()
         return folder
 
-    def _start(self, name: str, command: Sequence[str], folder: Path) -> Child:
+    def _start(self, name: str, command: Sequence[str], folder: Path, group: Group | None = None) -> Child:
+        procs = group.procs if group else None
         try:
             return self.children.add(
-                Child(name, command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server)
+                Child(name, command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server, group=procs)
             )
         except ChildFailedError as error:
             raise CellFailedError(str(error)) from error
@@ -244,12 +257,42 @@ def is_confined(pid: int) -> bool:
     """
     Whether a process is in another control group than we are, so that what is charged to that group is its own.
 
-    Servers that we start are in ours, whose memory holds the load's too; `systemd-run --scope` puts one into its own.
+    Servers that we start under a load are in ours, whose memory holds the load's too; `systemd-run --scope` puts one
+    into its own.
     """
     try:
         return Path(f"/proc/{pid}/cgroup").read_text() != Path("/proc/self/cgroup").read_text()
     except OSError:
         return False
+
+
+def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
+    """Return how a server's memory is read. Raises CellFailedError if it cannot be, and what `charges` does."""
+    host, port = split_address(serving.address)
+    if serving.child is not None:
+        pid = serving.child.pid
+        return memory.Serving(host, port, Footprint(pid), *charges(pid, serving.metrics, group))
+    if not serving.metrics:
+        raise CellFailedError(NOT_OURS)
+    exported = Exported(serving.metrics)
+    charged = exported.charged if exported.charged() else None
+    return memory.Serving(host, port, exported, charged, "it exports no memory of a container of its own")
+
+
+def charges(pid: int, metrics: str, group: Group | NoGroupError) -> tuple[Callable[[], Mapping[str, int]] | None, str]:
+    """
+    Return what reads the memory charged to a server alone, by part; or None, and why there is nothing to read.
+
+    pid: the process that was started. metrics: its /metrics, "" if it has none. group: what it was to join. Raises
+    psutil.Error if it has ended, NotExportedError if its /metrics cannot be read.
+    """
+    if isinstance(group, Group) and group.holds(each.pid for each in observe.Server.of(pid).processes):
+        return group.charged, ""
+    if metrics and is_confined(pid) and (exported := Exported(metrics)).charged():
+        return exported.charged, ""
+    if isinstance(group, NoGroupError):
+        return None, f"no control group of its own: {group}"
+    return None, f"no control group of its own: not all of its processes could join {group.folder}, or stayed in it"
 
 
 def silence(address: str) -> str:

@@ -3,12 +3,13 @@
 import ast
 import io
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from servers import variants
+from servers.variants import VARIANTS, Variant
 
 PROXY: Final = (
     "Lines and branches stand in for simplicity: they count what has to be written and followed, in whole files that"
@@ -16,8 +17,6 @@ PROXY: Final = (
 )
 
 _PACKAGE: Final = "servers"
-_MAIN: Final = "__main__"
-_HANDED: Final = "converse"  # what a driver has and a model is handed
 
 _DECISIONS = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
 
@@ -52,20 +51,17 @@ class Simplicity:
 
 
 def simplicity(
-    models: Mapping[str, str] | None = None, folder: Path = Path(variants.__file__).parent
+    models: Sequence[Variant] = VARIANTS, folder: Path = Path(variants.__file__).parent
 ) -> tuple[Simplicity, ...]:
     """
     Return each variant's share of the code in `folder`, in the order of `models`.
 
-    models: the module of each variant's model, by the variant's name; those of servers/variants.py if none are given.
     A variant needs its model, the driver that is handed to it, and whatever these import of the same package. Raises
-    ValueError if no driver fits a model, or several do; OSError if a source cannot be read, SyntaxError if it is none.
+    KeyError if one of them is not there; OSError if a source cannot be read, SyntaxError if it is none.
     """
-    if models is None:
-        models = {variant.name: variant.module for variant in variants.VARIANTS}
     sources = {path.stem: path.read_text() for path in sorted(folder.glob("*.py"))}
     trees = {name: ast.parse(source) for name, source in sources.items()}
-    needed = {variant: _needed(trees, {model, _driver(trees, model)}) for variant, model in models.items()}
+    needed = {each.name: _needed(trees, {each.module, each.driver}) for each in models}
     shared = frozenset.intersection(*needed.values())
     found = []
     for variant, modules in needed.items():
@@ -134,50 +130,3 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 def _ours(module: str) -> bool:
     return module.startswith(f"{_PACKAGE}.")
-
-
-def _driver(trees: Mapping[str, ast.Module], model: str) -> str:
-    """
-    Return the module of the driver that fits `model`: its `converse` returns what the model says that it is handed.
-
-    That is nothing for models that may block, a coroutine where there is an event loop, and so on. The drivers are the
-    modules with such a class that servers/__main__.py imports.
-    """
-    if model not in trees:
-        raise ValueError(f"there is no {_PACKAGE}/{model}.py")
-    wanted = _expected(trees[model])
-    modules = set(_imports(trees[_MAIN])) & trees.keys()
-    fitting = sorted(module for module in modules if wanted is not None and wanted in _returned(trees[module]))
-    if len(fitting) != 1:
-        raise ValueError(
-            f"{_PACKAGE}/{model}.py is handed a {_HANDED} that returns {wanted}, as {len(fitting)} of the drivers do"
-            f" ({', '.join(fitting) or 'none'}): it cannot be told what it needs"
-        )
-    return fitting[0]
-
-
-def _expected(model: ast.Module) -> str | None:
-    """Return the type that the model's `converse` returns; None if it does not say."""
-    for node in ast.walk(model):
-        if isinstance(node, ast.arg) and node.arg == _HANDED and isinstance(node.annotation, ast.Subscript):
-            signature = node.annotation.slice  # of Callable[[...], type]
-            if isinstance(signature, ast.Tuple):
-                return _name(signature.elts[-1])
-    return None
-
-
-def _returned(driver: ast.Module) -> set[str]:
-    """Return the types that `converse` returns in any class; a coroutine function returns a Coroutine."""
-    methods = [each for node in ast.walk(driver) if isinstance(node, ast.ClassDef) for each in node.body]
-    return {
-        "Coroutine" if isinstance(method, ast.AsyncFunctionDef) else _name(method.returns)
-        for method in methods
-        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name == _HANDED
-    }
-
-
-def _name(annotation: ast.expr | None) -> str:
-    """Return a type's own name, without what it is in and without what is in it."""
-    if isinstance(annotation, ast.Subscript):
-        annotation = annotation.value
-    return ast.unparse(annotation).rpartition(".")[2] if annotation else "None"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loadtest.compare.judge.figures import LATE, UNSOUND, row
-from loadtest.compare.judge.statistics import Histogram, merge, quantile
 from loadtest.compare.measure import load
+from loadtest.histogram import Histogram, bounded_quantile, merge
 
 BEYOND: Final = 10
 """Durations that must lie beyond a quantile, or it would be the luck of a few."""
@@ -33,13 +33,13 @@ class Distribution:
     def curve(self) -> tuple[tuple[float, float], ...]:
         """Return (q, microseconds) from the median on, as far as BEYOND durations lie beyond."""
         farthest = 1 - BEYOND / max(1, self.samples)
-        found = ((q, quantile(self.finished, self.unfinished, q)) for q in _QUANTILES if q <= farthest + 1e-12)
+        found = ((q, bounded_quantile(self.finished, self.unfinished, q)) for q in _QUANTILES if q <= farthest + 1e-12)
         return tuple((q, float(bounds.low)) for q, bounds in found if bounds)
 
     def open_from(self) -> float | None:
         """Return the first quantile of the curve that unanswered requests could raise, or None."""
         for q, _ in self.curve():
-            bounds = quantile(self.finished, self.unfinished, q)
+            bounds = bounded_quantile(self.finished, self.unfinished, q)
             if bounds and bounds.open:
                 return q
         return None
@@ -59,13 +59,20 @@ def distributions(result: Mapping[str, Any]) -> dict[Key, dict[str, Distribution
     return {
         key: {
             series: Distribution(
-                merge(*(each.finished.get(series, {}) for each in runs)),
-                merge(*(each.unfinished.get(series, {}) for each in runs)),
+                _merged(each.finished.get(series, {}) for each in runs),
+                _merged(each.unfinished.get(series, {}) for each in runs),
             )
             for series in ("response", "service", "first_reply")
         }
         for key, runs in found.items()
     }
+
+
+def _merged(every: Iterable[Mapping[int, int]]) -> Histogram:
+    total: Histogram = {}
+    for each in every:
+        merge(total, each)
+    return total
 
 
 def _sound(result: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

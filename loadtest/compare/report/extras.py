@@ -1,7 +1,8 @@
 """What only some comparisons measure, in lines of ASCII: the textbook's table, memory per client, capacity."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from loadtest.compare.judge import keeping, textbook
 from loadtest.compare.report.words import number
@@ -33,28 +34,71 @@ def lines(result: Mapping[str, Any]) -> Lines:
     said = [f"{each.method}, {each.claim}: {each.found.mark} ({each.found.said})" for each in claims(result)]
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
-        ("What one more client takes:", [_memory(each) for each in result.get("memory") or ()]),
+        ("What one more client takes:", [*chain(*map(_memory, result.get("memory") or ())), *uncharged(result)]),
         ("Whether the target was kept:", keeping.lines(result)),
         ("The most clients within the target:", [_capacity(each) for each in searched(result)]),
     )
     return [(title, some) for title, some in every if some]
 
 
-def _memory(record: Mapping[str, Any]) -> str:
+class Weight(NamedTuple):
+    """
+    What one more client takes of a server's memory, by one account of it: its process's, or its control group's.
+
+    silent, spoken, threads: as in memory.Price; threads is None where that account knows nothing of them.
+    """
+
+    account: str
+    silent: Mapping[str, Any]
+    spoken: Mapping[str, Any]
+    threads: Mapping[str, Any] | None = None
+
+
+def weights(record: Mapping[str, Any]) -> list[Weight]:
+    """Return what was weighed of a server; its control group only if it had one, with the kernel's part of it."""
+    if "silent" not in record:
+        return []
+    found = [Weight("process", record["silent"], record["spoken"], record["threads"])]
+    silent, spoken = record["container_silent"], record["container_spoken"]
+    if "total" in silent:
+        found += [
+            Weight("control group", silent["total"], spoken["total"]),
+            Weight("of that, the kernel's", silent["kernel"], spoken["kernel"]),
+        ]
+    return found
+
+
+def uncharged(result: Mapping[str, Any]) -> list[str]:
+    """Return for which servers there is no control group's account, and why: a line for each reason."""
+    without: dict[str, list[str]] = {}
+    for each in priced(result):
+        if "total" not in each["container_silent"]:
+            why = each["container_why"] or "its control group was not asked for all parts"
+            without.setdefault(why, []).append(each["subject"])
+    return [f"{', '.join(names)}: the process's own memory alone; {why}" for why, names in without.items()]
+
+
+def _memory(record: Mapping[str, Any]) -> Iterable[str]:
     note = record["problem"] or record.get("note", "")
-    parts = [*_slopes(record), *([note] if note else [])]
-    return f"{record['subject']}: {'; '.join(parts) or 'not measured'}"
+    found = weights(record)
+    for place, each in enumerate(found):
+        parts = [*_slopes(each, why=not place), *([note] if note and not place else [])]
+        yield f"{record['subject']}{f', {each.account}' if place else ''}: {'; '.join(parts)}"
+    if not found:
+        yield f"{record['subject']}: {note or 'not measured'}"
 
 
-def _slopes(record: Mapping[str, Any]) -> Iterable[str]:
-    for kind, words in (("silent", "kB if it is silent"), ("spoken", "kB once it has spoken")):
-        found = record.get(kind)
-        if found is None:
-            continue
-        if found["value"] is None:
+def _slopes(weight: Weight, *, why: bool) -> Iterable[str]:
+    """Yield what there is in words; and why there is no more, which is the same for all accounts."""
+    for found, words in ((weight.silent, "kB if it is silent"), (weight.spoken, "kB once it has spoken")):
+        if found["value"] is None and why:
             yield f"no {words}: {found['why']}"
-        else:
+        elif found["value"] is not None:
             yield f"{slope(found, 1e3, ' to ')} {words}"
+    if weight.threads and weight.threads["value"] is not None:
+        yield f"{slope(weight.threads, 1, ' to ')} threads"
+    if weight.silent["base"] is not None:
+        yield f"{number(weight.silent['base'] / 1e6)} MB without clients, fit R2 {weight.silent['r2']:.4f}"
 
 
 def slope(found: Mapping[str, Any], unit: float, to: str) -> str:

@@ -60,6 +60,12 @@ HOW: Final = (
         " second from outside.",
     ),
     (
+        "what one more client takes",
+        "The slope of a line through what fresh processes took at ten numbers of clients: resident memory; and, where"
+        " the server had a control group of its own, what was charged to that, which is the program's own memory and"
+        " what the kernel holds for it: thread stacks, page tables, sockets and their buffers.",
+    ),
+    (
         "CPU per request",
         "User and system time of the server's process within the window, interpolated between samples at its"
         " ends, for each right reply. Where clients leave and come back it includes accepting and closing"

@@ -106,11 +106,15 @@ def _limits(result: Mapping[str, Any], shown: Sequence[Entry], mark: str) -> Ite
         yield (
             f"Ceiling of the generator itself: {number(ceiling.requests_per_second)} requests/s with"
             f" {clients(ceiling.clients)}, against a sink that does next to nothing;"
-            f" {number(ceiling.cpu_us_per_request)} us of its CPU for each. From 90 % of it on a top speed is the"
-            " generator's."
+            f" {number(ceiling.cpu_us_per_request)} us of its CPU for each."
+            + (
+                " It is in doubt, and limits no figure."
+                if ceiling.is_doubtful
+                else " From 90 % of it on a top speed is the generator's."
+            )
         )
     if any(each["requests_per_second"].at_least for each in shown):
-        near = ", or near its ceiling" if ceiling else ""
+        near = ", or near its ceiling" if ceiling and not ceiling.is_doubtful else ""
         yield (
             f"{mark} before requests per s: a lower bound, for the server was not busy all the time (95 % of its core),"
             f" or the generator was (90 %{near}). With 1 client the round trip sets the rate."

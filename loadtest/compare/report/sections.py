@@ -7,8 +7,9 @@ from typing import Any, Final
 from loadtest.compare.judge import keeping, textbook
 from loadtest.compare.judge.entries import subjects
 from loadtest.compare.judge.textbook import ASPECTS, METHODS, bracket
+from loadtest.compare.measure.simplicity import PROXY
 from loadtest.compare.report import bars
-from loadtest.compare.report.extras import claims, searched, slope
+from loadtest.compare.report.extras import Weight, claims, searched, slope, uncharged, weights
 from loadtest.compare.report.svg import Chart, Ink, inks
 from loadtest.compare.report.words import number
 
@@ -35,7 +36,7 @@ def textbooks(result: Mapping[str, Any]) -> str:
         rows.append(f"<tr><td>{escape(aspect)}</td>{''.join(cells)}</tr>")
     return (
         '<h2>What textbooks say, beside what was measured</h2><p class="faint">✓ agrees, ✗ disagrees, ? abstains: this'
-        " comparison can't settle it.</p>"
+        f" comparison can't settle it. {PROXY}</p>"
         f'<div class="stack">{_table(("", *METHODS.values()), rows, len(METHODS))}</div>'
     )
 
@@ -83,23 +84,36 @@ def _price(ink: Ink, record: Mapping[str, Any], kind: str) -> bars.Mark:
 
 
 def memory(result: Mapping[str, Any]) -> str:
-    """Return the memory and the threads of a client as a table; "" if they were not measured."""
+    """Return the memory and the threads of a client as a table, by every account; "" if they were not measured."""
     records = result.get("memory") or ()
+    if not records:
+        return ""
     heads = ("server", "kB, silent", "kB, has spoken", "threads", "MB without clients", "fit R²", "to be said")
-    rows = [_line((each["subject"], *_slopes(each), each["problem"] or each.get("note", ""))) for each in records]
-    return f"<h2>What one more client takes</h2>{_table(heads, rows)}" if rows else ""
+    rows = [_line(words) for each in records for words in _weights(each)]
+    notes = "".join(f'<p class="faint">{escape(line)}.</p>' for line in uncharged(result))
+    return f"<h2>What one more client takes</h2>{_table(heads, rows)}{notes}"
 
 
-def _slopes(record: Mapping[str, Any]) -> Iterable[str]:
-    for kind, unit in (("silent", 1e3), ("spoken", 1e3), ("threads", 1.0)):
-        found = record.get(kind) or {}
-        if found.get("value") is None:
-            yield found.get("why") or "-"
+def _weights(record: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    """Yield a line of words for each account of a server's memory, with what is to be said beside the first."""
+    note = record["problem"] or record.get("note", "")
+    found = weights(record)
+    for place, each in enumerate(found):
+        name = f"{record['subject']}, {each.account}" if place else record["subject"]
+        yield name, *_slopes(each), "" if place else note
+    if not found:
+        yield record["subject"], *("-",) * 5, note
+
+
+def _slopes(weight: Weight) -> Iterable[str]:
+    for found, unit in ((weight.silent, 1e3), (weight.spoken, 1e3), (weight.threads, 1.0)):
+        if found is None or found["value"] is None:
+            yield (found or {}).get("why") or "-"
         else:
             yield slope(found, unit, " – ")
-    first = record.get("silent") or {}
-    yield "-" if first.get("base") is None else number(first["base"] / 1e6)
-    yield "-" if first.get("r2") is None else f"{first['r2']:.4f}"
+    base, r2 = weight.silent["base"], weight.silent["r2"]
+    yield "-" if base is None else number(base / 1e6)
+    yield "-" if r2 is None else f"{r2:.4f}"
 
 
 def capacity(result: Mapping[str, Any]) -> str:

@@ -1,46 +1,48 @@
+"""Quantiles of what was answered and what was not, as bounds instead of guesses."""
+
 import random
 
-from loadtest.compare.judge.statistics import Bounds, merge, quantile
+from loadtest.histogram import Bounds, Histogram, bounded_quantile, merge
 
 
 def test_nothing_gives_nothing() -> None:
-    assert quantile({}, {}, 0.5) is None
+    assert bounded_quantile({}, {}, 0.5) is None
 
 
 def test_nearest_rank() -> None:
     hundred = dict.fromkeys(range(1, 101), 1)
-    assert quantile(hundred, {}, 0.5) == Bounds(50, 50, 100)
-    assert quantile(hundred, {}, 0.99) == Bounds(99, 99, 100)
-    assert quantile(hundred, {}, 1.0) == Bounds(100, 100, 100)
-    assert quantile({7: 1}, {}, 0.01) == Bounds(7, 7, 1)
+    assert bounded_quantile(hundred, {}, 0.5) == Bounds(50, 50, 100)
+    assert bounded_quantile(hundred, {}, 0.99) == Bounds(99, 99, 100)
+    assert bounded_quantile(hundred, {}, 1.0) == Bounds(100, 100, 100)
+    assert bounded_quantile({7: 1}, {}, 0.01) == Bounds(7, 7, 1)
 
 
 def test_the_unanswered_count_at_their_age_and_open_the_quantile_they_touch() -> None:
-    found = quantile({1000: 90}, {500_000: 10}, 0.99)
+    found = bounded_quantile({1000: 90}, {500_000: 10}, 0.99)
     assert found == Bounds(500_000, None, 100)
     assert found.open
 
 
 def test_the_unanswered_above_a_quantile_leave_it_alone() -> None:
-    found = quantile({1000: 90}, {500_000: 10}, 0.5)
+    found = bounded_quantile({1000: 90}, {500_000: 10}, 0.5)
     assert found == Bounds(1000, 1000, 100)
     assert not found.open
 
 
 def test_young_unanswered_ones_count_below_though_they_may_end_above() -> None:
-    found = quantile({1000: 50, 2000: 50}, {10: 50}, 0.5)
+    found = bounded_quantile({1000: 50, 2000: 50}, {10: 50}, 0.5)
     assert found == Bounds(1000, 2000, 150)
     assert found.open
 
 
 def test_a_few_in_flight_move_nothing_that_matters() -> None:
-    found = quantile({1000 + step: 100 for step in range(100)}, {400: 50}, 0.99)
+    found = bounded_quantile({1000 + step: 100 for step in range(100)}, {400: 50}, 0.99)
     assert found is not None
     assert not found.open
 
 
 def test_all_unanswered() -> None:
-    found = quantile({}, {4_000_000: 49}, 0.99)
+    found = bounded_quantile({}, {4_000_000: 49}, 0.99)
     assert found == Bounds(4_000_000, None, 49)
 
 
@@ -49,6 +51,9 @@ def test_merging_is_exact() -> None:
     parts = [[chance.randrange(1, 999) for _ in range(500)] for _ in range(4)]
     histograms = [{value: part.count(value) for value in set(part)} for part in parts]
     pooled = sorted(value for part in parts for value in part)
-    found = quantile(merge(*histograms), {}, 0.99)
+    total: Histogram = {}
+    for each in histograms:
+        merge(total, each)
+    found = bounded_quantile(total, {}, 0.99)
     assert found is not None
     assert found.low == pooled[1980 - 1]

@@ -1,0 +1,54 @@
+"""What happened meanwhile, drawn into every chart. Prometheus's series tell all of it; nothing else is asked."""
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard
+
+from grafana import colours
+from grafana.targets import DATASOURCE
+
+
+def _annotation(name: str, expr: str, title: str, colour: str = colours.NEUTRAL) -> builders.AnnotationQuery:
+    return (
+        builders.AnnotationQuery()
+        .name(name)
+        .datasource(DATASOURCE)
+        .enable(True)
+        .icon_color(colour)
+        .expr(expr)
+        .title_format(title)
+    )
+
+
+def _changes(metric: str) -> str:
+    # $__rate_interval is longer than a step by a scrape, so that no change falls between two steps. Only the first step
+    # that sees one counts: a moment is drawn as a line, and a few of them as a band between two.
+    window = f"{metric}[$__rate_interval]"
+    return f"max(changes({window})) > 0 unless max(changes({window} offset $__interval)) > 0"
+
+
+def every() -> list[Builder[dashboard.AnnotationQuery]]:
+    """Return the annotations of every dashboard."""
+    return [
+        # One band, whichever the doubts are: "What was doubted, and when?" of the load's page tells them apart.
+        _annotation("Doubts", "max(tcplab_load_doubt) == 1", "In doubt", colours.DOUBT),
+        # The value is the moment itself, in milliseconds: exact, however coarse the steps.
+        _annotation(
+            "Runs begin", "1000 * max(tcplab_load_run_start_timestamp_seconds)", "A run begins"
+        ).use_value_for_time(True),
+        _annotation(
+            "Runs end", f"{_changes('tcplab_load_running')} and max(tcplab_load_running) == 0", "A run has ended"
+        ),
+        _annotation(
+            "Clients", f"{_changes('tcplab_load_users')} and max(tcplab_load_running) == 1", "The clients change"
+        ),
+        _annotation("Workers", _changes("tcplab_load_workers"), "The load's workers change"),
+        _annotation(
+            "Servers start",
+            '1000 * max by (variant) (process_start_time_seconds{job="servers"})',
+            "The server {{variant}} starts",
+        ).use_value_for_time(True),
+        _annotation(
+            "The load starts", '1000 * max(process_start_time_seconds{job="load"})', "The load's master starts"
+        ).use_value_for_time(True),
+    ]

@@ -1,0 +1,84 @@
+"""The line at the head of a dashboard: what is running, and whether to believe what it shows."""
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.models import common
+
+from grafana import colours, texts
+from grafana.fields import prop, steps
+from grafana.layout import Line
+from grafana.panels import tile
+from grafana.targets import query_now
+
+HEIGHT = 3
+
+SCENARIO_NOW = """\
+max by (scenario) (tcplab_load_run_info)
+or label_replace(max(tcplab_load_running) == 0, "scenario", "no run is on", "", "")
+or label_replace(0 * absent(tcplab_load_running), "scenario", "the load is not measured", "", "")"""
+
+DOUBTS_NOW = """\
+max by (doubt) (tcplab_load_doubt) == 1
+or label_replace(max(tcplab_load_doubt) == 0, "doubt", "no doubts", "", "")
+or label_replace(2 * absent(tcplab_load_doubt), "doubt", "the load is not measured", "", "")"""
+
+_ALERTS = 'ALERTS{alertstate="firing",alertname!~"FiguresInDoubt|GeneratorSaturated"}'
+
+WARNINGS_NOW = f"""\
+max by (alertname, variant) ({_ALERTS})
+or label_replace(0 * absent({_ALERTS}), "alertname", "nothing", "", "")"""
+
+
+def status() -> Line:
+    """Return the line."""
+    scenario = (
+        tile(
+            "What is running?",
+            "The scenario that the load plays now: what each client does, and how it is to be read "
+            "(loadtest/README.md). Start another on Locust's page, port 8089.",
+            texts.NO_LOAD,
+        )
+        .with_target(query_now(SCENARIO_NOW, "A", "{{scenario}}"))
+        .text_mode(common.BigValueTextMode.NAME)
+        .thresholds(steps(colours.NEUTRAL))
+    )
+    size = (
+        tile(
+            "With how much?",
+            "Clients of all servers together (Locust's users, connected or away), and the load processes that play "
+            "them.",
+            texts.NO_LOAD,
+        )
+        .with_target(query_now("sum(tcplab_load_users)", "A", "clients"))
+        .with_target(query_now("max(tcplab_load_workers)", "B", "workers"))
+        .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(12).value_size(24))
+        .thresholds(steps(colours.NEUTRAL))
+    )
+    doubts = (
+        tile(
+            "Believe these figures?",
+            "Every doubt that the load generator has about its own run; loadtest/README.md has the remedy of each. In "
+            "doubt, a figure may be the generator's limit and not the server's. Amber bands in the charts show when.",
+            texts.NO_LOAD,
+        )
+        .with_target(query_now(DOUBTS_NOW, "A", "{{doubt}}"))
+        .text_mode(common.BigValueTextMode.NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(16).value_size(16))
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .thresholds(steps(colours.GOOD, (1, colours.DOUBT), (2, colours.NEUTRAL)))
+    )
+    for name, meaning in texts.DOUBTS.items():
+        doubts.override_by_name(name, [prop("displayName", f"{name}: {meaning}")])
+    warnings = (
+        tile(
+            "What else is wrong?",
+            "The alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, requests that fail, a "
+            "full accept queue, a CPU quota that holds a server back.",
+            texts.NO_SERVER,
+        )
+        .with_target(query_now(WARNINGS_NOW, "A", "{{alertname}} {{variant}}"))
+        .text_mode(common.BigValueTextMode.NAME)
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .thresholds(steps(colours.GOOD, (1, colours.DOUBT)))
+    )
+    return Line(HEIGHT, [scenario, size, doubts, warnings], [5, 5, 8, 6])

@@ -1,0 +1,11 @@
+"""Every unit that a panel shows, by Grafana's own names for them."""
+
+COUNT = "none"
+SECONDS = "s"
+BYTES = "decbytes"
+SHARE = "percentunit"
+REQUESTS_PER_SECOND = "reqps"
+PER_SECOND = "suffix:/s"
+BYTES_PER_SECOND = "Bps"
+CORES = "suffix:cores"
+SHORT = "short"

@@ -1,0 +1,70 @@
+"""What a server tells of itself at /metrics, where its process cannot be seen: as in another container."""
+
+import urllib.request
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from loadtest.compare.measure.footprint import Look
+from loadtest.compare.measure.groups import PARTS
+
+_CONTAINER: Final = "tcplab_container_memory_bytes"
+_TIMEOUT: Final = 5.0  # seconds
+
+
+class NotExportedError(Exception):
+    """Its /metrics cannot be read, or don't tell what is needed; the text says which."""
+
+
+class Exported:
+    """A server by its own account, in the lab's metrics (servers/README.md); they count no socket but its clients'."""
+
+    def __init__(self, metrics: str) -> None:
+        self.name = f"the server of {metrics}"
+        self._metrics = metrics
+        self._seen: list[Sample] = []
+
+    def look(self) -> Look:
+        """Read everything once. Raises NotExportedError if it cannot be read."""
+        self._seen = found = self._read()
+        return Look(
+            memory=self._sum(found, "tcplab_resident_memory_bytes"),
+            threads=self._sum(found, "tcplab_threads"),
+            sockets=self._sum(found, "tcplab_connections_open"),
+        )
+
+    def room(self) -> int | None:
+        """Return None: how many descriptors it may open is not told, and whom it turns away is seen."""
+        return None
+
+    def clients(self) -> int:
+        """Return how many clients it has ever had, those in its accept queue included. Raises NotExportedError."""
+        found = self._read()
+        names = ("tcplab_connections_open", "tcplab_connections_ended_total")
+        waiting = [each.value for each in found if each.name == "tcplab_accept_queue_connections"]
+        return sum(self._sum(found, name) for name in names) + int(sum(waiting))
+
+    def charged(self) -> dict[str, int]:
+        """
+        Return the memory that was charged to its container when it was last looked at, in bytes by part (groups.PARTS).
+
+        Empty if it exports none, as outside a container. Raises NotExportedError if it has to be read, and cannot be.
+        """
+        self._seen = self._seen or self._read()
+        parts = [each for each in self._seen if each.name == _CONTAINER and each.labels.get("part") in PARTS]
+        return {each.labels["part"]: int(each.value) for each in parts}
+
+    def _read(self) -> list[Sample]:
+        try:
+            with urllib.request.urlopen(self._metrics, timeout=_TIMEOUT) as reply:  # noqa: S310 - the user's address
+                families = list(text_string_to_metric_families(reply.read().decode()))
+        except (OSError, ValueError) as error:
+            raise NotExportedError(f"{self._metrics} cannot be read ({error}): is it a server's /metrics?") from error
+        return [sample for family in families for sample in family.samples]
+
+    def _sum(self, found: list[Sample], name: str) -> int:
+        values = [each.value for each in found if each.name == name]
+        if not values:
+            raise NotExportedError(f"{self._metrics} has no {name}: is it one of the lab's servers, and on Linux?")
+        return int(sum(values))

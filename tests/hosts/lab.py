@@ -1,0 +1,190 @@
+"""The lab over four hosts, started by the commands that the README names, as a test drives and watches it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from servers.variants import VARIANTS
+from tests.contract.lab import Samples
+from tests.hosts.network import Host, Namespace, network
+from tests.loadtest.locusts import eventually, post
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+ODD_CLOCK: Final = Path(__file__).with_name("odd_clock")
+NAMES: Final = [variant.name for variant in VARIANTS]
+EXPORTER: Final = 9104
+WEB: Final = 8089
+
+PATIENCE: Final = 60.0
+"""Seconds that anything may take before a test fails: no test needs them, a busy machine may."""
+
+
+class Part:
+    """
+    A part of the lab on a host (python -m loadtest.hosts PART); what still runs at the end of the `with` is ended.
+
+    log: what it has written.
+    """
+
+    def __init__(
+        self,
+        host: Namespace,
+        folder: Path,
+        part: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        checkout: Path = ROOT,
+    ) -> None:
+        self._log = folder / f"{part}-on-{host.name}.log"
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
+        with self._log.open("w") as log, host.inside():
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "loadtest.hosts", part, *arguments],
+                cwd=checkout,
+                env=clean | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def says(self, text: str) -> None:
+        """Wait until it has said so; it may not end before."""
+        eventually(lambda: text in self.log or self.process.poll() is not None, text, PATIENCE)
+        assert text in self.log, self.log
+
+    def ended(self) -> int:
+        """Wait for its end. Return its exit status."""
+        return self.process.wait(PATIENCE)
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.end()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if kind is not None:
+            print(f"{self._log.name}\n{self.log}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """Workers are to be on near and far; the servers run."""
+
+    near: Host
+    far: Host
+    middle: Host
+    away: Host
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The options that are the same on every host."""
+        return ("--servers", self.away.address, "--master", self.middle.address)
+
+    def echoed(self) -> dict[str, int]:
+        """Return the requests that each server has answered by its own count, once no client is left."""
+        found: dict[str, int] = {}
+
+        def quiet() -> bool:
+            for variant in VARIANTS:
+                seen = self._scrape(self.away, variant.metrics_port)
+                if seen("connections_open"):
+                    return False
+                found[variant.name] = int(seen("requests_total", command="echo"))
+            return True
+
+        eventually(quiet, "every client has left", PATIENCE)
+        return found
+
+    def load(self) -> Samples:
+        """Return what the master exports now."""
+        return self._scrape(self.middle, EXPORTER)
+
+    def _scrape(self, host: Host, port: int) -> Samples:
+        with self.middle.inside(), urllib.request.urlopen(f"http://{host.address}:{port}/metrics", timeout=5) as page:
+            return Samples(page.read().decode())
+
+    @contextmanager
+    def run(self, folder: Path, *options: str) -> Iterator["Run"]:
+        """Start a master on middle, by Locust's options, and a load process each on near and far."""
+        addresses = self.addresses
+        exporter = ("--exporter-host", self.middle.address, "--exporter-port", str(EXPORTER))
+        ours = ("--expect-workers", "2", "--web-port", str(WEB), *exporter)
+        result = folder / "result.json"
+        with ExitStack() as stack:
+            master = stack.enter_context(
+                Part(self.middle, folder, "master", *addresses, "--", *ours, "--result", str(result), *options)
+            )
+            clocks = {self.near: {}, self.far: {"PYTHONPATH": str(ODD_CLOCK)}}
+            workers = [
+                stack.enter_context(Part(host, folder, "workers", *addresses, "--number", "1", environment=environment))
+                for host, environment in clocks.items()
+            ]
+            yield Run(self, master, workers, result)
+
+    def runs_on(self, workers: int, clients: int) -> bool:
+        """Whether so many load processes report, and have so many clients between them."""
+        seen = self.load()
+        return (seen("load_workers"), sum(seen.by("load_users", "variant").values())) == (workers, clients)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the load: its master, and its workers on near and far."""
+
+    lab: Lab
+    master: Part
+    workers: list[Part]
+    result: Path
+
+    def stop(self) -> tuple[dict[str, Any], Samples]:
+        """
+        Stop it, and end its processes on all hosts. Return its result, and all that the master has counted.
+
+        The latter is the more by what clients did between the end of the window and their own.
+        """
+        with self.lab.middle.inside():
+            post(str(WEB), "/stop", {})
+        eventually(lambda: self.lab.runs_on(2, 0), "the last counts are in", PATIENCE)
+        counted = self.lab.load()
+        self.master.end()
+        self.master.ended()
+        assert "Traceback" not in self.master.log
+        for worker in self.workers:
+            assert worker.ended() == 0, worker.log
+            assert "worker-1 has ended, as the master wished." in worker.log
+        found: dict[str, Any] = json.loads(self.result.read_text())
+        return found, counted
+
+
+@contextmanager
+def built() -> Iterator[Lab]:
+    """Make the hosts, and start the servers on one of them."""
+    with network("near", "far", "middle", "away") as hosts, ExitStack() as stack:
+        lab = Lab(*hosts)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers = stack.enter_context(Part(lab.away, folder, "servers", "--servers", lab.away.address))
+        servers.says("The servers run on")
+        yield lab

@@ -1,0 +1,118 @@
+"""
+Load from two hosts, led from a third, on servers on a fourth: the figures are as true as on one machine.
+
+The far host's clocks agree with nobody's (odd_clock).
+"""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from loadtest.tally import OUTCOMES
+from tests.contract.lab import Samples
+from tests.hosts.lab import NAMES, PATIENCE, Lab, Part, Run
+from tests.loadtest.locusts import assert_conserved, doubts, durations, eventually
+from tests.loadtest.versions import another_version
+
+DELAY = 0.02
+CUT = 10.0
+SECONDS = 5.0
+CLIENTS = 12
+LOAD = ("--users", str(CLIENTS), "--spawn-rate", "100", "--scenario", "conversation", "--think", "0.03")
+LOSSES = {"worker-lost", "worker-joined", "conservation", "corrupt", "local-limit", "unconnected"}
+
+
+def assert_agrees(outcome: dict[str, Any], counted: Samples, served: dict[str, int]) -> None:
+    """Assert that every request that was sent is accounted for, and that the servers have had each of them."""
+    assert outcome["generator"]["workers"] == 2
+    for name in NAMES:
+        sent = counted("load_sent_total", variant=name)
+        ends = {outcome: counted("load_requests_total", variant=name, outcome=outcome) for outcome in OUTCOMES}
+        left = counted("load_abandoned_total", variant=name) + counted("load_unanswered", variant=name)
+        assert served[name] == sent == sum(ends.values()) + left, name
+        assert sum(ends.values()) == ends["verified"], name
+        part = outcome["variants"][name]
+        assert_conserved(part)
+        assert part["users"] == CLIENTS / len(NAMES)
+        assert sent - 2 * CLIENTS <= part["sent"] <= sent
+        assert part["verified"] > 20
+
+
+def served_since(before: dict[str, int], lab: Lab) -> dict[str, int]:
+    """Return the requests that each server has had since it had `before`."""
+    return {name: now - before[name] for name, now in lab.echoed().items()}
+
+
+def stopped_after(run: Run, seconds: float) -> tuple[dict[str, Any], Samples]:
+    """Have both hosts load the servers for some seconds."""
+    eventually(lambda: run.lab.runs_on(2, CLIENTS), "both hosts carry the load", PATIENCE)
+    time.sleep(seconds)
+    return run.stop()
+
+
+def least_and_median(part: dict[str, Any], series: str) -> tuple[float, float]:
+    """Return two durations in seconds."""
+    every = sorted(key for key, number in durations(part, series).items() for _ in range(number))
+    return every[0] / 1e6, every[len(every) // 2] / 1e6
+
+
+def test_the_totals_agree_with_the_servers_and_neither_clocks_nor_strangers_matter(lab: Lab, tmp_path: Path) -> None:
+    before, began = lab.echoed(), time.time()
+    other = another_version(tmp_path / "other")
+    with lab.run(tmp_path, *LOAD) as run:
+        eventually(lambda: lab.runs_on(2, CLIENTS), "both hosts carry the load", PATIENCE)
+        with Part(lab.far, other, "workers", *lab.addresses, "--number", "2", checkout=other) as refused:
+            assert refused.ended() == 1
+        outcome, counted = stopped_after(run, SECONDS)
+    assert run.master.log.count("Refused a worker on ") == 1
+    [line] = [line for line in refused.log.splitlines() if "refused" in line]
+    assert re.match(r"tcplab hosts: worker-[12] has ended by itself, exit status 1: tcplab: the master refused", line)
+    ended = time.time()
+    assert_agrees(outcome, counted, served_since(before, lab))
+    assert not doubts(outcome) & LOSSES
+    assert began <= outcome["window"]["started"] <= outcome["window"]["ended"] <= ended
+    assert SECONDS <= outcome["window"]["seconds"] < ended - began
+    for part in outcome["variants"].values():
+        longest = max(max(durations(part, series), default=0) for series in ("response", "first_reply", "connect"))
+        assert longest / 1e6 < ended - began
+    response = least_and_median(outcome["variants"]["asyncio"], "response")
+    assert response[1] < DELAY, "the next test's delay is its own"
+
+
+def test_what_the_network_takes_is_in_the_response_times(lab: Lab, tmp_path: Path) -> None:
+    before = lab.echoed()
+    lab.away.cable.delay = DELAY
+    try:
+        with lab.run(tmp_path, *LOAD) as run:
+            outcome, counted = stopped_after(run, SECONDS)
+        assert_agrees(outcome, counted, served_since(before, lab))
+    finally:
+        lab.away.cable.delay = 0.0
+    assert not doubts(outcome) & LOSSES
+    for part in outcome["variants"].values():
+        for series, ways in (("response", 1), ("connect", 1), ("first_reply", 2)):
+            least, _ = least_and_median(part, series)
+            assert least >= 0.995 * ways * DELAY, series  # three figures are kept
+    _, median = least_and_median(outcome["variants"]["asyncio"], "response")
+    assert median < 2 * DELAY
+
+
+def test_a_host_that_was_cut_off_comes_back_and_the_run_is_marked(lab: Lab, tmp_path: Path) -> None:
+    before = lab.echoed()
+    with lab.run(tmp_path, *LOAD) as run:
+        eventually(lambda: lab.runs_on(2, CLIENTS), "both hosts carry the load", PATIENCE)
+        lab.far.cut_off()
+        cut = time.monotonic()
+        try:
+            eventually(lambda: lab.load()("load_doubt", doubt="worker-lost") == 1, "its loss is told", CUT)
+            eventually(lambda: lab.runs_on(1, CLIENTS), "the near host carries all", PATIENCE)
+            time.sleep(max(0.0, cut + CUT - time.monotonic()))
+        finally:
+            lab.far.join()
+        eventually(lambda: lab.runs_on(2, CLIENTS), "both hosts carry the load again", PATIENCE)
+        live = lab.load()
+        assert (live("load_doubt", doubt="worker-lost"), live("load_doubt", doubt="worker-joined")) == (0, 1)
+        outcome, counted = run.stop()
+    assert_agrees(outcome, counted, served_since(before, lab))
+    assert doubts(outcome) & LOSSES - {"local-limit"} == {"worker-joined"}

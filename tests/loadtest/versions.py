@@ -1,0 +1,15 @@
+"""The load in another version than this one."""
+
+import shutil
+from pathlib import Path
+
+from loadtest.version import ROOT
+
+
+def another_version(folder: Path) -> Path:
+    """Copy the load and the servers into `folder`, and change one line of the load's script. Return the folder."""
+    for room in ("loadtest", "servers"):
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("results", "__pycache__"))
+    script = folder / "loadtest" / "script.py"
+    script.write_text(script.read_text() + "\nOF_ANOTHER_VERSION = True\n")
+    return folder

@@ -1,0 +1,210 @@
+"""
+The lab's own exporters, fed with durations that are known beforehand, and served over HTTP as in the lab.
+
+Every variant and every histogram has a distribution of its own (log-normal, as latencies are), so that a query which
+takes one for another, or pools two, is found out. The load's are recorded by two workers, half each.
+"""
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
+from math import ceil, exp, log
+from socketserver import BaseServer
+from statistics import NormalDist
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import REGISTRY
+
+from loadtest import exporter
+from loadtest.belief import Doubt
+from loadtest.exporter import LoadCollector, Status
+from loadtest.ledger import Ledger as LoadLedger
+from loadtest.recorder import Recorder, Tracker
+from servers.ledger import Ledger
+from servers.listener import Listener, listen
+from servers.metrics import ServerCollector, registry
+from servers.pauses import PAUSE_BOUNDS, GarbagePauses
+from servers.scraping import ScrapeServer
+from servers.tally import SERVICE_BOUNDS
+from servers.variants import VARIANTS
+from servers.wire import Command
+
+NUMBER = 1000
+"""Durations in each distribution."""
+
+CLIENTS = 7
+NAMES = [variant.name for variant in VARIANTS]
+SERIES = {"response": 150, "service": 60, "first_reply": 400, "connect": 25}
+"""The load's series, and the medians in microseconds that the first variant has."""
+
+HISTOGRAMS = {f"tcplab_load_{series}_seconds": tuple(bound / 1e6 for bound in exporter.BOUNDS) for series in SERIES}
+HISTOGRAMS |= {"tcplab_service_seconds": SERVICE_BOUNDS, "tcplab_gc_pause_seconds": PAUSE_BOUNDS}
+"""Every histogram that the lab exports, and its buckets' finite bounds in seconds."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Durations in microseconds, whole and of three significant figures, in ascending order."""
+
+    microseconds: list[int]
+
+    def quantile(self, fraction: str) -> float:
+        """Return the smallest one that at least `fraction` of them don't exceed, in seconds."""
+        return self.microseconds[ceil(Fraction(fraction) * len(self.microseconds)) - 1] / 1e6
+
+    def bucket(self, fraction: str, bounds: tuple[float, ...]) -> tuple[float, float]:
+        """Return the bounds in seconds between which the quantile lies."""
+        edges = (0.0, *bounds)
+        index = bisect_left(edges, self.quantile(fraction))
+        return edges[index - 1], edges[index]
+
+    def up_to(self, bound: float) -> float:
+        """Return the share of them that `bound` seconds hold."""
+        return bisect_right(self.microseconds, bound, key=lambda each: each / 1e6) / len(self.microseconds)
+
+
+@cache
+def log_normal(median: float) -> Distribution:
+    """Return NUMBER durations of a log-normal distribution around `median` microseconds, p99 at ten times that."""
+    normal = NormalDist(log(median), 1.0)
+    points = (exp(normal.inv_cdf((index + 0.5) / NUMBER)) for index in range(NUMBER))
+    return Distribution(sorted(int(float(f"{max(point, 1):.3g}")) for point in points))
+
+
+def of_load(variant: str) -> dict[str, Distribution]:
+    """Return what the load is to see of a variant, by series."""
+    scale = 8 ** NAMES.index(variant)
+    return {series: log_normal(median * scale) for series, median in SERIES.items()}
+
+
+def of_server(variant: str) -> dict[str, Distribution]:
+    """Return what a server is to see, by histogram."""
+    scale = 4 ** NAMES.index(variant)
+    return {"tcplab_service_seconds": log_normal(11 * scale), "tcplab_gc_pause_seconds": log_normal(35 * scale)}
+
+
+def truth(metric: str, variant: str) -> Distribution:
+    """Return the distribution that a histogram has been fed with."""
+    return (
+        of_server(variant).get(metric) or of_load(variant)[metric.removeprefix("tcplab_load_").removesuffix("_seconds")]
+    )
+
+
+@dataclass
+class Load:
+    """The load's side: a ledger, and two workers whose clock is set by hand; it doubts what it is told to."""
+
+    ledger: LoadLedger = field(default_factory=lambda: LoadLedger(NAMES))
+    now: int = 100 * 10**9
+    doubts: tuple[Doubt, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.workers = [Recorder(lambda: self.now, lambda: 0.0) for _ in range(2)]
+        self.clients = {(name, worker): self._clients(name, worker) for name in NAMES for worker in range(2)}
+
+    def _clients(self, name: str, worker: int) -> list[Tracker]:
+        clients = [self.workers[worker].client(name) for _ in range(worker, CLIENTS, 2)]
+        for client in clients:
+            client.started()
+        return clients
+
+    def report(self) -> None:
+        """Have the ledger know what was recorded; all of it within its last seconds."""
+        for index, worker in enumerate(self.workers):
+            self.ledger.take(str(index), worker.report(), now=0.0)
+
+    def play(self) -> None:
+        """Let every duration happen once, on a connection of its own; then leave every client connected and served."""
+        for name in NAMES:
+            durations = of_load(name)
+            for index, (connect, first, response, service) in enumerate(
+                zip(
+                    *(durations[series].microseconds for series in ("connect", "first_reply", "response", "service")),
+                    strict=True,
+                )
+            ):
+                clients = self.clients[name, index % 2]
+                client = clients[index // 2 % len(clients)]
+                if client.connected:
+                    client.left()
+                client.connecting(self.now)
+                self._wait(connect)
+                client.connected_at(self.now)
+                client.sent(self.now)
+                self._wait(first - connect)
+                client.verified(self.now)
+                client.due(self.now)
+                self._wait(response - service)
+                client.sent(self.now)
+                self._wait(service)
+                client.verified(self.now)
+
+    def _wait(self, microseconds: int) -> None:
+        self.now += microseconds * 1000
+
+    def status(self) -> Status:
+        """Tell of a run that is on."""
+        workers = {int(name): worker for name, worker in self.ledger.workers.items()}
+        return Status(started=1.0, scenario="conversation", rate=0.0, doubts=self.doubts, workers=workers)
+
+
+@dataclass
+class Exporters:
+    """All exporters of the lab, at zero until `play`. ports: by the host that prometheus.yml has for each."""
+
+    load: Load
+    servers: dict[str, tuple[Ledger, GarbagePauses]]
+    ports: dict[str, int]
+
+    def play(self) -> None:
+        """Feed every exporter what is known of it."""
+        self.load.play()
+        self.load.report()
+        for name, (ledger, pauses) in self.servers.items():
+            known = of_server(name)
+            tally = ledger.enter()
+            for microseconds in known["tcplab_service_seconds"].microseconds:
+                tally.answered(Command.ECHO, microseconds / 1e6)
+            for microseconds in known["tcplab_gc_pause_seconds"].microseconds:
+                pauses.count(microseconds / 1e6)
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def exporters() -> Iterator[Exporters]:
+    """Serve them on loopback."""
+    load = Load()
+    load.report()
+    collector = LoadCollector(load.ledger, load.status, lambda: 0.0)
+    with ExitStack() as stack:
+        served = {}
+        ports = {}
+        for name in NAMES:
+            listening = stack.enter_context(listen("127.0.0.1", 0, 1))
+            ledger, pauses = served[name] = Ledger(), GarbagePauses()
+            server = ServerCollector(ledger, Listener(listening, 1, lambda kind: None), pauses, None)
+            scraping = stack.enter_context(ScrapeServer("127.0.0.1", 0, registry(server)))
+            ports[name] = scraping.server_address[1]
+            _serve(stack, scraping)
+        application = exporter.application(collector)
+        stack.callback(REGISTRY.unregister, collector)
+        master = stack.enter_context(make_server("127.0.0.1", 0, application, handler_class=_Silent))
+        ports["locust-master"] = master.server_port
+        _serve(stack, master)
+        yield Exporters(load, served, ports)
+
+
+def _serve(stack: ExitStack, server: BaseServer) -> None:
+    """Serve from a thread of its own, until the stack is left."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(server.shutdown)
