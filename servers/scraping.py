@@ -1,11 +1,12 @@
 """Serves /metrics beside the clients: no scraper holds a descriptor for long, or keeps the server busy or talking."""
 
+import io
 import socketserver
 import sys
 import time
 from contextlib import suppress
 from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, MetricsHandler
 
@@ -18,8 +19,35 @@ DEADLINE: Final = 6.0
 SCRAPES: Final = 32
 """Scrapes at once: past them the longest is ended, for one takes milliseconds, and its thread and descriptor memory."""
 
+REQUEST: Final = 8 * 1024
+"""Bytes that are read of a scrape's request: Prometheus sends some 300, and http.server would keep 6 MB of each."""
+
 COMPLAINTS: Final = 5
 """Lines on stderr about failed scrapes, in all: there is one every two seconds, and it fails like the one before."""
+
+
+class _Brief(io.RawIOBase):
+    """The beginning of what a scraper says; after it there seems to be nothing more."""
+
+    def __init__(self, connection: socket) -> None:
+        self._connection = connection
+        self._left = REQUEST
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - as io has it
+        count = self._connection.recv_into(memoryview(buffer)[: self._left]) if self._left else 0
+        self._left -= count
+        return count
+
+
+class _Handler(MetricsHandler):
+    """Answers a scrape, however much the scraper says."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_Brief(self.connection))
 
 
 class ScrapeServer(socketserver.ThreadingTCPServer):
@@ -35,7 +63,7 @@ class ScrapeServer(socketserver.ThreadingTCPServer):
         self._began: dict[socket, float] = {}
         self._complaints = 0
         self._spares = Spares()
-        super().__init__((host, port), MetricsHandler.factory(registry))
+        super().__init__((host, port), _Handler.factory(registry))
 
     def get_request(self) -> tuple[socket, object]:
         """Accept; where descriptors have run out with the spare ones, for it is now that one must see what is wrong."""

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 from servers.scraping import COMPLAINTS, SCRAPES, ScrapeServer
 from tests.contract.alive import served_at_once, settled
 from tests.contract.conftest import Launch
-from tests.contract.lab import PATIENCE, Model
+from tests.contract.lab import MODELS, PATIENCE, Model
+from tests.faults.test_input import MEGABYTE, peak_memory
 
 
 class Broken(Collector):
@@ -133,3 +134,18 @@ def test_scrapers_that_hang_take_neither_the_wire_nor_the_next_scrape(model: Mod
         settled(server, SCRAPES)
     for scraper in hanging:
         scraper.close()
+
+
+def test_what_scrapers_say_at_length_is_not_kept(launch: Launch) -> None:
+    """Ninety lines of 60 kB each, from as many as are heard at once; they hang before the end."""
+    server = launch(MODELS[0])
+    served_at_once(server)
+    port = int(server.metrics_url.rsplit(":", 1)[1].partition("/")[0])
+    before = peak_memory(server)
+    with ExitStack() as scrapers:
+        for _ in range(SCRAPES):
+            scraper = scrapers.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            with suppress(ConnectionError):
+                scraper.sendall(b"GET /metrics HTTP/1.1\r\n" + (b"X: " + b"x" * 60_000 + b"\r\n") * 90)
+        assert server.metrics()("connections_limit") > 0
+        assert peak_memory(server) - before < 5 * MEGABYTE

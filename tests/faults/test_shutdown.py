@@ -129,8 +129,10 @@ def test_the_grace_ends_though_nobody_reads_what_it_says(model: Model, launch: L
     server = launch(model, "--grace", "0.5", deaf=True)
     with server.client() as client:
         client.ask(b"ECHO in\nSLEEP 10000 too long\n", b"OK in\n")
+        began = time.monotonic()
         server.terminate()
         server.ended()
+        assert time.monotonic() - began < 9
 
 
 def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
