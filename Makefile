@@ -4,12 +4,21 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare local test check bench dashboards lock clean
+.PHONY: help up compare local test check bench dashboards lock audit clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-up: ## Start the full lab in Docker (docker compose up)
+# Docker names a port that is taken, but neither whose it is nor what to change; and it has started half of the lab by then.
+up: ## Start the full lab in Docker (docker compose up), if its ports are free
+	@docker compose config | awk '/^  [a-z-]+:$$/ {service = $$1} /host_ip:/ {host = $$2} /published:/ && host == "127.0.0.1" {print service, $$2}' | tr -d ':"' | \
+	  while read -r service port; do \
+	    if [ -z "$$(docker compose ps --quiet --status running $$service)" ] && bash -c "</dev/tcp/127.0.0.1/$$port" 2>/dev/null; then \
+	      setting=TCPLAB_PORT_$$(echo $${service%-master} | tr a-z A-Z); \
+	      echo "tcplab: port $$port, for $$service, is in use; end what holds it, or choose another: $$setting=... make up (or in .env)" >&2; \
+	      exit 1; \
+	    fi; \
+	  done
 	docker compose up --build
 
 compare: .venv/ready ## Compare the servers without Docker: a table, a page, Markdown and JSON (90 s; python -m loadtest compare --help)
@@ -50,8 +59,14 @@ lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject
 	    --custom-compile-command 'make lock' --no-emit-find-links --no-emit-index-url \
 	    $${room#*:} --output-file $${room%%:*}/requirements.lock || exit 1; done
 
+# Strict: what can't be looked up fails, for it isn't known to be safe. Nothing else needs pip-audit.
+audit: ## Ask PyPI for known vulnerabilities of what the locks name (needs PyPI itself, a mirror doesn't know)
+	@$(PYTHON) -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix --requirement ,$(wildcard */requirements.lock))
+
 clean: ## Remove the virtual environments and caches
-	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-dev .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: loadtest/requirements.lock
 .venv-dev/ready: tests/requirements.lock

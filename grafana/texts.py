@@ -110,6 +110,7 @@ DOUBTS = {
     "rate": "the rate asked for is not reached",
     "stolen-time": "the host keeps CPU time back",
     "corrupt": "wrong bytes came back",
+    "disconnected": "a server went away",
     "all-at-once": "servers compete for the cores",
     "worker-lost": "a load process was lost",
     "worker-joined": "a load process joined on the way",

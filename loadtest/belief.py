@@ -37,7 +37,8 @@ class VariantFacts:
 
     missing: clients that never had a connection. unconnected: connects that failed, by kind (tally.CONNECTIONS).
     imbalance: sent - verified - errors - unanswered. late: of those sent, the ones that the generator sent late.
-    unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for.
+    unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost: connections that the server
+    closed or reset, with a request open on them or without, and connects that nobody listened for (refused).
     """
 
     users: int = 0
@@ -50,6 +51,7 @@ class VariantFacts:
     late: int = 0
     unsent: int = 0
     corrupt: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,16 @@ def _corrupt(facts: Facts) -> str | None:
     return f"other bytes came than the right replies: {', '.join(wrong)}"
 
 
+def _disconnected(facts: Facts) -> str | None:
+    some = _by_variant({name: variant.lost for name, variant in facts.variants.items()})
+    if not some:
+        return None
+    return (
+        f"a server ended its clients' connections, or was not there: {some}: one that crashed, was started again or"
+        " closes by itself is not a slow one"
+    )
+
+
 def _all_at_once(facts: Facts) -> str | None:
     loaded = [name for name, variant in facts.variants.items() if variant.users]
     if not facts.alone or len(loaded) < 2:
@@ -196,10 +208,20 @@ def _unconnected(facts: Facts) -> str | None:
 
 def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
     """Return the connects of these kinds that failed, by variant, in words; "" if there are none."""
+    return _by_variant(
+        {
+            name: {kind: number for kind, number in variant.unconnected.items() if kind in kinds}
+            for name, variant in facts.variants.items()
+        }
+    )
+
+
+def _by_variant(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Return counts by variant and kind in words, without the variants that have none."""
     return "; ".join(
-        f"{name} ({', '.join(f'{number} {kind}' for kind, number in some.items())})"
-        for name, variant in facts.variants.items()
-        if (some := {kind: number for kind, number in variant.unconnected.items() if kind in kinds})
+        f"{name} ({', '.join(f'{number} {kind}' for kind, number in kinds.items())})"
+        for name, kinds in counts.items()
+        if kinds
     )
 
 
@@ -221,6 +243,11 @@ DOUBTS: Final[Mapping[str, _Row]] = {
     ),
     "stolen-time": _Row(_stolen_time, "measure again, or on a machine that is not shared"),
     "corrupt": _Row(_corrupt, "mend the server first: the speed of wrong replies is no result"),
+    "disconnected": _Row(
+        _disconnected,
+        "see why the server ended, or closed (its log; docker compose ps --all; 137: killed, or out of memory), and run"
+        " it again",
+    ),
     "all-at-once": _Row(_all_at_once, "load one variant at a time: name one user class, such as AsyncioUser"),
     "worker-lost": _Row(_worker_lost, "run it again; see why the worker ended (memory, kill, network)"),
     "worker-joined": _Row(_worker_joined, "measure once all load processes are there"),

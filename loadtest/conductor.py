@@ -50,7 +50,7 @@ JOINED_SECONDS: Final = 30.0
 """For so long is a worker that has joined a run a doubt about its live figures."""
 
 SHORT_SECONDS: Final = 3
-"""For so long may the workers have other than the users they ought to have, before these are given out again."""
+"""For so long may workers have other than the users they ought to have, or none, before these are given out again."""
 
 REJOIN_SECONDS: Final = 10.0
 """Seconds between two requests to the same unknown worker to report as ready."""
@@ -144,6 +144,8 @@ class Conductor:
         self._pace_every_start()
         listen(environment.events.test_start, self._start)
         listen(environment.events.test_stopping, self._finish)
+        # Before Locust chooses its exit status: that the result could not be written is part of it.
+        listen(environment.events.quitting, self._finish)
         listen(environment.events.spawning_complete, self._correct_state)
         listen(environment.events.worker_report, self._take_report)
         if self._master is not None:
@@ -318,12 +320,14 @@ class Conductor:
 
     def _restore_users(self, runner: MasterRunner) -> None:
         """
-        Give out again the users of workers that left at the same moment.
+        Give out the users again where Locust has overlooked that workers left, or came.
 
-        Locust gives out those of the first; while it waits for them to be there, it overlooks that others have left.
+        While it gives users out, and waits for them to be there, it overlooks that others have left; and one that comes
+        then would stay without users, ready, to the end of the run.
         """
         settled = self._running and runner.state == STATE_RUNNING and runner.spawning_completed
-        self._short = self._short + 1 if settled and runner.user_count != runner.target_user_count else 0
+        overlooked = runner.user_count != runner.target_user_count or bool(runner.clients.ready)
+        self._short = self._short + 1 if settled and overlooked else 0
         if self._short >= SHORT_SECONDS:
             self._short = 0
             gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
@@ -387,7 +391,12 @@ class Conductor:
             try:
                 result.write(chosen.result, result.document(figures, chosen, self._doubts))
             except OSError as error:
-                logger.error("Cannot write the result to %s: %s", chosen.result, error.strerror)  # noqa: TRY400
+                logger.error(  # noqa: TRY400 - a line says it, a traceback no more
+                    "Cannot write the result to %s: %s. Make room there, or choose another --result",
+                    chosen.result,
+                    error.strerror,
+                )
+                self._environment.process_exit_code = 1
 
     # Telling
 

@@ -55,7 +55,15 @@ def of_variant(
         sent=tally.sent,
         late=tally.late_sends,
         corrupt=tally.outcomes["corrupt"] + tally.breaks["corrupt"],
+        lost={kind: number for kind, number in _lost(tally).items() if number},
     )
+
+
+def _lost(tally: Tally) -> dict[str, int]:
+    """Return how often a server was not there, or ended a connection, by how that showed."""
+    ended = {kind: tally.outcomes[kind] + tally.breaks[kind] for kind in ("closed", "reset")}
+    # Linux refuses nobody for want of room in the accept queue: nobody listened.
+    return {"refused": tally.connections["refused"], **ended}
 
 
 def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
@@ -128,10 +136,17 @@ def _keyed(histogram: Histogram) -> dict[str, int]:
 
 
 def write(path: Path, result: Mapping[str, Any]) -> None:
-    """Write the result in one go: a reader finds the whole file or none."""
+    """
+    Write the result in one go: a reader finds the whole file or the one before, and never a part.
+
+    OSError if it can't be written (the disk is full, say): nothing half written is left then.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:

@@ -175,7 +175,10 @@ def _compare(
             comparison.run(laboratory(work, cores, children, interrupt))
             drawing.draw(comparison.result, folder)
         except OSError as error:  # the disk is full, or was taken away
-            sys.stderr.write(f"tcplab: the result could not be kept: {error}\n")
+            sys.stderr.write(
+                f"tcplab: the result could not be kept in {folder}: {error.strerror or error}; make room there, or name"
+                f" another folder with --output. What was measured before stands in {store.RESULT}\n"
+            )
             return 1
         finally:
             shutil.rmtree(work, ignore_errors=True)

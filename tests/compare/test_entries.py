@@ -33,7 +33,9 @@ def test_a_median_of_ten_runs_has_an_interval() -> None:
     assert (found.low, found.high) == (1010.0, 1080.0)
 
 
-@pytest.mark.parametrize("name", ["starved", "stolen-time", "corrupt", "worker-lost", "conservation", "local-limit"])
+@pytest.mark.parametrize(
+    "name", ["starved", "stolen-time", "corrupt", "disconnected", "worker-lost", "conservation", "local-limit"]
+)
 def test_a_run_in_doubt_is_kept_and_is_in_no_median(name: str) -> None:
     runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
     found = only(*runs)

@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 WITHOUT_GRAFANA = ROOT / "tests" / "e2e" / "without-grafana.yml"
 
+CANARY = "a-canary-that-whoever-starts-the-lab-keeps-in-the-environment"
+"""A value in the environment of every docker command here, which is to be found nowhere else."""
+
 PORTS = (*(variant.name for variant in VARIANTS), "locust", "prometheus", "grafana")
 
 Labels = frozenset[tuple[str, str]]
@@ -105,7 +108,7 @@ class Lab:
         """The environment of docker: nothing that a developer happens to have set for the lab, and these ports."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TCPLAB_", "COMPOSE_"))}
         mine = {f"TCPLAB_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
-        return {**kept, **mine, "TCPLAB_UID": str(os.getuid()), "TCPLAB_GID": str(os.getgid())}
+        return {**kept, **mine, "CANARY": CANARY, "TCPLAB_UID": str(os.getuid()), "TCPLAB_GID": str(os.getgid())}
 
     @property
     def services(self) -> list[str]:

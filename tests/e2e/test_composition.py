@@ -67,6 +67,8 @@ def test_every_service_is_contained(name: str) -> None:
     assert not {"privileged", "cap_add", "cpus", "cpu_quota", "network_mode", "pid", "container_name"} & set(service)
     options = service["logging"]["options"]
     assert set(options) == {"max-size", "max-file"}
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"] == service["memswap_limit"]
 
 
 def test_images_are_pinned_or_our_own() -> None:

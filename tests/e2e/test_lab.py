@@ -7,25 +7,34 @@ The tests share one lab and stand in the order of a user's session; each leaves 
 
 import base64
 import contextlib
+import errno
 import json
 import math
 import os
+import re
+import shutil
+import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from servers.variants import VARIANTS
 from tests.compare.browser import Browser, browser, required
-from tests.e2e.lab import Lab, Samples, fetch, until
+from tests.contract.lab import Client, close_all
+from tests.e2e.lab import CANARY, ROOT, Lab, Samples, fetch, until
 from tests.e2e.looks import complaints, draw, panels
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
 from tests.observability.queries import panels as committed
 
 pytestmark = pytest.mark.docker
+
+HISTORY = (("history", "--no-trunc"), ("image", "inspect"))
 
 NAMES = [variant.name for variant in VARIANTS]
 CONCURRENT = [name for name in NAMES if name != "single"]
@@ -106,12 +115,18 @@ def test_containers_can_do_nothing_but_their_work(lab: Lab) -> None:
         assert not host["CapAdd"], service
         assert not host["Privileged"], service
         assert host["SecurityOpt"] == ["no-new-privileges:true"], service
+        assert 0 < host["Memory"] == host["MemorySwap"], service
+        assert host["PidsLimit"] > 0, service
+        assert host["LogConfig"]["Config"].keys() == {"max-size", "max-file"}, service
         assert found["Config"]["User"] not in {"", "0", "root"}, service
         status = lab.exec(service, "cat", "/proc/1/status").stdout
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert facts["CapEff"] == facts["CapPrm"] == facts["CapBnd"] == "0" * 16, service
         assert facts["NoNewPrivs"] == "1", service
-        assert "0" not in facts["Uid"].split(), service
+        assert "0" not in facts["Uid"].split() + facts["Gid"].split(), service
+        assert facts["Seccomp"] == "2", service  # Docker's own filter of system calls
+        bound = lab.exec(service, "cat", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max", check=False).stdout
+        assert int(bound) == host["PidsLimit"], service
         assert lab.exec(service, "touch", "/here", check=False).returncode, service
 
 
@@ -125,6 +140,58 @@ def test_every_port_is_bound_to_loopback(lab: Lab) -> None:
     assert set(published.values()) == {"127.0.0.1"}
     expected = {port for name, port in lab.ports.items() if not (name == "grafana" and lab.no_grafana)}
     assert set(published) == expected
+
+
+def test_nobody_reaches_the_lab_from_another_machine(lab: Lab) -> None:
+    """At any other address of this machine nothing answers at the lab's ports; the load's own port is at none."""
+    addresses = {
+        each.address
+        for some in psutil.net_if_addrs().values()
+        for each in some
+        if each.family == socket.AF_INET and not each.address.startswith("127.")
+    }
+    assert addresses, "Docker's bridge has one"
+    for address in addresses:
+        for port in lab.ports.values():
+            with socket.socket() as client:
+                client.settimeout(5)
+                assert client.connect_ex((address, port)) == errno.ECONNREFUSED, (address, port)
+    assert not lab.inspect("locust-master")["NetworkSettings"]["Ports"].get("5557/tcp")
+
+
+LEAKS = re.compile(
+    r"(?i)(passw(or)?d|secret|token|api_?key)\w*[=:]\s*[^\s\"']|BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s@]+@"
+)
+"""What a secret looks like: a setting with such a name and a value, a key, a name and a password in an address."""
+
+
+def test_no_secret_is_in_an_image_or_a_log(lab: Lab) -> None:
+    images = ("tcplab-server", "tcplab-load")
+    said = {f"{image} {what[0]}": lab.docker(*what, image) for image in images for what in HISTORY}
+    said |= {service: json.dumps(lab.inspect(service)["Config"]) for service in lab.services}
+    said |= {f"{service}'s log": lab.compose("logs", "--no-color", service).stdout for service in lab.services}
+    found = {where: match[0] for where, text in said.items() if (match := LEAKS.search(text))}
+    assert found == {}
+    # What whoever starts the lab has in the environment stays there.
+    assert CANARY in lab.environment.values()
+    assert [where for where, text in said.items() if CANARY in text] == []
+
+
+@pytest.mark.parametrize("image", ["tcplab-server", "tcplab-load"])
+def test_an_image_holds_the_project_and_no_compiler_or_cache(lab: Lab, image: str) -> None:
+    def run(script: str) -> list[str]:
+        alone = ("--rm", "--user", "0", "--network", "none", "--entrypoint", "bash")
+        return lab.docker("run", *alone, image, "-c", script).splitlines()
+
+    assert run("for tool in gcc cc g++ clang make as ld rustc cargo git; do command -v $tool; done; true") == []
+    caches = "/root/.cache /home /tmp /var/tmp /var/lib/apt/lists /var/cache/apt/archives"
+    assert run(f"find {caches} -type f -size +0 2>/dev/null; true") == []  # not every image has all of them
+    kinds = {"requirements.lock" if "lock" in name else Path(name).suffix for name in run("find /lab -type f")}
+    assert kinds == {".py", ".pyc", "requirements.lock"}
+    rooms = {"servers"} if image == "tcplab-server" else {"servers", "loadtest"}
+    assert set(run("ls /lab")) == rooms
+    ours = {str(path.relative_to(ROOT)) for room in rooms for path in (ROOT / room).rglob("*.py")}
+    assert {name.removeprefix("/lab/") for name in run("find /lab -name '*.py'")} == ours
 
 
 def test_the_servers_have_equal_limits_and_one_image(lab: Lab) -> None:
@@ -378,6 +445,24 @@ def test_nothing_is_lost_or_miscounted_once_the_load_has_stopped(lab: Lab) -> No
 # Losing
 
 
+def doubted(lab: Lab, name: str) -> bool:
+    """Return whether the load doubts its own figures for this reason."""
+    return lab.load().of("tcplab_load_doubt", doubt=name) == 1
+
+
+def held(lab: Lab, end: float) -> float:
+    """Return how many samples Prometheus holds of what the load sent in the half minute up to `end` (unix seconds)."""
+    promql = f'count_over_time(tcplab_load_sent_total{{variant="asyncio"}}[30s] @ {end:.3f})'
+    return sum(number for _, number in lab.query(promql))
+
+
+def half_a_minute(lab: Lab) -> tuple[float, float]:
+    """Wait until there is half a minute of samples. Return its end (unix seconds), and how many there are."""
+    until(lambda: held(lab, time.time()) > 4, 60, "half a minute of samples")
+    end = time.time()
+    return end, held(lab, end)
+
+
 @pytest.mark.parametrize("victim", [*NAMES, "locust-worker", "locust-master", "prometheus", "grafana"])
 def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> None:
     if victim not in lab.services:
@@ -394,6 +479,8 @@ def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> 
             assert lab.by_variant('up{job="servers"}').keys() == set(NAMES)
             if not victim.startswith("locust"):
                 until(flows(lab, others), 30, f"the load goes on for {others}")
+        if victim in NAMES:
+            until(lambda: doubted(lab, "disconnected"), 15, "the run is marked")
         for other in CONCURRENT:
             if other != victim:
                 assert lab.dialogue(other, b"ECHO still there\nQUIT\n") == b"OK still there\nOK\n"
@@ -429,6 +516,109 @@ def test_a_lost_master_has_its_load_back_within_90_seconds(lab: Lab) -> None:
     flowing = flows(lab, NAMES)
     until(back, began + 90 - time.monotonic(), "the load is back")
     print(f"the load was back after {time.monotonic() - began:.0f} s")
+
+
+def test_a_server_that_runs_out_of_memory_is_marked_and_told(lab: Lab) -> None:
+    """The kernel kills it at its container's limit: the run is in doubt, alerts fire, and nobody takes it for slow."""
+    victim = "threaded"
+    (container,) = lab.containers(victim)
+    limit = lab.inspect(victim)["HostConfig"]["Memory"]
+    clients: list[Client] = []
+
+    def is_gone() -> bool:
+        return not lab.inspect(victim)["State"]["Running"]
+
+    lab.docker("update", "--memory", "48m", "--memory-swap", "48m", container)
+    try:
+        with contextlib.suppress(OSError):  # of one that is gone
+            for _ in range(900):  # a thread each, and a line that has no end yet: some 100 kB
+                clients.append(Client(("127.0.0.1", lab.ports[victim])))
+                clients[-1].send(bytes(60_000))
+        until(is_gone, 20, "it is out of memory")
+        state = lab.inspect(victim)["State"]
+        assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
+        until(lambda: doubted(lab, "disconnected"), 15, "the run is marked")
+        firing = 'ALERTS{alertstate="firing",alertname="%s",%s}'
+        until(lambda: lab.query(firing % ("FiguresInDoubt", 'doubt="disconnected"')), 30, "FiguresInDoubt fires")
+        until(lambda: lab.query(firing % ("ServerDown", f'variant="{victim}"')), 40, "ServerDown fires")
+        until(flows(lab, [name for name in NAMES if name != victim]), 30, "the load goes on for the others")
+    finally:
+        close_all(clients)
+        lab.docker("update", "--memory", str(limit), "--memory-swap", str(limit), container)
+        lab.up(victim)
+    until(lambda: not lab.unhealthy(), 60, "all healthy")
+    until(flows(lab, NAMES), 60, "the load has found it again")
+
+
+def test_prometheus_started_again_has_lost_no_more_than_the_gap(lab: Lab) -> None:
+    (then, before), last = half_a_minute(lab), scraped(lab)
+    (container,) = lab.containers("prometheus")
+    lab.docker("kill", "--signal", "KILL", container)
+    lab.up("prometheus")
+    again = until(lambda: max(0.0, scraped(lab) - then), 60, "it scrapes again") + then
+    assert held(lab, then) == before
+    print(f"nothing was recorded for {again - last:.1f} s")
+
+
+def scraped(lab: Lab) -> float:
+    """Return when Prometheus last asked the load's master, in unix seconds; 0 if it doesn't answer."""
+    with contextlib.suppress(OSError):
+        return max((when for _, when in lab.query('timestamp(tcplab_load_sent_total{variant="asyncio"})')), default=0.0)
+    return 0.0
+
+
+# Ports that are taken
+
+
+@pytest.mark.parametrize(
+    ("service", "setting"), [("single", "SINGLE"), ("grafana", "GRAFANA"), ("locust-master", "LOCUST")]
+)
+def test_a_port_that_is_taken_is_one_line_which_says_how_to_change_it(lab: Lab, service: str, setting: str) -> None:
+    other = Lab(project=f"{lab.project}-other")
+    port = other.ports[setting.lower()]
+    with socket.create_server(("127.0.0.1", port)):
+        done = subprocess.run(
+            ["make", "up"],
+            cwd=ROOT,
+            env={**other.environment, "COMPOSE_PROJECT_NAME": other.project},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    line, made = done.stderr.splitlines()
+    assert line == (
+        f"tcplab: port {port}, for {service}, is in use; end what holds it, or choose another:"
+        f" TCPLAB_PORT_{setting}=... make up (or in .env)"
+    )
+    assert made.startswith("make: ***")
+    assert other.left_over() == []
+
+
+def test_a_lab_that_runs_is_not_in_its_own_way(lab: Lab, tmp_path: Path) -> None:
+    """`make up` again, with a docker that leaves out the `up` itself."""
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$2" != up ] || exit 0\nexec {shutil.which("docker")} "$@"\n')
+    docker.chmod(0o755)
+    environment = {**lab.environment, "COMPOSE_PROJECT_NAME": lab.project, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["make", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "docker compose up --build\n", "")
+
+
+def test_docker_itself_names_the_port_that_is_taken(lab: Lab) -> None:
+    other = Lab(project=f"{lab.project}-other", no_grafana=lab.no_grafana)
+    port = other.ports["single"]
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            done = other.compose("up", "--detach", "single", check=False)
+        assert done.returncode != 0
+        assert re.search(rf"127\.0\.0\.1:{port}\b.*address already in use", done.stderr), done.stderr
+    finally:
+        other.down()
 
 
 # Grafana
@@ -559,6 +749,18 @@ def test_the_labs_own_containers_are_weighed_from_docker_alone(lab: Lab, tmp_pat
 
 
 # Down
+
+
+def test_the_lab_comes_down_and_up_again_with_its_data(lab: Lab) -> None:
+    lab.up()
+    lab.wait_healthy(120)
+    then, before = half_a_minute(lab)
+    lab.compose("down")
+    assert all(each.startswith("volume") for each in lab.left_over())
+    lab.up()
+    lab.wait_healthy(120)
+    assert held(lab, then) == before
+    until(flows(lab, NAMES), 30, "the load runs again")
 
 
 def test_down_leaves_nothing(lab: Lab) -> None:

@@ -205,8 +205,8 @@ def locustfile(folder: Path, *parts: str) -> Path:
     return path
 
 
-def eventually(condition: Callable[[], object], what: str, within: float = 20) -> None:
-    """Wait until `condition()` holds; fail if it doesn't in time."""
+def eventually(condition: Callable[[], object], what: str, within: float = 60) -> None:
+    """Wait until `condition()` holds; fail if it doesn't in time, of which a busy machine may need much."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         with suppress(OSError, KeyError):

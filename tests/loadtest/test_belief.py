@@ -53,6 +53,8 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(variants={"single": VariantFacts(missing=9)}), []),  # they were away all the time
         (Facts(variants={"single": VariantFacts(unconnected={"refused": 9})}), []),  # all have come in at last
         (Facts(variants={"single": VariantFacts(missing=1, unconnected={"refused": 9})}), ["unconnected"]),
+        (Facts(variants={"single": VariantFacts(lost={"refused": 1})}), ["disconnected"]),
+        (Facts(variants={"single": VariantFacts(lost={"closed": 1})}), ["disconnected"]),
         (Facts(variants={"single": VariantFacts(unconnected={"no_port": 1})}), ["local-limit"]),
         (Facts(variants={"single": VariantFacts(unconnected={"failed": 1})}), ["local-limit"]),
         (Facts(cpu_ratio=1, lag_p99=1, lost_workers=2), ["generator-cpu", "loop-lag", "worker-lost"]),
@@ -97,6 +99,11 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         (
             Facts(variants={"threaded": VariantFacts(corrupt=1), "single": GOOD, **requests(corrupt=3)}),
             "other bytes came than the right replies: threaded (1), asyncio (3)",
+        ),
+        (
+            Facts(variants={"single": VariantFacts(lost={"refused": 9, "reset": 2}), "asyncio": GOOD}),
+            "a server ended its clients' connections, or was not there: single (9 refused, 2 reset): one that crashed,"
+            " was started again or closes by itself is not a slow one",
         ),
         (
             Facts(

@@ -206,6 +206,7 @@ def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_reque
         assert_conserved(part)
         assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"closed"}}
         assert part["breaks"]["closed"] > 6, "each of the three has come back"
+        assert "disconnected" in doubts(locust.outcome())
         # Every connection has one right reply, and then breaks; three may be at it when the window ends.
         assert part["verified"] - 3 <= part["breaks"]["closed"] <= part["verified"]
         assert part["sent"] <= part["connections"]["connected"] <= stub.connections

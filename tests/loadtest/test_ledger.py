@@ -961,7 +961,7 @@ def test_what_a_run_did_is_what_belief_looks_at() -> None:
         joined_workers=0,
         variants={
             "asyncio": belief.VariantFacts(
-                users=2, connected=1, served=0, missing=1, sent=1, late=1, unsent=1, corrupt=2
+                users=2, connected=1, served=0, missing=1, sent=1, late=1, unsent=1, corrupt=2, lost={"reset": 1}
             ),
         },
     )

@@ -26,6 +26,7 @@ UNSOUND: Final = frozenset(
         "stolen-time",
         "busy-machine",
         "corrupt",
+        "disconnected",
         "worker-lost",
         "worker-joined",
         "conservation",

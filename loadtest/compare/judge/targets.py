@@ -45,7 +45,7 @@ from the waiting at the server, and no more than that.
 LIGHTENS: Final = frozenset({"not-connected", "rate"})
 """Doubts about a load that was lighter than asked for: a target met says nothing, a miss is one all the more."""
 
-JUDGED: Final = frozenset({"corrupt", "unconnected", "unserved"})
+JUDGED: Final = frozenset({"corrupt", "disconnected", "unconnected", "unserved"})
 """Doubts about what the server did, which is judged by the counts themselves."""
 
 Series = Literal["", "later", "first"]

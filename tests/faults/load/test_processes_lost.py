@@ -1,0 +1,148 @@
+"""Load processes that are killed, stand still and come back: the load stays, and its figures are marked."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.load.cluster import Cluster
+from tests.loadtest.locusts import (
+    ALL,
+    ENGINE,
+    Locust,
+    assert_conserved,
+    doubts,
+    eventually,
+    locustfile,
+    users,
+)
+from tests.loadtest.stub import Stub, honest
+
+CLIENTS = 6
+SHARED = ("--clients", str(CLIENTS), "--spawn-rate", "100", "--scenario", "saturate", "--think", "0.02")
+STOPPED_SECONDS = 10
+
+GIVES_OUT_UNTIL_TWO_ARE_THERE = """
+import os
+from locust.runners import MasterRunner
+
+os.environ["LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP"] = "60"
+counted = MasterRunner.user_count
+MasterRunner.user_count = property(lambda self: counted.fget(self) if len(self.clients) > 1 else 0)
+"""
+"""Lines of a locustfile by which the master sees no users, and so waits for them, until a second worker is there."""
+
+
+def carried_by(cluster: Cluster, workers: int) -> Callable[[], bool]:
+    """Return a check that so many workers carry all users between them, and that the exporter says so too."""
+    each = CLIENTS * len(ALL) // workers
+
+    def check() -> bool:
+        seen = cluster.master.metrics()
+        there = [seen["tcplab_load_users", variant] for variant in ALL]
+        return (
+            cluster.users() == [each] * workers
+            and seen["tcplab_load_workers",] == workers
+            and there == [CLIENTS] * len(ALL)
+        )
+
+    return check
+
+
+def live(cluster: Cluster, doubt: str) -> bool:
+    return cluster.master.metrics()["tcplab_load_doubt", doubt] == 1
+
+
+def stopped(cluster: Cluster) -> Locust:
+    """End the run; wait until all users are gone and the last counts are in."""
+    cluster.stop()
+    gone = [("tcplab_load_users", variant) for variant in ALL]
+    eventually(lambda: not any(cluster.master.metrics()[key] for key in gone), "the last counts are in")
+    return cluster.master
+
+
+def test_a_worker_that_stands_still_for_ten_seconds_comes_back_and_the_run_is_marked(tmp_path: Path) -> None:
+    with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
+        cluster.start_worker()
+        stands = cluster.start_worker()
+        eventually(carried_by(cluster, 2), "two workers carry half each")
+        stands.process.send_signal(signal.SIGSTOP)
+        back_at = time.monotonic() + STOPPED_SECONDS
+        eventually(carried_by(cluster, 1), "one worker carries all")
+        assert live(cluster, "worker-lost")
+        time.sleep(max(0.0, back_at - time.monotonic()))
+        stands.process.send_signal(signal.SIGCONT)
+        eventually(carried_by(cluster, 2), "two workers carry half each again")
+        assert live(cluster, "worker-joined")
+        master = stopped(cluster)
+        totals = master.metrics()
+        outcome = master.outcome()
+        assert master.stop(signal.SIGTERM) == 0, master.log
+        asked = len(stub.texts)
+    for variant in ALL:
+        assert_conserved(outcome["variants"][variant])
+    # Nothing that it did before or after it stood still is lost, or counted twice.
+    sent = sum(totals["tcplab_load_sent_total", variant] for variant in ALL)
+    verified = sum(totals["tcplab_load_requests_total", "verified", variant] for variant in ALL)
+    abandoned = sum(totals["tcplab_load_abandoned_total", variant] for variant in ALL)
+    assert sent == asked == verified + abandoned
+    assert {"worker-joined", "loop-lag"} <= doubts(outcome)
+    assert "conservation" not in doubts(outcome)
+    assert "Traceback" not in master.log + stands.log
+
+
+def test_the_result_of_a_run_that_lost_a_worker_says_so(tmp_path: Path) -> None:
+    with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
+        cluster.start_worker()
+        killed = cluster.start_worker()
+        eventually(carried_by(cluster, 2), "two workers carry half each")
+        killed.process.kill()
+        eventually(carried_by(cluster, 1), "one worker carries all")
+        cluster.start_worker()
+        eventually(carried_by(cluster, 2), "another one has taken its place")
+        master = stopped(cluster)
+        outcome = master.outcome()
+        assert master.stop(signal.SIGTERM) == 0, master.log
+        asked = len(stub.texts)
+    assert {"worker-lost", "worker-joined"} <= doubts(outcome)
+    assert outcome["generator"]["lost_workers"] == 1
+    assert outcome["generator"]["joined_workers"] >= 1  # on a busy machine the other may have been missed for a while
+    assert "conservation" not in doubts(outcome)
+    for variant in ALL:
+        assert_conserved(outcome["variants"][variant])
+    assert sum(part["sent"] for part in outcome["variants"].values()) < asked, "what it counted last is missing"
+
+
+def test_a_worker_that_comes_while_users_are_given_out_is_not_left_without(tmp_path: Path) -> None:
+    """Locust overlooks it; the first worker had all users, and the second none, to the end of the run."""
+    own = locustfile(tmp_path, GIVES_OUT_UNTIL_TWO_ARE_THERE, users(ENGINE))
+    with (
+        Stub(honest) as stub,
+        Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED, locustfile=own) as cluster,
+    ):
+        cluster.start_worker()
+        eventually(lambda: len(stub.texts) > 100, "the first worker has its users")
+        cluster.start_worker()
+        eventually(carried_by(cluster, 2), "two workers carry half each")
+
+
+def test_a_master_that_is_killed_leaves_no_result_and_the_next_one_a_sound_one(tmp_path: Path) -> None:
+    with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
+        workers = [cluster.start_worker(), cluster.start_worker()]
+        eventually(carried_by(cluster, 2), "two workers carry half each")
+        cluster.master.process.kill()
+        cluster.master.process.wait()
+        assert not (tmp_path / "result.json").exists()
+        before = len(stub.texts)
+        cluster.start_master()
+        eventually(carried_by(cluster, 2), "the next master has both workers, and the load")
+        master = stopped(cluster)
+        outcome = master.outcome()
+        assert master.stop(signal.SIGTERM) == 0, master.log
+        assert [worker.ended() for worker in workers] == [0, 0]
+        asked = len(stub.texts) - before
+    for variant in ALL:
+        assert_conserved(outcome["variants"][variant])
+    assert 0 < sum(part["sent"] for part in outcome["variants"].values()) <= asked
+    assert not doubts(outcome) & {"conservation", "worker-lost", "disconnected"}
+    assert "Traceback" not in master.log + "".join(worker.log for worker in workers)
