@@ -63,7 +63,7 @@ def status() -> Line:
         )
         .with_target(query_now(DOUBTS_NOW, "A", "{{doubt}}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(16).value_size(16))
+        .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
         .thresholds(steps(colours.GOOD, (1, colours.DOUBT), (2, colours.NEUTRAL)))
     )
