@@ -1,6 +1,11 @@
 """The commands of the lab: python -m loadtest compare, python -m loadtest report."""
 
 import sys
+from importlib.util import find_spec
+
+if __name__ == "__main__" and find_spec("locust") is None:
+    sys.exit("tcplab: this Python has no locust; make compare makes one that has: .venv/bin/python -m loadtest")
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 

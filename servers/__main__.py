@@ -1,16 +1,19 @@
 """Runs one server: settings, limits, what stands beside it, and the concurrency model in the middle."""
 
 import signal
+import sys
+from importlib.util import find_spec
 
 if __name__ == "__main__":  # before the other imports, which take a tenth of a second: Ctrl-C ends it without a word
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if find_spec("prometheus_client") is None:
+        sys.exit("python -m servers: this Python has no prometheus-client; make local makes one that has: .venv/bin")
 
 import asyncio
 import errno
 import importlib
 import os
 import resource
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence

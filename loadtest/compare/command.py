@@ -124,8 +124,11 @@ def _cores(asked: tuple[int, int] | None) -> machine.Cores:
 
 
 def _find_all(some: Sequence[Subject]) -> None:
-    """Raise ValueError if a server that should run already doesn't speak the wire."""
+    """Raise ValueError if a server that should run already doesn't speak the wire, or one has no program to start."""
     for subject in some:
+        program = subject.command[0] if subject.command else ""
+        if program and not shutil.which(ROOT / program if os.sep in program else program):
+            raise ValueError(f"{subject.name} can't be started: there is no program {program}; mend its command")
         why = silence(subject.address) if subject.address else ""
         if why:
             raise ValueError(
@@ -231,7 +234,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--capacity", action="store_true", help="search for the most clients within the target")
     parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
     parser.add_argument("--ceiling", action="store_true", help="first find out how fast the load itself can be")
-    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="cores for the two (chosen apart)")
+    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each of the two (chosen)")
     # By the clock, so that no order is favoured for ever; it is kept, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
     parser.add_argument(
@@ -279,4 +282,7 @@ def _differences(files: Sequence[Path]) -> int:
     if not found.found:
         return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
     say(differences.text(found))
+    if all(each.judgement.ratio is None for each in found.found):
+        sys.stderr.write("tcplab: nothing can be compared: no figure has sound runs in both; measure again\n")
+        return 1
     return MISSED if found.worse else 0

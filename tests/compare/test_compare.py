@@ -18,6 +18,7 @@ import pytest
 from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.figures import ceiling_of, row
 from loadtest.compare.measure.run import is_confined, silence
+from tests.compare.results import cells, comparison, doubt
 from tests.loadtest.locusts import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -367,6 +368,31 @@ def test_a_server_of_the_users_own_that_does_not_start_is_marked(results: Path) 
     assert done.returncode == 1
     assert statuses(results) == {"asyncio": "done", "mine": "failed"}
     assert "FAILED: mine-server does not serve: Connection refused" in done.stdout
+
+
+def test_a_server_whose_program_there_is_not_is_refused_before_anything_is_measured(results: Path) -> None:
+    done = run(results, "--server", "mine=nosuchprogram {port}", "--variants", "asyncio")
+    told = "tcplab: mine can't be started: there is no program nosuchprogram; mend its command\n"
+    assert (done.returncode, done.stderr) == (2, told)
+    assert not results.exists()
+
+
+def test_without_its_packages_it_names_the_environment_that_has_them() -> None:
+    bare = [sys.executable, "-S", "-m", "loadtest", "compare", "--help"]
+    done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    told = "tcplab: this Python has no locust; make compare makes one that has: .venv/bin/python -m loadtest\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+
+
+def test_two_results_without_a_sound_run_are_no_pass(tmp_path: Path) -> None:
+    """What a gate in CI makes of it: not known is not good."""
+    doubtful = comparison(*cells(10, "asyncio", load_doubts=[[doubt("starved")]] * 10))
+    for name in ("before", "after"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(doubtful))
+    both = [sys.executable, "-m", "loadtest", "compare", *map(str, sorted(tmp_path.glob("*.json")))]
+    done = subprocess.run(both, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    told = "tcplab: nothing can be compared: no figure has sound runs in both; measure again\n"
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 def test_three_runs_of_each_are_interleaved_and_summed_up(results: Path) -> None:

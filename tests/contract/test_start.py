@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def test_without_uvloop_it_names_the_other_loop(tmp_path: Path, variant: str) ->
     (tmp_path / "uvloop.py").write_text("raise ImportError")
     line = refusal(variant, "--port", "0", "--metrics-port", "0", PYTHONPATH=str(tmp_path))
     assert line == "python -m servers: uvloop is not installed; install it, or choose --loop asyncio\n"
+
+
+def test_without_its_packages_it_names_the_environment_that_has_them() -> None:
+    bare = [sys.executable, "-S", "-m", "servers", "asyncio"]
+    done = subprocess.run(
+        bare, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    told = "python -m servers: this Python has no prometheus-client; make local makes one that has: .venv/bin\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: str(kind.name))

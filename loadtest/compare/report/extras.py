@@ -23,7 +23,7 @@ def searched(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def claims(result: Mapping[str, Any]) -> list[textbook.Cell]:
     """Return the textbook's table; nothing for a comparison that was not made to settle it."""
-    if not (result.get("memory") or result.get("capacity")):
+    if not (result.get("memory") and result.get("capacity")):
         return []
     known = {"memory": priced(result), "capacity": searched(result), "simplicity": result.get("simplicity") or []}
     return textbook.table({**result, **known})

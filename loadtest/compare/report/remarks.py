@@ -52,6 +52,11 @@ def indicative(every: Sequence[Entry]) -> str:
     few = [each for each in every if each.runs < MIN_RUNS and (each.shown or each.failed)]
     if not few:
         return ""
+    if not any(each.runs for each in every) and any(each.doubtful for each in every):
+        return (
+            "Nothing can be said: every run is in doubt. The doubts have their remedies; most come of other work on"
+            " this machine."
+        )
     counts = sorted({each.runs for each in few if each.runs}) or [0]
     runs = run_count(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
     of = "each" if len(few) == len(every) else briefly(few, every)
