@@ -82,6 +82,7 @@ def test_refuses_hundreds_without_holding_on_to_them(concurrent: Model, launch: 
         assert seen("connections_ended_total", outcome="refused") == 300
         descriptors = seen.values.get(("process_open_fds", frozenset()), 0)
         assert descriptors < 100
+    server.wait_for_ends(301)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of its accept queue")
@@ -141,16 +142,21 @@ def test_single_serves_the_second_client_only_after_the_first_has_left(launch: L
 def test_threaded_has_a_thread_for_each_client(launch: Launch) -> None:
     server = launch(MODELS[1])
     alone = server.metrics()("threads")
+
+    def has_one_each_of(count: int) -> None:
+        """Wait, for the thread of a scrape before may not have ended yet."""
+        server.wait_for(lambda now: now("threads") == alone + count, f"a thread for each of {count}")
+
     clients: list[Client] = []
     for count in (1, 2, 25):
         while len(clients) < count:
             clients.append(server.client())
             clients[-1].ask(b"ECHO x\n", b"OK x\n")
-        assert server.metrics()("threads") == alone + count
+        has_one_each_of(count)
     close_all(clients[5:])
-    server.wait_for(lambda now: now("threads") == alone + 5, "a thread ends with its client")
+    has_one_each_of(5)
     close_all(clients[:5])
-    server.wait_for(lambda now: now("threads") == alone, "all threads have ended")
+    has_one_each_of(0)
 
 
 @pytest.mark.parametrize("model", [m for m in MODELS if m.in_a_loop], ids=lambda m: m.name, scope="module")
@@ -162,8 +168,8 @@ def test_an_event_loop_serves_thousands_from_one_thread(model: Model, launch: La
         client.send(b"ECHO %d\n" % number)
     for number, client in enumerate(clients):
         client.expect(b"OK %d\n" % number)
-    seen = server.metrics()
-    assert (seen("threads"), seen("connections_open")) == (alone, 3000)
+    seen = server.wait_for(lambda now: now("threads") == alone, "no thread but those of before")
+    assert seen("connections_open") == 3000
     close_all(clients)
     server.wait_for_ends(3000)
 
