@@ -65,7 +65,7 @@ def status() -> Line:
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.GOOD, (1, colours.DOUBT), (2, colours.NEUTRAL)))
+        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.DOUBT), (2, colours.NEUTRAL)))
     )
     for name, meaning in texts.DOUBTS.items():
         doubts.override_by_name(name, [prop("displayName", f"{name}: {meaning}")])
@@ -79,6 +79,6 @@ def status() -> Line:
         .with_target(query_now(WARNINGS_NOW, "A", "{{alertname}} {{variant}}"))
         .text_mode(common.BigValueTextMode.NAME)
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.GOOD, (1, colours.DOUBT)))
+        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.DOUBT)))
     )
     return Line(HEIGHT, [scenario, size, doubts, warnings], [5, 5, 8, 6])

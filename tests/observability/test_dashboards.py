@@ -449,3 +449,10 @@ def test_what_happened_is_told_by_prometheus_alone_and_alike_everywhere() -> Non
         assert bool(one.get("useValueForTime")) == ("1000 *" in one["expr"]), (
             "a value that is a time is in milliseconds"
         )
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=TITLES)
+def test_no_answer_is_no_good_news(name: str, panel: Panel) -> None:
+    """A field without a value has the first colour of the thresholds."""
+    steps = panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [{}])
+    assert steps[0].get("color") != colours.GOOD
