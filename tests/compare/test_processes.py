@@ -116,6 +116,15 @@ time.sleep(60)
     assert abs(first - second) < 0.15  # together, not one after the other
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Let SIGHUP be what it is at a terminal, though the tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_the_first_signal_is_seen_at_the_next_look(children: Children) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with Interrupt(children) as interrupt:
