@@ -570,6 +570,13 @@ def scraped(lab: Lab) -> float:
 # Ports that are taken
 
 
+def make_up(lab: Lab, **more: str) -> subprocess.CompletedProcess[str]:
+    """Type it as a user does, who is not in another make, as these tests are."""
+    environment = {**lab.environment, "COMPOSE_PROJECT_NAME": lab.project, **more}
+    typed = {name: value for name, value in environment.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
+    return subprocess.run(["make", "up"], cwd=ROOT, env=typed, capture_output=True, text=True, timeout=60, check=False)
+
+
 @pytest.mark.parametrize(
     ("service", "setting"), [("single", "SINGLE"), ("grafana", "GRAFANA"), ("locust-master", "LOCUST")]
 )
@@ -577,15 +584,7 @@ def test_a_port_that_is_taken_is_one_line_which_says_how_to_change_it(lab: Lab, 
     other = Lab(project=f"{lab.project}-other")
     port = other.ports[setting.lower()]
     with socket.create_server(("127.0.0.1", port)):
-        done = subprocess.run(
-            ["make", "up"],
-            cwd=ROOT,
-            env={**other.environment, "COMPOSE_PROJECT_NAME": other.project},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = make_up(other)
     assert done.returncode != 0
     assert done.stdout == ""
     line, made = done.stderr.splitlines()
@@ -602,10 +601,7 @@ def test_a_lab_that_runs_is_not_in_its_own_way(lab: Lab, tmp_path: Path) -> None
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$2" != up ] || exit 0\nexec {shutil.which("docker")} "$@"\n')
     docker.chmod(0o755)
-    environment = {**lab.environment, "COMPOSE_PROJECT_NAME": lab.project, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["make", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = make_up(lab, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "docker compose up --build\n", "")
 
 
