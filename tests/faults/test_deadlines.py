@@ -56,7 +56,7 @@ def test_what_came_in_time_counts_though_the_server_was_stopped(model: Model, la
         server.terminate(signal.SIGSTOP)
         os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
         client.send(b"ECHO in time\n"[len(begun) :])
-        time.sleep(1.5)
+        time.sleep(1.2)
         server.terminate(signal.SIGCONT)
         client.expect(b"OK in time\n")
 

@@ -82,7 +82,7 @@ def test_a_client_that_does_not_read_cannot_outlast_the_grace(model: Model, laun
 
 
 def test_a_client_that_never_stops_sending_is_ended_between_two_replies(model: Model, launch: Launch) -> None:
-    server = launch(model, "--grace", "6")
+    server = launch(model, "--grace", "4")
     request, reply = b"ECHO on and on\n", b"OK on and on\n"
     with server.client() as flooding:
         flooding.ask(request, reply)

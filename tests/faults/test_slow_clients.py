@@ -84,7 +84,7 @@ def test_what_is_sent_during_a_sleep_stays_with_the_kernel(concurrent: Model, la
     flooders = [server.client() for _ in range(10)]
     for flooder in flooders:
         flooder.ask(b"ECHO in\n", b"OK in\n")
-        flooder.send(b"SLEEP 3000 x\n")
+        flooder.send(b"SLEEP 2000 x\n")
     assert min(stuff_all(flooders)) > MEGABYTE
     assert server.metrics()("resident_memory_bytes") - before < len(flooders) * 0.7 * MEGABYTE
     for flooder in flooders:
@@ -121,7 +121,7 @@ def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) 
     server = launch(model, "--line-deadline", "1", "--write-deadline", "20")
     with server.client() as late:
         whole, rest = divmod(stuff(late), 60_006)
-        time.sleep(1.5)
+        time.sleep(1.2)
         late.socket.settimeout(30)
         late.expect((b"OK " + b"x" * 60_000 + b"\n") * whole)
         late.send((b"ECHO " + b"x" * 60_000 + b"\n")[rest:])
