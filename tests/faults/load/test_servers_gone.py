@@ -1,6 +1,7 @@
 """Servers that are not there, crash, or come back: the load goes on, and nothing of it is taken for slowness."""
 
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,6 @@ from tests.loadtest.locusts import (
     assert_conserved,
     doubts,
     eventually,
-    free_ports,
     headless,
     locustfile,
     nonzero,
@@ -38,22 +38,29 @@ def grows(locust: Locust, name: str, outcome: str) -> Callable[[], bool]:
     return lambda: all(now >= then + CLIENTS for now, then in zip(counts(), before, strict=True))
 
 
+def held_port(stack: ExitStack) -> str:
+    """
+    Return a port of loopback at which nobody listens, but a server may.
+
+    It stays bound: else the kernel may give it to any client as its own port, even to one that connects to this very
+    port, which is then connected with itself.
+    """
+    holder = stack.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return str(holder.getsockname()[1])
+
+
 def test_servers_that_are_gone_before_and_during_a_run_and_come_back(tmp_path: Path) -> None:
     """Every variant, killed with SIGKILL under load and started again at once, at the same port."""
-    ports = dict(zip(ALL, free_ports(len(ALL)), strict=True))
     models = {model.name: model for model in MODELS}
     own = locustfile(tmp_path, HASTY, users(ENGINE))
     arguments = ("-u", str(CLIENTS * len(VARIANTS)), "-r", "100", "--think", "0.01")
     connects, requests = "tcplab_load_connections_total", "tcplab_load_requests_total"
-    with (
-        headless(
-            tmp_path,
-            *arguments,
-            locustfile=own,
-            targets={name: f"127.0.0.1:{port}" for name, port in ports.items()},
-        ) as locust,
-        ExitStack() as stack,
-    ):
+    with ExitStack() as stack:
+        ports = {name: held_port(stack) for name in ALL}
+        targets = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        locust = stack.enter_context(headless(tmp_path, *arguments, locustfile=own, targets=targets))
 
         def start() -> list[Server]:
             return [stack.enter_context(Server(models[name], "--port", port)) for name, port in ports.items()]
