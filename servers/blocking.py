@@ -83,11 +83,12 @@ class BlockingDriver:
     def _drain(self, client: socket.socket) -> None:
         """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
         deadline = time.monotonic() + self._deadlines.linger
+        forgotten = bytearray(CHUNK)  # thousands of pieces, each an object of its own, would fray the thread's heap
         with suppress(OSError):  # the time is up, or the client has left: how it ended is settled
             client.shutdown(socket.SHUT_WR)
             while (left := deadline - time.monotonic()) > 0:
                 _set_timeout(client, socket.SO_RCVTIMEO, left)
-                if not client.recv(CHUNK):
+                if not client.recv_into(forgotten):
                     return
 
 
