@@ -1,12 +1,12 @@
 """The result of one load run, as JSON (schema 1), and as lines for the terminal."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest import whole
 from loadtest.belief import Doubt, Facts, VariantFacts
 from loadtest.histogram import Histogram, Quantile, quantile
 from loadtest.ledger import Figures
@@ -136,17 +136,8 @@ def _keyed(histogram: Histogram) -> dict[str, int]:
 
 
 def write(path: Path, result: Mapping[str, Any]) -> None:
-    """
-    Write the result in one go: a reader finds the whole file or the one before, and never a part.
-
-    OSError if it can't be written (the disk is full, say): nothing half written is left then.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Write the result, like whole.write."""
+    whole.write(path, json.dumps(result, indent=1) + "\n")
 
 
 def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:

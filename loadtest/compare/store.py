@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest import whole
+
 RESULT, PAGE, PICTURE, MARKDOWN = "compare.json", "compare.html", "compare.svg", "compare.md"
 
 SCHEMA: Final = 2
@@ -31,7 +33,7 @@ def prepare(results: Path, now: datetime) -> Path:
             with suppress(FileExistsError):
                 folder = results / name
                 folder.mkdir()
-                write(folder / RESULT, "{}\n")
+                whole.write(folder / RESULT, "{}\n")
                 return folder
     except OSError as error:
         reason = error.strerror or str(error)
@@ -42,26 +44,9 @@ def prepare(results: Path, now: datetime) -> Path:
     raise NotWritableError(f"results cannot be kept in {results}: {stamp} is there a hundred times")
 
 
-def write(file: Path, text: str) -> None:
-    """
-    Write `text` to `file` so that a reader, or a crash, finds either the old content or the new one.
-
-    OSError if it can't be written (the disk is full, say): nothing half written is left then.
-    """
-    new = file.with_name(f".{file.name}.new")
-    try:
-        with new.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
-
-
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` to `file` as JSON, like `write`."""
-    write(file, json.dumps(content, separators=(",", ":")) + "\n")
+    """Write `content` to `file` as JSON, like whole.write."""
+    whole.write(file, json.dumps(content, separators=(",", ":")) + "\n")
 
 
 def point_latest_at(folder: Path) -> None:
