@@ -1,10 +1,8 @@
 """The lab over four hosts, started by the commands that the README names, as a test drives and watches it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,7 +15,7 @@ from typing import Any, Final, Self
 from servers.variants import VARIANTS
 from tests.contract.lab import Samples
 from tests.hosts.network import Host, Namespace, network
-from tests.loadtest.locusts import eventually, post
+from tests.loadtest.locusts import eventually, post, start
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ODD_CLOCK: Final = Path(__file__).with_name("odd_clock")
@@ -46,16 +44,12 @@ class Part:
         checkout: Path = ROOT,
     ) -> None:
         self._log = folder / f"{part}-on-{host.name}.log"
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
-        with self._log.open("w") as log, host.inside():
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "loadtest.hosts", part, *arguments],
-                cwd=checkout,
-                env=clean | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+        with host.inside():
+            self.process = start(
+                ["-m", "loadtest.hosts", part, *arguments],
+                self._log,
+                checkout,
+                {"PYTHONUNBUFFERED": "1", **(environment or {})},
             )
 
     @property

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,21 @@ from servers.variants import VARIANTS
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 ALL = tuple(variant.name for variant in VARIANTS)
+
+
+def start(arguments: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start Python in a session of its own, with no setting of the lab's or Locust's but these; `log` has its words."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
+    with log.open("w") as written:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=clean | dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 class Locust:
@@ -45,20 +60,13 @@ class Locust:
     ) -> None:
         self.result = folder / "result.json"
         self._log = folder / f"{name}.log"
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "locust", "-f", str(locustfile), *arguments],
-                cwd=cwd,
-                env=clean
-                | {"TCPLAB_EXPORTER_PORT": "0"}
-                | {f"TCPLAB_{variant.upper()}": address for variant, address in (targets or {}).items()}
-                | dict(environment or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        addresses = {f"TCPLAB_{variant.upper()}": address for variant, address in (targets or {}).items()}
+        self.process = start(
+            ["-m", "locust", "-f", str(locustfile), *arguments],
+            self._log,
+            cwd,
+            {"TCPLAB_EXPORTER_PORT": "0", **addresses, **(environment or {})},
+        )
 
     @property
     def log(self) -> str:
