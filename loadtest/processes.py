@@ -296,10 +296,10 @@ def supervise(who: str, farewell: str, run: Callable[[Children, Path, Interrupt]
             return INTERRUPTED
 
 
-def say(text: str) -> None:
-    """Print now; a terminal that was closed is no reason to leave processes behind."""
+def say(text: str, end: str = "\n") -> None:
+    """Print now; a terminal that was closed is no reason to lose a measurement, or to leave processes behind."""
     with suppress(OSError):
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(text + end)
         sys.stdout.flush()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from loadtest.compare import store, subjects
-from loadtest.compare.comparison import Comparison, duration, say
+from loadtest.compare.comparison import Comparison, duration
 from loadtest.compare.judge import differences, keeping
 from loadtest.compare.judge.targets import parse as parse_target
 from loadtest.compare.measure import machine
@@ -20,7 +20,7 @@ from loadtest.compare.measure.run import ROOT, Laboratory, silence
 from loadtest.compare.plan import LOADS, Plan, chosen, indicative, thorough
 from loadtest.compare.report import drawing, table
 from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
-from loadtest.processes import INTERRUPTED, Children, Interrupt
+from loadtest.processes import INTERRUPTED, Children, Interrupt, say
 
 MISSED: Final = 3
 """The exit status of a comparison in which a target was not kept, or a figure became worse."""

@@ -2,9 +2,7 @@
 
 import os
 import random
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +21,7 @@ from loadtest.compare.measure.simplicity import simplicity
 from loadtest.compare.plan import Case, Cell, Plan
 from loadtest.compare.report import table
 from loadtest.compare.subjects import Subject
-from loadtest.processes import InterruptedByUserError
+from loadtest.processes import InterruptedByUserError, say
 
 _OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until cells have been measured
 _BAR: Final = 20
@@ -173,8 +171,7 @@ class Comparison:
             due = [each for load in rounds for each in chance.sample(load, len(load))]
             first = len(self._cells) + 1
             cells = [
-                Cell(number, each.subject.name, each.case, len(each.shown) + len(each.failed) + 1)
-                for number, each in enumerate(due, first)
+                Cell(number, each.subject.name, each.case, each.attempts + 1) for number, each in enumerate(due, first)
             ]
             self._cells = (*self._cells, *cells)
             self.result["cells"] += [_not_run(cell) for cell in cells]
@@ -277,10 +274,3 @@ def duration(seconds: float) -> str:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def say(text: str, end: str = "\n") -> None:
-    """Print now; a terminal that was closed is no reason to lose a measurement."""
-    with suppress(OSError):
-        sys.stdout.write(text + end)
-        sys.stdout.flush()

@@ -37,7 +37,7 @@ def further(every: Sequence[Entry]) -> list[list[Entry]]:
     for _, some in groupby(every, key=lambda each: each.case):
         load = list(some)
         unsteady = any(_is_unsteady(each) for each in load)
-        due = [each for each in load if _is_short(each) or (unsteady and each.rows and _attempts(each) < MOST_RUNS)]
+        due = [each for each in load if _is_short(each) or (unsteady and each.rows and each.attempts < MOST_RUNS)]
         if due:
             rounds.append(due)
     return rounds
@@ -51,12 +51,8 @@ def is_wide(summary: Summary) -> bool:
 
 
 def _is_unsteady(entry: Entry) -> bool:
-    return any(is_wide(entry[name]) for name in fair(entry.scenario)) and MIN_RUNS <= _attempts(entry) < MOST_RUNS
+    return any(is_wide(entry[name]) for name in fair(entry.scenario)) and entry.attempts < MOST_RUNS
 
 
 def _is_short(entry: Entry) -> bool:
-    return entry.runs < MIN_RUNS <= _attempts(entry) < MIN_RUNS + MADE_UP
-
-
-def _attempts(entry: Entry) -> int:
-    return len(entry.shown) + len(entry.failed)
+    return entry.runs < MIN_RUNS <= entry.attempts < MIN_RUNS + MADE_UP

@@ -73,6 +73,11 @@ class Entry:
         return (*self.rows, *self.doubtful)
 
     @property
+    def attempts(self) -> int:
+        """How often it was run, or was to be."""
+        return len(self.shown) + len(self.failed)
+
+    @property
     def who(self) -> str:
         """It in words, such as "asyncio, saturate, 50 clients"."""
         return (self.shown or self.failed)[0].who
