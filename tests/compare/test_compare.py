@@ -339,30 +339,6 @@ def test_a_server_of_the_users_own_that_runs_already(results: Path, tmp_path: Pa
     assert "it was not started by the comparison" in " ".join(done.stdout.split())
 
 
-def test_a_server_of_the_users_own_that_crashes_on_the_way_is_not_a_slow_one(results: Path) -> None:
-    """Something starts it again at once, as systemd would: no connect need fail, and half the rate is no rate."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    crashing = "import itertools, os\nasked = itertools.count()\n" + OWN.replace(
-        "self.rfile:", "self.rfile:\n            next(asked) < 2000 or os._exit(1)"
-    ).replace("daemon_threads", "allow_reuse_address = daemon_threads")
-    again = 'while true; do "$0" -c "$1" "$2"; done'
-    with subprocess.Popen(["sh", "-c", again, sys.executable, crashing, port], start_new_session=True) as shell:
-        try:
-            eventually(lambda: not silence(f"127.0.0.1:{port}"), "it serves")
-            done = run(
-                results, "--server", f"mine=127.0.0.1:{port}", "--variants", "single", "--seconds", "3", module=LOCUST
-            )
-        finally:
-            os.killpg(shell.pid, signal.SIGKILL)
-    assert (done.returncode, done.stderr) == (0, "")
-    [mine] = [each for each in entries(result(results)) if each.subject.name == "mine"]
-    assert (mine.runs, len(mine.doubtful)) == (0, 1)
-    assert "disconnected" in [doubt.name for doubt in mine.doubtful[0].doubts]
-    assert mine["requests_per_second"].value is None
-    assert "Doubt, disconnected: a server ended its clients' connections" in " ".join(done.stdout.split())
-
-
 def test_a_server_of_the_users_own_that_does_not_start_is_marked(results: Path) -> None:
     done = run(results, "--server", f"mine={sys.executable} -c 1/0 {{port}}", "--variants", "asyncio")
     assert done.returncode == 1

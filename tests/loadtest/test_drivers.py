@@ -34,9 +34,7 @@ from tests.loadtest.locusts import (
 )
 from tests.loadtest.stub import (
     LIES,
-    Answer,
     Stub,
-    answers_and_closes,
     answers_and_closes_in_one,
     honest,
     silent,
@@ -194,22 +192,6 @@ def test_a_server_that_speaks_first_has_refused(stays: bool, driver: str, tmp_pa
     assert part["errors"]["refused"] > 20
     assert kinds(fine) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
     assert fine["verified"] > 20
-
-
-@pytest.mark.parametrize("how", [answers_and_closes, answers_and_closes_in_one])
-def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_request(how: Answer, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, HASTY, users(ENGINE))
-    with Stub(how) as stub:
-        arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--think", "0.1")
-        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
-        part = locust.outcome()["variants"]["asyncio"]
-        assert_conserved(part)
-        assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"closed"}}
-        assert part["breaks"]["closed"] > 6, "each of the three has come back"
-        assert "disconnected" in doubts(locust.outcome())
-        # Every connection has one right reply, and then breaks; three may be at it when the window ends.
-        assert part["verified"] - 3 <= part["breaks"]["closed"] <= part["verified"]
-        assert part["sent"] <= part["connections"]["connected"] <= stub.connections
 
 
 def test_a_request_that_follows_a_close_is_an_error(tmp_path: Path) -> None:

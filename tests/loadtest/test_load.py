@@ -5,18 +5,12 @@ Each stub stands behind one of the lab's user classes; which one doesn't matter.
 """
 
 import json
-import os
-import resource
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,10 +20,6 @@ import pytest
 from loadtest.histogram import quantile
 from tests.loadtest.locusts import (
     ALL,
-    ENGINE,
-    IMPATIENT,
-    LOCUSTFILE,
-    ROOT,
     Locust,
     assert_conserved,
     doubts,
@@ -37,92 +27,11 @@ from tests.loadtest.locusts import (
     eventually,
     free_ports,
     headless,
-    locustfile,
-    nonzero,
     post,
     run,
     total,
-    users,
 )
 from tests.loadtest.stub import Stub, after, honest, right
-
-
-def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
-        address = full.getsockname()
-        for _ in range(2):  # the kernel takes one more than the backlog
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(address)
-        locust = run(
-            tmp_path,
-            *("-u", "3", "-r", "100"),
-            seconds=2,
-            locustfile=locustfile(tmp_path, IMPATIENT, users(ENGINE, ("single", "threaded", "asyncio"))),
-            targets={
-                "single": f"127.0.0.1:{free_ports(1)[0]}",
-                "threaded": f"127.0.0.1:{address[1]}",
-                "asyncio": "no-such-host.invalid:9",
-            },
-        )
-    variants = locust.outcome()["variants"]
-    for variant, outcome in (("single", "refused"), ("threaded", "timeout"), ("asyncio", "failed")):
-        part = variants[variant]
-        assert set(nonzero(part["connections"])) == {outcome}, variant
-        assert (part["sent"], part["connected"], part["served"]) == (0, 0, 0)
-    # Who could not connect in time has waited that long for a first reply.
-    assert variants["threaded"]["histograms"]["first_reply"] == variants["threaded"]["histograms"]["connect"]
-    assert total(variants["threaded"]["histograms"]["connect"]) == variants["threaded"]["connections"]["timeout"]
-
-
-def test_out_of_descriptors_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
-    with (
-        Stub(honest) as stub,
-        headless(
-            tmp_path,
-            *("AsyncioUser", "-u", "100", "-r", "200", "--scenario", "saturate", "--think", "0.1"),
-            seconds=3,
-            targets={"asyncio": stub.address},
-        ) as locust,
-    ):
-        resource.prlimit(locust.process.pid, resource.RLIMIT_NOFILE, (64, 64))
-        locust.ended()
-    outcome = locust.outcome()
-    part = outcome["variants"]["asyncio"]
-    assert_conserved(part)
-    assert 0 < part["connected"] < 64
-    assert part["served"] == part["connected"]
-    assert set(nonzero(part["connections"])) == {"connected", "failed"}
-    assert not nonzero(part["breaks"])
-    assert {"local-limit", "unconnected"} <= doubts(outcome)
-    assert "Traceback" not in locust.log
-
-
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a network namespace takes root")
-def test_out_of_local_ports_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
-    """Eleven ports for thirty clients, in a network namespace of its own."""
-    result = tmp_path / "result.json"
-    script = f"""
-        ip link set lo up
-        echo 32000 32010 > /proc/sys/net/ipv4/ip_local_port_range
-        {sys.executable} -m loadtest.sink 9003 &
-        sink=$!
-        sleep 1
-        {sys.executable} -m locust -f {LOCUSTFILE} --headless --only-summary -t 3s -u 30 -r 100 \
-            --scenario saturate --think 0.1 --exporter-port 0 --result {result} AsyncioUser
-        kill $sink
-    """
-    done = subprocess.run(
-        ["unshare", "--net", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    outcome = json.loads(result.read_text())
-    part = outcome["variants"]["asyncio"]
-    assert_conserved(part)
-    assert 5 <= part["connected"] == part["served"] <= 11  # the load's own /metrics may have one of them
-    assert set(nonzero(part["connections"])) == {"connected", "no_port"}
-    assert not nonzero(part["breaks"]), "what never connected can't break"
-    assert {"local-limit", "unconnected"} <= doubts(outcome)
-    assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -361,79 +270,6 @@ def test_processes_that_locust_forks_have_an_engine_each(tmp_path: Path) -> None
     slow = quantile(durations(part, "response"), 0.99)
     assert slow is not None
     assert slow.microseconds < 300_000
-
-
-def indexes(samples: Mapping[tuple[str, ...], float]) -> set[str]:
-    """Return the indexes of the workers, which all series of workers must agree about."""
-    by_series: dict[str, set[str]] = {}
-    for name, *labels in samples:
-        if name.startswith("tcplab_load_worker_"):
-            by_series.setdefault(name, set()).update(labels)
-    assert len(by_series) == 6
-    (found,) = {frozenset(each) for each in by_series.values()}
-    return set(found)
-
-
-def test_workers_come_and_go_and_the_master_too(tmp_path: Path) -> None:
-    """Two workers join a run, one leaves, one is killed, the master is killed and started again: the load stays."""
-    port, web = free_ports(2)
-    gauges = [("tcplab_load_users", variant) for variant in ALL]
-    with Stub(honest) as stub, ExitStack() as stack:
-        targets = dict.fromkeys(ALL, stub.address)
-
-        def start_master(name: str) -> Locust:
-            return stack.enter_context(
-                Locust(
-                    tmp_path,
-                    *("--master", "--autostart", "--expect-workers", "1"),
-                    *("--master-bind-host", "127.0.0.1", "--master-bind-port", port),
-                    *("--web-host", "127.0.0.1", "--web-port", web, "--clients", "6", "--spawn-rate", "100"),
-                    targets=targets,
-                    name=name,
-                )
-            )
-
-        def start_worker(name: str) -> Locust:
-            return stack.enter_context(Locust(tmp_path, "--worker", "--master-port", port, targets=targets, name=name))
-
-        def balanced(master: Locust, workers: int) -> bool:
-            seen = master.metrics()
-            carrying = [worker["user_count"] for worker in json.loads(post(web, "/stats/requests", None))["workers"]]
-            return (
-                seen["tcplab_load_workers",] == workers
-                and [seen[key] for key in gauges] == [6] * len(ALL)
-                and sorted(carrying) == [6 * len(ALL) // workers] * workers
-            )
-
-        master, first = start_master("master"), start_worker("worker1")
-        eventually(lambda: balanced(master, 1), "one worker carries all")
-        second, third = start_worker("worker2"), start_worker("worker3")
-        eventually(lambda: balanced(master, 3), "three workers carry a third each")
-        assert second.stop(signal.SIGTERM) == 0
-        eventually(lambda: balanced(master, 2), "two workers carry all")
-        seen = master.metrics()
-        assert seen["tcplab_load_doubt", "worker-lost"] == 0
-        assert sum(value for key, value in seen.items() if key[0] == "tcplab_load_sent_total") <= len(stub.texts)
-        third.process.kill()
-        eventually(lambda: balanced(master, 1), "one worker carries all again")
-        after_kill = master.metrics()
-        assert after_kill["tcplab_load_doubt", "worker-lost"] == 1
-        assert indexes(after_kill) == {"0"}
-        ours = [key for key in seen if key[0].endswith("_total") and "tcplab" in key[0]]
-        left = [key for key in ours if key[0] != "tcplab_load_worker_requests_total" or key[1] == "0"]
-        assert all(after_kill[key] >= seen[key] for key in left)
-
-        master.process.kill()
-        master.process.wait()
-        master = start_master("master2")
-        eventually(lambda: balanced(master, 1), "a new master has the load back", within=30)
-        first.process.kill()
-        eventually(lambda: master.metrics()["tcplab_load_running",] == 0, "no worker, no run")
-        start_worker("worker4")
-        eventually(lambda: balanced(master, 1), "the load is back with the worker", within=30)
-        assert indexes(master.metrics()) == {"1"}, "nobody gets the index of one who has left"
-        assert master.stop(signal.SIGINT) == 0
-        assert "Traceback" not in master.log
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.faults.load.cluster import Cluster
@@ -53,6 +53,17 @@ def carried_by(cluster: Cluster, workers: int) -> Callable[[], bool]:
 
 def live(cluster: Cluster, doubt: str) -> bool:
     return cluster.master.metrics()["tcplab_load_doubt", doubt] == 1
+
+
+def indexes(samples: Mapping[tuple[str, ...], float]) -> set[str]:
+    """Return the indexes of the workers, which all series of workers must agree about."""
+    by_series: dict[str, set[str]] = {}
+    for name, *labels in samples:
+        if name.startswith("tcplab_load_worker_"):
+            by_series.setdefault(name, set()).update(labels)
+    assert len(by_series) == 6
+    (found,) = {frozenset(each) for each in by_series.values()}
+    return set(found)
 
 
 def stopped(cluster: Cluster) -> Locust:
@@ -148,3 +159,31 @@ def test_a_master_that_is_killed_leaves_no_result_and_the_next_one_a_sound_one(t
     assert 0 < sum(part["sent"] for part in outcome["variants"].values()) <= asked
     assert not doubts(outcome) & {"conservation", "worker-lost", "disconnected"}
     assert "Traceback" not in master.log + "".join(worker.log for worker in workers)
+
+
+def test_workers_come_and_go_and_the_load_stays_for_as_long_as_there_is_one(tmp_path: Path) -> None:
+    with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
+        first = cluster.start_worker()
+        eventually(carried_by(cluster, 1), "one worker carries all")
+        second, third = cluster.start_worker(), cluster.start_worker()
+        eventually(carried_by(cluster, 3), "three workers carry a third each")
+        assert second.stop(signal.SIGTERM) == 0
+        eventually(carried_by(cluster, 2), "two workers carry all")
+        assert not live(cluster, "worker-lost")
+        before = cluster.master.metrics()
+        assert sum(value for key, value in before.items() if key[0] == "tcplab_load_sent_total") <= len(stub.texts)
+        third.process.kill()
+        eventually(carried_by(cluster, 1), "one worker carries all again")
+        assert live(cluster, "worker-lost")
+        after = cluster.master.metrics()
+        assert indexes(after) == {"0"}
+        counters = [key for key in before if key[0].endswith("_total") and "tcplab" in key[0]]
+        left = [key for key in counters if key[0] != "tcplab_load_worker_requests_total" or key[1] == "0"]
+        assert all(after[key] >= before[key] for key in left)
+        first.process.kill()
+        eventually(lambda: cluster.master.metrics()["tcplab_load_running",] == 0, "no worker, no run")
+        cluster.start_worker()
+        eventually(carried_by(cluster, 1), "the load is back with the worker")
+        assert indexes(cluster.master.metrics()) == {"3"}, "nobody gets the index of one who has left"
+        assert cluster.master.stop(signal.SIGINT) == 0
+        assert "Traceback" not in cluster.master.log

@@ -1,12 +1,21 @@
 """Servers that are not there, crash, or come back: the load goes on, and nothing of it is taken for slowness."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from loadtest.compare.judge.entries import entries
+from loadtest.compare.measure.run import silence
 from servers.variants import VARIANTS
+from tests.compare.test_compare import LOCUST, OWN, result
+from tests.compare.test_compare import run as compare
 from tests.contract.lab import MODELS, Server
 from tests.loadtest.locusts import (
     ALL,
@@ -22,7 +31,7 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import Stub, closes, sometimes
+from tests.loadtest.stub import Answer, Stub, answers_and_closes, answers_and_closes_in_one, closes, sometimes
 
 CLIENTS = 4
 
@@ -110,3 +119,46 @@ def test_a_server_that_is_back_before_anybody_looks_is_marked_all_the_same(tmp_p
     assert part["verified"] > 200
     assert "disconnected" in doubts(outcome)
     assert f"asyncio ({CLIENTS} closed)" in locust.log
+
+
+@pytest.mark.parametrize("how", [answers_and_closes, answers_and_closes_in_one])
+def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_request(how: Answer, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    with Stub(how) as stub:
+        arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--think", "0.1")
+        locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
+        part = locust.outcome()["variants"]["asyncio"]
+        assert_conserved(part)
+        assert not nonzero(part["errors"])
+        assert set(nonzero(part["connections"])) == {"connected"}
+        assert set(nonzero(part["breaks"])) == {"closed"}
+        assert part["breaks"]["closed"] > 6, "each of the three has come back"
+        assert "disconnected" in doubts(locust.outcome())
+        # Every connection has one right reply, and then breaks; three may be at it when the window ends.
+        assert part["verified"] - 3 <= part["breaks"]["closed"] <= part["verified"]
+        assert part["sent"] <= part["connections"]["connected"] <= stub.connections
+
+
+def test_a_server_that_crashes_while_it_is_compared_is_not_a_slow_one(tmp_path: Path) -> None:
+    """Something starts it again at once, as systemd would: no connect need fail, and half the rate is no rate."""
+    results = tmp_path / "results"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    crashing = "import itertools, os\nasked = itertools.count()\n" + OWN.replace(
+        "self.rfile:", "self.rfile:\n            next(asked) < 2000 or os._exit(1)"
+    ).replace("daemon_threads", "allow_reuse_address = daemon_threads")
+    again = 'while true; do "$0" -c "$1" "$2"; done'
+    with subprocess.Popen(["sh", "-c", again, sys.executable, crashing, port], start_new_session=True) as shell:
+        try:
+            eventually(lambda: not silence(f"127.0.0.1:{port}"), "it serves")
+            done = compare(
+                results, "--server", f"mine=127.0.0.1:{port}", "--variants", "single", "--seconds", "3", module=LOCUST
+            )
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert (done.returncode, done.stderr) == (0, "")
+    [mine] = [each for each in entries(result(results)) if each.subject.name == "mine"]
+    assert (mine.runs, len(mine.doubtful)) == (0, 1)
+    assert "disconnected" in [doubt.name for doubt in mine.doubtful[0].doubts]
+    assert mine["requests_per_second"].value is None
+    assert "Doubt, disconnected: a server ended its clients' connections" in " ".join(done.stdout.split())
