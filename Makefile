@@ -4,7 +4,7 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare local test check bench dashboards lock audit clean
+.PHONY: help up compare local test faults check bench dashboards lock audit clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,7 +38,19 @@ workers: .venv/ready ## N load processes that join a master: make workers N=4 MA
 	@.venv/bin/python -m loadtest.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
 
 test: .venv-dev/ready ## Run the tests (the Docker tests are skipped, with the reason, where there is no Docker)
-	.venv-dev/bin/python -m pytest
+	@status=0; \
+	$(MAKE) --no-print-directory faults || status=1; \
+	echo "tcplab: the other tests, one after another, for they measure"; \
+	.venv-dev/bin/python -m pytest $(FAULTS:%=--ignore=%) || status=1; \
+	exit $$status
+
+# They wait for deadlines more than they work, so four at a time.
+FAULTS = tests/faults tests/contract
+faults: .venv-dev/ready ## Of the tests, the contract of the servers and all faults that need no Docker; RUNS=20 for so many runs in a row
+	@for run in $$(seq $${RUNS:-1}); do \
+	  echo "tcplab: the servers' contract and the faults, run $$run"; \
+	  .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal $(FAULTS) || exit 1; \
+	done
 
 check: .venv-dev/ready ## Lint, formatting and types
 	.venv-dev/bin/ruff check .
