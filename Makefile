@@ -45,8 +45,8 @@ test: .venv-dev/ready ## Run the tests (the Docker tests are skipped, with the r
 	exit $$status
 
 # They wait for deadlines more than they work, so four at a time.
-FAULTS = tests/faults tests/contract
-faults: .venv-dev/ready ## Of the tests, the contract of the servers and all faults that need no Docker; RUNS=20 for so many runs in a row
+FAULTS = tests/faults tests/contract tests/test_locks.py
+faults: .venv-dev/ready ## Of the tests, the servers' contract and the faults (3 minutes; RUNS=20 for 20 runs in a row)
 	@for run in $$(seq $${RUNS:-1}); do \
 	  echo "tcplab: the servers' contract and the faults, run $$run"; \
 	  .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal $(FAULTS) || exit 1; \

@@ -1,4 +1,4 @@
-"""The table of faults in tests/README.md names tests that there are, and leaves no cell empty."""
+"""The table of faults in tests/README.md names tests that there are, run by `make faults`; no cell is empty."""
 
 import ast
 import functools
@@ -28,6 +28,13 @@ def functions_in(path: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
+@functools.cache
+def run_by_make() -> tuple[str, ...]:
+    """Return the folders and files that `make faults` runs."""
+    [line] = re.findall(r"^FAULTS = (.*)$", (TESTS.parent / "Makefile").read_text(), re.MULTILINE)
+    return tuple(line.split())
+
+
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
 def test_each_fault_has_a_test(row: list[str]) -> None:
     assert len(row) == len(COLUMNS)
@@ -36,3 +43,4 @@ def test_each_fault_has_a_test(row: list[str]) -> None:
     assert named, f"{row[-1]} names no test"
     for path, name in named:
         assert name in functions_in(path), f"there is no {name} in tests/{path}"
+        assert f"tests/{path}".startswith((*run_by_make(), "tests/e2e/")), f"make faults leaves out tests/{path}"

@@ -10,8 +10,8 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -229,6 +229,22 @@ def free_ports(number: int) -> list[str]:
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
         return [str(listener.getsockname()[1]) for listener in listeners]
+
+
+@contextmanager
+def held_ports(number: int) -> Iterator[list[str]]:
+    """
+    Find ports of loopback that nobody listens on, but a server may that sets SO_REUSEADDR, as Locust and the lab's do.
+
+    They stay bound: else the kernel may give one to a server of another test, or to any client as its own port, even to
+    one that connects to this very port, which is then connected with itself.
+    """
+    with ExitStack() as stack:
+        holders = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for holder in holders:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", 0))
+        yield [str(holder.getsockname()[1]) for holder in holders]
 
 
 def total(histogram: Mapping[str, int]) -> int:

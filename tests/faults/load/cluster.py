@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.loadtest.locusts import LOCUSTFILE, Locust, free_ports, post
+from tests.loadtest.locusts import LOCUSTFILE, Locust, held_ports, post
 
 
 class Cluster:
@@ -24,7 +24,7 @@ class Cluster:
         self._options = options
         self._locustfile = locustfile
         self._stack = ExitStack()
-        self._port, self._web = free_ports(2)
+        self._port, self._web = self._stack.enter_context(held_ports(2))
         self._number = 0
         self.master = self.start_master()
 

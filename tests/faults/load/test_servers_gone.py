@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from tests.loadtest.locusts import (
     doubts,
     eventually,
     headless,
+    held_ports,
     locustfile,
     nonzero,
     run,
@@ -47,19 +47,6 @@ def grows(locust: Locust, name: str, outcome: str) -> Callable[[], bool]:
     return lambda: all(now >= then + CLIENTS for now, then in zip(counts(), before, strict=True))
 
 
-def held_port(stack: ExitStack) -> str:
-    """
-    Return a port of loopback at which nobody listens, but a server may.
-
-    It stays bound: else the kernel may give it to any client as its own port, even to one that connects to this very
-    port, which is then connected with itself.
-    """
-    holder = stack.enter_context(socket.socket())
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", 0))
-    return str(holder.getsockname()[1])
-
-
 def test_servers_that_are_gone_before_and_during_a_run_and_come_back(tmp_path: Path) -> None:
     """Every variant, killed with SIGKILL under load and started again at once, at the same port."""
     models = {model.name: model for model in MODELS}
@@ -67,7 +54,7 @@ def test_servers_that_are_gone_before_and_during_a_run_and_come_back(tmp_path: P
     arguments = ("-u", str(CLIENTS * len(VARIANTS)), "-r", "100", "--think", "0.01")
     connects, requests = "tcplab_load_connections_total", "tcplab_load_requests_total"
     with ExitStack() as stack:
-        ports = {name: held_port(stack) for name in ALL}
+        ports = dict(zip(ALL, stack.enter_context(held_ports(len(ALL))), strict=True))
         targets = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         locust = stack.enter_context(headless(tmp_path, *arguments, locustfile=own, targets=targets))
 
@@ -142,13 +129,14 @@ def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_reque
 def test_a_server_that_crashes_while_it_is_compared_is_not_a_slow_one(tmp_path: Path) -> None:
     """Something starts it again at once, as systemd would: no connect need fail, and half the rate is no rate."""
     results = tmp_path / "results"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
     crashing = "import itertools, os\nasked = itertools.count()\n" + OWN.replace(
         "self.rfile:", "self.rfile:\n            next(asked) < 2000 or os._exit(1)"
     ).replace("daemon_threads", "allow_reuse_address = daemon_threads")
     again = 'while true; do "$0" -c "$1" "$2"; done'
-    with subprocess.Popen(["sh", "-c", again, sys.executable, crashing, port], start_new_session=True) as shell:
+    with (
+        held_ports(1) as [port],
+        subprocess.Popen(["sh", "-c", again, sys.executable, crashing, port], start_new_session=True) as shell,
+    ):
         try:
             eventually(lambda: not silence(f"127.0.0.1:{port}"), "it serves")
             done = compare(

@@ -19,8 +19,8 @@ from tests.loadtest.locusts import (
     ROOT,
     assert_conserved,
     doubts,
-    free_ports,
     headless,
+    held_ports,
     locustfile,
     nonzero,
     run,
@@ -31,7 +31,7 @@ from tests.loadtest.stub import Stub, honest
 
 
 def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, held_ports(1) as [nobody], ExitStack() as stack:
         address = full.getsockname()
         for _ in range(2):  # the kernel takes one more than the backlog
             waiting = stack.enter_context(socket.socket())
@@ -43,7 +43,7 @@ def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -
             seconds=2,
             locustfile=locustfile(tmp_path, IMPATIENT, users(ENGINE, ("single", "threaded", "asyncio"))),
             targets={
-                "single": f"127.0.0.1:{free_ports(1)[0]}",
+                "single": f"127.0.0.1:{nobody}",
                 "threaded": f"127.0.0.1:{address[1]}",
                 "asyncio": "no-such-host.invalid:9",
             },
