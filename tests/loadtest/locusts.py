@@ -268,6 +268,11 @@ def nonzero(numbers: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in numbers.items() if number}
 
 
+def kinds(part: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return what has happened to a variant's requests and connections, by kind."""
+    return {what: set(nonzero(part[what])) for what in ("errors", "connections", "breaks")}
+
+
 def durations(variant: Mapping[str, Any], series: str, kind: str = "histograms") -> dict[int, int]:
     """Return a histogram of a result's variant, or what is censored of it."""
     return {int(key): number for key, number in variant[kind][series].items()}

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,6 +24,7 @@ from tests.loadtest.locusts import (
     eventually,
     free_ports,
     headless,
+    kinds,
     label,
     load_each,
     locustfile,
@@ -43,11 +43,6 @@ from tests.loadtest.stub import (
 FULL = b"ERR server full\n"
 
 both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
-
-
-def kinds(part: dict[str, Any]) -> dict[str, set[str]]:
-    """Return what has happened to a variant's requests and connections, by kind."""
-    return {what: set(nonzero(part[what])) for what in ("errors", "connections", "breaks")}
 
 
 @pytest.mark.parametrize("scenario", ["conversation", "churn"])
