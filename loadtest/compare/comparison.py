@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.belief import Doubt
-from loadtest.compare import store
+from loadtest.compare import schema, store
 from loadtest.compare.judge import figures, targets, textbook
 from loadtest.compare.judge.enough import MOST_RUNS, further
 from loadtest.compare.judge.entries import entries
@@ -17,7 +17,6 @@ from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.measure import capacity, load, machine, memory, probing
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, CellFailedError, Laboratory
-from loadtest.compare.measure.simplicity import simplicity
 from loadtest.compare.plan import Case, Cell, Plan
 from loadtest.compare.report import table
 from loadtest.compare.subjects import Subject
@@ -51,7 +50,7 @@ class Comparison:
         self._folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
         self.result: dict[str, Any] = {
-            "schema": store.SCHEMA,
+            "schema": schema.SCHEMA,
             "kind": "comparison",
             "command": list(command),
             "started": _now().isoformat(timespec="seconds"),
@@ -68,7 +67,6 @@ class Comparison:
             "cells": [_not_run(cell) for cell in self._cells],
             "memory": [],
             "capacity": [],
-            "simplicity": [{"subject": each.variant, **each.as_json()} for each in simplicity()],
         }
 
     @property
@@ -181,7 +179,7 @@ class Comparison:
     def _weigh(self, laboratory: Laboratory, subject: Subject, processes: int) -> None:
         """Measure memory per client, in fresh processes; or in the one that runs already, if that is fresh."""
         many = f"{processes} process{'es' if processes > 1 else ''}"
-        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
+        say(f"memory: {subject.label}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
         record: dict[str, Any] = {"subject": subject.name, "problem": "", "runs": []}
         self.result["memory"].append(record)
         runs = []
@@ -204,7 +202,7 @@ class Comparison:
         target, probes = targets.parse(self._plan.target), list[capacity.Probe]()
         record: dict[str, Any] = {"subject": subject.name, "scenario": case.scenario, "target": str(target)}
         self.result["capacity"].append(record)
-        say(f"capacity: {subject.name}, {case.scenario}, {target}: ", end="")
+        say(f"capacity: {subject.label}, {case.scenario}, {target}: ", end="")
 
         def probe(clients: int) -> Load:
             say(f"{clients:,}", end="")

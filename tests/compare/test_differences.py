@@ -25,13 +25,16 @@ def test_fewer_requests_are_worse_and_more_are_better() -> None:
     assert told(runs(FASTER), runs(SLOWER)) == {"worse": ["requests_per_second", "cpu_us"], "better": []}
     assert told(runs(SLOWER), runs(FASTER)) == {"worse": [], "better": ["requests_per_second", "cpu_us"]}
     said = text(differences(runs(FASTER), runs(SLOWER)))
-    assert "WORSE: asyncio, saturate, 50 clients: requests/s 0.80 times what it was (99 % interval 0.7" in said
+    assert (
+        "seems worse: asyncio on uvloop, saturate, 50 clients: requests/s 0.80 times what it was (99 % interval 0.7"
+        in said
+    )
     assert said.isascii()
 
 
 def test_the_same_is_neither() -> None:
     assert told(runs(FASTER), runs(FASTER)) == {"worse": [], "better": []}
-    assert "equivalent: asyncio, saturate, 50 clients: requests/s 1.00 times what it was" in text(
+    assert "seems alike: asyncio on uvloop, saturate, 50 clients: requests/s 1.00 times what it was" in text(
         differences(runs(FASTER), runs(FASTER))
     )
 
@@ -39,13 +42,13 @@ def test_the_same_is_neither() -> None:
 def test_a_few_runs_make_nothing_worse() -> None:
     found = differences(runs(FASTER[:3]), runs(SLOWER[:3]))
     assert (found.worse, found.better) == ((), ())
-    assert "indicative: asyncio, saturate, 50 clients: requests/s 0.80 times what it was" in text(found)
+    assert "too few runs: asyncio on uvloop, saturate, 50 clients: requests/s 0.80 times what it was" in text(found)
 
 
 def test_what_only_one_has_measured_is_named() -> None:
     found = differences(runs(FASTER), comparison(cell("threaded", clients=7)))
     assert found.found == ()
-    assert found.only_before == ("asyncio, saturate, 50 clients",)
+    assert found.only_before == ("asyncio on uvloop, saturate, 50 clients",)
     assert found.only_after == ("threaded, saturate, 7 clients",)
 
 

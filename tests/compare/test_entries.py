@@ -104,8 +104,8 @@ def test_entries_are_sorted_for_reading() -> None:
     assert [each.who for each in every] == [
         "threaded, saturate, 1 client",
         "single, saturate, 50 clients",
-        "asyncio, saturate, 50 clients",
-        "asyncio, churn, 50 clients",
+        "asyncio on uvloop, saturate, 50 clients",
+        "asyncio on uvloop, churn, 50 clients",
     ]
     assert [each.runs for each in every] == [1, 2, 1, 1]
     assert [(scenario.name, len(some)) for scenario, some in by_scenario(every)] == [("saturate", 3), ("churn", 1)]

@@ -22,7 +22,6 @@ def test_more_requests_are_better_and_less_of_anything_else_is() -> None:
     assert found == {
         "requests_per_second": (Answer.DIFFERENT, "asyncio"),
         "cpu_us": (Answer.DIFFERENT, "asyncio"),  # the same time for more requests
-        "response_p99_us": (Answer.EQUIVALENT, ""),
     }
 
 
@@ -68,5 +67,5 @@ def test_only_what_is_fair_in_a_scenario_is_judged(scenario: Any) -> None:
     figures = fair(scenario)
     # Where pauses set the rate it is nobody's speed; who asks once has no later reply.
     assert ("requests_per_second" in figures) == (scenario.name in {"saturate", "churn", "io-bound", "cpu-bound"})
-    assert ("response_p99_us" in figures) == (scenario.name in {"saturate", "conversation", "slow-client"})
+    assert ("response_p99_us" in figures) == (scenario.name in {"conversation", "slow-client"})
     assert ("resident_bytes" in figures) == (scenario.name == "crowd")
