@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from loadtest.belief import Doubt
 from loadtest.compare import schema, store
+from loadtest.compare.escaping import visible_lines
 from loadtest.compare.judge import figures, targets, textbook
 from loadtest.compare.judge.enough import MOST_RUNS, further
 from loadtest.compare.judge.entries import entries
+from loadtest.compare.judge.figures import CLOSED_LOOP
 from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.measure import capacity, load, machine, memory, probing
 from loadtest.compare.measure.load import Load
@@ -150,7 +152,7 @@ class Comparison:
             measured = laboratory.put(subject, cell.case)
         except CellFailedError as error:
             record.update(status="failed", reason=str(error))
-            say(f"FAILED: {error}")
+            say(f"FAILED: {visible_lines(str(error))}")
         except InterruptedByUserError:
             record.update(status="interrupted")
             raise
@@ -159,7 +161,9 @@ class Comparison:
                 status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
             )
             self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
-            say(table.brief(figures.row(record, figures.ceiling_of(self.result))))
+            row = figures.row(record, figures.ceiling_of(self.result))
+            record["latency"] = CLOSED_LOOP if figures.of_throughput(row.scenario) else ""
+            say(table.brief(row))
         self._keep()
 
     def _go_on(self, laboratory: Laboratory) -> None:

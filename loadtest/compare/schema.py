@@ -4,6 +4,7 @@ What a comparison's result must look like before anything is made of it; loadtes
 Only what a report reads is looked at: a result may hold more, as one of an older version does.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
@@ -32,6 +33,9 @@ def _scenario(name: str) -> str:
         raise ValueError(f"it should be a scenario that this version has: {', '.join(LOADS)}")
     return name
 
+
+_TECHNICAL: Final = re.compile(r"^(?:Input|String|List|Dictionary)(?= should)")
+_CLASSES: Final = re.compile(r"^Value error, | or instance of \w+")
 
 _Count = Annotated[int, Field(ge=0, le=_MOST)]
 _Some = Annotated[int, Field(ge=1, le=_MOST)]
@@ -345,8 +349,8 @@ def check(found: Mapping[str, Any]) -> None:
 
 def _said(where: Sequence[str | int], what: str) -> str:
     """Return a fault in words, the likes of "cells[3].load.window.ended: it should be a valid number"."""
-    told = what.removeprefix("Value error, ").replace("Input should", "it should")
-    told = told.replace("Field required", "it is missing").replace("Extra inputs are not permitted", "it has no place")
+    told = _TECHNICAL.sub("it", what).replace("Field required", "it is missing").replace("dictionary", "object")
+    told = _CLASSES.sub("", told.replace("Extra inputs are not permitted", "it has no place there"))
     return f"{place(where)}: {told}" if where else told
 
 

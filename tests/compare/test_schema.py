@@ -1,9 +1,8 @@
 """A result from anywhere: it is drawn, or refused in a line that says where and what; never a traceback."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadtest.__main__ import main
-from loadtest.compare import schema, store
-from loadtest.compare.judge.figures import Ceiling
-from loadtest.compare.measure.observe import Usage
-from loadtest.compare.plan import Case
-from loadtest.compare.subjects import Subject
-from loadtest.scenarios import Scenario
 from tests.compare.results import ceiling, cell, cells, comparison, doubt, failed, searched, thorough, weighed
 
 Path_ = tuple[str | int, ...]
@@ -124,8 +117,6 @@ def test_a_changed_result_is_drawn_or_refused(
 
 
 @pytest.mark.parametrize("value", [GONE, None, [], {}, "x", -1, True], ids=repr)
-def test_each_place_in_turn_is_drawn_or_refused(
-    value: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in PLACES:
         drawn_or_refused(json.dumps(changed(RESULT, place, value)), tmp_path, capsys)

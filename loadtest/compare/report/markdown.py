@@ -29,7 +29,7 @@ def text(result: Mapping[str, Any]) -> str:
         parts.append("\n".join((f"**{title}**", "", *(f"- {markdown(line)}" for line in some_lines))))
     doubted = doubts(result, every)
     if doubted:
-        parts.append("\n".join(f"- Doubt, {each.doubt.name}: {markdown(each.sentence)}" for each in doubted))
+        parts.append("\n".join(f"- Doubt, {markdown(each.doubt.name)}: {markdown(each.sentence)}" for each in doubted))
     # Indented, and in a line, so that nothing in the command can end it: it may hold anything that a shell takes.
     parts.append(f"To measure it again:\n\n    {visible(command(result))}")
     return "\n\n".join(parts) + "\n"
@@ -49,7 +49,12 @@ def _table(some: Sequence[Entry]) -> Iterable[str]:
     yield f"| server | clients | served | sound runs | {' | '.join(_HEADINGS[name] for name in names)} |"
     yield f"|---|--:|--:|--:|{'--:|' * len(names)}"
     for each in some:
-        cells = [markdown(each.subject.label), f"{each.case.clients:,}", served(each), runs(each)]
+        cells = [
+            markdown(each.subject.label),
+            f"{each.case.clients:,}",
+            served(each) if each.shown else "-",
+            runs(each),
+        ]
         yield f"| {' | '.join([*cells, *(_cell(each, name) for name in names)])} |"
 
 
