@@ -147,7 +147,7 @@ class Comparison:
 
     def _measure(self, laboratory: Laboratory, subject: Subject, cell: Cell, record: dict[str, Any]) -> None:
         coming = [each.case for each in self._cells[cell.number - 1 :]]
-        self._announce(cell.number, what(cell.subject, cell.case), coming)
+        self._announce(cell.number, what(subject.label, cell.case), coming)
         try:
             measured = laboratory.put(subject, cell.case)
         except CellFailedError as error:

@@ -9,7 +9,7 @@ from typing import Final
 from loadtest.compare.report import svg
 from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
 
-_LEFT: Final = 112  # room for names, and for what the axis says
+_LEFT: Final = 132  # room for names, and for what the axis says
 _RIGHT: Final = WIDTH - 30
 _TOP: Final = 56
 _BOTTOM: Final = 226
