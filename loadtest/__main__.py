@@ -3,8 +3,12 @@
 import sys
 from importlib.util import find_spec
 
-if __name__ == "__main__" and find_spec("locust") is None:
-    sys.exit("tcplab: this Python has no locust; make compare makes one that has: .venv/bin/python -m loadtest")
+if __name__ == "__main__":
+    for package in ("locust", "pydantic"):
+        if find_spec(package) is None:
+            sys.exit(
+                f"tcplab: this Python has no {package}; make compare makes one that has: .venv/bin/python -m loadtest"
+            )
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final

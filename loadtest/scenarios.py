@@ -104,16 +104,16 @@ _ALL: Final = (
     Scenario(
         name="io-bound",
         sentence="Each request waits 50 ms, as for a database: who overlaps the waiting?",
-        compare="Throughput and the wait for the first reply, at any number of clients: each asks once and leaves.",
+        compare="Throughput, at any number of clients: each asks once, and the wait is clients / throughput.",
         requests=1,
         command="SLEEP",
         amount=50,
     ),
     Scenario(
         name="cpu-bound",
-        sentence="Each request computes for some milliseconds in pure Python: what does the GIL leave of concurrency?",
-        compare="Throughput and the wait for the first reply, one variant after another, at any number of clients: each"
-        " asks once and leaves.",
+        sentence="Each request computes for some milliseconds in pure Python: who is served while others compute?",
+        compare="Throughput and CPU per request, one variant after another, at any number of clients: each asks once,"
+        " and the wait is clients / throughput.",
         requests=1,
         command="WORK",
         amount=50_000,

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.belief import Doubt
-from loadtest.compare import store
+from loadtest.compare import schema, store
+from loadtest.compare.escaping import visible_lines
 from loadtest.compare.judge import figures, targets, textbook
 from loadtest.compare.judge.enough import MOST_RUNS, further
 from loadtest.compare.judge.entries import entries
+from loadtest.compare.judge.figures import CLOSED_LOOP
 from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.measure import capacity, load, machine, memory, probing
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, CellFailedError, Laboratory
-from loadtest.compare.measure.simplicity import simplicity
 from loadtest.compare.plan import Case, Cell, Plan
 from loadtest.compare.report import table
 from loadtest.compare.subjects import Subject
@@ -51,7 +52,7 @@ class Comparison:
         self._folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
         self.result: dict[str, Any] = {
-            "schema": store.SCHEMA,
+            "schema": schema.SCHEMA,
             "kind": "comparison",
             "command": list(command),
             "started": _now().isoformat(timespec="seconds"),
@@ -68,7 +69,6 @@ class Comparison:
             "cells": [_not_run(cell) for cell in self._cells],
             "memory": [],
             "capacity": [],
-            "simplicity": [{"subject": each.variant, **each.as_json()} for each in simplicity()],
         }
 
     @property
@@ -147,12 +147,12 @@ class Comparison:
 
     def _measure(self, laboratory: Laboratory, subject: Subject, cell: Cell, record: dict[str, Any]) -> None:
         coming = [each.case for each in self._cells[cell.number - 1 :]]
-        self._announce(cell.number, what(cell.subject, cell.case), coming)
+        self._announce(cell.number, what(subject.label, cell.case), coming)
         try:
             measured = laboratory.put(subject, cell.case)
         except CellFailedError as error:
             record.update(status="failed", reason=str(error))
-            say(f"FAILED: {error}")
+            say(f"FAILED: {visible_lines(str(error))}")
         except InterruptedByUserError:
             record.update(status="interrupted")
             raise
@@ -161,7 +161,9 @@ class Comparison:
                 status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
             )
             self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
-            say(table.brief(figures.row(record, figures.ceiling_of(self.result))))
+            row = figures.row(record, figures.ceiling_of(self.result))
+            record["latency"] = CLOSED_LOOP if figures.of_throughput(row.scenario) else ""
+            say(table.brief(row))
         self._keep()
 
     def _go_on(self, laboratory: Laboratory) -> None:
@@ -181,7 +183,7 @@ class Comparison:
     def _weigh(self, laboratory: Laboratory, subject: Subject, processes: int) -> None:
         """Measure memory per client, in fresh processes; or in the one that runs already, if that is fresh."""
         many = f"{processes} process{'es' if processes > 1 else ''}"
-        say(f"memory: {subject.name}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
+        say(f"memory: {subject.label}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
         record: dict[str, Any] = {"subject": subject.name, "problem": "", "runs": []}
         self.result["memory"].append(record)
         runs = []
@@ -204,7 +206,7 @@ class Comparison:
         target, probes = targets.parse(self._plan.target), list[capacity.Probe]()
         record: dict[str, Any] = {"subject": subject.name, "scenario": case.scenario, "target": str(target)}
         self.result["capacity"].append(record)
-        say(f"capacity: {subject.name}, {case.scenario}, {target}: ", end="")
+        say(f"capacity: {subject.label}, {case.scenario}, {target}: ", end="")
 
         def probe(clients: int) -> Load:
             say(f"{clients:,}", end="")

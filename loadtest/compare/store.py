@@ -2,18 +2,17 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from loadtest import whole
+from loadtest.compare import schema
 
 RESULT, PAGE, PICTURE, MARKDOWN = "compare.json", "compare.html", "compare.svg", "compare.md"
-
-SCHEMA: Final = 2
-"""Of the result; loadtest/compare/README.md says what is in it."""
 
 
 class NotWritableError(Exception):
@@ -60,20 +59,48 @@ def point_latest_at(folder: Path) -> None:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return the result of a comparison; ValueError or OSError, with a line that says why, if it is none."""
+    """Return the result of a comparison; ValueError, with a line that says where and why, if it is none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_object)
     except OSError as error:
         raise ValueError(f"it can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is no text in UTF-8 (byte {error.start:,})") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply for a result of a comparison") from error
     except ValueError as error:
         raise ValueError(f"it is not whole, or no JSON ({error})") from error
-    if not isinstance(found, dict) or found.get("kind") != "comparison":
-        raise ValueError("it is no result of a comparison")
-    if found.get("schema") != SCHEMA:
-        raise ValueError(
-            f"it has schema {found.get('schema')}, and this version of the lab reads {SCHEMA}; measure again"
-        )
-    missing = [name for name in ("plan", "cells", "machine", "command", "complete", "doubts") if name not in found]
-    if missing:
-        raise ValueError(f"it is not whole: {', '.join(missing)} is missing")
+    if not isinstance(found, dict):
+        raise ValueError("it is no result of a comparison")  # noqa: TRY004 - what a file holds
+    for where, each in _objects(found):
+        if isinstance(each, _Ambiguous):
+            raise ValueError(f"{schema.place((*where, each.key))}: it is there twice")  # noqa: TRY004
+    schema.check(found)
     return found
+
+
+class _Ambiguous(dict[str, Any]):
+    """An object that has a `key` twice."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    [(key, _), *_] = Counter(key for key, _ in pairs).most_common(1)
+    ambiguous = _Ambiguous(found)
+    ambiguous.key = key
+    return ambiguous
+
+
+def _objects(found: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    """Yield every object in a document, with where it stands; however deeply nested."""
+    ahead: list[tuple[tuple[str | int, ...], Any]] = [((), found)]
+    while ahead:
+        where, each = ahead.pop()
+        if isinstance(each, dict):
+            yield where, each
+        inside = each.items() if isinstance(each, dict) else enumerate(each)
+        ahead += [((*where, key), value) for key, value in inside if isinstance(value, dict | list)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from loadtest.compare.escaping import visible
 from loadtest.outcomes import split_address
 from servers.variants import VARIANTS
 
@@ -36,9 +37,24 @@ class Subject:
     address: str = ""
     metrics: str = ""
 
+    @property
+    def label(self) -> str:
+        """Its name in a report: of one on an event loop with which loop, for that makes the figures."""
+        return f"{self.variant} on {self._loop}" if self._loop else visible(self.name)
+
+    @property
+    def _loop(self) -> str:
+        """The event loop that one of the lab's runs on, "" if it has none."""
+        if self.variant not in _ON_A_LOOP:
+            return ""
+        return "stdlib" if self.options[-2:] == ("--loop", "asyncio") else "uvloop"
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data; `from_json` takes it back."""
         return asdict(self)
+
+
+_ON_A_LOOP: Final = frozenset(variant.name for variant in VARIANTS if variant.driver != "blocking")
 
 
 def from_json(raw: dict[str, Any]) -> Subject:
@@ -48,11 +64,13 @@ def from_json(raw: dict[str, Any]) -> Subject:
 
 def _of_the_lab() -> Iterable[Subject]:
     for each in VARIANTS:
-        yield Subject(each.name, each.title, each.sentence, each.colour, variant=each.name)
+        # Said outright, or TCPLAB_LOOP would make it another one under the same name.
+        options = ("--loop", "uvloop") if each.name in _ON_A_LOOP else ()
+        yield Subject(each.name, each.title, each.sentence, each.colour, variant=each.name, options=options)
         if each.name == "asyncio":
             yield Subject(
                 "asyncio-stdlib",
-                "asyncio, stdlib loop",
+                "asyncio on the standard library's loop",
                 "The same server on the standard library's event loop in place of uvloop.",
                 "#56B4E9",
                 variant=each.name,

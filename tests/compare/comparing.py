@@ -41,7 +41,12 @@ class QuickLaboratory(Laboratory):
             end = "import os, psutil, time; time.sleep(0.3); "
             end += "[c.kill() for c in psutil.Process(os.getppid()).children() if c.pid != os.getpid()]; time.sleep(9)"
             return [sys.executable, "-c", end]
-        arguments = [users_of(subject), str(case.clients), str(case.warmup), str(case.seconds), str(result)]
+        arguments = [
+            users_of(subject),
+            case.scenario,
+            *map(str, (case.clients, case.warmup, case.seconds)),
+            str(result),
+        ]
         return [sys.executable, "-m", "tests.compare.stand_in", *arguments]
 
 

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from loadtest.compare import store
+from loadtest.compare.schema import SCHEMA
 from loadtest.compare.subjects import LAB
 from loadtest.histogram import bucket
 from loadtest.scenarios import SCENARIOS
@@ -129,10 +129,11 @@ def failed(subject: str, reason: str, clients: int = 50) -> dict[str, Any]:
 
 def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Make a whole comparison with these cells, of the lab's servers that they name."""
+    some = tuple({**each, "number": number} for number, each in enumerate(some, 1))
     names = [name for name in LAB if any(each["subject"] == name for each in some)]
     loads = {(each["case"]["scenario"], each["case"]["clients"]): each["case"] for each in some}
     return {
-        "schema": store.SCHEMA,
+        "schema": SCHEMA,
         "kind": "comparison",
         "command": ["python", "-m", "loadtest", "compare", "--seconds", "10"],
         "started": "2026-11-23T09:00:00+00:00",
@@ -242,10 +243,6 @@ def thorough(repeats: int = 10) -> dict[str, Any]:
         ceiling=ceiling(150_000.0),
         memory=[unweighed("single"), weighed("threaded", 41.0), weighed("asyncio", 9.0)],
         capacity=[searched("single", 4, 5), searched("threaded", 1100, 1300), searched("asyncio", 5000, None)],
-        simplicity=[
-            {"subject": name, "files": [], "count": {"lines": lines, "branches": branches, "awaits": 0}}
-            for name, lines, branches in (("single", 20, 2), ("threaded", 60, 9), ("asyncio", 80, 11))
-        ],
     )
 
 

@@ -1,7 +1,7 @@
 """
 A load generator of a few lines that behaves outwardly like the lab's: it asks, and leaves a result of schema 1.
 
-python -m tests.compare.stand_in VARIANT CLIENTS WARMUP SECONDS RESULT
+python -m tests.compare.stand_in VARIANT SCENARIO CLIENTS WARMUP SECONDS RESULT
 """
 
 import json
@@ -16,7 +16,7 @@ from loadtest.scenarios import SCENARIOS
 
 
 def main() -> None:
-    variant, clients, warmup, seconds, result = sys.argv[1:]
+    variant, scenario, clients, warmup, seconds, result = sys.argv[1:]
     address = os.environ[f"TCPLAB_{variant.upper()}"]
     host, port = address.rsplit(":", 1)
     sockets = [socket.create_connection((host, int(port))) for _ in range(int(clients))]
@@ -44,7 +44,7 @@ def main() -> None:
     age = int((ended - started + float(warmup)) * 1e6)
     found = {
         "schema": 1,
-        "scenario": asdict(SCENARIOS["saturate"]),
+        "scenario": asdict(SCENARIOS[scenario]),
         "model": "closed",
         "asked_rate": None,
         "window": {"started": started, "ended": ended, "seconds": ended - started},

@@ -87,6 +87,51 @@ def test_a_median_is_a_lower_bound_where_a_bound_could_move_it(busy: list[float]
     assert only(*runs)["requests_per_second"].at_least == at_least
 
 
+def test_a_bound_next_above_the_middle_of_an_even_number_moves_it() -> None:
+    runs = cells(4, "asyncio", verified=rates(900, 1000, 1100, 1200), generator_busy=[0.5, 0.5, 0.95, 0.5])
+    assert only(*runs)["requests_per_second"].at_least
+
+
+@pytest.mark.parametrize(
+    ("busy", "at_least", "is_open"),
+    [
+        ([0.5] * 10, False, False),
+        ([0.95] * 4 + [0.5] * 6, True, True),
+        ([0.5] * 6 + [0.95] * 4, False, True),  # above the median, and the interval goes up there
+        ([0.5] * 9 + [0.95], False, False),  # one of ten is hardly ever in the middle of a resample
+        ([0.95] * 10, True, True),
+    ],
+)
+def test_bounds_leave_the_interval_of_a_median_open(busy: list[float], at_least: bool, is_open: bool) -> None:
+    found = only(*cells(10, "asyncio", verified=rates(*range(1000, 1100, 10)), generator_busy=busy))
+    rate = found["requests_per_second"]
+    assert (rate.low, rate.is_open) == (1010.0, is_open)
+    assert rate.at_least == at_least
+    assert rate.bounds == tuple(each == 0.95 for each in busy)
+
+
+@pytest.mark.parametrize(
+    ("busy", "high"), [([0.5, 0.5, 0.5], 1100.0), ([0.95, 0.5, 0.5], None), ([0.5, 0.5, 0.95], None)]
+)
+def test_bounds_leave_a_range_open(busy: list[float], high: float | None) -> None:
+    found = only(*cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy))["requests_per_second"]
+    assert (found.low, found.high) == (900.0, high)
+
+
+def test_a_run_that_nobody_connected_to_is_not_told_beside_the_others() -> None:
+    verified = rates(0, 14_000, 14_100)
+    found = only(*cells(3, "asyncio", connected=[0, 50, 50], served=[0, 50, 49], verified=verified))
+    assert found.served == (49, 50)
+    assert only(*cells(1, "asyncio", connected=0, served=0, verified=0)).served == (0, 0)
+
+
+def test_replies_that_no_client_had_make_no_speed() -> None:
+    found = only(*cells(1, "asyncio", connected=0, served=0, generator_busy=0.95))
+    assert found["requests_per_second"].value is None
+    assert found["response_p99_us"].value is None
+    assert "no client is known to have been served" in found["cpu_us"].why
+
+
 def test_the_run_that_served_the_smallest_share_is_the_one_told() -> None:
     found = only(*cells(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
     assert found.served == (31, 50)
@@ -104,8 +149,8 @@ def test_entries_are_sorted_for_reading() -> None:
     assert [each.who for each in every] == [
         "threaded, saturate, 1 client",
         "single, saturate, 50 clients",
-        "asyncio, saturate, 50 clients",
-        "asyncio, churn, 50 clients",
+        "asyncio on uvloop, saturate, 50 clients",
+        "asyncio on uvloop, churn, 50 clients",
     ]
     assert [each.runs for each in every] == [1, 2, 1, 1]
     assert [(scenario.name, len(some)) for scenario, some in by_scenario(every)] == [("saturate", 3), ("churn", 1)]

@@ -251,3 +251,14 @@ def test_a_failed_cell_has_its_reason_and_no_figures() -> None:
     shown = row(failed("threaded", "the server died"))
     assert shown.problem == "failed: the server died"
     assert shown.requests_per_second.value is None
+
+
+def test_a_doubt_about_ones_own_server_names_it() -> None:
+    """Users of another variant meet it, and the load knows no other name."""
+    detail = "some clients never had a reply: asyncio served 3 of 50; asyncio-stdlib and myasyncio are others"
+    made = cell("mine", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])
+    made["load"]["variants"] = {"asyncio": made["load"]["variants"].pop("mine")}
+    (told,) = row(made).doubts
+    assert told.detail == "some clients never had a reply: mine served 3 of 50; asyncio-stdlib and myasyncio are others"
+    (own_name,) = row(cell("asyncio", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])).doubts
+    assert own_name.detail == detail

@@ -18,6 +18,11 @@ def about(middle: float, spread: float = 0.01, runs: int = MIN_RUNS) -> tuple[fl
     return tuple(middle * (1 + spread * (2 * run / (runs - 1) - 1)) for run in range(runs))
 
 
+def bounded(values: tuple[float, ...], limit: str = GENERATOR_LIMIT) -> Sample:
+    """Return runs that are all lower bounds."""
+    return Sample(values, (True,) * len(values), limit)
+
+
 @pytest.mark.parametrize(
     ("theirs", "spread", "answer"),
     [
@@ -64,7 +69,7 @@ def test_without_any_run_there_is_no_ratio() -> None:
 
 
 def test_too_few_runs_of_a_lower_bound_are_a_bound_still() -> None:
-    found = judge(Sample((50.0,) * 3, at_least=True), Sample((100.0,) * 3))
+    found = judge(bounded((50.0,) * 3), Sample((100.0,) * 3))
     assert (found.answer, found.ratio, found.bound) == (Answer.INDICATIVE, 0.5, ">=")
 
 
@@ -78,7 +83,7 @@ def test_too_few_runs_of_a_lower_bound_are_a_bound_still() -> None:
 )
 def test_a_lower_bound_tells_upwards_only(ours: float, theirs: float, answer: Answer) -> None:
     low = judge(Sample(about(ours)), Sample(about(theirs))).low
-    found = judge(Sample(about(ours), at_least=True), Sample(about(theirs)))
+    found = judge(bounded(about(ours)), Sample(about(theirs)))
     assert found == Judgement(answer, found.ratio, low, None, (10, 10), GENERATOR_LIMIT, ">=")
     assert GENERATOR_LIMIT == "the generator, not the server, was at its limit"
 
@@ -89,16 +94,16 @@ def test_a_lower_bound_tells_upwards_only(ours: float, theirs: float, answer: An
 )
 def test_against_a_lower_bound_it_tells_downwards_only(ours: float, theirs: float, answer: Answer) -> None:
     high = judge(Sample(about(ours)), Sample(about(theirs))).high
-    found = judge(Sample(about(ours)), Sample(about(theirs), at_least=True, limit=UNANSWERED))
+    found = judge(Sample(about(ours)), bounded(about(theirs), UNANSWERED))
     assert found == Judgement(answer, found.ratio, None, high, (10, 10), UNANSWERED, "<=")
 
 
 def test_of_two_lower_bounds_there_is_no_ratio() -> None:
-    both = judge(Sample(about(150.0), at_least=True), Sample(about(100.0), at_least=True))
+    both = judge(bounded(about(150.0)), bounded(about(100.0)))
     assert both == Judgement(Answer.CANNOT_TELL, None, None, None, (10, 10), f"on both sides: {GENERATOR_LIMIT}")
-    mixed = judge(Sample(about(150.0), at_least=True), Sample(about(100.0), at_least=True, limit=UNANSWERED))
+    mixed = judge(bounded(about(150.0)), bounded(about(100.0), UNANSWERED))
     assert mixed.why == f"on both sides: {GENERATOR_LIMIT} and {UNANSWERED}"
-    few = judge(Sample((150.0,), at_least=True), Sample((100.0,), at_least=True))
+    few = judge(bounded((150.0,)), bounded((100.0,)))
     assert (few.answer, few.ratio) == (Answer.INDICATIVE, None)
 
 
@@ -124,29 +129,91 @@ def test_who_is_named_first_changes_no_answer(ours: tuple[float, ...], theirs: t
     assert one.ratio == pytest.approx(1 / (other.ratio or 0))
 
 
-@given(ANY_RUNS, ANY_RUNS, FLAGS, FLAGS)
-@settings(deadline=None)
-def test_a_bound_never_says_more_than_the_exact_figure(
-    ours: tuple[float, ...], theirs: tuple[float, ...], our_bound: bool, their_bound: bool
-) -> None:
-    exact = judge(Sample(ours), Sample(theirs))
-    found = judge(Sample(ours, at_least=our_bound), Sample(theirs, at_least=their_bound))
-    if found.answer is Answer.DIFFERENT:  # small differences count as equivalent only where the interval is closed
-        assert exact.answer is Answer.DIFFERENT or ((our_bound or their_bound) and exact.answer is Answer.EQUIVALENT)
-    if our_bound or their_bound:
-        assert found.answer is not Answer.EQUIVALENT
-        assert found.low is None or found.high is None
-    if min(found.runs) < MIN_RUNS:
-        assert found.answer is Answer.INDICATIVE
+@st.composite
+def samples(draw: st.DrawFn, values: st.SearchStrategy[tuple[float, ...]] = RUNS) -> Sample:
+    """Draw runs of which any may be lower bounds."""
+    runs = draw(values)
+    return Sample(runs, tuple(draw(FLAGS) for _ in runs))
 
 
-@given(RUNS, RUNS, st.lists(st.floats(1.0, 3.0), min_size=13, max_size=13))
+def near(middle: float) -> st.SearchStrategy[tuple[float, ...]]:
+    """Draw runs as close to each other as real ones, so that there are answers to contradict."""
+    return st.lists(st.floats(0.98 * middle, 1.02 * middle), min_size=MIN_RUNS, max_size=MIN_RUNS).map(tuple)
+
+
+def in_truth(sample: Sample, factors: list[float]) -> Sample:
+    """Return what the runs may have been: a bound is so many times as high."""
+    raised = zip(sample.values, sample.bounds, factors, strict=False)
+    return Sample(tuple(value * factor if bound else value for value, bound, factor in raised))
+
+
+FACTORS = st.lists(st.floats(1.0, 3.0) | st.just(1e6), min_size=13, max_size=13)
+
+
+@given(samples(ANY_RUNS), samples(ANY_RUNS))
 @settings(deadline=None)
-def test_a_difference_found_with_a_bound_holds_however_much_more_it_was(
-    ours: tuple[float, ...], theirs: tuple[float, ...], factors: list[float]
+def test_bounds_only_widen_the_interval(ours: Sample, theirs: Sample) -> None:
+    exact, found = judge(Sample(ours.values), Sample(theirs.values)), judge(ours, theirs)
+    assert (found.answer is Answer.INDICATIVE) == (min(found.runs) < MIN_RUNS)
+    if exact.low is not None and exact.high is not None:
+        assert found.low is None or found.low <= exact.low
+        assert found.high is None or found.high >= exact.high
+    if found.answer is Answer.EQUIVALENT:
+        assert exact.answer is Answer.EQUIVALENT
+
+
+@given(samples() | samples(near(100)), samples() | samples(near(100)) | samples(near(120)), FACTORS, FACTORS)
+@settings(deadline=None, max_examples=300)
+def test_an_answer_holds_whatever_the_bounds_hide(
+    ours: Sample, theirs: Sample, our_factors: list[float], their_factors: list[float]
 ) -> None:
-    if judge(Sample(ours, at_least=True), Sample(theirs)).answer is not Answer.DIFFERENT:
-        return
-    true = judge(Sample(tuple(value * factor for value, factor in zip(ours, factors, strict=False))), Sample(theirs))
+    found = judge(ours, theirs)
+    true = judge(in_truth(ours, our_factors), in_truth(theirs, their_factors))
     assert true.low is not None
-    assert true.low > 1
+    assert true.high is not None
+    assert found.low is None or found.low <= true.low
+    assert found.high is None or found.high >= true.high
+    if found.answer is Answer.EQUIVALENT:
+        assert true.answer is Answer.EQUIVALENT
+    if found.answer is Answer.DIFFERENT:
+        assert true.low > 1 if (found.low or 0) > 1 else true.high < 1
+
+
+@given(samples(near(100)), samples(near(100)))
+@settings(deadline=None)
+def test_bounds_open_ours_upwards_and_theirs_downwards(ours: Sample, theirs: Sample) -> None:
+    one, other = judge(ours, theirs), judge(theirs, ours)
+    assert one.answer is other.answer
+    if sum(ours.bounds) > MIN_RUNS / 2:
+        assert one.high is None
+        assert other.low is None
+    assert one.high is not None or any(ours.bounds)
+    assert one.low is not None or any(theirs.bounds)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "answer"),
+    [(4, 0, Answer.CANNOT_TELL), (0, 4, Answer.CANNOT_TELL), (2, 2, Answer.CANNOT_TELL), (0, 0, Answer.EQUIVALENT)],
+)
+def test_a_few_bounds_of_ten_are_not_equivalent(ours: int, theirs: int, answer: Answer) -> None:
+    values = about(100.0)
+    flags = [tuple(place < count for place in range(10)) for count in (ours, theirs)]
+    found = judge(Sample(values, flags[0]), Sample(values, flags[1]))
+    assert found.answer is answer
+    assert (found.high is None, found.low is None) == (ours > 0, theirs > 0)
+
+
+def test_one_bound_of_ten_opens_no_more_than_it_can_move() -> None:
+    """Four resamples of a thousand have it in their middle: fewer than an interval leaves out."""
+    values = about(100.0)
+    found = judge(Sample(values, (True, *([False] * 9))), Sample(values))
+    exact = judge(Sample(values), Sample(values))
+    assert found.low == exact.low
+    assert exact.high is not None
+    assert found.high is not None
+    assert exact.high <= found.high <= max(values) / min(values)
+
+
+def test_bounds_are_as_many_as_the_values() -> None:
+    with pytest.raises(ValueError, match="1 bounds of 2 values"):
+        Sample((1.0, 2.0), (True,))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,32 @@ def test_what_is_no_server_is_told_in_a_line(text: str, said: str) -> None:
 @pytest.mark.parametrize("subject", [*LAB.values(), own("mine=a {port}", 0)], ids=lambda each: str(each.name))
 def test_a_subject_survives_json(subject: Subject) -> None:
     assert from_json(json.loads(json.dumps(subject.as_json()))) == subject
+
+
+def test_a_server_on_an_event_loop_is_named_with_it() -> None:
+    labels = {name: each.label for name, each in LAB.items()}
+    assert labels == {
+        "single": "single",
+        "threaded": "threaded",
+        "asyncio": "asyncio on uvloop",
+        "asyncio-stdlib": "asyncio on stdlib",
+        "protocol": "protocol on uvloop",
+    }
+    assert LAB["asyncio-stdlib"].title == "asyncio on the standard library's loop"
+    assert own("mine=127.0.0.1:1", 0).label == "mine"
+
+
+def test_the_environment_cannot_put_another_loop_under_the_name() -> None:
+    """TCPLAB_LOOP chooses the loop of whoever is not told one."""
+    assert LAB["asyncio"].options == LAB["protocol"].options == ("--loop", "uvloop")
+    assert LAB["asyncio-stdlib"].options == ("--loop", "asyncio")
+    assert LAB["threaded"].options == ()
+
+
+def test_a_result_from_before_has_its_loops_named_too() -> None:
+    old = {**LAB["asyncio"].as_json(), "options": []}
+    assert from_json(old).label == "asyncio on uvloop"
+
+
+def test_a_name_from_anywhere_moves_no_cursor() -> None:
+    assert replace(own("mine=127.0.0.1:1", 0), name="\x1b[2Ja\nb").label == "\\x1b[2Ja\\nb"

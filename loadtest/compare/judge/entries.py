@@ -4,15 +4,15 @@ From all runs of one subject under one load to what is shown of it: medians over
 A run that is in doubt for another reason than the server is kept, and shown with its doubt; it is in no median.
 """
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 from loadtest.compare.judge import intervals
-from loadtest.compare.judge.figures import FIGURES, UNSOUND, Figure, Row, ceiling_of, is_unsound, row
-from loadtest.compare.judge.judgement import MIN_RUNS
+from loadtest.compare.judge.figures import FIGURES, UNSOUND, Figure, Row, ceiling_of, clients, is_unsound, row
+from loadtest.compare.judge.judgement import MIN_RUNS, is_bound
 from loadtest.compare.plan import LOADS, Case
 from loadtest.compare.subjects import Subject, from_json
 from loadtest.scenarios import Scenario
@@ -24,8 +24,9 @@ class Summary:
     One figure over all sound runs.
 
     value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
-    least and the most with fewer. at_least: the true median is `value` or more. values: one for each run, in the order
-    of the runs.
+    least and the most with fewer; high is None where the lower bounds among the runs leave it open. at_least: the true
+    median is `value` or more. values: one for each run, in the order of the runs; bounds: which of them are but lower
+    bounds.
     """
 
     value: float | None = None
@@ -34,6 +35,12 @@ class Summary:
     at_least: bool = False
     why: str = ""
     values: tuple[float, ...] = ()
+    bounds: tuple[bool, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody knows how far up the interval, or the range, goes."""
+        return self.low is not None and self.high is None
 
     @property
     def is_interval(self) -> bool:
@@ -79,13 +86,18 @@ class Entry:
 
     @property
     def who(self) -> str:
-        """It in words, such as "asyncio, saturate, 50 clients"."""
-        return (self.shown or self.failed)[0].who
+        """It in words, such as "threaded, saturate, 50 clients"."""
+        return f"{self.subject.label}, {self.case.scenario}, {clients(self.case.clients)}"
 
     @property
     def served(self) -> tuple[int, int]:
-        """Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run."""
-        worst = min(self.shown, key=lambda each: each.served / max(1, each.connected), default=None)
+        """
+        Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run.
+
+        A run to which nobody connected is told by itself: beside the figures of the others it would contradict them.
+        """
+        some = [each for each in self.shown if each.connected] or self.shown
+        worst = min(some, key=lambda each: each.served / max(1, each.connected), default=None)
         return (worst.served, worst.connected) if worst else (0, 0)
 
 
@@ -124,7 +136,8 @@ def entry(subject: Subject, runs: Sequence[Row]) -> Entry:
 
 
 def _summary(found: Sequence[Figure], doubtful: Sequence[Row], failed: Sequence[Row]) -> Summary:
-    values = tuple(each.value for each in found if each.value is not None)
+    known = [each for each in found if each.value is not None]
+    values, bounds = tuple(each.value or 0.0 for each in known), tuple(each.at_least for each in known)
     if not found and doubtful:
         names = dict.fromkeys(doubt.name for run in doubtful for doubt in run.doubts if doubt.name in UNSOUND)
         return Summary(why=f"every run is in doubt: {', '.join(names)}")
@@ -132,13 +145,13 @@ def _summary(found: Sequence[Figure], doubtful: Sequence[Row], failed: Sequence[
         return Summary(why=failed[0].problem if failed else "not measured")
     if not values:
         return Summary(why=found[0].why)
-    middle = statistics.median(values)
-    # A bound above the median may be raised without moving it.
-    at_least = any(each.at_least and each.value is not None and each.value <= middle for each in found)
+    at_least = is_bound(values, bounds)
     if len(values) < MIN_RUNS:
-        return Summary(middle, min(values), max(values), at_least, values=values)
-    interval = intervals.median(values)
-    return Summary(middle, interval.low, interval.high, at_least, values=values)
+        most = None if any(bounds) else max(values)
+        return Summary(intervals.middle(values), min(values), most, at_least, values=values, bounds=bounds)
+    interval = intervals.median(values, bounds)
+    high = interval.high if isfinite(interval.high) else None
+    return Summary(interval.value, interval.low, high, at_least, values=values, bounds=bounds)
 
 
 def by_scenario(every: Iterable[Entry]) -> list[tuple[Scenario, list[Entry]]]:

@@ -66,6 +66,12 @@ LATENCIES: Final = (
 )
 """The figures that a delay of the generator's own is part of."""
 
+_LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "service_p99_us"})
+_FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
+
+CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
+"""What is said wherever a latency of clients that never pause is shown, or would be."""
+
 FIGURES: Final = (
     "requests_per_second",
     "response_p50_us",
@@ -159,11 +165,6 @@ class Row:
     doubts: tuple[Doubt, ...] = ()
 
     @property
-    def who(self) -> str:
-        """The cell in words."""
-        return f"{self.subject}, {self.case.scenario}, {clients(self.case.clients)}"
-
-    @property
     def paced(self) -> bool:
         """Whether the clients' pauses set the rate, or a schedule, so that it is nobody's speed."""
         return is_paced(self.scenario)
@@ -184,6 +185,18 @@ def is_paced(scenario: Scenario) -> bool:
     """Whether the clients pause, or keep to a schedule."""
     thinks = scenario.think > 0 and scenario.requests != 1
     return scenario.paced or thinks or scenario.away > 0
+
+
+def of_throughput(scenario: Scenario) -> frozenset[str]:
+    """
+    Return the latencies that are clients / throughput, by Little's law; none in most scenarios.
+
+    Where clients never pause, a reply takes as long as it takes to serve all the others, whoever is the bottleneck: it
+    is neither judged nor ranked.
+    """
+    if is_paced(scenario):
+        return frozenset()
+    return _LATER_REPLIES if stays(scenario) else _LATER_REPLIES | _FIRST_REPLIES
 
 
 def stays(scenario: Scenario) -> bool:
@@ -224,6 +237,7 @@ def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
 
 def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
     """Return the generator's ceiling from its run against the sink."""
+    found = found.about("the sink")
     cpu = _generator_cpu(found, usage)
     known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]  # that it is at its limit is the point
     if max(cpu, found.generator_busy) < BUSY:
@@ -244,6 +258,7 @@ def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
 
 def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceiling | None = None) -> Row:
     """Return what may be shown of a run that was measured, with a generator that has this `ceiling`; number 0."""
+    found = found.about(subject)
     server = None if usage.server_cpu is None else usage.server_cpu / found.seconds
     generator = _generator_cpu(found, usage)
     why = ""
@@ -253,6 +268,8 @@ def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
             why += "; its speed is that of 1 client"
     elif not found.verified:
         why = "no request was answered within the window"
+    elif not found.served:
+        why = "no client is known to have been served, though replies were counted"
     rate = cost = Figure(why=why)
     if not why:
         rate = Figure(found.verified / found.seconds)

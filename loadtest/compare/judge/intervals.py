@@ -12,7 +12,7 @@ instead of drawn (the idea: Maritz and Jarrett, "A note on estimating the varian
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
+from math import comb, inf
 from operator import itemgetter
 from typing import Final
 
@@ -34,32 +34,65 @@ _Weighted = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value, and between which two it lies with CONFIDENCE; in the unit of what it was made from."""
+    """
+    A value, and between which two it lies with CONFIDENCE; in the unit of what it was made from.
+
+    With lower bounds among the runs, low and high hold every interval that there could be in truth: `high` is infinite
+    where the bounds leave it open, and `low`, of a ratio, 0.
+    """
 
     value: float
     low: float
     high: float
 
 
-def median(values: Sequence[float]) -> Interval:
-    """Return the median of the runs' `values`; ValueError if there are none."""
-    found = _resampled(values)
-    return Interval(_median(values), *_ends(found))
+def median(values: Sequence[float], bounds: Sequence[bool] = ()) -> Interval:
+    """
+    Return the median of the runs' `values`; ValueError if there are none.
+
+    bounds: which of them are lower bounds; () for none. The median of every resample grows with each of its values, so
+    that the low end is had with the bounds at their values, and the high end with all of them at infinity.
+    """
+    low, high = _ends(_resampled(values))
+    if any(bounds):
+        _, high = _ends(_resampled(raised(values, bounds)))
+    return Interval(middle(values), low, high)
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
+def ratio(
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    our_bounds: Sequence[bool] = (),
+    their_bounds: Sequence[bool] = (),
+) -> Interval:
     """
     Return the ratio of the medians of two subjects' runs, ours to theirs; ValueError if one of them has none.
 
-    All values are above 0. The two are drawn again each on its own: that they were measured in turns makes the
+    our_bounds, their_bounds: which runs are lower bounds, as in `median`: ours leave the high end open, theirs the low
+    one. All values are above 0. The two are drawn again each on its own: that they were measured in turns makes the
     interval too wide, if anything, for a drift of the machine then moves both alike.
     """
+    low, high = _ratio_ends(ours, theirs)
+    if any(their_bounds):
+        low, _ = _ratio_ends(ours, raised(theirs, their_bounds))
+    if any(our_bounds):
+        _, high = _ratio_ends(raised(ours, our_bounds), theirs)
+    return Interval(middle(ours) / middle(theirs), low, high)
+
+
+def raised(values: Sequence[float], bounds: Sequence[bool]) -> list[float]:
+    """Return `values` with those that are lower bounds as high as they could be in truth."""
+    if not any(bounds):
+        return list(values)
+    return [inf if bound else value for value, bound in zip(values, bounds, strict=True)]
+
+
+def _ratio_ends(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
     below = _resampled(theirs)
-    ratios = [(one / other, share * its) for one, share in _resampled(ours) for other, its in below]
-    return Interval(_median(ours) / _median(theirs), *_ends(ratios))
+    return _ends([(one / other, share * its) for one, share in _resampled(ours) for other, its in below])
 
 
-def _median(values: Sequence[float]) -> float:
+def middle(values: Sequence[float]) -> float:
     """Return the median just as it is formed of a resample: a sum of other order would not be among those."""
     ordered = sorted(values)
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2

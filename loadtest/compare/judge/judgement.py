@@ -28,9 +28,10 @@ of Mann and Whitney miss half as many at SD 8 %, but are not about the medians t
 Of a hundred comparisons of equal servers one may still be called different: who makes hundreds should expect a few.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 from typing import Final, Literal
 
 from loadtest.compare.judge import intervals
@@ -66,18 +67,29 @@ class Sample:
     """
     One figure of one subject: a value for each sound run, all above 0 (ValueError), in any unit.
 
-    at_least: whether the true value of any run may be more than it says. Their median is a lower bound then.
-    limit: why, in words.
+    bounds: which of them are lower bounds, whose true value may be more; () for none. limit: why, in words.
     """
 
     values: tuple[float, ...]
-    at_least: bool = False
+    bounds: tuple[bool, ...] = ()
     limit: str = GENERATOR_LIMIT
 
     def __post_init__(self) -> None:
         wrong = [value for value in self.values if not (isfinite(value) and value > 0)]
         if wrong:
             raise ValueError(f"a ratio takes values above 0, not {wrong[0]}")
+        if self.bounds and len(self.bounds) != len(self.values):
+            raise ValueError(f"{len(self.bounds)} bounds of {len(self.values)} values")
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the true median may be more than that of the values."""
+        return is_bound(self.values, self.bounds)
+
+
+def is_bound(values: Sequence[float], bounds: Sequence[bool]) -> bool:
+    """Whether the median of `values` may be more in truth, for bounds among them could move it."""
+    return any(bounds) and intervals.middle(intervals.raised(values, bounds)) > intervals.middle(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +118,28 @@ def judge(ours: Sample, theirs: Sample) -> Judgement:
     Return whether `ours` and `theirs` differ; the same for the same runs, in whatever order they come.
 
     An interval that excludes 1 and yet lies within MARGIN makes them equivalent: with steady figures any two
-    servers differ by something, and so little is no ground for a choice. Where a side is a lower bound, only a
-    difference in the direction that it supports is called one.
+    servers differ by something, and so little is no ground for a choice. Lower bounds among the runs open the
+    interval, ours upwards and theirs downwards, and the answer follows from what is left: it holds whatever is true.
     """
     runs = len(ours.values), len(theirs.values)
     enough = min(runs) >= MIN_RUNS
     few = "" if enough else f"{runs[0]} and {runs[1]} sound runs, where a verdict takes {MIN_RUNS} of each"
     if not all(runs):
         return Judgement(Answer.INDICATIVE, None, None, None, runs, few)
-    if ours.at_least and theirs.at_least:
+    found = intervals.ratio(ours.values, theirs.values, ours.bounds, theirs.bounds)
+    low = found.low if found.low > 0 else None
+    high = found.high if found.high < inf else None
+    up, down = ours.is_bound, theirs.is_bound
+    if up and down and (not enough or (low is None and high is None)):
         limits = " and ".join(dict.fromkeys((ours.limit, theirs.limit)))
         answer = Answer.CANNOT_TELL if enough else Answer.INDICATIVE
         return Judgement(answer, None, None, None, runs, f"on both sides: {limits}")
-    found = intervals.ratio(ours.values, theirs.values)
-    bound: Literal["", ">=", "<="] = ">=" if ours.at_least else "<=" if theirs.at_least else ""
+    bound: Literal["", ">=", "<="] = "" if up == down else ">=" if up else "<="
     if not enough:
         return Judgement(Answer.INDICATIVE, found.value, None, None, runs, few, bound)
-    low = None if theirs.at_least else found.low
-    high = None if ours.at_least else found.high
     answer, why = _answer(low, high)
-    if bound:
-        why = ours.limit if ours.at_least else theirs.limit
+    if low is None or high is None:
+        why = ours.limit if high is None else theirs.limit
     return Judgement(answer, found.value, low, high, runs, why, bound)
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from loadtest.belief import Doubt
 from loadtest.compare.judge.entries import entries
-from loadtest.compare.judge.targets import Answer, judge, parse
+from loadtest.compare.judge.figures import CLOSED_LOOP
+from loadtest.compare.judge.targets import Answer, is_judged, judge, parse
 from loadtest.compare.measure import load
 
 
@@ -27,7 +28,7 @@ class Kept:
 
 
 def kept(result: Mapping[str, Any]) -> list[Kept]:
-    """Return what there is to say of the target of a result; nothing if it has none."""
+    """Return what there is to say of the target of a result; nothing if it has none, or where it can't be judged."""
     if not result["plan"]["target"]:
         return []
     target = parse(result["plan"]["target"])
@@ -35,6 +36,8 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
     loads = {cell["number"]: cell["load"] for cell in result["cells"] if cell["status"] == "done"}
     found = []
     for entry in entries(result):
+        if not is_judged(entry.scenario):
+            continue
         judged = [
             judge(target, replace(load.read(loads[row.number]), doubts=(*row.doubts, *common))) for row in entry.shown
         ]
@@ -54,9 +57,14 @@ MARKS: Final = {Answer.MET: "kept", Answer.MISSED: "MISSED", Answer.CANNOT_TELL:
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
-    """Return a line for each subject and load."""
+    """Return a line for each subject and load, and one for the scenarios in which the target can't be judged."""
+    target = result["plan"]["target"]
+    if not target:
+        return []
+    closed = dict.fromkeys(each.case.scenario for each in entries(result) if not is_judged(each.scenario))
+    without = [f"Target {target} not judged in {', '.join(closed)} ({CLOSED_LOOP})"] if closed else []
     return [
-        f"Target {result['plan']['target']} {MARKS[each.answer]}: {each.who}, in {each.runs.get(Answer.MET, 0)} of"
+        f"Target {target} {MARKS[each.answer]}: {each.who}, in {each.runs.get(Answer.MET, 0)} of"
         f" {sum(each.runs.values())} runs" + (f" ({each.why})" if each.why else "")
         for each in kept(result)
-    ]
+    ] + without

@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
 
+from loadtest.compare.judge.figures import CLOSED_LOOP, of_throughput
 from loadtest.compare.measure.load import Load
 from loadtest.histogram import Bounds, bounded_quantile
 from loadtest.scenarios import Scenario
@@ -137,6 +138,11 @@ def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
     return ("first_reply", "response")
 
 
+def is_judged(scenario: Scenario) -> bool:
+    """Whether a target can be judged in `scenario`: a latency is the server's, and not clients / throughput."""
+    return not of_throughput(scenario)
+
+
 def judge(target: Target, found: Load) -> Judgement:
     """
     Return whether a run met `target`.
@@ -170,6 +176,8 @@ def _first(found: Load, names: Collection[str]) -> str:
 
 def _spoilt(found: Load) -> str:
     """Return why the run says nothing either way, in words; a doubt that is not known here is reason enough."""
+    if not is_judged(found.scenario):
+        return CLOSED_LOOP
     own = _some(found.connections, _OWN_FAILURES)
     if own:
         return f"connects that failed on the load's own machine: {own}"

@@ -47,14 +47,13 @@ class Verdict:
 
 def fair(scenario: Scenario) -> tuple[str, ...]:
     """Return the figures that may be compared in a scenario: what design says of it, and its own properties."""
-    if scenario.name == "crowd" or (stays(scenario) and is_paced(scenario)):
+    if not is_paced(scenario):  # a latency is clients / throughput there (figures.of_throughput)
+        return ("requests_per_second", "cpu_us") if seeks_top_speed(scenario) else ("requests_per_second",)
+    if stays(scenario) and not scenario.paced:
         return ("resident_bytes", "threads", "first_p99_us")
-    if seeks_top_speed(scenario):
-        latency = "first_p99_us" if scenario.requests == 1 else "response_p99_us"
-        return ("requests_per_second", "cpu_us", latency)
-    if scenario.requests == 1:
-        return ("requests_per_second", "first_p99_us")
-    return ("first_p99_us", "response_p99_us")
+    if stays(scenario):
+        return ("response_p99_us",)
+    return ("first_p99_us",) if scenario.requests == 1 else ("first_p99_us", "response_p99_us")
 
 
 def verdicts(every: Sequence[Entry]) -> list[Verdict]:
@@ -77,7 +76,7 @@ def judged(figure: str, ours: Entry, theirs: Entry) -> Verdict:
     better, worse = (more, less) if figure in MORE_IS_BETTER else (less, more)
     if figure in OF_THE_SERVED and _share(better) < min(1.0, _share(worse)):
         served, connected = better.served
-        why = f"{better.subject.name} served {served:,} of {connected:,} clients only: its figure is theirs"
+        why = f"{better.subject.label} served {served:,} of {connected:,} clients only: its figure is theirs"
         return Verdict(figure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=why), "")
     return Verdict(figure, ours, theirs, found, better.subject.name)
 
@@ -90,7 +89,8 @@ def _share(entry: Entry) -> float:
 def _sample(entry: Entry, figure: str) -> Sample:
     summary = entry[figure]
     limit = GENERATOR_LIMIT if figure in MORE_IS_BETTER else UNANSWERED
-    return Sample(tuple(each for each in summary.values if each > 0), summary.at_least, limit)
+    above = [(value, bound) for value, bound in zip(summary.values, summary.bounds, strict=True) if value > 0]
+    return Sample(tuple(value for value, _ in above), tuple(bound for _, bound in above), limit)
 
 
 def of(every: Iterable[Verdict], figure: str, scenario: str) -> list[Verdict]:

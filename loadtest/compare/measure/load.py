@@ -1,7 +1,8 @@
 """What a load run found: reads the JSON that `locust ... --result FILE` writes (schema 1)."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loadtest.belief import Doubt
@@ -27,7 +28,8 @@ class Load:
     verified, errors: requests. connections: connects, by how they ended. breaks: connections that broke with no request
     open, by how. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds,
     and of the ages of what was unanswered when the window ended. generator_cpu, generator_busy: the busiest worker's
-    share of a core, and the share of the time in which it worked or was kept from its core.
+    share of a core, and the share of the time in which it worked or was kept from its core. variant: whose users they
+    were; they may have met another server.
     """
 
     scenario: Scenario
@@ -49,6 +51,15 @@ class Load:
     generator_cpu: float
     generator_busy: float
     doubts: tuple[Doubt, ...]
+    variant: str = ""
+
+    def about(self, subject: str) -> "Load":
+        """Return it with doubts that name `subject`, whom users of another variant may have met."""
+        if subject == self.variant:
+            return self
+        name = re.compile(rf"(?<![\w-]){re.escape(self.variant)}(?![\w-])")
+        doubts = (each._replace(detail=name.sub(lambda _: subject, each.detail)) for each in self.doubts)
+        return replace(self, doubts=tuple(doubts))
 
     @property
     def seconds(self) -> float:
@@ -61,7 +72,7 @@ def read(result: Mapping[str, Any]) -> Load:
     if not isinstance(result, Mapping) or result.get("schema") != SCHEMA:
         raise UnreadableError(f"the load's result is none of schema {SCHEMA}")
     try:
-        [part] = result["variants"].values()
+        [(variant, part)] = result["variants"].items()
         window = result["window"]
         generator = result["generator"]
         fairness = part["fairness"]
@@ -85,6 +96,7 @@ def read(result: Mapping[str, Any]) -> Load:
             generator_cpu=float(generator["cpu_ratio"]),
             generator_busy=float(generator["busy_ratio"]),
             doubts=tuple(Doubt(each["name"], each["detail"], each["remedy"]) for each in result["doubts"]),
+            variant=variant,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error

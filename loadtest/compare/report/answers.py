@@ -10,7 +10,7 @@ from loadtest.compare.judge.figures import clients
 from loadtest.compare.judge.judgement import Answer
 from loadtest.compare.judge.verdict import MORE_IS_BETTER, WORDS, Verdict, fair, judged, verdicts
 from loadtest.compare.report import words
-from loadtest.compare.report.words import AT_LEAST, bare, duration, named, number, served
+from loadtest.compare.report.words import AT_LEAST, bare, between, duration, named, number, served
 
 _BOUNDS: Final = {"": "", ">=": "≥ ", "<=": "≤ "}
 
@@ -35,11 +35,8 @@ class Factor:
         return f"{_BOUNDS[self.bound]}{number(self.value)}×"
 
     def interval(self, to: str) -> str:
-        """Return its interval in words; "" if it has none."""
-        if self.low is None and self.high is None:
-            return ""
-        ends = ("?" if end is None else number(end) for end in (self.low, self.high))
-        return to.join(ends)
+        """Return its interval in words, such as "1.2 to 1.3", or ">= 1.2" where it is open; "" if it has none."""
+        return between(self.low, self.high, to, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +110,11 @@ def place(each: Entry, figure: str, *, spread: bool = True) -> str:
     summary = each[figure]
     if figure.endswith("_us") and summary.value is not None:
         shown = (AT_LEAST if summary.at_least else "") + duration(summary.value)
-        ends = [duration(end) for end in (summary.low, summary.high) if end is not None]
-        between = " – ".join(ends) if len(summary.values) > 1 else ""
+        ends = between(summary.low, summary.high, " – ", duration) if len(summary.values) > 1 else ""
     else:
         shown = f"{bare(each, figure, AT_LEAST)}{_UNIT[figure]}"
-        between = words.spread(each, figure)
-    return f"{shown} ({between})" if spread and between else shown
+        ends = words.spread(each, figure)
+    return f"{shown} ({ends})" if spread and ends else shown
 
 
 _UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads": " threads"}
@@ -138,7 +134,7 @@ def relation(verdict: Verdict, better: Entry) -> str:
     """Return what stands between two neighbours of a ranking, in words."""
     found = factor(verdict, better)
     if verdict.judgement.answer is Answer.DIFFERENT and found:
-        interval = f" ({found.interval(' – ')})" if found.interval("") else ""
+        interval = f" ({ends})" if (ends := found.interval(" – ")) else ""
         return f"{found.words}{interval} better than"
     return "equivalent to" if verdict.judgement.answer is Answer.EQUIVALENT else "can't be told from"
 
@@ -150,7 +146,7 @@ def load(some: Sequence[Entry]) -> str:
 
 def sentence(ranking: Ranking) -> str:
     """Return a ranking in words without its load; of one that is no verdict, the figures."""
-    out = [f"{each.subject.name}: {missing(each, ranking.figure)}" for each in ranking.left_out]
+    out = [f"{each.subject.label}: {missing(each, ranking.figure)}" for each in ranking.left_out]
     if not ranking.is_verdict:
         return "; ".join(
             (*(f"{named(each.entry)} {place(each.entry, ranking.figure)}" for each in ranking.steps), *out)
@@ -198,10 +194,11 @@ def _pair(verdict: Verdict) -> tuple[str, str, str]:
         better, other = (ours, theirs) if verdict.better == verdict.ours.subject.name else (theirs, ours)
         by = factor(verdict, verdict.ours if better is ours else verdict.theirs)
         if by:
-            interval = f" ({by.interval(' to ')})" if by.interval("") else ""
+            interval = f" ({ends})" if (ends := by.interval(" to ")) else ""
             why = f" (a bound: {found.why})" if by.bound else f" ({found.why})" if found.why else ""
             return about, f"{better} {by.bound}{number(by.value)} times better than {other}{interval}", why
     ratio = ""
-    if not found.why and found.ratio is not None and found.low is not None and found.high is not None:
-        ratio = f" (ratio {number(found.ratio)}, {number(found.low)} to {number(found.high)})"
+    interval = between(found.low, found.high, " to ", number)
+    if found.ratio is not None and interval and (not found.why or None in (found.low, found.high)):
+        ratio = f" (ratio {number(found.ratio)}, {interval})"
     return about, f"{ours} and {theirs}{ratio}", f" ({found.why})" if found.why else ""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
+from loadtest.compare.escaping import markup
 from loadtest.compare.report import svg
 from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
 
@@ -18,8 +18,9 @@ class Mark:
     """
     One row of a chart.
 
-    high: where the bar, or the range, ends; None to draw nothing. low: where a range begins. least, most: what the runs
-    leave open of `high`; None for nothing. open: the true value is `high` or more. doubtful: what runs in doubt gave.
+    high: where the bar, or the range, ends; None to draw nothing. low: where a range begins. least, most: between which
+    two the runs leave `high`; None for nothing, and `most` alone where nobody knows. open: the true value is `high` or
+    more. doubtful: what runs in doubt gave.
     text: the figure in words; note: clients served, or why there is nothing.
     """
 
@@ -88,16 +89,16 @@ def _chart(
         parts += [svg.mark(mark.ink, 8, top + 11), svg.text(19, top + 15.5, mark.ink.name, "ink")]
         parts.append(
             f'<text x="{WIDTH}" y="{top + 15.5:.1f}" text-anchor="end"><tspan class="ink value small">'
-            f'{escape(mark.text)}</tspan><tspan class="muted small" dx="{7 if mark.text else 0}">{escape(mark.note)}'
+            f'{markup(mark.text)}</tspan><tspan class="muted small" dx="{7 if mark.text else 0}">{markup(mark.note)}'
             "</tspan></text>"
         )
         if mark.high is not None:
             parts.append(draw(mark, middle))
-        if mark.least is not None and mark.most is not None:
-            least, most = scale.place(mark.least), scale.place(mark.most)
+        if mark.high is not None and mark.least is not None:
+            least, most = scale.place(mark.least), scale.place(mark.high if mark.most is None else mark.most)
             parts.append(svg.line("whisker", least, middle, most, middle))
             parts += [svg.line("whisker", x, middle - 4, x, middle + 4) for x in (least, most)]
-        if mark.high is not None and mark.open:
+        if mark.high is not None and (mark.open or (mark.least is not None and mark.most is None)):
             parts.append(svg.further(mark.ink, scale.place(max(mark.high, mark.most or 0)) + 4, middle))
         parts += [svg.doubtful(mark.ink, scale.place(value), middle) for value in mark.doubtful]
     labelled = any(label for _, label in scale.ticks)

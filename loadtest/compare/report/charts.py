@@ -7,7 +7,7 @@ from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
 from loadtest.compare.judge.entries import Entry, by_scenario
-from loadtest.compare.judge.figures import clients, is_paced, seeks_top_speed, stays
+from loadtest.compare.judge.figures import CLOSED_LOOP, clients, is_paced, of_throughput, seeks_top_speed, stays
 from loadtest.compare.report import bars, curves
 from loadtest.compare.report.answers import missing, place
 from loadtest.compare.report.curves import Curve, Point, Series
@@ -67,7 +67,6 @@ _PICTURED: Final = (
     ("cpu_us", "saturate"),
     ("first_p99_us", "conversation"),
     ("first_p99_us", "slow-client"),
-    ("response_p99_us", "saturate"),
     ("resident_bytes", "crowd"),
     ("requests_per_second", "io-bound"),
     ("resident_bytes", "saturate"),
@@ -111,7 +110,9 @@ def of_figures(every: Sequence[Entry], known: Mapping[str, Ink]) -> Charts:
         for scenario, some in by_scenario(every):
             if not kind.suits(scenario):
                 continue
-            if any(each[kind.figure].value is not None for each in some):
+            if kind.figure in of_throughput(scenario):
+                left_out.append(f"{kind.title}, {scenario.name}: {CLOSED_LOOP}")
+            elif any(each[kind.figure].value is not None for each in some):
                 drawn.append(Drawn(_chart(kind, scenario, some, known), kind.figure, scenario.name))
             else:
                 left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.figure, some))}")
@@ -199,7 +200,7 @@ def _why(figure: str, some: Sequence[Entry]) -> tuple[str, ...]:
     for each in some:
         if each[figure].value is None:
             named = reasons.setdefault(each[figure].why, {})
-            named.setdefault(each.subject.name, []).append(f"{each.case.clients:,}")
+            named.setdefault(each.subject.label, []).append(f"{each.case.clients:,}")
     return tuple(
         "; ".join(f"{name} at {' and '.join(counts)}" for name, counts in named.items()) + f": {shorten(why, _LONG)}"
         for why, named in reasons.items()
@@ -211,16 +212,22 @@ def of_distributions(result: Mapping[str, Any], every: Sequence[Entry], known: M
     merged = distributions(result)
     drawn, left_out = [], []
     for scenario, some in by_scenario(every):
+        closed = of_throughput(scenario)
+        left_out += [
+            f"{kind.title}, {scenario.name}: {CLOSED_LOOP}"
+            for kind in _DISTRIBUTIONS
+            if kind.suits(scenario) and kind.figure in closed
+        ]
         for count, group in groupby(some, key=lambda each: each.case.clients):
             load = list(group)
             for kind in _DISTRIBUTIONS:
-                if not kind.suits(scenario):
+                if not kind.suits(scenario) or kind.figure in closed:
                     continue
                 pairs = [(each, merged.get((each.subject.name, scenario.name, count), {})) for each in load]
                 found = [curve for each, parts in pairs if (curve := _curve(kind, each, parts, known))]
                 says = f"{scenario.name}, {clients(count)}: {kind.says}"
-                lacking = [each for each in load if all(curve.ink.name != each.subject.name for curve in found)]
-                notes = tuple(f"{each.subject.name}: {_lacks(kind, each)}" for each in lacking)
+                lacking = [each for each in load if all(curve.ink.name != each.subject.label for curve in found)]
+                notes = tuple(f"{each.subject.label}: {_lacks(kind, each)}" for each in lacking)
                 if found:
                     drawn.append(
                         Drawn(curves.by_percentile(kind.title, says, found, notes), kind.figure, scenario.name)

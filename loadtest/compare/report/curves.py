@@ -9,7 +9,7 @@ from typing import Final
 from loadtest.compare.report import svg
 from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
 
-_LEFT: Final = 112  # room for names, and for what the axis says
+_LEFT: Final = 132  # room for names, and for what the axis says
 _RIGHT: Final = WIDTH - 30
 _TOP: Final = 56
 _BOTTOM: Final = 226
@@ -23,7 +23,8 @@ class Point:
     """
     One subject's figure with one number of clients.
 
-    value: None if there is none. low, high: what the runs leave open. open: the true value is that or more. doubtful:
+    value: None if there is none. low, high: between which two the runs leave it; None for nothing, and `high` alone
+    where nobody knows. open: the true value is `value` or more. doubtful:
     what runs in doubt gave. served: how many clients were, of how many.
     """
 
@@ -125,15 +126,15 @@ def _line(series: Series, x: Sequence[float], y: Scale) -> str:
     for at, point in known:
         if point is None:
             continue
-        if point.low is not None and point.high is not None:
-            low, high = y.place(point.low), y.place(point.high)
+        if point.value is not None and point.low is not None:
+            low, high = y.place(point.low), y.place(point.value if point.high is None else point.high)
             parts.append(svg.line("whisker", at, low, at, high))
             parts += [svg.line("whisker", at - 3, end, at + 3, end) for end in (low, high) if abs(low - high) > 1]
         parts += [svg.doubtful(ink, at, y.place(value)) for value in point.doubtful]
         if point.value is not None:
             height = y.place(point.value)
             parts.append(svg.mark(ink, at, height, hollow=point.open))
-            if point.open:
+            if point.open or (point.low is not None and point.high is None):
                 parts.append(svg.further(ink, at, height - 3, up=True))
     return "".join(parts)
 

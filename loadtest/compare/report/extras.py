@@ -5,36 +5,43 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from loadtest.compare.judge import keeping, textbook
+from loadtest.compare.judge.entries import subjects
+from loadtest.compare.judge.textbook import METHODS
 from loadtest.compare.report.words import number
 
 Lines = list[tuple[str, list[str]]]
 """Titles, each with the lines under it."""
 
 
+def records(result: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    """Return what is kept of each subject's memory, or capacity, with its `label` for a reader."""
+    labels = {each.name: each.label for each in subjects(result)}
+    return [{**each, "label": labels[each["subject"]]} for each in result.get(kind) or ()]
+
+
 def priced(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what there is of memory; of a server that could not be measured there is nothing."""
-    return [each for each in result.get("memory") or () if "silent" in each]
+    return [each for each in records(result, "memory") if "silent" in each]
 
 
 def searched(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the searches that came to anything before the comparison was ended."""
-    return [each for each in result.get("capacity") or () if "low" in each]
+    return [each for each in records(result, "capacity") if "low" in each]
 
 
 def claims(result: Mapping[str, Any]) -> list[textbook.Cell]:
     """Return the textbook's table; nothing for a comparison that was not made to settle it."""
     if not (result.get("memory") and result.get("capacity")):
         return []
-    known = {"memory": priced(result), "capacity": searched(result), "simplicity": result.get("simplicity") or []}
-    return textbook.table({**result, **known})
+    return textbook.table({**result, "memory": priced(result), "capacity": searched(result)})
 
 
 def lines(result: Mapping[str, Any]) -> Lines:
     """Return all of it that there is."""
-    said = [f"{each.method}, {each.claim}: {each.found.mark} ({each.found.said})" for each in claims(result)]
+    said = [f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said})" for each in claims(result)]
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
-        ("What one more client takes:", [*chain(*map(_memory, result.get("memory") or ())), *uncharged(result)]),
+        ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
         ("Whether the target was kept:", keeping.lines(result)),
         ("The most clients within the target:", [_capacity(each) for each in searched(result)]),
     )
@@ -74,7 +81,7 @@ def uncharged(result: Mapping[str, Any]) -> list[str]:
     for each in priced(result):
         if "total" not in each["container_silent"]:
             why = each["container_why"] or "its control group was not asked for all parts"
-            without.setdefault(why, []).append(each["subject"])
+            without.setdefault(why, []).append(each["label"])
     return [f"{', '.join(names)}: the process's own memory alone; {why}" for why, names in without.items()]
 
 
@@ -83,9 +90,9 @@ def _memory(record: Mapping[str, Any]) -> Iterable[str]:
     found = weights(record)
     for place, each in enumerate(found):
         parts = [*_slopes(each, why=not place), *([note] if note and not place else [])]
-        yield f"{record['subject']}{f', {each.account}' if place else ''}: {'; '.join(parts)}"
+        yield f"{record['label']}{f', {each.account}' if place else ''}: {'; '.join(parts)}"
     if not found:
-        yield f"{record['subject']}: {note or 'not measured'}"
+        yield f"{record['label']}: {note or 'not measured'}"
 
 
 def _slopes(weight: Weight, *, why: bool) -> Iterable[str]:
@@ -114,5 +121,5 @@ def _signed(value: float) -> str:
 
 def _capacity(record: Mapping[str, Any]) -> str:
     notes = "; ".join(part for part in (record["why"], *record["contradictions"]) if part)
-    about = f"{record['subject']}: {textbook.bracket(record)} ({record['target']} in {record['scenario']})"
+    about = f"{record['label']}: {textbook.bracket(record)} ({record['target']} in {record['scenario']})"
     return f"{about}; {notes}" if notes else about

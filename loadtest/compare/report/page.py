@@ -2,9 +2,9 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
+from loadtest.compare.escaping import markup
 from loadtest.compare.judge.entries import Entry, by_scenario, entries, subjects
 from loadtest.compare.judge.figures import UNSOUND, Row, clients, share_of_core
 from loadtest.compare.judge.judgement import MIN_RUNS
@@ -38,7 +38,7 @@ def html(result: Mapping[str, Any]) -> str:
     figures, distributions = charts.of_figures(every, inks), charts.of_distributions(result, every, inks)
     parts = [
         f"<h1>{TITLE}</h1>",
-        f'<p class="faint where">{escape(where(result))}</p>',
+        f'<p class="faint where">{markup(where(result))}</p>',
         page_answer.answer(result, every, known, doubted),
         sections.textbooks(result),
         page_answer.figure_by_figure(every, known),
@@ -62,7 +62,7 @@ def html(result: Mapping[str, Any]) -> str:
         ),
         _tables(result, every, known),
         "<h2>How each figure was obtained</h2><dl>"
-        + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in HOW)
+        + "".join(f"<dt>{markup(name)}</dt><dd>{markup(text)}</dd>" for name, text in HOW)
         + "</dl>",
         _circumstances(result),
     ]
@@ -105,7 +105,7 @@ def where(result: Mapping[str, Any]) -> str:
 
 def _charts(title: str, about: str, some: Sequence[Chart], missing: Sequence[str]) -> str:
     drawn = "".join(_figure(each) for each in some)
-    left_out = "".join(f"<li>{escape(line)}</li>" for line in missing)
+    left_out = "".join(f"<li>{markup(line)}</li>" for line in missing)
     parts = [f'<h2>{title}</h2><p class="faint">{about}</p>']
     if drawn:
         parts.append(f'<div class="charts">{drawn}</div>')
@@ -115,13 +115,13 @@ def _charts(title: str, about: str, some: Sequence[Chart], missing: Sequence[str
 
 
 def _figure(chart: Chart) -> str:
-    notes = "".join(f"<div>– {escape(note)}</div>" for note in chart.notes)
+    notes = "".join(f"<div>– {markup(note)}</div>" for note in chart.notes)
     return f"<figure>{chart.inline()}{f'<figcaption>{notes}</figcaption>' if notes else ''}</figure>"
 
 
 def _tables(result: Mapping[str, Any], every: Sequence[Entry], known: Sequence[Subject]) -> str:
     marks = looks(known)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in remarks(result, every, mark="≥"))
+    lines = "".join(f"<li>{markup(line)}</li>" for line in remarks(result, every, mark="≥"))
     return (
         "<h2>All figures</h2>"
         + "".join(_table(scenario, some, marks) for scenario, some in by_scenario(every))
@@ -137,10 +137,10 @@ def _table(scenario: Scenario, some: Sequence[Entry], marks: Mapping[str, str]) 
             lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{clients(each.case.clients)}</td></tr>')
         before = each.case.clients
         lines += _lines(each, marks[each.subject.name])
-    head = "".join(f"<th>{escape(name)}</th>" for name in _HEADINGS)
+    head = "".join(f"<th>{markup(name)}</th>" for name in _HEADINGS)
     return (
-        f"<h3>{escape(scenario.name)}</h3><p>{escape(scenario.sentence)}"
-        f' <span class="faint">To compare: {escape(scenario.compare)}</span></p>'
+        f"<h3>{markup(scenario.name)}</h3><p>{markup(scenario.sentence)}"
+        f' <span class="faint">To compare: {markup(scenario.compare)}</span></p>'
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     )
 
@@ -149,21 +149,21 @@ def _lines(each: Entry, look: str) -> Iterable[str]:
     """Yield an entry's medians, and then each of its runs that is in doubt."""
     if not each.shown:
         reason = each.failed[0].problem.splitlines()[0]
-        yield f'<tr><td>{look}</td><td class="left" colspan="{len(_HEADINGS) - 1}">{escape(reason)}</td></tr>'
+        yield f'<tr><td>{look}</td><td class="left" colspan="{len(_HEADINGS) - 1}">{markup(reason)}</td></tr>'
         return
     cells = []
     for name, _, _ in COLUMNS:
         summary = each[name]
         cells.append(
-            f'<td title="{escape(summary.why)}">{escape(bare(each, name, AT_LEAST))}'
-            f"<small>{escape(spread(each, name))}</small></td>"
+            f'<td title="{markup(summary.why)}">{markup(bare(each, name, AT_LEAST))}'
+            f"<small>{markup(spread(each, name))}</small></td>"
         )
     yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.rows)}</tr>"
     for run in each.doubtful:
         names = ", ".join(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
-        shown = "".join(f"<td>{escape(bare(run, name, AT_LEAST))}</td>" for name, _, _ in COLUMNS)
+        shown = "".join(f"<td>{markup(bare(run, name, AT_LEAST))}</td>" for name, _, _ in COLUMNS)
         yield (
-            f'<tr class="unsure"><td>? {escape(names)}</td><td>{served(run)}</td><td></td>{shown}{_busy([run])}</tr>'
+            f'<tr class="unsure"><td>? {markup(names)}</td><td>{served(run)}</td><td></td>{shown}{_busy([run])}</tr>'
         )
 
 
@@ -196,20 +196,22 @@ def _circumstances(result: Mapping[str, Any]) -> str:
         "settings in the environment": ", ".join(f"{name}={value}" for name, value in result["settings"].items())
         or "none",
     }
-    servers = {each["name"]: f"{each['title']}. {each['sentence']}" for each in plan["subjects"]}
+    servers = {each.label: f"{each.title}. {each.sentence}" for each in subjects(result)}
+    labels = {each.name: each.label for each in subjects(result)}
     windows = {
         f"{task['case']['scenario']}, {clients(task['case']['clients'])}": f"{task['case']['warmup']:g} s warm-up,"
-        f" {task['case']['seconds']:g} s, {run_count(task['repeats'])} of {', '.join(task['subjects'])}"
+        f" {task['case']['seconds']:g} s, {run_count(task['repeats'])} of"
+        f" {', '.join(labels[name] for name in task['subjects'])}"
         for task in plan["tasks"]
     }
     order = ", ".join(
-        f"{cell['subject']} ({cell['case']['scenario']} {cell['case']['clients']})" for cell in result["cells"]
+        f"{labels[cell['subject']]} ({cell['case']['scenario']} {cell['case']['clients']})" for cell in result["cells"]
     )
     return (
         "<h2>Circumstances</h2><p>To measure it again, in the same order:</p>"
-        f"<pre><code>{escape(command(result))}</code></pre>{_facts(facts)}"
+        f"<pre><code>{markup(command(result))}</code></pre>{_facts(facts)}"
         f"<h3>Servers</h3>{_facts(servers)}<h3>Windows</h3>{_facts(windows)}"
-        f'<details><summary>The order of the runs</summary><p class="faint">{escape(order)}</p></details>'
+        f'<details><summary>The order of the runs</summary><p class="faint">{markup(order)}</p></details>'
         '<p class="faint">Everything measured, histograms included, is in compare.json beside this page;'
         " <code>python -m loadtest report compare.json</code> draws this page again from it.</p>"
     )
@@ -224,6 +226,6 @@ def command(result: Mapping[str, Any]) -> str:
 
 def _facts(facts: Mapping[str, object]) -> str:
     lines = "".join(
-        f'<tr><td>{escape(name)}</td><td class="left">{escape(str(value))}</td></tr>' for name, value in facts.items()
+        f'<tr><td>{markup(name)}</td><td class="left">{markup(str(value))}</td></tr>' for name, value in facts.items()
     )
     return f'<div class="wide"><table><tbody>{lines}</tbody></table></div>'

@@ -1,9 +1,9 @@
 """The page's first sections: who is better than whom, figure by figure, and what may be doubted."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
+from loadtest.compare.escaping import markup
 from loadtest.compare.judge.entries import Entry
 from loadtest.compare.judge.judgement import Answer
 from loadtest.compare.judge.verdict import WORDS, Verdict
@@ -33,7 +33,7 @@ def answer(
     lines = []
     for about, ranking in headlines(every):
         chain = _chain(ranking, marks, tell=is_verdict(every))
-        lines.append(f"<div>{escape(about)}<br>{escape(WORDS[ranking.figure])}</div><div>{chain}</div>")
+        lines.append(f"<div>{markup(about)}<br>{markup(WORDS[ranking.figure])}</div><div>{chain}</div>")
     said = [_caution(text) for text in (incomplete(result), indicative(every)) if text]
     left_out = sum(len(each.doubtful) for each in every)
     total = sum(len(each.shown) for each in every)
@@ -42,7 +42,7 @@ def answer(
         runs_out = f"{left_out} of {run_count(total)} left out of all medians. " if left_out else ""
         said.append(_caution(f"In doubt: {names}. {runs_out}", '<a href="#doubts">Which, and what to do</a>'))
     title = "The answer" if is_verdict(every) else "What was seen (no verdict)"
-    key = "".join(f'<li>{marks[each.name]} <span class="faint">{escape(each.title)}</span></li>' for each in known)
+    key = "".join(f'<li>{marks[each.name]} <span class="faint">{markup(each.title)}</span></li>' for each in known)
     return (
         f'<section class="answer" id="answer"><h2>{title}</h2><div class="about">{"".join(lines)}</div>'
         f'{"".join(said)}<ul class="key">{key}</ul></section>'
@@ -50,7 +50,7 @@ def answer(
 
 
 def _caution(text: str, link: str = "") -> str:
-    return f'<p class="caution">{escape(text)}{link}</p>'
+    return f'<p class="caution">{markup(text)}{link}</p>'
 
 
 def looks(known: Sequence[Subject]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def looks(known: Sequence[Subject]) -> dict[str, str]:
     inks = svg.inks(known)
     return {
         each.name: f'<span class="who"><svg viewBox="0 0 12 12">{svg.mark(inks[each.name], 6, 6)}</svg>'
-        f"{escape(each.name)}</span>"
+        f"{markup(each.label)}</span>"
         for each in known
     }
 
@@ -91,16 +91,16 @@ def _link(each: Entry, figure: str, words: str, marks: Mapping[str, str]) -> str
         some, every = each.served
         css, only, end = ("warn", "only ", " served") if some < every else ("faint", "", "")
         among = f' <span class="among {css}">{only}{served(each)}{end}</span>'
-    return f'<span class="link">{marks[each.subject.name]} {escape(words)}{among}</span>'
+    return f'<span class="link">{marks[each.subject.name]} {markup(words)}{among}</span>'
 
 
 def _than(verdict: Verdict, before: Entry) -> str:
     """Return what stands between two neighbours of a ranking: the factor, with its interval, or why there is none."""
     found = factor(verdict, before)
-    words = escape(relation(verdict, before))
+    words = markup(relation(verdict, before))
     if verdict.judgement.answer is Answer.DIFFERENT and found:
         return f'<span class="than"><b>{found.words}</b>{words.removeprefix(found.words)}</span>'
-    return f'<span class="than" title="{escape(verdict.judgement.why)}">{words}</span>'
+    return f'<span class="than" title="{markup(verdict.judgement.why)}">{words}</span>'
 
 
 def figure_by_figure(every: Sequence[Entry], known: Sequence[Subject]) -> str:
@@ -113,13 +113,13 @@ def figure_by_figure(every: Sequence[Entry], known: Sequence[Subject]) -> str:
         judged = [ranking for ranking in rankings(some) if ranking.is_verdict]
         if not judged:
             continue
-        rows.append(f'<tr class="load"><td colspan="2">{escape(load(some))}</td></tr>')
+        rows.append(f'<tr class="load"><td colspan="2">{markup(load(some))}</td></tr>')
         rows += [
-            f'<tr><td>{escape(WORDS[each.figure])}</td><td class="left">{_chain(each, marks)}</td></tr>'
+            f'<tr><td>{markup(WORDS[each.figure])}</td><td class="left">{_chain(each, marks)}</td></tr>'
             for each in judged
         ]
         every_pair.append(
-            f"<h3>{escape(load(some))}</h3><ul>{''.join(f'<li>{escape(line)}</li>' for line in pairs(some))}</ul>"
+            f"<h3>{markup(load(some))}</h3><ul>{''.join(f'<li>{markup(line)}</li>' for line in pairs(some))}</ul>"
         )
     return (
         '<h2>The verdict, figure by figure</h2><p class="faint">The best median first; in brackets the 99 % interval of'
@@ -134,8 +134,8 @@ def doubts(doubted: Sequence[Doubted]) -> str:
     if not doubted:
         return '<h2 id="doubts">Doubts</h2><p>None.</p>'
     lines = "".join(
-        f'<li><span class="warn">{escape(each.doubt.name)}:</span> {escape(each.sentence)}'
-        f' <span class="faint">Remedy: {escape(each.doubt.remedy)}.</span></li>'
+        f'<li><span class="warn">{markup(each.doubt.name)}:</span> {markup(each.sentence)}'
+        f' <span class="faint">Remedy: {markup(each.doubt.remedy)}.</span></li>'
         for each in doubted
     )
     return f'<h2 id="doubts">Doubts</h2><ul>{lines}</ul>'

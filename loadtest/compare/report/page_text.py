@@ -12,8 +12,8 @@ HOW: Final = (
     (
         "a verdict",
         "Two servers are different if the 99 % interval of the ratio of their medians excludes 1, equivalent if it lies"
-        " within 5 % of it, and otherwise the runs can't tell. A lower bound supports a difference in its own direction"
-        " alone. Only what is fair in a scenario is judged.",
+        " within 5 % of it, and otherwise the runs can't tell. Lower bounds among the runs open the interval, so that"
+        " it holds whatever they are in truth (≥ 0.98: no upper end). Only what is fair in a scenario is judged.",
     ),
     (
         "requests/s",
@@ -26,7 +26,9 @@ HOW: Final = (
         "response p50, p99",
         "Half of the replies, or 99 of 100, came within this time; from when the request was due to the reply's"
         " last byte, without the first reply on each connection. What was unanswered when the window ended"
-        " counts at its age; ≥ where that could raise it by more than 5 %.",
+        " counts at its age; ≥ where that could raise it by more than 5 %. In brackets where clients never pause"
+        " (closed loop): there it is clients / throughput, not the server's latency, whoever is the bottleneck; it is"
+        " neither judged nor ranked, nor drawn.",
     ),
     (
         "service p99",

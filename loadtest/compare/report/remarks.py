@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from loadtest.belief import Doubt
 from loadtest.compare.judge.entries import Entry
-from loadtest.compare.judge.figures import UNSOUND, ceiling_of, clients
+from loadtest.compare.judge.figures import CLOSED_LOOP, UNSOUND, ceiling_of, clients, of_throughput
 from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.report.words import is_paced, number, run_count, scenarios, who
 
@@ -84,6 +84,7 @@ def remarks(result: Mapping[str, Any], every: Sequence[Entry], mark: str = ">=")
     said = _problems(every)
     shown = [each for each in every if each.shown]
     said += _both_truths(shown)
+    said += _closed_loops(shown)
     said += _limits(result, shown, mark)
     if any(each[name].at_least for each in shown for name in _LATENCIES):
         said.append(f"{mark} before a time: unanswered requests had waited that long when the window ended.")
@@ -102,6 +103,25 @@ def _both_truths(shown: Sequence[Entry]) -> Iterable[str]:
             if alike
             else "in the open model they part where a request had to wait to be sent."
         )
+
+
+def _closed_loops(shown: Sequence[Entry]) -> Iterable[str]:
+    """Say which latencies are no server's, and why they are in brackets."""
+    by_columns: dict[str, list[Entry]] = {}
+    for each in shown:
+        closed = of_throughput(each.scenario)
+        names = {words: any(name in closed for name in names) for words, names in _CLOSED.items()}
+        columns = ", ".join(words for words, some in names.items() if some)
+        if columns and any(each[name].value is not None for name in closed):
+            by_columns.setdefault(columns, []).append(each)
+    for columns, some in by_columns.items():
+        yield f"({columns}) in {scenarios(some)}: {CLOSED_LOOP}; neither judged nor ranked."
+
+
+_CLOSED: Final = {
+    "response, service": ("response_p50_us", "response_p99_us", "service_p99_us"),
+    "first reply": ("first_p50_us", "first_p99_us"),
+}
 
 
 def _limits(result: Mapping[str, Any], shown: Sequence[Entry], mark: str) -> Iterable[str]:

@@ -1,15 +1,14 @@
 """The page's sections for what only some comparisons measure: the textbook's table, memory per client, capacity."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
+from loadtest.compare.escaping import markup
 from loadtest.compare.judge import keeping, textbook
 from loadtest.compare.judge.entries import subjects
 from loadtest.compare.judge.textbook import ASPECTS, METHODS, bracket
-from loadtest.compare.measure.simplicity import PROXY
 from loadtest.compare.report import bars
-from loadtest.compare.report.extras import Weight, claims, searched, slope, uncharged, weights
+from loadtest.compare.report.extras import Weight, claims, records, searched, slope, uncharged, weights
 from loadtest.compare.report.svg import Chart, Ink, inks
 from loadtest.compare.report.words import number
 
@@ -32,35 +31,35 @@ def textbooks(result: Mapping[str, Any]) -> str:
         for method, title in METHODS.items():
             said = [each for each in found if (each.method, each.aspect) == (method, aspect)]
             # On a narrow page a cell stands by itself, and says whose it is.
-            cells.append(f'<td class="left" data-of="{escape(title)}">{"".join(_claim(each) for each in said)}</td>')
-        rows.append(f"<tr><td>{escape(aspect)}</td>{''.join(cells)}</tr>")
+            cells.append(f'<td class="left" data-of="{markup(title)}">{"".join(_claim(each) for each in said)}</td>')
+        rows.append(f"<tr><td>{markup(aspect)}</td>{''.join(cells)}</tr>")
     return (
         '<h2>What textbooks say, beside what was measured</h2><p class="faint">✓ agrees, ✗ disagrees, ? abstains: this'
-        f" comparison can't settle it. {PROXY}</p>"
+        " comparison can't settle it.</p>"
         f'<div class="stack">{_table(("", *METHODS.values()), rows, len(METHODS))}</div>'
     )
 
 
 def _claim(cell: textbook.Cell) -> str:
     sign = f'<b class="{cell.found.mark}">{_SIGNS[cell.found.mark]}</b>'
-    options = "".join(f"<span>{escape(word)}</span> " for word in cell.found.command.split())  # broken between words
+    options = "".join(f"<span>{markup(word)}</span> " for word in cell.found.command.split())  # broken between words
     command = f"<small><code>{options}</code></small>" if options else ""
     return (
-        f'<div class="claim">{sign} <b>{escape(cell.claim)}</b>: {cell.found.mark}'
-        f"<small>{escape(cell.found.said)}</small>{command}</div>"
+        f'<div class="claim">{sign} <b>{markup(cell.claim)}</b>: {cell.found.mark}'
+        f"<small>{markup(cell.found.said)}</small>{command}</div>"
     )
 
 
 def memory_charts(result: Mapping[str, Any]) -> list[Chart]:
     """Return what a client takes in memory, silent and once it has spoken; none if that was not measured."""
     known = inks(subjects(result))
-    records = result.get("memory") or ()
+    found = records(result, "memory")
     charts = []
     for kind, title in _KINDS:
-        marks = [_price(known[each["subject"]], each, kind) for each in records]
+        marks = [_price(known[each["subject"]], each, kind) for each in found]
         if any(mark.high is not None for mark in marks):
             says = "slope over fresh processes, less is better"
-            notes = [f"{each['subject']}: {_why(each, kind)}" for each in records if not _has(each, kind)]
+            notes = [f"{each['label']}: {_why(each, kind)}" for each in found if not _has(each, kind)]
             charts.append(bars.bars(title, says, marks, notes))
     return charts
 
@@ -85,12 +84,12 @@ def _price(ink: Ink, record: Mapping[str, Any], kind: str) -> bars.Mark:
 
 def memory(result: Mapping[str, Any]) -> str:
     """Return the memory and the threads of a client as a table, by every account; "" if they were not measured."""
-    records = result.get("memory") or ()
-    if not records:
+    found = records(result, "memory")
+    if not found:
         return ""
     heads = ("server", "kB, silent", "kB, has spoken", "threads", "MB without clients", "fit R²", "to be said")
-    rows = [_line(words) for each in records for words in _weights(each)]
-    notes = "".join(f'<p class="faint">{escape(line)}.</p>' for line in uncharged(result))
+    rows = [_line(words) for each in found for words in _weights(each)]
+    notes = "".join(f'<p class="faint">{markup(line)}.</p>' for line in uncharged(result))
     return f"<h2>What one more client takes</h2>{_table(heads, rows)}{notes}"
 
 
@@ -99,10 +98,10 @@ def _weights(record: Mapping[str, Any]) -> Iterable[Sequence[str]]:
     note = record["problem"] or record.get("note", "")
     found = weights(record)
     for place, each in enumerate(found):
-        name = f"{record['subject']}, {each.account}" if place else record["subject"]
+        name = f"{record['label']}, {each.account}" if place else record["label"]
         yield name, *_slopes(each), "" if place else note
     if not found:
-        yield record["subject"], *("-",) * 5, note
+        yield record["label"], *("-",) * 5, note
 
 
 def _slopes(weight: Weight) -> Iterable[str]:
@@ -122,7 +121,7 @@ def capacity(result: Mapping[str, Any]) -> str:
     rows = [
         _line(
             (
-                each["subject"],
+                each["label"],
                 bracket(each).replace(">=", "≥ "),
                 each["target"],
                 each["scenario"],
@@ -137,18 +136,18 @@ def capacity(result: Mapping[str, Any]) -> str:
 
 def target(result: Mapping[str, Any]) -> str:
     """Return whether the target was kept, by whom; "" without one."""
-    lines = "".join(f"<li>{escape(line)}.</li>" for line in keeping.lines(result))
+    lines = "".join(f"<li>{markup(line)}.</li>" for line in keeping.lines(result))
     return f"<h2>Whether the target was kept</h2><ul>{lines}</ul>" if lines else ""
 
 
 def _line(words: Sequence[str]) -> str:
     first, *middle, last = words
-    cells = f"<td>{escape(first)}</td>{''.join(f'<td>{escape(each)}</td>' for each in middle)}"
-    return f'<tr>{cells}<td class="left">{escape(last)}</td></tr>'
+    cells = f"<td>{markup(first)}</td>{''.join(f'<td>{markup(each)}</td>' for each in middle)}"
+    return f'<tr>{cells}<td class="left">{markup(last)}</td></tr>'
 
 
 def _table(heads: Sequence[str], rows: Iterable[str], words: int = 1) -> str:
     """Return a table; its first column and its last `words` columns are words, the others figures."""
     numbers = len(heads) - words
-    head = "".join(f"<th{'' if place < numbers else _LEFT}>{escape(each)}</th>" for place, each in enumerate(heads))
+    head = "".join(f"<th{'' if place < numbers else _LEFT}>{markup(each)}</th>" for place, each in enumerate(heads))
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

@@ -5,11 +5,12 @@ What is drawn is styled by classes (`style`), so that a page's light and dark th
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
+from loadtest.compare.escaping import markup
 from loadtest.compare.report.words import duration
 from loadtest.compare.subjects import LAB, Subject
 
@@ -49,12 +50,26 @@ def inks(subjects: Sequence[Subject]) -> dict[str, Ink]:
     """Return how each subject is drawn, by name; one of the lab's always alike, in whatever company."""
     strangers = [each.name for each in subjects if each.name not in LAB]
     shapes = {name: place for place, name in enumerate((*LAB, *strangers))}
-    return {each.name: Ink(each.name, f"of-{each.name}", shapes[each.name]) for each in subjects}
+    return {
+        each.name: Ink(each.label, _class(each.name, place), shapes[each.name]) for place, each in enumerate(subjects)
+    }
+
+
+def _class(name: str, place: int) -> str:
+    """Return a subject's class in the style sheet; one whose name can be none has its place in the result."""
+    return f"of-{name if _CLASS.fullmatch(name) else place}"
+
+
+_CLASS: Final = re.compile(r"[a-z][a-z0-9-]*")
+_COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
 def style(subjects: Sequence[Subject]) -> str:
     """Return the style sheet for the light and the dark theme."""
-    colours = "\n".join(f".of-{each.name} {{ fill: {each.colour}; stroke: {each.colour}; }}" for each in subjects)
+    classes = {
+        _class(each.name, place): each.colour for place, each in enumerate(subjects) if _COLOUR.fullmatch(each.colour)
+    }
+    colours = "\n".join(f".{css} {{ fill: {colour}; stroke: {colour}; }}" for css, colour in classes.items())
     return f"{_STYLE}{colours}{_MARKS}@media (prefers-color-scheme: dark) {{{_DARK}}}"
 
 
@@ -70,13 +85,13 @@ class Chart:
 
     def inline(self) -> str:
         """Return it as an element for an HTML page."""
-        label = escape(f"{self.title}. {self.subtitle}")
+        label = markup(f"{self.title}. {self.subtitle}")
         return f'<svg viewBox="0 0 {WIDTH} {self.height}" role="img" aria-label="{label}">{self.body}</svg>'
 
 
 def text(x: float, y: float, words: str, css: str, anchor: str = "start") -> str:
     """Return a line of text."""
-    return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    return f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{markup(words)}</text>'
 
 
 def heading(title: str, subtitle: str) -> str:
@@ -138,7 +153,8 @@ class Scale:
 
 def linear(values: Iterable[float], start: float, end: float, name: Callable[[float], str]) -> Scale:
     """Return a scale from zero to the largest of `values`, from `start` to `end` on the paper."""
-    top = max(values, default=0.0) or 1.0
+    top = max(values, default=0.0)
+    top = top if top > 1e-9 else 1.0
     rough = top / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.999)
@@ -180,10 +196,10 @@ def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, subje
     width, height = 2 * WIDTH + 3 * gap, max(heights) + 24
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        f' role="img" aria-label="{escape(title)}">\n'
+        f' role="img" aria-label="{markup(title)}">\n'
         f"<style>{style(subjects)}</style>\n"
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>'
-        f'<text class="ink" x="{gap}" y="38" style="font-size:20px;font-weight:600">{escape(title)}</text>'
+        f'<text class="ink" x="{gap}" y="38" style="font-size:20px;font-weight:600">{markup(title)}</text>'
         f"{text(gap, 60, subtitle, 'muted small')}\n"
         + "\n".join(placed)
         + f"\n{text(gap, height - 16, foot, 'muted small')}</svg>\n"

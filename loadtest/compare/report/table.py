@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from loadtest.compare.escaping import visible_lines
 from loadtest.compare.judge.entries import Entry, by_scenario, entries
 from loadtest.compare.judge.figures import UNSOUND, Row, clients
 from loadtest.compare.report import extras
@@ -55,7 +56,7 @@ def text(result: Mapping[str, Any]) -> str:
         parts.append("\n".join(_verdict(every)))
     for title, some_lines in extras.lines(result):
         parts.append("\n".join((title, *(_indented(line) for line in some_lines))))
-    return "\n\n".join(parts)
+    return visible_lines("\n\n".join(parts))
 
 
 def _wrap(line: str) -> str:
@@ -72,8 +73,13 @@ def _spread(every: Sequence[Entry]) -> str:
     if not several:
         return ""
     if not is_verdict(every):
-        return "-2+3%: the least of the runs is 2 % below the median above it, the most 3 % above."
-    return "-2+3%: the median's 99 % interval goes from 2 % below to 3 % above it; of fewer than 10 runs, their range."
+        said = "-2+3%: the least of the runs is 2 % below the median above it, the most 3 % above."
+    else:
+        said = (
+            "-2+3%: the median's 99 % interval goes from 2 % below to 3 % above it; of fewer than 10 runs, their range."
+        )
+    several_open = any(each[name].is_open and len(each[name].values) > 1 for each in every for name in _FIGURES)
+    return f"{said} +?: lower bounds are among the runs, and nobody knows how far up." if several_open else said
 
 
 def _grid(some: Sequence[Entry]) -> str:
@@ -103,8 +109,8 @@ def _grid(some: Sequence[Entry]) -> str:
 def _lines(each: Entry) -> list[tuple[str, ...]]:
     """Return the medians of an entry, under them how far they are sure, and then each run that is in doubt."""
     if not each.shown:
-        return [(each.subject.name, "-", runs(each), *("-" for _ in _FIGURES))]
-    lines = [(each.subject.name, served(each), runs(each), *(bare(each, name) for name in _FIGURES))]
+        return [(each.subject.label, "-", runs(each), *("-" for _ in _FIGURES))]
+    lines = [(each.subject.label, served(each), runs(each), *(bare(each, name) for name in _FIGURES))]
     spreads = [per_cent(each[name]) for name in _FIGURES]
     if any(spreads):
         lines.append(("", "", "", *spreads))

@@ -1,10 +1,10 @@
 """Figures in a reader's words: what all the reports share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from loadtest.compare.judge.entries import Entry, Summary
-from loadtest.compare.judge.figures import Figure, Row
+from loadtest.compare.judge.figures import Figure, Row, of_throughput
 
 AT_LEAST: Final = "≥ "
 """Before a lower bound, where more than ASCII can be shown; ">=" elsewhere."""
@@ -53,6 +53,18 @@ def duration(microseconds: float) -> str:
     return f"{microseconds:.3g} µs"
 
 
+def between(low: float | None, high: float | None, to: str, show: Callable[[float], str]) -> str:
+    """Return an interval in words, such as "1 to 2"; an end that is None is open: ">= 1". "" if both are."""
+    at_least, at_most = _OPEN[to]
+    if low is None:
+        return "" if high is None else f"{at_most}{show(high)}"
+    return f"{at_least}{show(low)}" if high is None else f"{show(low)}{to}{show(high)}"
+
+
+_OPEN: Final = {" to ": (">= ", "<= "), " – ": ("≥ ", "≤ ")}
+"""What stands before the only end of an interval, by what stands between two: in ASCII, and elsewhere."""
+
+
 def show(figure: Figure | Summary, unit: float = 1.0, mark: str = ">=") -> str:
     """Return a figure divided by `unit`: a number, with `mark` before it if it is a lower bound, or "-"."""
     if figure.value is None:
@@ -61,30 +73,40 @@ def show(figure: Figure | Summary, unit: float = 1.0, mark: str = ">=") -> str:
 
 
 def bare(each: Row | Entry, name: str, mark: str = ">=") -> str:
-    """Return a figure of a run or of several, in the unit it is tabled in; in brackets where pauses set it."""
+    """Return a figure of a run or of several, in the unit it is tabled in; in brackets where it is not the server's."""
     figure: Figure | Summary = each[name] if isinstance(each, Entry) else getattr(each, name)
     shown = show(figure, UNITS[name], mark)
     if name in _COUNTS and figure.value is not None:
         shown = f"{figure.value:,.0f}"
-    return f"({shown})" if name == "requests_per_second" and is_paced(each) and shown != "-" else shown
+    by_pauses = name == "requests_per_second" and is_paced(each)
+    return f"({shown})" if shown != "-" and (by_pauses or name in of_throughput(each.scenario)) else shown
 
 
 def spread(each: Entry, name: str) -> str:
     """Return between which two values a median lies, or the runs do, in the unit it is tabled in; "" of one run."""
     summary = each[name]
-    if summary.low is None or summary.high is None or len(summary.values) < 2:
+    if summary.low is None or len(summary.values) < 2 or (name in _COUNTS and summary.low == summary.high):
         return ""
     unit = UNITS[name]
-    low, high = (f"{end:,.0f}" if name in _COUNTS else number(end / unit) for end in (summary.low, summary.high))
-    return "" if low == high and name in _COUNTS else f"{low} – {high}"
+    return between(summary.low, summary.high, " – ", lambda end: _tabled(name, end / unit))
+
+
+def _tabled(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name in _COUNTS else number(value)
 
 
 def per_cent(summary: Summary) -> str:
-    """Return the spread in per cent of the median, such as "-2+3%", for where there is little room; "" of one run."""
-    if not summary.value or summary.low is None or summary.high is None or len(summary.values) < 2:
+    """
+    Return the spread in per cent of the median, such as "-2+3%", for where there is little room; "" of one run.
+
+    Where nobody knows how far up it goes, it is "-2+?%".
+    """
+    if not summary.value or summary.low is None or len(summary.values) < 2:
         return ""
-    down, up = (round(100 * abs(end / summary.value - 1)) for end in (summary.low, summary.high))
-    return f"-{min(down, 99)}+{min(up, 999)}%"
+    down, up = (
+        None if end is None else round(100 * abs(end / summary.value - 1)) for end in (summary.low, summary.high)
+    )
+    return f"-{min(down or 0, 99)}+{'?' if up is None else min(up, 999)}%"
 
 
 def is_paced(each: Row | Entry) -> bool:
@@ -101,15 +123,18 @@ def served(each: Row | Entry) -> str:
 def named(entry: Entry) -> str:
     """Return whose figures they are, and if some clients got nothing, of how many: no speed may hide that."""
     some, every = entry.served
-    return entry.subject.name if some == every else f"{entry.subject.name} [served {some} of {every}]"
+    return entry.subject.label if some == every else f"{entry.subject.label} [served {some} of {every}]"
 
 
 def brief(each: Row) -> str:
     """Return a run in a few words, for while the comparison runs."""
-    name, figure = "response", each.response_p99_us
+    said = f"{served(each)} served, {bare(each, 'requests_per_second')} req/s"
+    name, figure = "response_p99_us", each.response_p99_us
     if figure.value is None:
-        name, figure = "first reply", each.first_p99_us
-    return f"{served(each)} served, {bare(each, 'requests_per_second')} req/s, {name} p99 {show(figure, 1e3)} ms"
+        name, figure = "first_p99_us", each.first_p99_us
+    if name not in of_throughput(each.scenario):
+        return f"{said}, {'response' if name == 'response_p99_us' else 'first reply'} p99 {show(figure, 1e3)} ms"
+    return f"{said}, {bare(each, 'cpu_us')} us of CPU each"
 
 
 def runs(entry: Entry) -> str:
@@ -132,7 +157,7 @@ def who(some: Sequence[Entry]) -> str:
     """Return the entries in words, those of the same subject and scenario together."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for each in some:
-        grouped.setdefault((each.subject.name, each.case.scenario), []).append(f"{each.case.clients:,}")
+        grouped.setdefault((each.subject.label, each.case.scenario), []).append(f"{each.case.clients:,}")
     return "; ".join(
         f"{subject}, {scenario}, {' and '.join(counts)} client{'' if counts == ['1'] else 's'}"
         for (subject, scenario), counts in grouped.items()

@@ -1,0 +1,359 @@
+"""
+What a comparison's result must look like before anything is made of it; loadtest/compare/README.md says what it means.
+
+Only what a report reads is looked at: a result may hold more, as one of an older version does.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from loadtest.compare.judge.targets import parse
+from loadtest.compare.plan import LOADS
+from loadtest.scenarios import MAX_SIZE
+
+SCHEMA: Final = 2
+"""Of a comparison's result."""
+
+_MOST: Final = 10**15
+"""More than anything that is counted or measured; what is beyond could not be reckoned with."""
+
+
+def _target(text: str) -> str:
+    if text:
+        parse(text)
+    return text
+
+
+def _scenario(name: str) -> str:
+    if name not in LOADS:
+        raise ValueError(f"it should be a scenario that this version has: {', '.join(LOADS)}")
+    return name
+
+
+_TECHNICAL: Final = re.compile(r"^(?:Input|String|List|Dictionary)(?= should)")
+_CLASSES: Final = re.compile(r"^Value error, | or instance of \w+")
+
+_Count = Annotated[int, Field(ge=0, le=_MOST)]
+_Some = Annotated[int, Field(ge=1, le=_MOST)]
+_Amount = Annotated[float, Field(ge=0, le=_MOST)]
+_Number = Annotated[float, Field(ge=-_MOST, le=_MOST)]
+_Name = Annotated[str, Field(min_length=1, max_length=100)]
+_Digits = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
+_Scenario = Annotated[str, AfterValidator(_scenario)]
+_Target = Annotated[str, AfterValidator(_target)]
+
+
+class _Loose(BaseModel):
+    """Something that may hold more than is read."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Exact(BaseModel):
+    """Something that is read as a whole, so that there is no place for more."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+
+
+class _Doubt(_Exact):
+    name: str
+    detail: str
+    remedy: str
+
+
+class _Case(_Exact):
+    scenario: _Scenario
+    clients: _Some
+    warmup: _Count
+    seconds: _Some
+    think: _Amount | None = None
+
+
+class _Subject(_Exact):
+    name: _Name
+    title: str
+    sentence: str
+    colour: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
+    variant: str
+    options: list[str]
+    command: list[str]
+    address: str
+    metrics: str = ""
+
+
+class _Task(_Loose):
+    case: _Case
+    subjects: list[_Name]
+    repeats: _Some
+
+
+class _Plan(_Loose):
+    seed: int
+    subjects: list[_Subject]
+    tasks: list[_Task]
+    ceiling: _Case | None
+    target: _Target
+
+    @model_validator(mode="after")
+    def _each_has_a_name_of_its_own(self) -> Self:
+        twice = _repeated(each.name for each in self.subjects)
+        if twice:
+            raise ValueError(f"two subjects are called {twice[0]!r}")
+        return self
+
+
+class _Machine(_Loose):
+    cpu: str | None
+    cores: _Count | None
+    usable_cores: _Count | None
+    governor: str
+    system: str
+    architecture: str
+    python: str
+    packages: dict[str, str | None]
+    container: bool
+
+
+class _Pinned(_Loose):
+    server: list[_Count]
+    generator: list[_Count]
+
+
+class _Ceiling(_Exact):
+    requests_per_second: Annotated[float, Field(gt=0, le=_MOST)]
+    cpu_us_per_request: _Amount
+    clients: _Some
+    doubts: list[_Doubt]
+
+
+class _Usage(_Exact):
+    server_cpu: _Amount | None
+    generator_cpu: _Amount
+    others_cpu: _Amount
+    stolen: _Amount
+    resident: _Count | None
+    idle: _Count | None
+    threads: _Count | None
+
+
+class _Tuned(_Exact):
+    """A scenario as a load run had it."""
+
+    name: _Scenario
+    sentence: str
+    compare: str
+    requests: _Some | None
+    think: _Amount
+    think_spread: _Amount
+    away: _Amount
+    away_spread: _Amount
+    command: Literal["ECHO", "SLEEP", "WORK"]
+    amount: _Count
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE)]
+    dawdle: _Amount
+    paced: bool
+    alone: bool
+
+
+class _Window(_Loose):
+    started: _Number
+    ended: _Number
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.ended <= self.started:
+            raise ValueError("the window should end after it started")
+        return self
+
+
+class _Generator(_Loose):
+    cpu_ratio: _Amount
+    busy_ratio: _Amount
+
+
+class _Fairness(_Loose):
+    jain: Annotated[float, Field(ge=0, le=1)] | None
+    longest_wait_seconds: _Amount | None
+    longest_wait_at_least: bool
+
+
+class _Part(_Loose):
+    """What a load run found of the one server that it met."""
+
+    users: _Count
+    connected: _Count
+    served: _Count
+    verified: _Count
+    fairness: _Fairness
+    errors: dict[str, _Count]
+    connections: dict[str, _Count]
+    breaks: dict[str, _Count]
+    histograms: dict[str, dict[_Digits, _Count]]
+    censored: dict[str, dict[_Digits, _Count]]
+
+
+class _Load(_Loose):
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    scenario: _Tuned
+    model: Literal["closed", "open"]
+    window: _Window
+    generator: _Generator
+    doubts: list[_Doubt]
+    variants: Annotated[dict[_Name, _Part], Field(min_length=1, max_length=1)]
+
+
+class _Cell(_Loose):
+    number: _Count
+    subject: _Name
+    case: _Case
+    repeat: _Count
+    status: Literal["done", "failed", "interrupted", "not run"]
+    reason: str
+    load: _Load | None = None
+    usage: _Usage | None = None
+
+    @model_validator(mode="after")
+    def _has_what_a_run_leaves(self) -> Self:
+        if self.status != "done":
+            return self
+        if self.load is None or self.usage is None:
+            raise ValueError("load and usage should be there, for its status is done")
+        if self.load.scenario.name != self.case.scenario:
+            raise ValueError(f"its load is of {self.load.scenario.name}, its case of {self.case.scenario}")
+        return self
+
+
+class _Price(_Loose):
+    """What one more client takes, or why that isn't known."""
+
+    value: _Number | None
+    low: _Number | None
+    high: _Number | None
+    base: _Number | None
+    r2: _Number | None
+    why: str
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        pairs = (("low", self.low, "high", self.high), ("base", self.base, "r2", self.r2))
+        for one, left, other, right in pairs:
+            if (left is None) != (right is None):
+                raise ValueError(f"{one} and {other} should both be there, or neither")
+        if self.value is None and self.low is not None:
+            raise ValueError("an interval should have its value")
+        return self
+
+
+class _Memory(_Loose):
+    subject: _Name
+    problem: str
+    note: str = ""
+    silent: _Price | None = None
+    spoken: _Price | None = None
+    threads: _Price | None = None
+    container_silent: dict[str, _Price] | None = None
+    container_spoken: dict[str, _Price] | None = None
+    container_why: str = ""
+    connected: _Count = 0
+    served: _Count = 0
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        named = ("silent", "spoken", "threads", "container_silent", "container_spoken", "connected", "served")
+        given = self.model_fields_set.intersection(named)
+        missing = [name for name in named if name not in given or getattr(self, name) is None]
+        if given and missing:
+            raise ValueError(f"{missing[0]} is missing")
+        for parts in (self.container_silent or {}, self.container_spoken or {}):
+            if "total" in (self.container_silent or {}) and not {"total", "kernel"} <= parts.keys():
+                raise ValueError("a control group's total should stand beside its kernel's part")
+        return self
+
+
+class _Capacity(_Loose):
+    subject: _Name
+    scenario: _Scenario
+    target: _Target
+    low: _Count = 0
+    high: _Count | None = None
+    why: str = ""
+    contradictions: list[str] = []
+    probes: list[Any] = []
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        named = ("low", "high", "why", "contradictions", "probes")
+        missing = [name for name in named if name not in self.model_fields_set]
+        if missing and len(missing) < len(named):
+            raise ValueError(f"{missing[0]} is missing")
+        return self
+
+
+class _Result(_Loose):
+    schema_: Annotated[Literal[2], Field(alias="schema")]
+    kind: Literal["comparison"]
+    command: list[str]
+    started: str
+    ended: str | None
+    complete: bool
+    interrupted: bool
+    plan: _Plan
+    machine: _Machine
+    commit: str | None
+    settings: dict[str, str]
+    pinned: _Pinned
+    doubts: list[_Doubt]
+    ceiling: _Ceiling | None = None
+    cells: list[_Cell]
+    memory: list[_Memory] = []
+    capacity: list[_Capacity] = []
+
+    @model_validator(mode="after")
+    def _speaks_of_those_compared(self) -> Self:
+        known = {each.name for each in self.plan.subjects}
+        tasks = (name for each in self.plan.tasks for name in each.subjects)
+        named = (*tasks, *(each.subject for some in (self.cells, self.memory, self.capacity) for each in some))
+        strangers = [name for name in named if name not in known]
+        if strangers:
+            raise ValueError(f"{strangers[0]!r} is none of plan.subjects")
+        twice = _repeated(each.number for each in self.cells)
+        if twice:
+            raise ValueError(f"two cells have the number {twice[0]}")
+        return self
+
+
+def _repeated(values: Iterable[Any]) -> list[Any]:
+    """Return the values that are there more than once."""
+    counts = Counter(values)
+    return [value for value, count in counts.items() if count > 1]
+
+
+def check(found: Mapping[str, Any]) -> None:
+    """Raise ValueError, a line that says where and what, if `found` is not a comparison's result of this version."""
+    if found.get("kind") != "comparison":
+        raise ValueError("it is no result of a comparison")
+    if found.get("schema") != SCHEMA:
+        kept = f"{found.get('schema')!r:.20}"
+        raise ValueError(f"it has schema {kept}, and this version of the lab reads {SCHEMA}; measure again")
+    try:
+        _Result.model_validate(found)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
+        raise ValueError(f"{_said(faults[0]['loc'], faults[0]['msg'])}{more}; measure again") from None
+
+
+def _said(where: Sequence[str | int], what: str) -> str:
+    """Return a fault in words, the likes of "cells[3].load.window.ended: it should be a valid number"."""
+    told = _TECHNICAL.sub("it", what).replace("Field required", "it is missing").replace("dictionary", "object")
+    told = _CLASSES.sub("", told.replace("Extra inputs are not permitted", "it has no place there"))
+    return f"{place(where)}: {told}" if where else told
+
+
+def place(where: Iterable[str | int]) -> str:
+    """Return where in a JSON document something stands: "cells[3].load"."""
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).removeprefix(".")
