@@ -54,7 +54,7 @@ def of_connect(error: OSError) -> str:
 
 
 _IDLE: Final = (b"ERR no request for ", b" s\n")
-"""How a server of the lab begins and ends the line with which it closes an idle connection (servers/conversation.py)."""
+"""How the lab's servers begin and end the line with which they close an idle connection (servers/conversation.py)."""
 
 
 def may_be_idle_deadline(said: bytes) -> bool:

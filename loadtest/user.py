@@ -43,14 +43,14 @@ from locust import User, task
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest import feed, hindrances, outcomes
+from loadtest import conntrack, feed, hindrances, outcomes
 from loadtest.outcomes import ERRORS, split_address
 from loadtest.recorder import LATE, Recorder, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 from loadtest.schedule import Schedule
 from loadtest.script import Cast, Connect, Leave, Pause, Script, Send, Turn, play
 
-RECORDER: Final = Recorder(starved=hindrances.starved, stolen=hindrances.stolen)
+RECORDER: Final = Recorder(starved=hindrances.starved, stolen=hindrances.stolen, conntrack=conntrack.used)
 """What this process counts."""
 
 _CASTS: Final = defaultdict[str, Cast](Cast)

@@ -6,14 +6,16 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from loadtest import belief
 from loadtest.compare import store, subjects
 from loadtest.compare.comparison import Comparison, duration
 from loadtest.compare.judge import differences, keeping
+from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.targets import parse as parse_target
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
@@ -25,6 +27,9 @@ from loadtest.processes import INTERRUPTED, Children, Interrupt, say
 MISSED: Final = 3
 """The exit status of a comparison in which a target was not kept, or a figure became worse."""
 
+
+UNANSWERED: Final = 4
+"""The exit status of a comparison in which a server left clients without an answer (belief.UNANSWERED)."""
 
 SPARE_DESCRIPTORS: Final = 100
 """That a server or the load opens besides its clients' sockets."""
@@ -190,7 +195,15 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    return MISSED if strict and keeping.is_missed(comparison.result) else 0
+    if strict and keeping.is_missed(comparison.result):
+        return MISSED
+    return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
+
+
+def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
+    return any(
+        doubt.name in belief.UNANSWERED for each in entries(result) for run in each.shown for doubt in run.doubts
+    )
 
 
 def _files(folder: Path) -> str:
@@ -212,7 +225,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         " Without options: one scenario, two numbers of clients, three runs of each, within 90 s: indicative."
         " With two results: what became better or worse from the first to the second.",
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option; {MISSED} if the target was"
-        f" missed, or a result became worse; {INTERRUPTED} after Ctrl-C.",
+        f" missed, or a result became worse; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED}"
+        " after Ctrl-C.",
     )
     parser.add_argument("results", type=Path, nargs="*", metavar="JSON", help="two results to compare with each other")
     parser.add_argument("--thorough", action="store_true", help="everything, often enough for a verdict; takes long")

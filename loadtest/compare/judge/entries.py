@@ -84,9 +84,14 @@ class Entry:
 
     @property
     def served(self) -> tuple[int, int]:
-        """Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run."""
-        worst = min(self.shown, key=lambda each: each.served / max(1, each.connected), default=None)
-        return (worst.served, worst.connected) if worst else (0, 0)
+        """
+        Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run.
+
+        A run that served nobody is told by itself (nothing-answered): it would stand beside the speed of the others.
+        """
+        some = [each for each in self.shown if each.served] or self.shown
+        worst = min(some, key=lambda each: each.served / max(1, each.connected), default=None)
+        return (worst.served, worst.connected or worst.case.clients) if worst else (0, 0)
 
 
 def subjects(result: Mapping[str, Any]) -> list[Subject]:

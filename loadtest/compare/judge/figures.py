@@ -5,6 +5,7 @@ This is where the report's honesty lives: what is only a lower bound is marked s
 out with the reason, and no speed comes without how many of the connected clients it was that were served.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -31,6 +32,10 @@ UNSOUND: Final = frozenset(
         "worker-joined",
         "conservation",
         "local-limit",
+        "conntrack",
+        "nothing-answered",
+        "stalled-clients",
+        "timeouts",
     }
 )
 """
@@ -225,7 +230,8 @@ def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
 def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
     """Return the generator's ceiling from its run against the sink."""
     cpu = _generator_cpu(found, usage)
-    known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]  # that it is at its limit is the point
+    # That it is at its limit is the point.
+    known = [doubt for doubt in _named(found, "the sink") if doubt.name != "generator-cpu"]
     if max(cpu, found.generator_busy) < BUSY:
         known.append(
             Doubt(
@@ -363,7 +369,7 @@ def _first(found: Load, q: float) -> Figure:
 
 
 def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[Doubt]:
-    known = {doubt.name: doubt for doubt in found.doubts}
+    known = {doubt.name: doubt for doubt in _named(found, row.subject)}
     if _alone(found):  # the row itself says that, and why
         known.pop("unserved", None)
     detail = ""
@@ -389,6 +395,12 @@ def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Ite
             "compare CPU per request instead, which holds; or measure on a machine with faster cores",
         )
     yield from _surroundings(found, usage)
+
+
+def _named(found: Load, subject: str) -> Iterable[Doubt]:
+    """Yield the load's doubts, in which it calls a subject by the variant whose users it was given."""
+    for doubt in found.doubts:
+        yield doubt._replace(detail=re.sub(rf"\b{re.escape(found.variant)}\b", lambda _: subject, doubt.detail))
 
 
 def _surroundings(found: Load, usage: Usage) -> Iterable[Doubt]:

@@ -19,17 +19,19 @@ class Load:
     """
     One variant's part of a load run.
 
-    scenario: what the clients did, as it was tuned. model: "closed" or "open". started, ended: the measured window, in
-    Unix seconds. users: clients that were to be there; connected, served: those that were, and those that had a
-    verified reply within the window. jain: Jain's index of how alike the connected ones' shares of the verified replies
-    were, 1/connected to 1; None without any. longest_wait: seconds that a client had waited for a reply at the most by
-    the end of the window; at_least: it had no reply yet, or some gave up. None in results kept before there were both.
+    variant: whose users the load was given. scenario: what the clients did, as it was tuned. model: "closed" or "open".
+    started, ended: the measured window, in Unix seconds. users: clients that were to be there; connected, served: those
+    that were, and those that had a verified reply within the window. jain: Jain's index of how alike the connected
+    ones' shares of the verified replies were, 1/connected to 1; None without any. longest_wait: seconds that a client
+    had waited for a reply at the most by the end of the window; at_least: it had no reply yet, or some gave up. None in
+    results kept before there were both.
     verified, errors: requests. connections: connects, by how they ended. breaks: connections that broke with no request
     open, by how. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds,
     and of the ages of what was unanswered when the window ended. generator_cpu, generator_busy: the busiest worker's
     share of a core, and the share of the time in which it worked or was kept from its core.
     """
 
+    variant: str
     scenario: Scenario
     model: str
     started: float
@@ -61,11 +63,12 @@ def read(result: Mapping[str, Any]) -> Load:
     if not isinstance(result, Mapping) or result.get("schema") != SCHEMA:
         raise UnreadableError(f"the load's result is none of schema {SCHEMA}")
     try:
-        [part] = result["variants"].values()
+        [(variant, part)] = result["variants"].items()
         window = result["window"]
         generator = result["generator"]
         fairness = part["fairness"]
         load = Load(
+            variant=variant,
             scenario=_scenario(result["scenario"]),
             model=result["model"],
             started=float(window["started"]),
