@@ -120,7 +120,7 @@ class TcpClient:
         unasked = _unasked(self._connection())
         if unasked and not first:
             explained = outcomes.is_idle_deadline(unasked) or (dawdle and unasked.startswith(b"ERR "))
-            self._break("closed" if explained else "corrupt")
+            self._break("closed" if explained and _is_ended(self._connection()) else "corrupt")
             return False
         tracker.sent(_clock(), late=late)
         if unasked:
@@ -238,6 +238,17 @@ def resolve(host: str, port: int) -> Where:
 def _unasked(connection: socket.socket) -> bytes:
     """Return what was received already, without waiting for any."""
     return connection.recv(_CHUNK) if any(ioctl(connection.fileno(), termios.FIONREAD, bytes(4))) else b""
+
+
+def _is_ended(connection: socket.socket) -> bool:
+    """Whether the server ends the connection within outcomes.FAREWELL, and says no more before."""
+    connection.settimeout(outcomes.FAREWELL)
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def _end(connection: socket.socket) -> str:
