@@ -109,8 +109,10 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
     command = scenario.command.encode() + (b" %d" % scenario.amount if scenario.command != "ECHO" else b"")
     ask = b"%b %b." % (command, who)
     answer = wire.ok(b" %b." % who).removesuffix(b"\n")
-    filler = b"x" * (scenario.size - len(who) - 1) + b"\n"
+    filler = b"x" * (scenario.size - len(who) - len(b"..") - len(_nonce())) + b"\n"
+    rest = b""
     serial = 0
+    longer = 1  # the next serial that has a digit more
     send = Send(b"", b"", False, 0.0)
     try:
         while True:
@@ -127,8 +129,10 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
                 if not well:
                     break
                 serial += 1
-                tail = b"%d.%b" % (serial, _nonce())
-                tail += filler[len(tail) :]
+                if serial == longer:
+                    longer *= 10
+                    rest = filler[len(str(serial)) :]
+                tail = b"%d.%b%b" % (serial, _nonce(), rest)
                 send.request = ask + tail
                 send.reply = answer + tail
                 send.last = number == scenario.requests
@@ -137,10 +141,9 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
                 if send.last or not well:
                     break
             yield _LEAVE
-            if not scenario.paced and not well:
-                yield Pause(_around(max(SETBACK, scenario.away), 0.5, random))
-            elif not scenario.paced and scenario.away:
-                yield Pause(_around(scenario.away, scenario.away_spread, random))
+            away, spread = (scenario.away, scenario.away_spread) if well else (max(SETBACK, scenario.away), 0.5)
+            if away and not scenario.paced:
+                yield Pause(_around(away, spread, random))
     finally:
         cast.leaves(who)
 

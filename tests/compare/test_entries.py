@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.judge.entries import Entry, by_scenario, entries
+from loadtest.compare.report.words import served
 from tests.compare.results import cell, cells, comparison, doubt, failed
 
 
@@ -34,7 +35,20 @@ def test_a_median_of_ten_runs_has_an_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["starved", "stolen-time", "corrupt", "disconnected", "worker-lost", "conservation", "local-limit"]
+    "name",
+    [
+        "starved",
+        "stolen-time",
+        "corrupt",
+        "disconnected",
+        "worker-lost",
+        "conservation",
+        "local-limit",
+        "conntrack",
+        "nothing-answered",
+        "stalled-clients",
+        "timeouts",
+    ],
 )
 def test_a_run_in_doubt_is_kept_and_is_in_no_median(name: str) -> None:
     runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
@@ -85,6 +99,15 @@ def test_why_a_figure_is_left_out_of_each_run_is_why_it_has_no_median() -> None:
 def test_a_median_is_a_lower_bound_where_a_bound_could_move_it(busy: list[float], at_least: bool) -> None:
     runs = cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy)
     assert only(*runs)["requests_per_second"].at_least == at_least
+
+
+def test_a_run_that_served_nobody_does_not_stand_beside_the_others_speed() -> None:
+    runs = cells(2, "threaded")
+    gone = cell("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
+    found = only(*runs, gone)
+    assert (found["requests_per_second"].value, found.served) == (10_000.0, (50, 50))
+    assert [served(each) for each in found.doubtful] == ["0 of 50"]
+    assert only(gone).served == (0, 50)
 
 
 def test_the_run_that_served_the_smallest_share_is_the_one_told() -> None:

@@ -3,6 +3,7 @@
 import queue
 import re
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,11 @@ from typing import Any
 
 import pytest
 
+from loadtest.compare.judge.entries import entries
+from loadtest.compare.judge.verdict import verdicts
 from loadtest.scenarios import SCENARIOS
+from tests.compare.test_compare import LOCUST, OWN, result
+from tests.compare.test_compare import run as compare
 from tests.loadtest.locusts import (
     DRIVERS,
     HASTY,
@@ -225,3 +230,38 @@ def test_requests_that_fail_by_order_may_end_well(tmp_path: Path) -> None:
         locust = run(tmp_path, *arguments, seconds=5, targets={"asyncio": stub.address})
     assert stalled(locust.outcome()) == {"asyncio": 3}
     assert locust.process.returncode == 0
+
+
+ABANDONS = (
+    OWN.replace("import socketserver", "import itertools, time, socketserver\n\nnumbers = itertools.count()\n")
+    .replace(
+        "        for line in self.rfile:\n",
+        "        left, began = next(numbers) % 2, time.monotonic()\n"
+        "        for line in self.rfile:\n"
+        "            if left and time.monotonic() - began > 2:\n"
+        "                continue\n",
+    )
+    .replace(", sys\n", "\nimport sys\n")
+)
+"""A server of one's own that leaves every other client after 2 s."""
+
+
+def test_a_comparison_tells_who_left_its_clients(tmp_path: Path) -> None:
+    """It is not the faster one, and the exit status shows it."""
+    (tmp_path / "own.py").write_text(ABANDONS)
+    done = compare(
+        tmp_path / "results",
+        *("--server", f"mine={sys.executable} {tmp_path / 'own.py'} {{port}}", "--variants", "asyncio"),
+        *("--clients", "6", "--seconds", "4"),
+        module=LOCUST,
+    )
+    assert done.returncode == 4, done.stdout
+    every = {each.subject.name: each for each in entries(result(tmp_path / "results"))}
+    assert (every["mine"].runs, len(every["mine"].doubtful)) == (0, 1)
+    assert every["mine"]["requests_per_second"].value is None
+    said = {doubt.name: doubt.detail for doubt in every["mine"].doubtful[0].doubts}
+    assert "took: mine 3 of 6: " in said["stalled-clients"]
+    assert not [detail for detail in said.values() if "asyncio" in detail]
+    assert "stalled-clients" not in [doubt.name for run in every["asyncio"].shown for doubt in run.doubts]
+    assert "Doubt, stalled-clients: clients were left waiting" in " ".join(done.stdout.split())
+    assert not [each for each in verdicts(list(every.values())) if each.better]
