@@ -26,6 +26,12 @@ STOLEN: Final = 0.02
 OWN_FAILURES: Final = frozenset({"no_port", "failed"})
 """How a connect fails by the load's own machine: without a local port, a descriptor, or the server's address."""
 
+NEARLY_FULL: Final = 0.90
+"""Share of the connection-tracking table in use from which it may have been full: it is looked at once a second."""
+
+UNANSWERED: Final = frozenset({"nothing-answered", "stalled-clients", "timeouts"})
+"""The doubts that a server has left clients without an answer: they show in an exit status."""
+
 ON_TIME: Final = 0.98
 """Share of the requests due that must be sent, and share of those sent that must not be late."""
 
@@ -35,19 +41,27 @@ class VariantFacts:
     """
     What happened to one variant: users, different clients connected and served, and requests.
 
-    missing: clients that never had a connection. unconnected: connects that failed, by kind (tally.CONNECTIONS).
-    imbalance: sent - verified - errors - unanswered. late: of those sent, the ones that the generator sent late.
-    unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost: connections that the server
-    closed or reset, with a request open on them or without, and connects that nobody listened for (refused).
+    missing: clients that never had a connection. pending: those whose connect had no answer for over a second in the
+    end. unconnected: connects that failed, by kind (tally.CONNECTIONS). imbalance: sent - verified - errors -
+    unanswered. asked: requests that were on the way, and connects. verified: right replies. timeouts: requests.
+    stalled: clients left waiting for longer than the others' replies explain (stalls.py). late: of those sent, the ones
+    that the generator sent late. unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost:
+    connections that the server closed or reset, with a request open on them or without, and connects that nobody
+    listened for (refused).
     """
 
     users: int = 0
     connected: int = 0
     served: int = 0
     missing: int = 0
+    pending: int = 0
     unconnected: Mapping[str, int] = field(default_factory=dict)
     imbalance: int = 0
     sent: int = 0
+    asked: int = 0
+    verified: int = 0
+    timeouts: int = 0
+    stalled: int = 0
     late: int = 0
     unsent: int = 0
     corrupt: int = 0
@@ -59,15 +73,16 @@ class Facts:
     """
     What was measured about a run.
 
-    alone: its scenario wants the variants one after another. rate: requests per second asked for in all; 0 in the
-    closed model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load process, in cores; the second
-    counts the time in which it worked or was kept from it. starved_ratio: share of the time in which it waited for
-    a core, of the one that waited most. stolen_ratio: cores that the host kept back. lag_p99: seconds, of the process
-    that lagged most. lost_workers, joined_workers: load processes that vanished, or came,
-    during the run.
+    alone: its scenario wants the variants one after another. stays: its clients never leave. rate: requests per second
+    asked for in all; 0 in the closed model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load
+    process, in cores; the second counts the time in which it worked or was kept from it. starved_ratio: share of the
+    time in which it waited for a core, of the one that waited most. stolen_ratio: cores that the host kept back.
+    lag_p99: seconds, of the process that lagged most. conntrack_ratio: share of the fullest connection-tracking table
+    in use. lost_workers, joined_workers: load processes that vanished, or came, during the run.
     """
 
     alone: bool = False
+    stays: bool = False
     rate: float = 0.0
     seconds: float = 0.0
     cpu_ratio: float = 0.0
@@ -75,6 +90,7 @@ class Facts:
     starved_ratio: float = 0.0
     stolen_ratio: float = 0.0
     lag_p99: float = 0.0
+    conntrack_ratio: float = 0.0
     lost_workers: int = 0
     joined_workers: int = 0
     variants: Mapping[str, VariantFacts] = field(default_factory=dict)
@@ -192,18 +208,74 @@ def _unserved(facts: Facts) -> str | None:
     return f"some clients never had a reply: {', '.join(waiting)}"
 
 
+def _timeouts(facts: Facts) -> str | None:
+    late = [
+        f"{name} ({variant.timeouts})"
+        for name, variant in facts.variants.items()
+        # Who stays with a server of one client at a time makes the others wait for ever: it serves 1 of N (unserved).
+        if variant.timeouts and not (facts.stays and variant.served == 1 < variant.connected)
+    ]
+    if not late:
+        return None
+    return f"requests had no reply within the time allowed: {', '.join(late)}"
+
+
+def _stalled_clients(facts: Facts) -> str | None:
+    left = [
+        f"{name} {variant.stalled} of {variant.connected}"
+        for name, variant in facts.variants.items()
+        if variant.stalled
+    ]
+    if not left:
+        return None
+    return (
+        f"clients were left waiting in the end, for far longer than the replies of the others took: {', '.join(left)}:"
+        " a server that stops answering some has more time for the rest"
+    )
+
+
+def _nothing_answered(facts: Facts) -> str | None:
+    silent = [
+        f"{name} (0 of {variant.users} clients served)"
+        for name, variant in facts.variants.items()
+        if variant.asked and not variant.verified
+    ]
+    if not silent:
+        return None
+    return f"no request was answered rightly: {', '.join(silent)}"
+
+
+def _conntrack(facts: Facts) -> str | None:
+    if facts.conntrack_ratio < NEARLY_FULL:
+        return None
+    return (
+        f"the connection-tracking table of a load process's machine was {facts.conntrack_ratio:.0%} full: past its"
+        " limit the kernel drops packets, so that connects get no answer and replies go missing"
+    )
+
+
 def _local_limit(facts: Facts) -> str | None:
     some = _failed_connects(facts, OWN_FAILURES)
     return f"the load's own machine could not connect: {some}" if some else None
 
 
 def _unconnected(facts: Facts) -> str | None:
-    missing = {name: each.missing for name, each in facts.variants.items() if each.missing and each.unconnected}
-    if not missing:
+    without = [
+        f"{name} {each.missing}"
+        for name, each in facts.variants.items()
+        if each.missing and (each.unconnected or each.pending)
+    ]
+    pending = [f"{name} {each.pending}" for name, each in facts.variants.items() if each.pending]
+    if not (without or pending):
         return None
-    some = ", ".join(f"{name} {number}" for name, number in missing.items())
     kinds = {kind for each in facts.variants.values() for kind in each.unconnected}
-    return f"some clients never had a connection: {some}; connects failed: {_failed_connects(facts, kinds)}"
+    failed = _failed_connects(facts, kinds)
+    parts = {
+        "some clients never had a connection": ", ".join(without),
+        "connects failed": failed if without else "",
+        "connects had no answer in the end": ", ".join(pending),
+    }
+    return "; ".join(f"{what}: {some}" for what, some in parts.items() if some)
 
 
 def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
@@ -257,11 +329,22 @@ DOUBTS: Final[Mapping[str, _Row]] = {
         "no_port: fewer connects per second, or net.ipv4.tcp_tw_reuse=1; failed: see whether the server's name is"
         " known and its host can be reached, and ulimit -n",
     ),
-    "unconnected": _Row(_unconnected, "see that the server is there, and takes so many clients"),
+    "conntrack": _Row(
+        _conntrack,
+        "raise net.netfilter.nf_conntrack_max on the machine that tracks, make fewer connects per second, or load by a"
+        " way that isn't tracked",
+    ),
+    "unconnected": _Row(_unconnected, "see that the server is there, accepts, and takes so many clients"),
     "unserved": _Row(
         _unserved,
         "read throughput and latency as those of the clients served, not of all; measure longer, or take fewer clients",
     ),
+    "nothing-answered": _Row(_nothing_answered, "see that the server is there and answers; measure longer"),
+    "stalled-clients": _Row(
+        _stalled_clients,
+        "see why the server no longer answers them (its log); until then its speed and its latency are no result",
+    ),
+    "timeouts": _Row(_timeouts, "see why the server did not answer (its log), or take fewer clients"),
 }
 
 

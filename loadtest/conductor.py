@@ -386,6 +386,9 @@ class Conductor:
         self._doubts = belief.doubts(result.facts(figures, chosen))
         for line in result.lines(figures, self._doubts):
             _terminal.info(line)
+        unanswered = {doubt.name for doubt in self._doubts} & {*belief.UNANSWERED, "unconnected"}
+        if unanswered and self._options["headless"]:
+            self._environment.process_exit_code = self._options["exit_code_on_error"] or None
         if chosen.result is not None:
             self._spare.close()
             try:
@@ -419,6 +422,7 @@ class Conductor:
         return belief.doubts(
             belief.Facts(
                 alone=self._settings.scenario.alone,
+                stays=self._settings.scenario.requests is None,
                 rate=self._settings.rate or 0.0,
                 seconds=self._ledger.recent_seconds(now),
                 **strain(efforts)._asdict(),
@@ -433,6 +437,7 @@ class Conductor:
                         unsent=gauges.unsent,
                         imbalance=0,  # of the last seconds alone there is none to strike
                         missing=0 if gauges.connected else gauges.users,  # the others may be away
+                        pending=gauges.pending,
                     )
                     for name, gauges in self._ledger.gauges().items()
                 },

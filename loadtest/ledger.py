@@ -187,7 +187,7 @@ class Ledger:
 
     def gauges(self) -> dict[str, Gauges]:
         """By variant, what is now, over the workers that are there."""
-        sums = {name: Gauges(0, 0, 0, 0, 0, 0) for name in self.totals}
+        sums = {name: Gauges(*[0] * len(Gauges._fields)) for name in self.totals}
         for worker in self.workers.values():
             if worker.present:
                 for variant, gauges in worker.gauges.items():

@@ -41,8 +41,8 @@ class VariantUser(EngineUser):
 
 def user_class(variant: Variant) -> type[VariantUser]:
     """Return the class of the variant's users, such as SingleUser."""
-    target = settings.target(variant)
     try:
+        target = settings.target(variant)
         split_address(target)
     except ValueError as error:
         sys.exit(f"tcplab: TCPLAB_{variant.name.upper()}: {error}")

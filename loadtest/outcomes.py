@@ -53,6 +53,24 @@ def of_connect(error: OSError) -> str:
     return "no_port" if error.errno == errno.EADDRNOTAVAIL else "failed"
 
 
+_IDLE: Final = (b"ERR no request for ", b" s\n")
+"""How the lab's servers begin and end the line with which they close an idle connection (servers/conversation.py)."""
+
+
+def may_be_idle_deadline(said: bytes) -> bool:
+    """Whether what a server has said unasked may still become its idle deadline's line."""
+    start, _ = _IDLE
+    begins = start.startswith(said) or said.startswith(start)
+    return begins and len(said) < 64 and said.find(b"\n") in {-1, len(said) - 1}
+
+
+def is_idle_deadline(said: bytes) -> bool:
+    """Whether a server has said, in its own words, that it closes an idle connection."""
+    start, end = _IDLE
+    seconds = said.removeprefix(start).removesuffix(end)
+    return said == start + seconds + end and seconds.replace(b".", b"", 1).isdigit()
+
+
 def is_unfinished(received: bytes, reply: bytes) -> bool:
     """Whether the right reply may yet come of what was received so far."""
     return len(received) < len(reply) and reply.startswith(received)
@@ -65,3 +83,8 @@ def of_reply(received: bytes, reply: bytes) -> str:
     if received.startswith(b"ERR ") and reply.startswith(b"OK "):  # and not in the middle of a reply
         return "refused"
     return "closed" if reply.startswith(received) else "corrupt"
+
+
+def of_unasked(received: bytes) -> str:
+    """Return which of recorder.OUTCOMES a request meets whose connection has brought bytes before it was sent."""
+    return "refused" if received.startswith(b"ERR ") else "corrupt"

@@ -27,7 +27,7 @@ _FAILED: Final = EPOLLERR | EPOLLHUP
 _clock: Final = time.perf_counter_ns
 
 # What a player waits for.
-_NOTHING, _CONNECTION, _SETBACK, _REPLY, _TIME, _END = range(6)
+_NOTHING, _CONNECTION, _SETBACK, _REPLY, _TIME, _END, _EXPLAINED = range(7)
 
 _WATCH: Final = 0
 """The generation of timers that look after replies that don't come: they outlive many requests."""
@@ -84,6 +84,7 @@ class Player:
         "_receive",
         "_reply",
         "_rest",
+        "_said",
         "_send",
         "_socket",
         "_steps",
@@ -111,7 +112,8 @@ class Player:
         self._reply = b""  # what is yet to come of it
         self._last = False
         self._late = False
-        self._broken = False  # the server has closed its half
+        self._broken = ""  # how the server has ended its half
+        self._said = b""  # by the server, unasked, and may be why it is about to close
         self._arrived = 0
         self._timed = 0
         self._turn = False  # the time that it waits for is its turn
@@ -137,9 +139,7 @@ class Player:
             self._lost("reset")
             return
         if waits_for != _REPLY:
-            # A server that says why it closes an idle connection has not answered wrongly.
-            ended = not data or (waits_for == _TIME and data.startswith(b"ERR "))
-            self._lost("closed" if ended else "corrupt")
+            self._hear(data)
         elif data != self._reply or self._last or news & EPOLLRDHUP:
             self._take(data, news)
         else:
@@ -160,6 +160,8 @@ class Player:
                 self._not_connected("timeout", now)
             elif waits_for == _END:
                 self._verify_last(now)
+            elif waits_for == _EXPLAINED:
+                self._lost("corrupt")  # it has said that it closes, and has not
             elif waits_for == _SETBACK:
                 self._do(self._advance(False), now)
             elif waits_for == _TIME:
@@ -261,10 +263,22 @@ class Player:
             self._not_connected(outcomes.of_connect(OSError(failure, os.strerror(failure))), now)
         elif news & (EPOLLOUT | _FAILED):
             connection = self._socket
+            unasked = self._unasked() if news & EPOLLIN else b""
             self._tracker.connected_at(now)
             self._do(self._advance(True), now)
             if news & (EPOLLIN | EPOLLRDHUP) and self._socket is connection:
-                self.ready(news)  # the server spoke first; of that there will be no more news
+                # The server spoke first; of that there will be no more news.
+                if unasked and self._waits_for == _REPLY:
+                    self._fail(outcomes.of_unasked(unasked), _clock())
+                else:
+                    self.ready(news)
+
+    def _unasked(self) -> bytes:
+        """Return what has come before anything was asked for."""
+        try:
+            return self._receive(_CHUNK)
+        except OSError:  # reading once more will tell
+            return b""
 
     def _connection(self) -> _socket.socket:
         if self._socket is None:
@@ -307,7 +321,7 @@ class Player:
             return False
         self._rest = request[sent:] if sent < len(request) else b""
         if self._broken:
-            self._note_failure("closed", _clock())
+            self._note_failure(self._broken, _clock())
             return False
         if not self._watched:
             self._watch()
@@ -327,7 +341,7 @@ class Player:
         """Take what was received, which isn't simply the reply, or is the last one or comes with the end."""
         now = _clock()
         if news & EPOLLRDHUP:
-            self._broken = True
+            self._broken = "reset" if news & EPOLLERR else "closed"
         if data == self._reply:
             if self._last:
                 self._bid_farewell(now)
@@ -374,16 +388,42 @@ class Player:
             try:
                 self._connection().shutdown(socket.SHUT_WR)
             except OSError:  # reset meanwhile, after the reply was there
-                self._verify_last(now)
+                self._waits_for = _END
+                self._lost("reset")
                 return
             self._sleep_until(now + int(outcomes.FAREWELL * 1e9), _END)
         else:
             self._waits_for = _END
             self.ready(0)
 
-    def _verify_last(self, now: int) -> None:
+    def _verify_last(self, now: int, broke: str = "") -> None:
+        """Count the last reply, which was right; `broke`: how the connection broke after it."""
         self._tracker.verified(self._arrived)
-        self._do(self._advance(True), now)
+        if broke:
+            self._broke(broke)
+        self._do(self._advance(not broke), now)
+
+    def _hear(self, data: bytes) -> None:
+        """
+        Take what nobody has asked for; b"" is the end.
+
+        A server that says why it closes an idle connection, and closes, has not answered wrongly. Nor has one that says
+        ERR, and closes, to half a request.
+        """
+        said = self._said + data
+        if self._waits_for == _END:
+            self._lost("corrupt" if data else "closed")
+        elif not data:
+            explained = outcomes.is_idle_deadline(said) or (self._rest and said.startswith(b"ERR "))
+            self._lost("closed" if explained or not said else "corrupt")
+        elif outcomes.may_be_idle_deadline(said) or (self._rest and said.startswith(b"ERR ")):
+            self._said = said
+            if self._waits_for != _EXPLAINED:
+                self._turn = False
+                self._sleep_until(_clock() + int(outcomes.FAREWELL * 1e9), _EXPLAINED)
+            self.ready(0)  # the end may be there already, and of that there will be no more news
+        else:
+            self._lost("corrupt")
 
     def _fail(self, outcome: str, now: int) -> None:
         self._note_failure(outcome, now)
@@ -404,13 +444,13 @@ class Player:
         elif how == "corrupt":
             self._fail(how, now)
         else:
-            self._verify_last(now)
+            self._verify_last(now, how if how == "reset" else "")
 
     def _found_broken(self) -> bool:
         """Whether the server had closed its half together with its last reply."""
         if self._broken:
-            self._broke("closed")
-        return self._broken
+            self._broke(self._broken)
+        return bool(self._broken)
 
     def _broke(self, how: str) -> None:
         """Note that the connection broke while no request was open on it."""
@@ -423,6 +463,7 @@ class Player:
             self._engine.forget(self._socket.fileno())
             self._socket.close()
             self._socket = None
-        self._rest = b""
-        self._broken = self._turn = self._late = False
+        self._rest = self._said = b""
+        self._broken = ""
+        self._turn = self._late = False
         self._tracker.left()

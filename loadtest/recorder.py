@@ -31,7 +31,7 @@ from typing import Any, Final, NamedTuple
 
 from loadtest.histogram import Histogram, count, count_progression, merge
 from loadtest.schedule import Schedule
-from loadtest.tally import Effort, Gauges, Tally
+from loadtest.tally import PENDING, Effort, Gauges, Tally
 
 OUTSIDE: Final = 0
 """The phase of whatever happens outside of a run's phases: it counts in the totals and in no result."""
@@ -55,10 +55,11 @@ class Book:
 
     even: microseconds of later replies to requests that left when they were due. responses, services: of the others,
     the two times of each. first: of first replies. All of them are of verified replies, and wait for `settle`.
+    first_sent, later_sent: when the latest of the requests was sent that had their replies, first ones and later ones.
     told: who is told of them too: called with whether they are first replies, and with the histogram.
     """
 
-    __slots__ = ("even", "first", "responses", "services", "tally", "told", "trackers")
+    __slots__ = ("even", "first", "first_sent", "later_sent", "responses", "services", "tally", "told", "trackers")
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -67,6 +68,8 @@ class Book:
         self.responses: list[int] = []
         self.services: list[int] = []
         self.first: list[int] = []
+        self.first_sent = 0
+        self.later_sent = 0
         self.told: Callable[[bool, Histogram], None] | None = None
 
     def settle(self) -> None:
@@ -89,16 +92,17 @@ class Book:
 
     def gauges(self, phase: int, now: int) -> Gauges:
         """Count the clients, as they stand in this phase; `now`: nanoseconds."""
-        connected = served = unserved = unanswered = unsent = 0
+        connected = served = unserved = unanswered = unsent = pending = 0
         for tracker in self.trackers:
             if tracker.connected:
                 connected += 1
                 served += tracker.served
                 unserved += tracker.served_in != phase and not tracker.is_content(phase, now)
             unanswered += tracker.sent_at > 0
+            pending += tracker.is_pending(now)
             if tracker.schedule is not None:
                 unsent += tracker.is_kept_back + sum(each.number for each in tracker.schedule.overdue(now))
-        return Gauges(len(self.trackers), connected, served, unserved, unanswered, unsent)
+        return Gauges(len(self.trackers), connected, served, unserved, pending, unanswered, unsent)
 
 
 class Tracker:
@@ -151,6 +155,10 @@ class Tracker:
     def is_content(self, phase: int, now: int) -> bool:
         """Whether it was served, though not in this phase, for it has asked for nothing since, or only just now."""
         return self.served and self.served_in != phase and now - (self.sent_at or now) < JUST_NOW
+
+    def is_pending(self, now: int) -> bool:
+        """Whether it has been connecting for longer than PENDING."""
+        return self._connecting_since > 0 and now - self._connecting_since > PENDING * 1000
 
     @property
     def is_kept_back(self) -> bool:
@@ -229,14 +237,19 @@ class Tracker:
         book = self._book
         book.tally.outcomes["verified"] += 1
         response = now - self._due
+        sent_at = self.sent_at
         if not self.served:
             self.served = True
             durations = book.first
-        elif self._due == self.sent_at:
-            durations = book.even
+            book.first_sent = max(book.first_sent, sent_at)
         else:
-            durations = book.responses
-            book.services.append((now - self.sent_at) // 1000)
+            if sent_at > book.later_sent:  # noqa: PLR1730 - max() would cost each reply 60 ns more
+                book.later_sent = sent_at
+            if self._due == sent_at:
+                durations = book.even
+            else:
+                durations = book.responses
+                book.services.append((now - sent_at) // 1000)
         durations.append(response // 1000)
         if len(durations) >= SETTLE:
             book.settle()
@@ -299,6 +312,11 @@ class Tracker:
                 count_progression(tally.censored["response"], youngest, interval, number)
                 tally.unsent += number
         if self.sent_at:
+            kind, latest = ("later", self._book.later_sent) if self.served else ("first", self._book.first_sent)
+            if latest > self.sent_at:
+                _count_age(tally.overtaken[kind], self.sent_at, latest)
+            if self.served_in == self._recorder.phase:
+                _count_age(tally.silent[kind], self.sent_at, now)
             if self.served:
                 _count_age(tally.censored["response"], self._due, now)
                 _count_age(tally.censored["service"], self.sent_at, now)
@@ -333,17 +351,19 @@ class Recorder:
         processor: Callable[[], float] = time.process_time,
         starved: Callable[[], float] = lambda: 0.0,
         stolen: Callable[[], float] = lambda: 0.0,
+        conntrack: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """
         Take a steady clock in nanoseconds, and three in seconds.
 
         processor: of the processor time used. starved: of the time waited for a core. stolen: of what the machine's
-        host has kept back, over all cores.
+        host has kept back, over all cores. conntrack: returns the share of the connection-tracking table in use.
         """
         self.clock = clock
         self._processor = processor
         self._starved = starved
         self._stolen = stolen
+        self._conntrack = conntrack
         self._books: dict[str, Book] = {}
         self._lag: Histogram = {}
         self._from: tuple[int, float, float, float, int | None] = (clock(), processor(), starved(), stolen(), None)
@@ -465,6 +485,7 @@ class Recorder:
             max(0.0, starved_now - starved),
             max(0.0, stolen_now - stolen),
             lag,
+            self._conntrack(),
         ]
 
 

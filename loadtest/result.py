@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest import whole
+from loadtest import stalls, whole
 from loadtest.belief import Doubt, Facts, VariantFacts
 from loadtest.histogram import Histogram, Quantile, quantile
 from loadtest.ledger import Figures
+from loadtest.scenarios import Scenario
 from loadtest.settings import Settings
-from loadtest.tally import Tally
+from loadtest.tally import PENDING, Tally
 
 SCHEMA: Final = 1
 
@@ -20,28 +21,59 @@ def facts(figures: Figures, settings: Settings) -> Facts:
     """Return what belief.py wants to know of a phase that has ended."""
     return Facts(
         alone=settings.scenario.alone,
+        stays=settings.scenario.requests is None,
         rate=settings.rate or 0.0,
         seconds=figures.seconds,
         **figures.worst_strain()._asdict(),
         lost_workers=len(figures.lost),
         joined_workers=len(figures.joined),
         variants={
-            name: of_variant(
-                tally,
-                users=figures.users.get(name, 0),
-                connected=tally.clients_connected,
-                served=tally.clients_served,
-                unsent=tally.unsent,
-                imbalance=tally.imbalance,
-                missing=max(0, figures.users.get(name, 0) - tally.clients_connected),
+            name: replace(
+                of_variant(
+                    tally,
+                    users=(users := figures.users.get(name, 0)),
+                    connected=tally.clients_connected,
+                    served=tally.clients_served,
+                    unsent=tally.unsent,
+                    imbalance=tally.imbalance,
+                    missing=(missing := max(0, users - tally.clients_connected)),
+                    pending=_pending(tally, missing),
+                ),
+                asked=tally.sent
+                + tally.carried
+                + sum(tally.connections.values())
+                + sum(tally.censored["connect"].values()),
+                stalled=_stalled(tally, figures.seconds_of(name), settings.scenario),
             )
             for name, tally in figures.tallies.items()
         },
     )
 
 
+def _pending(tally: Tally, missing: int) -> int:
+    """Return how many connects had no answer for long in the end: a tenth of it is long if clients never had any."""
+    shortest = PENDING // 10 if missing else PENDING
+    return sum(number for age, number in tally.censored["connect"].items() if age >= shortest)
+
+
+def _stalled(tally: Tally, seconds: float, scenario: Scenario) -> int:
+    """Return how many clients the server has left waiting: others overtook them, or none was answered any more."""
+    found = tally.histograms
+    later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
+    # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
+    asked_for = scenario.dawdle + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
+    silent = stalls.silent(seconds) + asked_for * 1e6
+    return sum(
+        max(
+            stalls.stalled(finished, tally.overtaken[kind], seconds, stalls.OVERTAKEN),
+            stalls.stalled(finished, tally.silent[kind], seconds, silent),
+        )
+        for kind, finished in (("first", found["first_reply"]), ("later", later))
+    )
+
+
 def of_variant(
-    tally: Tally, *, users: int, connected: int, served: int, unsent: int, imbalance: int, missing: int
+    tally: Tally, *, users: int, connected: int, served: int, unsent: int, imbalance: int, missing: int, pending: int
 ) -> VariantFacts:
     """Return the facts about a variant: those that a tally has, and those that differ while a run is on."""
     return VariantFacts(
@@ -51,8 +83,11 @@ def of_variant(
         unsent=unsent,
         imbalance=imbalance,
         missing=missing,
+        pending=pending,
         unconnected={kind: number for kind, number in tally.connections.items() if kind != "connected" and number},
         sent=tally.sent,
+        verified=tally.verified,
+        timeouts=tally.outcomes["timeout"],
         late=tally.late_sends,
         corrupt=tally.outcomes["corrupt"] + tally.breaks["corrupt"],
         lost={kind: number for kind, number in _lost(tally).items() if number},
@@ -83,6 +118,7 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
             "starved_ratio": strain.starved_ratio,
             "stolen_ratio": strain.stolen_ratio,
             "lag_p99_seconds": strain.lag_p99,
+            "conntrack_ratio": strain.conntrack_ratio,
             "worst_10s": worst._asdict(),
             "lost_workers": len(figures.lost),
             "joined_workers": len(figures.joined),
@@ -152,7 +188,7 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
             [_shown(tally, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
         )
         service = _shown(tally, "service", 0.99)
-        served = f"{tally.clients_served} of {tally.clients_connected}"
+        served = f"{tally.clients_served} of {tally.clients_connected or figures.users.get(name, 0)}"
         fairness = "-" if tally.fairness is None else f"{tally.fairness:.3f}"
         seconds = figures.seconds_of(name)
         rate = tally.verified / seconds if seconds else 0.0

@@ -9,9 +9,10 @@ Every driver runs the same script (TcpClient's users in user.py, and engine.py):
         step = steps.send(do(step))     # True if it went well
 """
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from random import Random
 from typing import Final, NamedTuple, NoReturn
 
@@ -69,6 +70,15 @@ _TURN: Final = Turn()
 _LEAVE: Final = Leave()
 
 
+def _nonces() -> Iterator[list[bytes]]:
+    """Yield eight digits that no server can guess, by the thousand: to ask the kernel for each would cost 1 us."""
+    while True:
+        yield os.urandom(4096).hex(" ", 4).encode().split()
+
+
+_nonce: Final = chain.from_iterable(_nonces()).__next__
+
+
 class Cast:
     """Who plays the part that only one client of those who share the cast plays: the one who dawdles."""
 
@@ -90,16 +100,19 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
     """
     Yield the steps of one client for ever; the driver sends back whether each went well, and closes it in the end.
 
-    who: at most 24 bytes without a dot, which no other client has; every message begins with it and with
+    who: at most 16 bytes without a dot, which no other client has; every message begins with it and with
     the message's number, so no two messages of all clients have the same text. Raises ValueError otherwise.
+    A nonce follows, so that a reply can't be sent before its request has been read.
     """
-    if len(who) > 24 or b"." in who:
-        raise ValueError(f"{who!r} is longer than 24 bytes, or has a dot")
+    if len(who) > 16 or b"." in who:
+        raise ValueError(f"{who!r} is longer than 16 bytes, or has a dot")
     command = scenario.command.encode() + (b" %d" % scenario.amount if scenario.command != "ECHO" else b"")
     ask = b"%b %b." % (command, who)
     answer = wire.ok(b" %b." % who).removesuffix(b"\n")
-    filler = b"x" * (scenario.size - len(who) - 1) + b"\n"
+    filler = b"x" * (scenario.size - len(who) - len(b"..") - len(_nonce())) + b"\n"
+    rest = b""
     serial = 0
+    longer = 1  # the next serial that has a digit more
     send = Send(b"", b"", False, 0.0)
     try:
         while True:
@@ -116,8 +129,10 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
                 if not well:
                     break
                 serial += 1
-                tail = b"%d." % serial
-                tail += filler[len(tail) :]
+                if serial == longer:
+                    longer *= 10
+                    rest = filler[len(str(serial)) :]
+                tail = b"%d.%b%b" % (serial, _nonce(), rest)
                 send.request = ask + tail
                 send.reply = answer + tail
                 send.last = number == scenario.requests
@@ -126,10 +141,9 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
                 if send.last or not well:
                     break
             yield _LEAVE
-            if not scenario.paced and not well:
-                yield Pause(_around(max(SETBACK, scenario.away), 0.5, random))
-            elif not scenario.paced and scenario.away:
-                yield Pause(_around(scenario.away, scenario.away_spread, random))
+            away, spread = (scenario.away, scenario.away_spread) if well else (max(SETBACK, scenario.away), 0.5)
+            if away and not scenario.paced:
+                yield Pause(_around(away, spread, random))
     finally:
         cast.leaves(who)
 

@@ -84,9 +84,16 @@ def read(options: Mapping[str, Any]) -> Settings:
 
 
 def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str:
-    """Return "host:port" of a variant: TCPLAB_<NAME>, or its port on the host TCPLAB_SERVERS, or on loopback."""
+    """
+    Return "host:port" of a variant: TCPLAB_<NAME>, or its port on the host TCPLAB_SERVERS, or on loopback.
+
+    ValueError if TCPLAB_<NAME> is empty: a script's variable that was never set would load another server.
+    """
     host = environment.get("TCPLAB_SERVERS") or "127.0.0.1"
-    return environment.get(f"TCPLAB_{variant.name.upper()}") or f"{host}:{variant.port}"
+    chosen = environment.get(f"TCPLAB_{variant.name.upper()}")
+    if chosen is not None and not chosen.strip():
+        raise ValueError("it is set, and empty; give it host:port, or unset it")
+    return chosen or f"{host}:{variant.port}"
 
 
 def _optional(kind: Callable[[str], float], value: object) -> float | None:

@@ -14,6 +14,9 @@ How a request that was sent can end: with the right reply; without one in time; 
 with the connection closed, or reset, before the reply; with ERR instead of OK (a server past its limit says so).
 """
 
+KINDS: Final = ("first", "later")
+"""Of replies: a connection's first one, and those after it."""
+
 CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
 """How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
 
@@ -28,8 +31,8 @@ def _zeros(names: Iterable[str]) -> Callable[[], dict[str, int]]:
     return lambda: dict.fromkeys(names, 0)
 
 
-def _histograms() -> dict[str, Histogram]:
-    return {series: {} for series in SERIES}
+def _histograms(names: Iterable[str]) -> Callable[[], dict[str, Histogram]]:
+    return lambda: {name: {} for name in names}
 
 
 @dataclass(slots=True)
@@ -44,6 +47,8 @@ class Tally:
     broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
     or a verified reply (or had had one, and asked for nothing more). squares: each client's verified replies in the
     phase, squared and summed over the clients; over several phases it says nothing. histograms, censored: by series.
+    overtaken, silent: of requests that were open in the end, by KINDS: by how much the latest request that was answered
+    had been sent after them; and, of clients that had had a reply in the phase, for how long they had been open.
     """
 
     sent: int = 0
@@ -58,8 +63,10 @@ class Tally:
     outcomes: dict[str, int] = field(default_factory=_zeros(OUTCOMES))
     connections: dict[str, int] = field(default_factory=_zeros(CONNECTIONS))
     breaks: dict[str, int] = field(default_factory=_zeros(BREAKS))
-    histograms: dict[str, Histogram] = field(default_factory=_histograms)
-    censored: dict[str, Histogram] = field(default_factory=_histograms)
+    histograms: dict[str, Histogram] = field(default_factory=_histograms(SERIES))
+    censored: dict[str, Histogram] = field(default_factory=_histograms(SERIES))
+    overtaken: dict[str, Histogram] = field(default_factory=_histograms(KINDS))
+    silent: dict[str, Histogram] = field(default_factory=_histograms(KINDS))
 
     @property
     def verified(self) -> int:
@@ -113,6 +120,9 @@ class Tally:
         for series in SERIES:
             merge(self.histograms[series], other.histograms[series])
             merge(self.censored[series], other.censored[series])
+        for kind in KINDS:
+            merge(self.overtaken[kind], other.overtaken[kind])
+            merge(self.silent[kind], other.silent[kind])
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain dicts of numbers."""
@@ -135,7 +145,11 @@ _NUMBERS: Final = (
     "clients_served",
     "squares",
 )
-_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored")
+_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored", "overtaken", "silent")
+
+
+PENDING: Final = 1_000_000
+"""Microseconds after which a connect that has no answer is stuck: as long as the first SYN's repetition takes."""
 
 
 class Gauges(NamedTuple):
@@ -143,14 +157,15 @@ class Gauges(NamedTuple):
     What is, now, for one variant.
 
     users: clients, connected or away. connected: with a connection. served: of those, with a reply on it.
-    unserved: of those connected, the ones that have had no reply in the whole phase. unanswered: requests. unsent:
-    requests that are due and not sent.
+    unserved: of those connected, the ones that have had no reply in the whole phase. pending: connecting for longer
+    than PENDING. unanswered: requests. unsent: requests that are due and not sent.
     """
 
     users: int
     connected: int
     served: int
     unserved: int
+    pending: int
     unanswered: int
     unsent: int
 
@@ -163,7 +178,8 @@ class Effort:
     cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine
     did not wait for anything: it worked, or wanted to and was not let. starved_seconds: time in which it could have run
     and waited for a core, as the kernel tells. stolen_seconds: processor time that the machine's host kept back, over
-    all cores. lag: histogram of how late its loop woke up.
+    all cores. lag: histogram of how late its loop woke up. conntrack_ratio: the share of its machine's
+    connection-tracking table that was in use, at most.
     """
 
     cpu_seconds: float = 0.0
@@ -172,6 +188,7 @@ class Effort:
     starved_seconds: float = 0.0
     stolen_seconds: float = 0.0
     lag: Histogram = field(default_factory=dict)
+    conntrack_ratio: float = 0.0
 
     @property
     def cpu_ratio(self) -> float:
@@ -207,6 +224,7 @@ class Effort:
         self.starved_seconds += other.starved_seconds
         self.stolen_seconds += other.stolen_seconds
         merge(self.lag, other.lag)
+        self.conntrack_ratio = max(self.conntrack_ratio, other.conntrack_ratio)
 
 
 class Strain(NamedTuple):
@@ -217,6 +235,7 @@ class Strain(NamedTuple):
     starved_ratio: float = 0.0
     stolen_ratio: float = 0.0
     lag_p99: float = 0.0
+    conntrack_ratio: float = 0.0
 
 
 def total(stretches: Iterable[Effort]) -> Effort:

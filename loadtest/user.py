@@ -28,10 +28,12 @@ or playing a scenario of the lab:
 import os
 import secrets
 import socket
+import termios
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from fcntl import ioctl
 from random import Random
 from typing import Any, ClassVar, Final
 
@@ -41,14 +43,14 @@ from locust import User, task
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest import feed, hindrances, outcomes
+from loadtest import conntrack, feed, hindrances, outcomes
 from loadtest.outcomes import ERRORS, split_address
 from loadtest.recorder import LATE, Recorder, Tracker
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 from loadtest.schedule import Schedule
 from loadtest.script import Cast, Connect, Leave, Pause, Script, Send, Turn, play
 
-RECORDER: Final = Recorder(starved=hindrances.starved, stolen=hindrances.stolen)
+RECORDER: Final = Recorder(starved=hindrances.starved, stolen=hindrances.stolen, conntrack=conntrack.used)
 """What this process counts."""
 
 _CASTS: Final = defaultdict[str, Cast](Cast)
@@ -115,13 +117,23 @@ class TcpClient:
             tracker.put_off(int(dawdle * 1e9))
             request = self._begin(request)
             gevent.sleep(dawdle)
+        unasked = _unasked(self._connection())
+        if unasked and not first:
+            explained = outcomes.is_idle_deadline(unasked) or (dawdle and unasked.startswith(b"ERR "))
+            self._break("closed" if explained and _is_ended(self._connection()) else "corrupt")
+            return False
         tracker.sent(_clock(), late=late)
-        outcome, now = self._exchange(request, reply)
-        if outcome == "verified" and last and self._socket is not None and _surplus(self._socket):
-            outcome = "corrupt"
-        if outcome == "verified":
+        if unasked:
+            outcome, now = outcomes.of_unasked(unasked), _clock()
+        else:
+            outcome, now = self._exchange(request, reply)
+        end = _end(self._socket) if outcome == "verified" and last and self._socket is not None else ""
+        if outcome == "verified" and end != "corrupt":
             self._tell(tracker.verified(now), len(reply), outcome, first=first)
-            return True
+            if end:
+                self._break(end)
+            return not end
+        outcome = end or outcome
         self._tell(tracker.failed(outcome, now), 0, outcome, first=first)
         return False
 
@@ -200,12 +212,17 @@ class TcpClient:
         connection.settimeout(outcomes.REPLY_TIMEOUT)
         return received
 
-    def _tell(self, nanoseconds: int, length: int, outcome: str, *, first: bool = True) -> None:
-        """Tell Locust, which counts in milliseconds."""
+    def _break(self, how: str) -> None:
+        """Note that the connection broke while no request was open on it: one of recorder.BREAKS."""
+        self.tracker.broke(how)
+        self._tell(None, 0, how, first=False)
+
+    def _tell(self, nanoseconds: int | None, length: int, outcome: str, *, first: bool = True) -> None:
+        """Tell Locust, which counts in milliseconds; None: no request was open."""
         self._fire(
             request_type=feed.METHOD,
             name=self._names[not first],
-            response_time=nanoseconds // 1000 / 1000,
+            response_time=None if nanoseconds is None else nanoseconds // 1000 / 1000,
             response_length=length,
             exception=ERRORS.get(outcome),
             context={},
@@ -218,14 +235,32 @@ def resolve(host: str, port: int) -> Where:
     return family, address
 
 
-def _surplus(connection: socket.socket) -> bool:
-    """Close our half and read to the end. Return whether there were bytes that nobody had asked for."""
+def _unasked(connection: socket.socket) -> bytes:
+    """Return what was received already, without waiting for any."""
+    return connection.recv(_CHUNK) if any(ioctl(connection.fileno(), termios.FIONREAD, bytes(4))) else b""
+
+
+def _is_ended(connection: socket.socket) -> bool:
+    """Whether the server ends the connection within outcomes.FAREWELL, and says no more before."""
+    connection.settimeout(outcomes.FAREWELL)
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def _end(connection: socket.socket) -> str:
+    """Close our half and read to the end. Return what was wrong with that: one of recorder.BREAKS, "" if nothing."""
     connection.settimeout(outcomes.FAREWELL)
     try:
         connection.shutdown(socket.SHUT_WR)
-        return bool(connection.recv(1))
+        return "corrupt" if connection.recv(1) else ""
+    except TimeoutError:
+        return ""
     except OSError:
-        return False
+        return "reset"
 
 
 class RecordedUser(User):
@@ -276,7 +311,7 @@ class PlayingUser(RecordedUser):
     def begin(self) -> Script:
         """Return the steps to play; the tracker knows their schedule, if there is one."""
         self.tracker.schedule = _schedule(self.scenario, self.interval)
-        name = secrets.token_hex(12).encode()  # no other client has it, in any process
+        name = secrets.token_hex(8).encode()  # no other client has it, in any process
         return play(self.scenario, name, _RANDOM, _CASTS[self.name])
 
 

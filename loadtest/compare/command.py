@@ -6,15 +6,17 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from loadtest import belief
 from loadtest.compare import store, subjects
 from loadtest.compare.comparison import Comparison, duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.judge import differences, keeping
+from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.figures import CLOSED_LOOP
 from loadtest.compare.judge.targets import is_judged
 from loadtest.compare.judge.targets import parse as parse_target
@@ -29,6 +31,9 @@ from loadtest.scenarios import SCENARIOS
 MISSED: Final = 3
 """The exit status of a comparison in which a target was not kept."""
 
+
+UNANSWERED: Final = 4
+"""The exit status of a comparison in which a server left clients without an answer (belief.UNANSWERED)."""
 
 SPARE_DESCRIPTORS: Final = 100
 """That a server or the load opens besides its clients' sockets."""
@@ -201,7 +206,15 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    return MISSED if strict and keeping.is_missed(comparison.result) else 0
+    if strict and keeping.is_missed(comparison.result):
+        return MISSED
+    return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
+
+
+def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
+    return any(
+        doubt.name in belief.UNANSWERED for each in entries(result) for run in each.shown for doubt in run.doubts
+    )
 
 
 def _files(folder: Path) -> str:
@@ -225,7 +238,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         " differ by themselves; to know, run both in one session: --server 'before=COMMAND {port}' --server"
         " 'after=COMMAND {port}' --repeats 10.",
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
-        f" target was missed; {INTERRUPTED} after Ctrl-C. Two results: 0 whatever differs between them.",
+        f" target was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C."
+        " Two results: 0 whatever differs between them.",
     )
     parser.add_argument(
         "results",

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.judge.entries import Entry, by_scenario, entries
+from loadtest.compare.report.words import served
 from tests.compare.results import cell, cells, comparison, doubt, failed
 
 
@@ -34,7 +35,20 @@ def test_a_median_of_ten_runs_has_an_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["starved", "stolen-time", "corrupt", "disconnected", "worker-lost", "conservation", "local-limit"]
+    "name",
+    [
+        "starved",
+        "stolen-time",
+        "corrupt",
+        "disconnected",
+        "worker-lost",
+        "conservation",
+        "local-limit",
+        "conntrack",
+        "nothing-answered",
+        "stalled-clients",
+        "timeouts",
+    ],
 )
 def test_a_run_in_doubt_is_kept_and_is_in_no_median(name: str) -> None:
     runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
@@ -122,7 +136,7 @@ def test_a_run_that_nobody_connected_to_is_not_told_beside_the_others() -> None:
     verified = rates(0, 14_000, 14_100)
     found = only(*cells(3, "asyncio", connected=[0, 50, 50], served=[0, 50, 49], verified=verified))
     assert found.served == (49, 50)
-    assert only(*cells(1, "asyncio", connected=0, served=0, verified=0)).served == (0, 0)
+    assert only(*cells(1, "asyncio", connected=0, served=0, verified=0)).served == (0, 50)
 
 
 def test_replies_that_no_client_had_make_no_speed() -> None:
@@ -130,6 +144,15 @@ def test_replies_that_no_client_had_make_no_speed() -> None:
     assert found["requests_per_second"].value is None
     assert found["response_p99_us"].value is None
     assert "no client is known to have been served" in found["cpu_us"].why
+
+
+def test_a_run_that_served_nobody_does_not_stand_beside_the_others_speed() -> None:
+    runs = cells(2, "threaded")
+    gone = cell("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
+    found = only(*runs, gone)
+    assert (found["requests_per_second"].value, found.served) == (10_000.0, (50, 50))
+    assert [served(each) for each in found.doubtful] == ["0 of 50"]
+    assert only(gone).served == (0, 50)
 
 
 def test_the_run_that_served_the_smallest_share_is_the_one_told() -> None:

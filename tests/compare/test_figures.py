@@ -113,6 +113,26 @@ def test_the_generators_limit_is_one_doubt_and_the_ceiling_says_it_best() -> Non
     ]
 
 
+@pytest.mark.parametrize("subject", ["mine", "asyncio-stdlib"])
+def test_a_doubt_calls_a_server_by_its_own_name(subject: str) -> None:
+    """The load knows it by the variant whose users it was given."""
+    own = Doubt("disconnected", "a server ended its clients' connections: asyncio (4 closed): one that", "see asyncio")
+    kept = cell(subject)
+    kept["load"] = results.load("asyncio", "saturate", 50, load_doubts=[own._asdict()])
+    (found,) = row(kept).doubts
+    assert found.detail == f"a server ended its clients' connections: {subject} (4 closed): one that"
+
+
+def test_a_doubt_about_the_ceiling_is_about_the_sink() -> None:
+    own = Doubt("unserved", "some clients never had a reply: single served 1 of 50", "again")
+    usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
+    found = ceiling(Case("saturate", 50, 1, 10), load.read(results.load("single", "saturate", 50)), usage)
+    assert found.doubts == ()
+    raw = results.load("single", "saturate", 50, load_doubts=[own._asdict()])
+    (doubt,) = ceiling(Case("saturate", 50, 1, 10), load.read(raw), usage).doubts
+    assert doubt.detail == "some clients never had a reply: the sink served 1 of 50"
+
+
 def test_a_starved_generator_makes_a_top_speed_a_lower_bound() -> None:
     own = Doubt("starved", "27 %", "a core of its own")
     found = row(cell("asyncio", load_doubts=[own._asdict()]))

@@ -12,6 +12,7 @@ from loadtest.compare.judge.targets import (
     LIGHTENS,
     LONGEST_US,
     SLOWS,
+    STALLED,
     Answer,
     Judgement,
     Series,
@@ -270,8 +271,12 @@ def test_doubts_about_the_server_are_left_to_the_counts(name: str) -> None:
     assert answer("p99<50ms", run(**doubt(name))) == (MET, "")
 
 
+def test_clients_left_waiting_are_a_miss_whatever_the_quantile() -> None:
+    assert answer("p99<50ms", run(**doubt(STALLED))) == (MISSED, f"it was so ({STALLED})")
+
+
 def test_each_doubt_of_the_load_is_of_one_kind() -> None:
-    either_way = {"conservation", "late-sends", "local-limit", "worker-joined", "worker-lost"}
-    assert set(DOUBTS) <= SLOWS | LIGHTENS | JUDGED | either_way
+    either_way = {"conntrack", "conservation", "late-sends", "local-limit", "worker-joined", "worker-lost"}
+    assert set(DOUBTS) <= SLOWS | LIGHTENS | JUDGED | either_way | {STALLED}
     assert not SLOWS & LIGHTENS
     assert not (SLOWS | LIGHTENS) & JUDGED

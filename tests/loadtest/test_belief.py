@@ -57,6 +57,18 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(variants={"single": VariantFacts(lost={"closed": 1})}), ["disconnected"]),
         (Facts(variants={"single": VariantFacts(unconnected={"no_port": 1})}), ["local-limit"]),
         (Facts(variants={"single": VariantFacts(unconnected={"failed": 1})}), ["local-limit"]),
+        (Facts(variants={"single": VariantFacts(missing=20, pending=20)}), ["unconnected"]),
+        (Facts(variants={"single": VariantFacts(users=9, connected=9, served=9, pending=1)}), ["unconnected"]),
+        (Facts(variants={"single": VariantFacts(timeouts=1)}), ["timeouts"]),
+        (Facts(stays=True, variants={"single": VariantFacts(connected=9, served=1, timeouts=8)}), ["unserved"]),
+        (Facts(stays=True, variants={"single": VariantFacts(connected=1, served=1, timeouts=1)}), ["timeouts"]),
+        (Facts(stays=True, variants={"single": VariantFacts(connected=9, timeouts=9)}), ["unserved", "timeouts"]),
+        (Facts(variants={"single": VariantFacts(connected=9, served=1, timeouts=8)}), ["unserved", "timeouts"]),
+        (Facts(variants={"single": VariantFacts(stalled=1)}), ["stalled-clients"]),
+        (Facts(variants={"single": VariantFacts(asked=1)}), ["nothing-answered"]),
+        (Facts(variants={"single": VariantFacts(asked=9, verified=1)}), []),
+        (Facts(conntrack_ratio=0.899), []),
+        (Facts(conntrack_ratio=0.90), ["conntrack"]),
         (Facts(cpu_ratio=1, lag_p99=1, lost_workers=2), ["generator-cpu", "loop-lag", "worker-lost"]),
     ],
 )
@@ -119,6 +131,32 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         (
             Facts(variants={"single": VariantFacts(unconnected={"refused": 9, "no_port": 2}), "asyncio": GOOD}),
             "the load's own machine could not connect: single (2 no_port)",
+        ),
+        (
+            Facts(variants={"single": VariantFacts(users=20, missing=20, pending=20), "asyncio": GOOD}),
+            "some clients never had a connection: single 20; connects had no answer in the end: single 20",
+        ),
+        (
+            Facts(variants={"single": VariantFacts(pending=2, unconnected={"timeout": 4})}),
+            "connects had no answer in the end: single 2",
+        ),
+        (
+            Facts(variants={"single": VariantFacts(timeouts=3), "threaded": GOOD, "asyncio": VariantFacts(timeouts=1)}),
+            "requests had no reply within the time allowed: single (3), asyncio (1)",
+        ),
+        (
+            Facts(variants={"threaded": VariantFacts(connected=50, served=50, stalled=25), "asyncio": GOOD}),
+            "clients were left waiting in the end, for far longer than the replies of the others took: threaded 25 of"
+            " 50: a server that stops answering some has more time for the rest",
+        ),
+        (
+            Facts(variants={"threaded": VariantFacts(users=20, asked=1), "asyncio": GOOD}),
+            "no request was answered rightly: threaded (0 of 20 clients served)",
+        ),
+        (
+            Facts(conntrack_ratio=0.97),
+            "the connection-tracking table of a load process's machine was 97% full: past its limit the kernel drops"
+            " packets, so that connects get no answer and replies go missing",
         ),
         (
             Facts(joined_workers=2),

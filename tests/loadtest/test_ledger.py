@@ -195,9 +195,9 @@ def test_a_vanished_worker_takes_its_gauges_along_but_not_its_counts() -> None:
     lab.ask(going, 0.1)
     going.sent(lab.now)
     lab.report()
-    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 1, 0)
+    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 0)
     lab.ledger.see({"staying"}, lab.seconds)
-    assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0)
+    assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0, 0)
     lab.end("staying")
     figures = lab.ledger.figures
     assert figures is not None
@@ -220,11 +220,11 @@ def test_what_a_lost_worker_had_not_sent_is_unsent(seen: bool) -> None:
     lab.seconds += 2.5
     going.due(going.schedule.take() if going.schedule else 0)  # it dawdles: of its three, one is on its way
     lab.report()
-    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 1, 3)
+    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
     if seen:
         lab.ledger.see({"staying"}, lab.seconds)
         lab.ledger.see({"staying"}, lab.seconds)
-        assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 1, 0)
+        assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0, 1, 0)
     lab.end("staying")
     figures = lab.ledger.figures
     assert figures is not None
@@ -855,17 +855,19 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
         "starved_ratio": pytest.approx(0.015),
         "stolen_ratio": pytest.approx(0.01),
         "lag_p99_seconds": 0.0,
+        "conntrack_ratio": 0.0,
         "worst_10s": {
             "cpu_ratio": pytest.approx(0.1),
             "busy_ratio": pytest.approx(0.5),
             "starved_ratio": pytest.approx(0.015),
             "stolen_ratio": pytest.approx(0.01),
             "lag_p99": 0.0,
+            "conntrack_ratio": 0.0,
         },
         "lost_workers": 0,
         "joined_workers": 0,
     }
-    assert [doubt["name"] for doubt in found["doubts"]] == ["unserved"]
+    assert [doubt["name"] for doubt in found["doubts"]] == ["unserved", "nothing-answered"]
     assert found["variants"]["single"]["fairness"] == {
         "jain": None,
         "longest_wait_seconds": 0.753,
@@ -961,7 +963,16 @@ def test_what_a_run_did_is_what_belief_looks_at() -> None:
         joined_workers=0,
         variants={
             "asyncio": belief.VariantFacts(
-                users=2, connected=1, served=0, missing=1, sent=1, late=1, unsent=1, corrupt=2, lost={"reset": 1}
+                users=2,
+                connected=1,
+                served=0,
+                missing=1,
+                sent=1,
+                asked=1,
+                late=1,
+                unsent=1,
+                corrupt=2,
+                lost={"reset": 1},
             ),
         },
     )

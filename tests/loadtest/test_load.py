@@ -289,6 +289,8 @@ def test_processes_that_locust_forks_have_an_engine_each(tmp_path: Path) -> None
         ([], {"TCPLAB_SCENARIO": "nope"}, "invalid choice: 'nope'"),
         ([], {"TCPLAB_SIZE": "big"}, "'big' is not a whole number"),
         ([], {"TCPLAB_ASYNCIO": "nowhere"}, "tcplab: TCPLAB_ASYNCIO: 'nowhere' is no host:port"),
+        ([], {"TCPLAB_ASYNCIO": ""}, "tcplab: TCPLAB_ASYNCIO: it is set, and empty; give it host:port, or unset it"),
+        ([], {"TCPLAB_SINGLE": " "}, "tcplab: TCPLAB_SINGLE: it is set, and empty; give it host:port, or unset it"),
         ([], {"TCPLAB_EXPORTER_PORT": "99999"}, "'99999' is not a whole number from 0 to 65535"),
     ],
 )

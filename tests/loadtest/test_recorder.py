@@ -302,7 +302,7 @@ def test_a_stopped_client_leaves_an_abandoned_request_and_is_gone() -> None:
     counted = part.tallies["single"]
     assert (counted.sent, counted.abandoned, counted.imbalance) == (1, 1, 0)
     assert counted.censored["first_reply"] == {330: 1}
-    assert part.gauges["single"] == (0, 0, 0, 0, 0, 0)
+    assert part.gauges["single"] == (0, 0, 0, 0, 0, 0, 0)
 
 
 def test_figures_of_the_warmup_stay_there_and_what_is_open_is_carried_over() -> None:

@@ -1,5 +1,6 @@
 """The script: what a client does, without I/O. The scenarios: what may be set."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -99,14 +100,14 @@ def test_bound_scenarios_ask_for_waiting_and_for_work(name: str, begins: bytes) 
     assert isinstance(request, Send)
     assert request.request.startswith(begins)
     assert len(request.request) == len(begins) - len(b"me.1.") + 64 + 1
-    assert request.reply == b"OK me.1." + b"x" * 59 + b"\n"
+    assert re.fullmatch(rb"OK me\.1\.[0-9a-f]{8}x{51}\n", request.reply)
 
 
 def test_a_request_and_its_reply_are_what_the_wire_says() -> None:
     _, request, *_ = steps(SCENARIOS["saturate"], 2)
     assert isinstance(request, Send)
-    assert request.request == b"ECHO me.1." + b"x" * 59 + b"\n"
-    assert request.reply == b"OK me.1." + b"x" * 59 + b"\n"
+    assert re.fullmatch(rb"ECHO me\.1\.[0-9a-f]{8}x{51}\n", request.request)
+    assert request.reply == b"OK" + request.request[4:]
     assert len(request.request) == len("ECHO ") + 64 + 1
 
 
@@ -304,7 +305,7 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
     texts = Counter(
         step.request
         for number in range(clients)
-        for step in steps(scenario, 60, who=b"%024d" % number)
+        for step in steps(scenario, 60, who=b"%016d" % number)
         if isinstance(step, Send)
     )
     assert max(texts.values()) == 1
@@ -312,7 +313,22 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
     assert {len(text) for text in texts} == {len(f"{command} \n") + size}
 
 
-@pytest.mark.parametrize("who", [b"x" * 25, b"a.b"])
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_a_reply_cannot_be_guessed_from_earlier_ones(name: str) -> None:
+    """Two clients that differ in nothing have no nonce in common, and neither has one of its own twice."""
+    nonces = [
+        step.reply.split(b".", 2)[2][:8]
+        for _ in range(2)
+        for step in steps(SCENARIOS[name].tuned(size=MIN_SIZE), 3000)
+        if isinstance(step, Send)
+    ]
+    assert len(nonces) > 1000
+    assert all(re.fullmatch(rb"[0-9a-f]{8}", nonce) for nonce in nonces)
+    assert len(set(nonces)) >= len(nonces) - 2  # of 2^32, which may repeat by chance
+    assert len({nonce[:1] for nonce in nonces}) == 16
+
+
+@pytest.mark.parametrize("who", [b"x" * 17, b"a.b"])
 def test_a_client_whose_name_could_clash_is_refused(who: bytes) -> None:
     with pytest.raises(ValueError, match="dot"):
         next(play(SCENARIOS[DEFAULT], who, Random(), Cast()))
@@ -358,7 +374,7 @@ def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 def test_the_largest_message_fits_the_wire_with_any_command() -> None:
     scenario = Scenario("x", "x", "x", requests=1, command="WORK", amount=wire.MAX_WORK_ROUNDS, size=MAX_SIZE)
-    _, request, *_ = steps(scenario, 2, who=b"x" * 24)
+    _, request, *_ = steps(scenario, 2, who=b"x" * 16)
     assert isinstance(request, Send)
     assert len(request.request) <= wire.MAX_LINE
 

@@ -94,11 +94,11 @@ class Entry:
         """
         Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run.
 
-        A run to which nobody connected is told by itself: beside the figures of the others it would contradict them.
+        A run that served nobody is told by itself (nothing-answered): it would stand beside the speed of the others.
         """
-        some = [each for each in self.shown if each.connected] or self.shown
+        some = [each for each in self.shown if each.served] or self.shown
         worst = min(some, key=lambda each: each.served / max(1, each.connected), default=None)
-        return (worst.served, worst.connected) if worst else (0, 0)
+        return (worst.served, worst.connected or worst.case.clients) if worst else (0, 0)
 
 
 def subjects(result: Mapping[str, Any]) -> list[Subject]:

@@ -31,6 +31,10 @@ UNSOUND: Final = frozenset(
         "worker-joined",
         "conservation",
         "local-limit",
+        "conntrack",
+        "nothing-answered",
+        "stalled-clients",
+        "timeouts",
     }
 )
 """
@@ -239,7 +243,8 @@ def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
     """Return the generator's ceiling from its run against the sink."""
     found = found.about("the sink")
     cpu = _generator_cpu(found, usage)
-    known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]  # that it is at its limit is the point
+    # That it is at its limit is the point.
+    known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]
     if max(cpu, found.generator_busy) < BUSY:
         known.append(
             Doubt(

@@ -46,8 +46,20 @@ from the waiting at the server, and no more than that.
 LIGHTENS: Final = frozenset({"not-connected", "rate"})
 """Doubts about a load that was lighter than asked for: a target met says nothing, a miss is one all the more."""
 
-JUDGED: Final = frozenset({"corrupt", "disconnected", "unconnected", "unserved"})
+JUDGED: Final = frozenset(
+    {
+        "corrupt",
+        "disconnected",
+        "nothing-answered",
+        "timeouts",
+        "unconnected",
+        "unserved",
+    }
+)
 """Doubts about what the server did, which is judged by the counts themselves."""
+
+STALLED: Final = "stalled-clients"
+"""The doubt that is a miss by itself, for who is left waiting may be too few to move a quantile."""
 
 Series = Literal["", "later", "first"]
 
@@ -181,7 +193,7 @@ def _spoilt(found: Load) -> str:
     own = _some(found.connections, _OWN_FAILURES)
     if own:
         return f"connects that failed on the load's own machine: {own}"
-    return _first(found, {doubt.name for doubt in found.doubts} - SLOWS - LIGHTENS - JUDGED)
+    return _first(found, {doubt.name for doubt in found.doubts} - SLOWS - LIGHTENS - JUDGED - {STALLED})
 
 
 def _light(found: Load) -> str:
@@ -207,6 +219,9 @@ def _lack(target: Target, found: Load) -> str:
     every = [f"{what} that timed out: {number:,}" for what, number in late.items() if number]
     if found.served < found.connected:
         every.append(f"served {found.served:,} of {found.connected:,} connected clients")
+    stalled = _first(found, {STALLED})
+    if stalled:
+        every.append(stalled)
     connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= target.limit_us)
     if connecting:
         every.append(f"clients that waited to be connected: {connecting:,}")

@@ -20,11 +20,12 @@ class Load:
     """
     One variant's part of a load run.
 
-    scenario: what the clients did, as it was tuned. model: "closed" or "open". started, ended: the measured window, in
-    Unix seconds. users: clients that were to be there; connected, served: those that were, and those that had a
-    verified reply within the window. jain: Jain's index of how alike the connected ones' shares of the verified replies
-    were, 1/connected to 1; None without any. longest_wait: seconds that a client had waited for a reply at the most by
-    the end of the window; at_least: it had no reply yet, or some gave up. None in results kept before there were both.
+    variant: whose users the load was given. scenario: what the clients did, as it was tuned. model: "closed" or "open".
+    started, ended: the measured window, in Unix seconds. users: clients that were to be there; connected, served: those
+    that were, and those that had a verified reply within the window. jain: Jain's index of how alike the connected
+    ones' shares of the verified replies were, 1/connected to 1; None without any. longest_wait: seconds that a client
+    had waited for a reply at the most by the end of the window; at_least: it had no reply yet, or some gave up. None in
+    results kept before there were both.
     verified, errors: requests. connections: connects, by how they ended. breaks: connections that broke with no request
     open, by how. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds,
     and of the ages of what was unanswered when the window ended. generator_cpu, generator_busy: the busiest worker's
@@ -32,6 +33,7 @@ class Load:
     were; they may have met another server.
     """
 
+    variant: str
     scenario: Scenario
     model: str
     started: float
@@ -51,7 +53,6 @@ class Load:
     generator_cpu: float
     generator_busy: float
     doubts: tuple[Doubt, ...]
-    variant: str = ""
 
     def about(self, subject: str) -> "Load":
         """Return it with doubts that name `subject`, whom users of another variant may have met."""
@@ -77,6 +78,7 @@ def read(result: Mapping[str, Any]) -> Load:
         generator = result["generator"]
         fairness = part["fairness"]
         load = Load(
+            variant=variant,
             scenario=_scenario(result["scenario"]),
             model=result["model"],
             started=float(window["started"]),
@@ -96,7 +98,6 @@ def read(result: Mapping[str, Any]) -> Load:
             generator_cpu=float(generator["cpu_ratio"]),
             generator_busy=float(generator["busy_ratio"]),
             doubts=tuple(Doubt(each["name"], each["detail"], each["remedy"]) for each in result["doubts"]),
-            variant=variant,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error

@@ -116,7 +116,7 @@ def is_paced(each: Row | Entry) -> bool:
 
 def served(each: Row | Entry) -> str:
     """Return how many of the connected clients were served."""
-    some, every = each.served if isinstance(each, Entry) else (each.served, each.connected)
+    some, every = each.served if isinstance(each, Entry) else (each.served, each.connected or each.case.clients)
     return f"{some} of {every}"
 
 

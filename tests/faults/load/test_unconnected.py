@@ -2,23 +2,31 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from math import inf
 from pathlib import Path
 
 import pytest
 
+from loadtest.scenarios import SCENARIOS
 from tests.loadtest.locusts import (
     ENGINE,
+    HASTY,
     IMPATIENT,
     LOCUSTFILE,
     ROOT,
     assert_conserved,
     doubts,
+    eventually,
     headless,
     held_ports,
     locustfile,
@@ -27,7 +35,7 @@ from tests.loadtest.locusts import (
     total,
     users,
 )
-from tests.loadtest.stub import Stub, honest
+from tests.loadtest.stub import Stub, honest, right
 
 
 def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -> None:
@@ -56,6 +64,103 @@ def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -
     # Who could not connect in time has waited that long for a first reply.
     assert variants["threaded"]["histograms"]["first_reply"] == variants["threaded"]["histograms"]["connect"]
     assert total(variants["threaded"]["histograms"]["connect"]) == variants["threaded"]["connections"]["timeout"]
+
+
+@contextmanager
+def stuck(serves: int = 0, good: float = inf) -> Iterator[str]:
+    """
+    Serve so many connections, or for so many seconds, and then accept none; yield the address.
+
+    The queue is full by then, so that the kernel drops what comes: a connect has no answer, not even a refusal.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        address = listener.getsockname()
+        began = time.monotonic()
+
+        def serve(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                while received := connection.recv(65536):
+                    connection.sendall(right(received[:-1]))
+
+        def accept() -> None:
+            taken = 0
+            with suppress(OSError):
+                while taken < serves and time.monotonic() - began < good:
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+                    taken += 1
+            for _ in range(3):  # the kernel takes one more than the backlog
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(address)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        if not serves:
+            thread.join()
+        yield f"127.0.0.1:{address[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+MODELS = pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed", "open"])
+
+
+@MODELS
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_clients_stuck_in_connect_are_a_doubt(scenario: str, model: tuple[str, ...], tmp_path: Path) -> None:
+    """None of their connects has failed yet."""
+    with stuck() as address:
+        arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", scenario, *model)
+        locust = run(tmp_path, *arguments, seconds=2, targets={"asyncio": address})
+    outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert (part["connected"], part["sent"], nonzero(part["connections"])) == (0, 0, {})
+    said = {doubt["name"]: doubt["detail"] for doubt in outcome["doubts"]}
+    some = re.fullmatch(
+        r"some clients never had a connection: asyncio 20; connects had no answer in the end: asyncio (\d+)",
+        said["unconnected"],
+    )
+    assert some
+    assert (1 if model else 18) <= int(some[1]) <= 20, "those whose turn has come"
+    assert "0 of 20 clients served" in said["nothing-answered"]
+    assert "  0 of 20  " in locust.log
+    assert locust.process.returncode == 1
+
+
+def test_some_clients_stuck_beside_others_served_are_a_doubt(tmp_path: Path) -> None:
+    with stuck(serves=3) as address:
+        # One a second: of those that come at once the kernel may take more than its queue has room for.
+        arguments = ("AsyncioUser", "-u", "6", "-r", "1", "--scenario", "saturate", "--think", "0.01")
+        locust = run(tmp_path, *arguments, seconds=7, targets={"asyncio": address})
+    outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert (part["connected"], part["served"]) == (3, 3)
+    [said] = [doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "unconnected"]
+    assert said == ("some clients never had a connection: asyncio 3; connects had no answer in the end: asyncio 3")
+    assert locust.process.returncode == 1
+
+
+@pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
+def test_clients_that_are_stuck_when_they_come_back_are_a_doubt(scenario: str, tmp_path: Path) -> None:
+    """All of them had a connection before."""
+    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    with stuck(serves=10**6, good=3.0) as address:
+        arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", scenario)
+        locust = run(tmp_path, *arguments, seconds=6, locustfile=own, targets={"asyncio": address})
+    outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert part["connected"] == 3
+    assert part["verified"] > 3
+    assert "unconnected" in doubts(outcome), locust.log
+    assert locust.process.returncode == 1
+
+
+def test_stuck_connects_are_told_while_the_run_is_on(tmp_path: Path) -> None:
+    with stuck() as address:
+        arguments = ("AsyncioUser", "-u", "3", "-r", "100")
+        with headless(tmp_path, *arguments, targets={"asyncio": address}) as locust:
+            eventually(lambda: locust.metrics()["tcplab_load_doubt", "unconnected"] == 1, "the doubt is exported")
+            assert locust.metrics()["tcplab_load_connections_total", "timeout", "asyncio"] == 0
 
 
 def test_out_of_descriptors_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
