@@ -1,5 +1,5 @@
 # Every target does its own set-up; CI calls these same targets.
-# PYTHON names the interpreter to make the virtual environments with: make compare PYTHON=python3.13
+# PYTHON names the interpreter to make the virtual environments with: make compare PYTHON=python3.14
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
@@ -63,11 +63,12 @@ bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers o
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
 	.venv-dev/bin/python -m grafana.write
 
-# uv writes the locks for every platform and Python at once; it's needed for nothing else.
-lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml
+# uv writes the locks for every platform and Python at once; it's needed for nothing else. Without --upgrade it would keep
+# what the locks hold already, and nothing that a dependency brings would ever get newer.
+lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml, each at its newest release
 	.venv-dev/bin/python -m pip install --quiet uv==0.13.9
 	for room in servers: loadtest:--extra=load tests:"--extra=load --extra=dev"; do \
-	  .venv-dev/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	  .venv-dev/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command 'make lock' --no-emit-find-links --no-emit-index-url \
 	    $${room#*:} --output-file $${room%%:*}/requirements.lock || exit 1; done
 
@@ -84,7 +85,7 @@ clean: ## Remove the virtual environments and caches
 .venv-dev/ready: tests/requirements.lock
 %/ready:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "tcplab: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=python3.13 ..." >&2; exit 1; }
+	  { echo "tcplab: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=python3.14 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "tcplab: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "tcplab: making $* (once; Python packages are fetched and checked against their hashes)"
