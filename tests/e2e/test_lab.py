@@ -699,6 +699,13 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     result = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
     assert {cell["subject"] for cell in result["cells"]} == set(NAMES)
     assert (folder / "compare.html").stat().st_uid == os.getuid()
+    # What it says of its files is true on the host: the container's own paths are not.
+    named = [
+        line.split()[-1] for line in out.splitlines() if line.startswith(("Page:", "Picture:", "Markdown:", "Figures:"))
+    ]
+    assert [Path(name).parent for name in named] == [Path("loadtest", "results", folder.name)] * 4
+    assert all((folder / Path(name).name).is_file() for name in named)
+    assert "/lab/" not in out + errors
 
 
 def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -> None:
@@ -707,6 +714,7 @@ def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -
     assert status == 2, out + errors
     (line,) = [line for line in errors.splitlines() if line.startswith("tcplab: ")]
     assert "TCPLAB_UID" in line
+    assert line.startswith("tcplab: results cannot be kept in loadtest/results: ")
     assert out == ""
 
 
