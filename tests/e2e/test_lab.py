@@ -33,6 +33,7 @@ from tests.e2e.looks import complaints, draw, panels
 from tests.e2e.privileges import of_root
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
 from tests.observability.queries import panels as committed
+from tests.pins import support
 
 pytestmark = pytest.mark.docker
 
@@ -189,6 +190,17 @@ def test_an_image_holds_the_project_and_no_compiler_or_cache(lab: Lab, image: st
     assert set(run("ls /lab")) == rooms
     ours = {str(path.relative_to(ROOT)) for room in rooms for path in (ROOT / room).rglob("*.py")}
     assert {name.removeprefix("/lab/") for name in run("find /lab -name '*.py'")} == ours
+
+
+def test_what_runs_is_what_is_pinned(lab: Lab) -> None:
+    pins = support.read(support.FILE.read_text(encoding="utf-8"))
+    pinned = {(pin.where, pin.name): pin.version for pin in pins}
+    built = json.loads(fetch(lab.url("prometheus", "/api/v1/status/buildinfo")))
+    assert f"v{built['data']['version']}" == pinned["docker-compose.yml", "prom/prometheus"]
+    script = "import sys, locust, uvloop; print(*sys.version_info[:2], locust.__version__, uvloop.__version__)"
+    python = pinned["servers/Dockerfile", "python"].split(".")[:2]  # a stand-in has Debian's patch level
+    packages = [pinned["pyproject.toml", name] for name in ("locust", "uvloop")]
+    assert lab.exec("locust-master", "python", "-c", script).stdout.split() == [*python, *packages]
 
 
 def test_the_servers_have_equal_limits_and_one_image(lab: Lab) -> None:
@@ -768,3 +780,5 @@ def test_down_leaves_nothing(lab: Lab) -> None:
     assert lab.left_over()
     lab.down()
     assert lab.left_over() == []
+    for image in IMAGES:  # these stay, as README.md says
+        lab.docker("image", "inspect", image)
