@@ -1,6 +1,8 @@
 # Every target does its own set-up; CI calls these same targets.
-# PYTHON names the interpreter to make the virtual environments with: make compare PYTHON=python3.13
+# PYTHON names the interpreter to make the virtual environments with: make compare PYTHON=python3.14
 PYTHON ?= python3
+checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "tcplab: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=python3.14 ..." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -63,19 +65,25 @@ bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers o
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
 	.venv-dev/bin/python -m grafana.write
 
-# uv writes the locks for every platform and Python at once; it's needed for nothing else.
-lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml
+# uv writes the locks for every platform and Python at once; it's needed for nothing else. Without --upgrade it would keep
+# what the locks hold already, and nothing that a dependency brings would ever get newer.
+lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml, each at its newest release
 	.venv-dev/bin/python -m pip install --quiet uv==0.13.9
 	for room in servers: loadtest:--extra=load tests:"--extra=load --extra=dev"; do \
-	  .venv-dev/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	  .venv-dev/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command 'make lock' --no-emit-find-links --no-emit-index-url \
 	    $${room#*:} --output-file $${room%%:*}/requirements.lock || exit 1; done
 
+# The pins come first and need nothing but Python; what they say is kept, whatever becomes of pip-audit.
 # Strict: what can't be looked up fails, for it isn't known to be safe. Nothing else needs pip-audit.
-audit: ## Ask PyPI for known vulnerabilities of what the locks name (needs PyPI itself, a mirror doesn't know)
-	@$(PYTHON) -m venv --clear .venv-audit
-	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
-	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix --requirement ,$(wildcard */requirements.lock))
+audit: ## Say which pinned versions have no support any more, and ask PyPI for known vulnerabilities of what the locks name
+	@$(checked)
+	@status=0; \
+	$(PYTHON) -m tests.pins || status=1; \
+	{ $(PYTHON) -m venv --clear .venv-audit && \
+	  .venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 && \
+	  .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix --requirement ,$(wildcard */requirements.lock)); } || status=1; \
+	exit $$status
 
 clean: ## Remove the virtual environments and caches
 	rm -rf .venv .venv-dev .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -83,8 +91,7 @@ clean: ## Remove the virtual environments and caches
 .venv/ready: loadtest/requirements.lock
 .venv-dev/ready: tests/requirements.lock
 %/ready:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "tcplab: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(checked)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "tcplab: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "tcplab: making $* (once; Python packages are fetched and checked against their hashes)"

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
-GRAFANA: Final = "12.3.0"
+GRAFANA: Final = "12.4.9"
 """The Grafana that the panels are written for: it would take their options for an old one's, and "migrate" them."""
 
 COLUMNS: Final = 24

@@ -195,8 +195,8 @@ def _compare(
             drawing.draw(comparison.result, folder)
         except OSError as error:  # the disk is full, or was taken away
             sys.stderr.write(
-                f"tcplab: the result could not be kept in {folder}: {error.strerror or error}; make room there, or name"
-                f" another folder with --output. What was measured before stands in {store.RESULT}\n"
+                f"tcplab: the result could not be kept in {store.shown(folder)}: {error.strerror or error}; make room"
+                f" there, or name another folder with --output. What was measured before stands in {store.RESULT}\n"
             )
             return 1
         finally:
@@ -220,7 +220,7 @@ def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
 def _files(folder: Path) -> str:
     """Return where to find what was written."""
     kinds = {"Page": store.PAGE, "Picture": store.PICTURE, "Markdown": store.MARKDOWN, "Figures": store.RESULT}
-    return "\n".join(f"{kind + ':':10}{folder / name}" for kind, name in kinds.items())
+    return "\n".join(f"{kind + ':':10}{store.shown(folder / name)}" for kind, name in kinds.items())
 
 
 def _refuse(why: str) -> int:

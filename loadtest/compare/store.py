@@ -19,6 +19,16 @@ class NotWritableError(Exception):
     """Results cannot be kept there; the text says so in one line, with what to do."""
 
 
+def shown(path: Path) -> Path:
+    """
+    Return a path as a person can use it: from the current directory on, if it lies there.
+
+    In the container that directory stands for the checkout, and the whole path exists nowhere else.
+    """
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def prepare(results: Path, now: datetime) -> Path:
     """
     Make a new folder in `results`, named after the time, and return it; NotWritableError if that is impossible.
@@ -37,10 +47,10 @@ def prepare(results: Path, now: datetime) -> Path:
     except OSError as error:
         reason = error.strerror or str(error)
         raise NotWritableError(
-            f"results cannot be kept in {results}: {reason}; make that folder yours, or name another with"
+            f"results cannot be kept in {shown(results)}: {reason}; make that folder yours, or name another with"
             " --output FOLDER or TCPLAB_RESULTS (in Docker, start it as yourself: TCPLAB_UID=$(id -u))"
         ) from error
-    raise NotWritableError(f"results cannot be kept in {results}: {stamp} is there a hundred times")
+    raise NotWritableError(f"results cannot be kept in {shown(results)}: {stamp} is there a hundred times")
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

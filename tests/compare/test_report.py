@@ -622,6 +622,38 @@ def test_the_command_draws_them_again_and_says_where(tmp_path: Path, capsys: pyt
         assert (tmp_path / name).stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("here", "folder", "said"),
+    [
+        ("checkout", "checkout/loadtest/results/one", "loadtest/results/one"),  # as in the container, whose /lab it is
+        ("checkout/loadtest", "checkout/loadtest/results/one", "results/one"),
+        ("checkout/loadtest/results/one", "checkout/loadtest/results/one", ""),
+        ("elsewhere", "checkout/loadtest/results/one", "{whole}"),
+        ("checkout", "checkout-2/results/one", "{whole}"),
+    ],
+)
+def test_what_was_written_is_named_from_here_on(
+    here: str,
+    folder: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / here).mkdir(parents=True)
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    file = tmp_path / folder / store.RESULT
+    store.write_json(file, whole())
+    monkeypatch.chdir(tmp_path / here)
+    assert main(["report", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()[-4:]
+    names = [store.PAGE, store.PICTURE, store.MARKDOWN, store.RESULT]
+    assert [line.split()[-1] for line in lines] == [
+        str(Path(said.format(whole=tmp_path / folder)) / name) for name in names
+    ]
+    assert all(Path(line.split()[-1]).is_file() for line in lines)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"kind": "comparison", "schema": 99}', '{"kind": "comparison"'])
 def test_what_is_no_result_is_refused_in_a_line(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

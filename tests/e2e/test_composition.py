@@ -71,6 +71,10 @@ def test_every_service_is_contained(name: str) -> None:
     assert service["mem_limit"] == service["memswap_limit"]
 
 
+def test_grafana_logs_warnings_alone() -> None:
+    assert SERVICES["grafana"]["environment"]["GF_LOG_LEVEL"] == "warn"
+
+
 def test_images_are_pinned_or_our_own() -> None:
     images = {service["image"] for service in SERVICES.values()}
     assert {image for image in images if ":" not in image} == {"tcplab-server", "tcplab-load"}

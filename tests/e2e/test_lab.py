@@ -28,12 +28,16 @@ from servers.variants import VARIANTS
 from tests.compare.browser import Browser, browser, required
 from tests.contract.lab import Client, close_all
 from tests.e2e.lab import CANARY, ROOT, Lab, Samples, fetch, until
+from tests.e2e.leaks import leaks
 from tests.e2e.looks import complaints, draw, panels
+from tests.e2e.privileges import of_root
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
 from tests.observability.queries import panels as committed
+from tests.pins import support
 
 pytestmark = pytest.mark.docker
 
+IMAGES = ("tcplab-server", "tcplab-load")
 HISTORY = (("history", "--no-trunc"), ("image", "inspect"))
 
 NAMES = [variant.name for variant in VARIANTS]
@@ -118,12 +122,14 @@ def test_containers_can_do_nothing_but_their_work(lab: Lab) -> None:
         assert 0 < host["Memory"] == host["MemorySwap"], service
         assert host["PidsLimit"] > 0, service
         assert host["LogConfig"]["Config"].keys() == {"max-size", "max-file"}, service
-        assert found["Config"]["User"] not in {"", "0", "root"}, service
         status = lab.exec(service, "cat", "/proc/1/status").stdout
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert facts["CapEff"] == facts["CapPrm"] == facts["CapBnd"] == "0" * 16, service
         assert facts["NoNewPrivs"] == "1", service
-        assert "0" not in facts["Uid"].split() + facts["Gid"].split(), service
+        image = found["Config"]["Image"]
+        (about,) = json.loads(lab.docker("image", "inspect", image))
+        users = (found["Config"]["User"], about["Config"]["User"])
+        assert of_root(*users, status, is_ours=image in IMAGES) == [], service
         assert facts["Seccomp"] == "2", service  # Docker's own filter of system calls
         bound = lab.exec(service, "cat", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max", check=False).stdout
         assert int(bound) == host["PidsLimit"], service
@@ -159,25 +165,17 @@ def test_nobody_reaches_the_lab_from_another_machine(lab: Lab) -> None:
     assert not lab.inspect("locust-master")["NetworkSettings"]["Ports"].get("5557/tcp")
 
 
-LEAKS = re.compile(
-    r"(?i)(passw(or)?d|secret|token|api_?key)\w*[=:]\s*[^\s\"']|BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s@]+@"
-)
-"""What a secret looks like: a setting with such a name and a value, a key, a name and a password in an address."""
-
-
 def test_no_secret_is_in_an_image_or_a_log(lab: Lab) -> None:
-    images = ("tcplab-server", "tcplab-load")
-    said = {f"{image} {what[0]}": lab.docker(*what, image) for image in images for what in HISTORY}
+    said = {f"{image} {what[0]}": lab.docker(*what, image) for image in IMAGES for what in HISTORY}
     said |= {service: json.dumps(lab.inspect(service)["Config"]) for service in lab.services}
     said |= {f"{service}'s log": lab.compose("logs", "--no-color", service).stdout for service in lab.services}
-    found = {where: match[0] for where, text in said.items() if (match := LEAKS.search(text))}
-    assert found == {}
+    assert {where: found for where, text in said.items() if (found := leaks(text))} == {}
     # What whoever starts the lab has in the environment stays there.
     assert CANARY in lab.environment.values()
     assert [where for where, text in said.items() if CANARY in text] == []
 
 
-@pytest.mark.parametrize("image", ["tcplab-server", "tcplab-load"])
+@pytest.mark.parametrize("image", IMAGES)
 def test_an_image_holds_the_project_and_no_compiler_or_cache(lab: Lab, image: str) -> None:
     def run(script: str) -> list[str]:
         alone = ("--rm", "--user", "0", "--network", "none", "--entrypoint", "bash")
@@ -192,6 +190,17 @@ def test_an_image_holds_the_project_and_no_compiler_or_cache(lab: Lab, image: st
     assert set(run("ls /lab")) == rooms
     ours = {str(path.relative_to(ROOT)) for room in rooms for path in (ROOT / room).rglob("*.py")}
     assert {name.removeprefix("/lab/") for name in run("find /lab -name '*.py'")} == ours
+
+
+def test_what_runs_is_what_is_pinned(lab: Lab) -> None:
+    pins = support.read(support.FILE.read_text(encoding="utf-8"))
+    pinned = {(pin.where, pin.name): pin.version for pin in pins}
+    built = json.loads(fetch(lab.url("prometheus", "/api/v1/status/buildinfo")))
+    assert f"v{built['data']['version']}" == pinned["docker-compose.yml", "prom/prometheus"]
+    script = "import sys, locust, uvloop; print(*sys.version_info[:2], locust.__version__, uvloop.__version__)"
+    python = pinned["servers/Dockerfile", "python"].split(".")[:2]  # a stand-in has Debian's patch level
+    packages = [pinned["pyproject.toml", name] for name in ("locust", "uvloop")]
+    assert lab.exec("locust-master", "python", "-c", script).stdout.split() == [*python, *packages]
 
 
 def test_the_servers_have_equal_limits_and_one_image(lab: Lab) -> None:
@@ -702,6 +711,13 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     result = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
     assert {cell["subject"] for cell in result["cells"]} == set(NAMES)
     assert (folder / "compare.html").stat().st_uid == os.getuid()
+    # What it says of its files is true on the host: the container's own paths are not.
+    named = [
+        line.split()[-1] for line in out.splitlines() if line.startswith(("Page:", "Picture:", "Markdown:", "Figures:"))
+    ]
+    assert [Path(name).parent for name in named] == [Path("loadtest", "results", folder.name)] * 4
+    assert all((folder / Path(name).name).is_file() for name in named)
+    assert "/lab/" not in out + errors
 
 
 def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -> None:
@@ -710,6 +726,7 @@ def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -
     assert status == 2, out + errors
     (line,) = [line for line in errors.splitlines() if line.startswith("tcplab: ")]
     assert "TCPLAB_UID" in line
+    assert line.startswith("tcplab: results cannot be kept in loadtest/results: ")
     assert out == ""
 
 
@@ -763,3 +780,5 @@ def test_down_leaves_nothing(lab: Lab) -> None:
     assert lab.left_over()
     lab.down()
     assert lab.left_over() == []
+    for image in IMAGES:  # these stay, as README.md says
+        lab.docker("image", "inspect", image)

@@ -1,0 +1,1 @@
+"""The versions that the lab names, and how long each is supported."""
