@@ -33,7 +33,7 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, exporter, gate, result, settings, shaping, worker
+from loadtest import belief, dispatching, exporter, gate, result, settings, shaping, worker
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
@@ -141,7 +141,7 @@ class Conductor:
         self._default_users()
         shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         self._serve_metrics()
-        self._pace_every_start()
+        dispatching.tell(environment, self._pace)
         listen(environment.events.test_start, self._start)
         listen(environment.events.test_stopping, self._finish)
         # Before Locust chooses its exit status: that the result could not be written is part of it.
@@ -219,8 +219,8 @@ class Conductor:
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._resume = None
+        self._options.pop(INTERVAL, None)
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
-        self._pace(self._runner.target_user_count)
         worker.play(self._settings)
         self._begin_phase()
         if self._settings.warmup:
@@ -235,19 +235,8 @@ class Conductor:
         else:
             RECORDER.begin(phase)
 
-    def _pace_every_start(self) -> None:
-        """Spread the rate anew whenever somebody changes the number of users: before the new ones start."""
-        start = self._runner.start
-
-        def start_paced(user_count: int, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 (whatever Locust has)
-            if self._running:
-                self._pace(user_count)
-            start(user_count, *arguments, **more)
-
-        self._runner.start = start_paced  # type: ignore[method-assign]
-
     def _pace(self, users: int) -> None:
-        """Spread the rate over the users that there are to be."""
+        """Spread the rate over the users that there are from this step on: it is the same while they come and go."""
         rate = self._settings.rate
         seconds = users / rate if rate else 0.0
         if seconds == self._options.get(INTERVAL) or (rate and not users):
@@ -256,7 +245,7 @@ class Conductor:
         if self._master is not None:
             self._master.send_message(INTERVAL, {"seconds": seconds})
         else:
-            worker.set_interval(seconds)
+            worker.share_among(seconds)
 
     def _correct_state(self, **_: object) -> None:
         """Undo that Locust calls a run running that was stopped, or lost its last worker, while users were spawned."""

@@ -353,9 +353,9 @@ class Player:
         return False
 
     def _retuned(self) -> None:
-        """Sleep until another time, if it sleeps until its turn: that has moved."""
+        """Sleep less, if it sleeps until its turn and that comes sooner; if it comes later it will sleep again."""
         schedule = self._tracker.schedule
-        if self._turn and schedule is not None:
+        if self._turn and schedule is not None and schedule.upcoming < self._timed:
             self._sleep_until(schedule.upcoming)
 
     def _sleep_until(self, when: int, waits_for: int = _TIME) -> None:
