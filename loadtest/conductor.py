@@ -8,7 +8,6 @@ and the window that is measured. The master (or the only process) says which run
 import functools
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -33,7 +32,7 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, dispatching, exporter, gate, result, settings, shaping, worker
+from loadtest import belief, dispatching, exporter, gate, leaving, result, settings, shaping, worker
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
@@ -65,10 +64,7 @@ _terminal = logging.getLogger("locust.stats_logger")
 def install() -> None:
     """Connect to Locust's events; once, in a locustfile."""
     sys.excepthook = _quiet_excepthook
-    # Python's own handler would raise KeyboardInterrupt in whatever greenlet happens to run. A shell's background job
-    # is started deaf to Ctrl-C, and stays so.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        gevent.signal_handler(signal.SIGINT, _interrupt)
+    leaving.install()
     runners.WORKER_REPORT_INTERVAL = 1.0
     locust.stats.bucket_response_time = _bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
     # A worker asks for these once per option at every step of a ramp: 85 ms in which none of its clients gets a turn.
@@ -110,11 +106,7 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
         worker.obey(runner)
     else:
         Conductor(environment, runner, web_ui)
-
-
-def _interrupt() -> None:
-    hub = gevent.get_hub()
-    hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+    leaving.shut_down_once(environment)
 
 
 class Conductor:

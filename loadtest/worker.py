@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import gevent
-from locust import events, runners
+from locust import events, log, runners
 from locust.env import Environment
 from locust.rpc.protocol import Message
 from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, Runner, WorkerRunner
@@ -189,10 +189,16 @@ def _answer_close(runner: WorkerRunner) -> None:
     runner.send_message(CLOSED, _last_counts())
 
 
+def _exit_status(runner: WorkerRunner) -> int:
+    """Return the status to end with. Failed requests are in the master's: it tells of the run, as the result does."""
+    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
+        return 1  # for want of a master: Docker may start it again
+    return 2 if log.unhandled_greenlet_exception else 0  # as Locust has it
+
+
 def _leave_in_order(runner: WorkerRunner) -> None:
     """Stop the users, then send the last counts, while the master still knows this worker."""
-    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
-        runner.environment.process_exit_code = 1  # for want of a master: Docker may start it again
+    runner.environment.process_exit_code = _exit_status(runner)
     # Listen to the master no more: of two workers that leave at once, it gives the users of the first to the second,
     # whose requests would then come after the last counts.
     runner.greenlet.kill(block=True)
