@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -32,7 +33,19 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, dispatching, exporter, gate, leaving, result, settings, shaping, worker
+from loadtest import (
+    belief,
+    dispatching,
+    exporter,
+    gate,
+    leaving,
+    result,
+    settings,
+    shaping,
+    web_forms,
+    web_guard,
+    worker,
+)
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
@@ -143,7 +156,10 @@ class Conductor:
         if self._master is not None:
             self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
         if web_ui and web_ui.app:
+            own = web_guard.own_names(web_ui.host, self._options["web_hosts"])
+            web_ui.app.wsgi_app = web_guard.Guard(web_ui.app.wsgi_app, own)  # type: ignore[method-assign]
             web_ui.app.before_request(self._check_form)
+            web_ui.app.after_request(self._forget_host)
         run_for_ever(self._look_around)
 
     @property
@@ -170,6 +186,9 @@ class Conductor:
             sys.exit("tcplab: a shape says how many clients there are: give it --clients in place of --users")
         if (options["num_users"] or 0) < 0:
             sys.exit(f"tcplab: {options['num_users']} users are too few; give -u a number from 0")
+        for name, option in (("num_users", "-u"), ("spawn_rate", "-r")):
+            if (options[name] or 0) > settings.MAX_USERS:
+                sys.exit(f"tcplab: {option} {options[name]:.0f} is too many; give at most {settings.MAX_USERS}")
         if options["num_users"] is None:
             options["num_users"] = options["clients"] * len(self._environment.user_classes)
         if options["spawn_rate"] is None:
@@ -195,16 +214,42 @@ class Conductor:
 
     def _check_form(self) -> Response | None:
         """Look at what the web UI asks for: refuse a form with a bad value; a stop is meant to last."""
-        if request.path.endswith("/stop"):
+        route = (request.endpoint or "").rpartition(".")[2]
+        if route == "stop":
             self._resume = None
-        if not request.path.endswith("/swarm"):
-            return None
-        options = {**self._options, **request.form}
-        try:
-            settings.read(options)
-        except ValueError as error:
-            return jsonify({"success": False, "message": str(error), "host": self._environment.host})
+        elif route == "update_user":
+            return self._refuse_if(web_forms.of_users(request.get_data(), self._hosts()), HTTPStatus.BAD_REQUEST)
+        elif route == "swarm":
+            shown = {self._environment.host or "", *self._hosts().values()}
+            wrong = web_forms.of_a_run(request.form, argument_parser.ui_extra_args_dict(), shown)
+            return self._refuse_if(wrong, HTTPStatus.BAD_REQUEST) or self._refuse_if(self._wrong_settings())
         return None
+
+    def _hosts(self) -> dict[str, str]:
+        """Return where the users of each class go, by the class's name."""
+        classes = self._environment.available_user_classes or self._environment.user_classes_by_name
+        return {name: each.host or "" for name, each in classes.items()}
+
+    def _wrong_settings(self) -> str | None:
+        """Return what is wrong with the lab's own settings in the form."""
+        try:
+            settings.read({**self._options, **request.form})
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _refuse_if(self, wrong: str | None, status: HTTPStatus = HTTPStatus.OK) -> Response | None:
+        """Say what is wrong, if anything is; the page shows it only where the status is 200."""
+        if wrong is None:
+            return None
+        answer = jsonify({"success": False, "message": f"tcplab: {wrong}", "host": self._environment.host})
+        answer.status_code = status
+        return answer
+
+    def _forget_host(self, answer: Response) -> Response:
+        """Forget the host that the form has, though it is one of ours: all classes' users would go there."""
+        self._environment.host = None
+        return answer
 
     def _start(self, **_: object) -> None:
         """Begin a run."""
