@@ -15,7 +15,10 @@ with the connection closed, or reset, before the reply; with ERR instead of OK (
 """
 
 CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
-"""How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
+"""
+How a connect can end. refused: also by a name or a host that was there and is gone. no_port: this machine has run out
+of local ports. failed: anything else.
+"""
 
 BREAKS: Final = ("corrupt", "closed", "reset")
 """
