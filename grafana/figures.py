@@ -41,7 +41,7 @@ class Figure:
 
 def recent(series: str, quantile: str) -> str:
     """Return the query of an exact quantile over the last ten seconds; `max` only drops the target's labels."""
-    return f'max by (variant) (tcplab_load_recent_seconds{{series="{series}",quantile="{quantile}"}})'
+    return f'max by (variant) (tcplab_load_recent_seconds{{series="{series}",q="{quantile}"}})'
 
 
 def _later(quantile: str, percent: str, trap: str) -> Figure:

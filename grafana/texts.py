@@ -116,7 +116,11 @@ DOUBTS = {
     "worker-joined": "a load process joined on the way",
     "conservation": "requests went uncounted",
     "local-limit": "the load's machine cannot connect",
+    "conntrack": "the kernel drops connections",
     "unconnected": "some clients never connected",
     "unserved": "some clients are not served",
+    "nothing-answered": "nothing is answered",
+    "stalled-clients": "served clients are left waiting",
+    "timeouts": "replies did not come in 30 s",
 }
 """Every doubt of loadtest/belief.py, in words short enough for a tile."""

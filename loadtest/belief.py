@@ -4,6 +4,7 @@ May the figures of a run be believed? Named doubts, each with its remedy: pure f
 A new doubt is one function, one row in DOUBTS.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -33,7 +34,10 @@ UNANSWERED: Final = frozenset({"nothing-answered", "stalled-clients", "timeouts"
 """The doubts that a server has left clients without an answer: they show in an exit status."""
 
 ON_TIME: Final = 0.98
-"""Share of the requests due that must be sent, and share of those sent that must not be late."""
+"""
+Share of the requests due that must be sent, and share of those sent that must not be late. No more may be sent beyond
+those asked for than may be missing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +144,19 @@ def _late_sends(facts: Facts) -> str | None:
 def _rate(facts: Facts) -> str | None:
     sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
     asked = facts.rate * facts.seconds
+    if asked and sent > (2 - ON_TIME) * asked + 1 + _chance(facts):
+        return f"{sent} requests were sent where {asked:.0f} were asked for: the servers had more to do than was meant"
     if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1):
         return None
     if sent >= ON_TIME * (sent + unsent):
         return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
     of_due = f"{unsent} of {sent + unsent} requests that fell due"
     return f"{of_due} were not sent: their clients still waited for replies, or had no connection"
+
+
+def _chance(facts: Facts) -> float:
+    """Return how many requests more fall due by chance: three deviations; a client begins anywhere in its interval."""
+    return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
 
 
 def _stolen_time(facts: Facts) -> str | None:
@@ -311,7 +322,8 @@ DOUBTS: Final[Mapping[str, _Row]] = {
     "late-sends": _Row(_late_sends, "add workers or take fewer clients; keep other work off the load's core"),
     "rate": _Row(
         _rate,
-        "read it as the most that these clients got; take more clients, a lower rate, or a warm-up in which all start",
+        "read it as the most that these clients got; take more clients, a lower rate, or a warm-up in which all start"
+        " (too many sent: a longer one, for requests from before the window were made up for)",
     ),
     "stolen-time": _Row(_stolen_time, "measure again, or on a machine that is not shared"),
     "corrupt": _Row(_corrupt, "mend the server first: the speed of wrong replies is no result"),

@@ -8,11 +8,11 @@ and the window that is measured. The master (or the only process) says which run
 import functools
 import logging
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -33,7 +33,19 @@ from locust.runners import (
 )
 from locust.web import WebUI
 
-from loadtest import belief, exporter, gate, result, settings, shaping, worker
+from loadtest import (
+    belief,
+    dispatching,
+    exporter,
+    gate,
+    leaving,
+    result,
+    settings,
+    shaping,
+    web_forms,
+    web_guard,
+    worker,
+)
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
@@ -65,10 +77,7 @@ _terminal = logging.getLogger("locust.stats_logger")
 def install() -> None:
     """Connect to Locust's events; once, in a locustfile."""
     sys.excepthook = _quiet_excepthook
-    # Python's own handler would raise KeyboardInterrupt in whatever greenlet happens to run. A shell's background job
-    # is started deaf to Ctrl-C, and stays so.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        gevent.signal_handler(signal.SIGINT, _interrupt)
+    leaving.install()
     runners.WORKER_REPORT_INTERVAL = 1.0
     locust.stats.bucket_response_time = _bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
     # A worker asks for these once per option at every step of a ramp: 85 ms in which none of its clients gets a turn.
@@ -110,11 +119,7 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
         worker.obey(runner)
     else:
         Conductor(environment, runner, web_ui)
-
-
-def _interrupt() -> None:
-    hub = gevent.get_hub()
-    hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+    leaving.shut_down_once(environment)
 
 
 class Conductor:
@@ -141,7 +146,7 @@ class Conductor:
         self._default_users()
         shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         self._serve_metrics()
-        self._pace_every_start()
+        dispatching.tell(environment, self._pace)
         listen(environment.events.test_start, self._start)
         listen(environment.events.test_stopping, self._finish)
         # Before Locust chooses its exit status: that the result could not be written is part of it.
@@ -151,7 +156,10 @@ class Conductor:
         if self._master is not None:
             self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
         if web_ui and web_ui.app:
+            own = web_guard.own_names(web_ui.host, self._options["web_hosts"])
+            web_ui.app.wsgi_app = web_guard.Guard(web_ui.app.wsgi_app, own)  # type: ignore[method-assign]
             web_ui.app.before_request(self._check_form)
+            web_ui.app.after_request(self._forget_host)
         run_for_ever(self._look_around)
 
     @property
@@ -178,6 +186,9 @@ class Conductor:
             sys.exit("tcplab: a shape says how many clients there are: give it --clients in place of --users")
         if (options["num_users"] or 0) < 0:
             sys.exit(f"tcplab: {options['num_users']} users are too few; give -u a number from 0")
+        for name, option in (("num_users", "-u"), ("spawn_rate", "-r")):
+            if (options[name] or 0) > settings.MAX_USERS:
+                sys.exit(f"tcplab: {option} {options[name]:.0f} is too many; give at most {settings.MAX_USERS}")
         if options["num_users"] is None:
             options["num_users"] = options["clients"] * len(self._environment.user_classes)
         if options["spawn_rate"] is None:
@@ -203,24 +214,50 @@ class Conductor:
 
     def _check_form(self) -> Response | None:
         """Look at what the web UI asks for: refuse a form with a bad value; a stop is meant to last."""
-        if request.path.endswith("/stop"):
+        route = (request.endpoint or "").rpartition(".")[2]
+        if route == "stop":
             self._resume = None
-        if not request.path.endswith("/swarm"):
-            return None
-        options = {**self._options, **request.form}
-        try:
-            settings.read(options)
-        except ValueError as error:
-            return jsonify({"success": False, "message": str(error), "host": self._environment.host})
+        elif route == "update_user":
+            return self._refuse_if(web_forms.of_users(request.get_data(), self._hosts()), HTTPStatus.BAD_REQUEST)
+        elif route == "swarm":
+            shown = {self._environment.host or "", *self._hosts().values()}
+            wrong = web_forms.of_a_run(request.form, argument_parser.ui_extra_args_dict(), shown)
+            return self._refuse_if(wrong, HTTPStatus.BAD_REQUEST) or self._refuse_if(self._wrong_settings())
         return None
+
+    def _hosts(self) -> dict[str, str]:
+        """Return where the users of each class go, by the class's name."""
+        classes = self._environment.available_user_classes or self._environment.user_classes_by_name
+        return {name: each.host or "" for name, each in classes.items()}
+
+    def _wrong_settings(self) -> str | None:
+        """Return what is wrong with the lab's own settings in the form."""
+        try:
+            settings.read({**self._options, **request.form})
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _refuse_if(self, wrong: str | None, status: HTTPStatus = HTTPStatus.OK) -> Response | None:
+        """Say what is wrong, if anything is; the page shows it only where the status is 200."""
+        if wrong is None:
+            return None
+        answer = jsonify({"success": False, "message": f"tcplab: {wrong}", "host": self._environment.host})
+        answer.status_code = status
+        return answer
+
+    def _forget_host(self, answer: Response) -> Response:
+        """Forget the host that the form has, though it is one of ours: all classes' users would go there."""
+        self._environment.host = None
+        return answer
 
     def _start(self, **_: object) -> None:
         """Begin a run."""
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._resume = None
+        self._options.pop(INTERVAL, None)
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
-        self._pace(self._runner.target_user_count)
         worker.play(self._settings)
         self._begin_phase()
         if self._settings.warmup:
@@ -235,19 +272,8 @@ class Conductor:
         else:
             RECORDER.begin(phase)
 
-    def _pace_every_start(self) -> None:
-        """Spread the rate anew whenever somebody changes the number of users: before the new ones start."""
-        start = self._runner.start
-
-        def start_paced(user_count: int, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 (whatever Locust has)
-            if self._running:
-                self._pace(user_count)
-            start(user_count, *arguments, **more)
-
-        self._runner.start = start_paced  # type: ignore[method-assign]
-
     def _pace(self, users: int) -> None:
-        """Spread the rate over the users that there are to be."""
+        """Spread the rate over the users that there are from this step on: it is the same while they come and go."""
         rate = self._settings.rate
         seconds = users / rate if rate else 0.0
         if seconds == self._options.get(INTERVAL) or (rate and not users):
@@ -256,7 +282,7 @@ class Conductor:
         if self._master is not None:
             self._master.send_message(INTERVAL, {"seconds": seconds})
         else:
-            worker.set_interval(seconds)
+            worker.share_among(seconds)
 
     def _correct_state(self, **_: object) -> None:
         """Undo that Locust calls a run running that was stopped, or lost its last worker, while users were spawned."""

@@ -135,8 +135,9 @@ class LoadCollector(Collector):
         )
         yield by_outcome(
             "tcplab_load_connections",
-            "Attempts to connect by how they ended: connected, refused, timeout, reset, no_port (this machine has no"
-            " local port left), failed (anything else, such as an unknown name)",
+            "Attempts to connect by how they ended: connected, refused (nobody listened, or the server's name or host"
+            " was there and is gone), timeout, reset, no_port (this machine has no local port left), failed (anything"
+            " else, such as an unknown name)",
             lambda tally: tally.connections,
         )
         yield by_outcome(
@@ -155,7 +156,7 @@ class LoadCollector(Collector):
         family = GaugeMetricFamily(
             "tcplab_load_recent_seconds",
             "Exact quantiles over the last 10 s and all workers, to three significant figures; absent without samples",
-            labels=["variant", "series", "quantile"],
+            labels=["variant", "series", "q"],
         )
         for variant, tally in self._ledger.recent(self._clock()).items():
             for series, histogram in tally.histograms.items():
@@ -254,6 +255,14 @@ def cumulative(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
 
 
 def application(collector: Collector) -> Callable[..., Any]:
-    """Return a WSGI application that serves /metrics, with the standard process and Python metrics too."""
+    """Return a WSGI application that serves /metrics to GET, with the standard process and Python metrics too."""
     REGISTRY.register(collector)
-    return make_wsgi_app(REGISTRY)
+    serve = make_wsgi_app(REGISTRY)
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:  # noqa: ANN401 - as WSGI has it
+        if environ["REQUEST_METHOD"] == "GET":
+            return serve(environ, start_response)
+        start_response("405 Method Not Allowed", [("Allow", "GET"), ("Content-Length", "0")])
+        return []
+
+    return answer

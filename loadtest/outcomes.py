@@ -1,6 +1,7 @@
 """How what happens on a connection is classed, without I/O; every driver uses it."""
 
 import errno
+import socket
 from typing import Final
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -11,6 +12,9 @@ REPLY_TIMEOUT: Final = 30.0
 
 FAREWELL: Final = 1.0
 """Seconds to wait for a server's end of the connection after ours, in search of surplus bytes."""
+
+
+_UNKNOWN_NAME: Final = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_AGAIN, socket.EAI_FAIL}
 
 
 class ExchangeError(Exception):
@@ -42,8 +46,15 @@ def split_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def of_connect(error: OSError) -> str:
-    """Return which of recorder.CONNECTIONS an error of connect() is."""
+def of_connect(error: OSError, *, known: bool = False) -> str:
+    """
+    Return which of recorder.CONNECTIONS an error of connect(), or of looking the name up, is.
+
+    known: the name was known before, or the host was reached: then it is the server that has gone, for the name service
+    of containers forgets the name of one that has ended, and nobody answers at its address.
+    """
+    if known and (error.errno == errno.EHOSTUNREACH or _is_unknown_name(error)):
+        return "refused"
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, ConnectionRefusedError):
@@ -51,6 +62,11 @@ def of_connect(error: OSError) -> str:
     if isinstance(error, ConnectionError):
         return "reset"
     return "no_port" if error.errno == errno.EADDRNOTAVAIL else "failed"
+
+
+def _is_unknown_name(error: OSError) -> bool:
+    """Whether nobody knows the name; a name service in front of another may only say that it can't tell for now."""
+    return isinstance(error, socket.gaierror) and error.errno in _UNKNOWN_NAME
 
 
 _IDLE: Final = (b"ERR no request for ", b" s\n")

@@ -43,22 +43,28 @@ class Target:
     """
     A server's address, looked up outside of the engine.
 
-    where: what a socket connects to; None while the name is unknown.
+    where: what a socket connects to; None while the name is unknown. unknown: as which outcome a connect counts then.
+    reached: somebody was connected to it.
     """
 
     def __init__(self, host: str) -> None:
         """Take the server's "host:port"; ValueError on a bad one."""
         self._address = split_address(host)
         self._looked_at = 0.0
+        self._known = False
         self.where: Where | None = None
+        self.unknown = "failed"
+        self.reached = False
 
     def look_up(self) -> None:
         """Look the name up; the greenlet that calls waits for the answer."""
         self._looked_at = time.monotonic()
         try:
             self.where = resolve(*self._address)
-        except OSError:
+            self._known = True
+        except OSError as error:
             self.where = None
+            self.unknown = outcomes.of_connect(error, known=self._known)
 
     def doubt(self) -> None:
         """Look the name up again in the background, now and then: the server may come back elsewhere."""
@@ -234,7 +240,7 @@ class Player:
         tracker.connecting(now)
         where = self._target.where
         if where is None:
-            self._tell_of_connect("failed", now)
+            self._tell_of_connect(self._target.unknown, now)
             return False
         family, address = where
         try:
@@ -249,7 +255,7 @@ class Player:
         if failure not in {0, errno.EINPROGRESS}:
             connection.close()  # unwatched: epoll calls one that never connected hung up, which is no break
             self._socket = None
-            self._tell_of_connect(outcomes.of_connect(OSError(failure, os.strerror(failure))), _clock())
+            self._tell_of_connect(self._outcome_of(failure), _clock())
             return False
         self._engine.watch(connection.fileno(), self.ready)
         self._sleep_until(now + int(outcomes.CONNECT_TIMEOUT * 1e9), _CONNECTION)
@@ -260,10 +266,11 @@ class Player:
         failure = self._connection().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         now = _clock()
         if failure:
-            self._not_connected(outcomes.of_connect(OSError(failure, os.strerror(failure))), now)
+            self._not_connected(self._outcome_of(failure), now)
         elif news & (EPOLLOUT | _FAILED):
             connection = self._socket
             unasked = self._unasked() if news & EPOLLIN else b""
+            self._target.reached = True
             self._tracker.connected_at(now)
             self._do(self._advance(True), now)
             if news & (EPOLLIN | EPOLLRDHUP) and self._socket is connection:
@@ -279,6 +286,10 @@ class Player:
             return self._receive(_CHUNK)
         except OSError:  # reading once more will tell
             return b""
+
+    def _outcome_of(self, failure: int) -> str:
+        """Return how a connect ended whose error number this is."""
+        return outcomes.of_connect(OSError(failure, os.strerror(failure)), known=self._target.reached)
 
     def _connection(self) -> _socket.socket:
         if self._socket is None:
@@ -367,9 +378,9 @@ class Player:
         return False
 
     def _retuned(self) -> None:
-        """Sleep until another time, if it sleeps until its turn: that has moved."""
+        """Sleep less, if it sleeps until its turn and that comes sooner; if it comes later it will sleep again."""
         schedule = self._tracker.schedule
-        if self._turn and schedule is not None:
+        if self._turn and schedule is not None and schedule.upcoming < self._timed:
             self._sleep_until(schedule.upcoming)
 
     def _sleep_until(self, when: int, waits_for: int = _TIME) -> None:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
 from loadtest.shapes import SHAPES
-from servers.variants import Variant
+from loadtest.web_guard import names
+from servers.variants import VARIANTS, Variant
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
 
 OF_A_RUN: Final = ("scenario", "think", "rate", "size", "warmup")
 """The options that a run keeps from its beginning to its end."""
+
+MAX_USERS: Final = 100_000 * len(VARIANTS)
+"""The most users that may be asked for, and the most per second: so many for each variant."""
 
 PORT: Final = 9104
 """Default port of the load's /metrics."""
@@ -61,6 +65,13 @@ def add_options(parser: "LocustArgumentParser") -> None:
     option("--clients", _clients, 30, "clients per variant, unless -u is given", include_in_web_ui=False)
     option("--exporter-host", str, "127.0.0.1", "address to serve the load's /metrics on", include_in_web_ui=False)
     option("--exporter-port", _port, PORT, "its port; 0 picks a free one", include_in_web_ui=False)
+    option(
+        "--web-hosts",
+        _names,
+        "",
+        "names by which the web UI may be called, with commas, besides localhost and what --web-host says",
+        include_in_web_ui=False,
+    )
 
 
 def read(options: Mapping[str, Any]) -> Settings:
@@ -125,7 +136,7 @@ def _number(low: float, high: float, what: str) -> Callable[[str], float]:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+        if not (text.isascii() and text.isdigit()) or len(text) > 20 or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return int(text)
 
@@ -137,6 +148,16 @@ _rate: Final = _number(0.01, 1_000_000, "requests per second")
 _size: Final = _whole(MIN_SIZE, MAX_SIZE)
 _clients: Final = _whole(1, 100_000)
 _port: Final = _whole(0, 65535)
+users: Final = _whole(0, MAX_USERS)
+spawn_rate: Final = _number(0.001, MAX_USERS, "users per second")
+
+
+def _names(text: str) -> str:
+    try:
+        names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _writable(text: str) -> str:

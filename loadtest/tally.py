@@ -18,7 +18,10 @@ KINDS: Final = ("first", "later")
 """Of replies: a connection's first one, and those after it."""
 
 CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
-"""How a connect can end. no_port: this machine has run out of local ports. failed: anything else."""
+"""
+How a connect can end. refused: also by a name or a host that was there and is gone. no_port: this machine has run out
+of local ports. failed: anything else.
+"""
 
 BREAKS: Final = ("corrupt", "closed", "reset")
 """

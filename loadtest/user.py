@@ -56,6 +56,10 @@ RECORDER: Final = Recorder(starved=hindrances.starved, stolen=hindrances.stolen,
 _CASTS: Final = defaultdict[str, Cast](Cast)
 """The casts of this process, by the name of their users."""
 
+_KNOWN: Final = set[tuple[str, int]]()
+_REACHED: Final = set[tuple[str, int]]()
+"""The servers whose names this process has known, and those that it has been connected to."""
+
 Where = tuple[socket.AddressFamily, Any]
 """An address family, and what its connect() takes."""
 
@@ -89,13 +93,17 @@ class TcpClient:
         tracker = self.tracker
         if self._socket is not None:
             self.leave()
+        known = self._address in _KNOWN
         try:
             where = self._resolved or self._resolve()
+            _KNOWN.add(self._address)
+            known = self._address in _REACHED
             tracker.connecting(_clock())
             self._open(where)
+            _REACHED.add(self._address)
         except OSError as error:
             self._resolved = None  # the server may come back elsewhere
-            outcome = outcomes.of_connect(error)
+            outcome = outcomes.of_connect(error, known=known)
             self._tell(tracker.connect_failed(outcome, _clock()), 0, outcome)
             return False
         tracker.connected_at(_clock())

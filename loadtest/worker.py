@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import gevent
-from locust import events, runners
+from locust import events, log, runners
 from locust.env import Environment
 from locust.rpc.protocol import Message
-from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, WorkerRunner
+from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, Runner, WorkerRunner
 
 from loadtest import gate, settings
 from loadtest.engine import ENGINE
@@ -56,6 +56,7 @@ def install() -> None:
     """Connect to Locust's events. A worker may be told to start before its init event has fired: this comes before."""
     runners.__version__ = VERSION  # type: ignore[attr-defined]  # what a worker says when it is ready
     _leave_if_refused()
+    _speed_up_after_stops()
     listen(events.test_start, _follow)
     listen(events.test_stopping, _end)
     listen(events.report_to_master, _report)
@@ -79,6 +80,18 @@ def _leave_if_refused() -> None:
     WorkerRunner.handle_message = handle  # type: ignore[method-assign]
 
 
+def _speed_up_after_stops() -> None:
+    """Keep what `share_among` promises. Locust has no event for this: its method is wrapped."""
+    stop_users = Runner.stop_users
+
+    def stop_then_speed_up(self: Runner, user_classes_stop_count: dict[str, int]) -> None:
+        stop_users(self, user_classes_stop_count)
+        if _PACE.shorter:
+            set_interval(_PACE.shorter)
+
+    Runner.stop_users = stop_then_speed_up  # type: ignore[method-assign]
+
+
 def begin() -> None:
     """Begin to watch this process itself."""
     gevent.spawn(_watch_lag)
@@ -88,7 +101,7 @@ def obey(runner: WorkerRunner) -> None:
     """Do what the master says, which has let this worker in."""
     logger.info("%s%s:%s", gate.JOINED, runner.master_host, runner.master_port)
     runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
-    runner.register_message(INTERVAL, lambda environment, msg: set_interval(msg.data["seconds"]))
+    runner.register_message(INTERVAL, lambda environment, msg: share_among(msg.data["seconds"]))
     runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
     # Quitting listeners fire in reverse: this one comes before Locust's, which tells the master we are gone.
     listen(runner.environment.events.quitting, lambda **_: _leave_in_order(runner))
@@ -97,11 +110,34 @@ def obey(runner: WorkerRunner) -> None:
 def play(chosen: settings.Settings) -> None:
     """Have users play the scenario that was chosen, from their next start on."""
     PlayingUser.scenario = chosen.scenario
+    PlayingUser.interval = 0.0  # nobody plays now: whatever comes is longer
+
+
+class _Pace:
+    """shorter: the interval to set once surplus users are gone; 0 without one."""
+
+    shorter = 0.0
+
+
+_PACE: Final = _Pace()
+
+
+def share_among(seconds: float) -> None:
+    """
+    Have the rate shared among more users, or fewer, by an interval that goes with them.
+
+    A longer one holds at once, a shorter one when the users are gone whose share it hands on: there is no burst.
+    """
+    if seconds < PlayingUser.interval:
+        _PACE.shorter = seconds
+    else:
+        set_interval(seconds)
 
 
 def set_interval(seconds: float) -> None:
     """Have each client's requests fall due so far apart; 0 in the closed model."""
-    if seconds:
+    _PACE.shorter = 0.0
+    if seconds and seconds != PlayingUser.interval:
         PlayingUser.interval = seconds
         RECORDER.retune(int(seconds * 1e9))
 
@@ -127,9 +163,9 @@ def _follow(environment: Environment, **_: object) -> None:
     options = vars(environment.parsed_options)
     if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
         RECORDER.begin(options[PHASE])
+    play(settings.read({**options, **options.get(RUN, {})}))
     if INTERVAL in options:
         set_interval(options[INTERVAL])
-    play(settings.read({**options, **options.get(RUN, {})}))
 
 
 def _end(environment: Environment, **_: object) -> None:
@@ -153,10 +189,16 @@ def _answer_close(runner: WorkerRunner) -> None:
     runner.send_message(CLOSED, _last_counts())
 
 
+def _exit_status(runner: WorkerRunner) -> int:
+    """Return the status to end with. Failed requests are in the master's: it tells of the run, as the result does."""
+    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
+        return 1  # for want of a master: Docker may start it again
+    return 2 if log.unhandled_greenlet_exception else 0  # as Locust has it
+
+
 def _leave_in_order(runner: WorkerRunner) -> None:
     """Stop the users, then send the last counts, while the master still knows this worker."""
-    if runner.last_heartbeat_timestamp and time.time() - runner.last_heartbeat_timestamp > MASTER_HEARTBEAT_TIMEOUT:
-        runner.environment.process_exit_code = 1  # for want of a master: Docker may start it again
+    runner.environment.process_exit_code = _exit_status(runner)
     # Listen to the master no more: of two workers that leave at once, it gives the users of the first to the second,
     # whose requests would then come after the last counts.
     runner.greenlet.kill(block=True)

@@ -5,6 +5,7 @@ import socketserver
 import sys
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from socket import AF_INET, AF_INET6, SHUT_RDWR, socket
 from typing import Any, Final
 
@@ -43,11 +44,21 @@ class _Brief(io.RawIOBase):
 
 
 class _Handler(MetricsHandler):
-    """Answers a scrape, however much the scraper says."""
+    """Answers a scrape, however much the scraper says; by GET alone."""
 
     def setup(self) -> None:
         super().setup()
         self.rfile = io.BufferedReader(_Brief(self.connection))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse; http.server calls a method of which it knows nothing not implemented, HEAD too."""
+        if code != HTTPStatus.NOT_IMPLEMENTED:
+            super().send_error(code, message, explain)
+            return
+        self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
+        self.send_header("Allow", "GET")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
 
 class ScrapeServer(socketserver.ThreadingTCPServer):

@@ -244,7 +244,7 @@ def test_the_load_runs_and_nothing_fails(lab: Lab) -> None:
 
 
 def test_the_single_server_queues_and_the_others_do_not(lab: Lab) -> None:
-    promql = 'max by (variant) (tcplab_load_recent_seconds{series="first_reply",quantile="0.5"})'
+    promql = 'max by (variant) (tcplab_load_recent_seconds{series="first_reply",q="0.5"})'
     until(lambda: lab.by_variant(promql).get("single", 0) > 2, 60, "the single server's first reply in seconds")
     assert lab.by_variant("tcplab_accept_queue_connections")["single"] > 20
     for name in CONCURRENT:
@@ -340,7 +340,7 @@ def test_cpu_per_request_agrees_with_the_servers_own_counts(lab: Lab, watched: t
 
 def test_the_first_reply_agrees_with_the_loads_own_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, _, first = watched
-    single = asked(lab, "First reply (p99 dashed)", part='quantile="0.5"')["single"]
+    single = asked(lab, "First reply (p99 dashed)", part='q="0.5"')["single"]
     assert single == pytest.approx(first["single"], rel=0.1)
 
 

@@ -30,7 +30,12 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(rate=100, seconds=10, variants=requests(sent=979, unsent=21)), ["rate"]),
         (Facts(rate=100, seconds=10, variants=requests(sent=979)), []),  # 98 % but for one: the last may not be due yet
         (Facts(rate=100, seconds=10, variants=requests(sent=978)), ["rate"]),
-        (Facts(rate=100, seconds=10, variants=requests(sent=2000)), []),
+        (Facts(rate=100, seconds=10, variants=requests(sent=1021)), []),  # 102 % and one
+        (Facts(rate=100, seconds=10, variants=requests(sent=1022)), ["rate"]),
+        (Facts(rate=100, seconds=10, variants=requests(sent=2000, unsent=1000)), ["rate"]),
+        (Facts(rate=100, seconds=10, variants={"asyncio": VariantFacts(users=100, sent=1036)}), []),  # by chance
+        (Facts(rate=100, seconds=10, variants={"asyncio": VariantFacts(users=100, sent=1037)}), ["rate"]),
+        (Facts(rate=100, variants=requests(sent=2000)), []),  # live, as below
         (Facts(rate=100, seconds=10, variants={**requests(sent=490), "single": VariantFacts(sent=490)}), []),
         (Facts(rate=100, seconds=10), ["rate"]),
         (Facts(rate=0.1, seconds=10), []),
@@ -101,6 +106,10 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         (
             Facts(rate=50, seconds=2, variants=requests(sent=60, unsent=1)),
             "61 requests fell due where 100 were asked for: clients were missing, or starting",
+        ),
+        (
+            Facts(rate=50, seconds=2, variants={**requests(sent=60, unsent=9), "single": VariantFacts(sent=61)}),
+            "121 requests were sent where 100 were asked for: the servers had more to do than was meant",
         ),
         (
             Facts(starved_ratio=0.27, cpu_ratio=0.3),

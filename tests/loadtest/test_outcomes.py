@@ -73,6 +73,29 @@ def test_a_connect_fails_in_a_way_that_the_recorder_knows(error: OSError, expect
     assert expected in CONNECTIONS
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "refused"),
+        (socket.gaierror(socket.EAI_NODATA, "No address associated with hostname"), "refused"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "refused"),
+        (socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure in name resolution"), "refused"),
+        (socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure"), "failed"),
+        (socket.gaierror(socket.EAI_SYSTEM, "System error"), "failed"),
+        (failure(errno.EHOSTUNREACH), "refused"),
+        (failure(errno.ENETUNREACH), "failed"),
+        (failure(errno.EMFILE), "failed"),
+        (failure(errno.ENOBUFS), "failed"),
+        (failure(errno.EADDRNOTAVAIL), "no_port"),
+        (failure(errno.ECONNRESET), "reset"),
+        (failure(errno.ETIMEDOUT), "timeout"),
+    ],
+)
+def test_a_server_that_was_known_is_gone(error: OSError, expected: str) -> None:
+    assert of_connect(error, known=True) == expected
+    assert of_connect(error) == (expected if expected != "refused" else "failed")
+
+
 def test_locust_is_told_of_every_failure_and_of_nothing_that_went_well() -> None:
     assert set(ERRORS) == {*OUTCOMES, *CONNECTIONS, *BREAKS} - {"verified", "connected"}
     for outcome, error in ERRORS.items():

@@ -105,7 +105,7 @@ def label(selector: Selector, labels: dict[str, str], name: str) -> str:
 
 def exact(query: Query, selector: Selector, found: Result) -> None:
     for labels, value in found:
-        variant, series, fraction = (label(selector, labels, name) for name in ("variant", "series", "quantile"))
+        variant, series, fraction = (label(selector, labels, name) for name in ("variant", "series", "q"))
         assert value == known.of_load(variant)[series].quantile(fraction), labels
 
 
