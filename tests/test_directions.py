@@ -16,8 +16,9 @@ import yaml
 from servers.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVERS = sorted((ROOT / "servers").glob("*.py"))
+SERVERS = sorted((ROOT / "servers").rglob("*.py"))
 LOADTEST = sorted((ROOT / "loadtest").rglob("*.py"))
+CONNECTIONS = sorted((ROOT / "servers" / "connections").glob("*.py"))
 MODELS = {variant.module for variant in VARIANTS}
 
 
@@ -45,6 +46,11 @@ def ours(path: Path) -> set[str]:
     return imports(path) & modules
 
 
+def packages(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports."""
+    return {name.partition(".")[0] for name in imports(path)}
+
+
 @pytest.mark.parametrize("name", ["variants", "wire", "work"])
 def test_variants_wire_and_work_import_nothing_of_ours(name: str) -> None:
     assert ours(ROOT / "servers" / f"{name}.py") == set()
@@ -52,13 +58,32 @@ def test_variants_wire_and_work_import_nothing_of_ours(name: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(MODELS))
 def test_a_model_sees_only_what_it_is_handed(module: str) -> None:
-    seen = imports(ROOT / "servers" / f"{module}.py")
-    allowed = {"servers.variants", "servers.wire", "servers.work", "servers.listener"}
-    assert ours(ROOT / "servers" / f"{module}.py") <= allowed
-    assert not {name.partition(".")[0] for name in seen} & {"os", "argparse", "prometheus_client", "logging"}
+    """The connections and the session are what it is handed; no other model, metric, setting or variable."""
+    path = ROOT / "servers" / "models" / f"{module}.py"
+    handed = {"servers.session", *(f"servers.connections.{name}" for name in ("blocking", "streams", "protocol"))}
+    assert ours(path) <= {"servers.variants", "servers.wire", "servers.work"} | handed
+    assert not packages(path) & {"os", "argparse", "prometheus_client", "logging", "gc", "resource"}
 
 
-@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.name))
+@pytest.mark.parametrize("module", sorted(MODELS))
+def test_a_model_is_whole_in_forty_lines(module: str) -> None:
+    text = (ROOT / "servers" / "models" / f"{module}.py").read_text()
+    assert text.count("\n") <= 40
+    code = text.partition("def serve(")[2]
+    places = [code.index(word) for word in ("accept(", "receive", "answer(", "send(", "wait(")]
+    assert places == sorted(places), "the same names in the same order"
+    assert "close" in text
+
+
+@pytest.mark.parametrize("path", CONNECTIONS, ids=lambda path: str(path.name))
+def test_connections_know_no_model_nor_what_is_exported(path: Path) -> None:
+    allowed = {"servers.wire", "servers.session", "servers.stats", "servers.connections"}
+    seen = ours(path)
+    assert {each for each in seen if not each.startswith("servers.connections.")} <= allowed
+    assert not packages(path) & {"argparse", "prometheus_client", "logging"}
+
+
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_servers_never_import_the_load_nor_the_tests(path: Path) -> None:
     assert {name.partition(".")[0] for name in ours(path)} <= {"servers"}
 
@@ -68,13 +93,13 @@ def test_the_load_takes_only_the_wire_and_the_variants(path: Path) -> None:
     assert {name for name in ours(path) if name.startswith("servers.")} <= {"servers.wire", "servers.variants"}
 
 
-@pytest.mark.parametrize("name", ["conversation", "wire", "work", "tally"])
+@pytest.mark.parametrize("name", ["session", "wire", "work"])
 def test_policy_knows_no_io(name: str) -> None:
     forbidden = {"socket", "asyncio", "threading", "selectors", "select", "os", "prometheus_client"}
-    assert not {module.partition(".")[0] for module in imports(ROOT / "servers" / f"{name}.py")} & forbidden
+    assert not packages(ROOT / "servers" / f"{name}.py") & forbidden
 
 
-@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_prints_or_logs_per_request(path: Path) -> None:
     calls = {
         node.func.id
@@ -115,9 +140,9 @@ def users() -> set[str]:
 def lacking(variant: Variant) -> list[str]:
     """Return what a row of the table of variants needs and has not."""
     missing = []
-    spec = importlib.util.find_spec(f"servers.{variant.module}")
+    spec = importlib.util.find_spec(f"servers.models.{variant.module}")
     if spec is None or not callable(getattr(importlib.import_module(spec.name), "serve", None)):
-        missing.append(f"servers/{variant.module}.py with serve()")
+        missing.append(f"servers/models/{variant.module}.py with serve()")
     if compose().get(variant.name, {}).get("command") != [variant.name]:
         missing.append(f"a service {variant.name} in docker-compose.yml")
     if targets().get(variant.name) != f"{variant.name}:{variant.metrics_port}":
@@ -151,9 +176,9 @@ def test_no_scrape_target_is_left_over() -> None:
 
 def test_what_a_new_variant_lacks_is_named() -> None:
     title, sentence = "process per client", "Forks a process for each client."
-    new = Variant("forking", "forking", "blocking", 9009, 9109, "#56B4E9", title, sentence)
+    new = Variant("forking", "forking", "blocking", None, 9009, 9109, "#56B4E9", title, sentence)
     assert lacking(new) == [
-        "servers/forking.py with serve()",
+        "servers/models/forking.py with serve()",
         "a service forking in docker-compose.yml",
         "a target forking:9109 in prometheus/prometheus.yml",
         "a ForkingUser in loadtest/locustfile.py",

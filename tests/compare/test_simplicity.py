@@ -5,7 +5,7 @@ from textwrap import dedent
 import pytest
 
 from loadtest.compare.measure.simplicity import Count, Simplicity, count, simplicity
-from servers.variants import VARIANTS, Driver, Variant
+from servers.variants import VARIANTS, Connection, Variant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +42,7 @@ def package(tmp_path: Path) -> Path:
     files = {
         "common": "x = 1\n",
         "helper": "import os\nif x:\n    y = 2\n",
-        "blocking": """
+        "connections/blocking": """
             from servers import common
             class Plain:
                 def converse(self, client) -> None:
@@ -55,14 +55,14 @@ def package(tmp_path: Path) -> Path:
                 async def converse(self, client) -> None:
                     await client
             """,
-        "first": "def serve(listener, converse: Callable[[socket], None]):\n    converse(next(listener))\n",
-        "second": '''
+        "models/first": "def serve(listener, converse: Callable[[socket], None]):\n    converse(next(listener))\n",
+        "models/second": '''
             """The second."""
             async def serve(listener, converse: Callable[[socket], Coroutine[None, None, None]]):
                 async for client in listener:
                     await converse(client)
             ''',
-        "third": """
+        "models/third": """
             def serve(listener, converse: Callable[[socket], None]):
                 for client in listener:
                     if client:
@@ -70,30 +70,33 @@ def package(tmp_path: Path) -> Path:
             """,
     }
     for name, source in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.py").write_text(dedent(source))
     return tmp_path
 
 
-def model(name: str, module: str, driver: Driver) -> Variant:
-    return replace(VARIANTS[0], name=name, module=module, driver=driver)
+def model(name: str, module: str, connection: Connection) -> Variant:
+    return replace(VARIANTS[0], name=name, module=module, connection=connection)
 
 
-ONE, TWO = model("one", "first", "blocking"), model("two", "second", "streaming")
+ONE, TWO = model("one", "first", "blocking"), model("two", "second", "streams")
 THREE = model("three", "third", "blocking")
 
 
 def test_each_model_counts_for_what_not_all_share(package: Path) -> None:
     assert simplicity([ONE, TWO, THREE], package) == (
-        Simplicity("one", ("servers/blocking.py", "servers/first.py"), Count(6, 0, 0)),
-        Simplicity("two", ("servers/helper.py", "servers/second.py", "servers/streaming.py"), Count(11, 2, 3)),
-        Simplicity("three", ("servers/blocking.py", "servers/third.py"), Count(8, 2, 0)),
+        Simplicity("one", ("servers/connections/blocking.py", "servers/models/first.py"), Count(6, 0, 0)),
+        Simplicity(
+            "two", ("servers/connections/streams.py", "servers/helper.py", "servers/models/second.py"), Count(11, 2, 3)
+        ),
+        Simplicity("three", ("servers/connections/blocking.py", "servers/models/third.py"), Count(8, 2, 0)),
     )
 
 
 def test_a_driver_that_all_share_counts_for_none(package: Path) -> None:
     assert simplicity([ONE, THREE], package) == (
-        Simplicity("one", ("servers/first.py",), Count(2, 0, 0)),
-        Simplicity("three", ("servers/third.py",), Count(4, 2, 0)),
+        Simplicity("one", ("servers/models/first.py",), Count(2, 0, 0)),
+        Simplicity("three", ("servers/models/third.py",), Count(4, 2, 0)),
     )
 
 
@@ -105,9 +108,9 @@ def test_a_model_that_is_not_there(package: Path) -> None:
 def test_our_own_models() -> None:
     found = {each.variant: each for each in simplicity()}
     single, threaded, evented = found["single"], found["threaded"], found["asyncio"]
-    assert single.files == ("servers/blocking.py", "servers/single.py")
-    assert threaded.files == ("servers/blocking.py", "servers/threaded.py")
-    assert {"servers/asynchronous.py", "servers/streaming.py"} <= set(evented.files)
+    assert single.files == ("servers/connections/blocking.py", "servers/models/single.py")
+    assert threaded.files == ("servers/connections/blocking.py", "servers/models/threaded.py")
+    assert {"servers/models/asyncio_streams.py", "servers/connections/streams.py"} <= set(evented.files)
     for each in found.values():
         assert all((ROOT / file).is_file() for file in each.files)
     assert single.count.lines <= threaded.count.lines < evented.count.lines

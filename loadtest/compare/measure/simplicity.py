@@ -56,12 +56,15 @@ def simplicity(
     """
     Return each variant's share of the code in `folder`, in the order of `models`.
 
-    A variant needs its model, the driver that is handed to it, and whatever these import of the same package. Raises
+    A variant needs its model, the connections that it is handed, and whatever these import of the same package. Raises
     KeyError if one of them is not there; OSError if a source cannot be read, SyntaxError if it is none.
     """
-    sources = {path.stem: path.read_text() for path in sorted(folder.glob("*.py"))}
+    sources = {
+        ".".join(path.relative_to(folder).with_suffix("").parts): path.read_text()
+        for path in sorted(folder.rglob("*.py"))
+    }
     trees = {name: ast.parse(source) for name, source in sources.items()}
-    needed = {each.name: _needed(trees, {each.module, each.driver}) for each in models}
+    needed = {each.name: _needed(trees, {f"models.{each.module}", f"connections.{each.connection}"}) for each in models}
     shared = frozenset.intersection(*needed.values())
     found = []
     for variant, modules in needed.items():
@@ -72,7 +75,7 @@ def simplicity(
             sum(each.branches for each in counts),
             sum(each.awaits for each in counts),
         )
-        found.append(Simplicity(variant, tuple(f"{_PACKAGE}/{module}.py" for module in own), total))
+        found.append(Simplicity(variant, tuple(f"{_PACKAGE}/{module.replace('.', '/')}.py" for module in own), total))
     return tuple(found)
 
 
