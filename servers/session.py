@@ -5,7 +5,7 @@ It does no I/O and never waits: a model hands in bytes and sends the replies. A 
 sleep in here would make the servers differ in more than their model; that belongs into `connections/`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -13,7 +13,7 @@ from time import monotonic
 from servers import wire, work
 from servers.stats import Counts
 
-Answers = Iterator[tuple[bytes, float | None]]
+Answers = Iterable[tuple[bytes, float | None]]
 """
 Replies, each with how long to wait before the next is asked for: seconds; None if there is nothing to wait for.
 
@@ -98,11 +98,11 @@ class Session:
         now = monotonic()
         if now > self._last_call.at:
             self.linger = True
-            return iter(((self._end_of_input(), None),))
+            return ((self._end_of_input(), None),)
         if not self.unfinished and (reply := wire.whole_echo(data)):
             self._owing = now
-            self.counts.answered(wire.ECHO, monotonic() - now, len(data), len(reply))
-            return iter(((reply, None),))
+            self.counts.echoed(monotonic() - now, len(data), len(reply))
+            return ((reply, None),)
         self.counts.received(len(data))
         had_begun = self.unfinished
         lines = self._framer.feed(data)
@@ -148,7 +148,8 @@ class Session:
             return b""
         reply = wire.ok(self._sleeping)
         self._sleeping = None
-        self.counts.answered(wire.SLEEP, now - self._since, sent=len(reply))
+        self.counts.answered(wire.SLEEP, now - self._since)
+        self.counts.sent(len(reply))
         return reply
 
     def _answer(self, now: float) -> bytes:

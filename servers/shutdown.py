@@ -42,8 +42,8 @@ def _watch(listener: Listener, grace: float) -> None:
     for other in signal.sigpending() & ENDING:
         signal.sigwait({other})
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-    if listener.workers:  # each has a grace of its own, and this process waits for them
-        return
+    if listener.workers:  # each has a grace of its own; this process ends after them, or at a second signal
+        threading.Event().wait()
     time.sleep(max(grace - MOMENT, 0))
     with suppress(OSError):  # nobody reads it
         os.write(2, f"gave up on {len(listener.clients)} clients after the grace of {grace:g} s\n".encode())

@@ -69,8 +69,8 @@ def test_a_model_sees_only_what_it_is_handed(module: str) -> None:
 def test_a_model_is_whole_in_forty_lines(module: str) -> None:
     text = (ROOT / "servers" / "models" / f"{module}.py").read_text()
     assert text.count("\n") <= 40
-    code = text.partition("def serve(")[2]
-    places = [code.index(word) for word in ("accept(", "receive", "answer(", "send(", "wait(")]
+    code = re.sub('""".*?"""', "", text.partition("def serve(")[2])
+    places = [code.index(word) for word in ("accept(", "receive(", "answer(", "send(", "wait(")]
     assert places == sorted(places), "the same names in the same order"
     assert "close" in text
 

@@ -79,10 +79,9 @@ class BlockingConnection(Connection):
             self._send_slowly(memoryview(reply)[sent:])
             self.session.replies_taken()
 
-    def wait(self, pause: float | None) -> None:
+    def wait(self, pause: float) -> None:
         """Wait so many seconds."""
-        if pause is not None:
-            time.sleep(pause)
+        time.sleep(pause)
 
     def _set_deadline(self) -> None:
         """Let the next recv() end at the deadline: a line's stays where it was, however many bytes come."""

@@ -54,8 +54,11 @@ class Listener:
 
     clients: the sockets accepted and not yet left. limit: how many all processes of the server may have together.
     workers: the processes forked from this one that serve in its place. on_first: called once, before anything is done
-    for the first client. fork: lets a model serve from several processes (servers/processes.py).
+    for the first client. fork: what a model calls to serve from so many processes (servers/processes.py); it is set by
+    the program, which knows how they end.
     """
+
+    fork: Callable[[int], None]
 
     def __init__(self, listening: socket.socket, limit: int, stats: Stats, deadlines: Deadlines) -> None:
         self.clients: set[socket.socket] = set()
@@ -65,7 +68,6 @@ class Listener:
         self.stopping = False
         self.workers: list[int] = []
         self.on_first: Callable[[], None] | None = None
-        self.fork: Callable[[int], None] | None = None
         self._socket = listening
         self._last_call = LastCall()
         self._refused: deque[tuple[float, socket.socket]] = deque()  # since when (monotonic clock, seconds), and who

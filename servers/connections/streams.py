@@ -71,12 +71,11 @@ class StreamConnection(Connection):
             await self._taken()
             self._go_on()
 
-    async def wait(self, pause: float | None) -> None:
+    async def wait(self, pause: float) -> None:
         """Wait so many seconds."""
-        if pause is not None:
-            self._awaited.discard(self)
-            await asyncio.sleep(pause)
-            self._go_on()
+        self._awaited.discard(self)
+        await asyncio.sleep(pause)
+        self._go_on()
 
     def expire(self) -> None:
         """Have receive() raise OverdueError."""

@@ -15,7 +15,7 @@ async def serve(listener: ProtocolListener) -> None:
 
 def receive(connection: ProtocolConnection, data: bytes) -> None:
     """Answer what the client has sent: the loop calls this each time."""
-    converse(connection, connection.session.answer(data))
+    converse(connection, iter(connection.session.answer(data)))
 
 
 def converse(connection: ProtocolConnection, answers: Answers) -> None:

@@ -18,4 +18,5 @@ async def converse(connection: StreamConnection) -> None:
         while data := await connection.receive():
             for reply, pause in session.answer(data):
                 await connection.send(reply)
-                await connection.wait(pause)
+                if pause is not None:
+                    await connection.wait(pause)

@@ -20,4 +20,5 @@ def converse(connection: BlockingConnection) -> None:
         while data := connection.receive():
             for reply, pause in session.answer(data):
                 connection.send(reply)
-                connection.wait(pause)
+                if pause is not None:
+                    connection.wait(pause)

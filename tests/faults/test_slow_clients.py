@@ -158,10 +158,10 @@ def test_a_client_that_reads_late_has_not_been_idle(streams: bool) -> None:
             serving = asyncio.create_task(asyncio_protocol.serve(listener))
         reaping = asyncio.create_task(reap(listener.awaited, deadlines))
         await asyncio.to_thread(read_late, listening.getsockname())
-        listener.close()
-        await asyncio.wait_for(serving, 20)
         while listener.clients:
             await asyncio.sleep(0.01)
+        listener.close()
+        await asyncio.wait_for(serving, 20)
         reaping.cancel()
         return {outcome: count for outcome, count in listener.stats.total().ended.items() if count}
 
