@@ -8,11 +8,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from servers import write
 from servers.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,23 +109,6 @@ def test_nothing_prints_or_logs_per_request(path: Path) -> None:
     assert "logging" not in imports(path)
 
 
-def compose() -> dict[str, Any]:
-    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    return services
-
-
-def targets() -> dict[str, str]:
-    """Return the scrape targets by their label `variant`."""
-    config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
-    return {
-        group["labels"]["variant"]: target
-        for job in config["scrape_configs"]
-        for group in job.get("static_configs", [])
-        for target in group["targets"]
-        if "variant" in group.get("labels", {})
-    }
-
-
 @functools.cache
 def users() -> set[str]:
     """Return the names of the Locust users; in another process, for importing locust patches the one it is in."""
@@ -137,16 +119,22 @@ def users() -> set[str]:
     return set(done.stdout.split())
 
 
+def lines_of(variant: Variant, part: write.Part) -> set[str]:
+    """Return the lines that a part has for a variant; the table's first has some more than the others."""
+    first = VARIANTS[0]
+    return set(part([first])) if variant == first else set(part([first, variant])) - set(part([first]))
+
+
 def lacking(variant: Variant) -> list[str]:
     """Return what a row of the table of variants needs and has not."""
     missing = []
     spec = importlib.util.find_spec(f"servers.models.{variant.module}")
     if spec is None or not callable(getattr(importlib.import_module(spec.name), "serve", None)):
         missing.append(f"servers/models/{variant.module}.py with serve()")
-    if compose().get(variant.name, {}).get("command") != [variant.name]:
-        missing.append(f"a service {variant.name} in docker-compose.yml")
-    if targets().get(variant.name) != f"{variant.name}:{variant.metrics_port}":
-        missing.append(f"a target {variant.name}:{variant.metrics_port} in prometheus/prometheus.yml")
+    for file, parts in write.FILES.items():
+        there = set((ROOT / file).read_text().splitlines())
+        needed = {name: lines_of(variant, part) for name, part in parts.items()}
+        missing += [f"its {name} in {file} (make variants)" for name, lines in needed.items() if not lines <= there]
     if not re.fullmatch(r"#[0-9A-F]{6}", variant.colour):
         missing.append("a colour #RRGGBB")
     if f"{variant.name.capitalize()}User" not in users():
@@ -170,8 +158,10 @@ def test_names_ports_and_colours_are_all_different() -> None:
         assert len(values) == len(set(values))
 
 
-def test_no_scrape_target_is_left_over() -> None:
-    assert set(targets()) == {variant.name for variant in VARIANTS}
+@pytest.mark.parametrize("file", write.FILES)
+def test_what_is_written_from_the_table_is_up_to_date(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert write.written(text, write.FILES[file]) == text, f"{file} is not what servers/variants.py says: make variants"
 
 
 def test_what_a_new_variant_lacks_is_named() -> None:
@@ -179,7 +169,11 @@ def test_what_a_new_variant_lacks_is_named() -> None:
     new = Variant("forking", "forking", "blocking", None, 9009, 9109, "#56B4E9", title, sentence)
     assert lacking(new) == [
         "servers/models/forking.py with serve()",
-        "a service forking in docker-compose.yml",
-        "a target forking:9109 in prometheus/prometheus.yml",
+        "its addresses in docker-compose.yml (make variants)",
+        "its services in docker-compose.yml (make variants)",
+        "its ports in .env (make variants)",
+        "its targets in prometheus/prometheus.yml (make variants)",
+        "its addresses in loadtest/servers-elsewhere.yml (make variants)",
+        "its services in loadtest/servers-elsewhere.yml (make variants)",
         "a ForkingUser in loadtest/locustfile.py",
     ]
