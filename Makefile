@@ -62,6 +62,11 @@ check: .venv-dev/ready ## Lint, formatting and types
 bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers of their own kind
 	@.venv-dev/bin/python -m tests.bench
 
+.PHONY: variants
+variants: .venv-dev/ready ## Write what the lab needs of each row of servers/variants.py: Compose, Prometheus, .env, dashboards
+	.venv-dev/bin/python -m servers.write
+	.venv-dev/bin/python -m grafana.write
+
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
 	.venv-dev/bin/python -m grafana.write
 

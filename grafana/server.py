@@ -12,7 +12,7 @@ from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import Series, buckets, chart, tile
 from grafana.targets import query_now
-from servers.ledger import ERRORS, OUTCOMES
+from servers.stats import ERRORS, OUTCOMES
 from servers.wire import Command
 
 CHOSEN = 'variant="$variant"'

@@ -70,7 +70,7 @@ def _is_unknown_name(error: OSError) -> bool:
 
 
 _IDLE: Final = (b"ERR no request for ", b" s\n")
-"""How the lab's servers begin and end the line with which they close an idle connection (servers/conversation.py)."""
+"""How the lab's servers begin and end the line with which they close an idle connection (servers/session.py)."""
 
 
 def may_be_idle_deadline(said: bytes) -> bool:

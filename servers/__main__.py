@@ -17,24 +17,31 @@ import resource
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NoReturn
 
-from servers import container, metrics, settings
-from servers.blocking import BlockingDriver
-from servers.ledger import Ledger
-from servers.listener import Listener, listen
-from servers.pauses import GarbagePauses
-from servers.protocols import ProtocolDriver
-from servers.scraping import ScrapeServer
-from servers.service import Service
+from servers import processes, settings
+from servers.connections.blocking import BlockingListener
+from servers.connections.listener import Listener, listen
+from servers.connections.protocol import ProtocolListener
+from servers.connections.streams import StreamListener
+from servers.connections.timeouts import reap
+from servers.metrics import cgroup
+from servers.metrics.collector import ServerCollector, registry
+from servers.metrics.gc_pauses import GarbagePauses
+from servers.metrics.server import MetricsServer
 from servers.settings import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Settings
-from servers.signals import stop_on_signals
-from servers.streaming import StreamDriver
+from servers.shutdown import stop_on_signals
+from servers.stats import Stats
 
-LoopDriver = StreamDriver | ProtocolDriver
+LoopListener = StreamListener | ProtocolListener
 
-IN_A_LOOP: Final[Mapping[str, type[LoopDriver]]] = {"streaming": StreamDriver, "protocols": ProtocolDriver}
-"""The drivers that need an event loop; the other one is the blocking one."""
+LISTENERS: Final[Mapping[str, type[BlockingListener | LoopListener]]] = {
+    "blocking": BlockingListener,
+    "streams": StreamListener,
+    "protocol": ProtocolListener,
+}
+"""By the kind of connection that a variant's model is written for."""
 
 FAREWELL: Final = 0.01
 """Seconds between two looks at whether the last client has left."""
@@ -44,28 +51,26 @@ def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what has begun."""
     chosen = settings.parse(arguments)
     limit = _connection_limit(chosen.max_connections)
-    serve = importlib.import_module(f"servers.{chosen.variant.module}").serve
-    in_a_loop = IN_A_LOOP.get(chosen.variant.driver)
-    new_loop = _loop_factory(chosen.loop) if in_a_loop else None
+    serve = importlib.import_module(f"servers.models.{chosen.variant.module}").serve
+    new_loop = None if chosen.variant.connection == "blocking" else _loop_factory(chosen.loop)
     try:
         listening = listen(chosen.host, chosen.port, chosen.backlog)
     except (OSError, UnicodeError) as error:
         _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --{_culprit(error)}")
-    ledger = Ledger()
-    listener = Listener(listening, limit, ledger.refused)
-    service = Service(chosen.deadlines, ledger, listener)
-    stop_on_signals(service, listener, chosen.grace)
-    metrics_port = _export(chosen, ledger, listener)
+    listener = LISTENERS[chosen.variant.connection](listening, limit, Stats(), chosen.deadlines)
+    listener.fork = partial(processes.fork, listener, grace=chosen.grace)
+    stop_on_signals(listener, chosen.grace)
+    metrics_port = _export(chosen, listener)
     host, port = listening.getsockname()[:2]
     metrics_url = f"http://{chosen.metrics_host}:{metrics_port}/metrics"
     _announce(f"{chosen.variant.name} ready: tcp {host}:{port}, metrics {metrics_url}")
-    if in_a_loop:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve_and_reap(serve, listener, in_a_loop(service)))
-    else:
-        serve(listener, BlockingDriver(service).converse)
+    if isinstance(listener, BlockingListener):
+        serve(listener)
         while listener.clients:
             time.sleep(FAREWELL)
+    else:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve_and_reap(serve, listener))
 
 
 def _announce(ready: str) -> None:
@@ -77,9 +82,9 @@ def _announce(ready: str) -> None:
         _refuse(f"cannot say on stdout that it is ready ({_why(error)}); let something take its output")
 
 
-async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: Listener, driver: LoopDriver) -> None:
-    reaper = asyncio.create_task(driver.reap())
-    await serve(listener, driver.converse)
+async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: LoopListener) -> None:
+    reaper = asyncio.create_task(reap(listener.awaited, listener.deadlines))
+    await serve(listener)
     while listener.clients:
         await asyncio.sleep(FAREWELL)
     reaper.cancel()
@@ -110,13 +115,13 @@ def _connection_limit(wanted: int | None) -> int:
     return wanted or min(MAX_CONNECTIONS, possible)
 
 
-def _export(chosen: Settings, ledger: Ledger, listener: Listener) -> int:
+def _export(chosen: Settings, listener: Listener) -> int:
     """Serve /metrics from a thread; return its port."""
     pauses = GarbagePauses()
     pauses.watch()
-    collector = metrics.ServerCollector(ledger, listener, pauses, container.find())
+    collector = ServerCollector(listener, pauses, cgroup.find())
     try:
-        server = ScrapeServer(chosen.metrics_host, chosen.metrics_port, metrics.registry(collector))
+        server = MetricsServer(chosen.metrics_host, chosen.metrics_port, registry(collector))
     except (OSError, UnicodeError) as error:
         where = f"{chosen.metrics_host}:{chosen.metrics_port}"
         _refuse(f"cannot export metrics on {where} ({_why(error)}); choose another --metrics-{_culprit(error)}")

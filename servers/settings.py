@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from servers.conversation import Deadlines
+from servers.session import Deadlines
 from servers.variants import VARIANTS, Variant, by_name
 
 RESERVED_DESCRIPTORS: Final = 128
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     _take_environment(parser, environment)
     options = parser.parse_args(arguments)
     variant = by_name(options.variant)
-    if options.loop is not None and variant.driver == "blocking":
+    if options.loop is not None and variant.connection == "blocking":
         parser.error(f"--loop chooses asyncio's event loop; {variant.name} has none")
     return Settings(
         variant=variant,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Driver = Literal["blocking", "streaming", "protocols"]
-"""A module of `servers` that moves bytes: over a blocking socket, asyncio's streams, or in its Protocol's callbacks."""
+Connection = Literal["blocking", "streams", "protocol"]
+"""A way of doing I/O, a module of servers/connections: a blocking socket, asyncio's streams, or its Protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,9 @@ class Variant:
     One server variant.
 
     name: what a user types, the Compose service's name and the value of the `variant` label in every metric.
-    module: the module of `servers` that holds the concurrency model; it defines `serve(listener, converse)`.
-    driver: whose `converse` the model is handed; all but the blocking one need an event loop.
+    module: the file in servers/models that is the concurrency model; it defines `serve(listener)`.
+    connection: what its listener accepts; all but the blocking one need an event loop.
+    clients: how many it serves at once; None for as many as it is let (--max-connections).
     port, metrics_port: the default TCP ports, on loopback.
     colour: the same in every chart, as #rrggbb; they are told apart by readers who see colours differently.
     title: what a chart's legend says.
@@ -23,7 +24,8 @@ class Variant:
 
     name: str
     module: str
-    driver: Driver
+    connection: Connection
+    clients: int | None
     port: int
     metrics_port: int
     colour: str
@@ -36,7 +38,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="single",
         module="single",
-        driver="blocking",
+        connection="blocking",
+        clients=1,
         port=9001,
         metrics_port=9101,
         colour="#D55E00",
@@ -46,7 +49,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="threaded",
         module="threaded",
-        driver="blocking",
+        connection="blocking",
+        clients=None,
         port=9002,
         metrics_port=9102,
         colour="#0072B2",
@@ -55,8 +59,9 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         name="asyncio",
-        module="asynchronous",
-        driver="streaming",
+        module="asyncio_streams",
+        connection="streams",
+        clients=None,
         port=9003,
         metrics_port=9103,
         colour="#009E73",
@@ -65,8 +70,9 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant(
         name="protocol",
-        module="callbacks",
-        driver="protocols",
+        module="asyncio_protocol",
+        connection="protocol",
+        clients=None,
         port=9004,
         metrics_port=9105,  # 9104 is the load's
         colour="#CC79A7",

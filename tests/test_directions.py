@@ -8,16 +8,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from servers import write
 from servers.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVERS = sorted((ROOT / "servers").glob("*.py"))
+SERVERS = sorted((ROOT / "servers").rglob("*.py"))
 LOADTEST = sorted((ROOT / "loadtest").rglob("*.py"))
+CONNECTIONS = sorted((ROOT / "servers" / "connections").glob("*.py"))
 MODELS = {variant.module for variant in VARIANTS}
 
 
@@ -45,6 +45,11 @@ def ours(path: Path) -> set[str]:
     return imports(path) & modules
 
 
+def packages(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports."""
+    return {name.partition(".")[0] for name in imports(path)}
+
+
 @pytest.mark.parametrize("name", ["variants", "wire", "work"])
 def test_variants_wire_and_work_import_nothing_of_ours(name: str) -> None:
     assert ours(ROOT / "servers" / f"{name}.py") == set()
@@ -52,13 +57,32 @@ def test_variants_wire_and_work_import_nothing_of_ours(name: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(MODELS))
 def test_a_model_sees_only_what_it_is_handed(module: str) -> None:
-    seen = imports(ROOT / "servers" / f"{module}.py")
-    allowed = {"servers.variants", "servers.wire", "servers.work", "servers.listener"}
-    assert ours(ROOT / "servers" / f"{module}.py") <= allowed
-    assert not {name.partition(".")[0] for name in seen} & {"os", "argparse", "prometheus_client", "logging"}
+    """The connections and the session are what it is handed; no other model, metric, setting or variable."""
+    path = ROOT / "servers" / "models" / f"{module}.py"
+    handed = {"servers.session", *(f"servers.connections.{name}" for name in ("blocking", "streams", "protocol"))}
+    assert ours(path) <= {"servers.variants", "servers.wire", "servers.work"} | handed
+    assert not packages(path) & {"os", "argparse", "prometheus_client", "logging", "gc", "resource"}
 
 
-@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.name))
+@pytest.mark.parametrize("module", sorted(MODELS))
+def test_a_model_is_whole_in_forty_lines(module: str) -> None:
+    text = (ROOT / "servers" / "models" / f"{module}.py").read_text()
+    assert text.count("\n") <= 40
+    code = re.sub('""".*?"""', "", text.partition("def serve(")[2])
+    places = [code.index(word) for word in ("accept(", "receive(", "answer(", "send(", "wait(")]
+    assert places == sorted(places), "the same names in the same order"
+    assert "close" in text
+
+
+@pytest.mark.parametrize("path", CONNECTIONS, ids=lambda path: str(path.name))
+def test_connections_know_no_model_nor_what_is_exported(path: Path) -> None:
+    allowed = {"servers.wire", "servers.session", "servers.stats", "servers.connections"}
+    seen = ours(path)
+    assert {each for each in seen if not each.startswith("servers.connections.")} <= allowed
+    assert not packages(path) & {"argparse", "prometheus_client", "logging"}
+
+
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_servers_never_import_the_load_nor_the_tests(path: Path) -> None:
     assert {name.partition(".")[0] for name in ours(path)} <= {"servers"}
 
@@ -68,13 +92,13 @@ def test_the_load_takes_only_the_wire_and_the_variants(path: Path) -> None:
     assert {name for name in ours(path) if name.startswith("servers.")} <= {"servers.wire", "servers.variants"}
 
 
-@pytest.mark.parametrize("name", ["conversation", "wire", "work", "tally"])
+@pytest.mark.parametrize("name", ["session", "wire", "work"])
 def test_policy_knows_no_io(name: str) -> None:
     forbidden = {"socket", "asyncio", "threading", "selectors", "select", "os", "prometheus_client"}
-    assert not {module.partition(".")[0] for module in imports(ROOT / "servers" / f"{name}.py")} & forbidden
+    assert not packages(ROOT / "servers" / f"{name}.py") & forbidden
 
 
-@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", SERVERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_prints_or_logs_per_request(path: Path) -> None:
     calls = {
         node.func.id
@@ -83,23 +107,6 @@ def test_nothing_prints_or_logs_per_request(path: Path) -> None:
     }
     assert "print" not in calls or path.name in {"__main__.py", "settings.py"}
     assert "logging" not in imports(path)
-
-
-def compose() -> dict[str, Any]:
-    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    return services
-
-
-def targets() -> dict[str, str]:
-    """Return the scrape targets by their label `variant`."""
-    config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
-    return {
-        group["labels"]["variant"]: target
-        for job in config["scrape_configs"]
-        for group in job.get("static_configs", [])
-        for target in group["targets"]
-        if "variant" in group.get("labels", {})
-    }
 
 
 @functools.cache
@@ -112,16 +119,22 @@ def users() -> set[str]:
     return set(done.stdout.split())
 
 
+def lines_of(variant: Variant, part: write.Part) -> set[str]:
+    """Return the lines that a part has for a variant; the table's first has some more than the others."""
+    first = VARIANTS[0]
+    return set(part([first])) if variant == first else set(part([first, variant])) - set(part([first]))
+
+
 def lacking(variant: Variant) -> list[str]:
     """Return what a row of the table of variants needs and has not."""
     missing = []
-    spec = importlib.util.find_spec(f"servers.{variant.module}")
+    spec = importlib.util.find_spec(f"servers.models.{variant.module}")
     if spec is None or not callable(getattr(importlib.import_module(spec.name), "serve", None)):
-        missing.append(f"servers/{variant.module}.py with serve()")
-    if compose().get(variant.name, {}).get("command") != [variant.name]:
-        missing.append(f"a service {variant.name} in docker-compose.yml")
-    if targets().get(variant.name) != f"{variant.name}:{variant.metrics_port}":
-        missing.append(f"a target {variant.name}:{variant.metrics_port} in prometheus/prometheus.yml")
+        missing.append(f"servers/models/{variant.module}.py with serve()")
+    for file, parts in write.FILES.items():
+        there = set((ROOT / file).read_text().splitlines())
+        needed = {name: lines_of(variant, part) for name, part in parts.items()}
+        missing += [f"its {name} in {file} (make variants)" for name, lines in needed.items() if not lines <= there]
     if not re.fullmatch(r"#[0-9A-F]{6}", variant.colour):
         missing.append("a colour #RRGGBB")
     if f"{variant.name.capitalize()}User" not in users():
@@ -145,16 +158,22 @@ def test_names_ports_and_colours_are_all_different() -> None:
         assert len(values) == len(set(values))
 
 
-def test_no_scrape_target_is_left_over() -> None:
-    assert set(targets()) == {variant.name for variant in VARIANTS}
+@pytest.mark.parametrize("file", write.FILES)
+def test_what_is_written_from_the_table_is_up_to_date(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert write.written(text, write.FILES[file]) == text, f"{file} is not what servers/variants.py says: make variants"
 
 
 def test_what_a_new_variant_lacks_is_named() -> None:
     title, sentence = "process per client", "Forks a process for each client."
-    new = Variant("forking", "forking", "blocking", 9009, 9109, "#56B4E9", title, sentence)
+    new = Variant("forking", "forking", "blocking", None, 9009, 9109, "#56B4E9", title, sentence)
     assert lacking(new) == [
-        "servers/forking.py with serve()",
-        "a service forking in docker-compose.yml",
-        "a target forking:9109 in prometheus/prometheus.yml",
+        "servers/models/forking.py with serve()",
+        "its addresses in docker-compose.yml (make variants)",
+        "its services in docker-compose.yml (make variants)",
+        "its ports in .env (make variants)",
+        "its targets in prometheus/prometheus.yml (make variants)",
+        "its addresses in loadtest/servers-elsewhere.yml (make variants)",
+        "its services in loadtest/servers-elsewhere.yml (make variants)",
         "a ForkingUser in loadtest/locustfile.py",
     ]

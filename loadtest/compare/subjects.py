@@ -54,7 +54,7 @@ class Subject:
         return asdict(self)
 
 
-_ON_A_LOOP: Final = frozenset(variant.name for variant in VARIANTS if variant.driver != "blocking")
+_ON_A_LOOP: Final = frozenset(variant.name for variant in VARIANTS if variant.connection != "blocking")
 
 
 def from_json(raw: dict[str, Any]) -> Subject:

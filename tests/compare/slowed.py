@@ -10,18 +10,18 @@ To see whether a comparison finds a server that was made slower on purpose. Besi
 import sys
 import time
 
-from servers import conversation
+from servers import session
 from servers.__main__ import main
 
 if __name__ == "__main__":
     port, microseconds = sys.argv[1], float(sys.argv[2])
-    receive = conversation.Conversation.receive
+    answer = session.Session.answer
 
-    def receive_slowly(talk: conversation.Conversation, data: bytes) -> bytes:
+    def answer_slowly(slowed: session.Session, data: bytes) -> session.Answers:
         until = time.perf_counter() + microseconds / 1e6
         while time.perf_counter() < until:
             pass
-        return receive(talk, data)
+        return answer(slowed, data)
 
-    conversation.Conversation.receive = receive_slowly  # type: ignore[method-assign,assignment]
+    session.Session.answer = answer_slowly  # type: ignore[method-assign,assignment]
     main(["asyncio", "--port", port, "--metrics-port", "0"])

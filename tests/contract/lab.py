@@ -44,17 +44,21 @@ class Model:
     @property
     def concurrent(self) -> bool:
         """Whether it serves several clients at once."""
-        return self.variant != "single"
+        return by_name(self.variant).clients != 1
 
     @property
     def in_a_loop(self) -> bool:
         """Whether it serves from one thread, in an event loop."""
-        return by_name(self.variant).driver != "blocking"
+        return by_name(self.variant).connection != "blocking"
 
 
 MODELS: Final = (
     *(Model(variant.name, variant.name) for variant in VARIANTS),
-    *(Model(f"{each.name}-stdlib", each.name, ("--loop", "asyncio")) for each in VARIANTS if each.driver != "blocking"),
+    *(
+        Model(f"{each.name}-stdlib", each.name, ("--loop", "asyncio"))
+        for each in VARIANTS
+        if each.connection != "blocking"
+    ),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 

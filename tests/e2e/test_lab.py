@@ -41,7 +41,7 @@ IMAGES = ("tcplab-server", "tcplab-load")
 HISTORY = (("history", "--no-trunc"), ("image", "inspect"))
 
 NAMES = [variant.name for variant in VARIANTS]
-CONCURRENT = [name for name in NAMES if name != "single"]
+CONCURRENT = [variant.name for variant in VARIANTS if variant.clients != 1]
 CLIENTS = 30
 WINDOW = 60
 """Seconds over which figures are compared: many conversations of the single server too, which holds one for 0.5 s."""

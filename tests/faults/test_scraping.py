@@ -1,23 +1,22 @@
-"""Scrapers of /metrics that dawdle, and scrapes that cannot be served: neither holds the server up or fills its log."""
+"""Scrapers of /metrics that stall, and scrapes that can't be served: neither holds the server up or fills its log."""
 
 import errno
 import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from servers.scraping import COMPLAINTS, SCRAPES, ScrapeServer
-from tests.contract.alive import served_at_once, settled
+from servers.metrics.server import COMPLAINTS, Handler, MetricsServer
+from tests.contract.alive import served_at_once
 from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, Model
-from tests.faults.test_input import MEGABYTE, peak_memory
+from tests.contract.lab import PATIENCE, Model
 
 
 class Broken(Collector):
@@ -31,53 +30,81 @@ class Broken(Collector):
 
 
 @contextmanager
-def scraping(deadline: float = PATIENCE, *collectors: Collector) -> Iterator[tuple[str, int]]:
-    """Serve the metrics of a registry of its own; yield the address."""
+def serving(*collectors: Collector) -> Iterator[MetricsServer]:
+    """Serve the metrics of a registry of its own."""
     registry = CollectorRegistry()
     Gauge("answer", "What is there to see.", registry=registry).set(42)
     for collector in collectors:
         registry.register(collector)
-    with ScrapeServer("127.0.0.1", 0, registry, deadline) as server:
+    with MetricsServer("127.0.0.1", 0, registry) as server:
         running = threading.Thread(target=server.serve_forever)
         running.start()
-        yield ("127.0.0.1", int(server.server_address[1]))
+        yield server
         server.shutdown()
         running.join()
 
 
-def scrape(address: tuple[str, int]) -> str:
+@contextmanager
+def scraping(*collectors: Collector) -> Iterator[tuple[str, int]]:
+    """Serve so; yield the address."""
+    with serving(*collectors) as server:
+        yield ("127.0.0.1", server.server_port)
+
+
+def ask(address: tuple[str, int], method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, str]:
     with closing(http.client.HTTPConnection(*address, timeout=PATIENCE)) as connection:
-        connection.request("GET", "/metrics")
+        connection.request(method, "/metrics", headers=headers)
         reply = connection.getresponse()
-        assert reply.status == 200
-        return reply.read().decode()
+        return reply, reply.read().decode()
 
 
-def ask_nothing(scraper: socket.socket) -> bytes:
-    return scraper.recv(100)
+def scrape(address: tuple[str, int]) -> str:
+    reply, text = ask(address)
+    assert reply.status == 200
+    return text
 
 
-def drip(scraper: socket.socket) -> bytes:
-    scraper.settimeout(0.05)
-    while True:
-        scraper.send(b"G")
-        try:
-            return scraper.recv(100)
-        except TimeoutError:
-            continue
+def test_get_and_head_are_answered_alike() -> None:
+    with scraping() as address:
+        (got, text), (head, nothing) = ask(address), ask(address, "HEAD")
+    assert (got.status, head.status, nothing) == (200, 200, "")
+    assert "answer 42.0" in text
+    assert got.headers["Content-Length"] == head.headers["Content-Length"] == str(len(text))
+    assert got.headers["Content-Type"] == head.headers["Content-Type"]
+    assert got.headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
-@pytest.mark.parametrize("dawdle", [ask_nothing, drip])
-def test_a_scraper_that_dawdles_is_ended_at_the_deadline(dawdle: Callable[[socket.socket], bytes]) -> None:
-    with scraping(1.0) as address:
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "NONSENSE"])
+def test_other_methods_are_not_allowed(method: str) -> None:
+    with scraping() as address:
+        reply, text = ask(address, method)
+        assert (reply.status, reply.headers["Allow"]) == (405, "GET, HEAD")
+        assert "answer" not in text
+        assert "answer 42.0" in scrape(address)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+def test_no_other_origin_may_read_it(method: str) -> None:
+    with scraping() as address:
+        reply, _ = ask(address, method, Origin="http://elsewhere.example")
+    assert [name for name in reply.headers if name.lower().startswith("access-control")] == []
+
+
+def test_prometheus_may_ask_for_openmetrics() -> None:
+    with scraping() as address:
+        reply, text = ask(address, Accept="application/openmetrics-text; version=1.0.0")
+    assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])
+def test_a_scraper_that_stalls_is_ended(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "timeout", 1.0)
+    with scraping() as address, socket.create_connection(address, PATIENCE) as scraper:
         began = time.monotonic()
-        with socket.create_connection(address, PATIENCE) as scraper:
-            assert "answer 42.0" in scrape(address), "another is served meanwhile"
-            try:
-                answer = dawdle(scraper)
-            except ConnectionError:  # a byte crossed with the end
-                answer = b""
-        assert answer == b"" or answer.startswith(b"HTTP/1.0 4")
+        scraper.sendall(begun)
+        assert "answer 42.0" in scrape(address), "another is served meanwhile"
+        assert scraper.recv(100) == b""
         assert 1.0 <= time.monotonic() - began < 10
 
 
@@ -113,39 +140,41 @@ def test_a_lack_of_threads_is_told_in_a_few_lines(
 
 
 def test_a_failure_to_read_what_is_exported_is_told_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with scraping(PATIENCE, Broken()) as address:
+    with scraping(Broken()) as address:
         fail_to_scrape(address, 20)
     said = capsys.readouterr().err
     assert said == "a scrape of /metrics failed: OSError(24, 'Too many open files')\n" * COMPLAINTS
 
 
-def test_scrapers_that_hang_take_neither_the_wire_nor_the_next_scrape(model: Model, launch: Launch) -> None:
-    """Fifty with half a request; then hundreds, of whom it holds no more than it can afford."""
+def test_without_descriptors_scrapes_are_not_accepted_in_a_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    accepts = 0
+
+    class Exhausted(socket.socket):
+        def accept(self) -> tuple[socket.socket, object]:
+            nonlocal accepts
+            accepts += 1
+            if accepts <= 4:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    with serving() as server:
+        server.socket = Exhausted(fileno=server.socket.detach())
+        # The loop has the old object, whose descriptor is the same.
+        began = time.monotonic()
+        assert "answer 42.0" in scrape(("127.0.0.1", server.server_port))
+        assert time.monotonic() - began >= 0.35
+    assert accepts == 5
+
+
+def test_scrapers_that_hang_take_neither_the_wire_nor_a_scrape(model: Model, launch: Launch) -> None:
     server = launch(model)
     port = int(server.metrics_url.rsplit(":", 1)[1].partition("/")[0])
     hanging: list[socket.socket] = []
-    for count in (50, 300):
-        while len(hanging) < count:
-            hanging.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
-            hanging[-1].sendall(b"GET /metr")
-            if len(hanging) % 10 == 0:
-                served_at_once(server)
-                assert server.metrics()("connections_limit") > 0
-        settled(server, SCRAPES)
+    while len(hanging) < 50:
+        hanging.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
+        hanging[-1].sendall(b"GET /metr")
+        if len(hanging) % 10 == 0:
+            served_at_once(server)
+            assert server.metrics()("connections_limit") > 0
     for scraper in hanging:
         scraper.close()
-
-
-def test_what_scrapers_say_at_length_is_not_kept(launch: Launch) -> None:
-    """Ninety lines of 60 kB each, from as many as are heard at once; they hang before the end."""
-    server = launch(MODELS[0])
-    served_at_once(server)
-    port = int(server.metrics_url.rsplit(":", 1)[1].partition("/")[0])
-    before = peak_memory(server)
-    with ExitStack() as scrapers:
-        for _ in range(SCRAPES):
-            scraper = scrapers.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
-            with suppress(ConnectionError):
-                scraper.sendall(b"GET /metrics HTTP/1.1\r\n" + (b"X: " + b"x" * 60_000 + b"\r\n") * 90)
-        assert server.metrics()("connections_limit") > 0
-        assert peak_memory(server) - before < 5 * MEGABYTE

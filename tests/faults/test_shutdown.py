@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from servers.signals import MOMENT
+from servers.shutdown import MOMENT
 from tests.contract.conftest import Launch
 from tests.contract.lab import PATIENCE, UNFINISHED, Client, Model
 from tests.faults.test_slow_clients import stuff

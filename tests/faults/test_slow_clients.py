@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from servers import asynchronous, callbacks
-from servers.conversation import Deadlines
-from servers.ledger import Ledger
-from servers.listener import Listener, listen
-from servers.protocols import ProtocolDriver
-from servers.service import Service
-from servers.streaming import StreamDriver
+from servers.connections.listener import listen
+from servers.connections.protocol import ProtocolListener
+from servers.connections.streams import StreamListener
+from servers.connections.timeouts import reap
+from servers.models import asyncio_protocol, asyncio_streams
+from servers.session import Deadlines
+from servers.stats import Stats
 from tests.contract.alive import SERVED
 from tests.contract.conftest import Launch
 from tests.contract.lab import OVERLONG, PATIENCE, Client, Model, close_all
@@ -149,24 +149,21 @@ def test_a_client_that_reads_late_has_not_been_idle(streams: bool) -> None:
             replies.close()
 
     async def both(listening: socket.socket) -> dict[str, int]:
-        ledger = Ledger()
-        listener = Listener(listening, 10, ledger.refused)
-        service = Service(deadlines, ledger, listener)
+        listener: StreamListener | ProtocolListener
         if streams:
-            streaming = StreamDriver(service)
-            serving = asyncio.create_task(asynchronous.serve(listener, streaming.converse))
-            reaping = asyncio.create_task(streaming.reap())
+            listener = StreamListener(listening, 10, Stats(), deadlines)
+            serving = asyncio.create_task(asyncio_streams.serve(listener))
         else:
-            protocols = ProtocolDriver(service)
-            serving = asyncio.create_task(callbacks.serve(listener, protocols.converse))
-            reaping = asyncio.create_task(protocols.reap())
+            listener = ProtocolListener(listening, 10, Stats(), deadlines)
+            serving = asyncio.create_task(asyncio_protocol.serve(listener))
+        reaping = asyncio.create_task(reap(listener.awaited, deadlines))
         await asyncio.to_thread(read_late, listening.getsockname())
-        listener.close()
-        await asyncio.wait_for(serving, 20)
         while listener.clients:
             await asyncio.sleep(0.01)
+        listener.close()
+        await asyncio.wait_for(serving, 20)
         reaping.cancel()
-        return ledger.total()[1]
+        return {outcome: count for outcome, count in listener.stats.total().ended.items() if count}
 
     with listen("127.0.0.1", 0, 8) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

@@ -8,79 +8,82 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import asynchronous, callbacks, service, single
-from servers.blocking import BlockingDriver
-from servers.conversation import Conversation, Deadlines
-from servers.ledger import Ledger
-from servers.listener import Listener, listen
-from servers.protocols import ProtocolDriver
-from servers.service import Service
-from servers.streaming import StreamDriver
+from servers.connections import listener as module
+from servers.connections.blocking import BlockingConnection, BlockingListener
+from servers.connections.listener import Listener, listen
+from servers.connections.protocol import ProtocolListener
+from servers.connections.streams import StreamListener
+from servers.models import asyncio_protocol, asyncio_streams, single
+from servers.session import Answers, Deadlines, Session
+from servers.stats import Stats
 
 DEADLINES = Deadlines(idle=20.0, line=20.0, write=20.0)
 
 
-class Faulty(Conversation):
-    """A conversation with a bug."""
+class Faulty(Session):
+    """A session with a bug."""
 
     __slots__ = ()
 
-    def receive(self, data: bytes) -> bytes:
+    def answer(self, data: bytes) -> Answers:
         if data == b"BUG\n":
             raise LookupError("the bug")
-        return super().receive(data)
+        return super().answer(data)
 
 
 @pytest.fixture
-def books(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Service, Ledger, Listener, socket.socket]]:
-    """Yield a service with the bug, its ledger and listener, and the listening socket."""
-    monkeypatch.setattr(service, "Conversation", Faulty)
-    with listen("127.0.0.1", 0, 8) as listening:
-        ledger = Ledger()
-        listener = Listener(listening, 10, ledger.refused)
-        yield Service(DEADLINES, ledger, listener), ledger, listener, listening
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Yield a listening socket, whose connections' sessions have the bug."""
+    monkeypatch.setattr(module, "Session", Faulty)
+    with listen("127.0.0.1", 0, 8) as ready:
+        yield ready
 
 
-def after_the_bug(ledger: Ledger, listener: Listener, said: str) -> None:
-    total, ended = ledger.total()
-    assert ended == {"failed": 1, "quit": 1}
-    assert total.errors == {"internal": 1}
-    assert listener.clients == set()
+def after_the_bug(listener: Listener, said: str) -> None:
+    total = listener.stats.total()
+    assert {outcome: count for outcome, count in total.ended.items() if count} == {"failed": 1, "quit": 1}
+    assert {kind: count for kind, count in total.errors.items() if count} == {"internal": 1}
+    assert (listener.clients, total.open) == (set(), 0)
     assert "LookupError: the bug" in said
 
 
+class Two(BlockingListener):
+    """Accepts two connections."""
+
+    accepted = 0
+
+    def accept(self) -> BlockingConnection | None:
+        self.accepted += 1
+        return super().accept() if self.accepted <= 2 else None
+
+
 def test_a_bug_ends_one_conversation_of_a_blocking_server(
-    books: tuple[Service, Ledger, Listener, socket.socket], capsys: pytest.CaptureFixture[str]
+    listening: socket.socket, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    served, ledger, listener, listening = books
+    listener = Two(listening, 10, Stats(), DEADLINES)
     address = listening.getsockname()
     with socket.create_connection(address, 20) as one, socket.create_connection(address, 20) as two:
         one.sendall(b"BUG\n")
         two.sendall(b"QUIT\n")
-        converse = BlockingDriver(served).converse
-
-        def two_of_them(client: socket.socket) -> None:
-            converse(client)
-            if sum(ledger.total()[1].values()) == 2:
-                listener.close()
-
-        single.serve(listener, two_of_them)
+        single.serve(listener)
         assert (one.recv(10), two.recv(10)) == (b"", b"OK\n")
-    after_the_bug(ledger, listener, capsys.readouterr().err)
+    after_the_bug(listener, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
 def test_a_bug_ends_one_conversation_of_an_event_loop(
-    books: tuple[Service, Ledger, Listener, socket.socket], capsys: pytest.CaptureFixture[str], streams: bool
+    listening: socket.socket, capsys: pytest.CaptureFixture[str], streams: bool
 ) -> None:
-    served, ledger, listener, listening = books
     address = listening.getsockname()
 
-    async def both() -> None:
+    async def both() -> Listener:
+        listener: StreamListener | ProtocolListener
         if streams:
-            serving = asyncio.create_task(asynchronous.serve(listener, StreamDriver(served).converse))
+            listener = StreamListener(listening, 10, Stats(), DEADLINES)
+            serving = asyncio.create_task(asyncio_streams.serve(listener))
         else:
-            serving = asyncio.create_task(callbacks.serve(listener, ProtocolDriver(served).converse))
+            listener = ProtocolListener(listening, 10, Stats(), DEADLINES)
+            serving = asyncio.create_task(asyncio_protocol.serve(listener))
         for request, reply in ((b"BUG\n", b""), (b"QUIT\n", b"OK\n")):
             reader, writer = await asyncio.open_connection(*address)
             writer.write(request)
@@ -88,9 +91,9 @@ def test_a_bug_ends_one_conversation_of_an_event_loop(
             writer.close()
         listener.close()
         await asyncio.wait_for(serving, 20)
+        return listener
 
-    asyncio.run(both())
-    after_the_bug(ledger, listener, capsys.readouterr().err)
+    after_the_bug(asyncio.run(both()), capsys.readouterr().err)
 
 
 class Exhausted(socket.socket):
@@ -108,20 +111,17 @@ class Exhausted(socket.socket):
 
 def test_an_event_loop_backs_off_without_descriptors_though_a_client_waits() -> None:
     with listen("127.0.0.1", 0, 8) as ordinary, Exhausted(fileno=ordinary.detach()) as listening:
-        errors: list[str] = []
-        listener = Listener(listening, 10, errors.append)
+        listener = StreamListener(listening, 10, Stats(), DEADLINES)
 
-        async def first() -> socket.socket:
-            async for client in listener:
-                return client
-            raise AssertionError
+        async def first() -> None:
+            assert await listener.accept()
 
         with socket.create_connection(listening.getsockname(), 5):
             began, used = time.monotonic(), time.process_time()
-            asyncio.run(asyncio.wait_for(first(), 20)).close()
+            asyncio.run(asyncio.wait_for(first(), 20))
             assert time.monotonic() - began >= 0.35
             assert time.process_time() - used < 0.2
-            assert errors == ["descriptors"] * 4
+            assert listener.stats.total().errors["descriptors"] == 4
             assert listening.calls == 5
 
 
@@ -142,6 +142,6 @@ class OfStrictClients(socket.socket):
 
 def test_a_client_that_has_left_when_it_is_accepted_does_not_end_the_server() -> None:
     with listen("127.0.0.1", 0, 8) as ordinary, OfStrictClients(fileno=ordinary.detach()) as listening:
-        listener = Listener(listening, 10, lambda _: None)
+        listener = BlockingListener(listening, 10, Stats(), DEADLINES)
         with socket.create_connection(listening.getsockname(), 5):
-            next(iter(listener)).close()
+            assert listener.accept()

@@ -11,11 +11,12 @@ from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
 from loadtest.ledger import Worker
 from loadtest.tally import SERIES, Gauges, Tally
-from servers.container import Container, Throttled
-from servers.ledger import Ledger
-from servers.listener import Listener, listen
-from servers.metrics import ServerCollector, registry
-from servers.pauses import GarbagePauses
+from servers.connections.listener import Listener, listen
+from servers.metrics.cgroup import Container, Throttled
+from servers.metrics.collector import ServerCollector, registry
+from servers.metrics.gc_pauses import GarbagePauses
+from servers.session import Deadlines
+from servers.stats import Stats
 from servers.variants import VARIANTS
 from tests.observability.queries import ROOT
 
@@ -33,19 +34,19 @@ def everything() -> Catalogue:
 
 def servers() -> Catalogue:
     """Return what a server exports, the standard metrics included, as Prometheus stores it."""
-    with server(Ledger()) as exporter:
+    with server(Stats()) as exporter:
         return _listed(exporter.collect(), {**TARGET, **VARIANT})
 
 
 @contextmanager
-def server(ledger: Ledger) -> Iterator[CollectorRegistry]:
-    """Make the exporter of a server that counts in `ledger`, as it is in a container and on Linux."""
+def server(stats: Stats) -> Iterator[CollectorRegistry]:
+    """Make the exporter of a server that counts in `stats`, as it is in a container and on Linux."""
     container = Container(
         memory=lambda: dict.fromkeys(("anon", "kernel", "sock", "file"), 0), throttled=lambda: Throttled(0, 0.0)
     )
     with closing(listen("127.0.0.1", 0, 1)) as listening:
-        listener = Listener(listening, limit=1, on_error=lambda kind: None)
-        yield registry(ServerCollector(ledger, listener, GarbagePauses(), container))
+        listener = Listener(listening, 1, stats, Deadlines(idle=1.0, line=1.0, write=1.0))
+        yield registry(ServerCollector(listener, GarbagePauses(), container))
 
 
 def load() -> Catalogue:

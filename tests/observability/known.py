@@ -24,12 +24,12 @@ from loadtest.belief import Doubt
 from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
 from loadtest.recorder import Recorder, Tracker
-from servers.ledger import Ledger
-from servers.listener import Listener, listen
-from servers.metrics import ServerCollector, registry
-from servers.pauses import PAUSE_BOUNDS, GarbagePauses
-from servers.scraping import ScrapeServer
-from servers.tally import SERVICE_BOUNDS
+from servers.connections.listener import Listener, listen
+from servers.metrics.collector import ServerCollector, registry
+from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
+from servers.metrics.server import MetricsServer
+from servers.session import Deadlines
+from servers.stats import SERVICE_BOUNDS, Stats
 from servers.variants import VARIANTS
 from servers.wire import Command
 
@@ -157,18 +157,18 @@ class Exporters:
     """All exporters of the lab, at zero until `play`. ports: by the host that prometheus.yml has for each."""
 
     load: Load
-    servers: dict[str, tuple[Ledger, GarbagePauses]]
+    servers: dict[str, tuple[Stats, GarbagePauses]]
     ports: dict[str, int]
 
     def play(self) -> None:
         """Feed every exporter what is known of it."""
         self.load.play()
         self.load.report()
-        for name, (ledger, pauses) in self.servers.items():
+        for name, (stats, pauses) in self.servers.items():
             known = of_server(name)
-            tally = ledger.enter()
+            counts = stats.own.enter()
             for microseconds in known["tcplab_service_seconds"].microseconds:
-                tally.answered(Command.ECHO, microseconds / 1e6)
+                counts.answered(Command.ECHO, microseconds / 1e6)
             for microseconds in known["tcplab_gc_pause_seconds"].microseconds:
                 pauses.count(microseconds / 1e6)
 
@@ -189,9 +189,10 @@ def exporters() -> Iterator[Exporters]:
         ports = {}
         for name in NAMES:
             listening = stack.enter_context(listen("127.0.0.1", 0, 1))
-            ledger, pauses = served[name] = Ledger(), GarbagePauses()
-            server = ServerCollector(ledger, Listener(listening, 1, lambda kind: None), pauses, None)
-            scraping = stack.enter_context(ScrapeServer("127.0.0.1", 0, registry(server)))
+            stats, pauses = served[name] = Stats(), GarbagePauses()
+            listener = Listener(listening, 1, stats, Deadlines(idle=1.0, line=1.0, write=1.0))
+            server = ServerCollector(listener, pauses, None)
+            scraping = stack.enter_context(MetricsServer("127.0.0.1", 0, registry(server)))
             ports[name] = scraping.server_address[1]
             _serve(stack, scraping)
         application = exporter.application(collector)

@@ -14,7 +14,7 @@ from grafana import colours, texts, write
 from grafana.layout import COLUMNS, SCREEN
 from loadtest import belief
 from loadtest.tally import BREAKS, CONNECTIONS
-from servers.ledger import ERRORS
+from servers.stats import ERRORS
 from servers.variants import VARIANTS
 from tests.observability import catalogue
 from tests.observability.promql import selectors
@@ -221,7 +221,7 @@ FIFTH = """
 import json
 import servers.variants as table
 fifth = table.Variant(
-    name="fifth", module="fifth", driver="streaming", port=9009, metrics_port=9109, colour="#123456",
+    name="fifth", module="fifth", connection="streams", clients=None, port=9009, metrics_port=9109, colour="#123456",
     title="the fifth way", sentence="It is new."
 )
 table.VARIANTS = (*table.VARIANTS, fifth)

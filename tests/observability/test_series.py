@@ -9,8 +9,8 @@ from loadtest.exporter import LoadCollector, Status
 from loadtest.ledger import Ledger as LoadLedger
 from loadtest.recorder import Recorder
 from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
-from servers.ledger import ERRORS, Ledger
-from servers.ledger import OUTCOMES as ENDS
+from servers.stats import ERRORS, Stats
+from servers.stats import OUTCOMES as ENDS
 from servers.variants import VARIANTS
 from servers.wire import Command
 from tests.observability.catalogue import server
@@ -29,17 +29,17 @@ def series(families: Iterable[Metric]) -> Series:
 
 
 def test_a_server_has_under_150_whatever_happens_to_it() -> None:
-    ledger = Ledger()
-    with server(ledger) as exporter:
+    stats = Stats()
+    with server(stats) as exporter:
         before = series(exporter.collect())
         for index, kind in enumerate(ERRORS):
-            ledger.refused(kind)
-            tally = ledger.enter()
-            tally.failed(kind)
+            stats.own.failed(kind)
+            counts = stats.own.enter()
+            counts.failed(kind)
             for command in Command:
-                tally.answered(command, 10.0**-index)
+                counts.answered(command, 10.0**-index)
         for end in ENDS:
-            ledger.leave(ledger.enter(), end)
+            stats.own.leave(stats.own.enter(), end)
         assert series(exporter.collect()) == before
     assert len(before) + OF_A_SCRAPE < 150
 
@@ -95,7 +95,7 @@ def test_the_readme_says_how_many_there_are() -> None:
     load = of_load(workers=1, clients=2)
     of_variants = len([labels for _, labels in load if "variant" in dict(labels)]) // len(VARIANTS)
     standing = len(load) - of_variants * len(VARIANTS) - OF_A_WORKER + len(series(REGISTRY.collect())) + OF_A_SCRAPE
-    with server(Ledger()) as exporter:
+    with server(Stats()) as exporter:
         of_a_server = len(series(exporter.collect())) + OF_A_SCRAPE
     text = " ".join((ROOT / "prometheus" / "README.md").read_text(encoding="utf-8").split())
     assert f"{of_a_server} of each server" in text

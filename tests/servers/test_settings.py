@@ -2,7 +2,7 @@
 
 import pytest
 
-from servers.conversation import Deadlines
+from servers.session import Deadlines
 from servers.settings import parse
 from servers.variants import VARIANTS, Variant
 

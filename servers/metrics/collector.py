@@ -14,21 +14,19 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from servers.container import Container
-from servers.ledger import ERRORS, OUTCOMES, Ledger
-from servers.listener import Listener
-from servers.pauses import PAUSE_BOUNDS, GarbagePauses
-from servers.tally import SERVICE_BOUNDS
+from servers.connections.listener import Listener
+from servers.metrics.cgroup import Container
+from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
+from servers.stats import SERVICE_BOUNDS, Total
 from servers.wire import Command
 
 STATM: Final = Path("/proc/self/statm")
 
 
 class ServerCollector(Collector):
-    """Reads a server's ledger, listener and process at each scrape, and gives them names, units and help texts."""
+    """Reads a server's counters, listener and process at each scrape, and gives them names, units and help texts."""
 
-    def __init__(self, ledger: Ledger, listener: Listener, pauses: GarbagePauses, container: Container | None) -> None:
-        self._ledger = ledger
+    def __init__(self, listener: Listener, pauses: GarbagePauses, container: Container | None) -> None:
         self._listener = listener
         self._pauses = pauses
         self._container = container
@@ -41,14 +39,15 @@ class ServerCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family, once a scrape."""
-        yield from self._connections()
-        yield from self._requests()
+        total = self._listener.stats.total()
+        yield from self._connections(total)
+        yield from self._requests(total)
         yield from self._process()
         if self._container is not None:
             yield from _container(self._container)
 
-    def _connections(self) -> Iterator[Metric]:
-        yield _gauge("connections_open", "Clients being served now.", len(self._listener.clients))
+    def _connections(self, total: Total) -> Iterator[Metric]:
+        yield _gauge("connections_open", "Clients being served now.", total.open)
         yield _gauge(
             "connections_limit",
             "Clients that may be served at once; further ones are refused.",
@@ -68,14 +67,13 @@ class ServerCollector(Collector):
                 queue.limit,
             )
 
-    def _requests(self) -> Iterator[Metric]:
-        total, ended = self._ledger.total()
+    def _requests(self, total: Total) -> Iterator[Metric]:
         yield _counters(
             "connections_ended",
             "Connections that have ended, by how: quit (the client said so), closed or reset by it, idle, dripping or "
             "unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused.",
             "outcome",
-            {outcome: ended.get(outcome, 0) for outcome in OUTCOMES},
+            total.ended,
         )
         yield _counters(
             "requests",
@@ -88,7 +86,7 @@ class ServerCollector(Collector):
             "What went wrong, by kind. The first four are requests answered with ERR; full and threads are clients "
             "refused; descriptors means that accept had to back off.",
             "kind",
-            {kind: total.errors.get(kind, 0) for kind in ERRORS},
+            total.errors,
         )
         yield _histogram(
             "service_seconds",

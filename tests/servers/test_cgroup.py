@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.container import Throttled, find
+from servers.metrics.cgroup import Throttled, find
 
 V2_STAT = "anon 1000\nfile 2000\nkernel 300\nkernel_stack 40\npagetables 50\npercpu 6\nsock 70\nslab 8\n"
 

@@ -5,10 +5,9 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import Final
 
-from servers.listener import Listener
-from servers.service import Service
+from servers.connections.listener import Listener
 
 ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -19,7 +18,7 @@ MOMENT: Final = 0.2
 """Seconds within which SIGTERM and SIGINT are one wish: a terminal sends one, and who runs us passes on the other."""
 
 
-def stop_on_signals(service: Service, listener: Listener, grace: float) -> None:
+def stop_on_signals(listener: Listener, grace: float) -> None:
     """
     Stop in order at the first signal, and whatever happens after the grace; a second signal ends at once.
 
@@ -30,17 +29,21 @@ def stop_on_signals(service: Service, listener: Listener, grace: float) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     for each in ENDING:
         signal.signal(each, signal.SIG_DFL)
-    threading.Thread(target=_watch, args=(service, listener, grace), name="signals", daemon=True).start()
+    threading.Thread(target=_watch, args=(listener, grace), name="signals", daemon=True).start()
 
 
-def _watch(service: Service, listener: Listener, grace: float) -> NoReturn:
+def _watch(listener: Listener, grace: float) -> None:
     first = signal.sigwait(ENDING)
-    service.stop(PATIENCE * grace)
+    listener.stop(PATIENCE * grace)
+    for worker in listener.workers:
+        os.kill(worker, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {first})  # in this thread: the next one ends the process
     time.sleep(min(MOMENT, grace))
     for other in signal.sigpending() & ENDING:
         signal.sigwait({other})
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    if listener.workers:  # each has a grace of its own; this process ends after them, or at a second signal
+        threading.Event().wait()
     time.sleep(max(grace - MOMENT, 0))
     with suppress(OSError):  # nobody reads it
         os.write(2, f"gave up on {len(listener.clients)} clients after the grace of {grace:g} s\n".encode())

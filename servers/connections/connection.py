@@ -1,0 +1,54 @@
+"""What every connection is, however it moves bytes: an accepted socket, its session, and how its end is counted."""
+
+import socket
+import traceback
+from typing import Final
+
+from servers.connections.listener import Listener
+from servers.connections.timeouts import UnreadError
+from servers.session import Session
+
+CHUNK: Final = 64 * 1024
+"""Bytes read at once, at most, where a connection reads; a Protocol is handed what the loop has read, up to 256 KiB."""
+
+
+class Connection:
+    """
+    An accepted client.
+
+    session: the conversation with it, once that has begun.
+    """
+
+    __slots__ = ("_client", "_deadlines", "_listener", "session")
+
+    session: Session
+
+    def __init__(self, client: socket.socket, listener: Listener) -> None:
+        self._client = client
+        self._listener = listener
+        self._deadlines = listener.deadlines
+
+    def refuse(self, kind: str, reason: str) -> None:
+        """Tell the client in one line why it is not served, and let it go; never blocks."""
+        self._listener.refuse(self._client, kind, reason)
+
+    def _begin(self) -> Session:
+        """Begin the session, in the thread that holds it."""
+        self.session = self._listener.begin()
+        return self.session
+
+    def _end(self, trouble: BaseException | None) -> None:
+        """Close the client's socket and count how the session ended; trouble with it is that client's affair."""
+        outcome = self.session.outcome or "failed"
+        if isinstance(trouble, UnreadError):
+            self.session.counts.failed("unread")
+            outcome = "unread"
+        elif isinstance(trouble, OSError):
+            outcome = "reset"
+        elif trouble is not None:
+            self.session.counts.failed("internal")
+            traceback.print_exception(trouble)
+            outcome = "failed"
+        elif outcome == "closed" and self._listener.stopping:
+            outcome = "shutdown"
+        self._listener.end(self._client, self.session, outcome)

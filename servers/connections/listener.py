@@ -1,0 +1,235 @@
+"""The listening socket: its backlog, the limit on clients, and an accept that survives running out of descriptors."""
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from servers import wire
+from servers.connections.timeouts import Awaited
+from servers.session import Deadlines, LastCall, Session
+from servers.stats import Stats
+
+BACKOFF: Final = 0.1
+"""Seconds to wait when no client can be accepted for want of descriptors or memory: without it, accept spins."""
+
+BURST: Final = 64
+"""Clients that asyncio accepts before those it has get their turn."""
+
+LINGER: Final = 1
+"""Seconds for which a refused client's socket is kept open: closing could reset it before the client has read why."""
+
+LINGERING: Final = 64
+"""Refused clients whose sockets are kept open, at most: past them the oldest is closed sooner."""
+
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+C = TypeVar("C")
+"""The kind of connection."""
+
+
+class AcceptQueue(NamedTuple):
+    """Connections that wait in the accept queue (those that gave up included), and how many it takes."""
+
+    waiting: int
+    limit: int
+
+
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """Return a socket that listens on TCP host:port (port 0 picks a free one); OSError if it can't."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=backlog)
+
+
+class Listener:
+    """
+    Admits clients to the limit and refuses further ones, until `close`; what its connections share.
+
+    clients: the sockets accepted and not yet left. limit: how many all processes of the server may have together.
+    workers: the processes forked from this one that serve in its place. on_first: called once, before anything is done
+    for the first client. fork: what a model calls to serve from so many processes (servers/processes.py); it is set by
+    the program, which knows how they end.
+    """
+
+    fork: Callable[[int], None]
+
+    def __init__(self, listening: socket.socket, limit: int, stats: Stats, deadlines: Deadlines) -> None:
+        self.clients: set[socket.socket] = set()
+        self.limit = limit
+        self.stats = stats
+        self.deadlines = deadlines
+        self.stopping = False
+        self.workers: list[int] = []
+        self.on_first: Callable[[], None] | None = None
+        self._socket = listening
+        self._last_call = LastCall()
+        self._refused: deque[tuple[float, socket.socket]] = deque()  # since when (monotonic clock, seconds), and who
+
+    def begin(self) -> Session:
+        """Return a session for this thread to hold with a client."""
+        return Session(self.deadlines, self.stats.own.enter(), self._last_call)
+
+    def end(self, client: socket.socket, session: Session, outcome: str) -> None:
+        """Close the client's socket, and count how its session ended."""
+        client.close()
+        self.stats.own.leave(session.counts, outcome)
+        self.clients.discard(client)
+
+    def stop(self, patience: float) -> None:
+        """
+        Accept no more, and let every client's input end: what has begun is finished. Call it from any thread.
+
+        patience: seconds for which what a client goes on sending is still taken up, so that it cannot go on for ever.
+        """
+        self._last_call.at = time.monotonic() + patience
+        self.close()
+        for client in list(self.clients):
+            end_input(client)
+
+    def refuse(self, client: socket.socket, kind: str, reason: str) -> None:
+        """Tell the client in one line why it is not served, and let it go; never blocks."""
+        if client in self.clients:
+            self.clients.discard(client)
+            self.stats.own.opened(-1)
+        self.stats.own.failed(kind)
+        with suppress(OSError):  # it has left already
+            client.setblocking(False)
+            client.send(wire.err(reason))
+            client.shutdown(socket.SHUT_WR)
+        self._refused.append((time.monotonic(), client))
+
+    def close(self) -> None:
+        """Accept no more, and wake up accept() where it waits; from any thread."""
+        self.stopping = True
+        with suppress(OSError):  # closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def queue(self) -> AcceptQueue | None:
+        """
+        Return the state of the accept queue; None where the operating system cannot tell.
+
+        Linux keeps it in the listening socket's TCP_INFO, in tcpi_unacked and tcpi_sacked (tcp_get_info() in
+        net/ipv4/tcp.c): after eight bytes of flags they are the fifth and sixth 32-bit word.
+        """
+        if not sys.platform.startswith("linux"):
+            return None
+        try:
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+        except OSError:
+            return None
+        return AcceptQueue(*struct.unpack_from("=2I", info, 24))
+
+    def _admit(self, client: socket.socket) -> bool:
+        if self.on_first is not None:
+            self.on_first()
+            self.on_first = None
+        with suppress(OSError):  # it has left already, and macOS says so here
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self.stats.admit(self.limit):
+            self.refuse(client, "full", f"server full, it serves {self.limit} clients; try again later")
+            return False
+        self.clients.add(client)
+        if self.stopping:  # closed between accepting it and adding it: nobody has ended its input
+            end_input(client)
+        return True
+
+    def _let_go(self) -> None:
+        """Close the refused clients that have had their time to read why."""
+        latest = time.monotonic() - LINGER
+        while self._refused and (self._refused[0][0] <= latest or len(self._refused) > LINGERING):
+            self._refused.popleft()[1].close()
+
+    def _backoff(self, error: OSError) -> float:
+        """Return the seconds to wait after a failed accept; 0 if it was the one client's affair."""
+        if error.errno in EXHAUSTED:
+            self.stats.own.failed("descriptors")
+            return BACKOFF
+        return 0.0
+
+
+class BlockingAccept(Listener, Generic[C]):
+    """Accepts where the thread may wait. connect: what makes a connection of a client."""
+
+    connect: Callable[[socket.socket, Any], C]
+
+    def __init__(self, listening: socket.socket, limit: int, stats: Stats, deadlines: Deadlines) -> None:
+        super().__init__(listening, limit, stats, deadlines)
+        listening.setblocking(True)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", LINGER, 0))
+
+    def accept(self) -> C | None:
+        """Return the next client's connection; None once the listener is closed."""
+        while not self.stopping:
+            self._let_go()
+            try:
+                client, _ = self._socket.accept()
+            except BlockingIOError:  # nobody has come for so long
+                continue
+            except OSError as error:
+                if not self.stopping:
+                    time.sleep(self._backoff(error))
+                continue
+            if self._admit(client):
+                return type(self).connect(client, self)
+        return None
+
+
+class LoopAccept(Listener, Generic[C]):
+    """
+    Accepts where an event loop must not wait.
+
+    connect: what makes a connection of a client. awaited: the connections whose clients' bytes are awaited.
+    """
+
+    connect: Callable[[socket.socket, Any], C]
+
+    def __init__(self, listening: socket.socket, limit: int, stats: Stats, deadlines: Deadlines) -> None:
+        super().__init__(listening, limit, stats, deadlines)
+        self.awaited: set[Awaited] = set()
+        self._readable: asyncio.Event | None = None
+        self._accepted = 0
+
+    async def accept(self) -> C | None:
+        """Return the next client's connection; None once the listener is closed."""
+        loop = asyncio.get_running_loop()
+        if self._readable is None:
+            self._readable = asyncio.Event()
+            self._socket.setblocking(False)
+            loop.add_reader(self._socket, self._readable.set)
+        while not self.stopping:
+            self._let_go()
+            self._accepted += 1
+            if self._accepted % BURST == 0:
+                await asyncio.sleep(0)
+            try:
+                client, _ = self._socket.accept()
+            except BlockingIOError:
+                self._readable.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER if self._refused else None):
+                        await self._readable.wait()
+                continue
+            except OSError as error:
+                # The socket stays readable meanwhile: watched on, it would keep the loop spinning.
+                loop.remove_reader(self._socket)
+                await asyncio.sleep(self._backoff(error))
+                loop.add_reader(self._socket, self._readable.set)
+                continue
+            if self._admit(client):
+                client.setblocking(False)
+                return type(self).connect(client, self)
+        loop.remove_reader(self._socket)
+        return None
+
+
+def end_input(client: socket.socket) -> None:
+    """Let the client's input end, so that whoever reads it sees its end; what was received before can still be read."""
+    with suppress(OSError):  # it has left already
+        client.shutdown(socket.SHUT_RD)

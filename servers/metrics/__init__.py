@@ -1,0 +1,1 @@
+"""What a server exports, read when it is scraped."""

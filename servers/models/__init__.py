@@ -1,0 +1,1 @@
+"""The concurrency models, a file each: read them side by side."""

@@ -1,0 +1,245 @@
+"""
+The counters of a server: each has one writer, and all are added up when somebody asks, over threads and processes.
+
+`x += 1` from two threads loses counts. A process counts in a list; processes that are forked count in memory that
+they share with the one that exports (`share`), so that it reads their counters without asking them.
+"""
+
+import mmap
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, cast
+
+from servers.wire import Command
+
+OUTCOMES: Final[tuple[str, ...]] = (
+    "quit",
+    "closed",
+    "reset",
+    "idle",
+    "dripping",
+    "unread",
+    "overlong",
+    "shutdown",
+    "failed",
+    "refused",
+)
+"""How a connection can end."""
+
+ERRORS: Final[tuple[str, ...]] = (
+    "unknown",
+    "argument",
+    "overlong",
+    "unfinished",
+    "idle",
+    "dripping",
+    "unread",
+    "full",
+    "threads",
+    "descriptors",
+    "internal",
+)
+"""Every kind of error; each is exported from the start, at zero."""
+
+SERVICE_BOUNDS: Final[tuple[float, ...]] = tuple(
+    round(step * 10.0**decade, 7)
+    for decade in range(-6, 2)
+    for step in (1.0, 2.0, 5.0)
+    if 2e-6 <= step * 10.0**decade <= 20.0
+)
+"""Upper bounds of the service time's buckets in seconds: 1-2-5 from 2 us to 20 s, twice the longest SLEEP."""
+
+# The places of a writer's cells. Its requests come first, by command.
+_ECHO: Final = int(Command.ECHO)  # a plain int, by which a list is indexed in half the time
+_SECONDS: Final = len(Command)
+_RECEIVED: Final = _SECONDS + 1
+_SENT: Final = _RECEIVED + 1
+_BUCKETS: Final = _SENT + 1
+_ERRORS: Final = _BUCKETS + len(SERVICE_BOUNDS) + 1
+_ENDED: Final = _ERRORS + len(ERRORS)
+_OPEN: Final = _ENDED + len(OUTCOMES)
+_WRITERS: Final = _OPEN + 1  # of the process; in its first writer's cells alone
+_CELLS: Final = _WRITERS + 1
+
+_ERROR: Final = {kind: _ERRORS + index for index, kind in enumerate(ERRORS)}
+_OUTCOME: Final = {outcome: _ENDED + index for index, outcome in enumerate(OUTCOMES)}
+
+Cells = list[float]
+"""A writer's counters: a list, which costs half as much, or a part of shared memory, which can do what is done here."""
+
+
+class Counts:
+    """What one writer counts: nanoseconds each, where prometheus_client's counters cost 250 to 1,100."""
+
+    __slots__ = ("cells",)
+
+    def __init__(self, cells: Cells) -> None:
+        self.cells = cells
+
+    def echoed(self, seconds: float, received: int, sent: int) -> None:
+        """Count an ECHO answered after `seconds` of service, and its bytes: in one call, for most requests are that."""
+        cells = self.cells
+        cells[_ECHO] += 1
+        cells[_BUCKETS + bisect_left(SERVICE_BOUNDS, seconds)] += 1
+        cells[_SECONDS] += seconds
+        cells[_RECEIVED] += received
+        cells[_SENT] += sent
+
+    def answered(self, command: Command, seconds: float) -> None:
+        """Count a request answered with OK after `seconds` of service."""
+        cells = self.cells
+        cells[command] += 1
+        cells[_BUCKETS + bisect_left(SERVICE_BOUNDS, seconds)] += 1
+        cells[_SECONDS] += seconds
+
+    def received(self, size: int) -> None:
+        """Count bytes that the client has sent."""
+        self.cells[_RECEIVED] += size
+
+    def sent(self, size: int) -> None:
+        """Count bytes that the client is sent."""
+        self.cells[_SENT] += size
+
+    def failed(self, kind: str) -> None:
+        """Count an error of this kind."""
+        self.cells[_ERROR[kind]] += 1
+
+    def ended(self, outcome: str) -> None:
+        """Count a connection that has ended so."""
+        self.cells[_OUTCOME[outcome]] += 1
+
+
+class Block:
+    """
+    The counters of one process.
+
+    Its main thread has one writer for all its clients. Any other thread has one for as long as it serves a client;
+    the next thread counts on where that one stopped, so that no counter ever goes down.
+    """
+
+    def __init__(self, shared: int = 0) -> None:
+        """Count in a list; or in memory that a forked process shares, with room for as many writers as `shared`."""
+        self._lock = threading.Lock()
+        self._shared = memoryview(mmap.mmap(-1, (shared + 2) * _CELLS * 8)).cast("d") if shared else None
+        self._made: list[Cells] = []
+        self._free: list[Counts] = []
+        self._door = self._writer()  # what is counted under the lock
+        self._main = self._writer()
+
+    def _writer(self) -> Counts:
+        number = len(self._made)
+        cells: Cells = [0] * _CELLS if self._shared is None else _part(self._shared, number)
+        self._made.append(cells)
+        self._made[0][_WRITERS] = len(self._made)
+        return Counts(cells)
+
+    def enter(self) -> Counts:
+        """Return what this thread counts in for a client that it begins to serve."""
+        if threading.current_thread() is threading.main_thread():
+            return self._main
+        with self._lock:
+            return self._free.pop() if self._free else self._writer()
+
+    def leave(self, counts: Counts, outcome: str) -> None:
+        """Note that a client has left, and how; `counts` may count for another one from now on."""
+        counts.ended(outcome)
+        with self._lock:
+            self._door.cells[_OPEN] -= 1
+            if counts is not self._main:
+                self._free.append(counts)
+
+    def opened(self, clients: int = 1) -> None:
+        """Note that there are so many more clients."""
+        with self._lock:
+            self._door.cells[_OPEN] += clients
+
+    def failed(self, kind: str) -> None:
+        """Note an error of the listener's; a client that was refused counts as a connection that ended so."""
+        with self._lock:
+            self._door.failed(kind)
+            if kind != "descriptors":
+                self._door.ended("refused")
+
+    @property
+    def open(self) -> int:
+        """How many clients this process has."""
+        return int(self._made[0][_OPEN])
+
+    def cells(self) -> Iterator[Cells]:
+        """Yield every writer's cells, of another process too."""
+        if self._shared is None:
+            yield from list(self._made)
+            return
+        for number in range(int(self._shared[_WRITERS])):
+            yield _part(self._shared, number)
+
+
+def _part(shared: "memoryview[float]", number: int) -> Cells:
+    return cast("Cells", shared[number * _CELLS : (number + 1) * _CELLS])
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """
+    What was counted so far.
+
+    open: clients now. ended: connections, by outcome. requests: answered with OK, by `Command`. errors: by kind.
+    buckets: of service times, not cumulative. seconds: sum of service times. received, sent: bytes.
+    """
+
+    open: int
+    ended: dict[str, int]
+    requests: list[int]
+    errors: dict[str, int]
+    buckets: list[int]
+    seconds: float
+    received: int
+    sent: int
+
+
+class Stats:
+    """The counters of all processes of a server. own: this process's."""
+
+    def __init__(self) -> None:
+        self.own = Block()
+        self.blocks = [self.own]
+
+    def share(self, processes: int, writers: int) -> None:
+        """Make a block for each of so many processes, before they are forked; each then makes one its own."""
+        self.blocks = [self.own, *(Block(shared=writers) for _ in range(processes))]
+
+    def admit(self, limit: int) -> bool:
+        """
+        Note one more client if the processes have fewer than `limit` together; return whether it is so.
+
+        Two processes that admit the last one at the same time may both refuse; together they never have too many.
+        """
+        if self.open >= limit:
+            return False
+        self.own.opened()
+        if self.open > limit:
+            self.own.opened(-1)
+            return False
+        return True
+
+    @property
+    def open(self) -> int:
+        """How many clients all processes have."""
+        return sum(block.open for block in self.blocks)
+
+    def total(self) -> Total:
+        """Add up what all writers have counted; they may still be counting."""
+        cells = [sum(column) for column in zip(*(each for block in self.blocks for each in block.cells()), strict=True)]
+        counts = [int(each) for each in cells]
+        return Total(
+            open=counts[_OPEN],
+            ended=dict(zip(OUTCOMES, counts[_ENDED:_OPEN], strict=True)),
+            requests=counts[:_SECONDS],
+            errors=dict(zip(ERRORS, counts[_ERRORS:_ENDED], strict=True)),
+            buckets=counts[_BUCKETS:_ERRORS],
+            seconds=cells[_SECONDS],
+            received=counts[_RECEIVED],
+            sent=counts[_SENT],
+        )

@@ -1,0 +1,105 @@
+"""
+Write what the lab needs of each row of variants.py: `python -m servers.write`, or `make variants`.
+
+Only what stands between two marks is written, so that the rest of a file stays as somebody wrote it.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from servers.variants import VARIANTS, Variant
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+Part = Callable[[Sequence[Variant]], Iterator[str]]
+"""Yields the lines between two marks."""
+
+
+def addresses(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield where the load finds each server in Docker."""
+    for each in variants:
+        yield f"    TCPLAB_{each.name.upper()}: {each.name}:{each.port}"
+
+
+def services(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield a service for each; the first builds the image of all."""
+    for number, each in enumerate(variants):
+        if number:
+            yield ""
+        yield f"  {each.name}:"
+        yield "    <<: *server"
+        if not number:
+            yield "    build: {context: ., dockerfile: servers/Dockerfile, target: server}"
+        yield f"    command: [{each.name}]"
+        yield f'    ports: ["127.0.0.1:${{{_port(each)}:-{each.port}}}:{each.port}"]'
+        check = f'[CMD, bash, -c, "</dev/tcp/127.0.0.1/{each.metrics_port}"]'
+        yield f"    healthcheck: {{<<: *checked, test: {check}}}"
+
+
+def ports(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield the ports on this machine."""
+    for each in variants:
+        yield f"{_port(each)}={each.port}"
+
+
+def targets(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield what Prometheus scrapes."""
+    for each in variants:
+        yield f'      - targets: ["{each.name}:{each.metrics_port}"]'
+        yield f"        labels: {{variant: {each.name}}}"
+
+
+def elsewhere(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield where the servers are looked for, if they have a host of their own."""
+    for number, each in enumerate(variants):
+        missing = "" if number else ":?the address of the servers' host is missing in .env"
+        yield f"    {each.name}: ${{TCPLAB_SERVERS{missing}}}"
+
+
+def published(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield what such a host publishes."""
+    for each in variants:
+        both = ", ".join(f'"${{TCPLAB_SERVERS}}:{port}:{port}"' for port in (each.port, each.metrics_port))
+        yield f"  {each.name}: {{<<: *server, ports: [{both}]}}"
+
+
+FILES: Final[Mapping[str, Mapping[str, Part]]] = {
+    "docker-compose.yml": {"addresses": addresses, "services": services},
+    ".env": {"ports": ports},
+    "prometheus/prometheus.yml": {"targets": targets},
+    "loadtest/servers-elsewhere.yml": {"addresses": elsewhere, "services": published},
+}
+"""Every file that has to do with the variants, and what is written between its marks, by their name."""
+
+
+def written(text: str, parts: Mapping[str, Part], variants: Sequence[Variant] = VARIANTS) -> str:
+    """Return the text with each part written anew between its marks; ValueError names marks that are missing."""
+    for name, part in parts.items():
+        marks = re.compile(rf"^( *# BEGIN {name}\b[^\n]*\n)(.*?)^( *# END {name}\n)", re.DOTALL | re.MULTILINE)
+        found = marks.search(text)
+        if found is None:
+            raise ValueError(f"has no lines '# BEGIN {name}' and '# END {name}' to write between")
+        lines = "".join(f"{line}\n" for line in part(variants))
+        text = text[: found.start(2)] + lines + text[found.end(2) :]
+    return text
+
+
+def main(root: Path = ROOT) -> None:
+    """Write every file."""
+    for name, parts in FILES.items():
+        path = root / name
+        try:
+            path.write_text(written(path.read_text(encoding="utf-8"), parts), encoding="utf-8")
+        except (OSError, ValueError) as error:
+            sys.exit(f"python -m servers.write: {name}: {error}")
+
+
+def _port(variant: Variant) -> str:
+    return f"TCPLAB_PORT_{variant.name.upper()}"
+
+
+if __name__ == "__main__":
+    main()

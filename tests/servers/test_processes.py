@@ -1,0 +1,126 @@
+"""A model that serves from two processes: counting, closing and limits don't take one process for the whole server."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.contract import lab
+from tests.contract.lab import PATIENCE, Model, Server
+from tests.servers.copies import add_model, contract, copy_tree
+
+MODEL = '''
+"""Two processes, and a thread per client in each."""
+
+from threading import Thread
+
+from servers.models.threaded import converse
+
+
+def serve(listener):
+    listener.fork(2)
+    while connection := listener.accept():
+        Thread(target=converse, args=(connection,)).start()
+'''
+
+ROW = """
+    Variant(
+        name="forked",
+        module="forked",
+        connection="blocking",
+        clients=None,
+        port=9005,
+        metrics_port=9106,
+        colour="#56B4E9",
+        title="two processes",
+        sentence="Two processes, and a thread per client in each.",
+    ),
+"""
+
+FORKED = Model("forked", "forked")
+CLIENTS = 40
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the tree that has the model."""
+    root = copy_tree(tmp_path_factory.mktemp("forked"))
+    add_model(root, "forked", MODEL, ROW)
+    return root
+
+
+@pytest.fixture
+def server(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(lab, "ROOT", tree)
+    with Server(FORKED, "--grace", "20") as running:
+        yield running
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    """Return its two workers, once they are there."""
+    parent = psutil.Process(server.process.pid)
+    deadline = time.monotonic() + PATIENCE
+    while len(found := parent.children()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def test_two_processes_keep_the_contract(tree: Path) -> None:
+    memory = "tests/contract/test_metrics.py::test_the_initial_memory_is_what_there_was_before_the_first_client"
+    assert " passed" in contract(tree, "forked", deselect=(memory,))
+
+
+def test_the_sum_of_both_is_exported_exactly(server: Server) -> None:
+    clients = [server.client() for _ in range(CLIENTS)]
+    for number, client in enumerate(clients):
+        client.ask(b"ECHO %d\n" % number, b"OK %d\n" % number)
+    both = [
+        sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections())
+        for worker in workers(server)
+    ]
+    assert sum(both) == CLIENTS
+    assert min(both) > 0, "both serve"
+    seen = server.metrics()
+    assert (seen("connections_open"), seen("requests_total", command="echo")) == (CLIENTS, CLIENTS)
+    for client in clients:
+        client.ask(b"QUIT\n", b"OK\n")
+    seen = server.wait_for_ends(CLIENTS)
+    assert seen("connections_ended_total", outcome="quit") == CLIENTS
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_every_process_finishes_what_it_has_begun(server: Server, kind: signal.Signals) -> None:
+    its = workers(server)
+    clients = [server.client() for _ in range(CLIENTS)]
+    for client in clients:
+        client.ask(b"ECHO in\nSLEEP 700 x\nECHO y\n", b"OK in\n")
+    server.terminate(kind)
+    for client in clients:
+        client.expect(b"OK x\nOK y\n")
+        client.expect_end()
+    server.ended()
+    assert not any(worker.is_running() for worker in its)
+
+
+def test_workers_end_with_a_parent_that_is_killed(server: Server) -> None:
+    its = workers(server)
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 x\n", b"OK in\n")
+        server.terminate(signal.SIGKILL)
+        server.ended(-signal.SIGKILL)
+        assert psutil.wait_procs(its, timeout=5)[1] == []
+
+
+def test_a_second_signal_ends_both_at_once(server: Server) -> None:
+    its = workers(server)
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 x\n", b"OK in\n")
+        server.terminate()
+        time.sleep(0.7)
+        server.terminate()
+        server.ended(-signal.SIGTERM)
+        assert psutil.wait_procs(its, timeout=5)[1] == []
