@@ -30,6 +30,8 @@ def fork(listener: Listener, count: int, grace: float) -> None:
     if listener.stopping:  # told to stop before all of them were there
         for worker in listener.workers:
             os.kill(worker, signal.SIGTERM)
+    for worker in listener.workers:  # reaped when all have ended: until then its number and the account of it are kept
+        os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     for worker in listener.workers:
         os.waitpid(worker, 0)
     sys.exit(0)

@@ -36,7 +36,8 @@ def _watch(listener: Listener, grace: float) -> None:
     first = signal.sigwait(ENDING)
     listener.stop(PATIENCE * grace)
     for worker in listener.workers:
-        os.kill(worker, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # all have ended
+            os.kill(worker, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {first})  # in this thread: the next one ends the process
     time.sleep(min(MOMENT, grace))
     for other in signal.sigpending() & ENDING:

@@ -61,7 +61,8 @@ _ERRORS: Final = _BUCKETS + len(SERVICE_BOUNDS) + 1
 _ENDED: Final = _ERRORS + len(ERRORS)
 _OPEN: Final = _ENDED + len(OUTCOMES)
 _WRITERS: Final = _OPEN + 1  # of the process; in its first writer's cells alone
-_CELLS: Final = _WRITERS + 1
+_INITIAL: Final = _WRITERS + 1  # so is the memory that it had before its first client
+_CELLS: Final = _INITIAL + 1
 
 _ERROR: Final = {kind: _ERRORS + index for index, kind in enumerate(ERRORS)}
 _OUTCOME: Final = {outcome: _ENDED + index for index, outcome in enumerate(OUTCOMES)}
@@ -166,6 +167,15 @@ class Block:
     def open(self) -> int:
         """How many clients this process has."""
         return int(self._made[0][_OPEN])
+
+    @property
+    def initial_bytes(self) -> int:
+        """The memory that the process had before its first client; 0 if there was none yet."""
+        return int(self._made[0][_INITIAL])
+
+    def weighed(self, size: int) -> None:
+        """Note the memory that the process has before its first client."""
+        self._made[0][_INITIAL] = size
 
     def cells(self) -> Iterator[Cells]:
         """Yield every writer's cells, of another process too."""

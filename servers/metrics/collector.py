@@ -1,12 +1,8 @@
 """What a server exports to Prometheus. Everything is read when it is scraped; nothing is done for it before."""
 
-import resource
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
-from pathlib import Path
-from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -15,12 +11,11 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from servers.connections.listener import Listener
+from servers.metrics import process
 from servers.metrics.cgroup import Container
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
 from servers.stats import SERVICE_BOUNDS, Total
 from servers.wire import Command
-
-STATM: Final = Path("/proc/self/statm")
 
 
 class ServerCollector(Collector):
@@ -30,7 +25,6 @@ class ServerCollector(Collector):
         self._listener = listener
         self._pauses = pauses
         self._container = container
-        self._initial: int | None = None
         listener.on_first = self._weigh
 
     def describe(self) -> Iterator[Metric]:
@@ -100,31 +94,32 @@ class ServerCollector(Collector):
         yield _counter("sent_bytes", "Bytes of replies written.", total.sent)
 
     def _process(self) -> Iterator[Metric]:
-        used = resource.getrusage(resource.RUSAGE_SELF)
+        workers = self._listener.workers
         yield _counters(
             "cpu_seconds",
             "CPU time that the server's process has used, in its own code (user) and in the kernel for it (system), to "
             "the microsecond. Divided by requests it is the cost of one, which holds on any number of cores.",
             "mode",
-            {"user": used.ru_utime, "system": used.ru_stime},
+            process.cpu_seconds(workers),
         )
         yield _gauge(
             "threads",
             "Python threads of the process, those for signals, for the metrics and for this scrape included.",
-            threading.active_count(),
+            process.threads(workers),
         )
-        resident = resident_bytes()
-        if resident is not None:
+        resident = [process.resident_bytes(each) for each in (None, *workers)]
+        if None not in resident:
             yield _gauge(
                 "resident_memory_bytes",
                 "Memory of the process that is in RAM. The kernel's socket buffers are not in it: see the container's.",
-                resident,
+                sum(each or 0 for each in resident),
             )
+            initial = [block.initial_bytes for block in self._listener.stats.blocks]
             yield _gauge(
                 "initial_memory_bytes",
                 "Memory that the process had in RAM before its first client: what is more now is the clients', those "
                 "included that have left, for little of it goes back.",
-                resident if self._initial is None else self._initial,
+                sum(first or now or 0 for first, now in zip(initial, resident, strict=False)),
             )
         yield _histogram(
             "gc_pause_seconds",
@@ -137,14 +132,7 @@ class ServerCollector(Collector):
     def _weigh(self) -> None:
         """Note what the process weighs; without a descriptor to read it by, the next scrape has to do."""
         with suppress(OSError):
-            self._initial = resident_bytes()
-
-
-def resident_bytes() -> int | None:
-    """Return how much of this process is in RAM; None where the system doesn't tell."""
-    if not STATM.exists():
-        return None
-    return int(STATM.read_text().split()[1]) * resource.getpagesize()
+            self._listener.stats.own.weighed(process.resident_bytes() or 0)
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:
