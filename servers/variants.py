@@ -55,7 +55,7 @@ VARIANTS: tuple[Variant, ...] = (
         metrics_port=9102,
         colour="#0072B2",
         title="thread per client",
-        sentence="Starts a thread for each client; the operating system and the GIL decide who runs.",
+        sentence="Starts a thread for each client; the operating system decides who runs.",
     ),
     Variant(
         name="asyncio",

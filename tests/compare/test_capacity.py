@@ -219,7 +219,7 @@ def test_limits_that_leave_nothing_to_search(bad: dict[str, int]) -> None:
 def imagined(clients: int) -> Load:
     """Return a run in which every reply took as many microseconds as there were clients."""
     durations = {"response": {str(clients): 1000}}
-    return load.read(results.load("asyncio", "saturate", clients, histograms=durations))
+    return load.read(results.load("asyncio", "crowd", clients, histograms=durations))
 
 
 def test_runs_are_judged_and_told() -> None:
@@ -267,7 +267,7 @@ def test_the_capacity_of_a_stub_that_slows_down_past_200_clients(tmp_path: Path)
         laboratory = StubLaboratory(tmp_path, cores, children, interrupt)
 
         def probe(clients: int) -> Load:
-            case = Case("saturate", clients, warmup=1, seconds=2, think=0.25)
+            case = Case("crowd", clients, warmup=1, seconds=2, think=0.25)
             found = load.read(laboratory.put(LAB["asyncio"], case).load)
             # That the machine has other work does not matter here: it adds no 0.2 s, and makes no 0.4 s shorter.
             return replace(found, doubts=())

@@ -663,3 +663,11 @@ def test_what_is_no_result_is_refused_in_a_line(
     assert main(["report", str(file)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_no_report_blames_the_gil() -> None:
+    """A server without one looks the same on one core."""
+    for result in (thorough(3), comparison(*(cell(name, "cpu-bound", 10) for name in LAB))):
+        for text in (table.text(result), page.html(result), page.picture(result), markdown.text(result)):
+            assert "GIL" not in text
+            assert "nterpreter lock" not in text
