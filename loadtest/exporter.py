@@ -136,8 +136,8 @@ class LoadCollector(Collector):
         yield by_outcome(
             "tcplab_load_connections",
             "Attempts to connect by how they ended: connected, refused (nobody listened, or the server's name or host"
-            " was there and is gone), timeout, reset, no_port (this machine has no local port left), failed (anything else,"
-            " such as an unknown name)",
+            " was there and is gone), timeout, reset, no_port (this machine has no local port left), failed (anything"
+            " else, such as an unknown name)",
             lambda tally: tally.connections,
         )
         yield by_outcome(
