@@ -41,9 +41,7 @@ CODES = pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
 
 @both_drivers
 @CODES
-@pytest.mark.parametrize(
-    "scenario", [("--scenario", "churn"), ("--scenario", "conversation", "--rate", "100")], ids=str
-)
+@pytest.mark.parametrize("scenario", [("churn",), ("conversation", "--rate", "100")], ids=" ".join)
 def test_a_name_that_is_forgotten_is_the_servers_absence(
     scenario: tuple[str, ...], code: str, driver: str, tmp_path: Path
 ) -> None:
