@@ -241,7 +241,7 @@ class Stats:
 
     def total(self) -> Total:
         """Add up what all writers have counted; they may still be counting."""
-        cells = [sum(column) for column in zip(*(each for block in [self.own] for each in block.cells()), strict=True)]
+        cells = [sum(column) for column in zip(*(each for block in self.blocks for each in block.cells()), strict=True)]
         counts = [int(each) for each in cells]
         return Total(
             open=counts[_OPEN],
