@@ -36,6 +36,11 @@ RUN: Final = "tcplab_run"
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
 
+STOPPING_INTERVAL: Final = 0.005
+"""Seconds between two looks at how many users are left, while some are stopped."""
+
+NOTICEABLE: Final = 0.95
+"""Share of the interval below which another is worth telling every client."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +61,7 @@ def install() -> None:
     """Connect to Locust's events. A worker may be told to start before its init event has fired: this comes before."""
     runners.__version__ = VERSION  # type: ignore[attr-defined]  # what a worker says when it is ready
     _leave_if_refused()
-    _speed_up_after_stops()
+    _speed_up_with_stops()
     listen(events.test_start, _follow)
     listen(events.test_stopping, _end)
     listen(events.report_to_master, _report)
@@ -80,16 +85,31 @@ def _leave_if_refused() -> None:
     WorkerRunner.handle_message = handle  # type: ignore[method-assign]
 
 
-def _speed_up_after_stops() -> None:
+def _speed_up_with_stops() -> None:
     """Keep what `share_among` promises. Locust has no event for this: its method is wrapped."""
     stop_users = Runner.stop_users
 
-    def stop_then_speed_up(self: Runner, user_classes_stop_count: dict[str, int]) -> None:
-        stop_users(self, user_classes_stop_count)
+    def stop_and_speed_up(self: Runner, user_classes_stop_count: dict[str, int]) -> None:
+        staying = self.user_count - sum(user_classes_stop_count.values())
+        following = gevent.spawn(_follow_stops, self, staying) if _PACE.shorter and staying > 0 else None
+        try:
+            stop_users(self, user_classes_stop_count)
+        finally:
+            if following is not None:
+                following.kill(block=False)
         if _PACE.shorter:
             set_interval(_PACE.shorter)
 
-    Runner.stop_users = stop_then_speed_up  # type: ignore[method-assign]
+    Runner.stop_users = stop_and_speed_up  # type: ignore[method-assign]
+
+
+def _follow_stops(runner: Runner, staying: int) -> None:
+    """Shorten the interval as users go, until it is killed: to stop hundreds takes a busy machine a good while."""
+    while _PACE.shorter:
+        gevent.sleep(STOPPING_INTERVAL)
+        seconds = _PACE.shorter * runner.user_count / staying
+        if _PACE.shorter < seconds < NOTICEABLE * PlayingUser.interval:
+            _retune(seconds)
 
 
 def begin() -> None:
@@ -126,7 +146,7 @@ def share_among(seconds: float) -> None:
     """
     Have the rate shared among more users, or fewer, by an interval that goes with them.
 
-    A longer one holds at once, a shorter one when the users are gone whose share it hands on: there is no burst.
+    A longer one holds at once, a shorter one as the users go whose share it hands on: there is no burst, and no gap.
     """
     if seconds < PlayingUser.interval:
         _PACE.shorter = seconds
@@ -138,8 +158,12 @@ def set_interval(seconds: float) -> None:
     """Have each client's requests fall due so far apart; 0 in the closed model."""
     _PACE.shorter = 0.0
     if seconds and seconds != PlayingUser.interval:
-        PlayingUser.interval = seconds
-        RECORDER.retune(int(seconds * 1e9))
+        _retune(seconds)
+
+
+def _retune(seconds: float) -> None:
+    PlayingUser.interval = seconds
+    RECORDER.retune(int(seconds * 1e9))
 
 
 def close() -> None:
