@@ -52,6 +52,7 @@ SERVICE_BOUNDS: Final[tuple[float, ...]] = tuple(
 """Upper bounds of the service time's buckets in seconds: 1-2-5 from 2 us to 20 s, twice the longest SLEEP."""
 
 # The places of a writer's cells. Its requests come first, by command.
+_SHORTEST: Final = SERVICE_BOUNDS[0]
 _ECHO: Final = int(Command.ECHO)  # a plain int, by which a list is indexed in half the time
 _SECONDS: Final = len(Command)
 _RECEIVED: Final = _SECONDS + 1
@@ -83,7 +84,10 @@ class Counts:
         """Count an ECHO answered after `seconds` of service, and its bytes: in one call, for most requests are that."""
         cells = self.cells
         cells[_ECHO] += 1
-        cells[_BUCKETS + bisect_left(SERVICE_BOUNDS, seconds)] += 1
+        if seconds <= _SHORTEST:  # nearly always
+            cells[_BUCKETS] += 1
+        else:
+            cells[_BUCKETS + bisect_left(SERVICE_BOUNDS, seconds)] += 1
         cells[_SECONDS] += seconds
         cells[_RECEIVED] += received
         cells[_SENT] += sent

@@ -23,10 +23,13 @@ class ProtocolConnection(Connection, asyncio.Protocol):
 
     A client is not read while a pause is under way, nor while it leaves more replies unread than asyncio's high-water
     mark (64 KiB, transports.py): what it sends meanwhile stays with the kernel, which makes it wait.
+    send: sends a reply, if only to what waits unsent.
     """
 
     __slots__ = ("_awaited", "_loop", "_next", "_overdue", "_pause", "_receive", "_stuck", "_timer", "_transport",
-                 "_trouble")  # fmt: skip
+                 "_trouble", "send")  # fmt: skip
+
+    send: Callable[[bytes], None]
 
     def __init__(self, client: socket.socket, listener: "ProtocolListener") -> None:
         super().__init__(client, listener)
@@ -48,20 +51,14 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         except Exception as error:
             self._end(error)
 
-    def send(self, reply: bytes) -> None:
-        """Send it, if only to what waits unsent."""
-        self._transport.write(reply)
-
-    def wait(self, pause: float | None, go_on: GoOn, answers: Answers) -> bool:
-        """Whether to wait: for so many seconds, or for the client to read; then go_on(self, answers) is called."""
-        if pause is None and not self._stuck:
-            return False
+    def wait(self, pause: float, go_on: GoOn, answers: Answers) -> None:
+        """Have the loop call go_on(self, answers) in so many seconds, if the client has taken its replies by then."""
         self._pause = pause
         self._put_off(partial(go_on, self, answers))
-        return True
 
     def close(self) -> None:
         """Tell the client what is left to be said, and close once it has taken that."""
+        self._receive = _forget
         self.send(self.session.expire() if self._overdue else self.session.finish())
         self._put_off(self._part)
 
@@ -73,14 +70,15 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await the client's bytes."""
         self._transport = cast("asyncio.Transport", transport)
+        self.send = self._transport.write
         self._awaited.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on the client's bytes; forget them if the session is over."""
-        if self.session.outcome:
-            return
+        """Hand on the client's bytes."""
         try:
             self._receive(self, data)
+            if self._stuck and self._next is None:
+                self._put_off(_do_nothing)
         except Exception as error:  # one client's trouble is not the others'
             self._fail(error)
 
@@ -127,7 +125,9 @@ class ProtocolConnection(Connection, asyncio.Protocol):
             return
         do, self._next = self._next, None
         do()
-        if self._next is None and self.session.outcome is None:
+        if self._stuck and self._next is None:
+            self._next = _do_nothing
+        elif self._next is None and self.session.outcome is None:
             self.session.replies_taken()
             self._awaited.add(self)
             self._transport.resume_reading()
@@ -173,6 +173,14 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     def _fail(self, error: BaseException) -> None:
         self._trouble = error
         self._transport.abort()
+
+
+def _forget(_: ProtocolConnection, _data: bytes) -> None:
+    """Forget what a client sends after the end of its session."""
+
+
+def _do_nothing() -> None:
+    """Do nothing but read on."""
 
 
 class ProtocolListener(LoopAccept[ProtocolConnection]):

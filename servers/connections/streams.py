@@ -2,42 +2,57 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
-from typing import Final
 
 from servers.connections.connection import CHUNK, Connection
 from servers.connections.listener import LoopAccept
 from servers.connections.timeouts import Awaited, OverdueError, UnreadError
 from servers.session import Session
 
-HIGH_WATER: Final = 64 * 1024
-"""Bytes that may wait unsent for one client before it must take some: asyncio's own default (transports.py)."""
+
+class _Protocol(asyncio.StreamReaderProtocol):
+    """
+    What feeds the reader.
+
+    stuck: whether the client leaves more replies unread than asyncio's high-water mark (64 KiB, transports.py).
+    """
+
+    stuck = False
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stuck = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.stuck = False
 
 
 class StreamConnection(Connection):
     """A client whose task waits for it; as a context it gives the session, and closes and counts; it never raises."""
 
-    __slots__ = ("_awaited", "_read", "_reader", "_unsent", "_write", "_writer")
+    __slots__ = ("_awaited", "_nothing", "_protocol", "_read", "_reader", "_write", "_writer")
 
     def __init__(self, client: socket.socket, listener: "StreamListener") -> None:
         super().__init__(client, listener)
         self._awaited: set[Awaited] = listener.awaited
         self._reader = asyncio.StreamReader(limit=CHUNK)
-        self._read = self._reader.read
+        self._read: Callable[[int], Awaitable[bytes]] = self._reader.read
+        self._protocol = _Protocol(self._reader)
+        self._nothing = listener.nothing
         self._writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Session:
         session = self._begin()
         try:
-            self._writer = await _open(self._client, self._reader)
+            self._writer = await self._open()
         except Exception as error:
             self._reader.set_exception(error)  # the first receive() raises it
         else:
-            # What writer.write() and drain() do, less two calls a request where nothing has to wait.
             self._write = self._writer.transport.write
-            self._unsent = self._writer.transport.get_write_buffer_size
             self._awaited.add(self)
         return session
 
@@ -61,15 +76,12 @@ class StreamConnection(Connection):
 
     def receive(self) -> Awaitable[bytes]:
         """Return what the client has sent, empty if it sends no more or the session is over; OverdueError."""
-        return _nothing() if self.session.outcome else self._read(CHUNK)
+        return self._nothing if self.session.outcome else self._read(CHUNK)
 
-    async def send(self, reply: bytes) -> None:
+    def send(self, reply: bytes) -> Awaitable[object]:
         """Send it, if only to what waits unsent; UnreadError if the client takes too little by the write deadline."""
         self._write(reply)
-        if self._unsent() > HIGH_WATER:
-            self._awaited.discard(self)  # it is not the client's bytes that are late
-            await self._taken()
-            self._go_on()
+        return self._taken() if self._protocol.stuck else self._nothing
 
     async def wait(self, pause: float) -> None:
         """Wait so many seconds."""
@@ -85,6 +97,13 @@ class StreamConnection(Connection):
         self._raise_if_gone()
         self.session.replies_taken()
         self._awaited.add(self)
+        self._read = self._read_on
+
+    async def _read_on(self, size: int) -> bytes:
+        """Read after a wait: the replies sent since may have met a client that has left meanwhile."""
+        self._read = self._reader.read
+        self._raise_if_gone()
+        return await self._read(size)
 
     def _raise_if_gone(self) -> None:
         """Raise ConnectionResetError if the client has left meanwhile: asyncio would log the writes that follow."""
@@ -97,11 +116,20 @@ class StreamConnection(Connection):
         return self._writer
 
     async def _taken(self) -> None:
+        """Wait until the client has taken its replies: it is not its bytes that are late meanwhile."""
+        self._awaited.discard(self)
         try:
             async with asyncio.timeout(self._deadlines.write):
                 await self._stream.drain()
         except TimeoutError as error:
             raise UnreadError from error
+        self._go_on()
+
+    async def _open(self) -> asyncio.StreamWriter:
+        """Attach the reader to the accepted socket and return the writer, as asyncio.start_server does (streams.py)."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(lambda: self._protocol, self._client)
+        return asyncio.StreamWriter(transport, self._protocol, self._reader, loop)
 
     async def _drain(self) -> None:
         """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
@@ -134,14 +162,9 @@ class StreamListener(LoopAccept[StreamConnection]):
 
     connect = StreamConnection
 
-
-async def _nothing() -> bytes:
-    return b""
-
-
-async def _open(client: socket.socket, reader: asyncio.StreamReader) -> asyncio.StreamWriter:
-    """Attach the reader to an accepted socket and return the writer, as asyncio.start_server would (streams.py)."""
-    loop = asyncio.get_running_loop()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    transport, _ = await loop.connect_accepted_socket(lambda: protocol, client)
-    return asyncio.StreamWriter(transport, protocol, reader, loop)
+    @cached_property
+    def nothing(self) -> "asyncio.Future[bytes]":
+        """What is awaited where nothing has to be waited for: a coroutine for each reply would cost more."""
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        done.set_result(b"")
+        return done

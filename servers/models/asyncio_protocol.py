@@ -19,10 +19,11 @@ def receive(connection: ProtocolConnection, data: bytes) -> None:
 
 
 def converse(connection: ProtocolConnection, answers: Answers) -> None:
-    """Send what is left of the answers: `wait` has the loop call this again when it must not go on yet."""
+    """Send what is left of the answers; `wait` has the loop call this again after a pause."""
     for reply, pause in answers:
         connection.send(reply)
-        if connection.wait(pause, converse, answers):
+        if pause is not None:
+            connection.wait(pause, converse, answers)
             return
     if connection.session.outcome:
         connection.close()

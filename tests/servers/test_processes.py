@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.contract import lab
-from tests.contract.lab import PATIENCE, Model, Server
+from tests.contract.lab import PATIENCE, Client, Model, Server
 from tests.servers.copies import add_model, contract, copy_tree
 
 MODEL = '''
@@ -71,25 +71,32 @@ def workers(server: Server) -> list[psutil.Process]:
 
 
 def test_two_processes_keep_the_contract(tree: Path) -> None:
-    assert re.search(r"\d{2,} passed", contract(tree, "forked"))
+    """All of it but one: it has no memory before its first client while its processes are being forked."""
+    assert re.search(r"\d{2,} passed", contract(tree, "forked and not initial_memory"))
 
 
 def test_the_sum_of_both_is_exported_exactly(server: Server) -> None:
-    clients = [server.client() for _ in range(CLIENTS)]
-    for number, client in enumerate(clients):
-        client.ask(b"ECHO %d\n" % number, b"OK %d\n" % number)
-    both = [
-        sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections())
-        for worker in workers(server)
-    ]
-    assert sum(both) == CLIENTS
-    assert min(both) > 0, "both serve"
+    its = workers(server)
+    clients: list[Client] = []
+    both = [0, 0]
+    deadline = time.monotonic() + PATIENCE
+    while min(both) == 0:  # the kernel gives a client to either
+        assert time.monotonic() < deadline, f"one serves nobody: {both}"
+        clients += [server.client() for _ in range(CLIENTS)]
+        for number, client in enumerate(clients):
+            client.ask(b"ECHO %d\n" % number, b"OK %d\n" % number)
+        both = [
+            sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections())
+            for worker in its
+        ]
+    assert sum(both) == len(clients)
+    asked = sum(range(CLIENTS, len(clients) + 1, CLIENTS))
     seen = server.metrics()
-    assert (seen("connections_open"), seen("requests_total", command="echo")) == (CLIENTS, CLIENTS)
+    assert (seen("connections_open"), seen("requests_total", command="echo")) == (len(clients), asked)
     for client in clients:
         client.ask(b"QUIT\n", b"OK\n")
-    seen = server.wait_for_ends(CLIENTS)
-    assert seen("connections_ended_total", outcome="quit") == CLIENTS
+    seen = server.wait_for_ends(len(clients))
+    assert seen("connections_ended_total", outcome="quit") == len(clients)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])

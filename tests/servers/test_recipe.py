@@ -15,7 +15,7 @@ from tests.servers.copies import add_model, copy_tree, run
 def recipe() -> str:
     """Return the section of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return text.partition("### Add a concurrency model\n")[2].partition("\n## ")[0]
+    return text.partition("**To add a concurrency model**")[2].partition("\nLinux is supported")[0]
 
 
 def blocks(recipe: str) -> tuple[str, str]:
