@@ -2,6 +2,10 @@
 
 import signal
 
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
 
 def pytest_configure() -> None:
     """Hear SIGINT again: a shell starts its background jobs deaf to it, and all processes of the tests would be so."""

@@ -23,7 +23,7 @@ from loadtest.compare.subjects import LAB, Subject
 from loadtest.histogram import Bounds
 from loadtest.processes import Children, Interrupt, InterruptedByUserError
 from tests.compare import results
-from tests.compare.limited_stub import LIMIT
+from tests.support.stubs.limited import LIMIT
 
 MET, MISSED, CANNOT_TELL = Answer.MET, Answer.MISSED, Answer.CANNOT_TELL
 
@@ -258,7 +258,7 @@ class StubLaboratory(Laboratory):
 
     def server_command(self, subject: Subject) -> list[str]:
         usual = super().server_command(subject)
-        return [*usual[:2], "tests.compare.limited_stub"]
+        return [*usual[:2], "tests.support.stubs.limited"]
 
 
 def test_the_capacity_of_a_stub_that_slows_down_past_200_clients(tmp_path: Path) -> None:

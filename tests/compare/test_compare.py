@@ -19,7 +19,7 @@ from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.figures import ceiling_of, row
 from loadtest.compare.measure.run import is_confined, silence
 from tests.compare.results import cells, comparison, doubt
-from tests.loadtest.locusts import eventually
+from tests.support.locust_processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
@@ -27,7 +27,7 @@ MEASURED = "[ 2/"
 """What is said when the second cell begins."""
 
 
-STAND_IN = ("tests.compare.comparing",)
+STAND_IN = ("tests.support.quick_compare",)
 LOCUST = ("loadtest", "compare")
 
 
@@ -435,7 +435,7 @@ def test_a_result_that_cannot_be_read_is_one_line(
 
 def test_results_can_be_sent_elsewhere_by_the_environment(tmp_path: Path) -> None:
     environment = {**os.environ, "TCPLAB_RESULTS": str(tmp_path / "elsewhere")}
-    arguments = [sys.executable, "-m", "tests.compare.comparing", *QUICK, "--variants", "single"]
+    arguments = [sys.executable, "-m", "tests.support.quick_compare", *QUICK, "--variants", "single"]
     subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=True)
     assert result(tmp_path / "elsewhere")["complete"]
 

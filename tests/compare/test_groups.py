@@ -198,7 +198,7 @@ class StubLaboratory(Laboratory):
     options: Mapping[str, Any] = {}
 
     def server_command(self, _subject: Subject) -> list[str]:
-        return [sys.executable, "-m", "tests.compare.memory_stub", json.dumps(self.options)]
+        return [sys.executable, "-m", "tests.support.stubs.memory", json.dumps(self.options)]
 
 
 @contextmanager
@@ -351,7 +351,7 @@ def test_the_group_is_removed_if_the_server_does_not_start(parent: Path, tmp_pat
 def weighing(parent: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison, and wait until it has a server in a group."""
     options = ["--variants", "threaded", "--clients", "1", "--seconds", "1", "--warmup", "1", "--memory"]
-    command = [sys.executable, "-m", "tests.compare.comparing", *options, "--output", str(tmp_path / "results")]
+    command = [sys.executable, "-m", "tests.support.quick_compare", *options, "--output", str(tmp_path / "results")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not any((parent / name / "cgroup.procs").read_text() for name in made_by(parent, process.pid)):

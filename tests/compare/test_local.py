@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.compare.elsewhere import PORTS, lab
+from tests.support.local_lab import PORTS, lab
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,7 +51,7 @@ def until_it_runs(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.fixture
 def running(first: int) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    process = start(sys.executable, "-m", "tests.compare.elsewhere", str(first))
+    process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
     yield process, until_it_runs(process)
     process.kill()
     process.communicate()
@@ -120,7 +120,7 @@ def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
     if not shutil.which("make"):
         pytest.skip("there is no make")
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"local:\n\t@{sys.executable} -m tests.compare.elsewhere {first}\n")
+    makefile.write_text(f"local:\n\t@{sys.executable} -m tests.support.local_lab {first}\n")
     process = start("make", "--file", str(makefile), "local")
     below = until_it_runs(process)
     os.killpg(process.pid, signal.SIGINT)
@@ -132,7 +132,7 @@ def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_named_and_nothing_is_started(first: int) -> None:
     with socket.create_server(("127.0.0.1", first + 3)):
-        process = start(sys.executable, "-m", "tests.compare.elsewhere", str(first))
+        process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
         said, complained = process.communicate(timeout=10)
     assert (process.returncode, said) == (2, "")
     assert complained.count("\n") == 1

@@ -27,8 +27,8 @@ from loadtest.compare.measure.memory import (
     read_run,
 )
 from loadtest.processes import READY
-from tests.compare.started import server as started_server
-from tests.compare.started import started
+from tests.support.ready import server as started_server
+from tests.support.ready import started
 
 ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
@@ -41,7 +41,7 @@ def pid_of(serving: Serving) -> int:
 
 @contextmanager
 def stub(**options: Any) -> Iterator[Serving]:
-    with started("tests.compare.memory_stub", json.dumps(options)) as found:
+    with started("tests.support.stubs.memory", json.dumps(options)) as found:
         yield found.seen
 
 
@@ -215,7 +215,9 @@ def test_a_server_that_is_another_process() -> None:
 
 
 def test_a_server_that_serves_by_children_is_weighed_with_them() -> None:
-    program = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.compare.memory_stub', sys.argv[1]])"
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.support.stubs.memory', sys.argv[1]])"
+    )
     command = [sys.executable, "-c", program, json.dumps({"connected": KILOBYTES_64})]
     with ExitStack() as ended:
         process = ended.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from loadtest.compare.report import page
-from tests.compare.browser import Browser, browser, required
 from tests.compare.results import cell, cells, comparison, doubt, failed, thorough
+from tests.support.browser import Browser, browser, required
 
 # What each chart draws of its data, and where it stands on the page.
 _CHARTS = """

@@ -5,8 +5,8 @@ import subprocess
 import pytest
 
 from servers.variants import VARIANTS
-from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, ROOT, Model, command_line, environment
+from tests.support.fixtures import Launch
+from tests.support.servers import MODELS, PATIENCE, ROOT, Model, command_line, environment
 
 OPTIONS = [
     "--host",

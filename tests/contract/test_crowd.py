@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, Client, Model, Server, close_all
+from tests.support.fixtures import Launch
+from tests.support.servers import MODELS, PATIENCE, Client, Model, Server, close_all
 
 SINGLE = MODELS[0]
 

@@ -3,8 +3,8 @@
 import re
 
 from servers.variants import VARIANTS
-from tests.contract.conftest import Launch
-from tests.contract.lab import ROOT, Model, Samples, Server
+from tests.support.fixtures import Launch
+from tests.support.servers import ROOT, Model, Samples, Server
 
 COUNTERS = {
     "connections_ended_total": (

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from servers.variants import VARIANTS
-from tests.contract.alive import alive
-from tests.contract.lab import PATIENCE, ROOT, Model, Server, command_line, environment
+from tests.support.alive import alive
+from tests.support.servers import PATIENCE, ROOT, Model, Server, command_line, environment
 
 
 def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.contract.lab import BAD_SLEEP, BAD_WORK, OVERLONG, UNFINISHED, UNKNOWN, Client, Server
+from tests.support.servers import BAD_SLEEP, BAD_WORK, OVERLONG, UNFINISHED, UNKNOWN, Client, Server
 
 BINARY = bytes(byte for byte in range(256) if byte not in b"\r\n")
 LONGEST = b"ECHO " + b"x" * (65536 - 5)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.lab import Lab, brought_up, why_no_docker
+from tests.support.docker_lab import Lab, brought_up, why_no_docker
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from servers.variants import VARIANTS, Variant
-from tests.e2e.lab import FILE, ROOT, composition
+from tests.support.docker_lab import FILE, ROOT, composition
 
 SERVICES: dict[str, dict[str, Any]] = composition()["services"]
 LESSON = {"command", "ports", "healthcheck", "build"}

@@ -25,15 +25,15 @@ import psutil
 import pytest
 
 from servers.variants import VARIANTS
-from tests.compare.browser import Browser, browser, required
-from tests.contract.lab import Client, close_all
-from tests.e2e.lab import CANARY, ROOT, Lab, Samples, fetch, until
 from tests.e2e.leaks import leaks
 from tests.e2e.looks import complaints, draw, panels
 from tests.e2e.privileges import of_root
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
 from tests.observability.queries import panels as committed
 from tests.pins import support
+from tests.support.browser import Browser, browser, required
+from tests.support.docker_lab import CANARY, ROOT, Lab, Samples, fetch, until
+from tests.support.servers import Client, close_all
 
 pytestmark = pytest.mark.docker
 

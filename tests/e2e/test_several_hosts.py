@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from servers.variants import VARIANTS, Variant
-from tests.e2e.lab import ROOT, Lab, composition, fetch, until
-from tests.hosts.lab import Part
-from tests.hosts.network import Namespace, need_hosts
+from tests.support.docker_lab import ROOT, Lab, composition, fetch, until
+from tests.support.hosts import Part
+from tests.support.network import Namespace, need_hosts
 
 SERVERS = ROOT / "loadtest" / "servers-elsewhere.yml"
 WORKERS = ROOT / "loadtest" / "workers-elsewhere.yml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.conftest import client, concurrent, launch, model, server
+from tests.support.fixtures import client, concurrent, launch, model, server
 
 __all__ = ["client", "concurrent", "launch", "model", "server"]
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.contract.conftest import Launch
-from tests.contract.lab import Client, Model, Server
+from tests.support.fixtures import Launch
+from tests.support.servers import Client, Model, Server
 
 
 def ends_within(client: Client, seconds: float) -> bytes:

@@ -18,9 +18,9 @@ from servers.connections.listener import BACKOFF, listen
 from servers.models import threaded
 from servers.session import Deadlines
 from servers.stats import Stats
-from tests.contract.alive import alive, holdings
-from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, Client, Model, Server, close_all
+from tests.support.alive import alive, holdings
+from tests.support.fixtures import Launch
+from tests.support.servers import MODELS, PATIENCE, Client, Model, Server, close_all
 
 DEADLINES = Deadlines(idle=20.0, line=20.0, write=20.0)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.alive import alive
-from tests.contract.conftest import Launch
-from tests.contract.lab import BAD_SLEEP, BAD_WORK, MODELS, OVERLONG, PATIENCE, UNFINISHED, UNKNOWN, Model, Server
+from tests.support.alive import alive
+from tests.support.fixtures import Launch
+from tests.support.servers import BAD_SLEEP, BAD_WORK, MODELS, OVERLONG, PATIENCE, UNFINISHED, UNKNOWN, Model, Server
 
 MEGABYTE = 1 << 20
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import psutil
 
-from tests.contract.conftest import Launch
-from tests.contract.lab import UNFINISHED, Client, Model, Server, close_all
+from tests.support.fixtures import Launch
+from tests.support.servers import UNFINISHED, Client, Model, Server, close_all
 
 MEGABYTE = 1 << 20
 

@@ -14,9 +14,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from servers.metrics.server import COMPLAINTS, Handler, MetricsServer
-from tests.contract.alive import served_at_once
-from tests.contract.conftest import Launch
-from tests.contract.lab import PATIENCE, Model
+from tests.support.alive import served_at_once
+from tests.support.fixtures import Launch
+from tests.support.servers import PATIENCE, Model
 
 
 class Broken(Collector):

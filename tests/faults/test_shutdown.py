@@ -10,9 +10,9 @@ import time
 import pytest
 
 from servers.shutdown import MOMENT
-from tests.contract.conftest import Launch
-from tests.contract.lab import PATIENCE, UNFINISHED, Client, Model
 from tests.faults.test_slow_clients import stuff
+from tests.support.fixtures import Launch
+from tests.support.servers import PATIENCE, UNFINISHED, Client, Model
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -15,9 +15,9 @@ from servers.connections.timeouts import reap
 from servers.models import asyncio_protocol, asyncio_streams
 from servers.session import Deadlines
 from servers.stats import Stats
-from tests.contract.alive import SERVED
-from tests.contract.conftest import Launch
-from tests.contract.lab import OVERLONG, PATIENCE, Client, Model, close_all
+from tests.support.alive import SERVED
+from tests.support.fixtures import Launch
+from tests.support.servers import OVERLONG, PATIENCE, Client, Model, close_all
 
 MEGABYTE = 1 << 20
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.lab import Lab, built
-from tests.hosts.network import need_hosts
+from tests.support.hosts import Lab, built
+from tests.support.network import need_hosts
 
 
 @pytest.fixture(scope="session")

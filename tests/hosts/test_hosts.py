@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.tally import OUTCOMES
-from tests.contract.lab import Samples
-from tests.hosts.lab import NAMES, PATIENCE, Lab, Part, Run
-from tests.loadtest.locusts import assert_conserved, doubts, durations, eventually
-from tests.loadtest.versions import another_version
+from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
+from tests.support.locust_processes import assert_conserved, doubts, durations, eventually
+from tests.support.servers import Samples
+from tests.support.versions import another_version
 
 DELAY = 0.02
 CUT = 10.0

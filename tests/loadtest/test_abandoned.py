@@ -19,7 +19,7 @@ from loadtest.compare.judge.verdict import verdicts
 from loadtest.scenarios import SCENARIOS
 from tests.compare.test_compare import LOCUST, OWN, result
 from tests.compare.test_compare import run as compare
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     DRIVERS,
     HASTY,
     IMPATIENT,
@@ -32,7 +32,7 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, after, honest, right, silent, text_of
+from tests.support.stubs.recording import Answer, Stub, after, honest, right, silent, text_of
 
 CLIENTS = 6
 SECONDS = 6

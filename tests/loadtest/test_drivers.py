@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     DRIVERS,
     ENGINE,
@@ -32,7 +32,7 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import (
+from tests.support.stubs.recording import (
     LIES,
     Stub,
     answers_and_closes_in_one,

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.loadtest.locusts import ROOT
+from tests.support.locust_processes import ROOT
 
 EARLIER = """
 from gevent import monkey

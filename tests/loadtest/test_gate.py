@@ -13,9 +13,9 @@ import pytest
 from loadtest.clocks import REMEMBERED, Clocks, correct
 from loadtest.gate import STAMP, Gate
 from loadtest.version import ROOT, VERSION, digest, sources
-from tests.loadtest.locusts import ALL, Locust, assert_conserved, doubts, eventually, free_ports
-from tests.loadtest.stub import Stub, honest
-from tests.loadtest.versions import another_version
+from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, eventually, free_ports
+from tests.support.stubs.recording import Stub, honest
+from tests.support.versions import another_version
 
 
 def test_the_version_is_that_of_every_source_of_a_load_process() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.lab import MODELS, Server
-from tests.loadtest.locusts import Locust, assert_conserved
+from tests.support.locust_processes import Locust, assert_conserved
+from tests.support.servers import MODELS, Server
 
 GENERATORS = {"generator-cpu", "starved", "loop-lag", "late-sends"}
 """The doubts that say that the generator was too slow. Stolen time is another doubt, and so is a rate not reached."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.loadtest.locusts import ALL, Locust, eventually, free_ports
-from tests.loadtest.stub import Stub, closes, honest
+from tests.support.locust_processes import ALL, Locust, eventually, free_ports
+from tests.support.stubs.recording import Stub, closes, honest
 
 SIGNALS = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
 JOINED = "Joined the master at"

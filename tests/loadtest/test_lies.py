@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from loadtest.scenarios import SCENARIOS, Scenario
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     ENGINE,
     HASTY,
@@ -33,7 +33,7 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import LIES, Answer, Stub, adds, adds_later, honest, sometimes, swaps, truncates
+from tests.support.stubs.recording import LIES, Answer, Stub, adds, adds_later, honest, sometimes, swaps, truncates
 
 LATER = "a byte too many, later"
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from loadtest.histogram import quantile
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     Locust,
     assert_conserved,
@@ -31,7 +31,7 @@ from tests.loadtest.locusts import (
     run,
     total,
 )
-from tests.loadtest.stub import Stub, after, honest, right
+from tests.support.stubs.recording import Stub, after, honest, right
 
 
 @pytest.mark.parametrize(

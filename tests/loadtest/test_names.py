@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     DRIVERS,
     HASTY,
     assert_conserved,
@@ -15,7 +15,7 @@ from tests.loadtest.locusts import (
     nonzero,
     users,
 )
-from tests.loadtest.stub import Stub, honest
+from tests.support.stubs.recording import Stub, honest
 
 FORGETS = """
 import socket

@@ -9,10 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from locust.dispatch import UsersDispatcher
 
-from loadtest.dispatching import ToldDispatcher
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     DRIVERS,
     Locust,
     doubts,
@@ -22,7 +20,7 @@ from tests.loadtest.locusts import (
     post,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, honest
+from tests.support.stubs.recording import Answer, Stub, honest
 
 RATE = 300
 
@@ -143,7 +141,14 @@ class SomeUser:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize(("first", "then", "per_second"), [(5, 1, 1000), (3, 6, 1000), (4, 0, 1000)])
-def test_each_step_is_told_before_it_is_taken(workers: int, first: int, then: int, per_second: float) -> None:
+def test_each_step_is_told_before_it_is_taken(
+    workers: int, first: int, then: int, per_second: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")  # else Locust patches this process, and with it all other tests
+    from locust.dispatch import UsersDispatcher  # noqa: PLC0415
+
+    from loadtest.dispatching import ToldDispatcher  # noqa: PLC0415
+
     told: list[int] = []
     nodes = [_Node(f"host_{number}") for number in range(workers)]
     dispatcher = ToldDispatcher(told.append, worker_nodes=nodes, user_classes=[SomeUser])

@@ -16,8 +16,8 @@ import pytest
 from loadtest.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
-from tests.contract.lab import Model, Server
-from tests.loadtest.locusts import Locust, assert_conserved, doubts, durations, eventually, free_ports, nonzero
+from tests.support.locust_processes import Locust, assert_conserved, doubts, durations, eventually, free_ports, nonzero
+from tests.support.servers import Model, Server
 
 CLIENTS = 6
 """For each of the variants."""

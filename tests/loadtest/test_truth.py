@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from loadtest.histogram import Histogram, count, quantile
-from tests.contract.lab import MODELS, Server
-from tests.loadtest.locusts import ROOT, Locust, assert_conserved, eventually, free_ports
+from tests.support.locust_processes import ROOT, Locust, assert_conserved, eventually, free_ports
+from tests.support.servers import MODELS, Server
 
 REQUESTS = int(os.environ.get("TCPLAB_TRUTH_REQUESTS", "2500"))
 CLIENTS = 8
@@ -30,7 +30,7 @@ TRIES = 4
 @contextmanager
 def exact_stub(record: list[int]) -> Iterator[str]:
     """Run the stub, yield its address, and fill `record` with the microseconds that it took."""
-    command = [sys.executable, "-m", "tests.loadtest.exact_stub"]
+    command = [sys.executable, "-m", "tests.support.stubs.delays"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

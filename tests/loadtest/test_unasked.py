@@ -13,8 +13,8 @@ import pytest
 
 from loadtest.outcomes import is_idle_deadline, may_be_idle_deadline
 from loadtest.scenarios import SCENARIOS
-from tests.contract.lab import MODELS, Model, Server
-from tests.loadtest.locusts import (
+from tests.loadtest.test_drivers import LOOKS_LATE
+from tests.support.locust_processes import (
     ALL,
     DRIVERS,
     ENGINE,
@@ -27,8 +27,8 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, right, says, text_of
-from tests.loadtest.test_drivers import LOOKS_LATE
+from tests.support.servers import MODELS, Model, Server
+from tests.support.stubs.recording import Answer, Stub, right, says, text_of
 
 both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 both_models = pytest.mark.parametrize("model", [(), ("--rate", "60")], ids=["closed", "open"])

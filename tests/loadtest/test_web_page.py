@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.compare import browser as chromium
-from tests.loadtest.locusts import Locust, eventually, free_ports, post, run
-from tests.loadtest.stub import Stub, honest
+from tests.support import browser as chromium
+from tests.support.locust_processes import Locust, eventually, free_ports, post, run
+from tests.support.stubs.recording import Stub, honest
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.contract import lab
-from tests.contract.lab import PATIENCE, Model, Server
-from tests.servers.copies import add_model, contract, copy_tree
+from tests.support import servers
+from tests.support.copies import add_model, contract, copy_tree
+from tests.support.servers import PATIENCE, Model, Server
 
 MODEL = '''
 """Two processes, and a thread per client in each."""
@@ -55,7 +55,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(lab, "ROOT", tree)
+    monkeypatch.setattr(servers, "ROOT", tree)
     with Server(FORKED, "--grace", "20") as running:
         yield running
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.loadtest.locusts import ROOT, eventually, headless
-from tests.loadtest.stub import Stub, honest
+from tests.support.locust_processes import ROOT, eventually, headless
+from tests.support.stubs.recording import Stub, honest
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount a small disk takes root")
 
@@ -63,7 +63,7 @@ def test_a_result_that_cannot_be_written_leaves_the_older_one_and_a_line(disk: P
 
 def test_a_comparison_keeps_what_it_has_measured_before(disk: Path) -> None:
     quick = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "asyncio")
-    command = [sys.executable, "-m", "tests.compare.comparing", *quick, "--repeats", "3", "--output", str(disk)]
+    command = [sys.executable, "-m", "tests.support.quick_compare", *quick, "--repeats", "3", "--output", str(disk)]
     said = ""
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.faults.load.cluster import Cluster
-from tests.loadtest.locusts import (
+from tests.support.cluster import Cluster
+from tests.support.locust_processes import (
     ALL,
     ENGINE,
     Locust,
@@ -16,7 +16,7 @@ from tests.loadtest.locusts import (
     locustfile,
     users,
 )
-from tests.loadtest.stub import Stub, honest
+from tests.support.stubs.recording import Stub, honest
 
 CLIENTS = 6
 SHARED = ("--clients", str(CLIENTS), "--spawn-rate", "100", "--scenario", "saturate", "--think", "0.02")

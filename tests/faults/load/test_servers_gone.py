@@ -15,8 +15,7 @@ from loadtest.compare.measure.run import silence
 from servers.variants import VARIANTS
 from tests.compare.test_compare import LOCUST, OWN, result
 from tests.compare.test_compare import run as compare
-from tests.contract.lab import MODELS, Server
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     ENGINE,
     HASTY,
@@ -32,7 +31,8 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, answers_and_closes, answers_and_closes_in_one, closes, sometimes
+from tests.support.servers import MODELS, Server
+from tests.support.stubs.recording import Answer, Stub, answers_and_closes, answers_and_closes_in_one, closes, sometimes
 
 CLIENTS = 4
 

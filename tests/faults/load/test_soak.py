@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.contract.lab import MODELS, Server
-from tests.faults.load.cluster import Cluster
-from tests.loadtest.locusts import ALL, ENGINE, HASTY, assert_conserved, doubts, eventually, locustfile, users
+from tests.support.cluster import Cluster
+from tests.support.locust_processes import ALL, ENGINE, HASTY, assert_conserved, doubts, eventually, locustfile, users
+from tests.support.servers import MODELS, Server
 
 WARM = 35.0
 """Seconds after which buffers and caches have the size that they keep; the master's histograms need the longest."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ENGINE,
     HASTY,
     IMPATIENT,
@@ -35,7 +35,7 @@ from tests.loadtest.locusts import (
     total,
     users,
 )
-from tests.loadtest.stub import Stub, honest, right
+from tests.support.stubs.recording import Stub, honest, right
 
 
 def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -> None:

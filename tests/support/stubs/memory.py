@@ -1,7 +1,7 @@
 """
 A server whose price per client is known: an epoll loop that allocates so many bytes for each.
 
-python -m tests.compare.memory_stub '{"connected": 65536, ...}', with any of Options' fields.
+python -m tests.support.stubs.memory '{"connected": 65536, ...}', with any of Options' fields.
 """
 
 import http.server

@@ -1,4 +1,4 @@
-"""A server of the benchmark: one of the lab's, its rival, or the load's sink; a fresh process, pinned to one core."""
+"""A server of the benchmark: one of the lab's, its baseline, or the load's sink; a fresh process, pinned to one core."""
 
 import re
 import signal
@@ -14,7 +14,7 @@ from resource import getpagesize
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Candidate:
     """A running server: its process, its port on loopback, and the line that it said when it was ready."""
 
     pid: int
@@ -30,15 +30,15 @@ class Contestant:
 
 
 @contextmanager
-def contestant(variant: str, *, rival: bool, core: int) -> Iterator[Contestant]:
-    """Start the lab's server called `variant`, or its bare rival, on one core; end it afterwards."""
+def candidate(variant: str, *, baseline: bool, core: int) -> Iterator[Candidate]:
+    """Start the lab's server called `variant`, or its bare baseline, on one core; end it afterwards."""
     ours = ["servers", variant, "--port", "0", "--metrics-port", "0"]
-    with running(["tests.bench.rivals", variant] if rival else ours, core) as server:
+    with running(["tests.bench.baselines", variant] if baseline else ours, core) as server:
         yield server
 
 
 @contextmanager
-def running(module: list[str], core: int) -> Iterator[Contestant]:
+def running(module: list[str], core: int) -> Iterator[Candidate]:
     """Start a server, a module with its arguments, on one core; end it afterwards."""
     command = [sys.executable, "-m", *module]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -48,7 +48,7 @@ def running(module: list[str], core: int) -> Iterator[Contestant]:
         said = process.stdout.readline().strip()
         ready = re.search(r"(\d+)(,|$)", said)
         assert ready is not None, f"{command} did not become ready"
-        yield Contestant(process.pid, int(ready[1]), said)
+        yield Candidate(process.pid, int(ready[1]), said)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
