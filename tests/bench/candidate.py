@@ -1,4 +1,4 @@
-"""A server of the benchmark: one of the lab's, its baseline, or the load's sink; a fresh process, pinned to one core."""
+"""A server of the benchmark, pinned to one core: one of the lab's, its baseline, or the load's sink."""
 
 import re
 import signal

@@ -120,9 +120,7 @@ def run(cores: Sequence[int]) -> None:
     print(
         "baseline in speed: a gevent user with one send, one recv and one request.fire in each task, in Locust itself;"
     )
-    print(
-        "baseline in the crowd: the lab's plain driver (loadtest/user.py), a greenlet and a gevent socket for each client"
-    )
+    print("baseline in the crowd: the lab's plain driver (loadtest/user.py), a greenlet and a gevent socket each")
     print(f"{'':9} {'conns':>6}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'baseline':>12}")
     alternate(speed, BASELINE, PAIRS, CLIENTS, cores)
     alternate(crowd, PLAIN_CROWD, CROWD_PAIRS, CROWD, cores)

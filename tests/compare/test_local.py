@@ -130,7 +130,7 @@ def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
     assert not psutil.wait_procs(below, timeout=0)[1]
 
 
-def test_a_port_in_use_is_named_and_nothing_is_started(first: int) -> None:
+def test_a_port_in_use_is_named_nothing_starts(first: int) -> None:
     with socket.create_server(("127.0.0.1", first + 3)):
         process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
         said, complained = process.communicate(timeout=10)

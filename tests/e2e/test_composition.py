@@ -30,7 +30,7 @@ def test_servers_differ_only_where_the_lesson_is(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_a_health_check_is_no_client_of_the_server(variant: Variant) -> None:
+def test_a_health_check_is_no_client(variant: Variant) -> None:
     check = SERVICES[variant.name]["healthcheck"]["test"]
     assert f"/{variant.metrics_port}" in check[-1]
     assert str(variant.port) not in check[-1]
@@ -86,7 +86,7 @@ def test_images_are_pinned_or_our_own() -> None:
 
 
 @pytest.mark.parametrize("image", ["tcplab-server", "tcplab-load"])
-def test_one_service_of_those_that_up_starts_builds_an_image(image: str) -> None:
+def test_one_service_of_up_builds_an_image(image: str) -> None:
     users = {
         name: "build" in service
         for name, service in SERVICES.items()

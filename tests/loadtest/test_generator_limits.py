@@ -54,7 +54,7 @@ def doubts_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
-def test_a_squeezed_generator_is_marked_five_times_of_five_and_one_with_room_at_most_once(tmp_path: Path) -> None:
+def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
     """What else a machine does takes room away, and is marked rightly: one good series of some proves that room is."""
     server_core, load_core, *_ = sorted(os.sched_getaffinity(0))
     [asyncio] = [model for model in MODELS if model.name == "asyncio"]

@@ -17,7 +17,7 @@ def test_nearest_rank() -> None:
     assert bounded_quantile({7: 1}, {}, 0.01) == Bounds(7, 7, 1)
 
 
-def test_the_unanswered_count_at_their_age_and_open_the_quantile_they_touch() -> None:
+def test_unanswered_requests_open_the_quantile_they_touch() -> None:
     found = bounded_quantile({1000: 90}, {500_000: 10}, 0.99)
     assert found == Bounds(500_000, None, 100)
     assert found.open
@@ -29,7 +29,7 @@ def test_the_unanswered_above_a_quantile_leave_it_alone() -> None:
     assert not found.open
 
 
-def test_young_unanswered_ones_count_below_though_they_may_end_above() -> None:
+def test_young_unanswered_requests_count_below() -> None:
     found = bounded_quantile({1000: 50, 2000: 50}, {10: 50}, 0.5)
     assert found == Bounds(1000, 2000, 150)
     assert found.open

@@ -57,7 +57,7 @@ def test_a_worker_that_waits_for_its_master_ends(how: signal.Signals, tmp_path: 
 
 @SIGNALS
 @pytest.mark.parametrize("times", [1, 2, 5])
-def test_a_worker_ends_in_the_middle_of_a_run(times: int, how: signal.Signals, tmp_path: Path) -> None:
+def test_a_worker_leaves_during_a_run(times: int, how: signal.Signals, tmp_path: Path) -> None:
     with Stub(honest) as stub, lab(tmp_path, stub) as (_, worker):
         for _ in range(times):
             worker.process.send_signal(how)

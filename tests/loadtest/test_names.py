@@ -44,9 +44,7 @@ CODES = pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
 @pytest.mark.parametrize(
     "scenario", [("--scenario", "churn"), ("--scenario", "conversation", "--rate", "100")], ids=str
 )
-def test_a_name_that_is_forgotten_is_the_servers_absence(
-    scenario: tuple[str, ...], code: str, driver: str, tmp_path: Path
-) -> None:
+def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str, driver: str, tmp_path: Path) -> None:
     known, asked = tmp_path / "known", tmp_path / "asked"
     known.touch()
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
@@ -72,7 +70,7 @@ def test_a_name_that_is_forgotten_is_the_servers_absence(
 
 @both_drivers
 @CODES
-def test_a_name_that_never_was_known_is_the_loads_trouble(code: str, driver: str, tmp_path: Path) -> None:
+def test_an_unknown_name_is_the_loads_trouble(code: str, driver: str, tmp_path: Path) -> None:
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
     arguments = ("--scenario", "churn", "-u", "4", "-r", "100", "AsyncioUser")
     targets = {"asyncio": "server.lab:9"}
@@ -85,7 +83,7 @@ def test_a_name_that_never_was_known_is_the_loads_trouble(code: str, driver: str
 
 
 @both_drivers
-def test_a_server_whose_name_is_back_is_found_again(driver: str, tmp_path: Path) -> None:
+def test_a_server_is_found_again_by_name(driver: str, tmp_path: Path) -> None:
     known, asked = tmp_path / "known", tmp_path / "asked"
     known.touch()
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code="EAI_NONAME"), HASTY, users(driver))

@@ -113,7 +113,7 @@ def test_the_rate_holds_while_users_come_and_go(
         assert "rate" not in doubts(master.outcome()), master.outcome()["doubts"]
 
 
-def test_a_run_has_its_rate_from_the_first_user_on(tmp_path: Path) -> None:
+def test_a_run_keeps_its_rate_from_the_start(tmp_path: Path) -> None:
     arrivals = Arrivals()
     [web] = free_ports(1)
     with Stub(arrivals.answer) as stub:

@@ -63,9 +63,7 @@ NANOSECONDS = st.integers(0, 3_000_000_000)
 
 
 @given(NANOSECONDS, st.integers(1, 3_000) | st.integers(1, 200_000_000), st.integers(0, 1000))
-def test_counting_a_progression_is_counting_one_by_one_in_as_many_turns_as_buckets(
-    first: int, step: int, number: int
-) -> None:
+def test_counting_a_progression_equals_counting_one_by_one(first: int, step: int, number: int) -> None:
     found = Turns()
     count_progression(found, first, step, number)
     assert found == histogram_of([(first + step * turn) // 1000 for turn in range(number)])
@@ -85,13 +83,13 @@ def test_a_progression_adds_to_what_is_there() -> None:
     assert found == {5: 2, 7: 3, 99: 3}
 
 
-def test_a_progressions_steps_may_be_shorter_than_a_microsecond() -> None:
+def test_a_progressions_steps_may_be_below_a_microsecond() -> None:
     found: Histogram = {}
     count_progression(found, 5_600, 700, 4)  # 5.6, 6.3, 7.0 and 7.7 us
     assert found == {5: 1, 6: 1, 7: 2}
 
 
-def test_a_hundred_million_of_a_progression_are_a_few_thousand_turns() -> None:
+def test_a_hundred_million_steps_take_few_turns() -> None:
     found = Turns()
     count_progression(found, 0, 1000, 10**8)
     assert sum(found.values()) == 10**8
@@ -108,7 +106,7 @@ def test_merging_workers_is_pooling_their_samples(workers: list[list[int]]) -> N
 
 
 @given(st.lists(DURATIONS, min_size=1, max_size=300), FRACTIONS)
-def test_a_quantile_is_the_sorted_samples_within_half_a_percent(durations: list[int], fraction: float) -> None:
+def test_a_quantile_is_right_within_half_a_percent(durations: list[int], fraction: float) -> None:
     found = quantile(histogram_of(durations), fraction)
     truth = exact(durations, fraction)
     assert found is not None
@@ -117,9 +115,7 @@ def test_a_quantile_is_the_sorted_samples_within_half_a_percent(durations: list[
 
 
 @given(st.lists(DURATIONS, max_size=60), st.lists(DURATIONS, min_size=1, max_size=20), FRACTIONS)
-def test_the_unanswered_count_at_their_age_and_mark_what_they_could_move(
-    durations: list[int], ages: list[int], fraction: float
-) -> None:
+def test_unanswered_requests_mark_what_they_could_move(durations: list[int], ages: list[int], fraction: float) -> None:
     found = quantile(histogram_of(durations), fraction, histogram_of(ages))
     assert found is not None
     assert found.microseconds == bucket(exact(durations + ages, fraction))
@@ -132,7 +128,7 @@ def test_no_samples_have_no_quantile() -> None:
     assert quantile({}, 0.5, {}) is None
 
 
-def test_one_waiting_client_of_two_marks_the_upper_quantiles_only() -> None:
+def test_one_of_two_waiting_marks_upper_quantiles() -> None:
     assert quantile({100: 98}, 0.5, {50: 2}) == Quantile(100, at_least=False)
     assert quantile({100: 98}, 0.99, {50: 2}) == Quantile(100, at_least=True)
 
@@ -172,7 +168,7 @@ def tally(found: Recorder, phase: int, variant: str = "single") -> Tally:
     return pooled
 
 
-def test_the_first_reply_counts_from_connect_and_is_never_pooled_with_the_others() -> None:
+def test_a_first_reply_counts_from_connect_alone() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = connected(found, clock)
@@ -190,7 +186,7 @@ def test_the_first_reply_counts_from_connect_and_is_never_pooled_with_the_others
     assert (counted.sent, counted.verified, counted.clients_connected, counted.clients_served) == (2, 2, 1, 1)
 
 
-def test_each_connection_has_a_first_reply_of_its_own() -> None:
+def test_each_connection_has_its_own_first_reply() -> None:
     found, clock = recorder()
     tracker = connected(found, clock)
     for _ in range(2):
@@ -206,7 +202,7 @@ def test_each_connection_has_a_first_reply_of_its_own() -> None:
     assert counted.histograms["response"] == {100: 1}
 
 
-def test_a_late_request_is_measured_from_when_it_was_due() -> None:
+def test_a_late_request_counts_from_when_due() -> None:
     found, clock = recorder()
     tracker = connected(found, clock)
     tracker.sent(clock())
@@ -220,7 +216,7 @@ def test_a_late_request_is_measured_from_when_it_was_due() -> None:
     assert counted.late_sends == 1
 
 
-def test_a_timeout_is_in_the_histogram_at_the_time_it_waited_other_errors_are_not() -> None:
+def test_of_errors_only_timeouts_enter_the_histogram() -> None:
     found, clock = recorder()
     tracker = connected(found, clock)
     tracker.sent(clock())
@@ -239,7 +235,7 @@ def test_a_timeout_is_in_the_histogram_at_the_time_it_waited_other_errors_are_no
     assert counted.imbalance == 0
 
 
-def test_a_connect_that_times_out_waited_for_its_first_reply_too() -> None:
+def test_a_connect_timeout_waited_for_its_first_reply() -> None:
     found, clock = recorder()
     tracker = found.client("single")
     tracker.started()
@@ -252,7 +248,7 @@ def test_a_connect_that_times_out_waited_for_its_first_reply_too() -> None:
     assert (counted.connections["timeout"], counted.connections["refused"], counted.sent) == (1, 1, 0)
 
 
-def test_what_is_open_when_the_window_ends_is_censored_at_its_age() -> None:
+def test_open_requests_are_censored_at_their_age() -> None:
     found, clock = recorder()
     found.begin(7)
     served = connected(found, clock)
@@ -278,7 +274,7 @@ def test_what_is_open_when_the_window_ends_is_censored_at_its_age() -> None:
     assert (counted.clients_connected, counted.clients_served) == (2, 1)
 
 
-def test_the_end_of_a_run_changes_nothing_any_more() -> None:
+def test_nothing_changes_after_the_end_of_a_run() -> None:
     found, clock = recorder()
     found.begin(7)
     tracker = connected(found, clock)
@@ -292,7 +288,7 @@ def test_the_end_of_a_run_changes_nothing_any_more() -> None:
     assert parts[2].tallies["single"].abandoned == 1
 
 
-def test_a_stopped_client_leaves_an_abandoned_request_and_is_gone() -> None:
+def test_a_stopped_client_leaves_an_abandoned_request() -> None:
     found, clock = recorder()
     found.begin(7)
     tracker = connected(found, clock)
@@ -305,7 +301,7 @@ def test_a_stopped_client_leaves_an_abandoned_request_and_is_gone() -> None:
     assert part.gauges["single"] == (0, 0, 0, 0, 0, 0, 0)
 
 
-def test_figures_of_the_warmup_stay_there_and_what_is_open_is_carried_over() -> None:
+def test_warmup_figures_stay_open_requests_move_on() -> None:
     found, clock = recorder()
     found.begin(1)
     busy, waiting = connected(found, clock), connected(found, clock)
@@ -351,7 +347,7 @@ def test_effort_is_the_processors_share_of_the_time() -> None:
 
 
 @given(st.integers(0, 2_000_000))
-def test_a_lag_counts_as_every_look_that_there_would_have_been_meanwhile(microseconds: int) -> None:
+def test_a_lag_counts_as_every_missed_look(microseconds: int) -> None:
     found, _ = recorder()
     found.lagged(microseconds)
     [part] = unpack(found.report())
@@ -364,14 +360,14 @@ def test_a_lag_counts_as_every_look_that_there_would_have_been_meanwhile(microse
     ("microseconds", "expected"),
     [(0, {0: 1}), (19_999, {20_000: 1}), (20_000, {0: 1, 20_000: 1}), (50_000, {10_000: 1, 30_000: 1, 50_000: 1})],
 )
-def test_a_lag_is_counted_in_steps_of_20_ms(microseconds: int, expected: Histogram) -> None:
+def test_a_lag_is_counted_in_20_ms_steps(microseconds: int, expected: Histogram) -> None:
     found, _ = recorder()
     found.lagged(microseconds)
     [part] = unpack(found.report())
     assert part.effort.lag == expected
 
 
-def test_one_long_lag_does_not_hide_among_the_many_short_ones() -> None:
+def test_one_long_lag_is_not_hidden() -> None:
     found, _ = recorder()
     for _ in range(450):
         found.lagged(100)
@@ -381,7 +377,7 @@ def test_one_long_lag_does_not_hide_among_the_many_short_ones() -> None:
     assert part.effort.lag_p99 == pytest.approx(0.9)
 
 
-def test_busy_is_the_time_in_which_the_engine_did_not_wait() -> None:
+def test_busy_time_is_time_not_spent_waiting() -> None:
     found, clock = recorder()
     waited = 7_000_000_000
     found.waited = lambda: waited
@@ -467,7 +463,7 @@ def test_efforts_add_up() -> None:
     assert whole.lag_p99 == 0.007
 
 
-def test_a_tally_survives_the_wire_and_adds_up_in_every_field() -> None:
+def test_a_tally_survives_the_wire_and_adds_up() -> None:
     one = Tally(1, 2, 3, 4, 5, 6, 7, 8, 9)
     for number, counts in enumerate((one.outcomes, one.connections, one.breaks)):
         counts.update({name: 10 * number + place for place, name in enumerate(counts)})
@@ -485,7 +481,7 @@ def test_a_tally_survives_the_wire_and_adds_up_in_every_field() -> None:
 # Clients
 
 
-def test_a_client_counts_once_in_a_phase_however_often_it_connects_and_asks() -> None:
+def test_a_client_counts_once_in_a_phase() -> None:
     found, clock = recorder()
     found.begin(1)
     often, once, never = (found.client("single") for _ in range(3))
@@ -508,7 +504,7 @@ def test_a_client_counts_once_in_a_phase_however_often_it_connects_and_asks() ->
     assert (second.clients_connected, second.clients_served) == (1, 0)
 
 
-def test_who_was_served_in_the_warmup_and_asked_for_nothing_since_or_only_just_now_is_served() -> None:
+def test_a_client_served_in_the_warmup_is_served() -> None:
     found, clock = recorder()
     found.begin(1)
     silent, asking, lately, unserved = (connected(found, clock) for _ in range(4))
@@ -527,7 +523,7 @@ def test_who_was_served_in_the_warmup_and_asked_for_nothing_since_or_only_just_n
     assert (part.tallies["single"].clients_connected, counted.clients_served, counted.unanswered) == (4, 2, 3)
 
 
-def test_who_was_served_in_the_warmup_is_served_too_if_it_is_stopped_before_the_end() -> None:
+def test_a_client_stopped_early_was_served_too() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -539,7 +535,7 @@ def test_who_was_served_in_the_warmup_is_served_too_if_it_is_stopped_before_the_
     assert (counted.clients_connected, counted.clients_served) == (1, 1)
 
 
-def test_of_the_others_who_are_stopped_those_are_served_who_had_a_reply_in_the_phase() -> None:
+def test_stopped_clients_are_served_if_they_had_replies() -> None:
     found, clock = recorder()
     found.begin(1)
     asking, answered = served(found, clock), served(found, clock)
@@ -579,7 +575,7 @@ def test_fairness_is_jains_index_over_the_clients_connected(replies: tuple[int, 
     assert tally(found, 1).fairness == index
 
 
-def test_there_is_no_fairness_where_nobody_had_a_reply() -> None:
+def test_without_replies_there_is_no_fairness() -> None:
     found, clock = recorder()
     found.begin(1)
     connected(found, clock).sent(clock())
@@ -605,7 +601,7 @@ def test_fairness_forgets_the_warmups_replies() -> None:
     assert (counted.clients_connected, counted.verified, counted.squares, counted.fairness) == (2, 2, 4, 0.5)
 
 
-def test_fairness_is_the_same_however_often_it_is_reported_and_before_the_end_too() -> None:
+def test_fairness_does_not_depend_on_reports() -> None:
     found, clock = recorder()
     found.begin(1)
     one, other = connected(found, clock), connected(found, clock)
@@ -620,7 +616,7 @@ def test_fairness_is_the_same_however_often_it_is_reported_and_before_the_end_to
     assert tally(found, 1).squares == 0
 
 
-def test_a_client_that_reconnects_or_is_started_again_is_one_client() -> None:
+def test_a_client_that_reconnects_is_one_client() -> None:
     found, clock = recorder()
     found.begin(1)
     one, other = connected(found, clock), connected(found, clock)
@@ -635,7 +631,7 @@ def test_a_client_that_reconnects_or_is_started_again_is_one_client() -> None:
     assert (counted.clients_connected, counted.squares, counted.fairness) == (2, 6**2 + 6**2, 1.0)
 
 
-def test_a_client_that_is_stopped_in_mid_phase_still_counts() -> None:
+def test_a_client_stopped_mid_phase_still_counts() -> None:
     found, clock = recorder()
     found.begin(1)
     going, staying, idle = (connected(found, clock) for _ in range(3))
@@ -651,7 +647,7 @@ def test_a_client_that_is_stopped_in_mid_phase_still_counts() -> None:
     assert pooled.fairness == 36 / 60
 
 
-def test_who_was_content_and_left_has_no_replies_of_the_warmup_in_the_phase() -> None:
+def test_a_warmups_replies_stay_out_of_the_phase() -> None:
     found, clock = recorder()
     found.begin(1)
     content = served(found, clock)
@@ -669,7 +665,7 @@ SHARING = st.sampled_from(["answer", "answer", "answer", "leave", "stop", "repor
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), SHARING), max_size=60))
-def test_every_verified_reply_is_in_one_clients_share_of_one_phase(actions: list[tuple[int, str]]) -> None:
+def test_every_verified_reply_is_in_one_share(actions: list[tuple[int, str]]) -> None:
     """Three clients are answered, leave, are stopped and come back, between reports, phases and ends."""
     found, clock = recorder()
     trackers = [found.client("single") for _ in range(3)]
@@ -724,7 +720,7 @@ def test_every_verified_reply_is_in_one_clients_share_of_one_phase(actions: list
         ({}, {}, {}, {}, None),
     ],
 )
-def test_the_longest_wait_is_of_all_replies_and_of_those_who_wait_still(
+def test_the_longest_wait_includes_those_still_waiting(
     response: Histogram, first_reply: Histogram, waiting: Histogram, waiting_first: Histogram, expected: Quantile | None
 ) -> None:
     longer = {90_000_000: 1}  # no wait for a reply, or not all of it
@@ -743,7 +739,7 @@ def test_who_gave_up_would_have_waited_longer(what: str) -> None:
     assert counted.longest_wait == Quantile(5_000_000, at_least=True)
 
 
-def test_who_waited_all_the_time_for_nothing_makes_the_longest_wait() -> None:
+def test_waiting_in_vain_is_the_longest_wait() -> None:
     found, clock = recorder()
     found.begin(1)
     busy, waiting = connected(found, clock), connected(found, clock)  # 30 us after one another
@@ -755,7 +751,7 @@ def test_who_waited_all_the_time_for_nothing_makes_the_longest_wait() -> None:
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_a_connection_that_breaks_with_no_request_open_fails_no_request(how: str) -> None:
+def test_an_idle_connection_that_breaks_fails_no_request(how: str) -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = connected(found, clock)
@@ -780,7 +776,7 @@ def served(found: Recorder, clock: Clock) -> Tracker:
     return tracker
 
 
-def test_response_counts_from_the_due_time_and_service_from_the_send() -> None:
+def test_response_counts_from_due_service_from_send() -> None:
     found, clock = recorder()
     tracker = served(found, clock)
     tracker.due(clock() - 4_000_000)  # it was held up for 4 ms
@@ -805,7 +801,7 @@ def test_a_due_time_holds_for_one_request() -> None:
     assert counted.histograms["service"] == {300: 1, 200: 1}
 
 
-def test_a_timeout_is_in_response_from_when_it_was_due_and_in_service_from_the_send() -> None:
+def test_a_timeout_counts_from_due_and_from_send() -> None:
     found, clock = recorder()
     tracker = served(found, clock)
     tracker.due(clock() - 500_000_000)
@@ -816,7 +812,7 @@ def test_a_timeout_is_in_response_from_when_it_was_due_and_in_service_from_the_s
     assert counted.histograms["service"] == {30_000_000: 1}
 
 
-def test_a_first_reply_counts_from_the_due_time_not_from_connect() -> None:
+def test_a_first_reply_counts_from_its_due_time() -> None:
     found, clock = recorder()
     tracker = found.client("single")
     tracker.started()
@@ -837,7 +833,7 @@ def test_a_first_reply_counts_from_the_due_time_not_from_connect() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["refused", "timeout", "reset", "no_port", "failed"])
-def test_a_connect_that_failed_leaves_the_request_unsent_that_was_due(outcome: str) -> None:
+def test_a_failed_connect_leaves_its_request_unsent(outcome: str) -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = found.client("single")
@@ -855,7 +851,7 @@ def test_a_connect_that_failed_leaves_the_request_unsent_that_was_due(outcome: s
     assert counted.histograms["first_reply"] == ({2_700: 1} if waited else {})
 
 
-def test_what_is_due_and_unsent_when_the_window_ends_is_censored_at_its_age() -> None:
+def test_due_unsent_requests_are_censored_at_their_age() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -880,7 +876,7 @@ def test_what_is_due_and_unsent_when_the_window_ends_is_censored_at_its_age() ->
     assert tally(found, OUTSIDE).unsent == 0
 
 
-def test_whoever_still_connects_when_the_window_ends_waits_since_its_request_was_due() -> None:
+def test_a_connecting_client_waits_from_its_due_time() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = found.client("single")
@@ -895,7 +891,7 @@ def test_whoever_still_connects_when_the_window_ends_waits_since_its_request_was
     assert counted.censored["first_reply"] == {2_500: 1}
 
 
-def test_a_stopped_client_leaves_what_it_had_not_sent_and_nothing_falls_due_any_more() -> None:
+def test_a_stopped_client_leaves_unsent_and_schedules_nothing() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -926,7 +922,7 @@ def test_whoever_is_stopped_has_nothing_due_any_more() -> None:
     assert tally(found, OUTSIDE).histograms["first_reply"] == {130: 1}
 
 
-def test_the_ages_at_the_end_count_to_when_the_driver_last_looked() -> None:
+def test_ages_count_to_the_drivers_last_look() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -939,7 +935,7 @@ def test_the_ages_at_the_end_count_to_when_the_driver_last_looked() -> None:
     assert counted.censored["response"] == {500: 1, 1_500: 1}
 
 
-def test_what_began_after_the_driver_last_looked_has_no_age() -> None:
+def test_what_began_after_the_look_has_no_age() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker, dawdler, first = served(found, clock), served(found, clock), connected(found, clock)
@@ -964,7 +960,7 @@ def test_what_began_after_the_driver_last_looked_has_no_age() -> None:
     }
 
 
-def test_what_fell_due_after_the_driver_last_looked_tells_nothing_though_the_rate_has_changed_meanwhile() -> None:
+def test_a_later_rate_change_tells_nothing_of_ages() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -978,7 +974,7 @@ def test_what_fell_due_after_the_driver_last_looked_tells_nothing_though_the_rat
     assert counted.unsent == 2
 
 
-def test_a_request_that_was_due_is_not_forgotten_while_a_dawdler_keeps_it_back() -> None:
+def test_a_request_kept_back_by_a_stall_counts() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -994,7 +990,7 @@ def test_a_request_that_was_due_is_not_forgotten_while_a_dawdler_keeps_it_back()
     assert tally(found, OUTSIDE).histograms["response"] == {1_050: 1}
 
 
-def test_a_first_request_that_is_kept_back_has_waited_since_it_was_due() -> None:
+def test_a_first_request_kept_back_waits_from_due() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = found.client("single")
@@ -1009,7 +1005,7 @@ def test_a_first_request_that_is_kept_back_has_waited_since_it_was_due() -> None
     assert counted.censored == {"response": {}, "service": {}, "connect": {}, "first_reply": {300: 1}}
 
 
-def test_a_dawdler_who_is_stopped_leaves_its_request_unsent_once() -> None:
+def test_a_stopped_stalling_client_leaves_one_unsent() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -1021,7 +1017,7 @@ def test_a_dawdler_who_is_stopped_leaves_its_request_unsent_once() -> None:
     assert counted.censored["response"] == {700: 1}
 
 
-def test_what_the_client_dawdles_is_no_part_of_the_response_time() -> None:
+def test_a_clients_own_stall_is_no_response_time() -> None:
     found, clock = recorder()
     tracker = served(found, clock)
     tracker.due(clock() - 4_000_000)  # it was held up for 4 ms
@@ -1037,7 +1033,7 @@ def test_what_the_client_dawdles_is_no_part_of_the_response_time() -> None:
     assert counted.histograms["service"] == {300: 2}
 
 
-def test_a_dawdler_that_is_in_time_has_one_and_the_same_response_and_service() -> None:
+def test_a_stall_in_time_changes_no_response() -> None:
     found, clock = recorder()
     tracker = served(found, clock)
     tracker.due(clock())
@@ -1101,7 +1097,7 @@ def test_nothing_falls_due_while_the_client_dawdles() -> None:
 
 
 @pytest.mark.parametrize(("waited", "age"), [(700, 0), (1_500, 0), (1_900, 400)])
-def test_what_a_dawdler_has_not_sent_at_the_end_has_waited_for_nothing_but_the_rest(waited: int, age: int) -> None:
+def test_a_stall_cut_short_waited_for_the_rest(waited: int, age: int) -> None:
     found, clock = recorder()
     found.begin(1)
     ending, stopping = served(found, clock), served(found, clock)
@@ -1115,7 +1111,7 @@ def test_what_a_dawdler_has_not_sent_at_the_end_has_waited_for_nothing_but_the_r
     assert counted.censored["response"] == {age: 2}
 
 
-def test_whoever_connects_is_a_client_though_nobody_said_that_it_has_started() -> None:
+def test_a_client_that_connects_counts_without_a_start() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = found.client("single")
@@ -1139,7 +1135,7 @@ def test_whoever_connects_is_a_client_though_nobody_said_that_it_has_started() -
     assert part.gauges["single"].users == 0
 
 
-def test_a_request_is_kept_back_from_when_it_is_due_until_it_is_sent_or_never_will_be() -> None:
+def test_a_request_is_kept_back_until_sent() -> None:
     found, clock = recorder()
     tracker = found.client("single")
     tracker.started()
@@ -1164,7 +1160,7 @@ def test_a_request_is_kept_back_from_when_it_is_due_until_it_is_sent_or_never_wi
     assert tally(found, OUTSIDE).unsent == 3
 
 
-def test_a_request_that_was_due_is_unsent_when_the_connection_breaks_in_its_middle() -> None:
+def test_a_broken_connection_leaves_its_due_request_unsent() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -1180,7 +1176,7 @@ def test_a_request_that_was_due_is_unsent_when_the_connection_breaks_in_its_midd
     assert (counted.sent, counted.unsent) == (1, 1)
 
 
-def test_whoever_connects_to_send_what_was_due_shows_as_unsent_now() -> None:
+def test_a_connect_to_send_shows_as_unsent() -> None:
     found, clock = recorder()
     tracker = found.client("single")
     tracker.started()
@@ -1195,7 +1191,7 @@ def test_whoever_connects_to_send_what_was_due_shows_as_unsent_now() -> None:
     assert (part.gauges["single"].unsent, part.gauges["single"].unanswered) == (1, 1)
 
 
-def test_the_ages_of_the_overdue_keep_to_half_a_percent() -> None:
+def test_ages_of_overdue_requests_keep_half_a_percent() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -1207,7 +1203,7 @@ def test_the_ages_of_the_overdue_keep_to_half_a_percent() -> None:
     assert max(counted.censored["response"]) == 1_000_000
 
 
-def test_another_rate_is_for_every_client_that_has_a_schedule() -> None:
+def test_another_rate_reaches_every_scheduled_client() -> None:
     found, clock = recorder()
     one, other, closed = connected(found, clock), connected(found, clock, "asyncio"), connected(found, clock)
     now = clock()
@@ -1218,7 +1214,7 @@ def test_another_rate_is_for_every_client_that_has_a_schedule() -> None:
     assert closed.schedule is None
 
 
-def test_a_client_is_told_of_another_rate_once_its_schedule_has_it() -> None:
+def test_a_schedule_has_a_rate_before_its_client() -> None:
     found, clock = recorder()
     told: list[tuple[str, int]] = []
     trackers = {name: connected(found, clock) for name in ("paced", "other", "closed", "stopped")}
@@ -1236,7 +1232,7 @@ def test_a_client_is_told_of_another_rate_once_its_schedule_has_it() -> None:
     assert sorted(told) == [("other", 20), ("paced", 50)]
 
 
-def test_what_was_due_by_an_older_rate_stays_due_to_the_end() -> None:
+def test_requests_due_by_an_older_rate_stay_due() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -1283,9 +1279,7 @@ def play_replies(
 
 
 @given(REPLIES, st.integers(1, 5))
-def test_it_makes_no_difference_how_often_durations_are_turned_into_histograms(
-    replies: list[tuple[str, int]], settle: int
-) -> None:
+def test_how_often_durations_become_histograms_changes_nothing(replies: list[tuple[str, int]], settle: int) -> None:
     often, heard_often = play_replies(replies, settle)
     once, heard_once = play_replies(replies, len(replies) + 1)
     assert often == once
@@ -1299,7 +1293,7 @@ def test_it_makes_no_difference_how_often_durations_are_turned_into_histograms(
             assert pooled == once["first_reply" if first else "response"]
 
 
-def test_each_verified_reply_is_told_of_once_by_its_response_time() -> None:
+def test_each_verified_reply_is_reported_once() -> None:
     _, heard = play_replies([("first", 700), ("even", 40), ("uneven", 50), ("even", 40)], 100)
     assert sorted(heard, key=str) == [(False, {40: 2}), (False, {59: 1}), (True, {700: 1})]
 
@@ -1326,7 +1320,7 @@ def test_durations_are_settled_by_the_thousand(kind: str) -> None:
     assert not (book.first or book.even or book.responses or book.services)
 
 
-def test_a_duration_is_counted_in_the_phase_in_which_it_ended() -> None:
+def test_a_duration_counts_in_its_ending_phase() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -1525,7 +1519,7 @@ def test_every_request_is_accounted_for_whatever_happens(actions: list[tuple[int
 
 
 @given(st.lists(st.tuples(st.integers(2, 3), st.sampled_from(ACTS)), max_size=80))
-def test_whatever_falls_due_in_a_window_is_sent_or_unsent(actions: list[tuple[int, str]]) -> None:
+def test_everything_due_is_sent_or_unsent(actions: list[tuple[int, str]]) -> None:
     """The two clients in the open model, in one phase."""
     crowd = Crowd()
     crowd.recorder.begin(1)

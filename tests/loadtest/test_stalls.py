@@ -78,7 +78,7 @@ def closed(found: Recorder) -> Tally:
 
 
 @pytest.mark.parametrize("kind", ["first", "later"])
-def test_an_open_request_is_overtaken_by_those_answered_that_were_sent_later(kind: str) -> None:
+def test_later_requests_overtake_an_open_one(kind: str) -> None:
     found, clock = recorder()
     found.begin(1)
     left, other = connected(found, clock), connected(found, clock)
@@ -95,7 +95,7 @@ def test_an_open_request_is_overtaken_by_those_answered_that_were_sent_later(kin
     assert tally.silent == {"first": {}, "later": {7_450: 1} if kind == "later" else {}}
 
 
-def test_a_first_reply_does_not_overtake_a_later_one() -> None:
+def test_a_first_reply_overtakes_no_later_one() -> None:
     """Nor the other way round: whoever waits in one queue waits for the later replies of those before."""
     found, clock = recorder()
     found.begin(1)

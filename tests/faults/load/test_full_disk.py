@@ -42,7 +42,7 @@ def fill(disk: Path) -> None:
     (disk / "more").unlink(missing_ok=True)
 
 
-def test_a_result_that_cannot_be_written_leaves_the_older_one_and_a_line(disk: Path, tmp_path: Path) -> None:
+def test_an_unwritable_result_keeps_the_older_one(disk: Path, tmp_path: Path) -> None:
     result = disk / "result.json"
     older = '{"older": "whole"}\n'
     result.write_text(older)

@@ -41,7 +41,7 @@ def size(process: psutil.Process) -> tuple[int, int, int]:
         return process.memory_info().rss, process.num_fds(), process.num_threads()
 
 
-def test_a_minute_of_load_leaves_memory_and_descriptors_as_they_were(tmp_path: Path) -> None:
+def test_a_minute_of_load_leaks_nothing(tmp_path: Path) -> None:
     models = [model for model in MODELS if model.name in ALL]
     own = locustfile(tmp_path, HASTY, BUSY, users(ENGINE))
     options = ("--clients", str(CLIENTS), "--spawn-rate", "100")
