@@ -27,6 +27,7 @@ from loadtest.compare.measure.memory import price
 from loadtest.compare.measure.run import CellFailedError, Laboratory, charges
 from loadtest.compare.subjects import LAB, Subject, own
 from loadtest.processes import Children, Interrupt
+from tests.support.needs import GROUPS, provided
 
 ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
@@ -183,9 +184,8 @@ def parent() -> Path:
     with groups.group() as found:
         if isinstance(found, Group):
             return found.folder.parent
-    if os.environ.get("TCPLAB_REQUIRE_GROUPS") == "1":
-        pytest.fail(f"TCPLAB_REQUIRE_GROUPS=1, but there is no control group to be had: {found}")
-    pytest.skip(f"there is no control group to be had: {found}")
+    provided(GROUPS, f"there is no control group to be had: {found}")
+    raise AssertionError("neither a group nor a reason")
 
 
 def made_by(parent: Path, pid: int) -> list[str]:

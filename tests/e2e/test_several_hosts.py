@@ -13,7 +13,8 @@ import yaml
 from servers.variants import VARIANTS, Variant
 from tests.support.docker_lab import ROOT, Lab, composition, fetch, until
 from tests.support.hosts import Part
-from tests.support.network import Namespace, need_hosts
+from tests.support.needs import HOSTS, provided
+from tests.support.network import Namespace, why_no_network
 
 SERVERS = ROOT / "loadtest" / "servers-elsewhere.yml"
 WORKERS = ROOT / "loadtest" / "workers-elsewhere.yml"
@@ -127,7 +128,7 @@ def host_beside_this() -> Iterator[Namespace]:
 
 @pytest.mark.docker
 def test_docker_load_with_a_server_and_worker_elsewhere(lab: Lab, tmp_path: Path) -> None:
-    need_hosts()
+    provided(HOSTS, why_no_network())
     names = {variant.name for variant in VARIANTS}
     with host_beside_this() as host, ExitStack() as stack:
         servers = stack.enter_context(Part(host, tmp_path, "servers", "--servers", ELSEWHERE))

@@ -51,14 +51,16 @@ class Model:
         """Whether it serves from one thread, in an event loop."""
         return by_name(self.variant).connection != "blocking"
 
+    @property
+    def on_the_stdlib_loop(self) -> bool:
+        """Whether it serves on the standard library's event loop."""
+        return self.options == STDLIB_LOOP
 
+
+STDLIB_LOOP: Final = ("--loop", "asyncio")
 MODELS: Final = (
     *(Model(variant.name, variant.name) for variant in VARIANTS),
-    *(
-        Model(f"{each.name}-stdlib", each.name, ("--loop", "asyncio"))
-        for each in VARIANTS
-        if each.connection != "blocking"
-    ),
+    *(Model(f"{each.name}-stdlib", each.name, STDLIB_LOOP) for each in VARIANTS if each.connection != "blocking"),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 
