@@ -8,7 +8,7 @@ import pytest
 from loadtest.recorder import Recorder, Tracker, unpack
 from loadtest.stalls import OVERTAKEN, silent, stalled
 from loadtest.tally import Tally
-from tests.loadtest.test_recorder import Clock, connected, recorder
+from tests.support.recorders import Clock, connected, recorder
 
 QUICK = {100: 99_000, 800: 1000}
 """Replies of a window of 10 s: a tenth of a millisecond each, a hundredth of them 0.8 ms."""
