@@ -1,9 +1,6 @@
 """A server of the benchmark, pinned to one core: one of the lab's, its baseline, or the load's sink."""
 
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +8,8 @@ from dataclasses import dataclass
 from os import sched_setaffinity
 from pathlib import Path
 from resource import getpagesize
+
+from tests.support.processes import announced
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,8 @@ def candidate(variant: str, *, baseline: bool, core: int) -> Iterator[Candidate]
 @contextmanager
 def running(module: list[str], core: int) -> Iterator[Candidate]:
     """Start a server, a module with its arguments, on one core; end it afterwards."""
-    command = [sys.executable, "-m", *module]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
+    with announced(*module) as (process, said):
         sched_setaffinity(process.pid, {core})
-        assert process.stdout is not None
-        said = process.stdout.readline().strip()
         ready = re.search(r"(\d+)(,|$)", said)
-        assert ready is not None, f"{command} did not become ready"
+        assert ready is not None, f"{module} did not become ready"
         yield Candidate(process.pid, int(ready[1]), said)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()

@@ -19,9 +19,8 @@ from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.figures import ceiling_of, row
 from loadtest.compare.measure.run import is_confined, silence
 from tests.compare.results import cells, comparison, doubt
-from tests.support.locust_processes import eventually
+from tests.support.processes import ROOT, eventually
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
 MEASURED = "[ 2/"
 """What is said when the second cell begins."""

@@ -16,9 +16,8 @@ import pytest
 from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.footprint import Look
 from loadtest.compare.measure.memory import NotMeasuredError, measure, price
+from tests.support.processes import ROOT
 from tests.support.ready import server, started
-
-ROOT = Path(__file__).resolve().parents[2]
 
 METRICS = """\
 tcplab_resident_memory_bytes 3e+07

@@ -28,8 +28,8 @@ from loadtest.compare.measure.run import CellFailedError, Laboratory, charges
 from loadtest.compare.subjects import LAB, Subject, own
 from loadtest.processes import Children, Interrupt
 from tests.support.needs import GROUPS, provided
+from tests.support.processes import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
 
 # Made of plain files

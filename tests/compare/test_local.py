@@ -17,8 +17,7 @@ import psutil
 import pytest
 
 from tests.support.local_lab import PORTS, lab
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.processes import ROOT
 
 
 @pytest.fixture

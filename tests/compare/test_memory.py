@@ -27,10 +27,10 @@ from loadtest.compare.measure.memory import (
     read_run,
 )
 from loadtest.processes import READY
+from tests.support.processes import ROOT
 from tests.support.ready import server as started_server
 from tests.support.ready import started
 
-ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
 
 

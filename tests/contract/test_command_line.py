@@ -6,7 +6,8 @@ import pytest
 
 from servers.variants import VARIANTS
 from tests.support.fixtures import Launch
-from tests.support.servers import MODELS, PATIENCE, ROOT, Model, command_line, environment
+from tests.support.processes import ROOT
+from tests.support.servers import MODELS, PATIENCE, Model, command_line, environment
 
 OPTIONS = [
     "--host",

@@ -4,7 +4,8 @@ import re
 
 from servers.variants import VARIANTS
 from tests.support.fixtures import Launch
-from tests.support.servers import ROOT, Model, Samples, Server
+from tests.support.processes import ROOT
+from tests.support.servers import Model, Samples, Server
 
 COUNTERS = {
     "connections_ended_total": (

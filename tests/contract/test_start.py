@@ -13,7 +13,8 @@ import pytest
 
 from servers.variants import VARIANTS
 from tests.support.alive import alive
-from tests.support.servers import PATIENCE, ROOT, Model, Server, command_line, environment
+from tests.support.processes import ROOT
+from tests.support.servers import PATIENCE, Model, Server, command_line, environment
 
 
 def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:

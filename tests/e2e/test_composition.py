@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from servers.variants import VARIANTS, Variant
-from tests.support.docker_lab import FILE, ROOT, composition
+from tests.support.docker_lab import FILE, composition
+from tests.support.processes import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = composition()["services"]
 LESSON = {"command", "ports", "healthcheck", "build"}

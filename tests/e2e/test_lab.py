@@ -32,7 +32,8 @@ from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queri
 from tests.observability.queries import panels as committed
 from tests.pins import support
 from tests.support.browser import Browser, browser, required
-from tests.support.docker_lab import CANARY, ROOT, Lab, Samples, fetch, until
+from tests.support.docker_lab import CANARY, Lab, Samples, fetch, until
+from tests.support.processes import ROOT
 from tests.support.servers import Client, close_all
 
 pytestmark = pytest.mark.docker

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.settings import target
 from servers.variants import by_name
-from tests.support.hosts import ROOT
+from tests.support.processes import ROOT
 
 NOWHERE = "198.51.100.1"
 """No machine's address (RFC 5737)."""

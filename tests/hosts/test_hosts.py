@@ -11,7 +11,8 @@ from typing import Any
 
 from loadtest.tally import OUTCOMES
 from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
-from tests.support.locust_processes import assert_conserved, doubts, durations, eventually
+from tests.support.locust_processes import assert_conserved, doubts, durations
+from tests.support.processes import eventually
 from tests.support.servers import Samples
 from tests.support.versions import another_version
 

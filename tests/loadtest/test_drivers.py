@@ -21,8 +21,6 @@ from tests.support.locust_processes import (
     assert_conserved,
     doubts,
     durations,
-    eventually,
-    free_ports,
     headless,
     kinds,
     label,
@@ -32,6 +30,7 @@ from tests.support.locust_processes import (
     run,
     users,
 )
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import (
     LIES,
     Stub,

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.locust_processes import ROOT
+from tests.support.processes import ROOT
 
 EARLIER = """
 from gevent import monkey

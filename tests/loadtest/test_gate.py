@@ -13,7 +13,8 @@ import pytest
 from loadtest.clocks import REMEMBERED, Clocks, correct
 from loadtest.gate import STAMP, Gate
 from loadtest.version import ROOT, VERSION, digest, sources
-from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, eventually, free_ports
+from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, honest
 from tests.support.versions import another_version
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import ALL, Locust, eventually, free_ports
+from tests.support.locust_processes import ALL, Locust
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, closes, honest
 
 SIGNALS = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)

@@ -24,8 +24,6 @@ from tests.support.locust_processes import (
     Locust,
     assert_conserved,
     doubts,
-    eventually,
-    free_ports,
     label,
     load_each,
     locustfile,
@@ -33,6 +31,7 @@ from tests.support.locust_processes import (
     run,
     users,
 )
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import LIES, Answer, Stub, adds, adds_later, honest, sometimes, swaps, truncates
 
 LATER = "a byte too many, later"

@@ -18,19 +18,8 @@ from typing import Any
 import pytest
 
 from loadtest.histogram import quantile
-from tests.support.locust_processes import (
-    ALL,
-    Locust,
-    assert_conserved,
-    doubts,
-    durations,
-    eventually,
-    free_ports,
-    headless,
-    post,
-    run,
-    total,
-)
+from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, durations, headless, post, run, total
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, after, honest, right
 
 

@@ -9,12 +9,12 @@ from tests.support.locust_processes import (
     HASTY,
     assert_conserved,
     doubts,
-    eventually,
     headless,
     locustfile,
     nonzero,
     users,
 )
+from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 
 FORGETS = """

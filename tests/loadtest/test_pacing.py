@@ -10,16 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import (
-    DRIVERS,
-    Locust,
-    doubts,
-    eventually,
-    free_ports,
-    locustfile,
-    post,
-    users,
-)
+from tests.support.locust_processes import DRIVERS, Locust, doubts, locustfile, post, users
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Answer, Stub, honest
 
 RATE = 300

@@ -16,7 +16,8 @@ import pytest
 from loadtest.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
-from tests.support.locust_processes import Locust, assert_conserved, doubts, durations, eventually, free_ports, nonzero
+from tests.support.locust_processes import Locust, assert_conserved, doubts, durations, nonzero
+from tests.support.processes import eventually, free_ports
 from tests.support.servers import Model, Server
 
 CLIENTS = 6

@@ -7,8 +7,6 @@ TCPLAB_TRUTH_REQUESTS=20000 takes the whole measure; it is less by default, for 
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +16,8 @@ from typing import Any
 import pytest
 
 from loadtest.histogram import Histogram, count, quantile
-from tests.support.locust_processes import ROOT, Locust, assert_conserved, eventually, free_ports
+from tests.support.locust_processes import Locust, assert_conserved
+from tests.support.processes import announced, eventually, free_ports
 from tests.support.servers import MODELS, Server
 
 REQUESTS = int(os.environ.get("TCPLAB_TRUTH_REQUESTS", "2500"))
@@ -30,11 +29,10 @@ TRIES = 4
 @contextmanager
 def exact_stub(record: list[int]) -> Iterator[str]:
     """Run the stub, yield its address, and fill `record` with the microseconds that it took."""
-    command = [sys.executable, "-m", "tests.support.stubs.delays"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with announced("tests.support.stubs.delays") as (process, said):
         assert process.stdout is not None
         try:
-            yield f"127.0.0.1:{process.stdout.readline().split()[1]}"
+            yield f"127.0.0.1:{said.split()[1]}"
         finally:
             process.terminate()
             record += json.loads(process.stdout.read())

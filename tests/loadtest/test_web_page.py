@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support import browser as chromium
-from tests.support.locust_processes import Locust, eventually, free_ports, post, run
+from tests.support.locust_processes import Locust, post, run
+from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, honest
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -8,7 +8,7 @@ import pytest
 from servers import write
 from servers.variants import VARIANTS
 from tests.support.copies import add_model, copy_tree, run
-from tests.support.servers import ROOT
+from tests.support.processes import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.variants import VARIANTS, by_name
-
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.support.processes import ROOT
 
 PATIENCE: Final = 30.0
 """Seconds that anything may take before a test fails: no test needs them, a busy machine may."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import ROOT, eventually, headless
+from tests.support.locust_processes import headless
+from tests.support.processes import ROOT, eventually
 from tests.support.stubs.recording import Stub, honest
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount a small disk takes root")

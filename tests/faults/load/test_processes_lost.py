@@ -6,16 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.support.cluster import Cluster
-from tests.support.locust_processes import (
-    ALL,
-    ENGINE,
-    Locust,
-    assert_conserved,
-    doubts,
-    eventually,
-    locustfile,
-    users,
-)
+from tests.support.locust_processes import ALL, ENGINE, Locust, assert_conserved, doubts, locustfile, users
+from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 
 CLIENTS = 6

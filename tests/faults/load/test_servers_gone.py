@@ -22,15 +22,14 @@ from tests.support.locust_processes import (
     Locust,
     assert_conserved,
     doubts,
-    eventually,
     headless,
-    held_ports,
     kinds,
     locustfile,
     nonzero,
     run,
     users,
 )
+from tests.support.processes import eventually, held_ports
 from tests.support.servers import MODELS, Server
 from tests.support.stubs.recording import Answer, Stub, answers_and_closes, answers_and_closes_in_one, closes, sometimes
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 
 from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, ENGINE, HASTY, assert_conserved, doubts, eventually, locustfile, users
+from tests.support.locust_processes import ALL, ENGINE, HASTY, assert_conserved, doubts, locustfile, users
+from tests.support.processes import eventually
 from tests.support.servers import MODELS, Server
 
 WARM = 35.0

@@ -23,18 +23,16 @@ from tests.support.locust_processes import (
     HASTY,
     IMPATIENT,
     LOCUSTFILE,
-    ROOT,
     assert_conserved,
     doubts,
-    eventually,
     headless,
-    held_ports,
     locustfile,
     nonzero,
     run,
     total,
     users,
 )
+from tests.support.processes import ROOT, eventually, held_ports
 from tests.support.stubs.recording import Stub, honest, right
 
 
