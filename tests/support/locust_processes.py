@@ -152,7 +152,7 @@ def users(driver: str, names: Iterable[str] = ALL) -> str:
 from servers.variants import Variant
 
 names = {[label(name) for name in names]!r}
-classes = [user_class(Variant(name, name, "blocking", 9, 9, "", "", "")) for name in names]
+classes = [user_class(Variant(name, name, "blocking", None, 9, 9, "", "", "")) for name in names]
 globals().update((each.__name__, each) for each in classes)
 """
 
