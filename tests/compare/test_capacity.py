@@ -261,6 +261,7 @@ class StubLaboratory(Laboratory):
         return [*usual[:2], "tests.support.stubs.limited"]
 
 
+@pytest.mark.measures
 def test_a_stub_slow_past_200_has_that_capacity(tmp_path: Path) -> None:
     with Children() as children, Interrupt(children) as interrupt:
         cores = machine.share_out(machine.usable_cores())

@@ -19,7 +19,7 @@ from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.figures import ceiling_of, row
 from loadtest.compare.measure.run import is_confined, silence
 from tests.compare.results import cells, comparison, doubt
-from tests.support.processes import ROOT, eventually
+from tests.support.processes import ROOT, eventually, still_running
 
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
 MEASURED = "[ 2/"
@@ -60,6 +60,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+@pytest.mark.measures
 def test_a_whole_comparison(results: Path) -> None:
     done = run(results, "--seed", "1")
     assert (done.returncode, done.stderr) == (0, "")
@@ -92,6 +93,7 @@ def test_a_whole_comparison(results: Path) -> None:
     assert found["plan"]["seed"] == 1
 
 
+@pytest.mark.measures
 def test_the_generators_ceiling_comes_first(results: Path) -> None:
     done = run(results, "--seed", "1", "--variants", "asyncio", "--ceiling")
     assert (done.returncode, done.stderr) == (0, "")
@@ -124,6 +126,7 @@ def test_without_a_ceiling_the_comparison_goes_on(results: Path) -> None:
     assert "1 of 2 measurements done" in " ".join(done.stdout.split())
 
 
+@pytest.mark.measures
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
 def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
     run(results, "--variants", "asyncio")
@@ -207,7 +210,7 @@ def test_an_interruption_keeps_results_and_leaves_no_process(
     os.killpg(running.process.pid, number)
     said = running.rest()
     assert running.process.returncode == 130
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
     assert statuses(results) == {"asyncio": "done", "single": "interrupted", "threaded": "not run"}
     assert result(results)["interrupted"]
     assert not result(results)["complete"]
@@ -227,7 +230,7 @@ def test_interrupted_through_make(results: Path, tmp_path: Path) -> None:
     os.killpg(running.process.pid, signal.SIGINT)
     said = running.rest()
     assert running.process.returncode != 0
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
     assert "INCOMPLETE: interrupted, with 1 of 3 measurements done." in said
     assert statuses(results)["asyncio"] == "done"
 
@@ -237,7 +240,7 @@ def test_kill_9_leaves_no_orphan_but_a_result(running: Running, results: Path) -
     running.until(MEASURED)
     below = running.children()
     running.process.kill()
-    assert not psutil.wait_procs(below, timeout=5)[1]
+    assert still_running(below, 5) == []
     assert statuses(results)["asyncio"] == "done"
     assert not result(results)["complete"]
 
@@ -308,6 +311,7 @@ Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
 """
 
 
+@pytest.mark.measures
 def test_ones_own_server_is_started_and_compared(results: Path, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     done = run(results, "--server", f"mine={sys.executable} {tmp_path / 'own.py'} {{port}}", "--variants", "asyncio")
@@ -322,6 +326,7 @@ def test_ones_own_server_is_started_and_compared(results: Path, tmp_path: Path) 
     assert "Your own" in page
 
 
+@pytest.mark.measures
 def test_ones_own_running_server_is_compared(results: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -370,6 +375,7 @@ def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, told)
 
 
+@pytest.mark.measures
 def test_three_runs_each_are_interleaved_and_summarised(results: Path) -> None:
     done = run(results, "--variants", "threaded", "asyncio", "--repeats", "3", "--seed", "5")
     assert (done.returncode, done.stderr) == (0, "")
@@ -445,6 +451,7 @@ def test_two_comparisons_never_share_a_folder(results: Path) -> None:
     assert len(list(results.glob("*/compare.json"))) >= 2
 
 
+@pytest.mark.measures
 def test_with_locust_itself(results: Path) -> None:
     done = run(results, "--clients", "5", "--seed", "1", module=LOCUST)
     assert (done.returncode, done.stderr) == (0, "")
@@ -461,6 +468,7 @@ def test_with_locust_itself(results: Path) -> None:
             assert 1 < (figures.cpu_us.value or 0) < 2000
 
 
+@pytest.mark.measures
 def test_real_locust_runs_another_scenario_and_the_ceiling(results: Path) -> None:
     """Another scenario's properties reach the report, and the sink answers what Locust asks."""
     options = ("--scenarios", "churn", "--clients", "5", "--variants", "single", "asyncio", "--ceiling")
@@ -496,6 +504,7 @@ def test_too_few_descriptors_are_one_line(results: Path) -> None:
     assert not results.exists()
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(("target", "status", "word"), [("p99<1us", 3, "MISSED"), ("p99<30s", 0, "kept")])
 def test_a_target_decides_the_exit_status(results: Path, target: str, status: int, word: str) -> None:
     """A reply takes longer than a microsecond, and less than 30 s; other work on the machine may excuse a miss."""

@@ -50,6 +50,7 @@ def test_samples_that_miss_part_are_refused(window: tuple[float, float]) -> None
         between([at(1.0, 0), at(2.0, 0)], *window, idle=0)
 
 
+@pytest.mark.measures
 def test_a_real_process_is_read_truly() -> None:
     me = psutil.Process(os.getpid())
     before = sample(Server.of(os.getpid()), me)
@@ -87,6 +88,7 @@ def test_nothing_is_known_of_a_server_elsewhere() -> None:
     assert (usage.server_cpu, usage.resident, usage.threads, usage.idle) == (None, None, None, None)
 
 
+@pytest.mark.measures
 def test_a_process_is_clocked_finer_than_ticks() -> None:
     me = psutil.Process(os.getpid())
     seen = [cpu_seconds(me) for _ in range(2000)]

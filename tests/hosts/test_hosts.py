@@ -9,12 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loadtest.tally import OUTCOMES
 from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
 from tests.support.locust_processes import assert_conserved, doubts, durations
 from tests.support.processes import eventually
 from tests.support.servers import Samples
 from tests.support.versions import another_version
+
+pytestmark = pytest.mark.hosts
 
 DELAY = 0.02
 CUT = 10.0

@@ -230,6 +230,7 @@ def test_a_server_that_returns_has_its_clients_back(model: tuple[str, ...], driv
     assert not doubts(outcome) & {"conservation", "corrupt", "unserved"}
 
 
+@pytest.mark.measures
 @both_drivers
 @pytest.mark.parametrize(("shares", "index"), [((7, 0, 0, 0), 0.25), ((1, 2, 3, 4), 100 / 120)], ids=str)
 def test_fairness_shows_how_replies_are_shared(
@@ -281,6 +282,7 @@ events.test_start.add_listener(lambda **_: gevent.spawn(retune))
 """Lines of a locustfile by which twenty clients have other intervals once all are served: 4 s, and 4 s later 0.5 s."""
 
 
+@pytest.mark.measures
 @both_drivers
 def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) -> None:
     """
@@ -309,6 +311,7 @@ def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) 
     assert max(durations(part, "response")) < 1_500_000, "whoever slept on would have charged the server with it"
 
 
+@pytest.mark.measures
 @both_drivers
 def test_a_stall_in_the_open_model_charges_nobody(driver: str, tmp_path: Path) -> None:
     own = locustfile(tmp_path, users(driver))

@@ -12,6 +12,8 @@ import pytest
 from tests.support.locust_processes import Locust, assert_conserved
 from tests.support.servers import MODELS, Server
 
+pytestmark = pytest.mark.measures
+
 GENERATORS = {"generator-cpu", "starved", "loop-lag", "late-sends"}
 """The doubts that say that the generator was too slow. Stolen time is another doubt, and so is a rate not reached."""
 

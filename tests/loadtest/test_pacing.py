@@ -71,6 +71,7 @@ def lab(folder: Path, answer: Answer, driver: str, workers: int, clients: int) -
         yield web, master
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("driver", "workers", "before", "after", "per_second"),
     [
@@ -105,6 +106,7 @@ def test_the_rate_holds_while_users_come_and_go(
         assert "rate" not in doubts(master.outcome()), master.outcome()["doubts"]
 
 
+@pytest.mark.measures
 def test_a_run_keeps_its_rate_from_the_start(tmp_path: Path) -> None:
     arrivals = Arrivals()
     [web] = free_ports(1)

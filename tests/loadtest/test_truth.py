@@ -20,6 +20,8 @@ from tests.support.locust_processes import Locust, assert_conserved
 from tests.support.processes import announced, eventually, free_ports
 from tests.support.servers import MODELS, Server
 
+pytestmark = pytest.mark.measures
+
 REQUESTS = int(os.environ.get("TCPLAB_TRUTH_REQUESTS", "2500"))
 CLIENTS = 8
 RATE = 185  # requests/s that these make who wait 3 ms on average and think for 40

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import servers
 from tests.support.copies import add_model, contract, copy_tree
+from tests.support.processes import still_running
 from tests.support.servers import PATIENCE, Model, Server
 
 MODEL = '''
@@ -112,7 +113,7 @@ def test_workers_end_with_a_parent_that_is_killed(server: Server) -> None:
         client.ask(b"ECHO in\nSLEEP 10000 x\n", b"OK in\n")
         server.terminate(signal.SIGKILL)
         server.ended(-signal.SIGKILL)
-        assert psutil.wait_procs(its, timeout=5)[1] == []
+        assert still_running(its, 5) == []
 
 
 def test_a_second_signal_ends_both_at_once(server: Server) -> None:
@@ -123,7 +124,7 @@ def test_a_second_signal_ends_both_at_once(server: Server) -> None:
         time.sleep(0.7)
         server.terminate()
         server.ended(-signal.SIGTERM)
-        assert psutil.wait_procs(its, timeout=5)[1] == []
+        assert still_running(its, 5) == []
 
 
 def test_cpu_and_memory_are_those_of_both(server: Server) -> None:

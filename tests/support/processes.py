@@ -5,10 +5,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -39,6 +41,23 @@ def announced(*module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def still_running(processes: Iterable[psutil.Process], within: float = 0) -> list[psutil.Process]:
+    """Return those that have not ended in time; a zombie has: whoever adopts orphans here may never ask for its end."""
+    deadline = time.monotonic() + within
+    while True:
+        left = [each for each in processes if each.is_running() and _status(each) != psutil.STATUS_ZOMBIE]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.05)
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return str(process.status())
+    except psutil.NoSuchProcess:
+        return str(psutil.STATUS_ZOMBIE)
 
 
 def eventually(condition: Callable[[], object], what: str, within: float = 60) -> None:

@@ -5,11 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.locust_processes import ALL, ENGINE, HASTY, assert_conserved, doubts, locustfile, users
 from tests.support.processes import eventually
 from tests.support.servers import MODELS, Server
+
+pytestmark = pytest.mark.measures
 
 WARM = 35.0
 """Seconds after which buffers and caches have the size that they keep; the master's histograms need the longest."""
