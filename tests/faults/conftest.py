@@ -1,4 +1,4 @@
-"""The contract's fixtures serve here too; and the order, for these tests may run side by side (`make faults`)."""
+"""The contract's fixtures serve here too; and the order, for these tests run side by side."""
 
 import pytest
 
