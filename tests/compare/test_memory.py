@@ -134,7 +134,7 @@ def test_a_small_pool_has_a_slope_for_waiters() -> None:
 
 
 def test_a_slow_accept_is_waited_for() -> None:
-    with stub(dawdles=20) as serving:
+    with stub(stalls_before=20) as serving:
         found = price([measure(serving, clients=20)])
     assert (found.served, found.spoke, found.note) == (21, 21, "")
 

@@ -111,7 +111,7 @@ def test_nothing_is_said_of_a_models_simplicity() -> None:
     assert "hardest" not in words
 
 
-def test_who_waits_for_the_one_that_dawdles() -> None:
+def test_who_waits_for_the_one_that_stalls() -> None:
     def waits(method: str, microseconds: int) -> list[dict[str, Any]]:
         replies = {"response": {"200": 100}, "first_reply": {str(microseconds): 100}}
         return cells(10, method, "slow-client", 30, histograms=replies)

@@ -171,7 +171,7 @@ def test_no_image_or_log_holds_a_secret(lab: Lab) -> None:
     said |= {service: json.dumps(lab.inspect(service)["Config"]) for service in lab.services}
     said |= {f"{service}'s log": lab.compose("logs", "--no-color", service).stdout for service in lab.services}
     assert {where: found for where, text in said.items() if (found := leaks(text))} == {}
-    # What whoever starts the lab has in the environment stays there.
+    # The environment of the user who starts the lab stays there.
     assert CANARY in lab.environment.values()
     assert [where for where, text in said.items() if CANARY in text] == []
 
@@ -642,7 +642,7 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
 
 @pytest.mark.parametrize("path", ["/api/dashboards/db", "/api/datasources", "/api/annotations", "/api/folders"])
 @pytest.mark.parametrize("password", ["", "admin"])
-def test_whoever_looks_cannot_edit(lab: Lab, path: str, password: str) -> None:
+def test_a_viewer_cannot_edit(lab: Lab, path: str, password: str) -> None:
     if lab.no_grafana:
         pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
     request = urllib.request.Request(lab.url("grafana", path), b"{}", {"Content-Type": "application/json"})

@@ -149,7 +149,7 @@ def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["at one instant", "one after the other"])
 def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped: bool) -> None:
-    """As when a terminal sends SIGINT and whoever runs the server SIGTERM. Stopped, it finds both on waking up."""
+    """As when a terminal sends SIGINT, and a supervisor SIGTERM. A stopped server finds both when it goes on."""
     server = launch(model, "--grace", "20")
     began = time.monotonic()
     if stopped:

@@ -308,7 +308,7 @@ def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) 
     assert_conserved(part)
     assert 15 <= sum(slower < when < slower + 4 for when in moments) <= 25
     assert 65 <= sum(faster < when < faster + 2 for when in moments) <= 95
-    assert max(durations(part, "response")) < 1_500_000, "whoever slept on would have charged the server with it"
+    assert max(durations(part, "response")) < 1_500_000, "a client that slept on would have charged the server with it"
 
 
 @pytest.mark.measures
@@ -324,7 +324,7 @@ def test_a_stall_in_the_open_model_charges_nobody(driver: str, tmp_path: Path) -
     for series in ("response", "first_reply"):
         assert max(durations(part, series)) < 1_000_000, series
         assert max(durations(part, series, "censored"), default=0) < 1_000_000, series
-    assert 150 < part["sent"] < 185, "seven clients have sent their share, the dawdler a small part of its own"
+    assert 150 < part["sent"] < 185, "seven clients have sent their share, the one that stalls a small part of its own"
     assert "rate" in doubts(outcome)
 
 

@@ -26,7 +26,7 @@ SERIES = 3
 @contextmanager
 def burning(core: int, number: int) -> Iterator[None]:
     """
-    Keep a core busy with so many processes: whoever else wants it gets one share of number + 1.
+    Keep a core busy with so many processes: another that wants it gets one share of number + 1.
 
     Each in a session of its own: Linux may share a core between sessions first, and then between those within.
     """

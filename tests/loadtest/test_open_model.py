@@ -136,7 +136,7 @@ def test_a_stopped_client_leaves_unsent_and_schedules_nothing() -> None:
     assert counted.censored["response"] == {500: 1, 1_500: 1, 2_500: 1}
 
 
-def test_whoever_is_stopped_has_nothing_due_any_more() -> None:
+def test_a_stopped_client_has_nothing_due() -> None:
     found, clock = recorder()
     tracker = found.client("single")
     tracker.started()
@@ -276,7 +276,7 @@ def test_a_stall_in_time_changes_no_response() -> None:
     assert counted.histograms["response"] == counted.histograms["service"] == {700: 1}
 
 
-def test_a_dawdler_without_a_schedule_puts_nothing_off() -> None:
+def test_a_stall_without_a_schedule_delays_nothing() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)
@@ -304,7 +304,7 @@ def test_what_was_put_off_holds_for_one_request() -> None:
     assert tracker.verified(clock.after(300)) == 2_300_000
 
 
-def test_nothing_falls_due_while_the_client_dawdles() -> None:
+def test_nothing_falls_due_during_a_stall() -> None:
     """Its next request too is due that much later: else the server would be charged with the dawdling."""
     found, clock = recorder()
     found.begin(1)

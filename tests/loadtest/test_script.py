@@ -224,7 +224,7 @@ def test_the_first_client_stalls_in_its_second_request(paced: bool) -> None:
     assert dawdles(found[1])[:4] == dawdles(found[2])[:4] == [0, 0, 0, 0]
 
 
-def test_another_cast_has_its_own_dawdler() -> None:
+def test_another_cast_has_its_own_stalling_client() -> None:
     assert dawdles(steps(SLOW, 3, who=b"one", cast=Cast())) == [0, 2]
     assert dawdles(steps(SLOW, 3, who=b"two", cast=Cast())) == [0, 2]
 

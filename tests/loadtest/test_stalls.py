@@ -96,7 +96,7 @@ def test_later_requests_overtake_an_open_one(kind: str) -> None:
 
 
 def test_a_first_reply_overtakes_no_later_one() -> None:
-    """Nor the other way round: whoever waits in one queue waits for the later replies of those before."""
+    """Nor the other way round: a client in one queue waits for the later replies of those before."""
     found, clock = recorder()
     found.begin(1)
     waiting, other = connected(found, clock), connected(found, clock)
@@ -121,7 +121,7 @@ def test_a_server_that_stands_still_overtakes_nobody() -> None:
     assert tally.silent["later"] == {900_000: 2}
 
 
-def test_whoever_is_stopped_while_left_waiting_still_counts() -> None:
+def test_a_client_stopped_while_waiting_still_counts() -> None:
     found, clock = recorder()
     found.begin(1)
     left, other = connected(found, clock), connected(found, clock)

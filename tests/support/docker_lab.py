@@ -21,7 +21,7 @@ from tests.support.processes import ROOT, free_ports
 FILE = ROOT / "docker-compose.yml"
 WITHOUT_GRAFANA = ROOT / "tests" / "e2e" / "without-grafana.yml"
 
-CANARY = "a-canary-that-whoever-starts-the-lab-keeps-in-the-environment"
+CANARY = "a-canary-that-the-user-keeps-in-the-environment"
 """A value in the environment of every docker command here, which is to be found nowhere else."""
 
 PORTS = (*(variant.name for variant in VARIANTS), "locust", "prometheus", "grafana")

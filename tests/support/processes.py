@@ -44,7 +44,7 @@ def announced(*module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def still_running(processes: Iterable[psutil.Process], within: float = 0) -> list[psutil.Process]:
-    """Return those that have not ended in time; a zombie has: whoever adopts orphans here may never ask for its end."""
+    """Return those that have not ended in time; a zombie has, though nothing may have asked for its status."""
     deadline = time.monotonic() + within
     while True:
         left = [each for each in processes if each.is_running() and _status(each) != psutil.STATUS_ZOMBIE]

@@ -22,7 +22,7 @@ class Options:
     What the stub does.
 
     connected, spoken: bytes allocated for a client when it is accepted, and with its first request. serves: clients
-    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. dawdles: the client before
+    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. stalls_before: the client before
     whom it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each client.
     descriptors: how many it may open. says: its answer.
     """
@@ -31,7 +31,7 @@ class Options:
     spoken: int = 0
     serves: int = 1_000_000
     limit: int = 1_000_000
-    dawdles: int = 0
+    stalls_before: int = 0
     charged: int = 0
     descriptors: int = 0
     says: str = "OK"
@@ -63,7 +63,7 @@ class Stub:
                     self.hear(number)
 
     def accept(self) -> None:
-        if len(self.clients) + 1 == self.options.dawdles:
+        if len(self.clients) + 1 == self.options.stalls_before:
             time.sleep(1)
         client, _ = self.listening.accept()
         if len(self.clients) >= self.options.limit:
