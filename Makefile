@@ -6,10 +6,10 @@ checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare local test faults check bench dashboards lock audit clean
+.PHONY: help up compare local test test-all faults check bench dashboards lock audit clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 # Docker names a port that is taken, but neither whose it is nor what to change; and it has started half of the lab by then.
 up: ## Start the full lab in Docker (docker compose up), if its ports are free
@@ -39,19 +39,30 @@ master: .venv/ready ## The load's master, which workers elsewhere join: make mas
 workers: .venv/ready ## N load processes that join a master: make workers N=4 MASTER=10.0.0.2 SERVERS=10.0.0.5
 	@.venv/bin/python -m loadtest.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
 
-test: .venv-dev/ready ## Run the tests (the Docker tests are skipped, with the reason, where there is no Docker)
+# Which tests are in which part stands here alone, by markers (pyproject.toml). tests/test_selection.py holds that every test is in one.
+# Most wait for deadlines more than they work, so four at a time; those that measure have the machine to themselves.
+ALONE = measures or hosts or docker
+STDLIB = stdlib_loop and not ($(ALONE))
+QUICK = not (stdlib_loop or $(ALONE))
+SIDE_BY_SIDE = .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal
+
+test: .venv-dev/ready ## Run the tests that need neither Docker nor a machine to themselves (some 5 minutes)
+	@$(SIDE_BY_SIDE) -m "$(QUICK)"
+
+test-all: .venv-dev/ready ## Run every test: those, the standard library's event loop, measuring, several hosts, Docker (some 30 minutes)
 	@status=0; \
-	$(MAKE) --no-print-directory faults || status=1; \
-	echo "tcplab: the other tests, one after another, for they measure"; \
-	.venv-dev/bin/python -m pytest $(FAULTS:%=--ignore=%) || status=1; \
+	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
+	echo "tcplab: the servers on the standard library's event loop"; \
+	$(SIDE_BY_SIDE) -m "$(STDLIB)" || status=1; \
+	echo "tcplab: what measures, several hosts and Docker, one after another"; \
+	.venv-dev/bin/python -m pytest -m "$(ALONE)" || status=1; \
 	exit $$status
 
-# They wait for deadlines more than they work, so four at a time.
 FAULTS = tests/faults tests/contract tests/test_locks.py
-faults: .venv-dev/ready ## Of the tests, the servers' contract and the faults (3 minutes; RUNS=20 for 20 runs in a row)
+faults: .venv-dev/ready ## Of the tests, the servers' contract and the faults, on both event loops (RUNS=20 for 20 runs in a row)
 	@for run in $$(seq $${RUNS:-1}); do \
 	  echo "tcplab: the servers' contract and the faults, run $$run"; \
-	  .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal $(FAULTS) || exit 1; \
+	  $(SIDE_BY_SIDE) $(FAULTS) || exit 1; \
 	done
 
 check: .venv-dev/ready ## Lint, formatting and types

@@ -1,9 +1,41 @@
-"""What holds for all tests, however they were started."""
+"""What holds for all tests, however they were started: which of them `make test` leaves out, and what a skip says."""
 
 import signal
+from collections import Counter
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
+# After what rewrites their asserts.
+from tests.support.needs import remedy  # noqa: E402
+from tests.support.servers import Model  # noqa: E402
 
 
 def pytest_configure() -> None:
     """Hear SIGINT again: a shell starts its background jobs deaf to it, and all processes of the tests would be so."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of servers on the standard library's event loop."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        values = callspec.params.values() if callspec else ()
+        if any(isinstance(value, Model) and value.on_the_stdlib_loop for value in values):
+            item.add_marker(pytest.mark.stdlib_loop)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in a line for each reason how many tests were skipped: a check that was not made must not look passed."""
+    skipped = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for why, number in sorted(skipped.items()):
+        how = remedy(why)
+        told = f"NOT CHECKED: {number} {'test' if number == 1 else 'tests'}: {why}{f'. {how}' if how else ''}"
+        terminalreporter.write_line(told, yellow=True, bold=True)

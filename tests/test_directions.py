@@ -88,7 +88,7 @@ def test_servers_never_import_the_load_nor_the_tests(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", LOADTEST, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_load_takes_only_the_wire_and_the_variants(path: Path) -> None:
+def test_the_load_takes_only_wire_and_variants(path: Path) -> None:
     assert {name for name in ours(path) if name.startswith("servers.")} <= {"servers.wire", "servers.variants"}
 
 
@@ -159,7 +159,7 @@ def test_names_ports_and_colours_are_all_different() -> None:
 
 
 @pytest.mark.parametrize("file", write.FILES)
-def test_what_is_written_from_the_table_is_up_to_date(file: str) -> None:
+def test_files_written_from_the_table_are_current(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     assert write.written(text, write.FILES[file]) == text, f"{file} is not what servers/variants.py says: make variants"
 

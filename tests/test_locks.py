@@ -17,19 +17,19 @@ def locked(lock: Path) -> dict[str, str]:
     return {re.split(r"[=<>~! ;\[]", entry)[0]: entry for entry in entries}
 
 
-def test_there_is_a_lock_for_each_room_that_installs() -> None:
+def test_each_room_that_installs_has_a_lock() -> None:
     assert [lock.parent.name for lock in LOCKS] == ["loadtest", "servers", "tests"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.parent.name))
-def test_every_package_is_locked_to_a_version_and_a_hash(lock: Path) -> None:
+def test_every_package_has_a_version_and_a_hash(lock: Path) -> None:
     entries = locked(lock)
     assert {"prometheus-client", "uvloop"} <= set(entries)
     wrong = [entry for entry in entries.values() if not re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)]
     assert wrong == []
 
 
-def test_the_locks_hold_the_versions_that_the_project_asks_for() -> None:
+def test_the_locks_hold_the_versions_asked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = [*project["dependencies"], *(each for some in project["optional-dependencies"].values() for each in some)]
     pinned = [each.split(";")[0] for each in asked if "==" in each]

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from loadtest.exporter import LoadCollector
 from loadtest.ledger import RECENT
 from servers.variants import VARIANTS, Variant
+from tests.bench.candidate import candidate
 from tests.bench.client import ask_each, connections
-from tests.bench.contestant import contestant
 from tests.observability.known import Load
 
 SCRAPES: Final = 50
@@ -32,7 +32,7 @@ WAITS: Final = (1, 5, 20, 100, 500)
 def of_server(variant: Variant, core: int) -> float:
     """Return the CPU seconds of a scrape of a server that has served requests of all durations, to many clients."""
     clients = variant.clients or CROWD
-    with contestant(variant.name, rival=False, core=core) as server, connections(server.port, clients) as sockets:
+    with candidate(variant.name, baseline=False, core=core) as server, connections(server.port, clients) as sockets:
         ask_each(sockets, 3)
         for command, numbers in (("WORK", ROUNDS), ("SLEEP", WAITS)):
             for number in numbers:

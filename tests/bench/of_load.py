@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.bench.contestant import Contestant, running
+from tests.bench.candidate import Candidate, running
 from tests.bench.ratios import report
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -34,14 +34,14 @@ CROWD_START: Final = 15.0
 CROWD_SECONDS: Final = 12.0
 
 LOAD: Final = ("loadtest/locustfile.py", "AsyncioUser")
-RIVAL: Final = ("tests/bench/rival_load.py", "PlainUser")
-PLAIN_CROWD: Final = ("tests/bench/rival_crowd.py", "CrowdUser")
+BASELINE: Final = ("tests/bench/baseline_load.py", "PlainUser")
+PLAIN_CROWD: Final = ("tests/bench/baseline_crowd.py", "CrowdUser")
 
 File = tuple[str, str]
 
 
 @contextmanager
-def load(file: File, port: int, folder: Path, core: int, *options: str) -> Iterator[Contestant]:
+def load(file: File, port: int, folder: Path, core: int, *options: str) -> Iterator[Candidate]:
     """Run a locustfile's user class on a core, to its end."""
     path, user = file
     command = [sys.executable, "-m", "locust", "--locustfile", path, "--headless", "--only-summary", *options, user]
@@ -51,7 +51,7 @@ def load(file: File, port: int, folder: Path, core: int, *options: str) -> Itera
         process = subprocess.Popen(command, cwd=ROOT, env=clean | ours, stdout=log, stderr=log)
         try:
             os.sched_setaffinity(process.pid, {core})
-            yield Contestant(process.pid, 0)
+            yield Candidate(process.pid, 0)
             assert process.wait(60) == 0, (folder / "log").read_text()
         finally:
             process.kill()
@@ -71,7 +71,7 @@ def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
             time.sleep(SECONDS)
             ratio = (process.cpu_seconds() - used) / (time.time() - began)
         entries = json.loads((folder / "statistics.json").read_text())
-    # Whole seconds well within: Locust's own count, which the rival has and the engine feeds.
+    # Whole seconds well within: Locust's own count, which the baseline has and the engine feeds.
     inside = range(int(began) + 1, int(began + SECONDS))
     answered = sum(entry["num_reqs_per_sec"].get(str(second), 0) for entry in entries for second in inside)
     rate = answered / len(inside)
@@ -96,18 +96,18 @@ def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
 
 def alternate(
     measure: Callable[[File, Sequence[int]], dict[str, float]],
-    rival: File,
+    baseline: File,
     pairs: int,
     clients: int,
     cores: Sequence[int],
 ) -> None:
-    """Print ours beside the rival's."""
+    """Print ours beside the baseline's."""
     ours: list[dict[str, float]] = []
     theirs: list[dict[str, float]] = []
     for pair in range(pairs):
         print(f"\rload: {measure.__name__}, pair {pair + 1} of {pairs} ", end="", file=sys.stderr, flush=True)
         ours.append(measure(LOAD, cores))
-        theirs.append(measure(rival, cores))
+        theirs.append(measure(baseline, cores))
     print("\r", end="", file=sys.stderr)
     report("load", clients, ours, theirs)
 
@@ -117,10 +117,10 @@ def run(cores: Sequence[int]) -> None:
     print(
         f"the load, 64-byte messages, each unique and each reply compared; sink on core {cores[0]}, load on {cores[1]}"
     )
-    print("rival in speed: a gevent user with one send, one recv and one request.fire in each task, in Locust itself;")
     print(
-        "rival in the crowd: the lab's plain driver (loadtest/user.py), a greenlet and a gevent socket for each client"
+        "baseline in speed: a gevent user with one send, one recv and one request.fire in each task, in Locust itself;"
     )
-    print(f"{'':9} {'conns':>6}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'rival':>12}")
-    alternate(speed, RIVAL, PAIRS, CLIENTS, cores)
+    print("baseline in the crowd: the lab's plain driver (loadtest/user.py), a greenlet and a gevent socket each")
+    print(f"{'':9} {'conns':>6}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'baseline':>12}")
+    alternate(speed, BASELINE, PAIRS, CLIENTS, cores)
     alternate(crowd, PLAIN_CROWD, CROWD_PAIRS, CROWD, cores)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from servers.variants import VARIANTS, Variant
+from tests.bench.candidate import Candidate, candidate
 from tests.bench.client import ask_each, connections, saturate
-from tests.bench.contestant import Contestant, contestant
 from tests.bench.ratios import report
 
 PAIRS: Final = 9
@@ -18,10 +18,10 @@ SETTLE: Final = 0.3
 CLIENTS: Final = 50
 CROWD: Final = 1000
 
-Measure = Callable[[Contestant, int], dict[str, float]]
+Measure = Callable[[Candidate, int], dict[str, float]]
 
 
-def speed(server: Contestant, clients: int) -> dict[str, float]:
+def speed(server: Candidate, clients: int) -> dict[str, float]:
     """CPU per request and throughput while every client always has a request under way."""
     with connections(server.port, clients) as sockets:
         saturate(sockets, WARM_UP, server.cpu_seconds)
@@ -29,7 +29,7 @@ def speed(server: Contestant, clients: int) -> dict[str, float]:
     return {"CPU us/request": cpu / answered * 1e6, "requests/s": answered / seconds}
 
 
-def memory(server: Contestant, clients: int) -> dict[str, float]:
+def memory(server: Candidate, clients: int) -> dict[str, float]:
     """Resident memory that each further connection adds."""
     with connections(server.port, 1) as one:  # what the first connection loads is not a connection's price
         ask_each(one, 1)
@@ -47,13 +47,13 @@ def memory(server: Contestant, clients: int) -> dict[str, float]:
 
 
 def compare(variant: Variant, measure: Measure, clients: int, core: int) -> None:
-    """Print a line for each figure: the median ratio of ours over the rival's, its spread, and both medians."""
+    """Print a line for each figure: the median ratio of ours over the baseline's, its spread, and both medians."""
     ours: list[dict[str, float]] = []
     bare: list[dict[str, float]] = []
     for pair in range(PAIRS):
         print(f"\r{variant.name}: {measure.__name__}, pair {pair + 1} of {PAIRS} ", end="", file=sys.stderr, flush=True)
-        for runs, rival in ((ours, False), (bare, True)):
-            with contestant(variant.name, rival=rival, core=core) as server:
+        for runs, baseline in ((ours, False), (bare, True)):
+            with candidate(variant.name, baseline=baseline, core=core) as server:
                 runs.append(measure(server, clients))
     print("\r", end="", file=sys.stderr)
     report(variant.name, clients, ours, bare)

@@ -4,7 +4,7 @@ Makes spread.json: how much the figures of one server differ from run to run, as
     for seed in 1 2 3 4 5; do
         python -m loadtest compare --variants asyncio --clients 50 --repeats 10 --seconds 1 --warmup 1 --seed $seed \
             --server 'twin=python -m servers asyncio --port {port} --metrics-port 0' \
-            --server 'slowed=python -m tests.compare.slowed {port} 1.6' --output FOLDER
+            --server 'slowed=python -m tests.support.stubs.slowed {port} 1.6' --output FOLDER
     done
     python -m tests.compare.spread FOLDER/2*/compare.json > tests/compare/spread.json
 

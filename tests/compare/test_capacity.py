@@ -23,7 +23,7 @@ from loadtest.compare.subjects import LAB, Subject
 from loadtest.histogram import Bounds
 from loadtest.processes import Children, Interrupt, InterruptedByUserError
 from tests.compare import results
-from tests.compare.limited_stub import LIMIT
+from tests.support.stubs.limited import LIMIT
 
 MET, MISSED, CANNOT_TELL = Answer.MET, Answer.MISSED, Answer.CANNOT_TELL
 
@@ -54,7 +54,7 @@ def tried(bracket: Bracket) -> list[int]:
     return [probe.clients for probe in bracket.probes]
 
 
-def test_it_doubles_then_halves_and_tries_both_ends_twice() -> None:
+def test_it_doubles_halves_and_tries_ends_twice() -> None:
     found = search(up_to(200), Limits(start=50, most=5000))
     assert tried(found) == [50, 100, 200, 400, 400, 283, 283, 238, 238, 200]
     assert (found.low, found.high, found.why, found.contradictions) == (200, 238, "", ())
@@ -125,7 +125,7 @@ def test_answers_that_contradict_each_other_are_said() -> None:
     assert found.contradictions == ("at 100 clients it was met, then missed, then met",)
 
 
-def test_a_low_end_that_was_luck_is_given_up() -> None:
+def test_a_lucky_low_end_is_given_up() -> None:
     answers = {50: [MET, MET], 100: [MET, MISSED, MISSED], 200: [MISSED, MISSED], 71: [MISSED, MISSED]}
     found = search(lambda clients: answers[clients].pop(0), Limits(start=50, ratio=2))
     assert tried(found) == [50, 100, 200, 200, 100, 100, 50]
@@ -133,7 +133,7 @@ def test_a_low_end_that_was_luck_is_given_up() -> None:
     assert found.contradictions == ("at 100 clients it was met, then missed, then missed",)
 
 
-def test_a_server_that_is_quick_again_with_more_clients_is_said() -> None:
+def test_a_server_quick_again_later_is_reported() -> None:
     probes = [
         Probe(each, answer) for each, answer in ((400, MET), (400, MET), (200, MISSED), (200, MISSED), (150, MET))
     ]
@@ -144,7 +144,7 @@ def test_a_server_that_is_quick_again_with_more_clients_is_said() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 4999), limits)
-def test_where_it_cannot_be_told_the_bracket_is_open_and_says_why(threshold: int, within: Limits) -> None:
+def test_an_unclear_end_leaves_the_bracket_open(threshold: int, within: Limits) -> None:
     found = search(up_to(threshold, CANNOT_TELL), within)
     assert found.high is None
     assert found.low <= threshold
@@ -154,7 +154,7 @@ def test_where_it_cannot_be_told_the_bracket_is_open_and_says_why(threshold: int
         assert found.why == f"at {end:,} client{'' if end == 1 else 's'} it cannot be told: reason at {end}"
 
 
-def test_a_number_that_cannot_be_told_keeps_the_bracket_wide_but_not_open() -> None:
+def test_an_unclear_number_keeps_the_bracket_wide() -> None:
     def oracle(clients: int) -> Answer:
         return MET if clients < 120 else CANNOT_TELL if clients < 190 else MISSED
 
@@ -169,7 +169,7 @@ def test_one_run_that_cannot_tell_is_repeated() -> None:
     assert (found.low, found.high, found.why) == (100, 200, "")
 
 
-def test_three_different_answers_cannot_tell_and_the_reason_is_that_of_the_run_that_could_not() -> None:
+def test_three_different_answers_give_the_unclear_runs_reason() -> None:
     answers = {100: [MET, MET], 200: [MISSED, CANNOT_TELL, MET]}
     found = search(lambda clients: answers[clients].pop(0), Limits(start=100, ratio=2))
     assert (found.low, found.high) == (100, None)
@@ -177,7 +177,7 @@ def test_three_different_answers_cannot_tell_and_the_reason_is_that_of_the_run_t
     assert found.contradictions == ("at 200 clients it was missed, then cannot tell, then met",)
 
 
-def test_a_search_that_was_ended_says_what_it_had() -> None:
+def test_an_interrupted_search_says_what_it_had() -> None:
     within = Limits(start=50, budget=4)
     found = search(up_to(200), within)
     assert (found.low, found.high) == (200, None)  # one miss alone does not count
@@ -187,13 +187,13 @@ def test_a_search_that_was_ended_says_what_it_had() -> None:
     assert (nothing.low, nothing.high, nothing.why) == (0, None, "the search was ended after 0 tries")
 
 
-def test_a_low_end_contradicted_at_the_last_try_does_not_count() -> None:
+def test_a_contradicted_low_end_does_not_count() -> None:
     probes = [Probe(100, MET), Probe(200, MET), Probe(400, MISSED), Probe(400, MISSED), Probe(200, MISSED)]
     found = conclude(probes, Limits(start=100))
     assert (found.low, found.high) == (100, 400)
 
 
-def test_a_search_is_taken_up_again_from_what_was_kept() -> None:
+def test_a_search_resumes_from_what_was_kept() -> None:
     whole = search(up_to(200), Limits(start=50))
     kept = json.loads(json.dumps(whole.as_json()))["probes"]
     probes = [Probe.from_json(each) for each in kept]
@@ -203,7 +203,7 @@ def test_a_search_is_taken_up_again_from_what_was_kept() -> None:
     assert Probe.from_json(json.loads(json.dumps(Bracket(0, 5, "", (), (bounded,)).as_json()))["probes"][0]) == bounded
 
 
-def test_a_search_goes_on_above_what_could_not_be_told_once() -> None:
+def test_a_search_goes_on_above_an_unclear_number() -> None:
     probes = [Probe(50, CANNOT_TELL), Probe(50, CANNOT_TELL), Probe(100, MET)]
     assert propose(probes, Limits(start=100)) == 200
 
@@ -258,10 +258,11 @@ class StubLaboratory(Laboratory):
 
     def server_command(self, subject: Subject) -> list[str]:
         usual = super().server_command(subject)
-        return [*usual[:2], "tests.compare.limited_stub"]
+        return [*usual[:2], "tests.support.stubs.limited"]
 
 
-def test_the_capacity_of_a_stub_that_slows_down_past_200_clients(tmp_path: Path) -> None:
+@pytest.mark.measures
+def test_a_stub_slow_past_200_has_that_capacity(tmp_path: Path) -> None:
     with Children() as children, Interrupt(children) as interrupt:
         cores = machine.share_out(machine.usable_cores())
         laboratory = StubLaboratory(tmp_path, cores, children, interrupt)

@@ -111,7 +111,7 @@ def test_where_it_is_shown_it_says_so(scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", CLOSED)
-def test_it_is_not_drawn_and_the_page_says_why(scenario: str) -> None:
+def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
     result = two_stubs(scenario)
     every, known = entries(result), inks(subjects(result))
     for found in (charts.of_figures(every, known), charts.of_distributions(result, every, known)):
@@ -127,7 +127,7 @@ def test_a_target_has_no_basis_in_it() -> None:
         assert (found.answer, found.why) == (targets.Answer.CANNOT_TELL, CLOSED_LOOP)
 
 
-def test_a_result_says_where_its_target_is_not_judged() -> None:
+def test_a_result_says_where_its_target_is_unjudged() -> None:
     result = comparison(*cells(1, "asyncio"), *cells(1, "asyncio", "churn"), *cells(1, "asyncio", "crowd"))
     result["plan"]["target"] = "p99<1us"
     assert keeping.is_missed(result)
@@ -138,7 +138,7 @@ def test_a_result_says_where_its_target_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize("scenarios", [("saturate",), ("churn", "cpu-bound"), ("io-bound",)])
-def test_a_target_that_no_scenario_can_keep_is_refused(
+def test_a_target_no_scenario_keeps_is_refused(
     scenarios: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--scenarios", *scenarios, "--target", "p99<50ms", "--output", str(tmp_path / "results")]

@@ -19,15 +19,14 @@ from loadtest.compare.judge.entries import entries
 from loadtest.compare.judge.figures import ceiling_of, row
 from loadtest.compare.measure.run import is_confined, silence
 from tests.compare.results import cells, comparison, doubt
-from tests.loadtest.locusts import eventually
+from tests.support.processes import ROOT, eventually, still_running
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
 MEASURED = "[ 2/"
 """What is said when the second cell begins."""
 
 
-STAND_IN = ("tests.compare.comparing",)
+STAND_IN = ("tests.support.quick_compare",)
 LOCUST = ("loadtest", "compare")
 
 
@@ -61,6 +60,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+@pytest.mark.measures
 def test_a_whole_comparison(results: Path) -> None:
     done = run(results, "--seed", "1")
     assert (done.returncode, done.stderr) == (0, "")
@@ -93,6 +93,7 @@ def test_a_whole_comparison(results: Path) -> None:
     assert found["plan"]["seed"] == 1
 
 
+@pytest.mark.measures
 def test_the_generators_ceiling_comes_first(results: Path) -> None:
     done = run(results, "--seed", "1", "--variants", "asyncio", "--ceiling")
     assert (done.returncode, done.stderr) == (0, "")
@@ -125,6 +126,7 @@ def test_without_a_ceiling_the_comparison_goes_on(results: Path) -> None:
     assert "1 of 2 measurements done" in " ".join(done.stdout.split())
 
 
+@pytest.mark.measures
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
 def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
     run(results, "--variants", "asyncio")
@@ -146,7 +148,7 @@ def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
         ("load-silent", "the load left no result that can be read"),
     ],
 )
-def test_a_cell_that_fails_is_marked_and_the_others_go_on(results: Path, fault: str, reason: str) -> None:
+def test_a_failed_cell_is_marked_and_others_continue(results: Path, fault: str, reason: str) -> None:
     done = run(results, "--seed", "1", "--variants", "threaded", "asyncio", fault=fault)
     assert done.returncode == 1
     assert list(statuses(results).items()) == [("threaded", "failed"), ("asyncio", "done")]
@@ -200,7 +202,7 @@ def running(results: Path) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_keeps_what_was_measured_and_leaves_no_process(
+def test_an_interruption_keeps_results_and_leaves_no_process(
     running: Running, results: Path, number: signal.Signals
 ) -> None:
     running.until(MEASURED)
@@ -208,7 +210,7 @@ def test_interrupted_it_keeps_what_was_measured_and_leaves_no_process(
     os.killpg(running.process.pid, number)
     said = running.rest()
     assert running.process.returncode == 130
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
     assert statuses(results) == {"asyncio": "done", "single": "interrupted", "threaded": "not run"}
     assert result(results)["interrupted"]
     assert not result(results)["complete"]
@@ -228,17 +230,17 @@ def test_interrupted_through_make(results: Path, tmp_path: Path) -> None:
     os.killpg(running.process.pid, signal.SIGINT)
     said = running.rest()
     assert running.process.returncode != 0
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
     assert "INCOMPLETE: interrupted, with 1 of 3 measurements done." in said
     assert statuses(results)["asyncio"] == "done"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
-def test_kill_9_leaves_no_orphan_and_a_result_that_can_be_read(running: Running, results: Path) -> None:
+def test_kill_9_leaves_no_orphan_but_a_result(running: Running, results: Path) -> None:
     running.until(MEASURED)
     below = running.children()
     running.process.kill()
-    assert not psutil.wait_procs(below, timeout=5)[1]
+    assert still_running(below, 5) == []
     assert statuses(results)["asyncio"] == "done"
     assert not result(results)["complete"]
 
@@ -285,7 +287,7 @@ def test_usage_errors_are_one_line(results: Path, options: tuple[str, ...], said
     assert not results.exists()
 
 
-def test_a_command_that_there_is_not_is_one_line() -> None:
+def test_an_unknown_command_is_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "loadtest", "measure"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -309,7 +311,8 @@ Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
 """
 
 
-def test_a_server_of_the_users_own_is_started_and_compared(results: Path, tmp_path: Path) -> None:
+@pytest.mark.measures
+def test_ones_own_server_is_started_and_compared(results: Path, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     done = run(results, "--server", f"mine={sys.executable} {tmp_path / 'own.py'} {{port}}", "--variants", "asyncio")
     assert (done.returncode, done.stderr) == (0, "")
@@ -323,7 +326,8 @@ def test_a_server_of_the_users_own_is_started_and_compared(results: Path, tmp_pa
     assert "Your own" in page
 
 
-def test_a_server_of_the_users_own_that_runs_already(results: Path, tmp_path: Path) -> None:
+@pytest.mark.measures
+def test_ones_own_running_server_is_compared(results: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     with subprocess.Popen([sys.executable, "-c", OWN, port]) as server:
@@ -339,28 +343,28 @@ def test_a_server_of_the_users_own_that_runs_already(results: Path, tmp_path: Pa
     assert "it was not started by the comparison" in " ".join(done.stdout.split())
 
 
-def test_a_server_of_the_users_own_that_does_not_start_is_marked(results: Path) -> None:
+def test_ones_own_server_that_fails_is_marked(results: Path) -> None:
     done = run(results, "--server", f"mine={sys.executable} -c 1/0 {{port}}", "--variants", "asyncio")
     assert done.returncode == 1
     assert statuses(results) == {"asyncio": "done", "mine": "failed"}
     assert "FAILED: mine-server does not serve: Connection refused" in done.stdout
 
 
-def test_a_server_whose_program_there_is_not_is_refused_before_anything_is_measured(results: Path) -> None:
+def test_a_missing_server_program_is_refused_at_once(results: Path) -> None:
     done = run(results, "--server", "mine=nosuchprogram {port}", "--variants", "asyncio")
     told = "tcplab: mine can't be started: there is no program nosuchprogram; mend its command\n"
     assert (done.returncode, done.stderr) == (2, told)
     assert not results.exists()
 
 
-def test_without_its_packages_it_names_the_environment_that_has_them() -> None:
+def test_missing_packages_name_the_right_environment() -> None:
     bare = [sys.executable, "-S", "-m", "loadtest", "compare", "--help"]
     done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     told = "tcplab: this Python has no locust; make compare makes one that has: .venv/bin/python -m loadtest\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
 
 
-def test_two_results_without_a_sound_run_are_no_pass(tmp_path: Path) -> None:
+def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
     """What a gate in CI makes of it: not known is not good."""
     doubtful = comparison(*cells(10, "asyncio", load_doubts=[[doubt("starved")]] * 10))
     for name in ("before", "after"):
@@ -371,7 +375,8 @@ def test_two_results_without_a_sound_run_are_no_pass(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, told)
 
 
-def test_three_runs_of_each_are_interleaved_and_summed_up(results: Path) -> None:
+@pytest.mark.measures
+def test_three_runs_each_are_interleaved_and_summarised(results: Path) -> None:
     done = run(results, "--variants", "threaded", "asyncio", "--repeats", "3", "--seed", "5")
     assert (done.returncode, done.stderr) == (0, "")
     cells = result(results)["cells"]
@@ -383,7 +388,7 @@ def test_three_runs_of_each_are_interleaved_and_summed_up(results: Path) -> None
         assert len(entry.shown) == 3
 
 
-def test_a_report_is_drawn_again_from_the_result_alone(results: Path, tmp_path: Path) -> None:
+def test_a_report_is_redrawn_from_the_result(results: Path, tmp_path: Path) -> None:
     run(results, "--variants", "asyncio")
     kept = tmp_path / "kept.json"
     shutil.copy(results / "latest" / "compare.json", kept)
@@ -413,7 +418,7 @@ def test_a_report_is_drawn_again_from_the_result_alone(results: Path, tmp_path: 
     ],
     ids=["half", "another schema", "a list", "empty"],
 )
-def test_a_result_that_cannot_be_read_is_one_line(
+def test_an_unreadable_result_is_one_line(
     results: Path, tmp_path: Path, change: Callable[[str], str], said: str
 ) -> None:
     run(results, "--variants", "asyncio")
@@ -435,7 +440,7 @@ def test_a_result_that_cannot_be_read_is_one_line(
 
 def test_results_can_be_sent_elsewhere_by_the_environment(tmp_path: Path) -> None:
     environment = {**os.environ, "TCPLAB_RESULTS": str(tmp_path / "elsewhere")}
-    arguments = [sys.executable, "-m", "tests.compare.comparing", *QUICK, "--variants", "single"]
+    arguments = [sys.executable, "-m", "tests.support.quick_compare", *QUICK, "--variants", "single"]
     subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=True)
     assert result(tmp_path / "elsewhere")["complete"]
 
@@ -446,6 +451,7 @@ def test_two_comparisons_never_share_a_folder(results: Path) -> None:
     assert len(list(results.glob("*/compare.json"))) >= 2
 
 
+@pytest.mark.measures
 def test_with_locust_itself(results: Path) -> None:
     done = run(results, "--clients", "5", "--seed", "1", module=LOCUST)
     assert (done.returncode, done.stderr) == (0, "")
@@ -462,7 +468,8 @@ def test_with_locust_itself(results: Path) -> None:
             assert 1 < (figures.cpu_us.value or 0) < 2000
 
 
-def test_with_locust_itself_in_another_scenario_and_with_the_ceiling(results: Path) -> None:
+@pytest.mark.measures
+def test_real_locust_runs_another_scenario_and_the_ceiling(results: Path) -> None:
     """Another scenario's properties reach the report, and the sink answers what Locust asks."""
     options = ("--scenarios", "churn", "--clients", "5", "--variants", "single", "asyncio", "--ceiling")
     done = run(results, *options, module=LOCUST)
@@ -480,7 +487,7 @@ def test_with_locust_itself_in_another_scenario_and_with_the_ceiling(results: Pa
             assert (figures.first_p99_us.value or 0) > 10
 
 
-def test_a_server_in_our_own_control_group_is_not_confined() -> None:
+def test_a_server_in_our_group_is_not_confined() -> None:
     """Its group's memory is ours too: shown as the server's, it would be an artefact."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert not is_confined(process.pid)
@@ -489,7 +496,7 @@ def test_a_server_in_our_own_control_group_is_not_confined() -> None:
     assert not is_confined(process.pid), "nor is one that has ended"
 
 
-def test_too_few_descriptors_for_the_clients_are_one_line(results: Path) -> None:
+def test_too_few_descriptors_are_one_line(results: Path) -> None:
     few = ["sh", "-c", 'ulimit -n 300 && exec "$@"', "sh", *command(results, "--clients", "400")]
     done = subprocess.run(few, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
@@ -497,6 +504,7 @@ def test_too_few_descriptors_for_the_clients_are_one_line(results: Path) -> None
     assert not results.exists()
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(("target", "status", "word"), [("p99<1us", 3, "MISSED"), ("p99<30s", 0, "kept")])
 def test_a_target_decides_the_exit_status(results: Path, target: str, status: int, word: str) -> None:
     """A reply takes longer than a microsecond, and less than 30 s; other work on the machine may excuse a miss."""

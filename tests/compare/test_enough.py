@@ -30,7 +30,7 @@ def test_runs_that_agree_are_enough() -> None:
     assert due(*cells(10, "asyncio", verified=STEADY), *cells(10, "threaded", verified=STEADY)) == []
 
 
-def test_where_the_runs_of_one_are_apart_all_of_that_load_are_run_again() -> None:
+def test_scattered_runs_repeat_the_whole_load() -> None:
     some = [*cells(10, "threaded", verified=STEADY), *cells(10, "asyncio", verified=UNSTEADY)]
     elsewhere = cells(10, "threaded", clients=1, verified=STEADY)
     assert due(*some, *elsewhere) == [["threaded", "asyncio"]]
@@ -41,7 +41,7 @@ def test_a_clear_difference_between_two_is_no_reason() -> None:
     assert due(*cells(10, "asyncio", verified=STEADY), *cells(10, "threaded", verified=twice)) == []
 
 
-def test_it_ends_at_the_most_runs_however_far_they_are_apart() -> None:
+def test_it_stops_at_the_most_runs() -> None:
     assert due(*cells(MOST_RUNS - 1, "asyncio", verified=UNSTEADY)) == [["asyncio"]]
     assert due(*cells(MOST_RUNS, "asyncio", verified=UNSTEADY)) == []
 
@@ -50,7 +50,7 @@ def test_what_was_planned_for_no_verdict_gets_none() -> None:
     assert due(*cells(MIN_RUNS - 1, "asyncio", verified=UNSTEADY)) == []
 
 
-def test_a_lower_bound_tells_no_more_for_being_exact() -> None:
+def test_an_exact_lower_bound_tells_no_more() -> None:
     # Its server had time left: what it could do is not known.
     idle = cells(10, "asyncio", verified=UNSTEADY, server_cpu=5.0, generator_cpu=0.97)
     figures = entries(comparison(*idle))[0]
@@ -66,7 +66,7 @@ def test_a_run_in_doubt_is_made_up_for(lost: int) -> None:
     assert found == [["asyncio"]]
 
 
-def test_runs_that_are_always_in_doubt_are_made_up_for_a_few_times_only() -> None:
+def test_doubtful_runs_are_replaced_a_few_times() -> None:
     def doubtful(number: int) -> list[dict[str, Any]]:
         return cells(number, "asyncio", verified=STEADY, load_doubts=[[doubt("starved")]] * number)
 
@@ -74,7 +74,7 @@ def test_runs_that_are_always_in_doubt_are_made_up_for_a_few_times_only() -> Non
     assert due(*doubtful(MIN_RUNS + MADE_UP)) == []
 
 
-def test_a_server_that_never_starts_is_not_started_for_ever() -> None:
+def test_a_server_that_never_starts_is_given_up() -> None:
     assert due(*(failed("asyncio", "it does not serve") for _ in range(MIN_RUNS + MADE_UP))) == []
 
 
@@ -92,7 +92,7 @@ class Scripted(Laboratory):
         return Measured(made["load"], Usage(**made["usage"]), 0.1)
 
 
-def test_a_comparison_goes_on_in_turns_until_it_has_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_goes_on_until_it_has_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = Case("saturate", 50, warmup=1, seconds=10)
     names = ("threaded", "asyncio")
     plan = Plan("chosen", tuple(LAB[name] for name in names), (Task(case, names, MIN_RUNS),), seed=3)

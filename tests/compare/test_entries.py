@@ -19,7 +19,7 @@ def rates(*values: int) -> list[int]:
     return [value * 10 for value in values]
 
 
-def test_a_median_of_a_few_runs_has_their_range() -> None:
+def test_a_median_of_few_runs_has_their_range() -> None:
     found = only(*cells(3, "asyncio", verified=rates(900, 1100, 1000)))["requests_per_second"]
     assert (found.value, found.low, found.high) == (1000.0, 900.0, 1100.0)
     assert found.values == (900.0, 1100.0, 1000.0)
@@ -50,7 +50,7 @@ def test_a_median_of_ten_runs_has_an_interval() -> None:
         "timeouts",
     ],
 )
-def test_a_run_in_doubt_is_kept_and_is_in_no_median(name: str) -> None:
+def test_a_run_in_doubt_is_in_no_median(name: str) -> None:
     runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
     found = only(*runs)
     assert found["requests_per_second"].value == 1100.0
@@ -60,29 +60,29 @@ def test_a_run_in_doubt_is_kept_and_is_in_no_median(name: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"others_cpu": 3.0}, {"stolen": 2.0}])
-def test_what_was_around_a_run_puts_it_in_doubt_too(changes: dict[str, Any]) -> None:
+def test_trouble_around_a_run_is_a_doubt_too(changes: dict[str, Any]) -> None:
     assert [len(only(cell("asyncio", **changes)).doubtful), only(cell("asyncio", **changes)).runs] == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["generator-cpu", "unserved", "unconnected", "rate", "loop-lag"])
-def test_a_doubt_that_only_says_how_to_read_a_figure_takes_no_run_out(name: str) -> None:
+def test_a_reading_doubt_takes_no_run_out(name: str) -> None:
     found = only(cell("asyncio", load_doubts=[doubt(name)]))
     assert (found.runs, found.doubtful) == (1, ())
 
 
-def test_where_every_run_is_in_doubt_there_is_no_figure_and_it_says_why() -> None:
+def test_every_run_in_doubt_gives_no_figure() -> None:
     found = only(*cells(2, "asyncio", load_doubts=[[doubt("starved")], [doubt("stolen-time")]]))
     summary = found["cpu_us"]
     assert (summary.value, summary.values) == (None, ())
     assert summary.why == "every run is in doubt: starved, stolen-time"
 
 
-def test_where_every_run_failed_there_is_no_figure_and_it_says_why() -> None:
+def test_every_run_failed_gives_no_figure() -> None:
     assert only(failed("asyncio", "no luck"))["cpu_us"].why == "failed: no luck"
     assert only(failed("asyncio", "no luck")).served == (0, 0)
 
 
-def test_why_a_figure_is_left_out_of_each_run_is_why_it_has_no_median() -> None:
+def test_why_each_run_lacks_a_figure_is_told() -> None:
     found = only(*cells(2, "single", served=1))["requests_per_second"]
     assert found.value is None
     assert found.why.startswith("one client was served all the time")
@@ -96,12 +96,12 @@ def test_why_a_figure_is_left_out_of_each_run_is_why_it_has_no_median() -> None:
         ([0.95, 0.5, 0.5], True),  # it is below, and might be above in truth
     ],
 )
-def test_a_median_is_a_lower_bound_where_a_bound_could_move_it(busy: list[float], at_least: bool) -> None:
+def test_a_median_that_bounds_could_move_is_one(busy: list[float], at_least: bool) -> None:
     runs = cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy)
     assert only(*runs)["requests_per_second"].at_least == at_least
 
 
-def test_a_bound_next_above_the_middle_of_an_even_number_moves_it() -> None:
+def test_a_bound_next_above_the_middle_moves_it() -> None:
     runs = cells(4, "asyncio", verified=rates(900, 1000, 1100, 1200), generator_busy=[0.5, 0.5, 0.95, 0.5])
     assert only(*runs)["requests_per_second"].at_least
 
@@ -132,7 +132,7 @@ def test_bounds_leave_a_range_open(busy: list[float], high: float | None) -> Non
     assert (found.low, found.high) == (900.0, high)
 
 
-def test_a_run_that_nobody_connected_to_is_not_told_beside_the_others() -> None:
+def test_a_run_without_connections_stands_alone() -> None:
     verified = rates(0, 14_000, 14_100)
     found = only(*cells(3, "asyncio", connected=[0, 50, 50], served=[0, 50, 49], verified=verified))
     assert found.served == (49, 50)
@@ -146,7 +146,7 @@ def test_replies_that_no_client_had_make_no_speed() -> None:
     assert "no client is known to have been served" in found["cpu_us"].why
 
 
-def test_a_run_that_served_nobody_does_not_stand_beside_the_others_speed() -> None:
+def test_a_run_that_served_nobody_has_no_speed() -> None:
     runs = cells(2, "threaded")
     gone = cell("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
     found = only(*runs, gone)
@@ -155,7 +155,7 @@ def test_a_run_that_served_nobody_does_not_stand_beside_the_others_speed() -> No
     assert only(gone).served == (0, 50)
 
 
-def test_the_run_that_served_the_smallest_share_is_the_one_told() -> None:
+def test_the_run_that_served_least_is_told() -> None:
     found = only(*cells(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
     assert found.served == (31, 50)
 

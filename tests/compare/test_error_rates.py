@@ -72,7 +72,7 @@ def answers(spread: Spread, factor: float) -> Counter[str]:
     return found
 
 
-def test_what_was_measured_is_steady_enough_but_for_the_tail_of_one() -> None:
+def test_measured_runs_are_steady_but_for_one_tail() -> None:
     assert all(len(spread.deviations) >= 20 for spread in MEASURED)
     wide = [spread.name for spread in MEASURED if spread.wide > PROMISED]
     assert wide == ["twin response_p99_us"]
@@ -84,16 +84,16 @@ def test_equal_servers_are_hardly_ever_called_different(spread: Spread) -> None:
 
 
 @pytest.mark.parametrize("spread", named([*MEASURED, *IMAGINED]))
-def test_a_server_that_takes_a_fifth_longer_is_found(spread: Spread) -> None:
+def test_a_server_a_fifth_slower_is_found(spread: Spread) -> None:
     assert answers(spread, SLOWER)[Answer.DIFFERENT] >= 0.95 * COMPARISONS
 
 
 @pytest.mark.parametrize("spread", named([*MEASURED, *IMAGINED]))
-def test_servers_more_than_the_margin_apart_are_hardly_ever_called_equivalent(spread: Spread) -> None:
+def test_servers_beyond_the_margin_are_rarely_equivalent(spread: Spread) -> None:
     assert answers(spread, judgement.MARGIN + 0.01)[Answer.EQUIVALENT] <= 0.01 * COMPARISONS
 
 
 @pytest.mark.parametrize("spread", named(HOPELESS))
-def test_where_the_runs_differ_too_much_it_cannot_tell_and_does_not_guess(spread: Spread) -> None:
+def test_widely_spread_runs_cannot_tell(spread: Spread) -> None:
     found = answers(spread, SLOWER)
     assert found["upside down"] + found[Answer.EQUIVALENT] <= 0.01 * COMPARISONS

@@ -159,7 +159,7 @@ def test_a_text_changes_no_table_on_a_terminal(text: str) -> None:
     assert "\x1b" not in told
 
 
-def test_a_colour_that_is_one_is_drawn_under_any_name() -> None:
+def test_a_valid_colour_is_drawn_under_any_name() -> None:
     result = saying("</style><b>")
     result["plan"]["subjects"][-1]["colour"] = "#123456"
     place = len(result["plan"]["subjects"]) - 1
@@ -169,7 +169,7 @@ def test_a_colour_that_is_one_is_drawn_under_any_name() -> None:
 
 
 @pytest.mark.parametrize("colour", ["red", "#12345", "#1234567", "#12345g", "#123456;}", "url(x)", "#123456\n"])
-def test_what_is_no_colour_is_refused_and_never_drawn(
+def test_an_invalid_colour_is_refused_never_drawn(
     colour: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = comparison(cell("asyncio"))
@@ -190,9 +190,7 @@ def test_a_command_that_was_typed_is_text_too(text: str) -> None:
     assert markup(text) in drawn
 
 
-def test_two_results_are_set_side_by_side_without_a_control_character(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_results_show_no_control_character(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = saying("\x1b[2Jx\u202ey")
     result["plan"]["subjects"][-1]["colour"] = "#123456"
     for name in ("a", "b"):
@@ -204,7 +202,7 @@ def test_two_results_are_set_side_by_side_without_a_control_character(
 
 
 @given(st.text())
-def test_what_is_visible_stays_and_nothing_else_is_left(text: str) -> None:
+def test_visible_characters_stay_and_no_others(text: str) -> None:
     shown = visible(text)
     assert shown.isprintable() or not text.isprintable()
     assert all(sign.isprintable() or sign.isspace() for sign in shown)

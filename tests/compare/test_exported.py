@@ -16,9 +16,8 @@ import pytest
 from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.footprint import Look
 from loadtest.compare.measure.memory import NotMeasuredError, measure, price
-from tests.compare.started import server, started
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.processes import ROOT
+from tests.support.ready import server, started
 
 METRICS = """\
 tcplab_resident_memory_bytes 3e+07
@@ -72,7 +71,7 @@ def test_what_cannot_be_read_is_said() -> None:
         Exported(address).look()
 
 
-def test_what_a_server_tells_agrees_with_what_is_seen_of_it() -> None:
+def test_exported_figures_agree_with_those_seen() -> None:
     with server("threaded") as one, server("threaded") as other:
         found, expected = price([measure(one.told, clients=200)]), price([measure(other.seen, clients=200)])
     assert found.threads.value == pytest.approx(1)
@@ -82,8 +81,8 @@ def test_what_a_server_tells_agrees_with_what_is_seen_of_it() -> None:
     assert (found.connected, found.served, found.spoke, found.note) == (201, 201, 201, "")
 
 
-def test_what_is_charged_is_of_the_same_moment_as_the_rest() -> None:
-    with started("tests.compare.memory_stub", json.dumps({"charged": 3_000})) as one:
+def test_what_is_charged_is_of_the_same_moment() -> None:
+    with started("tests.support.stubs.memory", json.dumps({"charged": 3_000})) as one:
         exported = Exported(one.metrics)
         assert exported.charged() == exported.was_charged() == {"kernel": 5_000_000}
         with socket.create_connection((one.host, one.port)) as client:
@@ -143,11 +142,11 @@ def test_another_servers_metrics_are_found_out() -> None:
             measure(mixed, clients=200)
 
 
-def test_a_comparison_weighs_what_runs_already_before_any_load(tmp_path: Path) -> None:
+def test_running_servers_are_weighed_before_any_load(tmp_path: Path) -> None:
     with server("asyncio") as one:
         mine = f"mine={one.host}:{one.port} {one.metrics}"
         options = ["--variants", "protocol", "--clients", "1", "--seconds", "1", "--warmup", "1", "--memory"]
-        command = [sys.executable, "-m", "tests.compare.comparing", *options, "--output", str(tmp_path)]
+        command = [sys.executable, "-m", "tests.support.quick_compare", *options, "--output", str(tmp_path)]
         env = {**os.environ, "TEST_MEMORY_CLIENTS": "200"}
         done = subprocess.run(
             [*command, "--server", mine], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False

@@ -25,7 +25,7 @@ def rate(shown: Row) -> tuple[float | None, bool]:
         (5.0, 0.95, 0.95, True),
     ],
 )
-def test_a_top_speed_is_the_servers_only_where_the_server_was_the_limit(
+def test_a_top_speed_needs_a_server_at_capacity(
     server_seconds: float, generator: float, busy: float, at_least: bool
 ) -> None:
     shown = row(cell("asyncio", server_cpu=server_seconds, generator_cpu=generator, generator_busy=busy))
@@ -44,7 +44,7 @@ def test_a_top_speed_is_the_servers_only_where_the_server_was_the_limit(
         ("crowd", False, False),
     ],
 )
-def test_what_bounds_a_rate_follows_from_what_the_clients_do(scenario: str, idle: bool, busy: bool) -> None:
+def test_what_bounds_a_rate_follows_the_clients(scenario: str, idle: bool, busy: bool) -> None:
     assert rate(row(cell("asyncio", scenario, server_cpu=2.0))) == (10_000.0, idle)
     assert rate(row(cell("asyncio", scenario, generator_cpu=0.95))) == (10_000.0, busy)
     assert row(cell("asyncio", scenario)).paced == (not busy)
@@ -57,7 +57,7 @@ def test_a_scenario_is_judged_as_it_was_tuned() -> None:
 
 
 @pytest.mark.parametrize(("top", "at_least"), [(11_112, False), (11_111, True), (9_000, True)])
-def test_a_top_speed_near_the_generators_ceiling_is_a_lower_bound(top: float, at_least: bool) -> None:
+def test_a_speed_near_the_ceiling_is_a_bound(top: float, at_least: bool) -> None:
     shown = row(cell("asyncio"), Ceiling(top, 7.0, 50))
     assert rate(shown) == (10_000.0, at_least)
     assert [doubt.name for doubt in shown.doubts] == ["generator-limited"] * at_least
@@ -65,13 +65,13 @@ def test_a_top_speed_near_the_generators_ceiling_is_a_lower_bound(top: float, at
         assert f"of the {top:,} requests/s that are the generator's own ceiling" in shown.doubts[0].detail
 
 
-def test_the_ceiling_says_nothing_where_pauses_set_the_rate() -> None:
+def test_pauses_make_the_ceiling_say_nothing() -> None:
     shown = row(cell("asyncio", "conversation"), Ceiling(10_000, 7.0, 50))
     assert rate(shown) == (10_000.0, False)
     assert shown.doubts == ()
 
 
-def test_the_ceiling_is_measured_by_what_the_sink_answered() -> None:
+def test_the_ceiling_is_what_the_sink_answered() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
     stolen = Doubt("stolen-time", "5 %", "again")
     raw = results.load("single", "saturate", 50, generator_cpu=0.97, load_doubts=[own._asdict(), stolen._asdict()])
@@ -80,32 +80,32 @@ def test_the_ceiling_is_measured_by_what_the_sink_answered() -> None:
     assert found == Ceiling(10_000.0, 95.0, 50, (stolen,))
 
 
-def test_a_ceiling_that_the_generator_did_not_reach_is_a_doubt() -> None:
+def test_a_ceiling_not_reached_is_a_doubt() -> None:
     usage = Usage(server_cpu=10.0, generator_cpu=7.0, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
     found = load.read(results.load("single", "saturate", 50))
     (doubt,) = ceiling(Case("saturate", 50, 1, 10), found, usage).doubts
     assert (doubt.name, doubt.detail.partition(":")[0]) == ("sink-limited", "the generator used 70% of its core only")
 
 
-def test_a_generator_at_its_limit_is_a_doubt_with_a_remedy() -> None:
+def test_a_generator_at_its_limit_is_a_doubt() -> None:
     (doubt,) = row(cell("asyncio", generator_cpu=0.97)).doubts
     assert doubt.name == "generator-limited"
     assert "97%" in doubt.detail
     assert doubt.remedy
 
 
-def test_a_generator_kept_from_its_core_is_the_same_doubt() -> None:
+def test_a_generator_off_its_core_is_doubted_alike() -> None:
     (doubt,) = row(cell("asyncio", generator_cpu=0.6, generator_busy=0.93)).doubts
     assert doubt.name == "generator-limited"
     assert "used 60% of its core, and was kept from it: it was busy 93%" in doubt.detail
 
 
-def test_the_loads_own_doubt_about_its_cpu_is_not_said_twice() -> None:
+def test_the_loads_cpu_doubt_is_not_repeated() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
     assert row(cell("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()])).doubts == (own,)
 
 
-def test_the_generators_limit_is_one_doubt_and_the_ceiling_says_it_best() -> None:
+def test_the_generators_limit_is_one_doubt() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
     shown = row(cell("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()]), Ceiling(10_500, 7.0, 50))
     assert [(doubt.name, doubt.detail.partition(" of")[0]) for doubt in shown.doubts] == [
@@ -114,7 +114,7 @@ def test_the_generators_limit_is_one_doubt_and_the_ceiling_says_it_best() -> Non
 
 
 @pytest.mark.parametrize("subject", ["mine", "asyncio-stdlib"])
-def test_a_doubt_calls_a_server_by_its_own_name(subject: str) -> None:
+def test_a_doubt_calls_a_server_by_name(subject: str) -> None:
     """The load knows it by the variant whose users it was given."""
     own = Doubt("disconnected", "a server ended its clients' connections: asyncio (4 closed): one that", "see asyncio")
     kept = cell(subject)
@@ -123,7 +123,7 @@ def test_a_doubt_calls_a_server_by_its_own_name(subject: str) -> None:
     assert found.detail == f"a server ended its clients' connections: {subject} (4 closed): one that"
 
 
-def test_a_doubt_about_the_ceiling_is_about_the_sink() -> None:
+def test_a_doubt_about_the_ceiling_names_the_sink() -> None:
     own = Doubt("unserved", "some clients never had a reply: single served 1 of 50", "again")
     usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
     found = ceiling(Case("saturate", 50, 1, 10), load.read(results.load("single", "saturate", 50)), usage)
@@ -133,7 +133,7 @@ def test_a_doubt_about_the_ceiling_is_about_the_sink() -> None:
     assert doubt.detail == "some clients never had a reply: the sink served 1 of 50"
 
 
-def test_a_starved_generator_makes_a_top_speed_a_lower_bound() -> None:
+def test_a_starved_generator_makes_speed_a_bound() -> None:
     own = Doubt("starved", "27 %", "a core of its own")
     found = row(cell("asyncio", load_doubts=[own._asdict()]))
     assert found.requests_per_second == Figure(10_000.0, at_least=True)
@@ -141,7 +141,7 @@ def test_a_starved_generator_makes_a_top_speed_a_lower_bound() -> None:
 
 
 @pytest.mark.parametrize("name", ["loop-lag", "late-sends"])
-def test_a_late_generator_takes_the_latencies_away_and_leaves_what_a_request_cost(name: str) -> None:
+def test_a_late_generator_leaves_cost_without_latencies(name: str) -> None:
     own = Doubt(name, "7 ms", "more workers")
     found = row(cell("asyncio", load_doubts=[own._asdict()]))
     assert found.response_p99_us == Figure(why=f"it would hold the generator's own delay ({name})")
@@ -152,13 +152,13 @@ def test_a_late_generator_takes_the_latencies_away_and_leaves_what_a_request_cos
 
 
 @pytest.mark.parametrize("name", ["sink-limited", "starved", "stolen-time"])
-def test_a_ceiling_that_is_in_doubt_itself_limits_nothing(name: str) -> None:
+def test_a_doubtful_ceiling_limits_nothing(name: str) -> None:
     doubtful = Ceiling(9_000.0, 7.0, 50, (Doubt(name, "d", "r"),))
     assert row(cell("asyncio"), doubtful).requests_per_second == Figure(10_000.0)
     assert row(cell("asyncio"), Ceiling(9_000.0, 7.0, 50)).requests_per_second == Figure(10_000.0, at_least=True)
 
 
-def test_stolen_time_that_the_load_saw_too_is_one_doubt() -> None:
+def test_stolen_time_seen_twice_is_one_doubt() -> None:
     own = Doubt("stolen-time", "5 %", "again")
     assert row(cell("asyncio", stolen=0.5, load_doubts=[own._asdict()])).doubts == (own,)
 
@@ -175,13 +175,13 @@ def test_cpu_and_memory() -> None:
     assert shown.resident_bytes == Figure(40_000_000)
 
 
-def test_a_cost_from_a_few_ticks_of_the_kernels_clock_is_none() -> None:
+def test_a_cost_of_few_ticks_is_none() -> None:
     found = row(cell("asyncio", "crowd", server_cpu=0.09)).cpu_us
     assert found == Figure(why="the server used 90 ms of its core in the window: too little to be told")
     assert row(cell("asyncio", "crowd", server_cpu=0.1)).cpu_us == Figure(1.0)
 
 
-def test_one_client_served_alone_gets_no_speed_and_no_latency() -> None:
+def test_one_client_of_many_gets_no_figures() -> None:
     shown = row(cell("single", served=1, censored={"first_reply": {"11000000": 49}}))
     assert (shown.served, shown.connected) == (1, 50)
     speeds = (shown.response_p50_us, shown.response_p99_us, shown.service_p99_us)
@@ -192,11 +192,11 @@ def test_one_client_served_alone_gets_no_speed_and_no_latency() -> None:
     assert shown.resident_bytes.value == 40_000_000
 
 
-def test_one_client_alone_with_the_server_gets_its_figures() -> None:
+def test_one_client_alone_gets_its_figures() -> None:
     assert row(cell("single", clients=1)).response_p50_us == Figure(1000)
 
 
-def test_unanswered_requests_open_the_quantile_that_they_touch_and_no_other() -> None:
+def test_unanswered_requests_open_only_quantiles_they_touch() -> None:
     shown = row(cell("threaded", censored={"response": {"2500000": 2000}}))
     assert shown.response_p50_us == Figure(1000)
     assert shown.response_p99_us == Figure(2_500_000, at_least=True)
@@ -212,7 +212,7 @@ def test_both_truths() -> None:
     assert shown.as_json()["service_p99_us"]["value"] == 1000
 
 
-def test_who_asks_once_has_a_first_reply_and_no_other() -> None:
+def test_one_request_clients_have_only_first_replies() -> None:
     shown = row(cell("asyncio", "churn", histograms={"response": {}, "service": {}, "first_reply": {"700": 100}}))
     assert shown.first_p99_us == Figure(700)
     for figure in (shown.response_p99_us, shown.service_p99_us):
@@ -236,7 +236,7 @@ def test_what_failed_stands_apart_by_what_it_was() -> None:
     assert shown.failed == {"requests": {"timeout": 3}, "connects": {"no_port": 7}, "open connections": {"closed": 2}}
 
 
-def test_first_replies_of_the_warmup_count_as_the_fastest() -> None:
+def test_first_replies_in_the_warmup_count_as_fastest() -> None:
     """Without them, the 10 of 50 that still wait would look like all there are."""
     shown = row(cell("threaded", served=40, censored={"first_reply": {"11000000": 10}}))
     assert shown.first_p50_us.value is None
@@ -244,7 +244,7 @@ def test_first_replies_of_the_warmup_count_as_the_fastest() -> None:
     assert shown.first_p99_us == Figure(11_000_000, at_least=True)
 
 
-def test_first_replies_in_conversation_are_those_of_the_window() -> None:
+def test_first_replies_in_conversation_are_the_windows() -> None:
     histograms = {"response": {"200": 100}, "first_reply": {"9000000": 20}}
     shown = row(cell("single", "conversation", 30, histograms=histograms, verified=120))
     assert shown.first_p50_us == Figure(9_000_000)
@@ -267,7 +267,7 @@ def test_clients_that_did_not_connect_are_a_doubt() -> None:
     assert (doubt.name, doubt.detail) == ("not-connected", "48 of 50 clients connected")
 
 
-def test_a_failed_cell_has_its_reason_and_no_figures() -> None:
+def test_a_failed_cell_has_a_reason_no_figures() -> None:
     shown = row(failed("threaded", "the server died"))
     assert shown.problem == "failed: the server died"
     assert shown.requests_per_second.value is None

@@ -27,8 +27,9 @@ from loadtest.compare.measure.memory import price
 from loadtest.compare.measure.run import CellFailedError, Laboratory, charges
 from loadtest.compare.subjects import LAB, Subject, own
 from loadtest.processes import Children, Interrupt
+from tests.support.needs import GROUPS, provided
+from tests.support.processes import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
 
 # Made of plain files
@@ -60,7 +61,7 @@ V1 = "9:name=systemd:/\n5:cpu,cpuacct:/c\n4:memory:/lab/here\n0::/\n"
 V1_MOUNTS = ("/ fs/cpu cgroup cpu,cpuacct", "/ fs/memory cgroup memory", "/ fs/unified cgroup2 nsdelegate")
 
 
-def test_version_1_has_a_child_of_our_own_group(tmp_path: Path) -> None:
+def test_version_1_makes_a_child_group(tmp_path: Path) -> None:
     proc = machine(tmp_path, V1, *V1_MOUNTS)
     here = tmp_path / "fs/memory/lab/here"
     here.mkdir(parents=True)
@@ -82,7 +83,7 @@ def test_version_1_has_a_child_of_our_own_group(tmp_path: Path) -> None:
     assert group.charged() == {"anon": 4242, "sock": 70}, "what the kernel doesn't tell is left out, and no zero"
 
 
-def test_version_1_in_a_container_that_has_its_hosts_names(tmp_path: Path) -> None:
+def test_version_1_works_with_a_hosts_names(tmp_path: Path) -> None:
     proc = machine(tmp_path, "4:memory:/docker/abc\n", "/docker/abc fs/memory cgroup memory")
     (tmp_path / "fs/memory").mkdir(parents=True)
     assert groups.make(proc).folder.parent == tmp_path / "fs/memory"
@@ -91,7 +92,7 @@ def test_version_1_in_a_container_that_has_its_hosts_names(tmp_path: Path) -> No
 V2_STAT = "anon 1000\nfile 2000\nkernel 300\nkernel_stack 40\npagetables 50\npercpu 6\nsock 70\nslab 8\n"
 
 
-def test_version_2_has_a_sibling_where_the_controller_is_passed_on(tmp_path: Path) -> None:
+def test_version_2_makes_a_sibling_where_delegated(tmp_path: Path) -> None:
     proc = machine(tmp_path, "0::/user/app/scope\n", "/ fs cgroup2 nsdelegate")
     passed = {"fs/user/app/scope": "", "fs/user/app": "cpu memory pids", "fs/user": "memory", "fs": "memory"}
     write(tmp_path, {f"{name}/cgroup.subtree_control": f"{words}\n" for name, words in passed.items()})
@@ -105,7 +106,7 @@ def test_version_2_has_a_sibling_where_the_controller_is_passed_on(tmp_path: Pat
     assert group.charged()["kernel"] == 40 + 50 + 6 + 8
 
 
-def test_version_2_goes_further_up_where_it_may_not_make_one(tmp_path: Path) -> None:
+def test_version_2_goes_up_where_it_must(tmp_path: Path) -> None:
     proc = machine(tmp_path, "0::/a/b\n", "/ fs cgroup2 rw")
     write(tmp_path, {"fs/a/b/cgroup.subtree_control": "memory\n", "fs/cgroup.subtree_control": "memory\n"})
     refuse(tmp_path / "fs/a/b")
@@ -151,7 +152,7 @@ def test_why_none_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert str(none) == expected
 
 
-def test_what_others_have_left_is_removed_and_what_they_use_is_not(tmp_path: Path) -> None:
+def test_leftovers_are_removed_unless_in_use(tmp_path: Path) -> None:
     proc = machine(tmp_path, V1, *V1_MOUNTS)
     here = tmp_path / "fs/memory/lab/here"
     left, used, foreign = here / f"tcplab-{NOBODY}-1", here / "tcplab-4711-1", here / "docker"
@@ -161,7 +162,7 @@ def test_what_others_have_left_is_removed_and_what_they_use_is_not(tmp_path: Pat
     assert (left.exists(), used.exists(), foreign.exists()) == (False, True, True)
 
 
-def test_a_process_that_cannot_be_seen_from_here_is_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invisible_process_is_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its number is read as 0, and a signal to 0 would be one to ourselves."""
     killed: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
@@ -183,9 +184,8 @@ def parent() -> Path:
     with groups.group() as found:
         if isinstance(found, Group):
             return found.folder.parent
-    if os.environ.get("TCPLAB_REQUIRE_GROUPS") == "1":
-        pytest.fail(f"TCPLAB_REQUIRE_GROUPS=1, but there is no control group to be had: {found}")
-    pytest.skip(f"there is no control group to be had: {found}")
+    provided(GROUPS, f"there is no control group to be had: {found}")
+    raise AssertionError("neither a group nor a reason")
 
 
 def made_by(parent: Path, pid: int) -> list[str]:
@@ -198,7 +198,7 @@ class StubLaboratory(Laboratory):
     options: Mapping[str, Any] = {}
 
     def server_command(self, _subject: Subject) -> list[str]:
-        return [sys.executable, "-m", "tests.compare.memory_stub", json.dumps(self.options)]
+        return [sys.executable, "-m", "tests.support.stubs.memory", json.dumps(self.options)]
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def laboratory(folder: Path, kind: type[Laboratory] = Laboratory, **options: Any
         yield found
 
 
-def test_64_kb_per_client_come_out_within_5_percent(parent: Path, tmp_path: Path) -> None:
+def test_64_kb_per_client_within_5_percent(parent: Path, tmp_path: Path) -> None:
     with laboratory(tmp_path, StubLaboratory, connected=KILOBYTES_64) as lab:
         found = price([lab.weigh(LAB["asyncio"], 400) for _ in range(3)])
     assert found.container_why == ""
@@ -242,7 +242,7 @@ def test_the_kernels_part_of_a_thread_is_seen(parent: Path, tmp_path: Path) -> N
     assert made_by(parent, os.getpid()) == []
 
 
-def test_what_a_server_has_not_read_yet_is_charged_to_it(parent: Path) -> None:
+def test_unread_input_is_charged_to_the_server(parent: Path) -> None:
     unread = 50_000  # less than the buffers of either side
     accepts = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True);"
     accepts += "c = s.accept(); print('accepted', flush=True); time.sleep(60)"
@@ -277,7 +277,7 @@ def end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-def test_what_a_server_leaves_behind_is_ended_with_its_group(parent: Path) -> None:
+def test_leftover_processes_end_with_their_group(parent: Path) -> None:
     leaves = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
     leaves += " start_new_session=True); print(p.pid, flush=True)"
     with groups.group() as group:
@@ -293,7 +293,7 @@ def test_what_a_server_leaves_behind_is_ended_with_its_group(parent: Path) -> No
 
 
 @pytest.mark.usefixtures("parent")
-def test_a_server_that_left_the_group_is_not_weighed_by_it(tmp_path: Path) -> None:
+def test_a_server_outside_its_group_is_not_weighed(tmp_path: Path) -> None:
     """What its former group is charged with is not what it takes: shown as that, it would be an artefact."""
     with groups.group() as group:
         assert isinstance(group, Group)
@@ -311,7 +311,7 @@ def test_a_server_that_left_the_group_is_not_weighed_by_it(tmp_path: Path) -> No
     )
 
 
-def test_without_a_group_the_reason_is_in_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_group_is_explained_in_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(_proc: Path) -> Group:
         raise NoGroupError("none can be made in /here (Read-only file system)")
 
@@ -341,7 +341,7 @@ def test_the_group_is_removed_after_a_servers_crash(
     assert made_by(parent, os.getpid()) == []
 
 
-def test_the_group_is_removed_if_the_server_does_not_start(parent: Path, tmp_path: Path) -> None:
+def test_a_server_that_fails_leaves_no_group(parent: Path, tmp_path: Path) -> None:
     with laboratory(tmp_path) as lab, pytest.raises(CellFailedError, match="does not serve"):
         lab.weigh(own("mine=false {port}", 0), 50)
     assert made_by(parent, os.getpid()) == []
@@ -351,7 +351,7 @@ def test_the_group_is_removed_if_the_server_does_not_start(parent: Path, tmp_pat
 def weighing(parent: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison, and wait until it has a server in a group."""
     options = ["--variants", "threaded", "--clients", "1", "--seconds", "1", "--warmup", "1", "--memory"]
-    command = [sys.executable, "-m", "tests.compare.comparing", *options, "--output", str(tmp_path / "results")]
+    command = [sys.executable, "-m", "tests.support.quick_compare", *options, "--output", str(tmp_path / "results")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not any((parent / name / "cgroup.procs").read_text() for name in made_by(parent, process.pid)):

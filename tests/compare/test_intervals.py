@@ -27,7 +27,7 @@ def cut(ordered: list[float], shares: list[float]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("runs", [1, 2, 3, 4, 5, 6, 7])
-def test_the_median_is_as_if_all_resamples_had_been_drawn(runs: int) -> None:
+def test_the_median_equals_drawing_all_resamples(runs: int) -> None:
     values = [Random(runs).uniform(90, 110) for _ in range(runs)]
     every = drawn_again(values)
     low, high = cut(every, [1 / len(every)] * len(every))
@@ -35,7 +35,7 @@ def test_the_median_is_as_if_all_resamples_had_been_drawn(runs: int) -> None:
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(3, 3), (4, 4), (5, 4), (2, 6)])
-def test_the_ratio_is_as_if_all_pairs_of_resamples_had_been_drawn(ours: int, theirs: int) -> None:
+def test_the_ratio_equals_drawing_all_pairs(ours: int, theirs: int) -> None:
     one = [Random(ours).uniform(90, 110) for _ in range(ours)]
     other = [Random(theirs + 10).uniform(60, 140) for _ in range(theirs)]
     above, below = Counter(drawn_again(one)), Counter(drawn_again(other))
@@ -50,7 +50,7 @@ def test_three_runs_give_hardly_more_than_their_range() -> None:
     assert ratio([3.0, 1.0, 2.0], [4.0]) == Interval(0.5, 0.25, 0.75)
 
 
-def test_one_run_out_of_ten_that_is_far_off_moves_neither_median_nor_interval_far() -> None:
+def test_one_outlier_of_ten_moves_little() -> None:
     steady = [100.0 + step for step in range(10)]
     strayed = [1.0, *steady[1:]]
     assert median(steady) == Interval(104.5, 101.0, 108.0)
@@ -72,7 +72,7 @@ def test_many_runs_count_as_exactly_as_few() -> None:
     assert sum(value >= found.high for value in draws) / len(draws) >= 0.003
 
 
-def test_intervals_of_ten_runs_hold_the_true_value_as_often_as_they_say() -> None:
+def test_intervals_of_ten_runs_cover_as_stated() -> None:
     chance = Random(11)
     held = Counter[str]()
     for _ in range(2_000):
@@ -91,7 +91,7 @@ def test_no_run_has_no_median(ours: list[float], theirs: list[float]) -> None:
 
 
 @given(RUNS)
-def test_an_interval_holds_the_median_and_stays_within_the_runs(values: list[float]) -> None:
+def test_an_interval_holds_the_median_within_the_runs(values: list[float]) -> None:
     found = median(values)
     assert found.value == plain_median(values)
     assert min(values) <= found.low <= found.value <= found.high <= max(values)

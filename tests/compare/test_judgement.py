@@ -42,7 +42,7 @@ def test_the_three_answers(theirs: float, spread: float, answer: Answer) -> None
     assert (found.bound, found.runs) == ("", (10, 10))
 
 
-def test_each_answer_says_why_there_is_no_more_to_it() -> None:
+def test_each_answer_says_why_it_is_limited() -> None:
     equal, near, far = (judge(Sample(about(100.0)), Sample(about(other))) for other in (100.0, 103.0, 150.0))
     loose = judge(Sample(about(100.0, 0.2)), Sample(about(100.0, 0.2)))
     assert (equal.why, far.why) == ("", "")
@@ -50,13 +50,13 @@ def test_each_answer_says_why_there_is_no_more_to_it() -> None:
     assert loose.why == "equal or more than 5% apart: the runs differ too much among themselves"
 
 
-def test_how_far_apart_it_is_is_said_as_a_ratio_of_ours_to_theirs() -> None:
+def test_the_distance_is_a_ratio_of_both() -> None:
     found = judge(Sample((50.0,) * 10), Sample((100.0,) * 12))
     assert found == Judgement(Answer.DIFFERENT, 0.5, 0.5, 0.5, (10, 12))
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(9, 10), (10, 9), (3, 3), (1, 30)])
-def test_too_few_runs_give_no_verdict_and_no_interval(ours: int, theirs: int) -> None:
+def test_too_few_runs_give_no_verdict_or_interval(ours: int, theirs: int) -> None:
     found = judge(Sample((50.0,) * ours), Sample((100.0,) * theirs))
     why = f"{ours} and {theirs} sound runs, where a verdict takes 10 of each"
     assert found == Judgement(Answer.INDICATIVE, 0.5, None, None, (ours, theirs), why)
@@ -68,7 +68,7 @@ def test_without_any_run_there_is_no_ratio() -> None:
     assert found == Judgement(Answer.INDICATIVE, None, None, None, (0, 10), why)
 
 
-def test_too_few_runs_of_a_lower_bound_are_a_bound_still() -> None:
+def test_few_runs_of_a_bound_are_a_bound() -> None:
     found = judge(bounded((50.0,) * 3), Sample((100.0,) * 3))
     assert (found.answer, found.ratio, found.bound) == (Answer.INDICATIVE, 0.5, ">=")
 
@@ -203,7 +203,7 @@ def test_a_few_bounds_of_ten_are_not_equivalent(ours: int, theirs: int, answer: 
     assert (found.high is None, found.low is None) == (ours > 0, theirs > 0)
 
 
-def test_one_bound_of_ten_opens_no_more_than_it_can_move() -> None:
+def test_one_bound_of_ten_opens_only_its_share() -> None:
     """Four resamples of a thousand have it in their middle: fewer than an interval leaves out."""
     values = about(100.0)
     found = judge(Sample(values, (True, *([False] * 9))), Sample(values))

@@ -4,7 +4,7 @@ from loadtest.compare.measure import load
 from tests.compare import results
 
 
-def test_a_result_says_how_the_replies_were_shared_out_and_who_waited_longest() -> None:
+def test_a_result_has_shares_and_the_longest_wait() -> None:
     shared = {"jain": 0.25, "longest_wait_seconds": 9.5, "longest_wait_at_least": True}
     found = load.read(results.load("single", "saturate", 4, served=1, fairness=shared))
     assert (found.jain, found.longest_wait, found.longest_wait_at_least) == (0.25, 9.5, True)

@@ -16,9 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.compare.elsewhere import PORTS, lab
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.local_lab import PORTS, lab
+from tests.support.processes import ROOT, still_running
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def until_it_runs(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.fixture
 def running(first: int) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    process = start(sys.executable, "-m", "tests.compare.elsewhere", str(first))
+    process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
     yield process, until_it_runs(process)
     process.kill()
     process.communicate()
@@ -83,7 +82,7 @@ def test_ctrl_c_ends_all_in_order(running: tuple[subprocess.Popen[str], list[psu
     said, complained = process.communicate(timeout=20)
     assert (process.returncode, complained) == (130, "")
     assert "Ending the load, then the servers" in said
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
 
 
 def test_a_second_ctrl_c_kills(running: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
@@ -94,14 +93,14 @@ def test_a_second_ctrl_c_kills(running: tuple[subprocess.Popen[str], list[psutil
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(3) == 130
-    assert not psutil.wait_procs(below, timeout=3)[1]
+    assert still_running(below, 3) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
 def test_kill_9_leaves_no_orphan(running: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     process, below = running
     process.kill()
-    assert not psutil.wait_procs(below, timeout=5)[1]
+    assert still_running(below, 5) == []
 
 
 @pytest.mark.parametrize("which", [0, 3])
@@ -113,26 +112,26 @@ def test_one_that_dies_ends_all(running: tuple[subprocess.Popen[str], list[psuti
     _, complained = process.communicate(timeout=20)
     assert process.returncode == 1
     assert f"tcplab local: {name} ended by itself, killed by SIGKILL" in complained
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
 
 
 def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
     if not shutil.which("make"):
         pytest.skip("there is no make")
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"local:\n\t@{sys.executable} -m tests.compare.elsewhere {first}\n")
+    makefile.write_text(f"local:\n\t@{sys.executable} -m tests.support.local_lab {first}\n")
     process = start("make", "--file", str(makefile), "local")
     below = until_it_runs(process)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode != 0
     assert len(below) == len(lab(first).variants) + 2  # the lab itself, and Locust
-    assert not psutil.wait_procs(below, timeout=0)[1]
+    assert still_running(below) == []
 
 
-def test_a_port_in_use_is_named_and_nothing_is_started(first: int) -> None:
+def test_a_port_in_use_is_named_nothing_starts(first: int) -> None:
     with socket.create_server(("127.0.0.1", first + 3)):
-        process = start(sys.executable, "-m", "tests.compare.elsewhere", str(first))
+        process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
         said, complained = process.communicate(timeout=10)
     assert (process.returncode, said) == (2, "")
     assert complained.count("\n") == 1

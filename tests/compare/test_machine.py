@@ -33,7 +33,7 @@ def test_hyperthreads_of_one_core(cpus: Path) -> None:
         ([], set(), set(), "not-pinned"),
     ],
 )
-def test_server_and_generator_share_no_hardware_where_that_can_be(
+def test_server_and_generator_share_no_hardware_if_possible(
     cpus: Path, usable: list[int], server: set[int], generator: set[int], doubt: str | None
 ) -> None:
     cores = share_out(usable, cpus)

@@ -27,10 +27,10 @@ from loadtest.compare.measure.memory import (
     read_run,
 )
 from loadtest.processes import READY
-from tests.compare.started import server as started_server
-from tests.compare.started import started
+from tests.support.processes import ROOT
+from tests.support.ready import server as started_server
+from tests.support.ready import started
 
-ROOT = Path(__file__).resolve().parents[2]
 KILOBYTES_64 = 65_536
 
 
@@ -41,7 +41,7 @@ def pid_of(serving: Serving) -> int:
 
 @contextmanager
 def stub(**options: Any) -> Iterator[Serving]:
-    with started("tests.compare.memory_stub", json.dumps(options)) as found:
+    with started("tests.support.stubs.memory", json.dumps(options)) as found:
         yield found.seen
 
 
@@ -51,7 +51,7 @@ def server(variant: str) -> Iterator[Serving]:
         yield found.seen
 
 
-def test_64_kb_per_client_come_out_within_5_percent() -> None:
+def test_64_kb_per_client_within_5_percent() -> None:
     runs = []
     for _ in range(3):
         with stub(connected=KILOBYTES_64) as serving:
@@ -73,7 +73,7 @@ def test_64_kb_per_client_come_out_within_5_percent() -> None:
     assert found.container_why == "nobody looked for a control group"
 
 
-def test_a_stub_that_allocates_nothing_shows_what_the_stub_itself_takes() -> None:
+def test_an_idle_stub_shows_its_own_memory() -> None:
     """The price found above is the 64 kB's: a socket and two entries are no more than a hundredth of it."""
     with stub() as serving:
         found = price([measure(serving, clients=400)])
@@ -117,7 +117,7 @@ def test_a_thread_each_is_counted_and_weighed() -> None:
     assert (found.served, found.spoke, found.note) == (201, 201, "")
 
 
-def test_a_pool_is_weighed_by_those_whom_it_serves() -> None:
+def test_a_pool_is_weighed_by_the_clients_served() -> None:
     with stub(connected=KILOBYTES_64, serves=51) as serving:
         found = price([measure(serving, clients=100)])
     assert found.silent.value == pytest.approx(KILOBYTES_64, rel=0.05)
@@ -125,7 +125,7 @@ def test_a_pool_is_weighed_by_those_whom_it_serves() -> None:
     assert found.spoke == 51
 
 
-def test_a_small_pool_gives_no_slope_of_those_served_but_one_of_those_who_wait() -> None:
+def test_a_small_pool_has_a_slope_for_waiters() -> None:
     """Served and waiting clients in one line would give a price that neither pays."""
     with stub(connected=KILOBYTES_64, serves=16) as serving:
         found = price([measure(serving, clients=100)])
@@ -133,8 +133,8 @@ def test_a_small_pool_gives_no_slope_of_those_served_but_one_of_those_who_wait()
     assert found.note == "16 of 101 clients served; the others waited in the accept queue"
 
 
-def test_who_is_slow_to_accept_is_waited_for_in_the_end() -> None:
-    with stub(dawdles=20) as serving:
+def test_a_slow_accept_is_waited_for() -> None:
+    with stub(stalls_before=20) as serving:
         found = price([measure(serving, clients=20)])
     assert (found.served, found.spoke, found.note) == (21, 21, "")
 
@@ -147,7 +147,7 @@ def test_a_limit_ends_the_line() -> None:
     assert found.note == "66 of 71 clients served; the others were turned away"
 
 
-def test_a_limit_below_the_first_steps_gives_a_reason() -> None:
+def test_a_limit_below_the_steps_gives_a_reason() -> None:
     with stub(limit=5) as serving:
         found = price([measure(serving, clients=100)])
     assert found.silent.value is None
@@ -214,8 +214,10 @@ def test_a_server_that_is_another_process() -> None:
     assert str(caught.value).startswith(f"{other.seen.name} does not hold the connection to 127.0.0.1:{serving.port}")
 
 
-def test_a_server_that_serves_by_children_is_weighed_with_them() -> None:
-    program = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.compare.memory_stub', sys.argv[1]])"
+def test_a_servers_children_are_weighed_with_it() -> None:
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'tests.support.stubs.memory', sys.argv[1]])"
+    )
     command = [sys.executable, "-c", program, json.dumps({"connected": KILOBYTES_64})]
     with ExitStack() as ended:
         process = ended.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))

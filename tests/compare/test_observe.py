@@ -13,7 +13,7 @@ def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen
     return Sample(second, cpu, cpu / 2, resident, resident // 100, busy, stolen)
 
 
-def test_cpu_is_interpolated_at_both_ends_of_the_window() -> None:
+def test_cpu_is_interpolated_at_both_window_ends() -> None:
     samples = [at(10.0, 1.0), at(11.0, 2.0), at(12.0, 4.0), at(13.0, 4.0)]
     usage = between(samples, 10.5, 11.25, idle=7)
     assert usage.server_cpu == pytest.approx((2.0 + 0.25 * 2.0) - 1.5)
@@ -37,7 +37,7 @@ def test_memory_is_the_most_within_the_window() -> None:
     assert (usage.resident, usage.threads) == (500, 5)
 
 
-def test_others_are_what_the_machine_did_beyond_the_two() -> None:
+def test_others_are_the_machines_remaining_work() -> None:
     samples = [at(0.0, 0.0, busy=0.0, stolen=1.0), at(1.0, 0.8, busy=2.0, stolen=1.5)]
     usage = between(samples, 0.0, 1.0, idle=0)
     assert usage.others_cpu == pytest.approx(2.0 - 0.8 - 0.4)
@@ -45,11 +45,12 @@ def test_others_are_what_the_machine_did_beyond_the_two() -> None:
 
 
 @pytest.mark.parametrize("window", [(0.5, 1.5), (1.2, 2.5), (3.0, 4.0)])
-def test_samples_that_miss_a_part_of_the_window_are_refused(window: tuple[float, float]) -> None:
+def test_samples_that_miss_part_are_refused(window: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="measured window"):
         between([at(1.0, 0), at(2.0, 0)], *window, idle=0)
 
 
+@pytest.mark.measures
 def test_a_real_process_is_read_truly() -> None:
     me = psutil.Process(os.getpid())
     before = sample(Server.of(os.getpid()), me)
@@ -80,14 +81,15 @@ def test_a_server_is_all_its_processes() -> None:
         process.communicate(b"\n")
 
 
-def test_of_a_server_that_was_not_started_here_nothing_is_known() -> None:
+def test_nothing_is_known_of_a_server_elsewhere() -> None:
     me = psutil.Process(os.getpid())
     samples = [sample(None, me), sample(None, me)]
     usage = between(samples, samples[0].at, samples[1].at, idle=None)
     assert (usage.server_cpu, usage.resident, usage.threads, usage.idle) == (None, None, None, None)
 
 
-def test_a_process_is_clocked_finer_than_the_kernels_ticks() -> None:
+@pytest.mark.measures
+def test_a_process_is_clocked_finer_than_ticks() -> None:
     me = psutil.Process(os.getpid())
     seen = [cpu_seconds(me) for _ in range(2000)]
     steps = {later - before for before, later in pairwise(seen)}

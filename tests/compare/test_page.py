@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from loadtest.compare.report import page
-from tests.compare.browser import Browser, browser, required
 from tests.compare.results import cell, cells, comparison, doubt, failed, thorough
+from tests.support.browser import Browser, browser, required
 
 # What each chart draws of its data, and where it stands on the page.
 _CHARTS = """
@@ -109,9 +109,7 @@ def test_a_page_in_a_browser(chromium: Browser, pages: dict[str, Path], name: st
 
 
 @pytest.mark.parametrize("name", ["indicative", "thorough"])
-def test_the_answer_and_the_doubts_are_seen_without_scrolling(
-    chromium: Browser, pages: dict[str, Path], name: str
-) -> None:
+def test_answer_and_doubts_are_seen_without_scrolling(chromium: Browser, pages: dict[str, Path], name: str) -> None:
     chromium.open(pages[name], 1440, 900)
     bottom = chromium.evaluate("document.querySelector('#answer').getBoundingClientRect().bottom")
     assert 200 < bottom <= 900

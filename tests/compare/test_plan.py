@@ -11,17 +11,17 @@ from loadtest.scenarios import SCENARIOS
 ALL = [LAB[name] for name in TEXTBOOK]
 
 
-def test_a_newcomers_comparison_is_one_scenario_at_two_numbers_of_clients_three_times() -> None:
+def test_the_default_is_one_scenario_two_sizes_thrice() -> None:
     counts = Counter((cell.subject, cell.case.scenario, cell.case.clients) for cell in indicative(1).cells())
     assert counts == {(name, "saturate", clients): 3 for name in TEXTBOOK for clients in (1, 50)}
     assert [cell.number for cell in indicative(1).cells()] == list(range(1, 19))
 
 
-def test_it_fits_into_ninety_seconds_with_almost_two_around_each_run() -> None:
+def test_the_default_fits_into_ninety_seconds() -> None:
     assert sum(cell.case.warmup + cell.case.seconds + 1.8 for cell in indicative(1).cells()) <= 90
 
 
-def test_a_thorough_comparison_has_every_scenario_often_enough_for_a_verdict() -> None:
+def test_a_thorough_comparison_suffices_for_a_verdict() -> None:
     counts = Counter((cell.subject, cell.case.scenario, cell.case.clients) for cell in thorough(1).cells())
     assert {scenario for _, scenario, _ in counts} == set(SCENARIOS)
     for (_, scenario, _), runs in counts.items():
@@ -36,7 +36,7 @@ def test_a_thorough_comparison_has_every_scenario_often_enough_for_a_verdict() -
     )
 
 
-def test_the_users_own_server_meets_every_load_of_a_thorough_comparison() -> None:
+def test_ones_own_server_meets_every_thorough_load() -> None:
     mine = own("mine=127.0.0.1:7000", 0)
     tasks = thorough(1, [mine]).tasks
     assert all("mine" in task.subjects for task in tasks)
@@ -48,7 +48,7 @@ def test_the_order_is_the_seeds() -> None:
     assert len({indicative(seed).cells() for seed in range(20)}) == 20
 
 
-def test_subjects_are_interleaved_and_each_repeat_is_a_round_of_its_own() -> None:
+def test_subjects_are_interleaved_a_round_per_repeat() -> None:
     for seed in range(50):
         cells = indicative(seed).cells()
         assert [cell.repeat for cell in cells] == [1] * 6 + [2] * 6 + [3] * 6
@@ -69,7 +69,7 @@ def test_choices_replace_the_defaults() -> None:
     assert [(cell.subject, cell.repeat) for cell in plan.cells()] == [("asyncio", n) for n in (1, 1, 2, 2)]
 
 
-def test_every_scenario_can_be_compared_and_nothing_else_is_named() -> None:
+def test_every_scenario_and_nothing_else_is_comparable() -> None:
     assert set(LOADS) == set(SCENARIOS)
     assert set(plan._USUAL) <= set(SCENARIOS)
 
@@ -85,7 +85,7 @@ def test_clients_unless_the_user_says_otherwise(scenario: str, clients: int) -> 
     assert task.case.seconds >= 3
 
 
-def test_the_single_server_has_been_through_its_queue_before_the_window() -> None:
+def test_single_goes_through_its_queue_before_the_window() -> None:
     """One wait, or the dawdling, of each client that is before the last one."""
 
     def case(scenario: str) -> Case:

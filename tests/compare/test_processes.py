@@ -59,7 +59,7 @@ def test_a_child_that_never_gets_ready(children: Children, interrupt: Interrupt,
         child.wait_for_line(ANY, 0.2, interrupt)
 
 
-def test_a_child_that_dies_first_says_what_it_said(children: Children, interrupt: Interrupt, tmp_path: Path) -> None:
+def test_a_child_that_dies_is_quoted(children: Children, interrupt: Interrupt, tmp_path: Path) -> None:
     child = start(children, tmp_path, "import sys; sys.exit('the port is taken')")
     with pytest.raises(ChildFailedError, match="child ended by itself, exit status 1: the port is taken"):
         child.wait_for_line(ANY, 5, interrupt)
@@ -125,7 +125,7 @@ def terminal() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("terminal")
-def test_the_first_signal_is_seen_at_the_next_look(children: Children) -> None:
+def test_the_first_signal_is_seen_next_look(children: Children) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with Interrupt(children) as interrupt:
             os.kill(os.getpid(), number)
@@ -181,7 +181,7 @@ def test_a_second_ctrl_c_kills_at_once(parent: tuple[subprocess.Popen[str], psut
     child.wait(3)
 
 
-def test_a_signal_that_comes_twice_by_different_ways_is_one_request(
+def test_a_signal_that_comes_twice_is_one_request(
     parent: tuple[subprocess.Popen[str], psutil.Process],
 ) -> None:
     """`make` passes SIGTERM on to us though we have had it with the process group already."""

@@ -79,7 +79,7 @@ def test_the_table_line_by_line() -> None:
     }
 
 
-def test_under_a_median_stands_how_far_its_runs_are_from_it() -> None:
+def test_a_median_shows_the_spread_of_its_runs() -> None:
     result = comparison(*cells(3, "asyncio", verified=[98_000, 100_000, 103_000], resident=[40_000_000] * 3))
     drawn = table.text(result).splitlines()
     at = next(number for number, line in enumerate(drawn) if line.startswith("asyncio"))
@@ -89,7 +89,7 @@ def test_under_a_median_stands_how_far_its_runs_are_from_it() -> None:
     assert "-2+3%: the least of the runs is 2 % below the median above it" in said(result)
 
 
-def test_a_run_in_doubt_has_a_line_of_its_own_and_is_in_no_median() -> None:
+def test_a_run_in_doubt_has_its_own_line() -> None:
     runs = cells(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
     result = comparison(*runs)
     found = lines(result)
@@ -130,7 +130,7 @@ def test_the_columns_are_named() -> None:
         assert any(name in column for column in columns), head
 
 
-def test_the_table_is_plain_ascii_and_fits_a_terminal() -> None:
+def test_the_table_is_ascii_and_fits_a_terminal() -> None:
     crowded = [
         cell("asyncio-stdlib", name, 10_000, repeat=repeat, server_cpu=2.0, verified=1_234_567 * repeat, **large)
         for name in SCENARIOS
@@ -167,7 +167,7 @@ def test_ten_runs_get_a_verdict_in_the_terminal() -> None:
     assert "response p99" not in text.partition("VERDICT")[2]
 
 
-def test_ten_runs_get_a_verdict_at_the_top_of_the_page() -> None:
+def test_ten_runs_give_a_verdict_on_top() -> None:
     html = page.html(several(10))
     top = re.sub(r"<[^>]+>", " ", html.partition('id="answer"')[2].partition("</section>")[0])
     top = " ".join(top.split())
@@ -178,7 +178,7 @@ def test_ten_runs_get_a_verdict_at_the_top_of_the_page() -> None:
     )
 
 
-def test_where_the_runs_do_not_tell_it_says_so_and_why() -> None:
+def test_runs_that_do_not_tell_are_explained() -> None:
     wild = [60_000, 80_000, 100_000, 120_000, 140_000] * 2
     result = comparison(*cells(10, "threaded", verified=wild), *cells(10, "asyncio", verified=list(reversed(wild))))
     text = said(result)
@@ -187,7 +187,7 @@ def test_where_the_runs_do_not_tell_it_says_so_and_why() -> None:
     assert "can&#x27;t be told from" in page.html(result)
 
 
-def test_a_speed_that_the_generator_limits_is_no_ground_for_a_verdict() -> None:
+def test_a_speed_limited_by_the_generator_decides_nothing() -> None:
     result = several(10)
     for each in result["cells"]:
         each["load"]["generator"]["busy_ratio"] = 0.95
@@ -197,21 +197,21 @@ def test_a_speed_that_the_generator_limits_is_no_ground_for_a_verdict() -> None:
     assert "requests/s, different" not in text
 
 
-def test_whoever_did_not_serve_all_is_never_named_without_that() -> None:
+def test_unserved_clients_are_always_named() -> None:
     result = comparison(*cells(10, "threaded", served=31), *cells(10, "asyncio", verified=[110_000] * 10))
     assert "asyncio on uvloop 1.10 times better than threaded [served 31 of 50]" in said(result)
     assert "threaded \\[served 31 of 50\\]" in markdown.text(result)
     assert "only 31 of 50 served" in page.html(result)
 
 
-def test_whoever_starves_some_is_not_called_better_by_the_speed_of_the_others() -> None:
+def test_starving_some_is_not_better_by_speed() -> None:
     result = comparison(*cells(10, "threaded", served=31), *cells(10, "asyncio", verified=[90_000] * 10))
     assert "times better" not in said(result)
     told = "cannot tell: threaded [served 31 of 50] and asyncio on uvloop (threaded served 31 of 50 clients only"
     assert told in said(result)
 
 
-def test_the_answer_is_about_a_figure_that_is_settled() -> None:
+def test_the_answer_is_about_a_settled_figure() -> None:
     result = several(10)
     for each in result["cells"]:
         each["load"]["generator"]["busy_ratio"] = 0.95
@@ -220,7 +220,7 @@ def test_the_answer_is_about_a_figure_that_is_settled() -> None:
     assert ranking.figure != "requests_per_second"
 
 
-def test_a_verdict_for_some_loads_says_what_is_indicative_of_the_others() -> None:
+def test_a_partial_verdict_names_the_indicative_loads() -> None:
     result = comparison(
         *cells(10, "threaded"), *cells(10, "asyncio"), *cells(3, "threaded", "churn"), *cells(3, "asyncio", "churn")
     )
@@ -231,7 +231,7 @@ def test_a_verdict_for_some_loads_says_what_is_indicative_of_the_others() -> Non
 # What must be said
 
 
-def test_the_ceiling_is_a_sentence_and_its_doubts_are_said() -> None:
+def test_the_ceiling_is_a_sentence_with_its_doubts() -> None:
     result = comparison(cell("asyncio"), ceiling=ceiling(10_400.0))
     text = said(result)
     assert "Ceiling of the generator itself: 10,400 requests/s with 50 clients" in text
@@ -244,7 +244,7 @@ def test_the_ceiling_is_a_sentence_and_its_doubts_are_said() -> None:
     assert "≥ 10,000" in html
 
 
-def test_a_ceiling_in_doubt_is_said_with_its_doubts_and_limits_nothing() -> None:
+def test_a_ceiling_in_doubt_limits_nothing() -> None:
     stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
     slow = {"name": "sink-limited", "detail": "slow", "remedy": "again"}
     result = comparison(cell("asyncio"), ceiling=ceiling(10_400.0, stolen, slow))
@@ -256,7 +256,7 @@ def test_a_ceiling_in_doubt_is_said_with_its_doubts_and_limits_nothing() -> None
     assert "near its ceiling" not in text
 
 
-def test_a_doubt_is_said_once_with_all_whom_it_concerns() -> None:
+def test_a_shared_doubt_is_said_once() -> None:
     stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
     result = comparison(
         cell("asyncio", load_doubts=[stolen]), cell("threaded", load_doubts=[stolen]), ceiling=ceiling(90_000.0, stolen)
@@ -270,7 +270,7 @@ def test_a_doubt_is_said_once_with_all_whom_it_concerns() -> None:
     assert "every run is in doubt: stolen-time" in text
 
 
-def test_whoever_shares_a_doubt_is_named_and_whole_scenarios_by_their_names() -> None:
+def test_a_shared_doubt_names_servers_or_whole_scenarios() -> None:
     some = [cell(name, clients=count, load_doubts=[doubt("x")]) for name in ("single", "asyncio") for count in (1, 9)]
     some += [cell("single", "churn", load_doubts=[doubt("x")]), cell("asyncio", "churn")]
     text = said(comparison(*some))
@@ -278,7 +278,7 @@ def test_whoever_shares_a_doubt_is_named_and_whole_scenarios_by_their_names() ->
     assert "5 of 5 runs)" in text
 
 
-def test_a_ceiling_that_is_missing_leaves_a_comparison_incomplete() -> None:
+def test_a_missing_ceiling_leaves_a_comparison_incomplete() -> None:
     result = comparison(cell("asyncio"), complete=False)
     result["plan"]["ceiling"] = {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 3}
     assert incomplete(result).endswith("1 of 2 measurements done.")
@@ -302,7 +302,7 @@ def test_a_failed_run_is_named_with_its_reason() -> None:
     assert "threaded, saturate, 50 clients (1 run): failed: no luck" in text
 
 
-def test_failed_requests_are_named_by_kind_over_all_runs() -> None:
+def test_failed_requests_are_named_by_kind() -> None:
     text = table.text(comparison(*cells(2, "asyncio", errors=[{"timeout": 3, "reset": 0}, {"timeout": 1}])))
     assert "FAILED REQUESTS with asyncio on uvloop, saturate, 50 clients: 4 timeout in 2 runs." in text
 
@@ -365,14 +365,14 @@ def test_every_scenario_has_its_table_and_its_charts() -> None:
         assert f"<h3>{name}</h3>" in html
 
 
-def test_a_chart_with_nothing_to_draw_is_left_out_with_the_reason() -> None:
+def test_an_empty_chart_is_left_out_with_reason() -> None:
     html = page.html(comparison(cell("asyncio", "conversation")))
     assert (
         "Wait for the first reply, conversation: asyncio on uvloop at 50: no client connected within the window" in html
     )
 
 
-def test_no_line_is_drawn_through_one_number_of_clients() -> None:
+def test_one_number_of_clients_has_no_line() -> None:
     [throughput, *_] = charts.of_figures(*figured(comparison(*cells(3, "asyncio")))).drawn
     assert " line" not in throughput.chart.body
     several_counts = comparison(*cells(3, "asyncio", clients=1), *cells(3, "asyncio", clients=50))
@@ -381,7 +381,7 @@ def test_no_line_is_drawn_through_one_number_of_clients() -> None:
     assert 'class="of-asyncio band"' in throughput.chart.body
 
 
-def test_a_line_is_broken_where_a_figure_is_missing() -> None:
+def test_a_missing_figure_breaks_a_line() -> None:
     result = comparison(
         cell("single", clients=1), cell("single", clients=10, served=1), cell("single", clients=100), cell("asyncio")
     )
@@ -391,7 +391,7 @@ def test_a_line_is_broken_where_a_figure_is_missing() -> None:
     assert "1/10" in throughput.chart.body
 
 
-def test_lower_bounds_are_hollow_and_runs_in_doubt_are_crosses() -> None:
+def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
     runs = cells(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_doubts=[[], [doubt("starved")], []])
     result = comparison(*runs, *cells(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
     [throughput, *_] = charts.of_figures(*figured(result)).drawn
@@ -399,7 +399,7 @@ def test_lower_bounds_are_hollow_and_runs_in_doubt_are_crosses() -> None:
     assert throughput.chart.body.count(" doubtful") == 1
 
 
-def test_every_figure_in_a_row_of_a_chart_stands_beside_the_clients_served() -> None:
+def test_every_chart_row_shows_the_clients_served() -> None:
     for each in drawn(whole()):
         for text in ET.fromstring(each.chart.inline()).iter("text"):
             figure, note = (*(part.text or "" for part in text.iter("tspan")), "", "")[:2]
@@ -407,7 +407,7 @@ def test_every_figure_in_a_row_of_a_chart_stands_beside_the_clients_served() -> 
                 assert re.fullmatch(r"\d+ of \d+", note), f"{each.chart.title}: {figure} {note}"
 
 
-def test_every_line_of_a_chart_has_the_clients_served_beneath_it() -> None:
+def test_every_chart_line_shows_the_clients_served() -> None:
     found = [each for each in drawn(thorough(3)) if "served of connected" in each.chart.body]
     assert len(found) == 5
     for each in found:
@@ -420,7 +420,7 @@ def test_every_line_of_a_chart_has_the_clients_served_beneath_it() -> None:
 # Durations by percentile
 
 
-def test_a_distribution_goes_as_far_as_ten_durations_lie_beyond() -> None:
+def test_a_distribution_ends_ten_durations_before_the_last() -> None:
     found = Distribution(dict.fromkeys(range(1, 1001), 1), {}).curve()
     assert found[0] == (0.5, 500.0)
     assert found[-1][0] == pytest.approx(0.99)
@@ -428,7 +428,7 @@ def test_a_distribution_goes_as_far_as_ten_durations_lie_beyond() -> None:
     assert Distribution({1: 19}, {}).curve() == ()
 
 
-def test_a_distribution_is_open_from_where_unanswered_requests_could_raise_it() -> None:
+def test_a_distribution_opens_where_unanswered_requests_reach() -> None:
     found = Distribution({100: 900}, {100: 100})
     assert found.samples == 1000
     assert found.open_from() == pytest.approx(1 - 10 ** (-17 / 16))  # the first step beyond 90 %
@@ -445,7 +445,7 @@ def test_the_sound_runs_of_one_load_are_merged() -> None:
     assert "900 ms" not in only.chart.body
 
 
-def test_a_curve_that_unanswered_requests_touch_is_drawn_open() -> None:
+def test_a_curve_touched_by_unanswered_requests_is_open() -> None:
     result = comparison(cell("asyncio", "crowd", censored={"response": {"500000": 20_000}}), cell("threaded", "crowd"))
     [only] = charts.of_distributions(result, *figured(result)).drawn
     assert 'class="of-asyncio line open"' in only.chart.body
@@ -456,7 +456,7 @@ def test_a_curve_that_unanswered_requests_touch_is_drawn_open() -> None:
 # Page, picture, Markdown
 
 
-def test_the_page_needs_nothing_but_itself_and_has_both_themes() -> None:
+def test_the_page_is_self_contained_with_both_themes() -> None:
     for result in (whole(), thorough(10)):
         html = page.html(result)
         inside = html.replace("http://www.w3.org/2000/svg", "").replace('<link rel="icon" href="data:,">', "")
@@ -467,7 +467,7 @@ def test_the_page_needs_nothing_but_itself_and_has_both_themes() -> None:
     assert "1 of 50 served" in page.html(whole())
 
 
-def test_the_page_has_what_it_takes_to_repeat_it() -> None:
+def test_the_page_says_how_to_repeat_it() -> None:
     result = comparison(cell("asyncio"), settings={"TCPLAB_BACKLOG": "64"})
     html = page.html(result)
     assert "python -m loadtest compare --seconds 10 --seed 7</code>" in html
@@ -477,7 +477,7 @@ def test_the_page_has_what_it_takes_to_repeat_it() -> None:
     assert page.command(result).count("--seed") == 1
 
 
-def test_ones_own_server_is_on_the_page_under_its_own_colour() -> None:
+def test_ones_own_server_has_its_own_colour() -> None:
     result = comparison(cell("asyncio"), cell("mine", clients=50))
     mine = own("mine=./server --port {port}", 0)
     result["plan"]["subjects"].append(mine.as_json())
@@ -500,14 +500,14 @@ def test_what_a_failure_says_cannot_break_the_markdown() -> None:
     assert "\\<b\\>\\|\\`\\*" in text
 
 
-def test_a_doubtful_run_is_shown_on_the_page_with_its_doubt() -> None:
+def test_a_doubtful_run_is_shown_with_its_doubt() -> None:
     runs = cells(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
     html = page.html(comparison(*runs))
     assert '<tr class="unsure"><td>? starved</td><td>50 of 50</td><td></td><td>≥ 5,000</td>' in html
     assert "1 of 3 runs left out of all medians." in html
 
 
-def test_the_textbooks_table_memory_and_capacity_are_drawn_where_they_were_measured() -> None:
+def test_claims_memory_and_capacity_appear_where_measured() -> None:
     html, bare = page.html(thorough(10)), page.html(whole())
     told = (
         "What textbooks say",
@@ -523,7 +523,7 @@ def test_the_textbooks_table_memory_and_capacity_are_drawn_where_they_were_measu
     assert "Memory of a client that has spoken, kB" in html
 
 
-def test_process_and_control_group_stand_side_by_side_with_base_and_fit() -> None:
+def test_process_and_group_stand_side_by_side() -> None:
     html, text = page.html(thorough(10)), said(thorough(10))
     assert (
         "<tr><td>threaded</td><td>20.5 (20.3 – 20.7)</td><td>41.0 (40.6 – 41.4)</td><td>1.00 (1.00 – 1.00)</td>"
@@ -541,7 +541,7 @@ def test_process_and_control_group_stand_side_by_side_with_base_and_fit() -> Non
     assert "the process's own memory alone" not in text
 
 
-def test_why_there_is_no_control_group_is_said_once() -> None:
+def test_a_missing_control_group_is_explained_once() -> None:
     why = "no control group of its own: not here"
     records = [uncharged(name, 10.0, why) for name in ("threaded", "asyncio")]
     result = comparison(cell("asyncio"), cell("threaded"), memory=records)
@@ -561,21 +561,21 @@ def test_terminal_and_markdown_have_what_was_measured_besides() -> None:
         assert absent not in said(whole())
 
 
-def test_a_slope_below_zero_is_shown_as_it_is_and_has_no_bar() -> None:
+def test_a_negative_slope_is_shown_without_a_bar() -> None:
     result = comparison(cell("asyncio"), memory=[weighed("asyncio", -0.1)])
     assert "asyncio on uvloop: -0.050 (-0.050 to -0.051) kB if it is silent" in said(result)
     assert "-0.100" in page.html(result)
     assert 'width="-' not in page.html(result)
 
 
-def test_what_was_interrupted_before_it_came_to_anything_breaks_nothing() -> None:
+def test_an_early_interruption_breaks_nothing() -> None:
     begun = {"subject": "asyncio", "scenario": "conversation", "target": "p99<50ms"}
     failed_one = {"subject": "asyncio", "problem": "it ended", "runs": []}
     html = page.html(comparison(cell("asyncio"), capacity=[begun], memory=[failed_one]))
     assert "it ended" in html
 
 
-def test_the_picture_is_an_svg_document_with_a_few_charts() -> None:
+def test_the_picture_is_an_svg_with_charts() -> None:
     root = ET.fromstring(page.picture(whole()))
     found = [text.text for text in root.iter("{http://www.w3.org/2000/svg}tspan")]
     assert "250 µs – 250 µs" in found
@@ -655,9 +655,7 @@ def test_what_was_written_is_named_from_here_on(
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"kind": "comparison", "schema": 99}', '{"kind": "comparison"'])
-def test_what_is_no_result_is_refused_in_a_line(
-    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_is_no_result_is_refused(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "other.json"
     file.write_text(content)
     assert main(["report", str(file)]) == 2

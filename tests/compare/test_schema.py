@@ -209,7 +209,7 @@ def test_depth_where_nobody_looks_is_no_matter(depth: int, tmp_path: Path, capsy
     assert drawn_or_refused(deep, tmp_path, capsys) == (0, "")
 
 
-def test_a_control_character_in_a_fault_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_control_character_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = changed(RESULT, ("cells", 0, "load", "variants"), {"\x1b[2J\nx": None})
     assert refused(result, tmp_path, capsys).startswith(
         "cells[0].load.variants.\\x1b[2J x: it should be a valid object"
@@ -233,5 +233,5 @@ def test_a_result_of_before_is_taken(tmp_path: Path, capsys: pytest.CaptureFixtu
         (schema._Ceiling, Ceiling),
     ],
 )
-def test_what_is_read_whole_has_the_fields_it_is_read_into(model: Any, kind: Any) -> None:
+def test_a_whole_result_has_its_fields(model: Any, kind: Any) -> None:
     assert list(model.model_fields) == [each.name for each in fields(kind)]

@@ -55,7 +55,7 @@ def test_the_interval_of_three_runs() -> None:
     assert found.high == pytest.approx(10 + 9.925 / math.sqrt(3))
 
 
-def test_the_interval_of_many_runs_uses_the_last_t() -> None:
+def test_many_runs_use_the_last_t_value() -> None:
     found = mean([0.0, 2.0] * 50)
     deviation = statistics.stdev([0.0, 2.0] * 50)
     assert found.high == pytest.approx(1 + 2.845 * deviation / 10)

@@ -7,7 +7,7 @@ from loadtest.compare.subjects import LAB, TEXTBOOK, Subject, from_json, own
 from servers.variants import VARIANTS
 
 
-def test_the_lab_brings_its_variants_and_the_other_loop_beside_uvloops() -> None:
+def test_the_labs_subjects_are_variants_and_stdlib_loop() -> None:
     names = list(LAB)
     assert names.index("asyncio-stdlib") == names.index("asyncio") + 1
     assert set(names) - {"asyncio-stdlib"} == {variant.name for variant in VARIANTS}
@@ -42,7 +42,7 @@ def test_an_own_server_that_is_started() -> None:
         ("mine=h:99999", "'h:99999' is no host:port"),
     ],
 )
-def test_what_is_no_server_is_told_in_a_line(text: str, said: str) -> None:
+def test_an_invalid_server_is_told_in_a_line(text: str, said: str) -> None:
     with pytest.raises(ValueError) as caught:
         own(text, 0)
     assert said in str(caught.value)
@@ -54,7 +54,7 @@ def test_a_subject_survives_json(subject: Subject) -> None:
     assert from_json(json.loads(json.dumps(subject.as_json()))) == subject
 
 
-def test_a_server_on_an_event_loop_is_named_with_it() -> None:
+def test_an_event_loop_server_is_named_with_it() -> None:
     labels = {name: each.label for name, each in LAB.items()}
     assert labels == {
         "single": "single",
@@ -67,14 +67,14 @@ def test_a_server_on_an_event_loop_is_named_with_it() -> None:
     assert own("mine=127.0.0.1:1", 0).label == "mine"
 
 
-def test_the_environment_cannot_put_another_loop_under_the_name() -> None:
+def test_the_environment_changes_no_named_loop() -> None:
     """TCPLAB_LOOP chooses the loop of whoever is not told one."""
     assert LAB["asyncio"].options == LAB["protocol"].options == ("--loop", "uvloop")
     assert LAB["asyncio-stdlib"].options == ("--loop", "asyncio")
     assert LAB["threaded"].options == ()
 
 
-def test_a_result_from_before_has_its_loops_named_too() -> None:
+def test_an_older_result_has_its_loops_named() -> None:
     old = {**LAB["asyncio"].as_json(), "options": []}
     assert from_json(old).label == "asyncio on uvloop"
 

@@ -136,7 +136,7 @@ def test_the_quantile_decides() -> None:
     assert answer("p99<1ms", run())[0] is MISSED  # below, not at
 
 
-def test_in_a_conversation_the_first_reply_counts_like_the_later_ones_and_by_itself() -> None:
+def test_in_conversation_first_and_later_replies_both_count() -> None:
     waited = run("conversation", histograms={"response": {"200": 400}, "first_reply": {"200": 98, "10000000": 2}})
     assert answer("p99<50ms", waited) == (MISSED, "p99 of the first reply 10s")
     assert answer("first p99<50ms", waited) == (MISSED, "p99 of the first reply 10s")
@@ -146,7 +146,7 @@ def test_in_a_conversation_the_first_reply_counts_like_the_later_ones_and_by_its
     assert answer("first p99<50ms", slow) == (MET, "")
 
 
-def test_of_two_quantiles_the_one_further_from_the_target_decides() -> None:
+def test_the_quantile_further_from_the_target_decides() -> None:
     both = run("conversation", histograms={"response": {"90000": 400}, "first_reply": {"80000": 98}})
     assert answer("p99<50ms", both) == (MISSED, "p99 of later replies 90ms")
     histograms = {"response": {"200": 400}, "first_reply": {"40000": 98}}
@@ -155,7 +155,7 @@ def test_of_two_quantiles_the_one_further_from_the_target_decides() -> None:
     assert answer("first p99<50ms", unsure)[0] is MET
 
 
-def test_who_asks_once_is_judged_by_the_first_reply() -> None:
+def test_one_request_clients_are_judged_by_first_replies() -> None:
     found = run("churn", tuned={"paced": True}, histograms={"response": {}, "first_reply": {"700": 100}})
     assert judge(parse("p99<1ms"), found) == Judgement(MET, Bounds(700, 700, 100))
     assert answer("p99<700us", found)[0] is MISSED
@@ -184,7 +184,7 @@ def test_without_replies_it_cannot_be_told() -> None:
     )
 
 
-def test_first_replies_of_the_warmup_are_not_known_to_have_been_quick() -> None:
+def test_first_replies_in_the_warmup_are_not_quick() -> None:
     assert answer("first p99<50ms", run())[0] is CANNOT_TELL
     known = run(histograms={"response": {}, "first_reply": {"700": 50}})
     assert answer("first p99<50ms", known) == (MET, "")
@@ -206,20 +206,20 @@ def test_first_replies_of_the_warmup_are_not_known_to_have_been_quick() -> None:
         ({"connected": 49, "served": 49, "censored": {"connect": {"2000000": 1}}}, "clients that waited to be conn"),
     ],
 )
-def test_failures_and_clients_not_served_are_misses_whatever_the_quantile(changes: dict[str, Any], why: str) -> None:
+def test_failures_and_unserved_clients_are_always_misses(changes: dict[str, Any], why: str) -> None:
     found = judge(parse("p99<50ms"), run(**changes))
     assert found.answer is MISSED
     assert found.why.startswith(why)
     assert found.bounds == Bounds(1000, 1000, 100_000)
 
 
-def test_a_client_that_has_only_begun_to_connect_is_no_miss() -> None:
+def test_a_client_that_just_connects_is_no_miss() -> None:
     assert answer("p99<50ms", run(censored={"connect": {"49999": 1}})) == (MET, "")
     assert answer("p99<50ms", run(censored={"connect": {"50000": 1}}))[0] is MISSED
 
 
 @pytest.mark.parametrize("name", sorted(SLOWS))
-def test_what_only_slows_excuses_a_miss_and_leaves_a_target_met(name: str) -> None:
+def test_slowness_excuses_a_miss_and_keeps_a_success(name: str) -> None:
     assert answer("p99<50ms", run(**doubt(name))) == (MET, "")
     assert answer("p99<1ms", run(**doubt(name))) == (
         CANNOT_TELL,
@@ -232,12 +232,12 @@ def test_what_only_slows_excuses_a_miss_and_leaves_a_target_met(name: str) -> No
 @pytest.mark.parametrize(
     "changes", [{"errors": {"corrupt": 1}}, {"breaks": {"reset": 1}}, {"connections": {"refused": 1}}]
 )
-def test_what_a_slow_generator_cannot_have_done_it_does_not_excuse(changes: dict[str, Any]) -> None:
+def test_a_slow_generator_excuses_only_its_own_effects(changes: dict[str, Any]) -> None:
     assert answer("p99<50ms", run(**changes, **doubt("starved")))[0] is MISSED
 
 
 @pytest.mark.parametrize("name", sorted(LIGHTENS))
-def test_a_load_that_was_too_light_can_be_missed_and_not_met(name: str) -> None:
+def test_a_light_load_can_only_be_missed(name: str) -> None:
     assert answer("p99<50ms", run(**doubt(name))) == (CANNOT_TELL, f"it was so ({name})")
     assert answer("p99<1ms", run(**doubt(name))) == (MISSED, "p99 of later replies 1ms")
 
@@ -252,14 +252,14 @@ def test_clients_that_did_not_come_were_no_load() -> None:
 
 
 @pytest.mark.parametrize("name", ["conservation", "late-sends", "worker-joined", "worker-lost", "of-next-year"])
-def test_a_run_that_was_not_the_one_asked_for_says_nothing(name: str) -> None:
+def test_a_run_not_asked_for_says_nothing(name: str) -> None:
     for text in ("p99<50ms", "p99<1ms"):
         assert answer(text, run(**doubt(name))) == (CANNOT_TELL, f"it was so ({name})")
     assert answer("p99<50ms", run(errors={"corrupt": 1}, **doubt(name)))[0] is CANNOT_TELL
 
 
 @pytest.mark.parametrize("kind", ["no_port", "failed"])
-def test_connects_that_fail_on_our_own_machine_are_not_the_servers(kind: str) -> None:
+def test_our_own_failed_connects_are_not_the_servers(kind: str) -> None:
     assert answer("p99<50ms", run(connections={"connected": 50, kind: 9})) == (
         CANNOT_TELL,
         f"connects that failed on the load's own machine: 9 {kind}",
@@ -267,15 +267,15 @@ def test_connects_that_fail_on_our_own_machine_are_not_the_servers(kind: str) ->
 
 
 @pytest.mark.parametrize("name", sorted(JUDGED))
-def test_doubts_about_the_server_are_left_to_the_counts(name: str) -> None:
+def test_doubts_about_the_server_are_counted_instead(name: str) -> None:
     assert answer("p99<50ms", run(**doubt(name))) == (MET, "")
 
 
-def test_clients_left_waiting_are_a_miss_whatever_the_quantile() -> None:
+def test_clients_left_waiting_are_always_a_miss() -> None:
     assert answer("p99<50ms", run(**doubt(STALLED))) == (MISSED, f"it was so ({STALLED})")
 
 
-def test_each_doubt_of_the_load_is_of_one_kind() -> None:
+def test_each_load_doubt_has_one_kind() -> None:
     either_way = {"conntrack", "conservation", "late-sends", "local-limit", "worker-joined", "worker-lost"}
     assert set(DOUBTS) <= SLOWS | LIGHTENS | JUDGED | either_way | {STALLED}
     assert not SLOWS & LIGHTENS

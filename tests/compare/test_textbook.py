@@ -43,7 +43,7 @@ def test_every_method_has_a_claim_about_what_matters() -> None:
 @pytest.mark.parametrize(
     ("cost", "mark"), [(13.0, "agrees"), (10.0, "disagrees"), (8.0, "disagrees")], ids=["dearer", "as dear", "cheaper"]
 )
-def test_single_is_slow_if_its_one_client_pays_more_than_with_either_other(cost: float, mark: str) -> None:
+def test_single_is_slow_if_dearer_than_both(cost: float, mark: str) -> None:
     every = found(
         cells(10, "single", clients=1, server_cpu=cost),
         cells(10, "threaded", clients=1),
@@ -59,7 +59,7 @@ def test_nine_runs_settle_no_speed() -> None:
     assert said.endswith("9 sound runs, where a verdict takes 10")
 
 
-def test_one_at_a_time_is_one_served_in_every_run() -> None:
+def test_one_at_a_time_always_serves_one() -> None:
     claim = ("single", "one at a time")
     assert found(cells(10, "single", served=1))[claim][0] == "agrees"
     assert found(cells(10, "single", served=[1] * 9 + [2]))[claim][0] == "disagrees"
@@ -94,7 +94,7 @@ def test_both_loops_of_asyncio_have_their_claims() -> None:
     assert METHODS["asyncio-stdlib"] == "asyncio on the standard library's loop"
 
 
-def test_no_row_mixes_loads_and_each_says_its_own() -> None:
+def test_no_row_mixes_loads_each_says_its_own() -> None:
     loads = [cells(10, name, clients=count) for name in METHODS for count in (1, 50)]
     result = comparison(*(each for runs in loads for each in runs), memory=[], capacity=[])
     for aspect, load in (("speed with 1 client", "with 1 client"), ("speed with 50 clients", "with 50 clients")):
@@ -105,13 +105,13 @@ def test_no_row_mixes_loads_and_each_says_its_own() -> None:
             assert "of 30 clients" not in each
 
 
-def test_nothing_is_said_of_how_simple_a_model_is() -> None:
+def test_nothing_is_said_of_a_models_simplicity() -> None:
     words = " ".join((*textbook.ASPECTS, *(claim.says for claim in CLAIMS)))
     assert "simpl" not in words
     assert "hardest" not in words
 
 
-def test_who_waits_for_the_one_that_dawdles() -> None:
+def test_who_waits_for_the_one_that_stalls() -> None:
     def waits(method: str, microseconds: int) -> list[dict[str, Any]]:
         replies = {"response": {"200": 100}, "first_reply": {str(microseconds): 100}}
         return cells(10, method, "slow-client", 30, histograms=replies)
@@ -122,7 +122,7 @@ def test_who_waits_for_the_one_that_dawdles() -> None:
     assert (long["asyncio", "holds nobody up"][0], short["asyncio", "holds nobody up"][0]) == ("disagrees", "agrees")
 
 
-def test_memory_is_settled_by_intervals_that_do_not_meet() -> None:
+def test_memory_is_settled_by_separate_intervals() -> None:
     claim = ("asyncio", "fewer than threads")
     apart = [slope("threaded", 40_000), slope("asyncio", 5_000)]
     assert found(cells(1, "asyncio"), memory=apart)[claim] == (
@@ -137,7 +137,7 @@ def test_memory_is_settled_by_intervals_that_do_not_meet() -> None:
     ] == ("abstains")
 
 
-def test_for_whom_is_settled_by_brackets_that_do_not_meet() -> None:
+def test_for_whom_is_settled_by_separate_brackets() -> None:
     apart = [bracket("single", 1, 2), bracket("threaded", 2000, 2500), bracket("asyncio", 5000, None)]
     every = found(cells(1, "asyncio"), capacity=apart)
     assert every["asyncio", "busy servers"] == (

@@ -18,7 +18,7 @@ def judged(*some: list[dict[str, Any]]) -> dict[str, tuple[Answer, str]]:
     return {each.figure: (each.judgement.answer, each.better) for each in found}
 
 
-def test_more_requests_are_better_and_less_of_anything_else_is() -> None:
+def test_more_requests_and_less_else_are_better() -> None:
     found = judged(cells(10, "threaded"), cells(10, "asyncio", verified=[120_000] * 10))
     assert found == {
         "requests_per_second": (Answer.DIFFERENT, "asyncio"),
@@ -53,7 +53,7 @@ def test_nine_runs_are_no_verdict() -> None:
     assert {answer for answer, _ in found.values()} == {Answer.INDICATIVE}
 
 
-def test_a_run_in_doubt_is_none_of_the_ten() -> None:
+def test_a_run_in_doubt_is_not_counted() -> None:
     doubt = [{"name": "starved", "detail": "d", "remedy": "r"}]
     found = judged(
         cells(10, "threaded", load_doubts=[doubt, *([[]] * 9)]), cells(10, "asyncio", verified=[120_000] * 10)
@@ -61,7 +61,7 @@ def test_a_run_in_doubt_is_none_of_the_ten() -> None:
     assert {answer for answer, _ in found.values()} == {Answer.INDICATIVE}
 
 
-def test_a_slow_generator_makes_the_verdict_abstain_with_the_reason() -> None:
+def test_a_slow_generator_makes_the_verdict_abstain() -> None:
     both = [
         cells(10, name, generator_cpu=0.97, verified=[number] * 10)
         for name, number in (("threaded", 100_000), ("asyncio", 120_000))
@@ -73,7 +73,7 @@ def test_a_slow_generator_makes_the_verdict_abstain_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("served", [1, 49])
-def test_whoever_leaves_clients_unserved_is_not_better_by_the_speed_of_the_others(served: int) -> None:
+def test_unserved_clients_outweigh_the_others_speed(served: int) -> None:
     found = verdicts(
         entries(
             comparison(*cells(10, "threaded", served=served, clients=50), *cells(10, "asyncio", verified=[80_000] * 10))
@@ -86,7 +86,7 @@ def test_whoever_leaves_clients_unserved_is_not_better_by_the_speed_of_the_other
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_only_what_is_fair_in_a_scenario_is_judged(scenario: Any) -> None:
+def test_only_fair_figures_of_a_scenario_are_judged(scenario: Any) -> None:
     figures = fair(scenario)
     # Where pauses set the rate it is nobody's speed; who asks once has no later reply.
     assert ("requests_per_second" in figures) == (scenario.name in {"saturate", "churn", "io-bound", "cpu-bound"})

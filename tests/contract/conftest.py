@@ -1,53 +1,5 @@
-"""Servers for the tests: one with the defaults for each module, and fresh ones where options or state matter."""
+"""The fixtures of the contract."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from tests.support.fixtures import client, concurrent, launch, model, server
 
-import pytest
-
-from tests.contract.alive import alive
-from tests.contract.lab import CONCURRENT, MODELS, Client, Model, Server
-
-Launch = Callable[..., Server]
-
-
-@pytest.fixture(scope="module", params=MODELS, ids=lambda model: str(model.name))
-def model(request: pytest.FixtureRequest) -> Model:
-    """Every model in turn."""
-    chosen: Model = request.param
-    return chosen
-
-
-@pytest.fixture(scope="module", params=CONCURRENT, ids=lambda model: str(model.name))
-def concurrent(request: pytest.FixtureRequest) -> Model:
-    """Every model that serves several clients at once."""
-    chosen: Model = request.param
-    return chosen
-
-
-@pytest.fixture(scope="module")
-def server(model: Model) -> Iterator[Server]:
-    """Share a server with the default options, among the module's tests; it must be alive after all of them."""
-    with Server(model) as running:
-        yield running
-        alive(running)
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[Client]:
-    """Connect a client to the shared server."""
-    with server.client() as connected:
-        yield connected
-
-
-@pytest.fixture
-def launch() -> Iterator[Launch]:
-    """Start fresh servers by calling this; when the test has passed all must be alive and end well, or have done so."""
-    with ExitStack() as stack:
-
-        def start(model: Model, *options: str, **settings: object) -> Server:
-            running = stack.enter_context(Server(model, *options, **settings))  # type: ignore[arg-type]
-            stack.callback(alive, running)
-            return running
-
-        yield start
+__all__ = ["client", "concurrent", "launch", "model", "server"]

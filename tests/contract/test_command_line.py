@@ -5,8 +5,9 @@ import subprocess
 import pytest
 
 from servers.variants import VARIANTS
-from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, ROOT, Model, command_line, environment
+from tests.support.fixtures import Launch
+from tests.support.processes import ROOT
+from tests.support.servers import MODELS, PATIENCE, Model, command_line, environment
 
 OPTIONS = [
     "--host",
@@ -71,7 +72,7 @@ def test_a_bad_option_is_told_in_a_line(arguments: list[str], says: str) -> None
     ("name", "value"),
     [("TCPLAB_PORT", "x"), ("TCPLAB_GRACE", "soon"), ("TCPLAB_LOOP", "trio"), ("TCPLAB_MAX_CONNECTIONS", "-5")],
 )
-def test_a_bad_value_in_the_environment_is_told_by_its_name(name: str, value: str) -> None:
+def test_a_bad_environment_value_is_named(name: str, value: str) -> None:
     status, out, error = run("asyncio", **{name: value})
     assert (status, out) == (2, "")
     assert name in error
@@ -85,7 +86,7 @@ def test_help_names_every_option_and_every_port() -> None:
     assert [v.name for v in VARIANTS if f"{v.name} {v.port}/{v.metrics_port}" not in " ".join(out.split())] == []
 
 
-def test_the_environment_sets_what_the_command_line_does_not(launch: Launch) -> None:
+def test_the_environment_fills_in_the_command_line(launch: Launch) -> None:
     extra = {"TCPLAB_MAX_CONNECTIONS": "7", "TCPLAB_BACKLOG": "5", "TCPLAB_PORT": "1", "TCPLAB_LOOP": "asyncio"}
     seen = launch(MODELS[1], "--backlog", "9", environment_extra=extra).metrics()
     assert (seen("connections_limit"), seen("accept_queue_limit")) == (7, 9)

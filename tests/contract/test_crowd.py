@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, Client, Model, Server, close_all
+from tests.support.fixtures import Launch
+from tests.support.servers import MODELS, PATIENCE, Client, Model, Server, close_all
 
 SINGLE = MODELS[0]
 
@@ -34,7 +34,7 @@ def test_serves_many_clients_one_after_another(server: Server) -> None:
             client.expect_end()
 
 
-def test_refuses_a_client_past_the_limit_and_gives_a_free_place_again(concurrent: Model, launch: Launch) -> None:
+def test_a_client_past_the_limit_is_refused(concurrent: Model, launch: Launch) -> None:
     server = launch(concurrent, "--max-connections", "3")
     full = b"ERR server full, it serves 3 clients; try again later\n"
     inside = [server.client() for _ in range(3)]
@@ -86,7 +86,7 @@ def test_refuses_hundreds_without_holding_on_to_them(concurrent: Model, launch: 
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of its accept queue")
-def test_what_exceeds_the_backlog_of_single_does_not_get_in(launch: Launch) -> None:
+def test_what_exceeds_singles_backlog_does_not_get_in(launch: Launch) -> None:
     server = launch(SINGLE, "--backlog", "2")
     served = server.client()
     served.ask(b"ECHO served\n", b"OK served\n")
@@ -120,7 +120,7 @@ def test_what_exceeds_the_backlog_of_single_does_not_get_in(launch: Launch) -> N
     close_all([served, *waiting, latecomer])
 
 
-def test_single_serves_the_second_client_only_after_the_first_has_left(launch: Launch) -> None:
+def test_single_serves_the_second_after_the_first(launch: Launch) -> None:
     server = launch(SINGLE)
     first, second = server.client(), server.client()
     first.ask(b"ECHO 1\n", b"OK 1\n")
@@ -187,7 +187,7 @@ def test_a_sleep_makes_nobody_else_wait(concurrent: Model, launch: Launch) -> No
         assert echoed - began < time.monotonic() - echoed
 
 
-def test_work_makes_others_wait_in_an_event_loop_alone(concurrent: Model, launch: Launch) -> None:
+def test_work_delays_others_in_an_event_loop_only(concurrent: Model, launch: Launch) -> None:
     """
     An echo that arrives behind a WORK waits for its end in an event loop; a thread gets the GIL after 5 ms or so.
 
@@ -225,7 +225,7 @@ def test_a_place_in_the_queue_outlives_its_client(launch: Launch) -> None:
     assert seen("connections_ended_total", outcome="closed") == 6
 
 
-def test_a_client_that_sends_and_leaves_is_still_counted(server: Server) -> None:
+def test_a_client_that_leaves_at_once_is_counted(server: Server) -> None:
     def ends() -> float:
         return sum(server.metrics().by("connections_ended_total", "outcome").values())
 

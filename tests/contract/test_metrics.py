@@ -3,8 +3,9 @@
 import re
 
 from servers.variants import VARIANTS
-from tests.contract.conftest import Launch
-from tests.contract.lab import ROOT, Model, Samples, Server
+from tests.support.fixtures import Launch
+from tests.support.processes import ROOT
+from tests.support.servers import Model, Samples, Server
 
 COUNTERS = {
     "connections_ended_total": (
@@ -57,7 +58,7 @@ def of_the_lab(samples: Samples) -> dict[str, str]:
     }
 
 
-def test_every_family_is_there_from_the_start_at_zero_with_a_help_text(model: Model, launch: Launch) -> None:
+def test_every_family_starts_at_zero_with_help(model: Model, launch: Launch) -> None:
     seen = launch(model).metrics()
     assert {name: kind for name, kind in of_the_lab(seen).items() if name not in CONTAINER} == FAMILIES
     for name, family in seen.families.items():
@@ -106,7 +107,7 @@ def test_counts_exactly_what_happened(model: Model, launch: Launch) -> None:
     assert seen("service_seconds_bucket", le="0.02") == 5, "all but the SLEEP of 50 ms"
 
 
-def test_no_series_comes_or_goes_with_what_is_done(model: Model, launch: Launch) -> None:
+def test_no_series_comes_or_goes(model: Model, launch: Launch) -> None:
     server = launch(model)
     before = server.metrics().values.keys()
     for said in (b"ECHO a\nSLEEP 1 b\nWORK 1 c\nnonsense\nSLEEP x\nQUIT\n", b"x" * 70_000, b"ECHO half"):
@@ -144,7 +145,7 @@ def test_a_blocked_server_can_still_be_scraped(launch: Launch) -> None:
         assert seen("service_seconds_count") == 1
 
 
-def test_the_initial_memory_is_what_there_was_before_the_first_client(model: Model, launch: Launch) -> None:
+def test_initial_memory_is_from_before_the_first_client(model: Model, launch: Launch) -> None:
     server = launch(model)
     before = server.metrics()("initial_memory_bytes")
     with server.client() as client:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from servers.variants import VARIANTS
-from tests.contract.alive import alive
-from tests.contract.lab import PATIENCE, ROOT, Model, Server, command_line, environment
+from tests.support.alive import alive
+from tests.support.processes import ROOT
+from tests.support.servers import PATIENCE, Model, Server, command_line, environment
 
 
 def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:
@@ -38,7 +39,7 @@ def test_without_uvloop_it_names_the_other_loop(tmp_path: Path, variant: str) ->
     assert line == "python -m servers: uvloop is not installed; install it, or choose --loop asyncio\n"
 
 
-def test_without_its_packages_it_names_the_environment_that_has_them() -> None:
+def test_missing_packages_name_the_right_environment() -> None:
     bare = [sys.executable, "-S", "-m", "servers", "asyncio"]
     done = subprocess.run(
         bare, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -66,7 +67,7 @@ def test_a_signal_while_it_imports_is_no_crash(tmp_path: Path, kind: signal.Sign
 
 
 @pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
-def test_a_signal_whenever_it_starts_ends_it_without_a_word(variant: str) -> None:
+def test_a_signal_at_any_start_moment_ends_quietly(variant: str) -> None:
     """Whatever it is about to do: at moments drawn from the time that starting takes."""
     began = time.monotonic()
     with Server(Model(variant, variant)):
@@ -87,7 +88,7 @@ def test_a_signal_whenever_it_starts_ends_it_without_a_word(variant: str) -> Non
             assert starting.returncode in {0, -signal.SIGTERM}
 
 
-def test_a_killed_server_starts_again_on_its_ports_at_once(model: Model) -> None:
+def test_a_killed_server_restarts_on_its_ports(model: Model) -> None:
     with Server(model) as first:
         port, metrics = str(first.address[1]), first.metrics_url.rsplit(":", 1)[1].partition("/")[0]
         left = first.client()
@@ -104,7 +105,7 @@ def test_a_killed_server_starts_again_on_its_ports_at_once(model: Model) -> None
 
 @pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
 @pytest.mark.parametrize("option", ["--port", "--metrics-port"])
-def test_a_port_in_use_is_told_with_what_to_do(variant: str, option: str) -> None:
+def test_a_port_in_use_is_told_with_advice(variant: str, option: str) -> None:
     other = "--port" if option == "--metrics-port" else "--metrics-port"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -128,9 +129,7 @@ def unprivileged() -> tuple[str, ...]:
 
 @pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
 @pytest.mark.parametrize("option", ["", "metrics-"])
-def test_a_port_that_is_not_permitted_is_told_with_what_to_do(
-    variant: str, option: str, unprivileged: tuple[str, ...]
-) -> None:
+def test_a_forbidden_port_is_told_with_advice(variant: str, option: str, unprivileged: tuple[str, ...]) -> None:
     other = "--port" if option else "--metrics-port"
     where = (f"--{option}host", "0.0.0.0", f"--{option}port", "80")
     other_host = "--host" if option else "--metrics-host"
@@ -139,7 +138,7 @@ def test_a_port_that_is_not_permitted_is_told_with_what_to_do(
 
 
 @pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
-def test_who_cannot_say_that_it_is_ready_says_why(variant: str) -> None:
+def test_a_server_that_cannot_report_ready_says_why(variant: str) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             command_line(variant, "--port", "0", "--metrics-port", "0"),
@@ -178,7 +177,7 @@ def test_a_bad_address_is_told_by_its_option(option: str, host: str) -> None:
         ),
     ],
 )
-def test_too_few_descriptors_are_told_with_what_to_do(descriptors: int, options: tuple[str, ...], said: str) -> None:
+def test_too_few_descriptors_are_told_with_advice(descriptors: int, options: tuple[str, ...], said: str) -> None:
     limited = ("bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "limited")
     line = refusal("threaded", "--port", "0", "--metrics-port", "0", *options, prefix=limited)
     assert line == f"python -m servers: {said}\n"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.contract.lab import BAD_SLEEP, BAD_WORK, OVERLONG, UNFINISHED, UNKNOWN, Client, Server
+from tests.support.servers import BAD_SLEEP, BAD_WORK, OVERLONG, UNFINISHED, UNKNOWN, Client, Server
 
 BINARY = bytes(byte for byte in range(256) if byte not in b"\r\n")
 LONGEST = b"ECHO " + b"x" * (65536 - 5)
@@ -97,7 +97,7 @@ def test_replies_come_in_the_order_of_requests(client: Client) -> None:
     client.expect(b"OK 1\nOK 2\nOK 3\n" + UNKNOWN + b"OK 5\nOK 6\nOK 7\nOK 8\nOK\nOK 10\n")
 
 
-def test_what_stands_before_a_sleep_is_answered_before_it(client: Client) -> None:
+def test_requests_before_a_sleep_are_answered_first(client: Client) -> None:
     client.send(b"ECHO a\nWORK 10 b\nSLEEP 1000 c\nECHO d\n")
     client.expect(b"OK a\nOK b\n")
     before = time.monotonic()
@@ -180,13 +180,13 @@ def test_the_longest_line_is_fine(client: Client, end: bytes) -> None:
         pytest.param(b"z" * 200_000 + b"\n", id="no command at all"),
     ],
 )
-def test_a_longer_line_is_refused_and_the_connection_closed(client: Client, line: bytes) -> None:
+def test_a_longer_line_is_refused_and_closed(client: Client, line: bytes) -> None:
     client.send(b"ECHO a\n" + line)
     client.expect(b"OK a\n" + OVERLONG)
     client.expect_end()
 
 
-def test_the_refusal_of_a_long_line_arrives_though_the_client_goes_on_sending(client: Client) -> None:
+def test_the_refusal_arrives_though_the_client_sends_on(client: Client) -> None:
     """The input is drained for a while: were the connection closed on unread input, a reset would overtake the ERR."""
     client.send(LONGEST + b"xy")
     for _ in range(50):
@@ -209,7 +209,7 @@ def test_a_half_closed_connection_gets_thousands_of_replies(client: Client) -> N
     client.expect_end()
 
 
-def test_a_last_line_without_an_end_is_no_request(client: Client) -> None:
+def test_a_last_line_without_end_is_no_request(client: Client) -> None:
     client.send(b"ECHO a\nECHO b")
     client.half_close()
     client.expect(b"OK a\n" + UNFINISHED)

@@ -1,20 +1,16 @@
 """One lab for all tests in Docker; without Docker they are skipped with the reason, or fail where it is required."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.lab import Lab, brought_up, why_no_docker
+from tests.support.docker_lab import Lab, brought_up, why_no_docker
+from tests.support.needs import DOCKER, provided
 
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    missing = why_no_docker()
-    if missing and os.environ.get("TCPLAB_REQUIRE_DOCKER") == "1":
-        pytest.fail(f"TCPLAB_REQUIRE_DOCKER=1, but {missing}")
-    if missing:
-        pytest.skip(missing)
+    provided(DOCKER, why_no_docker())
     for lab in brought_up():
         failed = request.session.testsfailed
         yield lab

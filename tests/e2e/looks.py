@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.compare.browser import Browser
+from tests.support.browser import Browser
 
 SETTLED: Final = 2.0
 """Seconds for which nothing may load until a page counts as drawn."""

@@ -11,9 +11,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.compare.browser import Browser, browser, program
 from tests.e2e.looks import complaints, draw
 from tests.observability.queries import ROOT, dashboards
+from tests.support.browser import Browser, browser, program
 
 FOLDER = ROOT / "grafana" / "pictures"
 WIDTH, HEIGHT = 1440, 900

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from servers.variants import VARIANTS, Variant
-from tests.e2e.lab import FILE, ROOT, composition
+from tests.support.docker_lab import FILE, composition
+from tests.support.processes import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = composition()["services"]
 LESSON = {"command", "ports", "healthcheck", "build"}
@@ -30,7 +31,7 @@ def test_servers_differ_only_where_the_lesson_is(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_a_health_check_is_no_client_of_the_server(variant: Variant) -> None:
+def test_a_health_check_is_no_client(variant: Variant) -> None:
     check = SERVICES[variant.name]["healthcheck"]["test"]
     assert f"/{variant.metrics_port}" in check[-1]
     assert str(variant.port) not in check[-1]
@@ -86,7 +87,7 @@ def test_images_are_pinned_or_our_own() -> None:
 
 
 @pytest.mark.parametrize("image", ["tcplab-server", "tcplab-load"])
-def test_one_service_of_those_that_up_starts_builds_an_image(image: str) -> None:
+def test_one_service_of_up_builds_an_image(image: str) -> None:
     users = {
         name: "build" in service
         for name, service in SERVICES.items()

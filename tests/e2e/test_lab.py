@@ -25,15 +25,16 @@ import psutil
 import pytest
 
 from servers.variants import VARIANTS
-from tests.compare.browser import Browser, browser, required
-from tests.contract.lab import Client, close_all
-from tests.e2e.lab import CANARY, ROOT, Lab, Samples, fetch, until
 from tests.e2e.leaks import leaks
 from tests.e2e.looks import complaints, draw, panels
 from tests.e2e.privileges import of_root
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
 from tests.observability.queries import panels as committed
 from tests.pins import support
+from tests.support.browser import Browser, browser, required
+from tests.support.docker_lab import CANARY, Lab, Samples, fetch, until
+from tests.support.processes import ROOT
+from tests.support.servers import Client, close_all
 
 pytestmark = pytest.mark.docker
 
@@ -101,7 +102,7 @@ def on_compare(panel: str, part: str = "") -> list[Query]:
     return [q for q in queries() if q.dashboard == "compare.json" and q.panel == panel and part in q.expr]
 
 
-def test_there_is_something_to_show_within_half_a_minute(lab: Lab) -> None:
+def test_panels_have_data_within_half_a_minute(lab: Lab) -> None:
     (chart,) = on_compare("Right replies a second")
     left = lab.healthy_at + 30 - time.monotonic()
     until(lambda: set(lab.by_variant(chart.promql())) == set(NAMES), max(left, 1), f"{chart.panel} shows {NAMES}")
@@ -165,18 +166,18 @@ def test_nobody_reaches_the_lab_from_another_machine(lab: Lab) -> None:
     assert not lab.inspect("locust-master")["NetworkSettings"]["Ports"].get("5557/tcp")
 
 
-def test_no_secret_is_in_an_image_or_a_log(lab: Lab) -> None:
+def test_no_image_or_log_holds_a_secret(lab: Lab) -> None:
     said = {f"{image} {what[0]}": lab.docker(*what, image) for image in IMAGES for what in HISTORY}
     said |= {service: json.dumps(lab.inspect(service)["Config"]) for service in lab.services}
     said |= {f"{service}'s log": lab.compose("logs", "--no-color", service).stdout for service in lab.services}
     assert {where: found for where, text in said.items() if (found := leaks(text))} == {}
-    # What whoever starts the lab has in the environment stays there.
+    # The environment of the user who starts the lab stays there.
     assert CANARY in lab.environment.values()
     assert [where for where, text in said.items() if CANARY in text] == []
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_holds_the_project_and_no_compiler_or_cache(lab: Lab, image: str) -> None:
+def test_an_image_holds_only_the_project(lab: Lab, image: str) -> None:
     def run(script: str) -> list[str]:
         alone = ("--rm", "--user", "0", "--network", "none", "--entrypoint", "bash")
         return lab.docker("run", *alone, image, "-c", script).splitlines()
@@ -243,7 +244,7 @@ def test_the_load_runs_and_nothing_fails(lab: Lab) -> None:
     assert stats["fail_ratio"] == 0
 
 
-def test_the_single_server_queues_and_the_others_do_not(lab: Lab) -> None:
+def test_single_queues_and_the_others_do_not(lab: Lab) -> None:
     promql = 'max by (variant) (tcplab_load_recent_seconds{series="first_reply",q="0.5"})'
     until(lambda: lab.by_variant(promql).get("single", 0) > 2, 60, "the single server's first reply in seconds")
     assert lab.by_variant("tcplab_accept_queue_connections")["single"] > 20
@@ -310,7 +311,7 @@ def capacity() -> dict[str, list[Query]]:
 
 @pytest.mark.parametrize("panel", capacity())
 @pytest.mark.usefixtures("watched")
-def test_every_figure_against_the_clients_has_a_point_for_each_variant(lab: Lab, panel: str) -> None:
+def test_every_figure_has_a_point_per_variant(lab: Lab, panel: str) -> None:
     believed, doubted = capacity()[panel]
     found = lab.by_variant(f"({believed.promql()}) >= 0 or ({doubted.promql()})")
     assert set(found) == set(NAMES), "of the believed ones and of those in doubt, each variant has one at any moment"
@@ -332,13 +333,13 @@ def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: tuple[di
     assert asked(lab, "The last minute, side by side", part="verified:rate1m") == about(rates)
 
 
-def test_cpu_per_request_agrees_with_the_servers_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
+def test_cpu_per_request_agrees_with_server_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, costs, _ = watched
     assert asked(lab, "CPU per request") == about(costs)
     assert asked(lab, "The last minute, side by side", part="cpu_seconds_per_request") == about(costs)
 
 
-def test_the_first_reply_agrees_with_the_loads_own_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
+def test_first_replies_agree_with_the_loads_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, _, first = watched
     single = asked(lab, "First reply (p99 dashed)", part='q="0.5"')["single"]
     assert single == pytest.approx(first["single"], rel=0.1)
@@ -352,7 +353,7 @@ def test_the_queue_agrees_with_the_loads_own_connections(lab: Lab) -> None:
     assert waiting[1] == pytest.approx(clients[1] - 1, rel=0.1)
 
 
-def test_no_reply_of_a_server_is_lost_or_invented(lab: Lab) -> None:
+def test_no_servers_reply_is_lost_or_invented(lab: Lab) -> None:
     for name in NAMES:
         before, echoed, after = lab.load(), replies(lab, name), lab.load()
         talks = 1  # that of test_a_person_can_talk_to_every_server
@@ -432,7 +433,7 @@ def test_no_panel_has_a_gap_by_scaling(lab: Lab) -> None:
     assert unseen(lab, min(120, time.monotonic() - lab.healthy_at - 10)) == set()
 
 
-def test_nothing_is_lost_or_miscounted_once_the_load_has_stopped(lab: Lab) -> None:
+def test_nothing_is_miscounted_after_the_load_stops(lab: Lab) -> None:
     fetch(lab.url("locust", "/stop"), {})
     try:
         until(lambda: lab.load().of("tcplab_load_users") == 0, 20, "the load has stopped")
@@ -499,7 +500,7 @@ def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> 
     until(flows(lab, NAMES), 60, "the load has found it again")
 
 
-def test_a_server_started_again_is_a_gap_of_its_own_alone(lab: Lab) -> None:
+def test_a_restarted_server_is_its_own_gap(lab: Lab) -> None:
     lab.compose("restart", "threaded")
     began = time.monotonic()
     until(flows(lab, NAMES), 60, "the load has found it again")
@@ -509,7 +510,7 @@ def test_a_server_started_again_is_a_gap_of_its_own_alone(lab: Lab) -> None:
     assert restarts[1] == 1
 
 
-def test_a_lost_master_has_its_load_back_within_90_seconds(lab: Lab) -> None:
+def test_a_lost_master_reloads_within_90_seconds(lab: Lab) -> None:
     lost = lab.inspect("locust-master")["State"]["StartedAt"]
     began = time.monotonic()
     # Not by way of Docker, which would take it for the user's wish: the process dies, as it would of a lack of memory.
@@ -527,7 +528,7 @@ def test_a_lost_master_has_its_load_back_within_90_seconds(lab: Lab) -> None:
     print(f"the load was back after {time.monotonic() - began:.0f} s")
 
 
-def test_a_server_that_runs_out_of_memory_is_marked_and_told(lab: Lab) -> None:
+def test_a_server_out_of_memory_is_marked(lab: Lab) -> None:
     """The kernel kills it at its container's limit: the run is in doubt, alerts fire, and nobody takes it for slow."""
     victim = "threaded"
     (container,) = lab.containers(victim)
@@ -559,7 +560,7 @@ def test_a_server_that_runs_out_of_memory_is_marked_and_told(lab: Lab) -> None:
     until(flows(lab, NAMES), 60, "the load has found it again")
 
 
-def test_prometheus_started_again_has_lost_no_more_than_the_gap(lab: Lab) -> None:
+def test_prometheus_restarted_has_lost_only_the_gap(lab: Lab) -> None:
     (then, before), last = half_a_minute(lab), scraped(lab)
     (container,) = lab.containers("prometheus")
     lab.docker("kill", "--signal", "KILL", container)
@@ -589,7 +590,7 @@ def make_up(lab: Lab, **more: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("service", "setting"), [("single", "SINGLE"), ("grafana", "GRAFANA"), ("locust-master", "LOCUST")]
 )
-def test_a_port_that_is_taken_is_one_line_which_says_how_to_change_it(lab: Lab, service: str, setting: str) -> None:
+def test_a_taken_port_is_one_line_with_advice(lab: Lab, service: str, setting: str) -> None:
     other = Lab(project=f"{lab.project}-other")
     port = other.ports[setting.lower()]
     with socket.create_server(("127.0.0.1", port)):
@@ -605,7 +606,7 @@ def test_a_port_that_is_taken_is_one_line_which_says_how_to_change_it(lab: Lab, 
     assert other.left_over() == []
 
 
-def test_a_lab_that_runs_is_not_in_its_own_way(lab: Lab, tmp_path: Path) -> None:
+def test_a_running_lab_is_no_obstacle_to_up(lab: Lab, tmp_path: Path) -> None:
     """`make up` again, with a docker that leaves out the `up` itself."""
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$2" != up ] || exit 0\nexec {shutil.which("docker")} "$@"\n')
@@ -641,7 +642,7 @@ def test_grafana_opens_on_the_comparison_without_a_login(lab: Lab) -> None:
 
 @pytest.mark.parametrize("path", ["/api/dashboards/db", "/api/datasources", "/api/annotations", "/api/folders"])
 @pytest.mark.parametrize("password", ["", "admin"])
-def test_whoever_looks_cannot_edit(lab: Lab, path: str, password: str) -> None:
+def test_a_viewer_cannot_edit(lab: Lab, path: str, password: str) -> None:
     if lab.no_grafana:
         pytest.skip(f"Grafana is left out of the lab: {lab.no_grafana}")
     request = urllib.request.Request(lab.url("grafana", path), b"{}", {"Content-Type": "application/json"})
@@ -720,7 +721,7 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     assert "/lab/" not in out + errors
 
 
-def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -> None:
+def test_compare_says_that_it_cannot_write(lab: Lab, tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     status, out, errors = compare(lab, tmp_path, 54321)
     assert status == 2, out + errors
@@ -730,7 +731,7 @@ def test_compare_says_in_a_line_that_it_cannot_write(lab: Lab, tmp_path: Path) -
     assert out == ""
 
 
-def test_the_labs_own_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> None:
+def test_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> None:
     """By what they export of their control groups, where nothing else is; the comparison's own servers have none."""
     others = [name for name in lab.services if name not in NAMES]
     lab.compose("stop", *others)  # a load's clients, and a scrape's memory, would be in the slopes
@@ -764,7 +765,7 @@ def test_the_labs_own_containers_are_weighed_from_docker_alone(lab: Lab, tmp_pat
 # Down
 
 
-def test_the_lab_comes_down_and_up_again_with_its_data(lab: Lab) -> None:
+def test_the_lab_returns_with_its_data(lab: Lab) -> None:
     lab.up()
     lab.wait_healthy(120)
     then, before = half_a_minute(lab)

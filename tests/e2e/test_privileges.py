@@ -28,11 +28,11 @@ def test_an_image_of_ours_may_not(user: str) -> None:
 
 
 @pytest.mark.parametrize(("user", "image_user"), [("472:0", "472:472"), ("472:0", "65534"), ("472", "")])
-def test_group_0_that_only_the_lab_asks_for_is_found(user: str, image_user: str) -> None:
+def test_group_0_asked_for_only_here_is_found(user: str, image_user: str) -> None:
     assert "Gid: 0 0 0 0" in of_root(user, image_user, GRAFANA, is_ours=False)
 
 
-def test_group_0_beside_a_declared_other_group_is_found() -> None:
+def test_group_0_beside_another_group_is_found() -> None:
     assert of_root("472:472", "472:472", GRAFANA, is_ours=False) == ["Gid: 0 0 0 0", "Groups: 0"]
 
 
@@ -44,7 +44,7 @@ def test_a_user_that_is_root_is_found(user: str, is_ours: bool) -> None:
 
 @pytest.mark.parametrize("is_ours", [True, False])
 @pytest.mark.parametrize("uids", ["0\t0\t0\t0", "472\t0\t472\t472", "472\t472\t0\t472", "472\t472\t472\t0"])
-def test_a_process_of_root_is_found_whatever_is_declared(uids: str, is_ours: bool) -> None:
+def test_a_root_process_is_found_whatever_is_declared(uids: str, is_ours: bool) -> None:
     found = of_root("472:0", "472:0", status(uids, "0\t0\t0\t0"), is_ours=is_ours)
     assert " ".join(["Uid:", *uids.split()]) in found
 

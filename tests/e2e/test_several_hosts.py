@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 from servers.variants import VARIANTS, Variant
-from tests.e2e.lab import ROOT, Lab, composition, fetch, until
-from tests.hosts.lab import Part
-from tests.hosts.network import Namespace, need_hosts
+from tests.support.docker_lab import Lab, composition, fetch, until
+from tests.support.hosts import Part
+from tests.support.needs import HOSTS, provided
+from tests.support.network import Namespace, why_no_network
+from tests.support.processes import ROOT
 
 SERVERS = ROOT / "loadtest" / "servers-elsewhere.yml"
 WORKERS = ROOT / "loadtest" / "workers-elsewhere.yml"
@@ -29,14 +31,14 @@ def services(path: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_a_server_is_published_at_the_address_that_is_named_and_nowhere_else(variant: Variant) -> None:
+def test_a_server_is_published_only_where_named(variant: Variant) -> None:
     assert services(SERVERS)[variant.name] == {
         "profiles": ["servers"],
         "ports": [f"${{TCPLAB_SERVERS}}:{port}:{port}" for port in (variant.port, variant.metrics_port)],
     }
 
 
-def test_whoever_looks_for_the_servers_finds_all_of_them_at_one_address() -> None:
+def test_all_servers_are_found_at_one_address() -> None:
     looking = {
         name
         for name, service in composition()["services"].items()
@@ -51,7 +53,7 @@ def test_whoever_looks_for_the_servers_finds_all_of_them_at_one_address() -> Non
         }
 
 
-def test_the_masters_port_is_published_only_when_asked_for() -> None:
+def test_the_masters_port_is_published_on_request_only() -> None:
     assert not any("5557" in port for each in composition()["services"].values() for port in each.get("ports", ()))
     assert not any("5557" in port for each in services(SERVERS).values() for port in each.get("ports", ()))
     [port] = services(WORKERS)["locust-master"]["ports"]
@@ -71,7 +73,7 @@ def test_env_names_the_files_and_the_addresses() -> None:
     assert used == {"TCPLAB_SERVERS", "TCPLAB_MASTER"}
 
 
-def test_what_the_readme_says_of_several_hosts_can_be_typed() -> None:
+def test_the_readmes_commands_for_hosts_can_be_typed() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition("## Beyond one machine")[2].partition("\n## ")[0]
     known = set(composition()["services"])
@@ -126,8 +128,8 @@ def host_beside_this() -> Iterator[Namespace]:
 
 
 @pytest.mark.docker
-def test_the_load_in_docker_with_servers_and_a_worker_on_another_host(lab: Lab, tmp_path: Path) -> None:
-    need_hosts()
+def test_docker_load_with_a_server_and_worker_elsewhere(lab: Lab, tmp_path: Path) -> None:
+    provided(HOSTS, why_no_network())
     names = {variant.name for variant in VARIANTS}
     with host_beside_this() as host, ExitStack() as stack:
         servers = stack.enter_context(Part(host, tmp_path, "servers", "--servers", ELSEWHERE))

@@ -1,8 +1,8 @@
-"""The contract's fixtures serve here too; and the order, for these tests may run side by side (`make faults`)."""
+"""The contract's fixtures serve here too; and the order, for these tests run side by side."""
 
 import pytest
 
-from tests.contract.conftest import client, concurrent, launch, model, server
+from tests.support.fixtures import client, concurrent, launch, model, server
 
 __all__ = ["client", "concurrent", "launch", "model", "server"]
 

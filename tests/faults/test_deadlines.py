@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.contract.conftest import Launch
-from tests.contract.lab import Client, Model, Server
+from tests.support.fixtures import Launch
+from tests.support.servers import Client, Model, Server
 
 
 def ends_within(client: Client, seconds: float) -> bytes:
@@ -39,14 +39,14 @@ def test_each_request_puts_the_idle_deadline_off(model: Model, launch: Launch) -
             time.sleep(0.1)
 
 
-def test_a_sleep_is_not_cut_by_the_clients_deadlines(model: Model, launch: Launch) -> None:
+def test_deadlines_do_not_cut_a_sleep(model: Model, launch: Launch) -> None:
     server = launch(model, "--idle-deadline", "0.4", "--line-deadline", "0.3")
     with server.client() as client:
         client.ask(b"SLEEP 900 long\nECHO after\n", b"OK long\nOK after\n")
 
 
 @pytest.mark.parametrize("begun", [b"", b"ECHO in "], ids=["a request", "the rest of one"])
-def test_what_came_in_time_counts_though_the_server_was_stopped(model: Model, launch: Launch, begun: bytes) -> None:
+def test_input_in_time_counts_after_a_stop(model: Model, launch: Launch, begun: bytes) -> None:
     """As a frozen container is; when it goes on, all deadlines have passed while it did not look."""
     server = launch(model, "--idle-deadline", "1", "--line-deadline", "1")
     with server.client() as client:
@@ -61,7 +61,7 @@ def test_what_came_in_time_counts_though_the_server_was_stopped(model: Model, la
         client.expect(b"OK in time\n")
 
 
-def test_thousands_of_bad_lines_are_answered_with_bounded_memory(server: Server) -> None:
+def test_thousands_of_bad_lines_take_bounded_memory(server: Server) -> None:
     """64 KiB of empty lines earn megabytes of ERR: they are made and sent in parts."""
     unknown = b"ERR unknown request; there are ECHO, SLEEP, WORK and QUIT\n"
     with server.client() as client:

@@ -18,9 +18,9 @@ from servers.connections.listener import BACKOFF, listen
 from servers.models import threaded
 from servers.session import Deadlines
 from servers.stats import Stats
-from tests.contract.alive import alive, holdings
-from tests.contract.conftest import Launch
-from tests.contract.lab import MODELS, PATIENCE, Client, Model, Server, close_all
+from tests.support.alive import alive, holdings
+from tests.support.fixtures import Launch
+from tests.support.servers import MODELS, PATIENCE, Client, Model, Server, close_all
 
 DEADLINES = Deadlines(idle=20.0, line=20.0, write=20.0)
 
@@ -52,7 +52,7 @@ def test_accept_backs_off_without_descriptors_and_goes_on(exhausted: Exhausted) 
         assert listener.stats.total().errors["descriptors"] == 3
 
 
-def test_a_client_for_whom_there_is_no_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_without_a_thread_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with listen("127.0.0.1", 0, 8) as listening, socket.create_connection(listening.getsockname(), 5) as client:
         listener = BlockingListener(listening, 10, Stats(), DEADLINES)
 
@@ -141,7 +141,7 @@ def test_without_descriptors_it_idles_and_serves_again(concurrent: Model, launch
     assert server.metrics()("errors_total", kind="descriptors") > 0
 
 
-def test_without_room_for_another_threads_stack_clients_are_told(launch: Launch) -> None:
+def test_without_room_for_a_thread_clients_are_refused(launch: Launch) -> None:
     """A thread wants 8 MB of address space for its stack, or what `ulimit -s` says."""
     server = launch(MODELS[1])
     with server.client() as inside:

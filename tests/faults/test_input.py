@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.alive import alive
-from tests.contract.conftest import Launch
-from tests.contract.lab import BAD_SLEEP, BAD_WORK, MODELS, OVERLONG, PATIENCE, UNFINISHED, UNKNOWN, Model, Server
+from tests.support.alive import alive
+from tests.support.fixtures import Launch
+from tests.support.servers import BAD_SLEEP, BAD_WORK, MODELS, OVERLONG, PATIENCE, UNFINISHED, UNKNOWN, Model, Server
 
 MEGABYTE = 1 << 20
 
@@ -23,7 +23,7 @@ def peak_memory(server: Server) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def test_an_endless_line_is_refused_and_takes_no_memory(model: Model, launch: Launch) -> None:
+def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch) -> None:
     """The client has read the refusal, and goes on for as long as the server lets it."""
     server = launch(model)
     with server.client() as client:
@@ -117,7 +117,7 @@ rubbish = st.lists(
 @example(TLS_HELLO)
 @example(HTTP)
 @example(b"\0" * 60_000)
-def test_rubbish_gets_from_every_server_what_the_wire_says(every_server: list[Server], data: bytes) -> None:
+def test_every_server_answers_rubbish_by_the_wire(every_server: list[Server], data: bytes) -> None:
     expected = replies_to(data)
     clients = [server.client() for server in every_server]
     for client in clients:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import psutil
 
-from tests.contract.conftest import Launch
-from tests.contract.lab import UNFINISHED, Client, Model, Server, close_all
+from tests.support.fixtures import Launch
+from tests.support.servers import UNFINISHED, Client, Model, Server, close_all
 
 MEGABYTE = 1 << 20
 
@@ -24,7 +24,7 @@ def come_and_go(server: Server, count: int) -> None:
             last.ask(b"ECHO last\n", b"OK last\n")
 
 
-def test_whoever_closes_its_half_after_a_request_is_answered(model: Model, launch: Launch) -> None:
+def test_a_half_closed_client_is_answered(model: Model, launch: Launch) -> None:
     server = launch(model)
     clients = [server.client() for _ in range(100)]
     for number, client in enumerate(clients):
@@ -38,7 +38,7 @@ def test_whoever_closes_its_half_after_a_request_is_answered(model: Model, launc
     assert seen("connections_ended_total", outcome="closed") == 100
 
 
-def test_a_line_cut_off_by_the_end_is_told_and_counted(model: Model, launch: Launch) -> None:
+def test_a_cut_off_line_is_told_and_counted(model: Model, launch: Launch) -> None:
     server = launch(model)
     for number in range(100):
         with server.client() as client:
@@ -63,17 +63,17 @@ def reset_five_hundred(server: Server, requests: Iterable[bytes], begun: bytes) 
     assert server.errors() == ""
 
 
-def test_resets_in_the_middle_of_a_request_are_the_clients_affair(model: Model, launch: Launch) -> None:
+def test_resets_during_a_request_affect_that_client_only(model: Model, launch: Launch) -> None:
     cut_off = (b"", b"ECH", b"ECHO x\nECHO y", b"SLEEP 5 x\nECHO y\n", b"WORK 50000 x\n" * 5, b"\n" * 20_000)
     reset_five_hundred(launch(model), cut_off, begun=b"")
 
 
-def test_resets_in_the_middle_of_a_reply_are_the_clients_affair(model: Model, launch: Launch) -> None:
+def test_resets_during_a_reply_affect_that_client_only(model: Model, launch: Launch) -> None:
     long = b"x" * 60_000
     reset_five_hundred(launch(model), [b"ECHO " + long + b"\nECHO " + long + b"\n"], begun=b"OK " + long[:100])
 
 
-def test_twenty_thousand_come_and_go_and_leave_nothing_behind(model: Model, launch: Launch) -> None:
+def test_twenty_thousand_clients_leave_nothing_behind(model: Model, launch: Launch) -> None:
     """Memory is compared with that after the first few thousand, when the allocator has what it needs."""
     server = launch(model)
     process = psutil.Process(server.process.pid)

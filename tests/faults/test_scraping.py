@@ -14,9 +14,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from servers.metrics.server import COMPLAINTS, Handler, MetricsServer
-from tests.contract.alive import served_at_once
-from tests.contract.conftest import Launch
-from tests.contract.lab import PATIENCE, Model
+from tests.support.alive import served_at_once
+from tests.support.fixtures import Launch
+from tests.support.servers import PATIENCE, Model
 
 
 class Broken(Collector):
@@ -124,7 +124,7 @@ def fail_to_scrape(address: tuple[str, int], times: int) -> None:
             scrape(address)
 
 
-def test_a_lack_of_threads_is_told_in_a_few_lines(
+def test_a_lack_of_threads_takes_a_few_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def no_thread(self: threading.Thread) -> None:
@@ -139,14 +139,14 @@ def test_a_lack_of_threads_is_told_in_a_few_lines(
     assert said == 'a scrape of /metrics failed: RuntimeError("can\'t start new thread")\n' * COMPLAINTS
 
 
-def test_a_failure_to_read_what_is_exported_is_told_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_read_of_metrics_takes_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with scraping(Broken()) as address:
         fail_to_scrape(address, 20)
     said = capsys.readouterr().err
     assert said == "a scrape of /metrics failed: OSError(24, 'Too many open files')\n" * COMPLAINTS
 
 
-def test_without_descriptors_scrapes_are_not_accepted_in_a_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_descriptors_scraping_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
     accepts = 0
 
     class Exhausted(socket.socket):
@@ -166,7 +166,7 @@ def test_without_descriptors_scrapes_are_not_accepted_in_a_spin(monkeypatch: pyt
     assert accepts == 5
 
 
-def test_scrapers_that_hang_take_neither_the_wire_nor_a_scrape(model: Model, launch: Launch) -> None:
+def test_hanging_scrapers_block_neither_clients_nor_scrapes(model: Model, launch: Launch) -> None:
     server = launch(model)
     port = int(server.metrics_url.rsplit(":", 1)[1].partition("/")[0])
     hanging: list[socket.socket] = []

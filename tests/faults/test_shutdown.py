@@ -10,9 +10,9 @@ import time
 import pytest
 
 from servers.shutdown import MOMENT
-from tests.contract.conftest import Launch
-from tests.contract.lab import PATIENCE, UNFINISHED, Client, Model
 from tests.faults.test_slow_clients import stuff
+from tests.support.fixtures import Launch
+from tests.support.servers import PATIENCE, UNFINISHED, Client, Model
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -57,7 +57,7 @@ def test_a_line_under_way_is_not_waited_for(model: Model, launch: Launch) -> Non
         assert time.monotonic() - began < 10
 
 
-def test_past_the_grace_it_gives_up_and_says_so(model: Model, launch: Launch) -> None:
+def test_after_the_grace_it_gives_up_and_reports(model: Model, launch: Launch) -> None:
     server = launch(model, "--grace", "0.5")
     with server.client() as client:
         client.ask(b"ECHO in\nSLEEP 10000 too long\n", b"OK in\n")
@@ -67,7 +67,7 @@ def test_past_the_grace_it_gives_up_and_says_so(model: Model, launch: Launch) ->
         assert 0.4 <= time.monotonic() - began < 9
 
 
-def test_a_client_that_does_not_read_cannot_outlast_the_grace(model: Model, launch: Launch) -> None:
+def test_a_client_that_never_reads_exceeds_no_grace(model: Model, launch: Launch) -> None:
     """The kernel may find room for its replies yet: then it has been served."""
     server = launch(model, "--grace", "1")
     with server.client() as greedy:
@@ -81,7 +81,7 @@ def test_a_client_that_does_not_read_cannot_outlast_the_grace(model: Model, laun
         server.ended(said=said)
 
 
-def test_a_client_that_never_stops_sending_is_ended_between_two_replies(model: Model, launch: Launch) -> None:
+def test_a_flood_is_ended_between_two_replies(model: Model, launch: Launch) -> None:
     server = launch(model, "--grace", "4")
     request, reply = b"ECHO on and on\n", b"OK on and on\n"
     with server.client() as flooding:
@@ -125,7 +125,7 @@ def last_words(client: Client) -> bytes:
         return b""
 
 
-def test_the_grace_ends_though_nobody_reads_what_it_says(model: Model, launch: Launch) -> None:
+def test_the_grace_ends_though_nobody_reads_stderr(model: Model, launch: Launch) -> None:
     server = launch(model, "--grace", "0.5", deaf=True)
     with server.client() as client:
         client.ask(b"ECHO in\nSLEEP 10000 too long\n", b"OK in\n")
@@ -149,7 +149,7 @@ def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["at one instant", "one after the other"])
 def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped: bool) -> None:
-    """As when a terminal sends SIGINT and whoever runs the server SIGTERM. Stopped, it finds both on waking up."""
+    """As when a terminal sends SIGINT, and a supervisor SIGTERM. A stopped server finds both when it goes on."""
     server = launch(model, "--grace", "20")
     began = time.monotonic()
     if stopped:
@@ -162,7 +162,7 @@ def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped
     assert time.monotonic() - began < 10
 
 
-def test_the_other_signal_ends_at_once_when_it_comes_later(model: Model, launch: Launch) -> None:
+def test_a_later_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
     server = launch(model, "--grace", "20")
     with server.client() as client:
         client.ask(b"ECHO in\nSLEEP 10000 long\n", b"OK in\n")
@@ -174,7 +174,7 @@ def test_the_other_signal_ends_at_once_when_it_comes_later(model: Model, launch:
         assert time.monotonic() - began < 5
 
 
-def test_under_load_every_reply_that_arrives_is_whole_and_right(model: Model, launch: Launch) -> None:
+def test_replies_under_load_are_whole_and_right(model: Model, launch: Launch) -> None:
     server = launch(model, "--grace", "20")
     wrong: list[bytes] = []
     answered = [0] * (20 if model.concurrent else 1)

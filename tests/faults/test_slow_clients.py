@@ -15,9 +15,9 @@ from servers.connections.timeouts import reap
 from servers.models import asyncio_protocol, asyncio_streams
 from servers.session import Deadlines
 from servers.stats import Stats
-from tests.contract.alive import SERVED
-from tests.contract.conftest import Launch
-from tests.contract.lab import OVERLONG, PATIENCE, Client, Model, close_all
+from tests.support.alive import SERVED
+from tests.support.fixtures import Launch
+from tests.support.servers import OVERLONG, PATIENCE, Client, Model, close_all
 
 MEGABYTE = 1 << 20
 
@@ -67,7 +67,7 @@ def test_an_unread_client_makes_nobody_else_wait(concurrent: Model, launch: Laun
             other.ask(b"ECHO %d\n" % turn, b"OK %d\n" % turn)
 
 
-def test_tiny_lines_are_not_held_as_a_thousand_times_as_many_objects(concurrent: Model, launch: Launch) -> None:
+def test_unread_tiny_lines_take_little_memory(concurrent: Model, launch: Launch) -> None:
     """From each client that floods and never reads, a few buffers of 64 KiB."""
     server = launch(concurrent, "--write-deadline", "30")
     before = server.metrics()("resident_memory_bytes")
@@ -77,7 +77,7 @@ def test_tiny_lines_are_not_held_as_a_thousand_times_as_many_objects(concurrent:
     close_all(flooders)
 
 
-def test_what_is_sent_during_a_sleep_stays_with_the_kernel(concurrent: Model, launch: Launch) -> None:
+def test_a_flood_during_sleep_stays_in_the_kernel(concurrent: Model, launch: Launch) -> None:
     """And nobody is told of each reply to a client that has left before the sleep is over."""
     server = launch(concurrent)
     before = server.metrics()("resident_memory_bytes")
@@ -92,7 +92,7 @@ def test_what_is_sent_during_a_sleep_stays_with_the_kernel(concurrent: Model, la
     server.wait_for(lambda seen: seen("connections_ended_total", outcome="reset") == len(flooders), "they have left")
 
 
-def test_a_client_that_reads_too_slowly_gains_nothing_by_it(model: Model, launch: Launch) -> None:
+def test_a_client_that_reads_slowly_gains_nothing(model: Model, launch: Launch) -> None:
     server = launch(model, "--write-deadline", "1")
     with server.client() as slow:
         stuff(slow)
@@ -129,7 +129,7 @@ def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) 
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
-def test_a_client_that_reads_late_has_not_been_idle(streams: bool) -> None:
+def test_a_client_that_reads_late_is_not_idle(streams: bool) -> None:
     """Buffers are small, so that an event loop has nothing more to read when it is rid of the replies."""
     deadlines = Deadlines(idle=1.0, line=20.0, write=20.0)
     request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
@@ -170,7 +170,7 @@ def test_a_client_that_reads_late_has_not_been_idle(streams: bool) -> None:
         assert asyncio.run(both(listening)) == {"closed": 1}
 
 
-def test_who_is_ended_at_a_deadline_gets_the_replies_before(model: Model, launch: Launch) -> None:
+def test_a_deadline_lets_earlier_replies_out(model: Model, launch: Launch) -> None:
     """It drips on when its time is up: a socket closed over that would be reset, and what it has not read yet lost."""
     server = launch(model, "--line-deadline", "0.5")
     with server.client() as client:
@@ -186,7 +186,7 @@ def test_who_is_ended_at_a_deadline_gets_the_replies_before(model: Model, launch
     assert seen("connections_ended_total", outcome="dripping") == 1
 
 
-def test_fifty_that_drip_keep_nobody_else_waiting_and_end_at_the_deadline(concurrent: Model, launch: Launch) -> None:
+def test_fifty_that_drip_end_and_delay_nobody(concurrent: Model, launch: Launch) -> None:
     server = launch(concurrent, "--line-deadline", "1")
     with server.client() as other:
         dripping = [server.client() for _ in range(50)]
@@ -233,7 +233,7 @@ def test_dripping_gains_nothing(model: Model, launch: Launch, pause: float) -> N
     assert seen("errors_total", kind="dripping") == 1
 
 
-def test_who_has_ended_is_not_ended_again_by_a_deadline(model: Model, launch: Launch) -> None:
+def test_an_ended_client_meets_no_deadline(model: Model, launch: Launch) -> None:
     """After the refusal of a long line its input is drained for a second: longer than this client may be idle."""
     server = launch(model, "--idle-deadline", "0.2", "--line-deadline", "0.2")
     with server.client() as client:
@@ -244,7 +244,7 @@ def test_who_has_ended_is_not_ended_again_by_a_deadline(model: Model, launch: La
     assert {kind: count for kind, count in seen.by("errors_total", "kind").items() if count} == {"overlong": 1}
 
 
-def test_a_client_that_leaves_while_it_is_served_is_a_reset(model: Model, launch: Launch) -> None:
+def test_a_client_that_leaves_while_served_is_reset(model: Model, launch: Launch) -> None:
     server = launch(model)
     requests = {
         "in a sleep": b"SLEEP 300 x\nECHO y\n",

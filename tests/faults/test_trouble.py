@@ -57,9 +57,7 @@ class Two(BlockingListener):
         return super().accept() if self.accepted <= 2 else None
 
 
-def test_a_bug_ends_one_conversation_of_a_blocking_server(
-    listening: socket.socket, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bug_ends_one_blocking_session(listening: socket.socket, capsys: pytest.CaptureFixture[str]) -> None:
     listener = Two(listening, 10, Stats(), DEADLINES)
     address = listening.getsockname()
     with socket.create_connection(address, 20) as one, socket.create_connection(address, 20) as two:
@@ -71,7 +69,7 @@ def test_a_bug_ends_one_conversation_of_a_blocking_server(
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
-def test_a_bug_ends_one_conversation_of_an_event_loop(
+def test_a_bug_ends_one_event_loop_session(
     listening: socket.socket, capsys: pytest.CaptureFixture[str], streams: bool
 ) -> None:
     address = listening.getsockname()
@@ -109,7 +107,7 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
-def test_an_event_loop_backs_off_without_descriptors_though_a_client_waits() -> None:
+def test_an_event_loop_without_descriptors_backs_off() -> None:
     with listen("127.0.0.1", 0, 8) as ordinary, Exhausted(fileno=ordinary.detach()) as listening:
         listener = StreamListener(listening, 10, Stats(), DEADLINES)
 
@@ -140,7 +138,7 @@ class OfStrictClients(socket.socket):
         return Strict(fileno=client.detach()), address
 
 
-def test_a_client_that_has_left_when_it_is_accepted_does_not_end_the_server() -> None:
+def test_a_client_gone_before_accept_ends_no_server() -> None:
     with listen("127.0.0.1", 0, 8) as ordinary, OfStrictClients(fileno=ordinary.detach()) as listening:
         listener = BlockingListener(listening, 10, Stats(), DEADLINES)
         with socket.create_connection(listening.getsockname(), 5):

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.lab import Lab, built
-from tests.hosts.network import need_hosts
+from tests.support.hosts import Lab, built
+from tests.support.needs import HOSTS, provided
+from tests.support.network import why_no_network
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    need_hosts()
+    provided(HOSTS, why_no_network())
     with built() as lab:
         yield lab

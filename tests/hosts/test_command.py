@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.settings import target
 from servers.variants import by_name
-from tests.hosts.lab import ROOT
+from tests.support.processes import ROOT
 
 NOWHERE = "198.51.100.1"
 """No machine's address (RFC 5737)."""
@@ -35,7 +35,7 @@ NOWHERE = "198.51.100.1"
         ),
     ],
 )
-def test_a_part_that_cannot_start_says_why_in_a_line(arguments: list[str], said: str) -> None:
+def test_a_part_that_cannot_start_says_why(arguments: list[str], said: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "loadtest.hosts", *arguments],
         cwd=ROOT,
@@ -50,7 +50,7 @@ def test_a_part_that_cannot_start_says_why_in_a_line(arguments: list[str], said:
     assert line.startswith(f"tcplab hosts: {said}")
 
 
-def test_one_setting_moves_all_servers_and_each_may_still_be_elsewhere() -> None:
+def test_one_setting_moves_all_servers_or_each_one() -> None:
     threaded = by_name("threaded")
     assert target(threaded, {}) == "127.0.0.1:9002"
     assert target(threaded, {"TCPLAB_SERVERS": ""}) == "127.0.0.1:9002"

@@ -9,11 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loadtest.tally import OUTCOMES
-from tests.contract.lab import Samples
-from tests.hosts.lab import NAMES, PATIENCE, Lab, Part, Run
-from tests.loadtest.locusts import assert_conserved, doubts, durations, eventually
-from tests.loadtest.versions import another_version
+from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
+from tests.support.locust_processes import assert_conserved, doubts, durations
+from tests.support.processes import eventually
+from tests.support.servers import Samples
+from tests.support.versions import another_version
+
+pytestmark = pytest.mark.hosts
 
 DELAY = 0.02
 CUT = 10.0
@@ -57,7 +62,7 @@ def least_and_median(part: dict[str, Any], series: str) -> tuple[float, float]:
     return every[0] / 1e6, every[len(every) // 2] / 1e6
 
 
-def test_the_totals_agree_with_the_servers_and_neither_clocks_nor_strangers_matter(lab: Lab, tmp_path: Path) -> None:
+def test_totals_agree_despite_clocks_and_strangers(lab: Lab, tmp_path: Path) -> None:
     before, began = lab.echoed(), time.time()
     other = another_version(tmp_path / "other")
     with lab.run(tmp_path, *LOAD) as run:
@@ -80,7 +85,7 @@ def test_the_totals_agree_with_the_servers_and_neither_clocks_nor_strangers_matt
     assert response[1] < DELAY, "the next test's delay is its own"
 
 
-def test_what_the_network_takes_is_in_the_response_times(lab: Lab, tmp_path: Path) -> None:
+def test_the_networks_delay_is_in_response_times(lab: Lab, tmp_path: Path) -> None:
     before = lab.echoed()
     lab.away.cable.delay = DELAY
     try:
@@ -98,7 +103,7 @@ def test_what_the_network_takes_is_in_the_response_times(lab: Lab, tmp_path: Pat
     assert median < 2 * DELAY
 
 
-def test_a_host_that_was_cut_off_comes_back_and_the_run_is_marked(lab: Lab, tmp_path: Path) -> None:
+def test_a_host_cut_off_returns_and_is_marked(lab: Lab, tmp_path: Path) -> None:
     before = lab.echoed()
     with lab.run(tmp_path, *LOAD) as run:
         eventually(lambda: lab.runs_on(2, CLIENTS), "both hosts carry the load", PATIENCE)

@@ -19,7 +19,7 @@ from loadtest.compare.judge.verdict import verdicts
 from loadtest.scenarios import SCENARIOS
 from tests.compare.test_compare import LOCUST, OWN, result
 from tests.compare.test_compare import run as compare
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     DRIVERS,
     HASTY,
     IMPATIENT,
@@ -32,7 +32,7 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, after, honest, right, silent, text_of
+from tests.support.stubs.recording import Answer, Stub, after, honest, right, silent, text_of
 
 CLIENTS = 6
 SECONDS = 6
@@ -186,7 +186,7 @@ def test_the_plain_driver_tells_who_was_left_too(model: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("scenario", ["saturate", "churn", "conversation"])
-def test_one_of_fifty_left_shortly_before_the_end_is_seen(scenario: str, tmp_path: Path) -> None:
+def test_one_of_fifty_abandoned_late_is_seen(scenario: str, tmp_path: Path) -> None:
     with Stub(one(good=SECONDS - 2.0)) as stub:
         arguments = ("AsyncioUser", "-u", "50", "-r", "200", "--scenario", scenario, "--warmup", "1")
         locust = run(tmp_path, *arguments, seconds=SECONDS, targets={"asyncio": stub.address})

@@ -177,7 +177,7 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         ),
     ],
 )  # fmt: skip
-def test_a_doubt_says_what_was_seen_and_what_to_do(facts: Facts, detail: str) -> None:
+def test_a_doubt_says_what_happened_and_a_remedy(facts: Facts, detail: str) -> None:
     [doubt] = doubts(facts)
     assert doubt.detail == detail
     assert doubt.remedy == DOUBTS[doubt.name].remedy

@@ -7,8 +7,8 @@ import pytest
 from loadtest import conntrack
 from loadtest.recorder import Recorder, unpack
 from loadtest.tally import Effort
-from tests.loadtest.locusts import ENGINE, locustfile, run, users
-from tests.loadtest.stub import Stub, honest
+from tests.support.locust_processes import ENGINE, locustfile, run, users
+from tests.support.stubs.recording import Stub, honest
 
 
 def table(folder: Path, count: str, most: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     DRIVERS,
     ENGINE,
@@ -21,8 +21,6 @@ from tests.loadtest.locusts import (
     assert_conserved,
     doubts,
     durations,
-    eventually,
-    free_ports,
     headless,
     kinds,
     label,
@@ -32,7 +30,8 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import (
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import (
     LIES,
     Stub,
     answers_and_closes_in_one,
@@ -46,7 +45,7 @@ both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 
 
 @pytest.mark.parametrize("scenario", ["conversation", "churn"])
-def test_both_drivers_call_the_same_trouble_by_the_same_name(scenario: str, tmp_path: Path) -> None:
+def test_both_drivers_name_the_same_trouble_alike(scenario: str, tmp_path: Path) -> None:
     # A byte that comes while its client thinks is seen at once by the engine, by the plain driver with the next reply.
     lies = {name: lie for name, lie in LIES.items() if name != "a byte too many, later" or scenario == "churn"}
     seen = {}
@@ -91,9 +90,7 @@ def test_both_drivers_call_the_same_trouble_by_the_same_name(scenario: str, tmp_
     ],
     ids=" ".join,
 )
-def test_a_connection_that_outlives_the_connect_timeout_has_no_trouble(
-    settings: tuple[str, ...], driver: str, tmp_path: Path
-) -> None:
+def test_a_connection_may_outlive_the_connect_timeout(settings: tuple[str, ...], driver: str, tmp_path: Path) -> None:
     """The timer of connect() once fired in the middle of the conversation, and a request was sent twice."""
     own = locustfile(tmp_path, "from loadtest import outcomes\noutcomes.CONNECT_TIMEOUT = 0.4\n", users(driver))
     with Stub(honest) as stub:
@@ -138,7 +135,7 @@ def _(**_):
 
 @both_drivers
 @pytest.mark.parametrize("scenario", ["saturate", "slow-client", "churn"])
-def test_large_messages_arrive_whole_at_a_server_that_reads_slowly(scenario: str, driver: str, tmp_path: Path) -> None:
+def test_large_messages_arrive_whole_at_a_slow_server(scenario: str, driver: str, tmp_path: Path) -> None:
     small = SMALL_BUFFER if driver == ENGINE else ""
     own = locustfile(tmp_path, HASTY, small, users(driver))
     with Stub(honest, sip=4096, pause=0.0005) as stub:
@@ -189,7 +186,7 @@ def test_a_server_that_speaks_first_has_refused(stays: bool, driver: str, tmp_pa
     assert fine["verified"] > 20
 
 
-def test_a_request_that_follows_a_close_is_an_error(tmp_path: Path) -> None:
+def test_a_request_after_a_close_is_an_error(tmp_path: Path) -> None:
     """Without a pause the client has sent its next request by the time it could know: every other one fails."""
     own = locustfile(tmp_path, HASTY, users(ENGINE))
     with Stub(answers_and_closes_in_one) as stub:
@@ -203,9 +200,7 @@ def test_a_request_that_follows_a_close_is_an_error(tmp_path: Path) -> None:
 
 @both_drivers
 @pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed", "open"])
-def test_a_server_that_was_gone_for_a_while_has_its_clients_back(
-    model: tuple[str, ...], driver: str, tmp_path: Path
-) -> None:
+def test_a_server_that_returns_has_its_clients_back(model: tuple[str, ...], driver: str, tmp_path: Path) -> None:
     own = locustfile(tmp_path, HASTY, users(driver))
     with ExitStack() as stack:
         first = Stub(honest)
@@ -235,9 +230,10 @@ def test_a_server_that_was_gone_for_a_while_has_its_clients_back(
     assert not doubts(outcome) & {"conservation", "corrupt", "unserved"}
 
 
+@pytest.mark.measures
 @both_drivers
 @pytest.mark.parametrize(("shares", "index"), [((7, 0, 0, 0), 0.25), ((1, 2, 3, 4), 100 / 120)], ids=str)
-def test_fairness_tells_how_a_server_shares_out_its_replies(
+def test_fairness_shows_how_replies_are_shared(
     shares: tuple[int, ...], index: float, driver: str, tmp_path: Path
 ) -> None:
     left = list(shares)
@@ -286,8 +282,9 @@ events.test_start.add_listener(lambda **_: gevent.spawn(retune))
 """Lines of a locustfile by which twenty clients have other intervals once all are served: 4 s, and 4 s later 0.5 s."""
 
 
+@pytest.mark.measures
 @both_drivers
-def test_clients_who_sleep_until_their_turn_keep_to_another_interval(driver: str, tmp_path: Path) -> None:
+def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) -> None:
     """
     Who slept on once sent what wasn't due yet, or charged the server with its own sleep.
 
@@ -311,11 +308,12 @@ def test_clients_who_sleep_until_their_turn_keep_to_another_interval(driver: str
     assert_conserved(part)
     assert 15 <= sum(slower < when < slower + 4 for when in moments) <= 25
     assert 65 <= sum(faster < when < faster + 2 for when in moments) <= 95
-    assert max(durations(part, "response")) < 1_500_000, "whoever slept on would have charged the server with it"
+    assert max(durations(part, "response")) < 1_500_000, "a client that slept on would have charged the server with it"
 
 
+@pytest.mark.measures
 @both_drivers
-def test_a_dawdler_in_the_open_model_charges_nobody_with_its_dawdling(driver: str, tmp_path: Path) -> None:
+def test_a_stall_in_the_open_model_charges_nobody(driver: str, tmp_path: Path) -> None:
     own = locustfile(tmp_path, users(driver))
     with Stub(honest) as stub:
         arguments = ("AsyncioUser", "-u", "8", "-r", "100", "--scenario", "slow-client", "--rate", "32")
@@ -326,7 +324,7 @@ def test_a_dawdler_in_the_open_model_charges_nobody_with_its_dawdling(driver: st
     for series in ("response", "first_reply"):
         assert max(durations(part, series)) < 1_000_000, series
         assert max(durations(part, series, "censored"), default=0) < 1_000_000, series
-    assert 150 < part["sent"] < 185, "seven clients have sent their share, the dawdler a small part of its own"
+    assert 150 < part["sent"] < 185, "seven clients have sent their share, the one that stalls a small part of its own"
     assert "rate" in doubts(outcome)
 
 
@@ -341,7 +339,7 @@ def stages(log: str) -> list[int]:
     return [int(number) for number in re.findall(r"Shape test updating to (\d+) users", log)]
 
 
-def test_steps_add_a_fifth_of_the_clients_each_time_and_end(tmp_path: Path) -> None:
+def test_steps_add_a_fifth_of_the_clients(tmp_path: Path) -> None:
     own = locustfile(tmp_path, shaped(STEP=1.5), users(ENGINE))
     with Stub(honest) as stub, Stub(honest) as other:
         arguments = ("AsyncioUser", "ThreadedUser", "--scenario", "crowd", "--shape", "steps", "--clients", "5")
@@ -358,7 +356,7 @@ def test_steps_add_a_fifth_of_the_clients_each_time_and_end(tmp_path: Path) -> N
         assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": set()}
 
 
-def test_one_after_another_loads_no_two_variants_at_a_time(tmp_path: Path) -> None:
+def test_one_after_another_loads_one_variant_each(tmp_path: Path) -> None:
     """The stage without clients is as long as in the lab, and has to do for taking a hundred of them away."""
     own = locustfile(tmp_path, shaped(STAY=2), users(ENGINE))
     with ExitStack() as stack:

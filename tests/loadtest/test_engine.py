@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.loadtest.locusts import ROOT
+from tests.support.processes import ROOT
 
 EARLIER = """
 from gevent import monkey
@@ -37,7 +37,7 @@ print("called" if sleeper.done.wait(10) else "overslept")
 """A program with a timer that comes before the one which the loop sleeps for."""
 
 
-def test_a_timer_that_comes_before_the_next_one_wakes_the_loop() -> None:
+def test_an_earlier_timer_wakes_the_loop() -> None:
     program = [sys.executable, "-c", EARLIER]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "called\n", done.stderr

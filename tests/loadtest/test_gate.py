@@ -13,12 +13,13 @@ import pytest
 from loadtest.clocks import REMEMBERED, Clocks, correct
 from loadtest.gate import STAMP, Gate
 from loadtest.version import ROOT, VERSION, digest, sources
-from tests.loadtest.locusts import ALL, Locust, assert_conserved, doubts, eventually, free_ports
-from tests.loadtest.stub import Stub, honest
-from tests.loadtest.versions import another_version
+from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import Stub, honest
+from tests.support.versions import another_version
 
 
-def test_the_version_is_that_of_every_source_of_a_load_process() -> None:
+def test_the_version_covers_every_source_of_the_load() -> None:
     names = {path.relative_to(ROOT).as_posix() for path in sources()}
     assert {"loadtest/recorder.py", "loadtest/worker.py", "loadtest/scenarios.py", "servers/wire.py"} <= names
     code = "import sys; import loadtest.locustfile; print(*(getattr(m, '__file__', '') for m in sys.modules.values()))"
@@ -31,7 +32,7 @@ def test_the_version_is_that_of_every_source_of_a_load_process() -> None:
     assert loaded - names == {"servers/__init__.py"}
 
 
-def test_the_version_changes_with_any_source_and_not_with_line_ends(tmp_path: Path) -> None:
+def test_the_version_ignores_line_ends_only(tmp_path: Path) -> None:
     another_version(tmp_path)
     assert digest(sources(tmp_path), tmp_path) != digest(sources())
     script = tmp_path / "loadtest" / "script.py"
@@ -60,7 +61,7 @@ def test_a_message_of_another_version_is_not_taken(kind: str, data: object, admi
     assert Gate("1.0").admits("host_1", kind, data) is admitted
 
 
-def test_a_host_that_comes_again_and_again_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_repeated_refusal_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate("1.0")
     for worker, version in (("a_1", "0.9"), ("a_2", "0.9"), ("b_3", "0.9"), ("a_4", "0.8")):
         assert not gate.admits(worker, "client_ready", version)
@@ -102,7 +103,7 @@ def test_a_clock_that_agrees_moves_nothing() -> None:
     assert report == {"stats": [entry(1000)], "stats_total": entry(1000), "errors": {}}
 
 
-def test_a_report_that_was_held_up_says_nothing_of_a_clock_and_a_clock_may_be_set() -> None:
+def test_a_delayed_report_says_nothing_about_clocks() -> None:
     clocks = Clocks()
     assert clocks.behind("near", 100.0, 100.1) == 0
     assert clocks.behind("near", 101.0, 111.0) == 0, "cut off for ten seconds"
@@ -113,7 +114,7 @@ def test_a_report_that_was_held_up_says_nothing_of_a_clock_and_a_clock_may_be_se
     assert behind == 30, "set back"
 
 
-def test_a_worker_of_another_version_is_refused_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
     """Whose clock is an hour ahead in one worker: neither Locust's statistics nor ours show it."""
     [port], other = free_ports(1), another_version(tmp_path / "other")
     ahead = tmp_path / "ahead.py"
@@ -173,7 +174,7 @@ def test_a_worker_of_another_version_is_refused_and_the_run_goes_on(tmp_path: Pa
     assert window["started"] - 2 < min(seconds) <= max(seconds) < window["ended"] + 2
 
 
-def test_a_worker_whose_master_is_replaced_by_another_version_leaves(tmp_path: Path) -> None:
+def test_a_worker_leaves_a_master_of_another_version(tmp_path: Path) -> None:
     [port], other = free_ports(1), another_version(tmp_path / "other")
     with Stub(honest) as stub, ExitStack() as stack:
         targets = dict.fromkeys(ALL, stub.address)

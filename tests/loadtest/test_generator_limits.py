@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.lab import MODELS, Server
-from tests.loadtest.locusts import Locust, assert_conserved
+from tests.support.locust_processes import Locust, assert_conserved
+from tests.support.servers import MODELS, Server
+
+pytestmark = pytest.mark.measures
 
 GENERATORS = {"generator-cpu", "starved", "loop-lag", "late-sends"}
 """The doubts that say that the generator was too slow. Stolen time is another doubt, and so is a rate not reached."""
@@ -24,7 +26,7 @@ SERIES = 3
 @contextmanager
 def burning(core: int, number: int) -> Iterator[None]:
     """
-    Keep a core busy with so many processes: whoever else wants it gets one share of number + 1.
+    Keep a core busy with so many processes: another that wants it gets one share of number + 1.
 
     Each in a session of its own: Linux may share a core between sessions first, and then between those within.
     """
@@ -54,7 +56,7 @@ def doubts_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
-def test_a_squeezed_generator_is_marked_five_times_of_five_and_one_with_room_at_most_once(tmp_path: Path) -> None:
+def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
     """What else a machine does takes room away, and is marked rightly: one good series of some proves that room is."""
     server_core, load_core, *_ = sorted(os.sched_getaffinity(0))
     [asyncio] = [model for model in MODELS if model.name == "asyncio"]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.loadtest.locusts import ALL, Locust, eventually, free_ports
-from tests.loadtest.stub import Stub, closes, honest
+from tests.support.locust_processes import ALL, Locust
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import Stub, closes, honest
 
 SIGNALS = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
 JOINED = "Joined the master at"
@@ -57,7 +58,7 @@ def test_a_worker_that_waits_for_its_master_ends(how: signal.Signals, tmp_path: 
 
 @SIGNALS
 @pytest.mark.parametrize("times", [1, 2, 5])
-def test_a_worker_ends_in_the_middle_of_a_run(times: int, how: signal.Signals, tmp_path: Path) -> None:
+def test_a_worker_leaves_during_a_run(times: int, how: signal.Signals, tmp_path: Path) -> None:
     with Stub(honest) as stub, lab(tmp_path, stub) as (_, worker):
         for _ in range(times):
             worker.process.send_signal(how)

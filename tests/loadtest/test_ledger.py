@@ -154,7 +154,7 @@ def test_fairness_is_over_the_clients_of_all_workers(clients: list[tuple[str, in
     assert tally.fairness == (sum(replies) ** 2 / (len(clients) * squares) if squares else None)
 
 
-def test_what_a_lost_worker_had_reported_counts_in_the_fairness_that_it_had_then() -> None:
+def test_a_lost_workers_reports_count_in_fairness() -> None:
     lab = Lab()
     staying, going = lab.client("staying"), lab.client("going")
     lab.begin(5)
@@ -171,7 +171,7 @@ def test_what_a_lost_worker_had_reported_counts_in_the_fairness_that_it_had_then
     assert (set(figures.lost), tally.verified, tally.squares, tally.fairness) == ({"going"}, 4, 8, 1.0)
 
 
-def test_the_window_holds_none_of_the_warmups_figures_but_the_totals_hold_all() -> None:
+def test_the_window_excludes_the_warmup_totals_include_it() -> None:
     lab = Lab()
     tracker = lab.client("one")
     lab.begin(1)
@@ -187,7 +187,7 @@ def test_the_window_holds_none_of_the_warmups_figures_but_the_totals_hold_all() 
     assert lab.ledger.totals["asyncio"].verified == 3
 
 
-def test_a_vanished_worker_takes_its_gauges_along_but_not_its_counts() -> None:
+def test_a_lost_worker_keeps_counts_and_drops_gauges() -> None:
     lab = Lab()
     staying, going = lab.client("staying"), lab.client("going")
     lab.begin(5)
@@ -207,7 +207,7 @@ def test_a_vanished_worker_takes_its_gauges_along_but_not_its_counts() -> None:
 
 
 @pytest.mark.parametrize("seen", [False, True])
-def test_what_a_lost_worker_had_not_sent_is_unsent(seen: bool) -> None:
+def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     lab = Lab()
     staying, going = lab.client("staying"), lab.client("going")
     lab.begin(5)
@@ -234,7 +234,7 @@ def test_what_a_lost_worker_had_not_sent_is_unsent(seen: bool) -> None:
     assert "rate" in [doubt.name for doubt in belief.doubts(result.facts(figures, replace(SETTINGS, rate=1.0)))]
 
 
-def test_what_a_worker_had_not_sent_that_left_in_order_is_unsent_once() -> None:
+def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
     lab = Lab()
     going = lab.client("going")
     lab.begin(5)
@@ -262,7 +262,7 @@ def test_a_worker_that_went_silent_is_not_there() -> None:
     assert lab.ledger.gauges()["asyncio"].users == 0
 
 
-def test_a_master_that_was_silent_itself_judges_nobody_by_silence() -> None:
+def test_a_master_that_stood_still_judges_no_silence() -> None:
     lab = Lab()
     lab.client("one")
     lab.client("gone")
@@ -283,7 +283,7 @@ def test_a_master_that_was_silent_itself_judges_nobody_by_silence() -> None:
 
 
 @pytest.mark.parametrize(("pause", "lost"), [(STALLED, True), (STALLED + 0.1, False)])
-def test_who_is_still_not_heard_a_look_after_the_masters_silence_is_lost(pause: float, lost: bool) -> None:
+def test_silence_after_the_masters_pause_means_lost(pause: float, lost: bool) -> None:
     lab = Lab()
     lab.client("one")
     lab.begin(5)
@@ -329,7 +329,7 @@ def returned(*, heard: bool = True) -> tuple[Lab, float]:
     return lab, at
 
 
-def test_a_worker_that_was_lost_and_reports_again_is_taken_back() -> None:
+def test_a_lost_worker_that_reports_again_is_restored() -> None:
     lab, at = returned()
     figures = lab.ledger.figures
     assert figures is not None
@@ -349,7 +349,7 @@ def test_a_worker_that_was_lost_and_reports_again_is_taken_back() -> None:
     assert "worker-lost" not in names
 
 
-def test_a_worker_that_comes_back_only_to_report_its_end_is_taken_back() -> None:
+def test_a_lost_worker_reporting_its_end_is_restored() -> None:
     lab, at = returned(heard=False)
     lab.end()
     figures = lab.ledger.figures
@@ -359,7 +359,7 @@ def test_a_worker_that_comes_back_only_to_report_its_end_is_taken_back() -> None
     assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 0, 0)
 
 
-def test_a_worker_that_comes_back_may_be_lost_again_with_what_it_has_open_then() -> None:
+def test_a_restored_worker_may_be_lost_again() -> None:
     lab, at = returned()
     other = lab.client("back")
     other.sent(lab.now)
@@ -375,7 +375,7 @@ def test_a_worker_that_comes_back_may_be_lost_again_with_what_it_has_open_then()
     assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (6, 5, 1, 1, 0)
 
 
-def test_a_lost_worker_that_reports_of_another_phase_stays_lost() -> None:
+def test_a_lost_worker_of_another_phase_stays_lost() -> None:
     lab, _ = returned(heard=False)
     del lab.workers["back"]
     lab.worker("back")  # it begins anew, outside of any phase
@@ -392,7 +392,7 @@ ACTS = st.tuples(st.sampled_from(["send", "answer", "report", "vanish", "see", "
 
 
 @given(st.lists(ACTS, max_size=40))
-def test_every_request_is_accounted_for_whoever_is_lost_and_comes_back(acts: list[tuple[str, int]]) -> None:
+def test_losses_and_returns_keep_requests_conserved(acts: list[tuple[str, int]]) -> None:
     lab = Lab()
     names = ("one", "other", "third")
     trackers = [lab.client(name) for name in names]
@@ -425,7 +425,7 @@ def test_every_request_is_accounted_for_whoever_is_lost_and_comes_back(acts: lis
     ("case", "seconds"),
     [("whole", SETTLED + 2), ("lost", SETTLED + 2.04), ("joined", SETTLED + 2.04), ("returned", SETTLED + 2.04)],
 )
-def test_a_phase_is_as_long_as_was_counted_unless_a_worker_was_lost_or_joined(case: str, seconds: float) -> None:
+def test_a_phase_ends_early_without_losses_or_joins(case: str, seconds: float) -> None:
     lab = Lab()
     lab.client("one")
     if case != "joined":
@@ -455,7 +455,7 @@ def test_a_phase_is_as_long_as_was_counted_unless_a_worker_was_lost_or_joined(ca
     assert lab.ledger.running_seconds(lab.seconds + 9) == figures.seconds
 
 
-def test_a_worker_that_left_in_order_is_not_lost() -> None:
+def test_a_worker_that_left_is_not_lost() -> None:
     lab = Lab()
     staying, going = lab.client("staying"), lab.client("going")
     lab.begin(5)
@@ -472,7 +472,7 @@ def test_a_worker_that_left_in_order_is_not_lost() -> None:
     assert figures.tallies["asyncio"].unanswered == 1
 
 
-def test_a_worker_that_is_heard_from_the_start_has_not_joined() -> None:
+def test_a_worker_heard_from_the_start_never_joined() -> None:
     lab = Lab()
     lab.client("one")
     lab.client("other")
@@ -489,7 +489,7 @@ def test_a_worker_that_is_heard_from_the_start_has_not_joined() -> None:
     assert set(figures.efforts) == {"one", "other"}
 
 
-def test_a_worker_that_is_first_heard_later_has_joined_then() -> None:
+def test_a_worker_first_heard_later_has_joined() -> None:
     lab = Lab()
     lab.client("one")
     lab.begin(5)
@@ -509,7 +509,7 @@ def test_a_worker_that_is_first_heard_later_has_joined_then() -> None:
     assert "worker-joined" in [doubt.name for doubt in belief.doubts(result.facts(figures, SETTINGS))]
 
 
-def test_whoever_joined_one_phase_is_there_from_the_start_of_the_next() -> None:
+def test_a_joined_worker_starts_the_next_phase() -> None:
     lab = Lab()
     lab.client("one")
     lab.begin(5)
@@ -523,7 +523,7 @@ def test_whoever_joined_one_phase_is_there_from_the_start_of_the_next() -> None:
     assert lab.ledger.figures.joined == {}
 
 
-def test_a_worker_that_plays_no_part_in_the_phase_has_not_joined_it() -> None:
+def test_a_worker_without_a_part_has_not_joined() -> None:
     lab = Lab()
     lab.begin(5)
     lab.client("idle")
@@ -533,7 +533,7 @@ def test_a_worker_that_plays_no_part_in_the_phase_has_not_joined_it() -> None:
     assert lab.ledger.figures.joined == {}
 
 
-def test_a_workers_recent_effort_is_of_its_last_seconds() -> None:
+def test_recent_effort_is_of_the_last_seconds() -> None:
     lab = Lab()
     lab.client("one")
     for _ in range(3):
@@ -550,7 +550,7 @@ def test_a_workers_recent_effort_is_of_its_last_seconds() -> None:
     assert effort.stolen_ratio == pytest.approx(0.01)
 
 
-def test_the_speed_of_a_variant_is_that_of_the_time_in_which_it_had_clients() -> None:
+def test_a_variants_speed_counts_its_time_with_clients() -> None:
     """A shape loads one after another: over the whole run each would look slower the more variants there are."""
     lab = Lab()
     first = lab.client("one", "threaded")
@@ -575,7 +575,7 @@ def test_the_speed_of_a_variant_is_that_of_the_time_in_which_it_had_clients() ->
     assert [(line[0], line[6]) for line in table[1:]] == [("threaded", "1.0"), ("asyncio", "0.7")]
 
 
-def test_a_worker_that_vanishes_before_its_first_report_of_the_phase_is_lost_too() -> None:
+def test_a_worker_may_be_lost_before_any_report() -> None:
     lab = Lab()
     lab.client("one")
     lab.client("other")
@@ -592,7 +592,7 @@ def test_a_worker_that_vanishes_before_its_first_report_of_the_phase_is_lost_too
     assert "worker-lost" in [doubt.name for doubt in belief.doubts(result.facts(figures, SETTINGS))]
 
 
-def test_one_that_was_given_up_before_its_first_report_is_taken_back() -> None:
+def test_a_worker_given_up_early_is_restored() -> None:
     lab = Lab()
     lab.client("one")
     tracker = lab.client("other")
@@ -610,7 +610,7 @@ def test_one_that_was_given_up_before_its_first_report_is_taken_back() -> None:
     assert (figures.tallies["asyncio"].unanswered, figures.tallies["asyncio"].imbalance) == (1, 0)
 
 
-def test_what_a_worker_bore_in_its_worst_ten_seconds_is_not_averaged_away() -> None:
+def test_the_worst_ten_seconds_are_not_averaged_away() -> None:
     ledger = Ledger(["asyncio"])
     ledger.begin(5, 0.0, 1000.0)
     for second in range(90):
@@ -651,7 +651,7 @@ def test_reports_after_the_end_change_no_result() -> None:
     assert lab.ledger.totals["asyncio"].verified == 2
 
 
-def test_recent_quantiles_forget_what_is_older_than_ten_seconds() -> None:
+def test_recent_quantiles_forget_after_ten_seconds() -> None:
     lab = Lab()
     tracker = lab.client("one")
     lab.ask(tracker, 0.001)
@@ -720,7 +720,7 @@ def worker(effort: Effort, requests: int = 0) -> Worker:
     return Worker(recent=deque([effort]), requests=requests)
 
 
-def test_a_workers_requests_are_those_that_ended_in_any_phase_and_never_go_down() -> None:
+def test_a_workers_finished_requests_never_go_down() -> None:
     lab = Lab()
     one, other = lab.client("one"), lab.client("other", "single")
     lab.ask(one, 0.001)
@@ -793,7 +793,7 @@ def test_what_is_exported_is_what_happened() -> None:
     assert samples["tcplab_load_doubt", "loop-lag"] == 0
 
 
-def test_what_is_exported_of_the_open_model_is_what_happened() -> None:
+def test_the_open_models_export_is_what_happened() -> None:
     lab = Lab()
     tracker, failing = lab.client("one"), lab.client("one", "single")
     lab.ask(tracker, 0.25)
@@ -818,7 +818,7 @@ def test_what_is_exported_of_the_open_model_is_what_happened() -> None:
     assert samples["tcplab_load_service_seconds_sum", "asyncio"] == 0.5
 
 
-def test_buckets_reach_from_20_us_to_twice_the_reply_timeout() -> None:
+def test_buckets_span_20_us_to_twice_the_timeout() -> None:
     assert (BOUNDS[0], BOUNDS[-1]) == (20, 60_000_000)
     assert list(BOUNDS) == sorted(set(BOUNDS))
     buckets, total = cumulative({20: 1, 21: 2, 59_999_999: 1, 70_000_000: 1})
@@ -901,7 +901,7 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     assert table[3].startswith("doubt unserved: ")
 
 
-def test_the_result_of_the_open_model_says_what_was_asked_for_and_what_was_not_sent() -> None:
+def test_an_open_result_has_rate_asked_and_unsent() -> None:
     lab = Lab()
     tracker = lab.client("one")
     lab.begin(5)
@@ -932,7 +932,7 @@ def test_the_result_of_the_open_model_says_what_was_asked_for_and_what_was_not_s
     assert line.split()[-5:-2] == [">=1000", ">=3000", "500"]
 
 
-def test_what_a_run_did_is_what_belief_looks_at() -> None:
+def test_belief_looks_at_what_the_run_did() -> None:
     lab = Lab()
     tracker = lab.client("one")
     lab.begin(5)

@@ -17,15 +17,13 @@ from typing import Any
 import pytest
 
 from loadtest.scenarios import SCENARIOS, Scenario
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     ENGINE,
     HASTY,
     Locust,
     assert_conserved,
     doubts,
-    eventually,
-    free_ports,
     label,
     load_each,
     locustfile,
@@ -33,7 +31,8 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import LIES, Answer, Stub, adds, adds_later, honest, sometimes, swaps, truncates
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import LIES, Answer, Stub, adds, adds_later, honest, sometimes, swaps, truncates
 
 LATER = "a byte too many, later"
 
@@ -84,7 +83,7 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_each_lie_is_an_error_of_its_own_kind(name: str, caught: dict[str, Caught]) -> None:
+def test_each_lie_has_its_own_error(name: str, caught: dict[str, Caught]) -> None:
     part, kind = caught[name].part, LIES[name][1]
     assert_conserved(part)
     assert set(nonzero(part["errors"])) <= {kind}
@@ -99,7 +98,7 @@ def test_each_lie_is_an_error_of_its_own_kind(name: str, caught: dict[str, Caugh
     assert "Traceback" not in caught[name].log
 
 
-def test_a_byte_too_many_after_a_right_reply_makes_the_connection_worthless(caught: dict[str, Caught]) -> None:
+def test_an_extra_byte_makes_the_connection_worthless(caught: dict[str, Caught]) -> None:
     """Each connection brings one right reply at most; it brings none if the client was about to leave."""
     part, stub = caught[LATER].part, caught[LATER].stub
     leaves_at_once = caught[LATER].scenario.requests == 1
@@ -112,7 +111,7 @@ def test_a_byte_too_many_after_a_right_reply_makes_the_connection_worthless(caug
 
 
 @pytest.mark.parametrize("name", RARE)
-def test_of_a_few_lies_among_many_honest_answers_each_is_counted(name: str, caught: dict[str, Caught]) -> None:
+def test_each_of_a_few_lies_is_counted(name: str, caught: dict[str, Caught]) -> None:
     part, stub, kind = caught[name].part, caught[name].stub, RARE[name][1]
     assert_conserved(part)
     assert stub.lies == len(EVERY_20TH)
@@ -122,7 +121,7 @@ def test_of_a_few_lies_among_many_honest_answers_each_is_counted(name: str, caug
     assert 100 - len(EVERY_20TH) <= part["verified"] <= len(stub.texts)
 
 
-def test_wrong_bytes_are_a_doubt_about_the_run_that_names_who_sent_them(caught: dict[str, Caught]) -> None:
+def test_wrong_bytes_are_a_doubt_that_names_servers(caught: dict[str, Caught]) -> None:
     wrong = {
         (label(name), str(times))
         for name, each in caught.items()
@@ -132,7 +131,7 @@ def test_wrong_bytes_are_a_doubt_about_the_run_that_names_who_sent_them(caught: 
     assert not caught["silent"].doubt
 
 
-def test_a_surplus_byte_after_the_last_reply_is_seen_too(tmp_path: Path) -> None:
+def test_a_surplus_byte_after_the_end_is_seen(tmp_path: Path) -> None:
     """Every fifth reply is its conversation's last."""
     with Stub(sometimes(adds_later, lambda number: number % 5 == 0)) as stub:
         arguments = ("AsyncioUser", "-u", "1", "--think", "0.001")
@@ -147,7 +146,7 @@ def test_a_surplus_byte_after_the_last_reply_is_seen_too(tmp_path: Path) -> None
     assert_conserved(part)
 
 
-def test_a_byte_out_of_the_blue_is_seen_while_its_client_thinks(tmp_path: Path) -> None:
+def test_a_stray_byte_is_seen_while_thinking(tmp_path: Path) -> None:
     """Clients of a crowd think for 10 s at least: no connection has a second request, by which it would show."""
     with Stub(adds_later) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", "crowd")
@@ -172,7 +171,7 @@ def _(name, exception, **_):
 """Lines of a locustfile that say when a process sees a failure."""
 
 
-def test_a_lie_is_seen_in_the_worker_at_once_and_soon_after_at_the_masters_metrics(tmp_path: Path) -> None:
+def test_a_lie_is_soon_in_the_masters_metrics(tmp_path: Path) -> None:
     """
     One lie of each server, after a while of honesty: the worker sees it before its next report, which carries it.
 

@@ -18,20 +18,9 @@ from typing import Any
 import pytest
 
 from loadtest.histogram import quantile
-from tests.loadtest.locusts import (
-    ALL,
-    Locust,
-    assert_conserved,
-    doubts,
-    durations,
-    eventually,
-    free_ports,
-    headless,
-    post,
-    run,
-    total,
-)
-from tests.loadtest.stub import Stub, after, honest, right
+from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, durations, headless, post, run, total
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import Stub, after, honest, right
 
 
 @pytest.mark.parametrize(
@@ -130,7 +119,7 @@ def test_the_warmup_is_thrown_away(tmp_path: Path) -> None:
     assert slow < 20, "of those 40, 36 would have come after a client's first one; a busy machine makes some slow too"
 
 
-def test_clients_of_a_server_with_one_place_wait_and_are_not_forgotten(tmp_path: Path) -> None:
+def test_clients_of_a_full_server_are_counted_waiting(tmp_path: Path) -> None:
     """A stub that serves one connection to its end: the others are connected, not served, and count as waiting."""
     turn = threading.Lock()
 
@@ -169,7 +158,7 @@ def test_an_interrupted_run_keeps_what_it_measured(how: signal.Signals, tmp_path
             assert "Exception" not in locust.log
 
 
-def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistics(tmp_path: Path) -> None:
+def test_live_metrics_survive_a_reset_of_statistics(tmp_path: Path) -> None:
     [port] = free_ports(1)
     with Stub(after(lambda _: 0.0015)) as stub:
         web = ("--autostart", "--web-host", "127.0.0.1", "--web-port", port)
@@ -223,7 +212,7 @@ def test_live_metrics_tell_what_happens_and_survive_a_reset_of_locusts_statistic
             assert locust.stop(signal.SIGTERM) == 0
 
 
-def test_the_web_ui_sets_a_rate_and_a_shape_and_takes_them_back(tmp_path: Path) -> None:
+def test_the_web_ui_sets_rate_and_shape(tmp_path: Path) -> None:
     [port] = free_ports(1)
     with Stub(honest) as stub:
         web = ("--autostart", "--class-picker", "--web-host", "127.0.0.1", "--web-port", port)
@@ -304,7 +293,7 @@ def test_a_bad_setting_is_one_clear_line(
     assert says_so in lines[0]
 
 
-def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with Locust(tmp_path, "--headless", "-t", "1s", environment={"TCPLAB_EXPORTER_PORT": port}) as locust:
@@ -313,7 +302,7 @@ def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
     assert line.startswith(f"tcplab: cannot serve the load's metrics on 127.0.0.1:{port}: Address already in use.")
 
 
-def test_settings_come_from_the_environment_too_and_empty_ones_are_none(tmp_path: Path) -> None:
+def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
     with Stub(honest) as stub:
         locust = run(
             tmp_path,
@@ -336,7 +325,7 @@ def test_settings_come_from_the_environment_too_and_empty_ones_are_none(tmp_path
     assert "all-at-once" in doubts(outcome)
 
 
-def test_a_locustfile_of_ones_own_uses_the_users_by_themselves(tmp_path: Path) -> None:
+def test_a_locustfile_of_ones_own_uses_the_users(tmp_path: Path) -> None:
     """As loadtest/user.py describes it, started in another folder, without the lab's locustfile."""
     own = tmp_path / "own.py"
     with Stub(honest) as stub:

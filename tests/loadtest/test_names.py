@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     DRIVERS,
     HASTY,
     assert_conserved,
     doubts,
-    eventually,
     headless,
     locustfile,
     nonzero,
     users,
 )
-from tests.loadtest.stub import Stub, honest
+from tests.support.processes import eventually
+from tests.support.stubs.recording import Stub, honest
 
 FORGETS = """
 import socket
@@ -42,9 +42,7 @@ CODES = pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
 @both_drivers
 @CODES
 @pytest.mark.parametrize("scenario", [("churn",), ("conversation", "--rate", "100")], ids=" ".join)
-def test_a_name_that_is_forgotten_is_the_servers_absence(
-    scenario: tuple[str, ...], code: str, driver: str, tmp_path: Path
-) -> None:
+def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str, driver: str, tmp_path: Path) -> None:
     known, asked = tmp_path / "known", tmp_path / "asked"
     known.touch()
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
@@ -70,7 +68,7 @@ def test_a_name_that_is_forgotten_is_the_servers_absence(
 
 @both_drivers
 @CODES
-def test_a_name_that_never_was_known_is_the_loads_trouble(code: str, driver: str, tmp_path: Path) -> None:
+def test_an_unknown_name_is_the_loads_trouble(code: str, driver: str, tmp_path: Path) -> None:
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
     arguments = ("--scenario", "churn", "-u", "4", "-r", "100", "AsyncioUser")
     targets = {"asyncio": "server.lab:9"}
@@ -83,7 +81,7 @@ def test_a_name_that_never_was_known_is_the_loads_trouble(code: str, driver: str
 
 
 @both_drivers
-def test_a_server_whose_name_is_back_is_found_again(driver: str, tmp_path: Path) -> None:
+def test_a_server_is_found_again_by_name(driver: str, tmp_path: Path) -> None:
     known, asked = tmp_path / "known", tmp_path / "asked"
     known.touch()
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code="EAI_NONAME"), HASTY, users(driver))

@@ -32,18 +32,18 @@ REPLY = b"OK me.1.xxxx\n"
         (b"ERRATIC\n", "corrupt"),
     ],
 )
-def test_a_reply_is_right_to_the_last_byte_or_of_a_kind_of_its_own(received: bytes, expected: str) -> None:
+def test_a_reply_is_right_or_has_a_kind(received: bytes, expected: str) -> None:
     assert of_reply(received, REPLY) == expected
 
 
 @given(st.binary(max_size=20), st.binary(min_size=1, max_size=20))
-def test_a_reply_is_unfinished_as_long_as_more_bytes_could_make_it_right(received: bytes, reply: bytes) -> None:
+def test_an_unfinished_reply_may_still_become_right(received: bytes, reply: bytes) -> None:
     could = any(received + reply[cut:] == reply for cut in range(len(reply)))
     assert is_unfinished(received, reply) == could
 
 
 @given(st.integers(0, len(REPLY) - 1))
-def test_every_beginning_of_a_reply_is_unfinished_and_counts_as_closed_if_no_more_comes(cut: int) -> None:
+def test_every_beginning_of_a_reply_is_unfinished(cut: int) -> None:
     assert is_unfinished(REPLY[:cut], REPLY)
     assert of_reply(REPLY[:cut], REPLY) == "closed"
     assert not is_unfinished(REPLY, REPLY)
@@ -68,7 +68,7 @@ def failure(number: int) -> OSError:
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "failed"),
     ],
 )
-def test_a_connect_fails_in_a_way_that_the_recorder_knows(error: OSError, expected: str) -> None:
+def test_a_failed_connect_has_a_known_kind(error: OSError, expected: str) -> None:
     assert of_connect(error) == expected
     assert expected in CONNECTIONS
 
@@ -96,14 +96,14 @@ def test_a_server_that_was_known_is_gone(error: OSError, expected: str) -> None:
     assert of_connect(error) == (expected if expected != "refused" else "failed")
 
 
-def test_locust_is_told_of_every_failure_and_of_nothing_that_went_well() -> None:
+def test_locust_hears_of_every_failure_only() -> None:
     assert set(ERRORS) == {*OUTCOMES, *CONNECTIONS, *BREAKS} - {"verified", "connected"}
     for outcome, error in ERRORS.items():
         assert str(error).startswith(f"{outcome}: ")
         assert repr(error) == str(error)  # Locust counts failures by it
 
 
-def test_an_err_in_the_middle_of_a_reply_is_no_refusal() -> None:
+def test_an_err_within_a_reply_is_no_refusal() -> None:
     assert of_reply(b"ERR server full\n", b"OK abc\n") == "refused"
     assert of_reply(b"ERR server full\n", b"bc\n") == "corrupt"  # the reply had begun
 
@@ -124,7 +124,7 @@ def test_an_address_has_a_host_and_a_port(text: str, expected: tuple[str, int]) 
     "text", ["", "localhost", ":9003", "[]:9003", "localhost:", "localhost:0", "localhost:65536", "localhost:-1",
              "localhost:9003x", "localhost:²", "[::1]"],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_by_its_text(text: str) -> None:
+def test_a_bad_address_is_refused_by_its_text(text: str) -> None:
     with pytest.raises(ValueError, match="is no host:port") as caught:
         split_address(text)
     assert repr(text) in str(caught.value)

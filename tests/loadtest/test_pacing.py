@@ -9,20 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from locust.dispatch import UsersDispatcher
 
-from loadtest.dispatching import ToldDispatcher
-from tests.loadtest.locusts import (
-    DRIVERS,
-    Locust,
-    doubts,
-    eventually,
-    free_ports,
-    locustfile,
-    post,
-    users,
-)
-from tests.loadtest.stub import Answer, Stub, honest
+from tests.support.locust_processes import DRIVERS, Locust, doubts, locustfile, post, users
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import Answer, Stub, honest
 
 RATE = 300
 
@@ -81,6 +71,7 @@ def lab(folder: Path, answer: Answer, driver: str, workers: int, clients: int) -
         yield web, master
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("driver", "workers", "before", "after", "per_second"),
     [
@@ -115,7 +106,8 @@ def test_the_rate_holds_while_users_come_and_go(
         assert "rate" not in doubts(master.outcome()), master.outcome()["doubts"]
 
 
-def test_a_run_has_its_rate_from_the_first_user_on(tmp_path: Path) -> None:
+@pytest.mark.measures
+def test_a_run_keeps_its_rate_from_the_start(tmp_path: Path) -> None:
     arrivals = Arrivals()
     [web] = free_ports(1)
     with Stub(arrivals.answer) as stub:
@@ -143,7 +135,14 @@ class SomeUser:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize(("first", "then", "per_second"), [(5, 1, 1000), (3, 6, 1000), (4, 0, 1000)])
-def test_each_step_is_told_before_it_is_taken(workers: int, first: int, then: int, per_second: float) -> None:
+def test_each_step_is_told_before_it_is_taken(
+    workers: int, first: int, then: int, per_second: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")  # else Locust patches this process, and with it all other tests
+    from locust.dispatch import UsersDispatcher  # noqa: PLC0415
+
+    from loadtest.dispatching import ToldDispatcher  # noqa: PLC0415
+
     told: list[int] = []
     nodes = [_Node(f"host_{number}") for number in range(workers)]
     dispatcher = ToldDispatcher(told.append, worker_nodes=nodes, user_classes=[SomeUser])

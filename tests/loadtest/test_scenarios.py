@@ -16,8 +16,9 @@ import pytest
 from loadtest.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
-from tests.contract.lab import Model, Server
-from tests.loadtest.locusts import Locust, assert_conserved, doubts, durations, eventually, free_ports, nonzero
+from tests.support.locust_processes import Locust, assert_conserved, doubts, durations, nonzero
+from tests.support.processes import eventually, free_ports
+from tests.support.servers import Model, Server
 
 CLIENTS = 6
 """For each of the variants."""
@@ -111,7 +112,7 @@ def wait(part: Mapping[str, Any], fraction: float) -> float:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_the_load_and_every_server_count_the_same_requests(scenario: str, tmp_path: Path) -> None:
+def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path) -> None:
     outcome = load(tmp_path, scenario, seconds=LONGER.get(scenario, 3))
     variants = outcome["variants"]
     served = {name: part["served"] for name, part in variants.items()}
@@ -130,7 +131,7 @@ def test_the_load_and_every_server_count_the_same_requests(scenario: str, tmp_pa
             assert wait(part, 0.99) > 1 if name == "single" else wait(part, 0.99) < 0.5, name
 
 
-def test_so_they_do_if_requests_fall_due_by_a_schedule(tmp_path: Path) -> None:
+def test_load_and_servers_agree_on_a_schedule(tmp_path: Path) -> None:
     """The open model: nothing is sent before it falls due, what falls due isn't lost, and nobody waits in `churn`."""
     rate = 90
     outcome = load(tmp_path, "churn", "--rate", str(rate), seconds=3)

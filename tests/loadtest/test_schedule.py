@@ -25,7 +25,7 @@ def test_requests_fall_due_at_a_steady_interval(first: int, interval: int, numbe
     assert schedule.upcoming == first + number * interval
 
 
-def test_a_client_that_was_held_up_catches_up_and_drops_none() -> None:
+def test_a_late_client_catches_up_and_drops_none() -> None:
     schedule = Schedule(100, 10)
     assert schedule.take() == 100
     now = 145  # held up since 100
@@ -38,7 +38,7 @@ def test_a_client_that_was_held_up_catches_up_and_drops_none() -> None:
     assert schedule.overdue(now) == []
 
 
-def test_a_request_is_due_at_its_time_and_not_before() -> None:
+def test_a_request_is_due_at_its_exact_time() -> None:
     schedule = Schedule(100, 10)
     assert schedule.overdue(99) == []
     assert schedule.overdue(100) == [(0, 10, 1)]
@@ -47,9 +47,7 @@ def test_a_request_is_due_at_its_time_and_not_before() -> None:
 
 
 @given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
-def test_the_overdue_are_those_that_one_finds_by_looking_at_each(
-    first: int, interval: int, taken: int, now: int
-) -> None:
+def test_overdue_requests_match_a_plain_search(first: int, interval: int, taken: int, now: int) -> None:
     schedule = Schedule(first, interval)
     for _ in range(taken):
         schedule.take()
@@ -67,7 +65,7 @@ def rescaled(upcoming: int, now: int, old: int, new: int) -> int:
     return now + max(1, (upcoming - now) * new // old)
 
 
-def test_another_interval_holds_for_what_is_left_of_the_present_one() -> None:
+def test_a_new_interval_holds_for_the_rest() -> None:
     schedule = Schedule(100, 10)
     schedule.take()
     schedule.retune(30, 105)
@@ -80,7 +78,7 @@ def test_another_interval_holds_for_what_is_left_of_the_present_one() -> None:
     assert [schedule.take() for _ in range(3)] == [107, 111, 115]
 
 
-def test_a_first_request_that_is_far_away_is_rescaled_like_any_other() -> None:
+def test_a_distant_first_request_is_rescaled_too() -> None:
     schedule = Schedule(1_000, 10)
     schedule.retune(5, 200)
     assert [schedule.take() for _ in range(2)] == [600, 605]
@@ -118,7 +116,7 @@ def test_clients_that_were_spread_evenly_stay_so(interval: int, now: int) -> Non
     assert all(abs(later - due - interval / 10) <= 1 for due, later in pairwise(dues))
 
 
-def test_another_interval_leaves_those_due_that_fell_due_by_the_old_one() -> None:
+def test_a_new_interval_keeps_requests_already_due() -> None:
     for interval in (50, 1):
         schedule = Schedule(0, 10)
         before = ages(schedule.overdue(100))
@@ -128,7 +126,7 @@ def test_another_interval_leaves_those_due_that_fell_due_by_the_old_one() -> Non
         assert [schedule.take() for _ in range(13)] == [*range(0, 101, 10), 100 + interval, 100 + 2 * interval]
 
 
-def test_what_is_kept_from_two_changes_comes_after_the_rest_and_the_oldest_last() -> None:
+def test_requests_kept_from_two_changes_come_last() -> None:
     schedule = Schedule(0, 10)
     schedule.retune(3, 25)
     assert schedule.overdue(25) == [(5, 10, 3)]
@@ -140,7 +138,7 @@ def test_what_is_kept_from_two_changes_comes_after_the_rest_and_the_oldest_last(
     assert [schedule.take() for _ in range(8)] == [10, 20, 26, 29, 32, 35, 85, 135]
 
 
-def test_what_is_kept_from_a_change_was_not_due_before_its_time() -> None:
+def test_a_kept_request_was_not_due_early() -> None:
     schedule = Schedule(0, 10)
     schedule.retune(50, 25)
     assert ages(schedule.overdue(15)) == [5, 15]
@@ -149,7 +147,7 @@ def test_what_is_kept_from_a_change_was_not_due_before_its_time() -> None:
 # A pause of the client's own
 
 
-def test_a_pause_puts_off_what_is_due_and_what_will_be() -> None:
+def test_a_pause_delays_due_and_later_requests() -> None:
     schedule = Schedule(0, 10)
     schedule.retune(30, 25)  # 0, 10 and 20 stay due; then 40, 70, ...
     schedule.put_off(1_000, 50)
@@ -158,7 +156,7 @@ def test_a_pause_puts_off_what_is_due_and_what_will_be() -> None:
     assert [schedule.take() for _ in range(5)] == [1_000, 1_010, 1_020, 1_040, 1_070]
 
 
-def test_another_interval_in_a_pause_holds_for_what_is_left_at_its_end() -> None:
+def test_an_interval_changed_while_paused_holds_afterwards() -> None:
     schedule = Schedule(0, 10)
     schedule.put_off(1_000, 5)  # one is due, 5 are left until the next one
     schedule.retune(2, 600)
@@ -166,7 +164,7 @@ def test_another_interval_in_a_pause_holds_for_what_is_left_at_its_end() -> None
     assert [schedule.take() for _ in range(3)] == [1_000, 1_006, 1_008]
 
 
-def test_a_pause_that_begins_before_the_last_one_was_to_end_comes_on_top_of_it() -> None:
+def test_overlapping_pauses_add_up() -> None:
     """The connection broke in the middle of the first."""
     schedule = Schedule(0, 10)
     schedule.put_off(100, 5)
@@ -176,7 +174,7 @@ def test_a_pause_that_begins_before_the_last_one_was_to_end_comes_on_top_of_it()
 
 
 @given(TIMES, INTERVALS, st.lists(st.tuples(INTERVALS, st.integers(0, 200)), max_size=4), st.integers(1, 5_000), TIMES)
-def test_a_pause_leaves_every_age_as_it_was_and_nothing_falls_due_in_it(
+def test_nothing_ages_or_falls_due_in_a_pause(
     first: int, interval: int, changes: list[tuple[int, int]], length: int, turn: int
 ) -> None:
     schedule, now = Schedule(first, interval), 0
@@ -227,9 +225,7 @@ ACTS = st.tuples(st.sampled_from(["wait", "take", "retune", "put off"]), st.inte
 
 
 @given(st.integers(0, 50), st.integers(1, 30), st.lists(ACTS, max_size=25))
-def test_whatever_the_intervals_and_pauses_were_the_due_are_those_that_one_finds_one_by_one(
-    first: int, interval: int, acts: list[tuple[str, int]]
-) -> None:
+def test_due_requests_match_a_plain_search(first: int, interval: int, acts: list[tuple[str, int]]) -> None:
     schedule, dues, now = Schedule(first, interval), Dues(first, interval), 0
     dues.look(now)
     for act, number in acts:
@@ -251,9 +247,7 @@ def test_whatever_the_intervals_and_pauses_were_the_due_are_those_that_one_finds
 
 
 @given(st.integers(1, 30), st.tuples(INTERVALS, INTERVALS), st.integers(0, 300), st.integers(0, 300))
-def test_two_changes_in_a_row_forget_none_of_what_is_due(
-    interval: int, then: tuple[int, int], first: int, second: int
-) -> None:
+def test_two_changes_forget_nothing_due(interval: int, then: tuple[int, int], first: int, second: int) -> None:
     schedule, dues = Schedule(0, interval), Dues(0, interval)
     for other, now in zip(then, (first, first + second), strict=True):
         dues.retune(other, now)

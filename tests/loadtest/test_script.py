@@ -42,7 +42,7 @@ def kinds(found: list[Step]) -> list[str]:
     return [type(step).__name__ for step in found]
 
 
-def test_a_conversation_is_five_requests_with_pauses_then_leaving() -> None:
+def test_a_conversation_is_five_requests_pauses_then_leaving() -> None:
     found = steps(SCENARIOS["conversation"], 25)
     one = ["Connect", *["Send", "Pause"] * 4, "Send", "Leave", "Pause"]
     assert kinds(found) == (one * 3)[:25]
@@ -74,11 +74,11 @@ def test_each_scenario_has_its_steps_over_and_over(name: str, one: list[str], la
     assert [step.last for step in found if isinstance(step, Send)] == lasts * again
 
 
-def test_every_scenario_is_among_those_whose_steps_are_tested() -> None:
+def test_every_scenarios_steps_are_tested() -> None:
     assert set(SCENARIOS) == {"conversation", "saturate", "churn", "crowd", "slow-client", "io-bound", "cpu-bound"}
 
 
-def test_a_script_yields_the_same_send_again_and_again() -> None:
+def test_a_script_repeats_the_same_send() -> None:
     script = play(SCENARIOS["saturate"], b"me", Random(1), Cast())
     next(script)
     one = script.send(True)
@@ -103,7 +103,7 @@ def test_bound_scenarios_ask_for_waiting_and_for_work(name: str, begins: bytes) 
     assert re.fullmatch(rb"OK me\.1\.[0-9a-f]{8}x{51}\n", request.reply)
 
 
-def test_a_request_and_its_reply_are_what_the_wire_says() -> None:
+def test_request_and_reply_are_what_the_wire_says() -> None:
     _, request, *_ = steps(SCENARIOS["saturate"], 2)
     assert isinstance(request, Send)
     assert re.fullmatch(rb"ECHO me\.1\.[0-9a-f]{8}x{51}\n", request.request)
@@ -137,7 +137,7 @@ def place_of(found: list[Step], kind: str) -> int:
     [(name, kind) for name in sorted(SCENARIOS) for kind in ("Connect", "Send")]
     + [("conversation", "Pause"), ("crowd", "Pause")],
 )
-def test_after_a_failure_it_leaves_and_stays_away_briefly_then_goes_on(name: str, kind: str) -> None:
+def test_after_a_failure_it_leaves_and_returns(name: str, kind: str) -> None:
     """A Pause fails if the connection is lost meanwhile."""
     scenario = SCENARIOS[name]
     fail_at = place_of(steps(scenario, 12), kind)
@@ -148,14 +148,14 @@ def test_after_a_failure_it_leaves_and_stays_away_briefly_then_goes_on(name: str
     assert 0.5 <= pause.seconds <= 1.5
 
 
-def test_whoever_stays_away_for_longer_anyway_does_so_after_a_failure() -> None:
+def test_a_longer_absence_replaces_the_setback() -> None:
     scenario = replace(SCENARIOS["conversation"], away=8.0)
     pause = steps(scenario, 3, fail_at=0)[2]
     assert isinstance(pause, Pause)
     assert 4 <= pause.seconds <= 12
 
 
-def test_while_it_is_away_there_is_nothing_that_could_fail() -> None:
+def test_nothing_can_fail_while_it_is_away() -> None:
     found = steps(SCENARIOS["conversation"], 14, fail_at=11)
     assert kinds(found)[10:] == ["Leave", "Pause", "Connect", "Send"]
 
@@ -175,14 +175,14 @@ def test_while_it_is_away_there_is_nothing_that_could_fail() -> None:
         ("cpu-bound", ["Turn", "Connect", "Send", "Leave"]),
     ],
 )
-def test_a_paced_client_waits_its_turn_before_each_request_and_never_pauses(name: str, one: list[str]) -> None:
+def test_a_paced_client_waits_its_turn_without_pauses(name: str, one: list[str]) -> None:
     again = 1 if SCENARIOS[name].requests is None else 3
     assert kinds(steps(SCENARIOS[name].tuned(paced=True), len(one) * again)) == one * again
 
 
 @pytest.mark.parametrize("kind", ["Connect", "Send", "Turn"])
 @pytest.mark.parametrize("name", ["conversation", "slow-client", "saturate"])
-def test_a_paced_client_goes_on_after_a_failure_without_staying_away(name: str, kind: str) -> None:
+def test_a_paced_client_goes_on_after_a_failure(name: str, kind: str) -> None:
     """A Turn fails if the connection is lost meanwhile. It was not taken: the same request is due after it."""
     scenario = SCENARIOS[name].tuned(paced=True)
     fail_at = place_of(steps(scenario, 12), kind)
@@ -191,7 +191,7 @@ def test_a_paced_client_goes_on_after_a_failure_without_staying_away(name: str, 
     assert kinds(found)[fail_at:] == [kind, "Leave", "Turn", "Connect", "Send"]
 
 
-def test_no_serial_is_left_out_by_a_turn_at_which_the_connection_was_lost() -> None:
+def test_no_serial_is_skipped_by_a_lost_connection() -> None:
     found = steps(SCENARIOS["conversation"].tuned(paced=True), 8, fail_at=3)
     asked = [step.request[:10] for step in found if isinstance(step, Send)]
     assert isinstance(found[3], Turn)
@@ -215,7 +215,7 @@ def dawdles(found: list[Step]) -> list[float]:
 
 
 @pytest.mark.parametrize("paced", [False, True])
-def test_of_all_clients_of_a_cast_the_first_dawdles_in_the_second_request_of_each_connection(paced: bool) -> None:
+def test_the_first_client_stalls_in_its_second_request(paced: bool) -> None:
     cast = Cast()
     scenario = SLOW.tuned(paced=paced)
     scripts = [play(scenario, who, Random(1), cast) for who in (b"one", b"two", b"three")]
@@ -224,12 +224,12 @@ def test_of_all_clients_of_a_cast_the_first_dawdles_in_the_second_request_of_eac
     assert dawdles(found[1])[:4] == dawdles(found[2])[:4] == [0, 0, 0, 0]
 
 
-def test_another_cast_has_its_own_dawdler() -> None:
+def test_another_cast_has_its_own_stalling_client() -> None:
     assert dawdles(steps(SLOW, 3, who=b"one", cast=Cast())) == [0, 2]
     assert dawdles(steps(SLOW, 3, who=b"two", cast=Cast())) == [0, 2]
 
 
-def test_whoever_comes_after_the_dawdler_was_closed_takes_the_part() -> None:
+def test_the_next_client_takes_over_the_stall() -> None:
     cast = Cast()
     dawdler, other = (play(SLOW, who, Random(1), cast) for who in (b"one", b"two"))
     next(dawdler)
@@ -243,7 +243,7 @@ def test_whoever_comes_after_the_dawdler_was_closed_takes_the_part() -> None:
 
 
 @pytest.mark.parametrize("paced", [False, True])
-def test_when_the_dawdler_is_closed_the_first_of_those_who_play_to_come_again_takes_the_part(paced: bool) -> None:
+def test_the_first_client_back_takes_over_the_stall(paced: bool) -> None:
     cast = Cast()
     scenario = SLOW.tuned(paced=paced)
     dawdler, one, other = (play(scenario, who, Random(1), cast) for who in (b"dawdler", b"one", b"other"))
@@ -269,7 +269,7 @@ class Asked(Cast):
 
 
 @pytest.mark.parametrize("fail_at", [None, 0, 1, 2])
-def test_the_cast_is_asked_once_at_every_visit_however_that_ends(fail_at: int | None) -> None:
+def test_the_cast_is_asked_once_each_visit(fail_at: int | None) -> None:
     cast = Asked()
     found = steps(SLOW, 21, fail_at=fail_at, cast=cast)
     assert cast.times == kinds(found).count("Connect") > 3
@@ -277,14 +277,14 @@ def test_the_cast_is_asked_once_at_every_visit_however_that_ends(fail_at: int | 
     assert not cast.dawdles(b"another")
 
 
-def test_a_script_that_was_closed_before_it_began_had_no_part_to_give_away() -> None:
+def test_a_script_closed_unstarted_had_no_part() -> None:
     cast = Cast()
     dawdler = play(SLOW, b"one", Random(1), cast)
     play(SLOW, b"two", Random(1), cast).close()
     assert dawdles(drive(dawdler, 3)) == [0, 2]
 
 
-def test_in_the_other_scenarios_nobody_dawdles_or_takes_the_part() -> None:
+def test_other_scenarios_have_no_client_that_stalls() -> None:
     for name, scenario in SCENARIOS.items():
         if name != "slow-client":
             cast = Cast()
@@ -349,7 +349,7 @@ def test_pauses_are_drawn_from_the_scenarios_range(seed: int) -> None:
     assert 0.5 <= away <= 1.5
 
 
-def test_every_scenario_says_what_it_shows_and_what_may_be_compared() -> None:
+def test_every_scenario_says_what_it_shows() -> None:
     assert DEFAULT in SCENARIOS
     for name, scenario in SCENARIOS.items():
         assert scenario.name == name
@@ -357,7 +357,7 @@ def test_every_scenario_says_what_it_shows_and_what_may_be_compared() -> None:
         assert scenario.compare.endswith(".")
 
 
-def test_tuning_changes_what_it_is_told_to_and_nothing_else() -> None:
+def test_tuning_changes_only_what_it_names() -> None:
     base = SCENARIOS["conversation"]
     tuned = base.tuned(think=0.5, size=1000)
     differing = {field.name for field in fields(base) if getattr(base, field.name) != getattr(tuned, field.name)}
@@ -372,7 +372,7 @@ def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
         SCENARIOS[DEFAULT].tuned(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_largest_message_fits_the_wire_with_any_command() -> None:
+def test_the_largest_message_fits_every_command() -> None:
     scenario = Scenario("x", "x", "x", requests=1, command="WORK", amount=wire.MAX_WORK_ROUNDS, size=MAX_SIZE)
     _, request, *_ = steps(scenario, 2, who=b"x" * 16)
     assert isinstance(request, Send)

@@ -60,15 +60,13 @@ def test_every_shape_has_rows() -> None:
 @pytest.mark.parametrize(
     ("clients", "expected"), [(1, [1, 1, 1, 1, 1]), (7, [2, 3, 5, 6, 7]), (30, [6, 12, 18, 24, 30])]
 )
-def test_no_step_is_without_clients_and_the_last_one_has_just_those_asked_for(
-    clients: int, expected: list[int]
-) -> None:
+def test_no_step_is_empty_the_last_is_full(clients: int, expected: list[int]) -> None:
     stages = [SHAPES["steps"].plan(elapsed, clients, ALL) for elapsed in (0, 30, 60, 90, 120)]
     assert stages == [everyone(number) for number in expected]
 
 
 @pytest.mark.parametrize(("variants", "ends"), [(("asyncio",), 65), (("asyncio", "single"), 130), ((), 0)])
-def test_one_after_another_takes_as_long_as_there_are_variants(variants: tuple[str, ...], ends: float) -> None:
+def test_one_after_another_lasts_a_turn_a_variant(variants: tuple[str, ...], ends: float) -> None:
     plan = SHAPES["one-after-another"].plan
     assert plan(ends, 5, variants) is None
     if variants:
@@ -76,7 +74,7 @@ def test_one_after_another_takes_as_long_as_there_are_variants(variants: tuple[s
 
 
 @pytest.mark.parametrize("name", ["steps", "spike", "tour"])
-def test_the_other_shapes_load_those_variants_that_they_are_given(name: str) -> None:
+def test_the_other_shapes_load_the_given_variants(name: str) -> None:
     stage = SHAPES[name].plan(0, 10, ["threaded"])
     assert stage is not None
     assert stage.variants == ("threaded",)

@@ -8,7 +8,7 @@ import pytest
 from loadtest.recorder import Recorder, Tracker, unpack
 from loadtest.stalls import OVERTAKEN, silent, stalled
 from loadtest.tally import Tally
-from tests.loadtest.test_recorder import Clock, connected, recorder
+from tests.support.recorders import Clock, connected, recorder
 
 QUICK = {100: 99_000, 800: 1000}
 """Replies of a window of 10 s: a tenth of a millisecond each, a hundredth of them 0.8 ms."""
@@ -78,7 +78,7 @@ def closed(found: Recorder) -> Tally:
 
 
 @pytest.mark.parametrize("kind", ["first", "later"])
-def test_an_open_request_is_overtaken_by_those_answered_that_were_sent_later(kind: str) -> None:
+def test_later_requests_overtake_an_open_one(kind: str) -> None:
     found, clock = recorder()
     found.begin(1)
     left, other = connected(found, clock), connected(found, clock)
@@ -95,8 +95,8 @@ def test_an_open_request_is_overtaken_by_those_answered_that_were_sent_later(kin
     assert tally.silent == {"first": {}, "later": {7_450: 1} if kind == "later" else {}}
 
 
-def test_a_first_reply_does_not_overtake_a_later_one() -> None:
-    """Nor the other way round: whoever waits in one queue waits for the later replies of those before."""
+def test_a_first_reply_overtakes_no_later_one() -> None:
+    """Nor the other way round: a client in one queue waits for the later replies of those before."""
     found, clock = recorder()
     found.begin(1)
     waiting, other = connected(found, clock), connected(found, clock)
@@ -121,7 +121,7 @@ def test_a_server_that_stands_still_overtakes_nobody() -> None:
     assert tally.silent["later"] == {900_000: 2}
 
 
-def test_whoever_is_stopped_while_left_waiting_still_counts() -> None:
+def test_a_client_stopped_while_waiting_still_counts() -> None:
     found, clock = recorder()
     found.begin(1)
     left, other = connected(found, clock), connected(found, clock)

@@ -7,8 +7,6 @@ TCPLAB_TRUTH_REQUESTS=20000 takes the whole measure; it is less by default, for 
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,8 +16,11 @@ from typing import Any
 import pytest
 
 from loadtest.histogram import Histogram, count, quantile
-from tests.contract.lab import MODELS, Server
-from tests.loadtest.locusts import ROOT, Locust, assert_conserved, eventually, free_ports
+from tests.support.locust_processes import Locust, assert_conserved
+from tests.support.processes import announced, eventually, free_ports
+from tests.support.servers import MODELS, Server
+
+pytestmark = pytest.mark.measures
 
 REQUESTS = int(os.environ.get("TCPLAB_TRUTH_REQUESTS", "2500"))
 CLIENTS = 8
@@ -30,11 +31,10 @@ TRIES = 4
 @contextmanager
 def exact_stub(record: list[int]) -> Iterator[str]:
     """Run the stub, yield its address, and fill `record` with the microseconds that it took."""
-    command = [sys.executable, "-m", "tests.loadtest.exact_stub"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with announced("tests.support.stubs.delays") as (process, said):
         assert process.stdout is not None
         try:
-            yield f"127.0.0.1:{process.stdout.readline().split()[1]}"
+            yield f"127.0.0.1:{said.split()[1]}"
         finally:
             process.terminate()
             record += json.loads(process.stdout.read())
@@ -63,7 +63,7 @@ def measure(folder: Path, workers: int) -> tuple[dict[str, Any], list[int]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_known_delays_are_reported_as_the_stub_kept_them(workers: int, tmp_path: Path) -> None:
+def test_known_delays_are_reported_as_recorded(workers: int, tmp_path: Path) -> None:
     """
     p50, p99 and p99.9 within 2 % or 100 us of the stub's own record, however many workers share the clients.
 
@@ -99,9 +99,7 @@ def test_known_delays_are_reported_as_the_stub_kept_them(workers: int, tmp_path:
 
 
 @pytest.mark.parametrize("model", ["open", "closed"])
-def test_a_frozen_server_shows_in_the_open_models_response_time_and_hides_in_the_closed_one(
-    model: str, tmp_path: Path
-) -> None:
+def test_a_freeze_shows_in_the_open_model_only(model: str, tmp_path: Path) -> None:
     """The server stands still for 1.4 s of 10; 10 connections, 500 requests/s (closed: as many, by thinking)."""
     pace = {"open": ("--rate", "500"), "closed": ("--think", "0.02")}[model]
     [asyncio] = [each for each in MODELS if each.name == "asyncio"]

@@ -13,8 +13,8 @@ import pytest
 
 from loadtest.outcomes import is_idle_deadline, may_be_idle_deadline
 from loadtest.scenarios import SCENARIOS
-from tests.contract.lab import MODELS, Model, Server
-from tests.loadtest.locusts import (
+from tests.loadtest.test_drivers import LOOKS_LATE
+from tests.support.locust_processes import (
     ALL,
     DRIVERS,
     ENGINE,
@@ -27,8 +27,8 @@ from tests.loadtest.locusts import (
     run,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, right, says, text_of
-from tests.loadtest.test_drivers import LOOKS_LATE
+from tests.support.servers import MODELS, Model, Server
+from tests.support.stubs.recording import Answer, Stub, right, says, text_of
 
 both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 both_models = pytest.mark.parametrize("model", [(), ("--rate", "60")], ids=["closed", "open"])
@@ -125,7 +125,7 @@ def answers_ahead(_: Stub, connection: socket.socket, line: bytes) -> bool:
 
 
 @both_drivers
-def test_a_reply_sent_ahead_of_its_request_is_wrong(driver: str, tmp_path: Path) -> None:
+def test_a_reply_ahead_of_its_request_is_wrong(driver: str, tmp_path: Path) -> None:
     """Its sender knows the client and the serial number, and answers without reading."""
     own = locustfile(tmp_path, HASTY, users(driver))
     with Stub(answers_ahead) as stub:
@@ -161,7 +161,7 @@ def guesses_at_accept() -> Iterator[str]:
 
 @both_drivers
 @pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
-def test_a_reply_guessed_before_the_first_request_is_wrong(scenario: str, driver: str, tmp_path: Path) -> None:
+def test_a_reply_before_the_first_request_is_wrong(scenario: str, driver: str, tmp_path: Path) -> None:
     own = locustfile(tmp_path, HASTY, "script.SETBACK = 0.01\n", users(driver))
     with guesses_at_accept() as address:
         arguments = ("AsyncioUser", "-u", "1", "--scenario", scenario)
@@ -173,7 +173,7 @@ def test_a_reply_guessed_before_the_first_request_is_wrong(scenario: str, driver
     assert {"corrupt", "nothing-answered"} <= doubts(locust.outcome())
 
 
-def test_what_lies_there_before_the_first_request_is_no_part_of_its_reply(tmp_path: Path) -> None:
+def test_bytes_before_the_first_request_are_no_reply(tmp_path: Path) -> None:
     """Every reply begins with "OK ", which anybody can guess."""
     own = locustfile(tmp_path, HASTY, LOOKS_LATE.replace("0.005", "0.1"), users(ENGINE))
     with Stub(says(lambda line: right(line)[3:]), greeting=b"OK ", stays=True) as stub:
@@ -245,7 +245,7 @@ SAYS: dict[str, tuple[Answer, str]] = {
 
 @both_models
 @both_drivers
-def test_an_unasked_err_is_wrong_unless_the_idle_deadlines(model: tuple[str, ...], driver: str, tmp_path: Path) -> None:
+def test_an_unasked_err_is_wrong_unless_idle(model: tuple[str, ...], driver: str, tmp_path: Path) -> None:
     pace = ("--rate", str(1.5 * len(SAYS))) if model else ("--think", "1")  # 0.5 s at least, or 2 s, for each client
     answers = {name: answer for name, (answer, _) in SAYS.items()}
     outcome = load(tmp_path, driver, answers, "--scenario", "saturate", *pace, seconds=8)
@@ -268,7 +268,7 @@ def test_a_servers_own_idle_deadline_is_a_close(model: Model, tmp_path: Path) ->
     assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"closed"}}
 
 
-def test_every_beginning_of_the_idle_line_may_become_it() -> None:
+def test_every_start_of_the_idle_line_may_continue() -> None:
     assert all(may_be_idle_deadline(IDLE[:length]) for length in range(len(IDLE) + 1))
     assert [line for line in (IDLE, b"ERR no request for 300 s\n") if not is_idle_deadline(line)] == []
     for wrong in (b"", IDLE[:-1], IDLE + b"x", b"ERR no request for  s\n", b"ERR no request for 1.2.3 s\n"):

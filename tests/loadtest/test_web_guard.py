@@ -142,11 +142,11 @@ def test_another_page_may_change_nothing(headers: dict[str, str], method: str) -
         ("[::1]:8089", "http://[::1]:8090", False),
     ],
 )
-def test_a_port_that_is_not_said_is_the_schemes(host: str, origin: str, same: bool) -> None:
+def test_a_missing_port_is_the_schemes(host: str, origin: str, same: bool) -> None:
     assert (refusal(asked(host=host, origin=origin), OWN) is None) == same
 
 
-def test_a_page_bound_to_every_address_answers_to_loopback_and_given_names() -> None:
+def test_a_page_on_every_address_answers_known_names() -> None:
     for bound in ("", "*", "0.0.0.0", "::"):
         own = own_names(bound, "lab.example")
         for host in ("localhost:8089", "127.0.0.1:8089", "0.0.0.0:8089", "lab.example:8089"):
@@ -163,13 +163,13 @@ def test_names_are_read_from_a_list() -> None:
             names(bad)
 
 
-def test_a_place_has_a_name_and_perhaps_a_port() -> None:
+def test_a_place_has_a_name_maybe_a_port() -> None:
     assert place("A.b:1") == Place("a.b", 1)
     assert place("[::0]") == Place("::", None)
     assert place("a:123456") is None
 
 
-def test_what_the_application_says_to_other_pages_is_left_out() -> None:
+def test_cors_headers_are_left_out() -> None:
     def application(_: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Access-Control-Allow-Origin", "*"), ("access-control-max-age", "9"), ("A", "b")])
         return [b"yes"]

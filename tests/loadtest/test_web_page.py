@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.compare import browser as chromium
-from tests.loadtest.locusts import Locust, eventually, free_ports, post, run
-from tests.loadtest.stub import Stub, honest
+from tests.support import browser as chromium
+from tests.support.locust_processes import Locust, post, run
+from tests.support.processes import eventually, free_ports
+from tests.support.stubs.recording import Stub, honest
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}
@@ -114,7 +115,7 @@ def test_no_answer_may_be_read_or_framed_elsewhere(method: str, path: str, idle:
         (f"{START}&target=192.0.2.1:80", "'target' can't be set on this page"),
     ],
 )
-def test_a_run_is_bounded_as_by_the_command_line(form: str, said: str, idle: tuple[str, Locust, Stub]) -> None:
+def test_the_page_bounds_a_run_like_the_command(form: str, said: str, idle: tuple[str, Locust, Stub]) -> None:
     port, locust, stub = idle
     status, _, answer = ask(port, "POST", "/swarm", form, **FORM)
     message = json.loads(answer)
@@ -167,7 +168,7 @@ def test_users_are_sent_nowhere_else(change: dict[str, Any], idle: tuple[str, Lo
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", "{", "[" * 100_000, '"x"'])
-def test_a_change_of_users_that_is_none_is_refused(body: str, idle: tuple[str, Locust, Stub]) -> None:
+def test_a_useless_change_of_users_is_refused(body: str, idle: tuple[str, Locust, Stub]) -> None:
     port, _, _ = idle
     status, _, answer = ask(port, "POST", "/user", body, **JSON)
     assert (status, json.loads(answer)["success"]) == (400, False)
@@ -271,7 +272,7 @@ window.all = tries.length;
 """
 
 
-def test_a_page_of_another_origin_changes_and_reads_nothing(opened: chromium.Browser, tmp_path: Path) -> None:
+def test_a_foreign_page_changes_and_reads_nothing(opened: chromium.Browser, tmp_path: Path) -> None:
     with Stub(honest) as stub, page(tmp_path, stub) as (port, locust), another_site() as other:
         for here in (f"http://127.0.0.1:{other}/", f"http://localhost:{other}/"):
             opened.visit(here, 800)
@@ -291,7 +292,7 @@ def test_a_page_of_another_origin_changes_and_reads_nothing(opened: chromium.Bro
         assert (locust.metrics()[STARTED], users_now(locust)) == (1, 2)
 
 
-def test_the_pages_own_form_starts_and_stops_a_run(opened: chromium.Browser, tmp_path: Path) -> None:
+def test_the_pages_form_starts_and_stops_a_run(opened: chromium.Browser, tmp_path: Path) -> None:
     for number, options in enumerate(((), ("--class-picker",))):
         folder = tmp_path / str(number)
         folder.mkdir()

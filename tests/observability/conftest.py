@@ -5,24 +5,22 @@ import shutil
 
 import pytest
 
+from tests.support.needs import PROMETHEUS, PROMTOOL, Need, provided
 
-def program(name: str) -> str:
-    """Return where a program is; without it the test is skipped with the reason, or fails where Docker is required."""
-    variable = f"TCPLAB_{name.upper()}"
-    found = os.environ.get(variable) or shutil.which(name)
-    if found:
-        return found
-    reason = f"no {name} on the PATH, and {variable} does not name one"
-    if os.environ.get("TCPLAB_REQUIRE_DOCKER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+
+def program(need: Need) -> str:
+    """Return where a program is."""
+    found = os.environ.get(f"TCPLAB_{need.name.upper()}") or shutil.which(need.name)
+    provided(need, "" if found else "there is none")
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    return program("promtool")
+    return program(PROMTOOL)
 
 
 @pytest.fixture(scope="session")
 def prometheus() -> str:
-    return program("prometheus")
+    return program(PROMETHEUS)

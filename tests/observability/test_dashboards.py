@@ -52,7 +52,7 @@ def test_the_committed_files_are_what_the_program_writes() -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_a_dashboard_opens_on_the_last_quarter_of_an_hour_and_follows(name: str) -> None:
+def test_a_dashboard_opens_on_fifteen_minutes_and_follows(name: str) -> None:
     dashboard = DASHBOARDS[name]
     assert f"{dashboard['uid']}.json" == name
     assert dashboard["schemaVersion"] == 42
@@ -87,7 +87,7 @@ def test_rates_widen_with_the_time_shown(query: Query) -> None:
 
 
 @pytest.mark.parametrize(("name", "panel"), SHOWING, ids=titled(SHOWING))
-def test_every_panel_says_what_it_shows_whence_and_in_which_unit(name: str, panel: Panel) -> None:
+def test_every_panel_describes_itself_source_and_unit(name: str, panel: Panel) -> None:
     assert panel["title"]
     assert len(panel["description"]) > 60
     assert panel["fieldConfig"]["defaults"]["unit"]
@@ -97,7 +97,7 @@ def test_every_panel_says_what_it_shows_whence_and_in_which_unit(name: str, pane
 
 
 @pytest.mark.parametrize(("name", "panel"), SHOWING, ids=titled(SHOWING))
-def test_every_panel_says_in_words_that_it_has_nothing_to_show(name: str, panel: Panel) -> None:
+def test_every_panel_says_when_it_has_no_data(name: str, panel: Panel) -> None:
     assert panel["fieldConfig"]["defaults"]["noValue"] not in {"", "No data"}
 
 
@@ -122,7 +122,7 @@ def test_every_axis_begins_at_zero_or_is_logarithmic(panel: Panel) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_panels_have_numbers_of_their_own_and_do_not_overlap(name: str) -> None:
+def test_panels_have_their_own_numbers_and_never_overlap(name: str) -> None:
     every = DASHBOARDS[name]["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
     for one, other in combinations((panel["gridPos"] for panel in every), 2):
@@ -163,7 +163,7 @@ def test_a_line_that_nobody_has_coloured_is_neutral(name: str, panel: Panel) -> 
     assert panel["fieldConfig"]["defaults"]["color"] == {"mode": "fixed", "fixedColor": colours.NEUTRAL}
 
 
-def test_every_colour_is_a_variants_or_one_of_a_few() -> None:
+def test_every_colour_is_a_variants_or_known() -> None:
     few = {value for value in vars(colours).values() if isinstance(value, str)} | {*colours.KINDS} | REDS
     own = {colours.shade(variant.colour, lightness) for variant in VARIANTS for lightness in (0.0, 0.45, 0.75)}
     own |= {variant.colour for variant in VARIANTS}
@@ -176,7 +176,7 @@ def test_no_colour_stands_for_two_things() -> None:
 
 
 @pytest.mark.parametrize(("name", "panel"), CHARTS, ids=titled(CHARTS))
-def test_a_variant_has_its_title_and_its_colour_in_every_chart(name: str, panel: Panel) -> None:
+def test_a_variant_keeps_its_title_and_colour_everywhere(name: str, panel: Panel) -> None:
     for target in panel["targets"]:
         if "{{variant}}" not in target["legendFormat"]:
             continue
@@ -186,7 +186,7 @@ def test_a_variant_has_its_title_and_its_colour_in_every_chart(name: str, panel:
             assert chosen["displayName"].startswith(variant.title)
 
 
-def test_limits_are_drawn_only_where_a_figure_is_doubted_past_them() -> None:
+def test_limits_are_drawn_only_where_figures_become_doubtful() -> None:
     drawn = {
         panel["targets"][0]["expr"]: panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]
         for _, panel in CHARTS
@@ -208,7 +208,7 @@ def test_limits_are_drawn_only_where_a_figure_is_doubted_past_them() -> None:
 # Variants
 
 
-def test_every_variant_is_told_of_by_every_query_that_compares() -> None:
+def test_every_comparing_query_has_every_variant() -> None:
     compared = [query for query in QUERIES if query.per == "variant"]
     assert len(compared) >= 80
     for query in compared:
@@ -238,7 +238,7 @@ def with_a_fifth() -> dict[str, dict[str, Any]]:
     return written
 
 
-def test_a_fifth_variant_is_in_every_panel_that_compares(with_a_fifth: dict[str, dict[str, Any]]) -> None:
+def test_a_fifth_variant_is_in_every_comparing_panel(with_a_fifth: dict[str, dict[str, Any]]) -> None:
     def told_of(panel: Panel, colour: str) -> bool:
         return colour in colours_of(panel)
 
@@ -331,7 +331,7 @@ def test_every_doubt_has_its_words() -> None:
 
 
 @pytest.mark.parametrize("panel", POINTS, ids=[panel["title"] for panel in POINTS])
-def test_points_are_of_steady_clients_and_tell_doubt_from_belief(panel: Panel) -> None:
+def test_points_show_steady_clients_and_mark_doubtful_runs(panel: Panel) -> None:
     clients, believed, doubted = (target["expr"] for target in panel["targets"])
     assert len(POINTS) == 12
     assert [target["legendFormat"] for target in panel["targets"]] == [
@@ -359,7 +359,7 @@ def test_points_are_of_steady_clients_and_tell_doubt_from_belief(panel: Panel) -
 
 
 @pytest.mark.parametrize("metric", sorted({re.sub("_(bucket|sum|count)$", "", name) for name in catalogue.servers()}))
-def test_everything_that_a_server_exports_is_shown_with_its_trap(metric: str) -> None:
+def test_every_server_metric_is_shown_with_its_trap(metric: str) -> None:
     told = [
         panel
         for panel in panels(DASHBOARDS["server.json"])
@@ -375,7 +375,7 @@ def test_everything_that_a_server_exports_is_shown_with_its_trap(metric: str) ->
         assert all('variant="$variant"' in target["expr"] for target in panel["targets"])
 
 
-def test_a_server_is_chosen_from_those_that_prometheus_knows() -> None:
+def test_a_server_is_chosen_from_prometheuss_list() -> None:
     for name, dashboard in DASHBOARDS.items():
         variant, series = dashboard["templating"]["list"]
         assert (variant["name"], series["name"]) == ("variant", "series")
@@ -390,7 +390,7 @@ def test_a_server_is_chosen_from_those_that_prometheus_knows() -> None:
 # Load generator
 
 
-def test_every_metric_of_the_load_is_on_a_panel() -> None:
+def test_every_load_metric_is_on_a_panel() -> None:
     read = {selector.metric for query in QUERIES for selector in selectors(query.expr)}
     for rule in catalogue.rules():
         if "record" in rule and rule["record"] in read:
@@ -427,7 +427,7 @@ def test_a_line_leads_to_its_servers_detail() -> None:
                 ), name
 
 
-def test_what_happened_is_told_by_prometheus_alone_and_alike_everywhere() -> None:
+def test_annotations_come_from_prometheus_alike_everywhere() -> None:
     first, *others = (
         [one for one in dashboard["annotations"]["list"] if one["builtIn"] == 0] for dashboard in DASHBOARDS.values()
     )

@@ -57,7 +57,7 @@ def test_scraped_as_often_as_grafana_believes(config: dict[str, Any]) -> None:
     assert source["editable"] is False
 
 
-def test_what_is_kept_is_bounded_in_time_and_in_size() -> None:
+def test_retention_is_bounded_in_time_and_in_size() -> None:
     composition = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     flags = dict(flag.split("=", 1) for flag in composition["services"]["prometheus"]["command"])
     assert flags["--storage.tsdb.retention.time"] == "7d"

@@ -13,10 +13,11 @@ from math import inf
 import pytest
 
 from loadtest.belief import Doubt
-from tests.observability import known, scraper
+from tests.observability import known
 from tests.observability.promql import Selector, grouped_by, selectors
 from tests.observability.queries import Query, queries
-from tests.observability.scraper import Prometheus, Result
+from tests.support import prometheus as scraper
+from tests.support.prometheus import Prometheus, Result
 
 INTERVAL = "500ms"
 EXACT = "tcplab_load_recent_seconds"

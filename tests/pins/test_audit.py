@@ -58,7 +58,7 @@ def test_nothing_wrong_is_status_0(project: Path) -> None:
     assert done.stdout.splitlines()[-1] == "pip-audit ran"
 
 
-def test_an_ended_support_fails_though_pip_audit_does_not(project: Path) -> None:
+def test_an_ended_support_fails_the_audit(project: Path) -> None:
     ends(project, -2)
     done = audit(project)
     assert done.returncode != 0
@@ -67,7 +67,7 @@ def test_an_ended_support_fails_though_pip_audit_does_not(project: Path) -> None
 
 
 @pytest.mark.parametrize("made", ["echo no venv >&2; exit 1", "mkdir .venv-audit; exit 3"])
-def test_the_pins_are_told_where_pip_audit_cannot_run(project: Path, made: str) -> None:
+def test_the_pins_are_reported_without_pip_audit(project: Path, made: str) -> None:
     ends(project, -2)
     done = audit(project, made=made)
     assert done.returncode != 0
@@ -76,7 +76,7 @@ def test_the_pins_are_told_where_pip_audit_cannot_run(project: Path, made: str) 
 
 
 @pytest.mark.parametrize(("days", "warned"), [(365, False), (30, True)])
-def test_what_pip_audit_finds_fails_though_the_pins_do_not(project: Path, days: int, warned: bool) -> None:
+def test_a_known_vulnerability_fails_the_audit(project: Path, days: int, warned: bool) -> None:
     ends(project, days)
     done = audit(project, found=1)
     assert done.returncode != 0
@@ -84,7 +84,7 @@ def test_what_pip_audit_finds_fails_though_the_pins_do_not(project: Path, days: 
     assert "pip-audit ran" in done.stdout
 
 
-def test_a_support_that_ends_soon_is_a_warning_alone(project: Path) -> None:
+def test_a_support_that_ends_soon_only_warns(project: Path) -> None:
     ends(project, 30)
     done = audit(project)
     assert done.returncode == 0

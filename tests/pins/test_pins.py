@@ -11,7 +11,7 @@ from tests.pins.support import FILE, Pin, read
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = Path("servers/Dockerfile")
-STAND_INS = Path("tests/engine/stand-ins")
+STAND_INS = Path("tests/docker_engine/stand-ins")
 COMPOSE = [Path("docker-compose.yml"), *(path.relative_to(ROOT) for path in ROOT.glob("*/*.yml"))]
 
 Found = set[tuple[str, str, str]]

@@ -35,7 +35,7 @@ def test_version_2_without_a_limit_is_no_container(tmp_path: Path) -> None:
     assert find(tmp_path) is None
 
 
-def test_version_2_before_linux_5_18_has_the_kernels_parts_alone(tmp_path: Path) -> None:
+def test_older_version_2_has_the_kernels_parts_alone(tmp_path: Path) -> None:
     write(tmp_path, {"memory.max": "1000000\n", "memory.stat": V2_STAT.replace("kernel 300\n", "")})
     found = find(tmp_path)
     assert found is not None

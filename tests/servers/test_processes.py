@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.contract import lab
-from tests.contract.lab import PATIENCE, Client, Model, Server
-from tests.servers.copies import add_model, contract, copy_tree
+from tests.support import servers
+from tests.support.copies import add_model, contract, copy_tree
+from tests.support.processes import still_running
+from tests.support.servers import PATIENCE, Client, Model, Server
 
 MODEL = '''
 """Two processes, and a thread per client in each."""
@@ -55,7 +56,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(lab, "ROOT", tree)
+    monkeypatch.setattr(servers, "ROOT", tree)
     with Server(FORKED, "--grace", "20") as running:
         yield running
 
@@ -119,7 +120,7 @@ def test_workers_end_with_a_parent_that_is_killed(server: Server) -> None:
         client.ask(b"ECHO in\nSLEEP 10000 x\n", b"OK in\n")
         server.terminate(signal.SIGKILL)
         server.ended(-signal.SIGKILL)
-        assert psutil.wait_procs(its, timeout=5)[1] == []
+        assert still_running(its, 5) == []
 
 
 def test_a_second_signal_ends_both_at_once(server: Server) -> None:
@@ -130,7 +131,7 @@ def test_a_second_signal_ends_both_at_once(server: Server) -> None:
         time.sleep(0.7)
         server.terminate()
         server.ended(-signal.SIGTERM)
-        assert psutil.wait_procs(its, timeout=5)[1] == []
+        assert still_running(its, 5) == []
 
 
 def test_cpu_and_memory_are_those_of_both(server: Server) -> None:

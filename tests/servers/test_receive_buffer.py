@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from tests.contract.lab import Model, Server
+from tests.support.servers import Model, Server
 
 THREADED = Model("threaded", "threaded")
 CLIENTS = 400

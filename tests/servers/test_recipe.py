@@ -7,8 +7,8 @@ import pytest
 
 from servers import write
 from servers.variants import VARIANTS
-from tests.contract.lab import ROOT
-from tests.servers.copies import add_model, copy_tree, run
+from tests.support.copies import add_model, copy_tree, run
+from tests.support.processes import ROOT
 
 
 @pytest.fixture(scope="module")

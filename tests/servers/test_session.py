@@ -152,7 +152,7 @@ def test_what_follows_a_batch_keeps_its_order(last: bytes) -> None:
     assert pauses == ([0.007] if last.startswith(b"SLEEP") else [])
 
 
-def test_the_longest_sleep_is_ten_seconds_and_counts_as_service(clock: Clock) -> None:
+def test_the_longest_sleep_counts_as_service(clock: Clock) -> None:
     held = Held()
     answers = iter(held.answer(b"ECHO a\nSLEEP 10000 b\nECHO c\n"))
     assert next(answers) == (b"OK a\n", 10.0)
@@ -163,7 +163,7 @@ def test_the_longest_sleep_is_ten_seconds_and_counts_as_service(clock: Clock) ->
     assert held.total.requests == [2, 1, 0, 0]
 
 
-def test_work_lets_others_have_their_turn_before_what_follows() -> None:
+def test_work_lets_others_run_before_what_follows() -> None:
     assert list(Held().answer(b"WORK 1 a\nWORK 1 b\n")) == [(b"OK a\n", 0.0), (b"OK b\n", None)]
 
 
@@ -181,7 +181,7 @@ def test_the_idle_deadline_counts_from_the_last_request(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("before", [b"", b"ECHO a\n", b"ECHO a\nECHO b\n"])
-def test_the_line_deadline_counts_from_the_lines_first_byte(clock: Clock, before: bytes) -> None:
+def test_the_line_deadline_starts_with_the_first_byte(clock: Clock, before: bytes) -> None:
     held = Held()
     clock.now = 1100.0
     held.reply(before + b"E")
@@ -193,7 +193,7 @@ def test_the_line_deadline_counts_from_the_lines_first_byte(clock: Clock, before
     assert (held.outcome, held.errors) == ("dripping", {"dripping": 1})
 
 
-def test_the_line_deadline_begins_again_with_the_next_line(clock: Clock) -> None:
+def test_the_line_deadline_restarts_with_each_line(clock: Clock) -> None:
     held = Held()
     held.reply(b"ECHO")
     clock.now = 1020.0
@@ -201,14 +201,14 @@ def test_the_line_deadline_begins_again_with_the_next_line(clock: Clock) -> None
     assert held.deadline == 1050.0
 
 
-def test_the_time_of_a_sleep_is_not_the_clients(clock: Clock) -> None:
+def test_a_sleeps_time_is_not_the_clients(clock: Clock) -> None:
     held = Held()
     for _, pause in held.answer(b"SLEEP 10000 a\nECH"):
         clock.now += pause or 0.0
     assert held.deadline == 1040.0
 
 
-def test_the_time_in_which_replies_were_taken_is_not_the_clients(clock: Clock) -> None:
+def test_time_for_taking_replies_is_not_the_clients(clock: Clock) -> None:
     held = Held()
     held.reply(b"ECHO a\nECH")
     clock.now = 1025.0
@@ -217,7 +217,7 @@ def test_the_time_in_which_replies_were_taken_is_not_the_clients(clock: Clock) -
 
 
 @pytest.mark.parametrize("begun", [b"ECHO a\n", b"ECHO a\nE"])
-def test_what_a_client_still_sends_at_its_deadline_is_drained(begun: bytes) -> None:
+def test_late_input_at_a_deadline_is_drained(begun: bytes) -> None:
     """Closing a socket with unread input resets the connection, and takes the replies with it."""
     held = Held()
     held.reply(begun)
@@ -229,7 +229,7 @@ def test_what_a_client_still_sends_at_its_deadline_is_drained(begun: bytes) -> N
 @pytest.mark.parametrize(
     ("more", "linger"), [(b"", False), (b"ECHO a\n", True), (b"E", True), (b"\n" * BATCH + b"E", True)]
 )
-def test_what_is_unread_when_a_client_quits_is_drained(more: bytes, linger: bool) -> None:
+def test_unread_input_at_quit_is_drained(more: bytes, linger: bool) -> None:
     """Closing a socket with unread input resets the connection."""
     held = Held()
     assert held.reply(b"QUIT\n" + more) == b"OK\n"
@@ -237,7 +237,7 @@ def test_what_is_unread_when_a_client_quits_is_drained(more: bytes, linger: bool
 
 
 @pytest.mark.parametrize(("begun", "told"), [(b"", b""), (b"ECHO a", b"ERR the last line has no line end\n")])
-def test_after_the_last_call_no_more_is_taken_up(clock: Clock, begun: bytes, told: bytes) -> None:
+def test_nothing_is_taken_up_after_the_last_call(clock: Clock, begun: bytes, told: bytes) -> None:
     """And what is still sent must be drained, or closing over it would reset the connection before the replies."""
     last_call = LastCall(clock.now)
     held = Held(last_call)
@@ -249,7 +249,7 @@ def test_after_the_last_call_no_more_is_taken_up(clock: Clock, begun: bytes, tol
     assert held.total.requests == [1, 0, 0, 0]
 
 
-def test_a_client_that_ends_by_itself_is_not_drained(clock: Clock) -> None:
+def test_a_client_that_ends_itself_is_not_drained(clock: Clock) -> None:
     held = Held(LastCall(clock.now))
     clock.now += 1
     assert held.finish() == b""

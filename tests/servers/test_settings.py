@@ -63,12 +63,12 @@ def test_the_command_line_wins() -> None:
     assert (chosen.port, chosen.grace, chosen.loop) == (3, 4.0, "uvloop")
 
 
-def test_an_empty_value_in_the_environment_is_none_at_all() -> None:
+def test_an_empty_environment_value_is_none() -> None:
     """Compose hands on an unset variable as an empty one."""
     assert parse(["single"], {"TCPLAB_PORT": "", "TCPLAB_GRACE": ""}) == parse(["single"], {})
 
 
-def test_an_event_loop_in_the_environment_is_no_mistake_for_those_without() -> None:
+def test_an_unused_loop_in_the_environment_is_fine() -> None:
     assert parse(["single"], {"TCPLAB_LOOP": "asyncio"}).variant.name == "single"
 
 
@@ -92,9 +92,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], environmen
 
 
 @pytest.mark.parametrize(("option", "value"), BAD)
-def test_a_bad_value_is_told_in_one_line_with_its_name(
-    capsys: pytest.CaptureFixture[str], option: str, value: str
-) -> None:
+def test_a_bad_value_is_named_in_one_line(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
     line = refusal(capsys, ["asyncio", f"{option}={value}"], {})
     assert option in line
     assert value in line
@@ -118,9 +116,7 @@ def test_a_bad_value_is_told_in_one_line_with_its_name(
         (["threaded", "--loop", "uvloop"], "--loop"),
     ],
 )
-def test_a_bad_command_line_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
-) -> None:
+def test_a_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], named: str) -> None:
     assert named in refusal(capsys, arguments, {})
 
 

@@ -30,20 +30,20 @@ def in_another_thread(block: Block) -> Counts:
     ("seconds", "bound"),
     [(0.0, 2e-6), (2e-6, 2e-6), (2.1e-6, 5e-6), (0.001, 0.001), (0.0011, 0.002), (10.0, 10.0), (20.0, 20.0)],
 )
-def test_a_bucket_holds_what_is_at_most_its_bound(seconds: float, bound: float) -> None:
+def test_a_bucket_holds_up_to_its_bound(seconds: float, bound: float) -> None:
     stats = Stats()
     stats.own.enter().answered(Command.ECHO, seconds)
     assert stats.total().buckets.index(1) == SERVICE_BOUNDS.index(bound)
 
 
-def test_what_is_longer_than_all_bounds_has_the_last_bucket() -> None:
+def test_durations_past_all_bounds_have_the_last_bucket() -> None:
     stats = Stats()
     stats.own.enter().answered(Command.SLEEP, 20.1)
     assert stats.total().buckets[-1] == 1
     assert len(stats.total().buckets) == len(SERVICE_BOUNDS) + 1
 
 
-def test_bounds_rise_from_microseconds_to_twice_the_longest_sleep() -> None:
+def test_bounds_span_microseconds_to_twice_the_longest_sleep() -> None:
     assert list(SERVICE_BOUNDS) == sorted(set(SERVICE_BOUNDS))
     assert (SERVICE_BOUNDS[0], SERVICE_BOUNDS[-1]) == (2e-6, 20.0)
 
@@ -73,7 +73,7 @@ def test_adding_adds_everything(shared: bool, answers: list[tuple[Command, float
     assert (total.received, total.sent) == (21, 4300)
 
 
-def test_the_main_thread_has_one_writer_for_all_its_clients() -> None:
+def test_the_main_thread_has_one_writer() -> None:
     stats = Stats()
     one, two = stats.own.enter(), stats.own.enter()
     assert one is two
@@ -104,7 +104,7 @@ def seen(total: Total) -> tuple[int, int, int, int]:
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["a list", "shared memory"])
-def test_no_count_is_lost_while_threads_come_and_go(shared: bool) -> None:
+def test_no_count_is_lost_as_threads_change(shared: bool) -> None:
     threads, clients, requests = 8, 50, 40
     stats = Stats()
     if shared:
@@ -139,7 +139,7 @@ def test_no_count_is_lost_while_threads_come_and_go(shared: bool) -> None:
     assert stats.open == 0
 
 
-def test_processes_add_up_and_nothing_falls_when_one_dies() -> None:
+def test_processes_add_up_and_never_fall() -> None:
     stats = Stats()
     stats.share(2, writers=1)
     for number, block in enumerate(stats.blocks[1:], 1):

@@ -63,7 +63,7 @@ def literal(data: bytes) -> tuple[list[bytes], bytes | None]:
 @given(streams, st.lists(st.floats(0, 1), max_size=8))
 @example(b"x" * LIMIT + b"\r\r\n", [LIMIT / (LIMIT + 3), 0.99999])
 @example(b"x" * LIMIT + b"\r\n", [0.99999])
-def test_lines_are_the_same_however_the_stream_is_split(data: bytes, places: list[float]) -> None:
+def test_lines_are_independent_of_splits(data: bytes, places: list[float]) -> None:
     assert lines(split(data, places)) == literal(data)
 
 
@@ -77,12 +77,12 @@ def test_lines_are_the_same_byte_by_byte(data: bytes) -> None:
 @given(streams, st.lists(st.floats(0, 1), max_size=8), st.integers(1, 4))
 @example(b"a\r\nb\n" + b"x" * LIMIT + b"\r\nc", [0.99999], 1)
 @example(b"\n\n" + b"x" * (LIMIT + 1), [], 2)
-def test_lines_are_the_same_however_few_are_cut_at_once(data: bytes, places: list[float], batch: int) -> None:
+def test_lines_are_independent_of_the_batch_size(data: bytes, places: list[float], batch: int) -> None:
     assert lines(split(data, places), batch) == literal(data)
 
 
 @given(st.integers(0, 40), st.integers(1, 10), st.sampled_from([b"", b"rest"]))
-def test_no_more_than_a_batch_is_cut_at_once(count: int, batch: int, rest: bytes) -> None:
+def test_no_more_than_a_batch_is_cut(count: int, batch: int, rest: bytes) -> None:
     framer = wire.Framer(batch)
     sizes = [len(cut) for cut in batches(framer, b"\n" * count + rest) if cut]
     assert sizes == [batch] * (count // batch) + [count % batch] * (count % batch > 0)
@@ -121,7 +121,7 @@ def reply(data: bytes) -> bytes | None:
 @example(b"ECHO a\nECHO b\n")
 @example(b"ECHO " + b"x" * (LIMIT - 5) + b"\n")
 @example(b"ECHO " + b"x" * (LIMIT - 4) + b"\n")
-def test_the_short_cut_says_what_framing_and_parsing_say(data: bytes) -> None:
+def test_the_short_cut_equals_framing_and_parsing(data: bytes) -> None:
     short = wire.whole_echo(data)
     assert short is None or short == reply(data)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.loadtest.locusts import ROOT, eventually, headless
-from tests.loadtest.stub import Stub, honest
+from tests.support.locust_processes import headless
+from tests.support.processes import ROOT, eventually
+from tests.support.stubs.recording import Stub, honest
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount a small disk takes root")
 
@@ -42,7 +43,7 @@ def fill(disk: Path) -> None:
     (disk / "more").unlink(missing_ok=True)
 
 
-def test_a_result_that_cannot_be_written_leaves_the_older_one_and_a_line(disk: Path, tmp_path: Path) -> None:
+def test_an_unwritable_result_keeps_the_older_one(disk: Path, tmp_path: Path) -> None:
     result = disk / "result.json"
     older = '{"older": "whole"}\n'
     result.write_text(older)
@@ -63,7 +64,7 @@ def test_a_result_that_cannot_be_written_leaves_the_older_one_and_a_line(disk: P
 
 def test_a_comparison_keeps_what_it_has_measured_before(disk: Path) -> None:
     quick = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "asyncio")
-    command = [sys.executable, "-m", "tests.compare.comparing", *quick, "--repeats", "3", "--output", str(disk)]
+    command = [sys.executable, "-m", "tests.support.quick_compare", *quick, "--repeats", "3", "--output", str(disk)]
     said = ""
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

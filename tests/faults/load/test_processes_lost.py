@@ -5,18 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.faults.load.cluster import Cluster
-from tests.loadtest.locusts import (
-    ALL,
-    ENGINE,
-    Locust,
-    assert_conserved,
-    doubts,
-    eventually,
-    locustfile,
-    users,
-)
-from tests.loadtest.stub import Stub, honest
+from tests.support.cluster import Cluster
+from tests.support.locust_processes import ALL, ENGINE, Locust, assert_conserved, doubts, locustfile, users
+from tests.support.processes import eventually
+from tests.support.stubs.recording import Stub, honest
 
 CLIENTS = 6
 SHARED = ("--clients", str(CLIENTS), "--spawn-rate", "100", "--scenario", "saturate", "--think", "0.02")
@@ -74,7 +66,7 @@ def stopped(cluster: Cluster) -> Locust:
     return cluster.master
 
 
-def test_a_worker_that_stands_still_for_ten_seconds_comes_back_and_the_run_is_marked(tmp_path: Path) -> None:
+def test_a_frozen_worker_returns_and_marks_the_run(tmp_path: Path) -> None:
     with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
         cluster.start_worker()
         stands = cluster.start_worker()
@@ -104,7 +96,7 @@ def test_a_worker_that_stands_still_for_ten_seconds_comes_back_and_the_run_is_ma
     assert "Traceback" not in master.log + stands.log
 
 
-def test_the_result_of_a_run_that_lost_a_worker_says_so(tmp_path: Path) -> None:
+def test_a_result_says_that_a_worker_was_lost(tmp_path: Path) -> None:
     with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
         cluster.start_worker()
         killed = cluster.start_worker()
@@ -126,7 +118,7 @@ def test_the_result_of_a_run_that_lost_a_worker_says_so(tmp_path: Path) -> None:
     assert sum(part["sent"] for part in outcome["variants"].values()) < asked, "what it counted last is missing"
 
 
-def test_a_worker_that_comes_while_users_are_given_out_is_not_left_without(tmp_path: Path) -> None:
+def test_a_worker_joining_while_users_spawn_gets_some(tmp_path: Path) -> None:
     """Locust overlooks it; the first worker had all users, and the second none, to the end of the run."""
     own = locustfile(tmp_path, GIVES_OUT_UNTIL_TWO_ARE_THERE, users(ENGINE))
     with (
@@ -139,7 +131,7 @@ def test_a_worker_that_comes_while_users_are_given_out_is_not_left_without(tmp_p
         eventually(carried_by(cluster, 2), "two workers carry half each")
 
 
-def test_a_master_that_is_killed_leaves_no_result_and_the_next_one_a_sound_one(tmp_path: Path) -> None:
+def test_a_killed_masters_successor_has_a_sound_result(tmp_path: Path) -> None:
     with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
         workers = [cluster.start_worker(), cluster.start_worker()]
         eventually(carried_by(cluster, 2), "two workers carry half each")
@@ -161,7 +153,7 @@ def test_a_master_that_is_killed_leaves_no_result_and_the_next_one_a_sound_one(t
     assert "Traceback" not in master.log + "".join(worker.log for worker in workers)
 
 
-def test_workers_come_and_go_and_the_load_stays_for_as_long_as_there_is_one(tmp_path: Path) -> None:
+def test_the_load_stays_while_workers_come_and_go(tmp_path: Path) -> None:
     with Stub(honest) as stub, Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED) as cluster:
         first = cluster.start_worker()
         eventually(carried_by(cluster, 1), "one worker carries all")

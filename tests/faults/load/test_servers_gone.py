@@ -15,24 +15,23 @@ from loadtest.compare.measure.run import silence
 from servers.variants import VARIANTS
 from tests.compare.test_compare import LOCUST, OWN, result
 from tests.compare.test_compare import run as compare
-from tests.contract.lab import MODELS, Server
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ALL,
     ENGINE,
     HASTY,
     Locust,
     assert_conserved,
     doubts,
-    eventually,
     headless,
-    held_ports,
     kinds,
     locustfile,
     nonzero,
     run,
     users,
 )
-from tests.loadtest.stub import Answer, Stub, answers_and_closes, answers_and_closes_in_one, closes, sometimes
+from tests.support.processes import eventually, held_ports
+from tests.support.servers import MODELS, Server
+from tests.support.stubs.recording import Answer, Stub, answers_and_closes, answers_and_closes_in_one, closes, sometimes
 
 CLIENTS = 4
 
@@ -48,7 +47,7 @@ def grows(locust: Locust, name: str, outcome: str) -> Callable[[], bool]:
     return lambda: all(now >= then + CLIENTS for now, then in zip(counts(), before, strict=True))
 
 
-def test_servers_that_are_gone_before_and_during_a_run_and_come_back(tmp_path: Path) -> None:
+def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
     """Every variant, killed with SIGKILL under load and started again at once, at the same port."""
     models = {model.name: model for model in MODELS}
     own = locustfile(tmp_path, HASTY, users(ENGINE))
@@ -91,7 +90,7 @@ def test_servers_that_are_gone_before_and_during_a_run_and_come_back(tmp_path: P
     assert "Traceback" not in locust.log
 
 
-def test_a_server_that_is_back_before_anybody_looks_is_marked_all_the_same(tmp_path: Path) -> None:
+def test_a_quick_restart_still_marks_the_run(tmp_path: Path) -> None:
     """No connect fails: all that shows is that four requests in hundreds were broken off."""
     with Stub(sometimes(closes, lambda number: 100 < number <= 100 + CLIENTS)) as stub:
         locust = run(
@@ -110,7 +109,7 @@ def test_a_server_that_is_back_before_anybody_looks_is_marked_all_the_same(tmp_p
 
 
 @pytest.mark.parametrize("how", [answers_and_closes, answers_and_closes_in_one])
-def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_request(how: Answer, tmp_path: Path) -> None:
+def test_a_close_after_a_reply_fails_no_request(how: Answer, tmp_path: Path) -> None:
     own = locustfile(tmp_path, HASTY, users(ENGINE))
     with Stub(how) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--think", "0.1")
@@ -125,7 +124,7 @@ def test_a_server_that_closes_after_its_reply_breaks_the_connection_and_no_reque
         assert part["sent"] <= part["connections"]["connected"] <= stub.connections
 
 
-def test_a_server_that_crashes_while_it_is_compared_is_not_a_slow_one(tmp_path: Path) -> None:
+def test_a_crashing_server_is_not_a_slow_one(tmp_path: Path) -> None:
     """Something starts it again at once, as systemd would: no connect need fail, and half the rate is no rate."""
     results = tmp_path / "results"
     crashing = "import itertools, os\nasked = itertools.count()\n" + OWN.replace(

@@ -5,10 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import pytest
 
-from tests.contract.lab import MODELS, Server
-from tests.faults.load.cluster import Cluster
-from tests.loadtest.locusts import ALL, ENGINE, HASTY, assert_conserved, doubts, eventually, locustfile, users
+from tests.support.cluster import Cluster
+from tests.support.locust_processes import ALL, ENGINE, HASTY, assert_conserved, doubts, locustfile, users
+from tests.support.processes import eventually
+from tests.support.servers import MODELS, Server
+
+pytestmark = pytest.mark.measures
 
 WARM = 35.0
 """Seconds after which buffers and caches have the size that they keep; the master's histograms need the longest."""
@@ -41,7 +45,7 @@ def size(process: psutil.Process) -> tuple[int, int, int]:
         return process.memory_info().rss, process.num_fds(), process.num_threads()
 
 
-def test_a_minute_of_load_leaves_memory_and_descriptors_as_they_were(tmp_path: Path) -> None:
+def test_a_minute_of_load_leaks_nothing(tmp_path: Path) -> None:
     models = [model for model in MODELS if model.name in ALL]
     own = locustfile(tmp_path, HASTY, BUSY, users(ENGINE))
     options = ("--clients", str(CLIENTS), "--spawn-rate", "100")

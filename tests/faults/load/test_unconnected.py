@@ -18,27 +18,25 @@ from pathlib import Path
 import pytest
 
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.locusts import (
+from tests.support.locust_processes import (
     ENGINE,
     HASTY,
     IMPATIENT,
     LOCUSTFILE,
-    ROOT,
     assert_conserved,
     doubts,
-    eventually,
     headless,
-    held_ports,
     locustfile,
     nonzero,
     run,
     total,
     users,
 )
-from tests.loadtest.stub import Stub, honest, right
+from tests.support.processes import ROOT, eventually, held_ports
+from tests.support.stubs.recording import Stub, honest, right
 
 
-def test_connections_that_fail_are_classed_and_nothing_is_sent(tmp_path: Path) -> None:
+def test_failed_connects_are_classed_and_send_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, held_ports(1) as [nobody], ExitStack() as stack:
         address = full.getsockname()
         for _ in range(2):  # the kernel takes one more than the backlog
@@ -127,7 +125,7 @@ def test_clients_stuck_in_connect_are_a_doubt(scenario: str, model: tuple[str, .
     assert locust.process.returncode == 1
 
 
-def test_some_clients_stuck_beside_others_served_are_a_doubt(tmp_path: Path) -> None:
+def test_some_stuck_clients_are_a_doubt(tmp_path: Path) -> None:
     with stuck(serves=3) as address:
         # One a second: of those that come at once the kernel may take more than its queue has room for.
         arguments = ("AsyncioUser", "-u", "6", "-r", "1", "--scenario", "saturate", "--think", "0.01")
@@ -141,7 +139,7 @@ def test_some_clients_stuck_beside_others_served_are_a_doubt(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
-def test_clients_that_are_stuck_when_they_come_back_are_a_doubt(scenario: str, tmp_path: Path) -> None:
+def test_clients_stuck_on_reconnect_are_a_doubt(scenario: str, tmp_path: Path) -> None:
     """All of them had a connection before."""
     own = locustfile(tmp_path, HASTY, users(ENGINE))
     with stuck(serves=10**6, good=3.0) as address:
@@ -155,7 +153,7 @@ def test_clients_that_are_stuck_when_they_come_back_are_a_doubt(scenario: str, t
     assert locust.process.returncode == 1
 
 
-def test_stuck_connects_are_told_while_the_run_is_on(tmp_path: Path) -> None:
+def test_stuck_connects_show_while_the_run_is_on(tmp_path: Path) -> None:
     with stuck() as address:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100")
         with headless(tmp_path, *arguments, targets={"asyncio": address}) as locust:
@@ -163,7 +161,7 @@ def test_stuck_connects_are_told_while_the_run_is_on(tmp_path: Path) -> None:
             assert locust.metrics()["tcplab_load_connections_total", "timeout", "asyncio"] == 0
 
 
-def test_out_of_descriptors_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+def test_a_run_goes_on_without_descriptors(tmp_path: Path) -> None:
     with (
         Stub(honest) as stub,
         headless(
@@ -187,7 +185,7 @@ def test_out_of_descriptors_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a network namespace takes root")
-def test_out_of_local_ports_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+def test_a_run_goes_on_without_local_ports(tmp_path: Path) -> None:
     """Eleven ports for thirty clients, in a network namespace of its own."""
     result = tmp_path / "result.json"
     script = f"""

@@ -1,7 +1,7 @@
 """
 A server whose price per client is known: an epoll loop that allocates so many bytes for each.
 
-python -m tests.compare.memory_stub '{"connected": 65536, ...}', with any of Options' fields.
+python -m tests.support.stubs.memory '{"connected": 65536, ...}', with any of Options' fields.
 """
 
 import http.server
@@ -22,16 +22,16 @@ class Options:
     What the stub does.
 
     connected, spoken: bytes allocated for a client when it is accepted, and with its first request. serves: clients
-    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. dawdles: the client before
-    whom it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each client.
-    descriptors: how many it may open. says: its answer.
+    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. stalls_before: the client
+    before which it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each
+    client. descriptors: how many it may open. says: its answer.
     """
 
     connected: int = 0
     spoken: int = 0
     serves: int = 1_000_000
     limit: int = 1_000_000
-    dawdles: int = 0
+    stalls_before: int = 0
     charged: int = 0
     descriptors: int = 0
     says: str = "OK"
@@ -63,7 +63,7 @@ class Stub:
                     self.hear(number)
 
     def accept(self) -> None:
-        if len(self.clients) + 1 == self.options.dawdles:
+        if len(self.clients) + 1 == self.options.stalls_before:
             time.sleep(1)
         client, _ = self.listening.accept()
         if len(self.clients) >= self.options.limit:

@@ -1,7 +1,7 @@
 """
 A load generator of a few lines that behaves outwardly like the lab's: it asks, and leaves a result of schema 1.
 
-python -m tests.compare.stand_in VARIANT SCENARIO CLIENTS WARMUP SECONDS RESULT
+python -m tests.support.stubs.load VARIANT SCENARIO CLIENTS WARMUP SECONDS RESULT
 """
 
 import json

@@ -10,19 +10,18 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.variants import VARIANTS
+from tests.support.processes import ROOT, free_ports
 
-ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 WITHOUT_GRAFANA = ROOT / "tests" / "e2e" / "without-grafana.yml"
 
-CANARY = "a-canary-that-whoever-starts-the-lab-keeps-in-the-environment"
+CANARY = "a-canary-that-the-user-keeps-in-the-environment"
 """A value in the environment of every docker command here, which is to be found nowhere else."""
 
 PORTS = (*(variant.name for variant in VARIANTS), "locust", "prometheus", "grafana")
@@ -62,15 +61,6 @@ def why_no_docker() -> str:
     return ""
 
 
-def free_ports(number: int) -> list[int]:
-    """Return ports of loopback that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def fetch(url: str, form: Mapping[str, Any] | None = None, timeout: float = 10) -> bytes:
     """Return the body of a GET, or of a POST if there is a form."""
     data = None if form is None else urllib.parse.urlencode(form).encode()
@@ -98,7 +88,9 @@ class Lab:
     """
 
     project: str = field(default_factory=lambda: f"tcplab-e2e-{os.getpid()}")
-    ports: dict[str, int] = field(default_factory=lambda: dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
+    ports: dict[str, int] = field(
+        default_factory=lambda: dict(zip(PORTS, map(int, free_ports(len(PORTS))), strict=True))
+    )
     no_grafana: str = field(default="", repr=False)
     began: float = 0.0
     healthy_at: float = 0.0

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.contract.lab import ROOT, environment
+from tests.support.processes import ROOT
+from tests.support.servers import environment
 
 FOLDERS: Final = ("servers", "loadtest", "grafana", "prometheus", "tests")
 FILES: Final = ("docker-compose.yml", ".env", "pyproject.toml", "Makefile")

@@ -1,4 +1,4 @@
-"""What `make local` runs, away from the usual ports, which may be in use: python -m tests.compare.elsewhere PORT."""
+"""What `make local` runs, away from the usual ports, which may be in use: python -m tests.support.local_lab PORT."""
 
 import sys
 from dataclasses import replace

@@ -1,18 +1,14 @@
 """Starts a server that says where it is ready, for as long as a context."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.compare.measure.exported import Exported
 from loadtest.compare.measure.footprint import Footprint
 from loadtest.compare.measure.memory import Serving
 from loadtest.processes import READY
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.processes import announced
 
 
 class Started(NamedTuple):
@@ -38,16 +34,10 @@ class Started(NamedTuple):
 
 @contextmanager
 def started(*command: str) -> Iterator[Started]:
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        match = READY.fullmatch(process.stdout.readline().strip())
-        assert match is not None
+    with announced(*command) as (process, said):
+        match = READY.fullmatch(said)
+        assert match is not None, said
         yield Started(match["host"], int(match["port"]), process.pid, match["metrics"])
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 @contextmanager

@@ -1,9 +1,6 @@
-"""A server of the benchmark: one of the lab's, its rival, or the load's sink; a fresh process, pinned to one core."""
+"""A server of the benchmark, pinned to one core: one of the lab's, its baseline, or the load's sink."""
 
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +9,11 @@ from os import sched_setaffinity
 from pathlib import Path
 from resource import getpagesize
 
+from tests.support.processes import announced
+
 
 @dataclass(frozen=True)
-class Contestant:
+class Candidate:
     """A running server: its process, its port on loopback, and the line that it said when it was ready."""
 
     pid: int
@@ -30,25 +29,18 @@ class Contestant:
 
 
 @contextmanager
-def contestant(variant: str, *, rival: bool, core: int) -> Iterator[Contestant]:
-    """Start the lab's server called `variant`, or its bare rival, on one core; end it afterwards."""
+def candidate(variant: str, *, baseline: bool, core: int) -> Iterator[Candidate]:
+    """Start the lab's server called `variant`, or its bare baseline, on one core; end it afterwards."""
     ours = ["servers", variant, "--port", "0", "--metrics-port", "0"]
-    with running(["tests.bench.rivals", variant] if rival else ours, core) as server:
+    with running(["tests.bench.baselines", variant] if baseline else ours, core) as server:
         yield server
 
 
 @contextmanager
-def running(module: list[str], core: int) -> Iterator[Contestant]:
+def running(module: list[str], core: int) -> Iterator[Candidate]:
     """Start a server, a module with its arguments, on one core; end it afterwards."""
-    command = [sys.executable, "-m", *module]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
+    with announced(*module) as (process, said):
         sched_setaffinity(process.pid, {core})
-        assert process.stdout is not None
-        said = process.stdout.readline().strip()
         ready = re.search(r"(\d+)(,|$)", said)
-        assert ready is not None, f"{command} did not become ready"
-        yield Contestant(process.pid, int(ready[1]), said)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert ready is not None, f"{module} did not become ready"
+        yield Candidate(process.pid, int(ready[1]), said)

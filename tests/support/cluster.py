@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.loadtest.locusts import LOCUSTFILE, Locust, held_ports, post
+from tests.support.locust_processes import LOCUSTFILE, Locust, post
+from tests.support.processes import held_ports
 
 
 class Cluster:

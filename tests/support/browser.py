@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
+from tests.support.needs import BROWSER, provided
 
 # Puts the pipes where the browser looks for them, and becomes the browser.
 _MOVE: Final = """
@@ -56,12 +56,9 @@ def program() -> str | None:
 def required() -> str:
     """Return where Chromium is; without it the test is skipped, or fails where TCPLAB_REQUIRE_BROWSER=1."""
     found = program()
-    if found is not None:
-        return found
-    why = "no Chromium here: pages are looked at where there is one"
-    if os.environ.get("TCPLAB_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"TCPLAB_REQUIRE_BROWSER=1, but {why}")
-    pytest.skip(why)
+    provided(BROWSER, "" if found else "there is no Chromium")
+    assert found is not None
+    return found
 
 
 class Browser:

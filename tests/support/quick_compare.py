@@ -1,5 +1,5 @@
 """
-The real command with real servers and the stand-in for Locust, which begins at once: python -m tests.compare.comparing.
+The real command with real servers, and a stub for Locust that begins at once: python -m tests.support.quick_compare.
 
 TEST_FAULT makes one of the processes fail: server-dies, load-fails, load-silent, server-refuses, sink-fails.
 TEST_MEMORY_CLIENTS is up to how many clients memory is measured.
@@ -47,7 +47,7 @@ class QuickLaboratory(Laboratory):
             *map(str, (case.clients, case.warmup, case.seconds)),
             str(result),
         ]
-        return [sys.executable, "-m", "tests.compare.stand_in", *arguments]
+        return [sys.executable, "-m", "tests.support.stubs.load", *arguments]
 
 
 if __name__ == "__main__":

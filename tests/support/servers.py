@@ -13,15 +13,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.variants import VARIANTS, by_name
-
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.support.processes import ROOT
 
 PATIENCE: Final = 30.0
 """Seconds that anything may take before a test fails: no test needs them, a busy machine may."""
@@ -51,14 +49,16 @@ class Model:
         """Whether it serves from one thread, in an event loop."""
         return by_name(self.variant).connection != "blocking"
 
+    @property
+    def on_the_stdlib_loop(self) -> bool:
+        """Whether it serves on the standard library's event loop."""
+        return self.options == STDLIB_LOOP
 
+
+STDLIB_LOOP: Final = ("--loop", "asyncio")
 MODELS: Final = (
     *(Model(variant.name, variant.name) for variant in VARIANTS),
-    *(
-        Model(f"{each.name}-stdlib", each.name, ("--loop", "asyncio"))
-        for each in VARIANTS
-        if each.connection != "blocking"
-    ),
+    *(Model(f"{each.name}-stdlib", each.name, STDLIB_LOOP) for each in VARIANTS if each.connection != "blocking"),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 

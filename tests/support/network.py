@@ -21,8 +21,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import pytest
-
 _CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
 _TUNSETIFF: Final = 0x400454CA  # linux/if_tun.h
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000  # the same: whole Ethernet frames, with nothing before them
@@ -45,15 +43,6 @@ def why_no_network() -> str:
         return f"no network namespace can be made: {done.stderr.strip()}"
     _ip("netns", "delete", name)
     return ""
-
-
-def need_hosts() -> None:
-    """Skip the test, with the reason, where no hosts can be made; fail it where they are required."""
-    missing = why_no_network()
-    if missing and os.environ.get("TCPLAB_REQUIRE_HOSTS") == "1":
-        pytest.fail(f"TCPLAB_REQUIRE_HOSTS=1, but {missing}")
-    if missing:
-        pytest.skip(missing)
 
 
 def _ip(*arguments: str) -> None:

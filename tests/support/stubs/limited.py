@@ -1,7 +1,7 @@
 """
 A server whose capacity is known: past 200 clients it is slow. A process of its own.
 
-    python -m tests.compare.limited_stub
+    python -m tests.support.stubs.limited
 
 It answers ECHO after about 1 ms while at most LIMIT clients are connected, and after SLOW seconds while there are more.
 It says that it is ready as the real servers do; the address of its metrics is a lie, for it has none.

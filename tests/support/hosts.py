@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from servers.variants import VARIANTS
-from tests.contract.lab import Samples
-from tests.hosts.network import Host, Namespace, network
-from tests.loadtest.locusts import eventually, post, start
+from tests.support.locust_processes import post
+from tests.support.network import Host, Namespace, network
+from tests.support.processes import ROOT, eventually, start
+from tests.support.servers import Samples
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 ODD_CLOCK: Final = Path(__file__).with_name("odd_clock")
 NAMES: Final = [variant.name for variant in VARIANTS]
 EXPORTER: Final = 9104

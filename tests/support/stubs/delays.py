@@ -1,7 +1,7 @@
 """
 A server with known delays that keeps an exact record of them; a process of its own.
 
-    python -m tests.loadtest.exact_stub
+    python -m tests.support.stubs.delays
 
 A request waits 2 ms, every 50th 50 ms, every 500th 200 ms. What it took is counted from when the kernel had the request
 (SO_TIMESTAMPNS), not from when this process was let to read it, to when the reply is handed to the kernel. It says

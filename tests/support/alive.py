@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 
-from tests.contract.lab import Model, Server
+from tests.support.servers import Model, Server
 
 SERVED: Final = 1.0
 """Seconds within which a new client has its reply, from when it begins to connect."""

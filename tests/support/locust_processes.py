@@ -1,17 +1,12 @@
 """Runs the real Locust with the lab's locustfile, in processes of their own: importing it patches the process."""
 
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,25 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.scenarios import Scenario
 from servers.variants import VARIANTS
+from tests.support.processes import ROOT, eventually, start
 
-ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtest" / "locustfile.py"
 ALL = tuple(variant.name for variant in VARIANTS)
-
-
-def start(arguments: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start Python in a session of its own, with no setting of the lab's or Locust's but these; `log` has its words."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
-    with log.open("w") as written:
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=cwd,
-            env=clean | dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 class Locust:
@@ -172,7 +152,7 @@ def users(driver: str, names: Iterable[str] = ALL) -> str:
 from servers.variants import Variant
 
 names = {[label(name) for name in names]!r}
-classes = [user_class(Variant(name, name, "blocking", 9, 9, "", "", "")) for name in names]
+classes = [user_class(Variant(name, name, "blocking", None, 9, 9, "", "", "")) for name in names]
 globals().update((each.__name__, each) for each in classes)
 """
 
@@ -211,40 +191,6 @@ def locustfile(folder: Path, *parts: str) -> Path:
     path = folder / "own_locustfile.py"
     path.write_text("".join(parts))
     return path
-
-
-def eventually(condition: Callable[[], object], what: str, within: float = 60) -> None:
-    """Wait until `condition()` holds; fail if it doesn't in time, of which a busy machine may need much."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        with suppress(OSError, KeyError):
-            if condition():
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"not within {within:g} s: {what}")
-
-
-def free_ports(number: int) -> list[str]:
-    """Return ports of loopback that nobody listens on."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
-        return [str(listener.getsockname()[1]) for listener in listeners]
-
-
-@contextmanager
-def held_ports(number: int) -> Iterator[list[str]]:
-    """
-    Find ports of loopback that nobody listens on, but a server may that sets SO_REUSEADDR, as Locust and the lab's do.
-
-    They stay bound: else the kernel may give one to a server of another test, or to any client as its own port, even to
-    one that connects to this very port, which is then connected with itself.
-    """
-    with ExitStack() as stack:
-        holders = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for holder in holders:
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            holder.bind(("127.0.0.1", 0))
-        yield [str(holder.getsockname()[1]) for holder in holders]
 
 
 def total(histogram: Mapping[str, int]) -> int:

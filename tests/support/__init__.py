@@ -1,0 +1,1 @@
+"""Servers, clients, stubs and load processes for the tests of every room."""

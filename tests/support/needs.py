@@ -1,0 +1,53 @@
+"""
+What a test may need that a machine may lack: without it the test is skipped, or fails where it is required.
+
+Such skips end up in one line for each kind of need (tests/conftest.py).
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """
+    Something that a machine may lack.
+
+    variable: the environment variable that makes its absence a failure when it is 1. remedy: how to have it.
+    """
+
+    name: str
+    variable: str
+    remedy: str
+
+
+DOCKER: Final = Need("Docker", "TCPLAB_REQUIRE_DOCKER", "install Docker with Compose v2, or run .ci/run")
+PROMTOOL: Final = Need("promtool", "TCPLAB_REQUIRE_DOCKER", "put it on the PATH, or name it by TCPLAB_PROMTOOL")
+PROMETHEUS: Final = Need("prometheus", "TCPLAB_REQUIRE_DOCKER", "put it on the PATH, or name it by TCPLAB_PROMETHEUS")
+BROWSER: Final = Need("a browser", "TCPLAB_REQUIRE_BROWSER", "install chromium")
+GROUPS: Final = Need("control groups", "TCPLAB_REQUIRE_GROUPS", "run as root, with a writable /sys/fs/cgroup")
+HOSTS: Final = Need("several hosts", "TCPLAB_REQUIRE_HOSTS", "run as root, with iproute2 and /dev/net/tun")
+
+NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS)
+
+
+def provided(need: Need, missing: str) -> None:
+    """Skip the test if something is missing; fail it where the need is required. missing: why, or empty."""
+    if not missing:
+        return
+    if os.environ.get(need.variable) == "1":
+        pytest.fail(f"{need.variable}=1, but {missing}")
+    pytest.skip(reason(need, missing))
+
+
+def reason(need: Need, missing: str) -> str:
+    """Return the reason of a skip, from which the summary tells the need."""
+    return f"needs {need.name}: {missing}"
+
+
+def remedy(why: str) -> str:
+    """Return how to have what the reason of a skip says is missing; empty if it is none of the needs."""
+    return next((need.remedy for need in NEEDS if why.startswith(reason(need, ""))), "")

@@ -1,0 +1,94 @@
+"""Python processes that a test starts, what it waits for, and ports for them."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def start(arguments: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start Python in a session of its own, with no setting of the lab's or Locust's but these; `log` has its words."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
+    with log.open("w") as written:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=clean | dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def announced(*module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start a module with its arguments; yield its process and the line that it says once it is ready; kill it."""
+    process = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def still_running(processes: Iterable[psutil.Process], within: float = 0) -> list[psutil.Process]:
+    """Return those that have not ended in time; a zombie has, though nothing may have asked for its status."""
+    deadline = time.monotonic() + within
+    while True:
+        left = [each for each in processes if each.is_running() and _status(each) != psutil.STATUS_ZOMBIE]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.05)
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return str(process.status())
+    except psutil.NoSuchProcess:
+        return str(psutil.STATUS_ZOMBIE)
+
+
+def eventually(condition: Callable[[], object], what: str, within: float = 60) -> None:
+    """Wait until `condition()` holds; fail if it doesn't in time, of which a busy machine may need much."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        with suppress(OSError, KeyError):
+            if condition():
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within:g} s: {what}")
+
+
+def free_ports(number: int) -> list[str]:
+    """Return ports of loopback that nobody listens on."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [str(listener.getsockname()[1]) for listener in listeners]
+
+
+@contextmanager
+def held_ports(number: int) -> Iterator[list[str]]:
+    """
+    Find ports of loopback that nobody listens on, but a server may that sets SO_REUSEADDR, as Locust and the lab's do.
+
+    They stay bound: else the kernel may give one to a server of another test, or to any client as its own port, even to
+    one that connects to this very port, which is then connected with itself.
+    """
+    with ExitStack() as stack:
+        holders = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for holder in holders:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", 0))
+        yield [str(holder.getsockname()[1]) for holder in holders]

@@ -1,0 +1,1 @@
+"""Servers and loads whose behaviour is known, most of them processes of their own."""
