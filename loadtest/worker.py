@@ -7,8 +7,9 @@ report_to_master, and when the window ends (CLOSE) at once (CLOSED), so that the
 """
 
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import gevent
@@ -36,11 +37,12 @@ RUN: Final = "tcplab_run"
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
 
-STOPPING_INTERVAL: Final = 0.005
-"""Seconds between two looks at how many users are left, while some are stopped."""
+STOPPING: Final = 10
+"""Users stopped at a time, in the open model: while Locust stops some the engine doesn't run, and requests fall due."""
 
-NOTICEABLE: Final = 0.95
-"""Share of the interval below which another is worth telling every client."""
+STOPPING_INTERVAL: Final = 0.002
+"""Seconds in which the engine runs between them."""
+
 
 logger = logging.getLogger(__name__)
 
@@ -91,25 +93,35 @@ def _speed_up_with_stops() -> None:
 
     def stop_and_speed_up(self: Runner, user_classes_stop_count: dict[str, int]) -> None:
         staying = self.user_count - sum(user_classes_stop_count.values())
-        following = gevent.spawn(_follow_stops, self, staying) if _PACE.shorter and staying > 0 else None
-        try:
+        # With a time to end in, each part would take it anew.
+        if not _PACE.shorter or staying <= 0 or self.environment.stop_timeout:
             stop_users(self, user_classes_stop_count)
-        finally:
-            if following is not None:
-                following.kill(block=False)
+        else:
+            for part in parts(user_classes_stop_count):
+                stop_users(self, part)
+                seconds = _PACE.shorter * self.user_count / staying
+                if _PACE.shorter < seconds < PlayingUser.interval:
+                    _retune(seconds)
+                gevent.sleep(STOPPING_INTERVAL)
         if _PACE.shorter:
             set_interval(_PACE.shorter)
 
     Runner.stop_users = stop_and_speed_up  # type: ignore[method-assign]
 
 
-def _follow_stops(runner: Runner, staying: int) -> None:
-    """Shorten the interval as users go, until it is killed: to stop hundreds takes a busy machine a good while."""
-    while _PACE.shorter:
-        gevent.sleep(STOPPING_INTERVAL)
-        seconds = _PACE.shorter * runner.user_count / staying
-        if _PACE.shorter < seconds < NOTICEABLE * PlayingUser.interval:
-            _retune(seconds)
+def parts(counts: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Yield users to stop, by class, in parts of about STOPPING; in a hundred parts at most."""
+    left = dict(counts)
+    size = max(STOPPING, math.ceil(sum(left.values()) / 100))
+    while any(left.values()):
+        room, part = size, {}
+        for name, number in left.items():
+            if taken := min(room, number):
+                part[name] = taken
+                room -= taken
+        for name, taken in part.items():
+            left[name] -= taken
+        yield part
 
 
 def begin() -> None:
