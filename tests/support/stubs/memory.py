@@ -23,8 +23,8 @@ class Options:
 
     connected, spoken: bytes allocated for a client when it is accepted, and with its first request. serves: clients
     accepted; the others stay in the accept queue. limit: clients beyond it are turned away. stalls_before: the client
-    before which it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each client.
-    descriptors: how many it may open. says: its answer.
+    before which it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each
+    client. descriptors: how many it may open. says: its answer.
     """
 
     connected: int = 0
