@@ -69,7 +69,9 @@ def test_the_quick_part_is_the_first(markers: dict[str, set[str]]) -> None:
     [quick] = parts("test")
     assert parts("test-all")[0] == quick
     assert selected(quick, markers) == {
-        test for test, names in markers.items() if not names & {"measures", "stdlib_loop", "hosts", "docker"}
+        test
+        for test, names in markers.items()
+        if not names & {"measures", "simulates", "stdlib_loop", "hosts", "docker"}
     }
 
 
