@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,11 @@ class Running:
         """Return all processes below it, once there are a server and a load."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            below = psutil.Process(self.process.pid).children(recursive=True)
-            names = [" ".join(each.cmdline()) for each in below if each.is_running()]
-            if any(" servers " in name for name in names) and any("stand_in" in name for name in names):
+            below = still_running(psutil.Process(self.process.pid).children(recursive=True))
+            names = []
+            with suppress(psutil.Error):  # one that ends meanwhile
+                names = [" ".join(each.cmdline()) for each in below]
+            if any(" servers " in name for name in names) and any("stubs.load" in name for name in names):
                 return below
             time.sleep(0.02)
         raise AssertionError(f"no server and load: {names}")

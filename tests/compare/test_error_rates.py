@@ -19,6 +19,8 @@ from loadtest.compare.judge.entries import Summary
 from loadtest.compare.judge.judgement import Answer, Sample, judge
 from tests.compare.spread import Spread, kept
 
+pytestmark = pytest.mark.simulates
+
 COMPARISONS = 1_000
 SLOWER = 1.2
 """Each request takes a fifth longer. (A fifth off the rate is a little more, and is found more often.)"""

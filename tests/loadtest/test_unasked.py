@@ -243,6 +243,7 @@ SAYS: dict[str, tuple[Answer, str]] = {
 }
 
 
+@pytest.mark.measures
 @both_models
 @both_drivers
 def test_an_unasked_err_is_wrong_unless_idle(model: tuple[str, ...], driver: str, tmp_path: Path) -> None:
