@@ -42,8 +42,8 @@ workers: .venv/ready ## N load processes that join a master: make workers N=4 MA
 # Which tests are in which part stands here alone, by markers (pyproject.toml). tests/test_selection.py holds that every test is in one.
 # Most wait for deadlines more than they work, so four at a time; those that measure have the machine to themselves.
 ALONE = measures or hosts or docker
-LONGER = (stdlib_loop or simulates) and not ($(ALONE))
-QUICK = not (stdlib_loop or simulates or $(ALONE))
+LONGER = (stdlib_loop or slow) and not ($(ALONE))
+QUICK = not (stdlib_loop or slow or $(ALONE))
 SIDE_BY_SIDE = .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal
 
 test: .venv-dev/ready ## Run the tests that need neither Docker nor a machine to themselves (some 5 minutes)
@@ -52,7 +52,7 @@ test: .venv-dev/ready ## Run the tests that need neither Docker nor a machine to
 test-all: .venv-dev/ready ## Run every test: those, the standard library's event loop, measuring, several hosts, Docker (some 30 minutes)
 	@status=0; \
 	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
-	echo "tcplab: the servers on the standard library's event loop, and the simulations"; \
+	echo "tcplab: the servers on the standard library's event loop, and what takes minutes of CPU"; \
 	$(SIDE_BY_SIDE) -m "$(LONGER)" || status=1; \
 	echo "tcplab: what measures, several hosts and Docker, one after another"; \
 	.venv-dev/bin/python -m pytest -m "$(ALONE)" || status=1; \

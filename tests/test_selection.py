@@ -68,7 +68,7 @@ def test_every_test_is_in_one_part(markers: dict[str, set[str]]) -> None:
 def test_the_quick_part_is_the_first(markers: dict[str, set[str]]) -> None:
     [quick] = parts("test")
     assert parts("test-all")[0] == quick
-    left_out = {"measures", "simulates", "stdlib_loop", "hosts", "docker"}
+    left_out = {"measures", "slow", "stdlib_loop", "hosts", "docker"}
     assert selected(quick, markers) == {test for test, names in markers.items() if not names & left_out}
 
 

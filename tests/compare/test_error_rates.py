@@ -19,7 +19,7 @@ from loadtest.compare.judge.entries import Summary
 from loadtest.compare.judge.judgement import Answer, Sample, judge
 from tests.compare.spread import Spread, kept
 
-pytestmark = pytest.mark.simulates
+pytestmark = pytest.mark.slow
 
 COMPARISONS = 1_000
 SLOWER = 1.2

@@ -34,6 +34,8 @@ from tests.support.locust_processes import (
 )
 from tests.support.stubs.recording import Answer, Stub, after, honest, right, silent, text_of
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 6
 SECONDS = 6
 GOOD = 1.5

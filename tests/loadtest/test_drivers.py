@@ -39,6 +39,8 @@ from tests.support.stubs.recording import (
     silent,
 )
 
+pytestmark = pytest.mark.slow
+
 FULL = b"ERR server full\n"
 
 both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)

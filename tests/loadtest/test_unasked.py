@@ -30,6 +30,8 @@ from tests.support.locust_processes import (
 from tests.support.servers import MODELS, Model, Server
 from tests.support.stubs.recording import Answer, Stub, right, says, text_of
 
+pytestmark = pytest.mark.slow
+
 both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 both_models = pytest.mark.parametrize("model", [(), ("--rate", "60")], ids=["closed", "open"])
 
