@@ -48,7 +48,7 @@ def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str
     own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
     with Stub(honest) as stub:
         targets = {"asyncio": f"server.lab:{stub.port}"}
-        arguments = (*scenario, "-u", "4", "-r", "100", "AsyncioUser")
+        arguments = ("--scenario", *scenario, "-u", "4", "-r", "100", "AsyncioUser")
         with headless(tmp_path, *arguments, locustfile=own, targets=targets, seconds=30) as locust:
             eventually(lambda: len(stub.texts) > 20, "load flows")
             known.unlink()
