@@ -72,11 +72,17 @@ def install() -> None:
 def _leave_if_refused() -> None:
     """Obey the master's refusal, which comes before Locust knows of any message of ours: its handler is wrapped."""
     obey_other = WorkerRunner.handle_message
+    refused = False
 
     def handle(self: WorkerRunner, msg: Message) -> None:
+        nonlocal refused
         if msg.type != gate.REFUSED:
             obey_other(self, msg)
             return
+        # Each message of ours is refused, also while this process already ends.
+        if refused:
+            return
+        refused = True
         line = (
             f"tcplab: the master refused this worker: it is of version {VERSION}, the master of {msg.data['version']};"
             " bring both to the same commit (in Docker, build the images again)"
