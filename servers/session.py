@@ -94,15 +94,21 @@ class Session:
         return self._owing + (self._deadlines.line if self.unfinished else self._deadlines.idle)
 
     def answer(self, data: bytes) -> Answers:
-        """Take what the client has sent; return the answers, which must be gone through before the next call."""
+        """
+        Take what the client has sent; return the answers, which must be gone through before more is taken.
+
+        No data: a pause is over. A model that could not ask for the rest of the answers gets it so.
+        """
         now = monotonic()
-        if now > self._last_call.at:
+        if now > self._last_call.at and data:
             self.linger = True
             return ((self._end_of_input(), None),)
         if not self.unfinished and (reply := wire.whole_echo(data)):
             self._owing = now
             self.counts.echoed(monotonic() - now, len(data), len(reply))
             return ((reply, None),)
+        if not data:
+            return self._answers(self._go_on())
         self.counts.received(len(data))
         had_begun = self.unfinished
         lines = self._framer.feed(data)
@@ -111,7 +117,7 @@ class Session:
             self._owing = now
         lines.reverse()
         self._lines = lines
-        return self._answers(now)
+        return self._answers(self._answer(now))
 
     def replies_taken(self) -> None:
         """Note that the client has taken its replies late: until now it was not silent, it was sent to."""
@@ -127,20 +133,23 @@ class Session:
         """End the session, for the client will send no more, if it goes on; return what the client is told."""
         return b"" if self.outcome else self._end_of_input()
 
-    def _answers(self, now: float) -> Answers:
-        """Yield the replies up to each pause, and go on after it; `now` is when the first line is taken up."""
-        reply = self._answer(now)
+    def _answers(self, reply: bytes) -> Answers:
+        """Yield the replies up to each pause, and go on after it; `reply`: the first of them."""
         while self._pause is not None:
             yield reply, self._pause
-            # The time that the client waited for us was not its own.
-            self._owing = now = monotonic()
-            reply = self._wake(now)
-            if not self._lines and self._framer.uncut:
-                self._lines = self._framer.more()
-                self._lines.reverse()
-                self.unfinished = self._framer.unfinished is not None
-            reply += self._answer(now)
+            reply = self._go_on()
         yield reply, None
+
+    def _go_on(self) -> bytes:
+        """Return the replies after a pause, up to the next one."""
+        # The time that the client waited for us was not its own.
+        self._owing = now = monotonic()
+        reply = self._wake(now)
+        if not self._lines and self._framer.uncut:
+            self._lines = self._framer.more()
+            self._lines.reverse()
+            self.unfinished = self._framer.unfinished is not None
+        return reply + self._answer(now)
 
     def _wake(self, now: float) -> bytes:
         """Return the reply to the SLEEP that ends now, if there is one."""

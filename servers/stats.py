@@ -60,9 +60,10 @@ _SENT: Final = _RECEIVED + 1
 _BUCKETS: Final = _SENT + 1
 _ERRORS: Final = _BUCKETS + len(SERVICE_BOUNDS) + 1
 _ENDED: Final = _ERRORS + len(ERRORS)
-_OPEN: Final = _ENDED + len(OUTCOMES)
-_WRITERS: Final = _OPEN + 1  # of the process; in its first writer's cells alone
-_INITIAL: Final = _WRITERS + 1  # so is the memory that it had before its first client
+_ADMITTED: Final = _ENDED + len(OUTCOMES)  # by the thread that accepts; in the process's first writer's cells alone
+_LEFT: Final = _ADMITTED + 1  # of those; under the lock
+_WRITERS: Final = _LEFT + 1  # of the process
+_INITIAL: Final = _WRITERS + 1  # the memory that it had before its first client
 _CELLS: Final = _INITIAL + 1
 
 _ERROR: Final = {kind: _ERRORS + index for index, kind in enumerate(ERRORS)}
@@ -127,6 +128,7 @@ class Block:
     def __init__(self, shared: int = 0) -> None:
         """Count in a list; or in memory that a forked process shares, with room for as many writers as `shared`."""
         self._lock = threading.Lock()
+        self._main_thread = threading.main_thread().ident  # a forked process keeps it
         self._shared = memoryview(mmap.mmap(-1, (shared + 2) * _CELLS * 8)).cast("d") if shared else None
         self._made: list[Cells] = []
         self._free: list[Counts] = []
@@ -142,7 +144,7 @@ class Block:
 
     def enter(self) -> Counts:
         """Return what this thread counts in for a client that it begins to serve."""
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == self._main_thread:
             return self._main
         with self._lock:
             return self._free.pop() if self._free else self._writer()
@@ -151,14 +153,13 @@ class Block:
         """Note that a client has left, and how; `counts` may count for another one from now on."""
         counts.ended(outcome)
         with self._lock:
-            self._door.cells[_OPEN] -= 1
+            self._door.cells[_LEFT] += 1
             if counts is not self._main:
                 self._free.append(counts)
 
     def opened(self, clients: int = 1) -> None:
-        """Note that there are so many more clients."""
-        with self._lock:
-            self._door.cells[_OPEN] += clients
+        """Note that there are so many more clients; in the thread that accepts."""
+        self._made[0][_ADMITTED] += clients
 
     def failed(self, kind: str) -> None:
         """Note an error of the listener's; a client that was refused counts as a connection that ended so."""
@@ -170,7 +171,8 @@ class Block:
     @property
     def open(self) -> int:
         """How many clients this process has."""
-        return int(self._made[0][_OPEN])
+        cells = self._made[0]
+        return int(cells[_ADMITTED] - cells[_LEFT])
 
     @property
     def initial_bytes(self) -> int:
@@ -230,8 +232,6 @@ class Stats:
 
         Two processes that admit the last one at the same time may both refuse; together they never have too many.
         """
-        if self.open >= limit:
-            return False
         self.own.opened()
         if self.open > limit:
             self.own.opened(-1)
@@ -241,15 +241,15 @@ class Stats:
     @property
     def open(self) -> int:
         """How many clients all processes have."""
-        return sum(block.open for block in self.blocks)
+        return self.own.open if len(self.blocks) == 1 else sum(block.open for block in self.blocks)
 
     def total(self) -> Total:
         """Add up what all writers have counted; they may still be counting."""
         cells = [sum(column) for column in zip(*(each for block in self.blocks for each in block.cells()), strict=True)]
         counts = [int(each) for each in cells]
         return Total(
-            open=counts[_OPEN],
-            ended=dict(zip(OUTCOMES, counts[_ENDED:_OPEN], strict=True)),
+            open=counts[_ADMITTED] - counts[_LEFT],
+            ended=dict(zip(OUTCOMES, counts[_ENDED:_ADMITTED], strict=True)),
             requests=counts[:_SECONDS],
             errors=dict(zip(ERRORS, counts[_ERRORS:_ENDED], strict=True)),
             buckets=counts[_BUCKETS:_ERRORS],

@@ -142,9 +142,10 @@ class Listener:
 
     def _let_go(self) -> None:
         """Close the refused clients that have had their time to read why."""
-        latest = time.monotonic() - LINGER
-        while self._refused and (self._refused[0][0] <= latest or len(self._refused) > LINGERING):
-            self._refused.popleft()[1].close()
+        if self._refused:
+            latest = time.monotonic() - LINGER
+            while self._refused and (self._refused[0][0] <= latest or len(self._refused) > LINGERING):
+                self._refused.popleft()[1].close()
 
     def _backoff(self, error: OSError) -> float:
         """Return the seconds to wait after a failed accept; 0 if it was the one client's affair."""
@@ -212,9 +213,9 @@ class LoopAccept(Listener, Generic[C]):
                 client, _ = self._socket.accept()
             except BlockingIOError:
                 self._readable.clear()
+                readable = self._readable.wait()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER if self._refused else None):
-                        await self._readable.wait()
+                    await (asyncio.wait_for(readable, LINGER) if self._refused else readable)
                 continue
             except OSError as error:
                 # The socket stays readable meanwhile: watched on, it would keep the loop spinning.

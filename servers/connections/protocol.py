@@ -11,10 +11,8 @@ from typing import cast
 from servers.connections.connection import Connection
 from servers.connections.listener import LoopAccept
 from servers.connections.timeouts import Awaited, UnreadError
-from servers.session import Answers
 
 Receive = Callable[["ProtocolConnection", bytes], None]
-GoOn = Callable[["ProtocolConnection", Answers], None]
 
 
 class ProtocolConnection(Connection, asyncio.Protocol):
@@ -43,7 +41,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._trouble: BaseException | None = None
 
     async def call(self, receive: Receive) -> None:
-        """Have the loop call `receive` with this connection and what the client sends; never raises."""
+        """Have the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
         self._begin()
         self._receive = receive
         try:
@@ -51,10 +49,10 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         except Exception as error:
             self._end(error)
 
-    def wait(self, pause: float, go_on: GoOn, answers: Answers) -> None:
-        """Have the loop call go_on(self, answers) in so many seconds, if the client has taken its replies by then."""
+    def wait(self, pause: float) -> None:
+        """Have the loop call the model in so many seconds, if the client has taken its replies by then."""
         self._pause = pause
-        self._put_off(partial(go_on, self, answers))
+        self._put_off(partial(self._receive, self, b""))
 
     def close(self) -> None:
         """Tell the client what is left to be said, and close once it has taken that."""

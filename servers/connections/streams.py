@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 
 from servers.connections.connection import CHUNK, Connection
@@ -32,15 +32,22 @@ class _Protocol(asyncio.StreamReaderProtocol):
 
 
 class StreamConnection(Connection):
-    """A client whose task waits for it; as a context it gives the session, and closes and counts; it never raises."""
+    """
+    A client whose task waits for it; as a context it gives the session, and closes and counts; it never raises.
 
-    __slots__ = ("_awaited", "_nothing", "_protocol", "_read", "_reader", "_write", "_writer")
+    receive: returns what the client has sent, empty if it sends no more or the session is over; OverdueError. It is the
+    reader's own method, as a rule: one of ours round it would cost each request another call.
+    """
+
+    __slots__ = ("_awaited", "_nothing", "_protocol", "_reader", "_write", "_writer", "receive")
+
+    receive: Callable[[], Awaitable[bytes]]
 
     def __init__(self, client: socket.socket, listener: "StreamListener") -> None:
         super().__init__(client, listener)
         self._awaited: set[Awaited] = listener.awaited
         self._reader = asyncio.StreamReader(limit=CHUNK)
-        self._read: Callable[[int], Awaitable[bytes]] = self._reader.read
+        self.receive = partial(self._reader.read, CHUNK)
         self._protocol = _Protocol(self._reader)
         self._nothing = listener.nothing
         self._writer: asyncio.StreamWriter | None = None
@@ -74,13 +81,11 @@ class StreamConnection(Connection):
         self._end(error)
         return not isinstance(error, asyncio.CancelledError)
 
-    def receive(self) -> Awaitable[bytes]:
-        """Return what the client has sent, empty if it sends no more or the session is over; OverdueError."""
-        return self._nothing if self.session.outcome else self._read(CHUNK)
-
     def send(self, reply: bytes) -> Awaitable[object]:
         """Send it, if only to what waits unsent; UnreadError if the client takes too little by the write deadline."""
         self._write(reply)
+        if self.session.outcome:
+            self.receive = self._receive_nothing
         return self._taken() if self._protocol.stuck else self._nothing
 
     async def wait(self, pause: float) -> None:
@@ -97,13 +102,17 @@ class StreamConnection(Connection):
         self._raise_if_gone()
         self.session.replies_taken()
         self._awaited.add(self)
-        self._read = self._read_on
+        if not self.session.outcome:
+            self.receive = self._receive_on
 
-    async def _read_on(self, size: int) -> bytes:
-        """Read after a wait: the replies sent since may have met a client that has left meanwhile."""
-        self._read = self._reader.read
+    def _receive_nothing(self) -> Awaitable[bytes]:
+        return self._nothing
+
+    async def _receive_on(self) -> bytes:
+        """Receive after a wait: the replies sent since may have met a client that has left meanwhile."""
+        self.receive = partial(self._reader.read, CHUNK)
         self._raise_if_gone()
-        return await self._read(size)
+        return await self.receive()
 
     def _raise_if_gone(self) -> None:
         """Raise ConnectionResetError if the client has left meanwhile: asyncio would log the writes that follow."""

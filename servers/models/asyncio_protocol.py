@@ -3,7 +3,6 @@
 from asyncio import TaskGroup
 
 from servers.connections.protocol import ProtocolConnection, ProtocolListener
-from servers.session import Answers
 
 
 async def serve(listener: ProtocolListener) -> None:
@@ -14,16 +13,12 @@ async def serve(listener: ProtocolListener) -> None:
 
 
 def receive(connection: ProtocolConnection, data: bytes) -> None:
-    """Answer what the client has sent: the loop calls this each time."""
-    converse(connection, iter(connection.session.answer(data)))
-
-
-def converse(connection: ProtocolConnection, answers: Answers) -> None:
-    """Send what is left of the answers; `wait` has the loop call this again after a pause."""
-    for reply, pause in answers:
+    """Answer what the client has sent; after `wait` the loop calls this again, with no data."""
+    session = connection.session
+    for reply, pause in session.answer(data):
         connection.send(reply)
         if pause is not None:
-            connection.wait(pause, converse, answers)
+            connection.wait(pause)
             return
-    if connection.session.outcome:
+    if session.outcome:
         connection.close()

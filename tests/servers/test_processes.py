@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import servers
 from tests.support.copies import add_model, contract, copy_tree
-from tests.support.processes import still_running
+from tests.support.processes import eventually, still_running
 from tests.support.servers import PATIENCE, Client, Model, Server
 
 MODEL = '''
@@ -136,7 +136,6 @@ def test_a_second_signal_ends_both_at_once(server: Server) -> None:
 
 def test_cpu_and_memory_are_those_of_both(server: Server) -> None:
     its = workers(server)
-    before = server.metrics()
     clients = [server.client() for _ in range(8)]
     for client in clients:
         client.ask(b"WORK 1000000 x\n", b"OK x\n")
@@ -147,7 +146,9 @@ def test_cpu_and_memory_are_those_of_both(server: Server) -> None:
     assert sum(seen.by("cpu_seconds_total", "mode").values()) >= 0.9 * used
     resident = sum(worker.memory_info().rss for worker in its)
     assert seen("resident_memory_bytes") > resident
-    assert seen("threads") == before("threads") + len(clients)
+    for client in clients:
+        client.ask(b"QUIT\n", b"OK\n")
+    eventually(lambda: server.metrics()("threads") == seen("threads") - len(clients), "their threads have ended")
     assert 0 < seen("initial_memory_bytes") <= seen("resident_memory_bytes")
     its[0].kill()
     after = server.metrics()
