@@ -9,8 +9,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +44,7 @@ class Language:
 ENGLISH: Final = Language(
     point=".",
     servers="server | model | connection | clients at once | port | port of `/metrics`",
-    unlimited="up to the limit",
+    unlimited="up to `--max-connections`",
     server="server",
     measured="Measured at commit {commit} on {date}, with {python} on {cores} cores ({processor}, {kernel}).",
     runs="Medians of {runs} valid runs or more, each in a fresh process; in brackets {interval}.",
@@ -65,7 +63,7 @@ ENGLISH: Final = Language(
         ("group silent", None): "group: a silent client",
         ("group spoken", None): "group: a client that has spoken",
         ("group empty", None): "group: no clients",
-        ("kernel silent", None): "the kernel's part for a silent client",
+        ("kernel silent", None): "group: a silent client, the kernel's part",
     },
     units={},
 )
@@ -73,10 +71,10 @@ ENGLISH: Final = Language(
 RUSSIAN: Final = Language(
     point=",",
     servers="сервер | модель | соединение | клиентов одновременно | порт | порт `/metrics`",
-    unlimited="до предела",
+    unlimited="до `--max-connections`",
     server="сервер",
-    measured="Измерено на коммите {commit}, дата: {date}, {python}, ядер: {cores} ({processor}, {kernel}).",
-    runs="Медианы; корректных запусков не меньше {runs}, каждый в новом процессе; в скобках {interval}.",
+    measured="Измерено на коммите {commit}, {date}: {python}, ядер процессора: {cores} ({processor}, {kernel}).",
+    runs="Медианы не менее {runs} корректных запусков, каждый в новом процессе; в скобках {interval}.",
     fewer="всего запусков: {runs}",
     low="не меньше {low}",
     intervals={"99 %": "99-процентный интервал", "extremes": "наименьшее и наибольшее значения"},
@@ -87,12 +85,12 @@ RUSSIAN: Final = Language(
         ("conversation", 30): "p99, 30 клиентов с паузами (`conversation`)",
         ("slow-client", 30): "p99, 30 клиентов, один замирает на две секунды (`slow-client`)",
         ("process silent", None): "процесс: молчащий клиент",
-        ("process spoken", None): "процесс: клиент, приславший запрос",
+        ("process spoken", None): "процесс: клиент после запроса",
         ("process empty", None): "процесс: без клиентов",
         ("group silent", None): "группа: молчащий клиент",
-        ("group spoken", None): "группа: клиент, приславший запрос",
+        ("group spoken", None): "группа: клиент после запроса",
         ("group empty", None): "группа: без клиентов",
-        ("kernel silent", None): "доля ядра на молчащего клиента",
+        ("kernel silent", None): "группа: молчащий клиент, из этого в ядре",
     },
     units={"us": "мкс", "ms": "мс", "s": "с", "kB": "кБ", "MB": "МБ"},
 )
@@ -111,6 +109,16 @@ class Figure:
     high: float | None = None
     at_least: bool = False
     runs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What one command has measured."""
+
+    command: str
+    runs: int
+    interval: str
+    figures: Sequence[Mapping[str, Any]]
 
 
 def parts(language: Language) -> dict[str, Callable[[Sequence[Variant]], Iterator[str]]]:
@@ -151,7 +159,7 @@ def _code(module: str, functions: Sequence[str], _: Sequence[Variant]) -> Iterat
         node = found[name]
         first = node.body[0] if ast.get_docstring(node) is None else node.body[1]
         if number:
-            yield ""
+            yield from ("", "")
         yield from lines[node.lineno - 1 : node.body[0].lineno - 1]
         yield from lines[first.lineno - 1 : node.end_lineno]
     yield "```"
@@ -167,11 +175,16 @@ def _measured(language: Language, _: Sequence[Variant]) -> Iterator[str]:
 
 def _experiment(language: Language, name: str, _: Sequence[Variant]) -> Iterator[str]:
     """Yield an experiment's figures, a row for each server and a column for each measure, and how to repeat it."""
-    experiment = _data()[name]
-    figures = [Figure(**each) for each in experiment["figures"]]
+    try:
+        experiment = Experiment(**_data().get(name, {}))
+        figures = [Figure(**each) for each in experiment.figures]
+        interval = language.intervals[experiment.interval]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{FIGURES.name}, {name}: {error}") from error
     servers = dict.fromkeys(each.server for each in figures)
+    keys = dict.fromkeys((each.measure, each.clients) for each in figures)
     columns = [
-        _column(column, list(each), language) for column, each in groupby(figures, attrgetter("measure", "clients"))
+        _column(key, [each for each in figures if (each.measure, each.clients) == key], language) for key in keys
     ]
     yield ""
     yield f"| {language.server} | {' | '.join(heading for heading, _ in columns)} |"
@@ -179,16 +192,16 @@ def _experiment(language: Language, name: str, _: Sequence[Variant]) -> Iterator
     for server in servers:
         yield f"| `{server}` | {' | '.join(cells.get(server, '') for _, cells in columns)} |"
     yield ""
-    yield language.runs.format(runs=experiment["runs"], interval=language.intervals[experiment["interval"]])
+    yield language.runs.format(runs=experiment.runs, interval=interval)
     yield ""
-    yield f"    {experiment['command']}"
+    yield f"    {experiment.command}"
     yield ""
 
 
 def _column(key: tuple[str, int | None], figures: Sequence[Figure], language: Language) -> tuple[str, dict[str, str]]:
     """Return a column's heading, and its cells by server; the unit is in the heading if all have the same."""
     if key not in language.headings:
-        raise ValueError(f"servers/readme.py has no heading for {key} of {FIGURES.name}")
+        raise ValueError(f"servers/readme.py has no heading for {key}, which {FIGURES.name} has")
     names = {each.unit: language.units.get(each.unit, each.unit) for each in figures}
     heading = language.headings[key]
     if len(names) == 1:

@@ -1,5 +1,5 @@
 """
-Write what the lab needs of each row of variants.py, and both READMEs' tables: `python -m servers.write`, or `make variants`.
+Write what follows from variants.py, and the tables of the READMEs: `python -m servers.write`, or `make variants`.
 
 Only what stands between two marks is written, so that the rest of a file stays as somebody wrote it.
 """
