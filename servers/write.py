@@ -1,5 +1,5 @@
 """
-Write what the lab needs of each row of variants.py: `python -m servers.write`, or `make variants`.
+Write what follows from variants.py, and the tables of the READMEs: `python -m servers.write`, or `make variants`.
 
 Only what stands between two marks is written, so that the rest of a file stays as somebody wrote it.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from servers import readme
 from servers.variants import VARIANTS, Variant
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -71,17 +72,24 @@ FILES: Final[Mapping[str, Mapping[str, Part]]] = {
     ".env": {"ports": ports},
     "prometheus/prometheus.yml": {"targets": targets},
     "loadtest/servers-elsewhere.yml": {"addresses": elsewhere, "services": published},
+    "servers/README.md": readme.parts(readme.ENGLISH),
+    "servers/README.ru.md": readme.parts(readme.RUSSIAN),
 }
-"""Every file that has to do with the variants, and what is written between its marks, by their name."""
+"""Every file that is written in part, and what is written between its marks, by their name."""
 
 
 def written(text: str, parts: Mapping[str, Part], variants: Sequence[Variant] = VARIANTS) -> str:
-    """Return the text with each part written anew between its marks; ValueError names marks that are missing."""
+    """
+    Return the text with each part written anew between its marks; ValueError names marks that are missing.
+
+    A mark is a comment: `# BEGIN name`, or `<!-- BEGIN name -->` in Markdown.
+    """
     for name, part in parts.items():
-        marks = re.compile(rf"^( *# BEGIN {name}\b[^\n]*\n)(.*?)^( *# END {name}\n)", re.DOTALL | re.MULTILINE)
+        begin, end = rf" *(?:#|<!--) BEGIN {name}\b[^\n]*\n", rf" *(?:# END {name}|<!-- END {name} -->)\n"
+        marks = re.compile(rf"^({begin})(.*?)^({end})", re.DOTALL | re.MULTILINE)
         found = marks.search(text)
         if found is None:
-            raise ValueError(f"has no lines '# BEGIN {name}' and '# END {name}' to write between")
+            raise ValueError(f"has no lines '# BEGIN {name}' and '# END {name}' (or <!-- -->) to write between")
         lines = "".join(f"{line}\n" for line in part(variants))
         text = text[: found.start(2)] + lines + text[found.end(2) :]
     return text

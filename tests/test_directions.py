@@ -161,7 +161,7 @@ def test_names_ports_and_colours_are_all_different() -> None:
 @pytest.mark.parametrize("file", write.FILES)
 def test_files_written_from_the_table_are_current(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
-    assert write.written(text, write.FILES[file]) == text, f"{file} is not what servers/variants.py says: make variants"
+    assert write.written(text, write.FILES[file]) == text, f"{file} is not what is written: make variants"
 
 
 def test_what_a_new_variant_lacks_is_named() -> None:
@@ -175,5 +175,7 @@ def test_what_a_new_variant_lacks_is_named() -> None:
         "its targets in prometheus/prometheus.yml (make variants)",
         "its addresses in loadtest/servers-elsewhere.yml (make variants)",
         "its services in loadtest/servers-elsewhere.yml (make variants)",
+        "its servers in servers/README.md (make variants)",
+        "its servers in servers/README.ru.md (make variants)",
         "a ForkingUser in loadtest/locustfile.py",
     ]

@@ -1,11 +1,8 @@
 """What a server exports: every family, from zero, and exactly what happened."""
 
-import re
-
 from servers.variants import VARIANTS
 from tests.support.fixtures import Launch
-from tests.support.processes import ROOT
-from tests.support.servers import Model, Samples, Server
+from tests.support.servers import Model, Samples
 
 COUNTERS = {
     "connections_ended_total": (
@@ -68,13 +65,6 @@ def test_every_family_starts_at_zero_with_help(model: Model, launch: Launch) -> 
     assert {seen(name) for name in ("received_bytes_total", "sent_bytes_total", "service_seconds_count")} == {0.0}
     assert seen("connections_open") == seen("accept_queue_connections") == 0
     assert "process_resident_memory_bytes" in seen.families
-
-
-def test_every_family_is_explained_in_the_readme(server: Server) -> None:
-    text = (ROOT / "servers" / "README.md").read_text()
-    documented = set(re.findall(r"`tcplab_([a-z_]+?)(?:_total)?(?:\{[a-z]+\})?`", text))
-    missing = (set(of_the_lab(server.metrics())) | CONTAINER) - documented
-    assert not missing, f"servers/README.md does not explain {sorted(missing)}"
 
 
 def test_counts_exactly_what_happened(model: Model, launch: Launch) -> None:

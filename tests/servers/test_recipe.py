@@ -58,7 +58,7 @@ def test_nothing_else_is_missing_after_the_recipe(done: Path) -> None:
 @pytest.mark.parametrize("file", write.FILES)
 def test_only_what_is_between_the_marks_changes(file: str, done: Path) -> None:
     def outside(root: Path) -> str:
-        return re.sub(r"(# BEGIN (\w+).*?\n).*?(# END \2)", r"\1\3", (root / file).read_text(), flags=re.DOTALL)
+        return re.sub(r"(BEGIN (\w+).*?\n).*?(END \2\b)", r"\1\3", (root / file).read_text(), flags=re.DOTALL)
 
     assert outside(done) == outside(ROOT)
     assert "mine" in (done / file).read_text().lower()
@@ -67,8 +67,8 @@ def test_only_what_is_between_the_marks_changes(file: str, done: Path) -> None:
 @pytest.mark.parametrize("file", write.FILES)
 def test_comments_outside_the_marks_stay(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
-    commented = "# by hand\n" + re.sub(r"^( *# END)", r"# in between\n\1", text, flags=re.MULTILINE) + "# by hand\n"
-    again = write.written(commented, write.FILES[file])
+    commented = re.sub(r"^( *(#|<!--) END)", r"# in between\n\1", text, flags=re.MULTILINE)
+    again = write.written(f"# by hand\n{commented}# by hand\n", write.FILES[file])
     assert again == "# by hand\n" + text + "# by hand\n"
 
 

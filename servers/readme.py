@@ -1,0 +1,232 @@
+"""
+What servers/write.py writes into README.md and README.ru.md: the servers, the models' code, and what was measured.
+
+The measured figures come from figures.toml, so that both languages say the same and no figure is typed twice.
+"""
+
+import ast
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from servers.variants import Variant
+
+HERE: Final = Path(__file__).resolve().parent
+FIGURES: Final = HERE / "figures.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """
+    The words that stand in what is written.
+
+    point: the decimal mark. served, unlimited: of the table of servers. headings: of a column, by measure and clients.
+    intervals: what stands in brackets, by figures.toml's `interval`. units: where they aren't the data's.
+    The rest are patterns for str.format.
+    """
+
+    point: str
+    servers: str
+    unlimited: str
+    server: str
+    measured: str
+    runs: str
+    fewer: str
+    low: str
+    intervals: Mapping[str, str]
+    headings: Mapping[tuple[str, int | None], str]
+    units: Mapping[str, str]
+
+
+ENGLISH: Final = Language(
+    point=".",
+    servers="server | model | connection | clients at once | port | port of `/metrics`",
+    unlimited="up to `--max-connections`",
+    server="server",
+    measured="Measured at commit {commit} on {date}, with {python} on {cores} cores ({processor}, {kernel}).",
+    runs="Medians of {runs} valid runs or more, each in a fresh process; in brackets {interval}.",
+    fewer="only {runs} runs",
+    low="{low} at least",
+    intervals={"99 %": "the 99 % interval", "extremes": "the least and the most"},
+    headings={
+        ("served", 50): "served at once, of 50 clients",
+        ("cpu", 1): "CPU per request, 1 client",
+        ("cpu", 50): "CPU per request, 50 clients",
+        ("conversation", 30): "p99, 30 clients that pause (`conversation`)",
+        ("slow-client", 30): "p99, 30 clients, one stops for two seconds (`slow-client`)",
+        ("process silent", None): "process: a silent client",
+        ("process spoken", None): "process: a client that has spoken",
+        ("process empty", None): "process: no clients",
+        ("group silent", None): "group: a silent client",
+        ("group spoken", None): "group: a client that has spoken",
+        ("group empty", None): "group: no clients",
+        ("kernel silent", None): "group: a silent client, the kernel's part",
+    },
+    units={},
+)
+
+RUSSIAN: Final = Language(
+    point=",",
+    servers="сервер | модель | соединение | клиентов одновременно | порт | порт `/metrics`",
+    unlimited="до `--max-connections`",
+    server="сервер",
+    measured="Измерено на коммите {commit}, {date}: {python}, ядер процессора: {cores} ({processor}, {kernel}).",
+    runs="Медианы не менее {runs} корректных запусков, каждый в новом процессе; в скобках {interval}.",
+    fewer="всего запусков: {runs}",
+    low="не меньше {low}",
+    intervals={"99 %": "99-процентный интервал", "extremes": "наименьшее и наибольшее значения"},
+    headings={
+        ("served", 50): "обслужено одновременно, из 50 клиентов",
+        ("cpu", 1): "процессорное время на запрос, 1 клиент",
+        ("cpu", 50): "процессорное время на запрос, 50 клиентов",
+        ("conversation", 30): "p99, 30 клиентов с паузами (`conversation`)",
+        ("slow-client", 30): "p99, 30 клиентов, один замирает на две секунды (`slow-client`)",
+        ("process silent", None): "процесс: молчащий клиент",
+        ("process spoken", None): "процесс: клиент после запроса",
+        ("process empty", None): "процесс: без клиентов",
+        ("group silent", None): "группа: молчащий клиент",
+        ("group spoken", None): "группа: клиент после запроса",
+        ("group empty", None): "группа: без клиентов",
+        ("kernel silent", None): "группа: молчащий клиент, из этого в ядре",
+    },
+    units={"us": "мкс", "ms": "мс", "s": "с", "kB": "кБ", "MB": "МБ"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure; figures.toml says what the fields mean."""
+
+    measure: str
+    server: str
+    value: float
+    unit: str = ""
+    clients: int | None = None
+    low: float | None = None
+    high: float | None = None
+    at_least: bool = False
+    runs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What one command has measured."""
+
+    command: str
+    runs: int
+    interval: str
+    figures: Sequence[Mapping[str, Any]]
+
+
+def parts(language: Language) -> dict[str, Callable[[Sequence[Variant]], Iterator[str]]]:
+    """Return what is written between the marks of a README, by their name."""
+    return {
+        "servers": partial(_servers, language),
+        "single": partial(_code, "single", ["serve", "converse"]),
+        "threaded": partial(_code, "threaded", ["serve"]),
+        "asyncio": partial(_code, "asyncio_streams", ["serve", "converse"]),
+        "measured": partial(_measured, language),
+        "saturate": partial(_experiment, language, "saturate"),
+        "first_reply": partial(_experiment, language, "first_reply"),
+        "memory": partial(_experiment, language, "memory"),
+    }
+
+
+def _servers(language: Language, variants: Sequence[Variant]) -> Iterator[str]:
+    yield ""
+    yield f"| {language.servers} |"
+    yield "|---|---|---|---|---|---|"
+    for each in variants:
+        model = f"[`models/{each.module}.py`](models/{each.module}.py)"
+        clients = each.clients or language.unlimited
+        yield f"| `{each.name}` | {model} | `{each.connection}` | {clients} | {each.port} | {each.metrics_port} |"
+    yield ""
+
+
+def _code(module: str, functions: Sequence[str], _: Sequence[Variant]) -> Iterator[str]:
+    """Yield functions of a model as they stand in its file, without their docstrings."""
+    text = (HERE / "models" / f"{module}.py").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found = {
+        node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    yield ""
+    yield "```python"
+    for number, name in enumerate(functions):
+        node = found[name]
+        first = node.body[0] if ast.get_docstring(node) is None else node.body[1]
+        if number:
+            yield from ("", "")
+        yield from lines[node.lineno - 1 : node.body[0].lineno - 1]
+        yield from lines[first.lineno - 1 : node.end_lineno]
+    yield "```"
+    yield ""
+
+
+def _measured(language: Language, _: Sequence[Variant]) -> Iterator[str]:
+    """Yield of what commit, machine and Python all figures are."""
+    yield ""
+    yield language.measured.format_map(_data())
+    yield ""
+
+
+def _experiment(language: Language, name: str, _: Sequence[Variant]) -> Iterator[str]:
+    """Yield an experiment's figures, a row for each server and a column for each measure, and how to repeat it."""
+    try:
+        experiment = Experiment(**_data().get(name, {}))
+        figures = [Figure(**each) for each in experiment.figures]
+        interval = language.intervals[experiment.interval]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{FIGURES.name}, {name}: {error}") from error
+    servers = dict.fromkeys(each.server for each in figures)
+    keys = dict.fromkeys((each.measure, each.clients) for each in figures)
+    columns = [
+        _column(key, [each for each in figures if (each.measure, each.clients) == key], language) for key in keys
+    ]
+    yield ""
+    yield f"| {language.server} | {' | '.join(heading for heading, _ in columns)} |"
+    yield "|---" + "|--:" * len(columns) + "|"
+    for server in servers:
+        yield f"| `{server}` | {' | '.join(cells.get(server, '') for _, cells in columns)} |"
+    yield ""
+    yield language.runs.format(runs=experiment.runs, interval=interval)
+    yield ""
+    yield f"    {experiment.command}"
+    yield ""
+
+
+def _column(key: tuple[str, int | None], figures: Sequence[Figure], language: Language) -> tuple[str, dict[str, str]]:
+    """Return a column's heading, and its cells by server; the unit is in the heading if all have the same."""
+    if key not in language.headings:
+        raise ValueError(f"servers/readme.py has no heading for {key}, which {FIGURES.name} has")
+    names = {each.unit: language.units.get(each.unit, each.unit) for each in figures}
+    heading = language.headings[key]
+    if len(names) == 1:
+        heading = ", ".join(filter(None, [heading, *names.values()]))
+        names = dict.fromkeys(names, "")
+    return heading, {each.server: _cell(each, names[each.unit], language) for each in figures}
+
+
+def _cell(figure: Figure, unit: str, language: Language) -> str:
+    """Return a figure with its bound, its interval and what is special about it."""
+    low, high = figure.low, figure.high
+    if low is None:
+        interval = ""
+    elif high is None:
+        interval = f" ({language.low.format(low=_number(low, language))})"
+    else:
+        interval = f" ({_number(low, language)}–{_number(high, language)})"
+    bound = "≥ " if figure.at_least else ""
+    runs = f", {language.fewer.format(runs=figure.runs)}" if figure.runs else ""
+    return f"{bound}{_number(figure.value, language)}{interval} {unit}".rstrip() + runs
+
+
+def _number(value: float, language: Language) -> str:
+    return f"{value:g}".replace(".", language.point)
+
+
+def _data() -> dict[str, Any]:
+    return tomllib.loads(FIGURES.read_text(encoding="utf-8"))

@@ -1,0 +1,188 @@
+"""The servers' README in both languages: whole, true to the code, and no measured figure outside what is written."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from servers import readme, write
+from servers.readme import ENGLISH, RUSSIAN, Language
+from servers.settings import parse
+from servers.shutdown import MOMENT
+from servers.stats import Stats
+from servers.variants import VARIANTS
+from servers.wire import MAX_LINE
+from tests.observability.catalogue import server
+from tests.support.processes import ROOT
+
+LANGUAGES = {"README.md": ENGLISH, "README.ru.md": RUSSIAN}
+README = {name: (ROOT / "servers" / name).read_text(encoding="utf-8") for name in LANGUAGES}
+both = pytest.mark.parametrize("name", README)
+
+UNIT = r"(?:[kKMG]i?B|[кКМГ]и?Б|[numµ]?s|[нм]?с|мкс|%)"
+
+
+def figures(text: str, point: str) -> set[str]:
+    """Return every number with a unit, and every other with decimals, in the prose: not in code, nor between marks."""
+    prose = re.sub(
+        r"<!-- BEGIN (\w+).*?END \1 -->|<!--.*?-->|^    .*?$|`[^`\n]*`|\]\(.*?\)", "", text, flags=re.S | re.M
+    )
+    decimals = rf"(?<![\d.])\d+{re.escape(point)}\d+(?!\.?\d)"
+    return set(re.findall(rf"(?:{decimals}|\b\d+)\s?{UNIT}(?!\w)|{decimals}(?!\s?{UNIT})", prose))
+
+
+def settings(language: Language) -> set[str]:
+    """Return the settings that may stand in the prose, as the code has them."""
+    chosen = parse(["single"], {})
+    deadlines = chosen.deadlines
+    seconds = {deadlines.idle, deadlines.line, deadlines.write, chosen.grace, MOMENT}
+    kilobytes = "КиБ" if language is RUSSIAN else "KiB"
+    unit = language.units.get("s", "s")
+    return {f"{MAX_LINE // 1024} {kilobytes}"} | {f"{each:g} {unit}".replace(".", language.point) for each in seconds}
+
+
+@both
+def test_no_measured_figure_is_typed(name: str) -> None:
+    language = LANGUAGES[name]
+    assert figures(README[name], language.point) == settings(language)
+
+
+@pytest.mark.parametrize(
+    ("text", "point", "found"),
+    [
+        ("it takes 53.1 kB, or 27 MB", ".", {"53.1 kB", "27 MB"}),
+        ("a median of 1.08 (0.994–1.16) ms", ".", {"1.08", "0.994", "1.16"}),
+        ("занимает 53,1 кБ, отвечает через 27 мс", ",", {"53,1 кБ", "27 мс"}),
+        ("12.8us; 12 µs; 5 %", ".", {"12.8us", "12 µs", "5 %"}),
+        ("127.0.0.1, 10,000 clients, 2 servers, 30 `kB`", ".", set()),
+        ("<!-- BEGIN a -->\n5 kB\n<!-- END a -->\n\n    5 kB\n", ".", set()),
+    ],
+)
+def test_a_figure_in_prose_is_found(text: str, point: str, found: set[str]) -> None:
+    assert figures(text, point) == found
+
+
+@both
+def test_every_option_has_a_row(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"], {})
+    options = re.findall(r"^  (--[a-z-]+) ", capsys.readouterr().out, re.MULTILINE)
+    assert len(options) == 11
+    assert re.findall(r"^\| `(--[a-z-]+)` \|", README[name], re.MULTILINE) == options
+
+
+@both
+def test_every_metric_has_a_row(name: str) -> None:
+    rows = [line for line in README[name].splitlines() if line.startswith("| `tcplab_")]
+    with server(Stats()) as exporter:
+        families = [family for family in exporter.collect() if family.name.startswith("tcplab_")]
+    assert len(families) == 18
+    for family in families:
+        metric = family.name + "_total" * (family.type == "counter")
+        row = [row for row in rows if re.search(rf"`{metric}(\{{\w+\}})?`", row)]
+        assert len(row) == 1, metric
+        labels = {(key, value) for sample in family.samples for key, value in sample.labels.items() if key != "le"}
+        assert {value for key, value in labels if f"{{{key}}}`" not in row[0] or f"`{value}`" not in row[0]} == set()
+    assert sum(row.count("`tcplab_") for row in rows) == len(families) + 1, "and tcplab_load_first_reply_seconds"
+
+
+@both
+def test_every_server_has_a_row(name: str) -> None:
+    for each in VARIANTS:
+        assert re.search(
+            rf"^\| `{each.name}` \|.*models/{each.module}\.py.*\| {each.port} \|", README[name], re.MULTILINE
+        )
+
+
+def test_both_have_the_same_sections_and_rows() -> None:
+    """A heading, a row (by its first cell, where that is code), a step, code, a paragraph's title, a mark."""
+    english, russian = (
+        re.findall(r"^(#+ |\| `[^|]*\||\| |\d\. |    \S|```|\*\*|<!-- \w+ \w+ -->)", text, re.MULTILINE)
+        for text in README.values()
+    )
+    assert english == russian
+
+
+@both
+def test_links_within_lead_to_a_heading(name: str) -> None:
+    headings = re.findall(r"^#+ (.+)$", README[name], re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"\]\(#(.+?)\)", README[name]))
+    assert links
+    assert links <= anchors
+
+
+def test_threads_converse_as_one_at_a_time() -> None:
+    """The README says so, and shows it once."""
+    one, other = (
+        (ROOT / "servers" / "models" / f"{name}.py").read_text().partition("def converse(")[2]
+        for name in ("single", "threaded")
+    )
+    assert one == other
+
+
+DATA = """
+commit = "abc"
+date = 2026-01-02
+cores = 4
+processor = "P"
+kernel = "K"
+python = "Y"
+[first_reply]
+command = "run"
+runs = 3
+interval = "extremes"
+figures = [
+    {measure = "conversation", clients = 30, server = "single", value = 10.9, low = 10.5, at_least = true, unit = "s"},
+    {measure = "slow-client", clients = 30, server = "single", value = 1.99, at_least = true, unit = "s"},
+    {measure = "slow-client", clients = 30, server = "asyncio", value = 1.1, low = 1, high = 2, unit = "ms", runs = 2},
+]
+"""
+
+
+def lines(language: Language, part: str) -> list[str]:
+    return [line for line in readme.parts(language)[part](VARIANTS) if line]
+
+
+def test_figures_become_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "figures.toml"
+    data.write_text(DATA)
+    monkeypatch.setattr(readme, "FIGURES", data)
+    assert lines(ENGLISH, "first_reply")[1:] == [
+        "|---|--:|--:|",
+        "| `single` | ≥ 10.9 (10.5 at least) | ≥ 1.99 s |",
+        "| `asyncio` |  | 1.1 (1–2) ms, only 2 runs |",
+        "Medians of 3 valid runs or more, each in a fresh process; in brackets the least and the most.",
+        "    run",
+    ]
+    assert lines(RUSSIAN, "first_reply")[2:4] == [
+        "| `single` | ≥ 10,9 (не меньше 10,5) | ≥ 1,99 с |",
+        "| `asyncio` |  | 1,1 (1–2) мс, всего запусков: 2 |",
+    ]
+    heading = lines(ENGLISH, "first_reply")[0]
+    assert heading.split(" | ")[1].endswith(", s")
+    assert heading.endswith("(`slow-client`) |")
+    assert lines(ENGLISH, "measured") == ["Measured at commit abc on 2026-01-02, with Y on 4 cores (P, K)."]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('measure = "cpu"', 'measure = "gpu"', "no heading for .*gpu"),
+        ("low = 12.6,", "lowest = 12.6,", "figures.toml, saturate: .*lowest"),
+        ("[memory]", "[memories]", "figures.toml, memory: .*command"),
+        ('"extremes"', '"extreme"', "figures.toml, first_reply: .*extreme"),
+        ("[memory]", "[memory", "line"),
+    ],
+)
+def test_bad_data_is_one_line(old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "figures.toml"
+    data.write_text(readme.FIGURES.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    monkeypatch.setattr(readme, "FIGURES", data)
+    for file in write.FILES:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    with pytest.raises(SystemExit, match=said) as end:
+        write.main(tmp_path)
+    assert str(end.value).count("\n") == 0
