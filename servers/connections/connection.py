@@ -6,7 +6,7 @@ from typing import Final
 
 from servers.connections.listener import Listener
 from servers.connections.timeouts import UnreadError
-from servers.session import Session
+from servers.session import Deadlines, Session
 
 CHUNK: Final = 64 * 1024
 """Bytes read at once, at most, where a connection reads; a Protocol is handed what the loop has read, up to 256 KiB."""
@@ -19,14 +19,17 @@ class Connection:
     session: the conversation with it, once that has begun.
     """
 
-    __slots__ = ("_client", "_deadlines", "_listener", "session")
+    __slots__ = ("_client", "_listener", "session")
 
     session: Session
 
     def __init__(self, client: socket.socket, listener: Listener) -> None:
         self._client = client
         self._listener = listener
-        self._deadlines = listener.deadlines
+
+    @property
+    def _deadlines(self) -> Deadlines:
+        return self._listener.deadlines
 
     def refuse(self, kind: str, reason: str) -> None:
         """Tell the client in one line why it is not served, and let it go; never blocks."""

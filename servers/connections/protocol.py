@@ -24,7 +24,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     send: sends a reply, if only to what waits unsent.
     """
 
-    __slots__ = ("_awaited", "_loop", "_next", "_overdue", "_pause", "_receive", "_stuck", "_timer", "_transport",
+    __slots__ = ("_awaited", "_loop", "_next", "_pause", "_receive", "_stuck", "_timer", "_transport",
                  "_trouble", "send")  # fmt: skip
 
     send: Callable[[bytes], None]
@@ -37,7 +37,6 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._pause: float | None = None
         self._next: Callable[[], None] | None = None  # what is put off, until it is not stuck and the pause is over
         self._timer: asyncio.TimerHandle | None = None  # one thing at a time is waited for
-        self._overdue = False
         self._trouble: BaseException | None = None
 
     async def call(self, receive: Receive) -> None:
@@ -56,14 +55,11 @@ class ProtocolConnection(Connection, asyncio.Protocol):
 
     def close(self) -> None:
         """Tell the client what is left to be said, and close once it has taken that."""
-        self._receive = _forget
-        self.send(self.session.expire() if self._overdue else self.session.finish())
-        self._put_off(self._part)
+        self._close(self.session.finish)
 
     def expire(self) -> None:
         """End the session, for its deadline has passed."""
-        self._overdue = True
-        self._do(self.close)
+        self._do(partial(self._close, self.session.expire))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Await the client's bytes."""
@@ -106,6 +102,11 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         if self._trouble is None and self.session.outcome is None:
             self._trouble = exc
         self._end(self._trouble)
+
+    def _close(self, end: Callable[[], bytes]) -> None:
+        self._receive = _forget
+        self.send(end())
+        self._put_off(self._part)
 
     def _put_off(self, do: Callable[[], None]) -> None:
         """Do it when the client has taken its replies and the pause is over, and read nothing until then."""
