@@ -66,7 +66,6 @@ class Session:
         "_lines",
         "_owing",
         "_pause",
-        "_since",
         "_sleeping",
         "counts",
         "linger",
@@ -80,8 +79,7 @@ class Session:
         self.counts = counts
         self._framer = wire.Framer()  # cuts a batch, after which the replies must be sent and others get their turn
         self._lines: list[bytes] = []  # received and not yet answered, the next one last
-        self._sleeping: bytes | None = None  # what a SLEEP says when it ends, and since when it is served
-        self._since = 0.0
+        self._sleeping: tuple[bytes, float] | None = None  # what a SLEEP says when it ends, and since when it is served
         self._pause: float | None = None
         self.unfinished = False
         self.outcome: str | None = None
@@ -155,9 +153,10 @@ class Session:
         """Return the reply to the SLEEP that ends now, if there is one."""
         if self._sleeping is None:
             return b""
-        reply = wire.ok(self._sleeping)
+        said, since = self._sleeping
         self._sleeping = None
-        self.counts.answered(wire.SLEEP, now - self._since)
+        reply = wire.ok(said)
+        self.counts.answered(wire.SLEEP, now - since)
         self.counts.sent(len(reply))
         return reply
 
@@ -177,7 +176,7 @@ class Session:
             else:
                 if command is not wire.ECHO:
                     if command is wire.SLEEP:
-                        self._sleeping, self._since = tail, now
+                        self._sleeping = tail, now
                         self._pause = amount / 1000
                         break
                     if command is wire.WORK:

@@ -10,7 +10,7 @@ from typing import cast
 
 from servers.connections.connection import Connection
 from servers.connections.listener import LoopAccept
-from servers.connections.timeouts import Awaited, UnreadError
+from servers.connections.timeouts import UnreadError
 
 Receive = Callable[["ProtocolConnection", bytes], None]
 
@@ -24,15 +24,13 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     send: sends a reply, if only to what waits unsent.
     """
 
-    __slots__ = ("_awaited", "_loop", "_next", "_pause", "_receive", "_stuck", "_timer", "_transport",
-                 "_trouble", "send")  # fmt: skip
+    __slots__ = ("_next", "_pause", "_receive", "_stuck", "_timer", "_transport", "_trouble", "send")
 
+    _listener: "ProtocolListener"
     send: Callable[[bytes], None]
 
     def __init__(self, client: socket.socket, listener: "ProtocolListener") -> None:
         super().__init__(client, listener)
-        self._awaited: set[Awaited] = listener.awaited
-        self._loop = asyncio.get_running_loop()
         self._stuck = False  # above the high-water mark
         self._pause: float | None = None
         self._next: Callable[[], None] | None = None  # what is put off, until it is not stuck and the pause is over
@@ -44,7 +42,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._begin()
         self._receive = receive
         try:
-            await self._loop.connect_accepted_socket(lambda: self, self._client)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: self, self._client)
         except Exception as error:
             self._end(error)
 
@@ -65,7 +63,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         """Await the client's bytes."""
         self._transport = cast("asyncio.Transport", transport)
         self.send = self._transport.write
-        self._awaited.add(self)
+        self._listener.awaited.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand on the client's bytes."""
@@ -98,7 +96,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Count how the session ended; that a client left when it was over, blocking sockets never hear of."""
         self._forget_timer()
-        self._awaited.discard(self)
+        self._listener.awaited.discard(self)
         if self._trouble is None and self.session.outcome is None:
             self._trouble = exc
         self._end(self._trouble)
@@ -110,7 +108,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
 
     def _put_off(self, do: Callable[[], None]) -> None:
         """Do it when the client has taken its replies and the pause is over, and read nothing until then."""
-        self._awaited.discard(self)
+        self._listener.awaited.discard(self)
         self._transport.pause_reading()
         self._next = do
         self._go_on()
@@ -120,7 +118,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         if self._stuck or self._next is None:
             return
         if self._pause is not None:
-            self._timer = self._loop.call_later(self._pause, self._wake)
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self._wake)
             return
         do, self._next = self._next, None
         do()
@@ -128,7 +126,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
             self._next = _do_nothing
         elif self._next is None and self.session.outcome is None:
             self.session.replies_taken()
-            self._awaited.add(self)
+            self._listener.awaited.add(self)
             self._transport.resume_reading()
 
     def _wake(self) -> None:
@@ -146,7 +144,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
             return
         with suppress(OSError):  # it has left: how it ended is settled
             self._transport.write_eof()
-        self._timer = self._loop.call_later(self._deadlines.linger, self._shut)
+        self._timer = asyncio.get_running_loop().call_later(self._deadlines.linger, self._shut)
         self._transport.resume_reading()
 
     def _shut(self) -> None:
@@ -162,7 +160,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
             self._fail(error)
 
     def _expect_taken(self) -> None:
-        self._timer = self._loop.call_later(self._deadlines.write, self._fail, UnreadError())
+        self._timer = asyncio.get_running_loop().call_later(self._deadlines.write, self._fail, UnreadError())
 
     def _forget_timer(self) -> None:
         if self._timer is not None:
