@@ -26,13 +26,8 @@ Run it without a web page, or with one at http://localhost:8089, or with a maste
     locust -f mine.py --master
     locust -f mine.py --worker
 
-Each user is a greenlet with a socket of its own. Each reply is compared to its last byte, and each request and each
-failed connect fires Locust's `request` event. Two lines more give the run the lab's result, its metrics and warnings,
-in which sent = verified + errors + unanswered:
-
-    from loadtest import conductor
-
-    conductor.install()
+Each reply is compared byte for byte; each request and each failed connect fires Locust's `request` event. With
+`from loadtest import conductor` and `conductor.install()` the run has the lab's result, metrics and doubts as well.
 """
 
 import socket

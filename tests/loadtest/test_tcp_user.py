@@ -255,6 +255,13 @@ def arguments(number: int) -> list[str]:
     return command[3:]
 
 
+def test_the_readme_shows_the_documented_locustfile() -> None:
+    code, commands = documented()
+    readme = (ROOT / "loadtest" / "README.md").read_text()
+    assert textwrap.indent(code, "    ", lambda line: bool(line.strip())) in readme
+    assert all("    " + shlex.join(command) + "\n" in readme for command in commands)
+
+
 REPLIES = {"MyUser first reply", "MyUser reply"}
 
 
