@@ -16,6 +16,7 @@ import pytest
 from tests.faults.load.test_unconnected import stuck
 from tests.loadtest.test_abandoned import CLIENTS, half, stalled
 from tests.loadtest.test_names import FORGETS
+from tests.loadtest.test_pacing import ask_for_users
 from tests.loadtest.test_unasked import RESETS, SAYS, answers_ahead
 from tests.support.locust_processes import (
     IMPATIENT,
@@ -159,12 +160,25 @@ def test_a_connection_may_outlive_the_connect_timeout(tmp_path: Path) -> None:
         assert max(Counter(stub.texts).values()) == 1, "a request was sent twice"
 
 
+SMALL_BUFFER = """
+import socket
+
+class Small(socket.socket):
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+socket.socket = Small
+"""
+"""Lines of a locustfile by which the kernel takes large requests in pieces."""
+
+
 def test_large_messages_arrive_whole_at_a_slow_server(tmp_path: Path) -> None:
     with Stub(honest, sip=4096, pause=0.0005) as stub:
-        [part] = load(tmp_path, {"server": stub.address}, requests=5, size=2_000_000, seconds=4).values()
+        [part] = load(tmp_path, {"server": stub.address}, SMALL_BUFFER, requests=5, size=65000).values()
         assert kinds(part) == met()
         assert part["verified"] >= 3
-        assert {len(text) for text in stub.texts} == {2_000_000}
+        assert {len(text) for text in stub.texts} == {65000}
 
 
 @pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
@@ -211,6 +225,18 @@ def test_ctrl_c_counts_open_requests_as_unanswered(tmp_path: Path) -> None:
         assert kinds(part) == met()
     assert (parts["never"]["sent"], parts["never"]["verified"], parts["never"]["unanswered"]) == (3, 0, 3)
     assert "Traceback" not in locust.log
+
+
+def test_users_taken_away_leave_requests_unanswered(tmp_path: Path) -> None:
+    [web] = free_ports(1)
+    with Stub(silent) as stub:
+        path = own(tmp_path, {"server": stub.address})
+        page = ("--autostart", "--web-host", "127.0.0.1", "--web-port", web)
+        with Locust(tmp_path, *page, "-u", "6", "-r", "100", locustfile=path) as locust:
+            eventually(lambda: len(stub.texts) == 6, "all six have asked")
+            ask_for_users(web, 2, 100)
+            eventually(lambda: locust.metrics()["tcplab_load_users", "server"] == 2, "four are taken away")
+            eventually(lambda: locust.metrics()["tcplab_load_abandoned_total", "server"] == 4, "they are counted")
 
 
 def test_clients_left_without_an_answer_are_told(tmp_path: Path) -> None:
