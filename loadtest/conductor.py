@@ -49,8 +49,8 @@ from loadtest import (
 from loadtest.greenlets import run_for_ever
 from loadtest.histogram import bucket
 from loadtest.ledger import Ledger
+from loadtest.recorded import RECORDER
 from loadtest.tally import Tally, strain
-from loadtest.user import RECORDER
 from loadtest.version import VERSION
 from loadtest.worker import CLOSE, CLOSED, INTERVAL, PHASE, RUN, listen
 from servers.variants import VARIANTS

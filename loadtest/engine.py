@@ -21,8 +21,8 @@ from gevent import monkey
 from gevent.event import Event
 
 from loadtest.greenlets import run_for_ever
+from loadtest.recorded import RECORDER
 from loadtest.recorder import LAG_INTERVAL
-from loadtest.user import RECORDER
 
 BATCH: Final = 128
 """Sockets looked after between two looks at the time: about a millisecond of work."""

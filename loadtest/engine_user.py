@@ -1,8 +1,12 @@
-"""The Locust user whom the engine plays."""
+"""The Locust user that plays a scenario of the lab, driven by the engine."""
 
+import os
+import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from random import Random
 from typing import ClassVar, Final
 
 import gevent
@@ -13,31 +17,44 @@ from loadtest import feed
 from loadtest.engine import ENGINE
 from loadtest.greenlets import run_for_ever
 from loadtest.outcomes import ERRORS
-from loadtest.player import Player, Target
-from loadtest.user import RECORDER, PlayingUser
+from loadtest.player import Player
+from loadtest.recorded import RECORDER, RecordedUser
+from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
+from loadtest.schedule import Schedule
+from loadtest.script import Cast, Script, play
+from loadtest.target import target_of
 
 FEED_INTERVAL: Final = 0.5
 """Seconds between two batches of requests for Locust's own statistics."""
 
+_CASTS: Final = defaultdict[str, Cast](Cast)
+"""The casts of this process, by the name of their users."""
+
+_RANDOM: Final = Random()
+"""What clients draw from; a forked process draws anew."""
+
+os.register_at_fork(after_in_child=_RANDOM.seed)
 _clock: Final = time.perf_counter_ns
 
 
-class EngineUser(PlayingUser):
+class EngineUser(RecordedUser):
     """
-    A user who plays `scenario` until it is stopped, driven by the process's engine.
+    A user that plays `scenario` until it is stopped. A run sets it, and the interval, for all such users at once.
 
     Locust's `request` event is fired for failures alone; what went well reaches the statistics in batches (feed.py).
+
+    interval: seconds between two requests of this user, if the scenario is paced: users divided by requests per second.
     """
 
     abstract = True
-    _targets: ClassVar[dict[str, Target]] = {}
+    scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
+    interval: ClassVar[float] = 1.0
     _feeds: ClassVar[dict[str, feed.Feed]] = {}
     _failures: ClassVar[list[Callable[[], None]]] = []
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        host = self.host or ""
-        self._target = self._targets.get(host) or self._targets.setdefault(host, Target(host))
+        self._target = target_of(self.host or "")
         if not self._feeds:
             run_for_ever(_feed_statistics)
         if self.name not in self._feeds:
@@ -50,9 +67,15 @@ class EngineUser(PlayingUser):
         """Have the scenario played until this greenlet is killed."""
         if self._target.where is None:
             self._target.look_up()
-        self._player = Player(ENGINE, self._target, self.tracker, self.begin(), self._tell)
+        self._player = Player(ENGINE, self._target, self.tracker, self._script(), self._tell)
         ENGINE.add(self._player)
         gevent.get_hub().switch()
+
+    def _script(self) -> Script:
+        """Return the steps to play; the tracker knows their schedule, if there is one."""
+        self.tracker.schedule = _schedule(self.scenario, self.interval)
+        name = secrets.token_hex(8).encode()  # no other client has it, in any process
+        return play(self.scenario, name, _RANDOM, _CASTS[self.name])
 
     def stop(self, force: bool = False) -> bool:
         """Stop at once: its greenlet is parked, and waits for nothing of its own."""
@@ -86,6 +109,14 @@ class EngineUser(PlayingUser):
         for name, each in cls._feeds.items():
             RECORDER.book(name).settle()
             each.flush(len("OK \n") + cls.scenario.size)
+
+
+def _schedule(scenario: Scenario, interval: float) -> Schedule | None:
+    """Return when the requests of a new client are due, if not when it wants to send them; `interval`: seconds."""
+    if not scenario.paced:
+        return None
+    # Clients start anywhere in their interval, or they would all send at the same moments.
+    return Schedule(_clock() + int(interval * _RANDOM.random() * 1e9), int(interval * 1e9))
 
 
 def _tell_failures(failures: list[Callable[[], None]]) -> None:

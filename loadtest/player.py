@@ -10,17 +10,11 @@ from contextlib import suppress
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
-import gevent
-
 from loadtest import outcomes
 from loadtest.engine import Engine
-from loadtest.outcomes import split_address
 from loadtest.recorder import LATE, Tracker
 from loadtest.script import Connect, Pause, Script, Send, Step, Turn
-from loadtest.user import Where, resolve
-
-LOOK_UP_AGAIN: Final = 1.0
-"""Seconds between two looks at which address a name has, while connecting to it fails."""
+from loadtest.target import Target
 
 _CHUNK: Final = 65_536  # more than the longest reply
 _FAILED: Final = EPOLLERR | EPOLLHUP
@@ -37,40 +31,6 @@ Tell = Callable[[str, int | None, bool], object]
 Is told of a failure: its outcome, after how many nanoseconds (None: no request was open), and whether it was on the way
 to a first reply.
 """
-
-
-class Target:
-    """
-    A server's address, looked up outside of the engine.
-
-    where: what a socket connects to; None while the name is unknown. unknown: as which outcome a connect counts then.
-    reached: somebody was connected to it.
-    """
-
-    def __init__(self, host: str) -> None:
-        """Take the server's "host:port"; ValueError on a bad one."""
-        self._address = split_address(host)
-        self._looked_at = 0.0
-        self._known = False
-        self.where: Where | None = None
-        self.unknown = "failed"
-        self.reached = False
-
-    def look_up(self) -> None:
-        """Look the name up; the greenlet that calls waits for the answer."""
-        self._looked_at = time.monotonic()
-        try:
-            self.where = resolve(*self._address)
-            self._known = True
-        except OSError as error:
-            self.where = None
-            self.unknown = outcomes.of_connect(error, known=self._known)
-
-    def doubt(self) -> None:
-        """Look the name up again in the background, now and then: the server may come back elsewhere."""
-        if time.monotonic() - self._looked_at >= LOOK_UP_AGAIN:
-            self._looked_at = time.monotonic()
-            gevent.spawn(self.look_up)
 
 
 class Player:

@@ -1,8 +1,8 @@
 """
 What happened to every request, answered or not, in integer microseconds.
 
-A load process keeps one `Recorder`. It hands out a `Tracker` for each client; the driver tells the tracker what
-happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away what has
+A load process keeps one `Recorder`. It hands out a `Tracker` for each client; the player, or a TcpClient, tells it
+what happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away what has
 been counted since the last report, as plain dicts and lists (they travel in msgpack), and ledger.py adds it up.
 
 Four series, each a histogram {microseconds: count}:
@@ -333,7 +333,7 @@ class Tracker:
 
 
 def _count_age(histogram: Histogram, since: int, now: int) -> None:
-    """Count how long it has been; none at all of what began after the driver had last looked."""
+    """Count how long it has been; none at all of what began after the engine had last looked."""
     count(histogram, max(0, now - since) // 1000)
 
 
@@ -422,7 +422,7 @@ class Recorder:
         """
         End the phase: what is open now is unanswered. Nothing happens outside of phases.
 
-        now: when the driver last looked (nanoseconds). What fell due while it was kept from looking, by the end of the
+        now: when the engine last looked (nanoseconds). What fell due while it was kept from looking, by the end of the
         run itself, tells nothing.
         """
         if self.phase == OUTSIDE:

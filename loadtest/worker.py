@@ -21,8 +21,8 @@ from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, Runner, Worke
 from loadtest import gate, settings
 from loadtest.engine import ENGINE
 from loadtest.engine_user import EngineUser
+from loadtest.recorded import RECORDER
 from loadtest.recorder import LAG_INTERVAL
-from loadtest.user import RECORDER, PlayingUser
 from loadtest.version import VERSION
 
 PHASE: Final = "tcplab_phase"
@@ -106,7 +106,7 @@ def _speed_up_with_stops() -> None:
             for part in parts(user_classes_stop_count):
                 stop_users(self, part)
                 seconds = _PACE.shorter * self.user_count / staying
-                if _PACE.shorter < seconds < PlayingUser.interval:
+                if _PACE.shorter < seconds < EngineUser.interval:
                     _retune(seconds)
                 gevent.sleep(STOPPING_INTERVAL)
         if _PACE.shorter:
@@ -147,8 +147,8 @@ def obey(runner: WorkerRunner) -> None:
 
 def play(chosen: settings.Settings) -> None:
     """Have users play the scenario that was chosen, from their next start on."""
-    PlayingUser.scenario = chosen.scenario
-    PlayingUser.interval = 0.0  # nobody plays now: whatever comes is longer
+    EngineUser.scenario = chosen.scenario
+    EngineUser.interval = 0.0  # nobody plays now: whatever comes is longer
 
 
 class _Pace:
@@ -166,7 +166,7 @@ def share_among(seconds: float) -> None:
 
     A longer one holds at once, a shorter one as the users go whose share it hands on: there is no burst, and no gap.
     """
-    if seconds < PlayingUser.interval:
+    if seconds < EngineUser.interval:
         _PACE.shorter = seconds
     else:
         set_interval(seconds)
@@ -175,12 +175,12 @@ def share_among(seconds: float) -> None:
 def set_interval(seconds: float) -> None:
     """Have each client's requests fall due so far apart; 0 in the closed model."""
     _PACE.shorter = 0.0
-    if seconds and seconds != PlayingUser.interval:
+    if seconds and seconds != EngineUser.interval:
         _retune(seconds)
 
 
 def _retune(seconds: float) -> None:
-    PlayingUser.interval = seconds
+    EngineUser.interval = seconds
     RECORDER.retune(int(seconds * 1e9))
 
 

@@ -20,7 +20,6 @@ from loadtest.scenarios import SCENARIOS
 from tests.compare.test_compare import LOCUST, OWN, result
 from tests.compare.test_compare import run as compare
 from tests.support.locust_processes import (
-    DRIVERS,
     HASTY,
     IMPATIENT,
     Locust,
@@ -144,13 +143,13 @@ def stalled(outcome: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(number) for name, number in re.findall(r"(\w+) (\d+) of \d+", said)}
 
 
-def load(folder: Path, scenario: str, model: str, driver: str, answers: Mapping[str, Callable[[], Answer]]) -> Locust:
+def load(folder: Path, scenario: str, model: str, answers: Mapping[str, Callable[[], Answer]]) -> Locust:
     """Load a stub for each of the answers with clients of its own, all in one run."""
     think = ("--think", "0.02") if SCENARIOS[scenario].think and model == "closed" else ()
     with ExitStack() as stack:
         targets = {label(name): stack.enter_context(Stub(make())).address for name, make in answers.items()}
         number = str(CLIENTS * len(targets))
-        own = locustfile(folder, HASTY, users(DRIVERS[driver], answers))
+        own = locustfile(folder, HASTY, users(answers))
         arguments = ("-u", number, "-r", "200", "--scenario", scenario, *think, *MODELS[model])
         return run(folder, *arguments, seconds=SECONDS, locustfile=own, targets=targets)
 
@@ -158,7 +157,7 @@ def load(folder: Path, scenario: str, model: str, driver: str, answers: Mapping[
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_clients_left_without_an_answer_are_a_doubt(scenario: str, model: str, tmp_path: Path) -> None:
-    locust = load(tmp_path, scenario, model, "engine", LEAVING)
+    locust = load(tmp_path, scenario, model, LEAVING)
     outcome = locust.outcome()
     for part in outcome["variants"].values():
         assert_conserved(part)
@@ -175,16 +174,9 @@ def test_clients_left_without_an_answer_are_a_doubt(scenario: str, model: str, t
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_honest_servers_leave_nobody(scenario: str, model: str, tmp_path: Path) -> None:
-    locust = load(tmp_path, scenario, model, "engine", HONEST)
+    locust = load(tmp_path, scenario, model, HONEST)
     assert not doubts(locust.outcome()) & {"stalled-clients", "timeouts", "nothing-answered", "unconnected"}
     assert locust.process.returncode == 0, locust.log
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_plain_driver_tells_who_was_left_too(model: str, tmp_path: Path) -> None:
-    locust = load(tmp_path, "saturate", model, "plain", {"half": half, "honest": lambda: honest})
-    assert stalled(locust.outcome()) == {"half": CLIENTS // 2}
-    assert locust.process.returncode == 1
 
 
 @pytest.mark.parametrize("scenario", ["saturate", "churn", "conversation"])
@@ -201,7 +193,7 @@ def test_any_request_that_times_out_is_a_doubt(scenario: str, tmp_path: Path) ->
     seldom = so_many(20)
     with Stub(silent) as never, Stub(seldom) as some:
         think = ("--think", "0.01") if SCENARIOS[scenario].think else ()
-        own = locustfile(tmp_path, IMPATIENT, HASTY, users(DRIVERS["engine"], ("never", "some")))
+        own = locustfile(tmp_path, IMPATIENT, HASTY, users(("never", "some")))
         arguments = ("-u", "40", "-r", "200", "--scenario", scenario, *think)
         targets = {"never": never.address, "some": some.address}
         locust = run(tmp_path, *arguments, seconds=4, locustfile=own, targets=targets)
@@ -215,7 +207,7 @@ def test_any_request_that_times_out_is_a_doubt(scenario: str, tmp_path: Path) ->
 
 
 def test_timeouts_are_told_while_the_run_is_on(tmp_path: Path) -> None:
-    own = locustfile(tmp_path, IMPATIENT, users(DRIVERS["engine"], ("never",)))
+    own = locustfile(tmp_path, IMPATIENT, users(("never",)))
     with Stub(silent) as stub:
         arguments = ("-u", "3", "-r", "100", "--scenario", "saturate")
         with headless(tmp_path, *arguments, locustfile=own, targets={"never": stub.address}) as locust:

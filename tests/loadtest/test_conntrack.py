@@ -7,7 +7,7 @@ import pytest
 from loadtest import conntrack
 from loadtest.recorder import Recorder, unpack
 from loadtest.tally import Effort
-from tests.support.locust_processes import ENGINE, locustfile, run, users
+from tests.support.locust_processes import locustfile, run, users
 from tests.support.stubs.recording import Stub, honest
 
 
@@ -56,7 +56,7 @@ def test_a_table_nearly_full_is_a_doubt(count: str, doubted: bool, tmp_path: Pat
         tmp_path,
         "from functools import partial\nfrom pathlib import Path\nfrom loadtest import conntrack\n"
         f"conntrack.used = partial(conntrack.used, Path({str(folder)!r}))\n",
-        users(ENGINE),
+        users(),
     )
     with Stub(honest) as stub:
         arguments = ("AsyncioUser", "-u", "2", "--scenario", "saturate", "--think", "0.05")

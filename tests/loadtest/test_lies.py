@@ -19,7 +19,6 @@ import pytest
 from loadtest.scenarios import SCENARIOS, Scenario
 from tests.support.locust_processes import (
     ALL,
-    ENGINE,
     HASTY,
     Locust,
     assert_conserved,
@@ -69,7 +68,6 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         loaded = load_each(
             tmp_path_factory.mktemp("lies"),
             scenario,
-            ENGINE,
             {name: stub.address for name, stub in stubs.items()},
             silent=[name for name, (_, kind) in LIES.items() if kind == "timeout"],
         )
@@ -135,7 +133,7 @@ def test_a_surplus_byte_after_the_end_is_seen(tmp_path: Path) -> None:
     """Every fifth reply is its conversation's last."""
     with Stub(sometimes(adds_later, lambda number: number % 5 == 0)) as stub:
         arguments = ("AsyncioUser", "-u", "1", "--think", "0.001")
-        own = locustfile(tmp_path, HASTY, users(ENGINE))
+        own = locustfile(tmp_path, HASTY, users())
         locust = run(tmp_path, *arguments, seconds=3, locustfile=own, targets={"asyncio": stub.address})
     part = locust.outcome()["variants"]["asyncio"]
     wrong = part["errors"]["corrupt"]
@@ -193,7 +191,7 @@ def test_a_lie_is_soon_in_the_masters_metrics(tmp_path: Path) -> None:
     lies = [("corrupt", adds), ("corrupt", swaps), ("closed", truncates)]
     kinds = dict(zip(ALL, cycle(lies), strict=False))
     port, web = free_ports(2)
-    own = locustfile(tmp_path, WITNESS, users(ENGINE))
+    own = locustfile(tmp_path, WITNESS, users())
     with ExitStack() as stack:
         stubs = {variant: stack.enter_context(Stub(once(variant, how))) for variant, (_, how) in kinds.items()}
         targets = {variant: stub.address for variant, stub in stubs.items()}

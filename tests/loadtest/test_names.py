@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.locust_processes import (
-    DRIVERS,
     HASTY,
     assert_conserved,
     doubts,
@@ -35,17 +34,15 @@ socket.getaddrinfo = getaddrinfo
 """
 """Lines of a locustfile by which server.lab is known as long as there is a file."""
 
-both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 CODES = pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
 
 
-@both_drivers
 @CODES
 @pytest.mark.parametrize("scenario", [("churn",), ("conversation", "--rate", "100")], ids=" ".join)
-def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str, driver: str, tmp_path: Path) -> None:
+def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str, tmp_path: Path) -> None:
     known, asked = tmp_path / "known", tmp_path / "asked"
     known.touch()
-    own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
+    own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users())
     with Stub(honest) as stub:
         targets = {"asyncio": f"server.lab:{stub.port}"}
         arguments = ("--scenario", *scenario, "-u", "4", "-r", "100", "AsyncioUser")
@@ -66,10 +63,9 @@ def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str
     assert "local-limit" not in doubts(outcome)
 
 
-@both_drivers
 @CODES
-def test_an_unknown_name_is_the_loads_trouble(code: str, driver: str, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users(driver))
+def test_an_unknown_name_is_the_loads_trouble(code: str, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code=code), HASTY, users())
     arguments = ("--scenario", "churn", "-u", "4", "-r", "100", "AsyncioUser")
     targets = {"asyncio": "server.lab:9"}
     with headless(tmp_path, *arguments, locustfile=own, targets=targets, seconds=3) as locust:
@@ -80,11 +76,10 @@ def test_an_unknown_name_is_the_loads_trouble(code: str, driver: str, tmp_path: 
     assert "disconnected" not in doubts(outcome)
 
 
-@both_drivers
-def test_a_server_is_found_again_by_name(driver: str, tmp_path: Path) -> None:
+def test_a_server_is_found_again_by_name(tmp_path: Path) -> None:
     known, asked = tmp_path / "known", tmp_path / "asked"
     known.touch()
-    own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code="EAI_NONAME"), HASTY, users(driver))
+    own = locustfile(tmp_path, FORGETS.format(folder=str(tmp_path), code="EAI_NONAME"), HASTY, users())
     with Stub(honest) as stub:
         targets = {"asyncio": f"server.lab:{stub.port}"}
         arguments = ("--scenario", "churn", "-u", "4", "-r", "100", "AsyncioUser")

@@ -154,7 +154,7 @@ def test_a_stopped_client_has_nothing_due() -> None:
     assert tally(found, OUTSIDE).histograms["first_reply"] == {130: 1}
 
 
-def test_ages_count_to_the_drivers_last_look() -> None:
+def test_ages_count_to_the_engines_last_look() -> None:
     found, clock = recorder()
     found.begin(1)
     tracker = served(found, clock)

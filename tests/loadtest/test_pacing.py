@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import DRIVERS, Locust, doubts, locustfile, post, users
+from tests.support.locust_processes import Locust, doubts, locustfile, post, users
 from tests.support.processes import ROOT, eventually, free_ports
 from tests.support.stubs.recording import Answer, Stub, honest
 
@@ -47,11 +47,11 @@ def ask_for_users(port: str, number: int, spawn_rate: float) -> None:
 
 
 @contextmanager
-def lab(folder: Path, answer: Answer, driver: str, workers: int, clients: int) -> Iterator[tuple[str, Locust]]:
+def lab(folder: Path, answer: Answer, workers: int, clients: int) -> Iterator[tuple[str, Locust]]:
     """Run a load at RATE with this many users, and this many workers besides the master. Yield its page's port."""
     web, bind = free_ports(2)
     with Stub(answer) as stub, ExitStack() as stack:
-        own = locustfile(folder, users(DRIVERS[driver]))
+        own = locustfile(folder, users())
         distributed = ("--master", "--expect-workers", str(workers), "--master-bind-port", bind) if workers else ()
         master = stack.enter_context(
             Locust(
@@ -80,22 +80,20 @@ def lab(folder: Path, answer: Answer, driver: str, workers: int, clients: int) -
 
 @pytest.mark.measures
 @pytest.mark.parametrize(
-    ("driver", "workers", "before", "after", "per_second"),
+    ("workers", "before", "after", "per_second"),
     [
-        ("engine", 0, 40, 4, 6),
-        ("engine", 2, 40, 4, 6),
-        ("plain", 0, 40, 4, 6),
-        ("engine", 0, 4, 40, 6),
-        ("plain", 2, 4, 40, 6),
-        ("engine", 0, 200, 5, 1000),
-        ("engine", 2, 5, 200, 1000),
+        (0, 40, 4, 6),
+        (2, 40, 4, 6),
+        (0, 4, 40, 6),
+        (0, 200, 5, 1000),
+        (2, 5, 200, 1000),
     ],
 )
 def test_the_rate_holds_while_users_come_and_go(
-    driver: str, workers: int, before: int, after: int, per_second: int, tmp_path: Path
+    workers: int, before: int, after: int, per_second: int, tmp_path: Path
 ) -> None:
     arrivals = Arrivals()
-    with lab(tmp_path, arrivals.answer, driver, workers, before) as (web, master):
+    with lab(tmp_path, arrivals.answer, workers, before) as (web, master):
         time.sleep(1.5)
         begun = time.monotonic()
         ask_for_users(web, after, per_second)

@@ -30,7 +30,7 @@ def drive(script: Script, number: int) -> list[Step]:
 def steps(
     scenario: Scenario, number: int, *, who: bytes = b"me", fail_at: int | None = None, cast: Cast | None = None
 ) -> list[Step]:
-    """Return the first `number` steps; the driver says that step `fail_at` (from 0) has failed."""
+    """Return the first `number` steps; the player says that step `fail_at` (from 0) has failed."""
     script = play(scenario, who, Random(1), cast or Cast())
     found = [copied(next(script))]
     while len(found) < number:

@@ -13,11 +13,9 @@ import pytest
 
 from loadtest.outcomes import is_idle_deadline, may_be_idle_deadline
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.test_drivers import LOOKS_LATE
+from tests.loadtest.test_player import LOOKS_LATE
 from tests.support.locust_processes import (
     ALL,
-    DRIVERS,
-    ENGINE,
     HASTY,
     assert_conserved,
     doubts,
@@ -32,15 +30,14 @@ from tests.support.stubs.recording import Answer, Stub, right, says, text_of
 
 pytestmark = pytest.mark.slow
 
-both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 both_models = pytest.mark.parametrize("model", [(), ("--rate", "60")], ids=["closed", "open"])
 
 
-def load(folder: Path, driver: str, answers: Mapping[str, Answer], *arguments: str, seconds: int = 3) -> dict[str, Any]:
+def load(folder: Path, answers: Mapping[str, Answer], *arguments: str, seconds: int = 3) -> dict[str, Any]:
     """Load a stub for each of the answers with three clients of its own, all in one run. Return its result."""
     with ExitStack() as stack:
         targets = {label(name): stack.enter_context(Stub(answer)).address for name, answer in answers.items()}
-        own = locustfile(folder, HASTY, users(driver, answers))
+        own = locustfile(folder, HASTY, users(answers))
         number = str(3 * len(targets))
         locust = run(folder, "-u", number, "-r", "100", *arguments, seconds=seconds, locustfile=own, targets=targets)
     assert "Traceback" not in locust.log
@@ -77,13 +74,10 @@ def resets_at_the_end(_: Stub, connection: socket.socket, line: bytes) -> bool:
 RESETS = {"at once": resets_after(0.0), "a little later": resets_after(0.01), "at the end": resets_at_the_end}
 
 
-@both_drivers
 @both_models
 @pytest.mark.parametrize("scenario", ["churn", "io-bound", "cpu-bound"])
-def test_a_reset_after_the_last_reply_is_seen(
-    scenario: str, model: tuple[str, ...], driver: str, tmp_path: Path
-) -> None:
-    outcome = load(tmp_path, driver, RESETS, "--scenario", scenario, *model)
+def test_a_reset_after_the_last_reply_is_seen(scenario: str, model: tuple[str, ...], tmp_path: Path) -> None:
+    outcome = load(tmp_path, RESETS, "--scenario", scenario, *model)
     for part in outcome["variants"].values():
         assert_conserved(part)
         assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"reset"}}
@@ -91,10 +85,9 @@ def test_a_reset_after_the_last_reply_is_seen(
     assert "disconnected" in doubts(outcome)
 
 
-@both_drivers
 @pytest.mark.parametrize("scenario", ["conversation", "slow-client"])
-def test_a_reset_at_a_conversations_end_is_seen(scenario: str, driver: str, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, HASTY, users(driver))
+def test_a_reset_at_a_conversations_end_is_seen(scenario: str, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, HASTY, users())
     with Stub(resets_at_the_end) as stub:
         think = ("--think", "0.01") if SCENARIOS[scenario].think else ()
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", scenario, *think)
@@ -126,10 +119,9 @@ def answers_ahead(_: Stub, connection: socket.socket, line: bytes) -> bool:
         connection.sendall(b"OK " + line[5:] + b"\n")
 
 
-@both_drivers
-def test_a_reply_ahead_of_its_request_is_wrong(driver: str, tmp_path: Path) -> None:
+def test_a_reply_ahead_of_its_request_is_wrong(tmp_path: Path) -> None:
     """Its sender knows the client and the serial number, and answers without reading."""
-    own = locustfile(tmp_path, HASTY, users(driver))
+    own = locustfile(tmp_path, HASTY, users())
     with Stub(answers_ahead) as stub:
         arguments = ("AsyncioUser", "-u", "2", "-r", "100", "--scenario", "saturate")
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
@@ -161,10 +153,9 @@ def guesses_at_accept() -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-@both_drivers
 @pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
-def test_a_reply_before_the_first_request_is_wrong(scenario: str, driver: str, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, HASTY, "script.SETBACK = 0.01\n", users(driver))
+def test_a_reply_before_the_first_request_is_wrong(scenario: str, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, HASTY, "script.SETBACK = 0.01\n", users())
     with guesses_at_accept() as address:
         arguments = ("AsyncioUser", "-u", "1", "--scenario", scenario)
         locust = run(tmp_path, *arguments, seconds=3, locustfile=own, targets={"asyncio": address})
@@ -177,7 +168,7 @@ def test_a_reply_before_the_first_request_is_wrong(scenario: str, driver: str, t
 
 def test_bytes_before_the_first_request_are_no_reply(tmp_path: Path) -> None:
     """Every reply begins with "OK ", which anybody can guess."""
-    own = locustfile(tmp_path, HASTY, LOOKS_LATE.replace("0.005", "0.1"), users(ENGINE))
+    own = locustfile(tmp_path, HASTY, LOOKS_LATE.replace("0.005", "0.1"), users())
     with Stub(says(lambda line: right(line)[3:]), greeting=b"OK ", stays=True) as stub:
         arguments = ("AsyncioUser", "-u", "2", "-r", "100", "--scenario", "churn")
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
@@ -185,30 +176,6 @@ def test_bytes_before_the_first_request_are_no_reply(tmp_path: Path) -> None:
     assert_conserved(part)
     assert part["verified"] == 0
     assert part["errors"]["corrupt"] >= 4
-
-
-def test_ones_own_protocol_is_not_answered_ahead_either(tmp_path: Path) -> None:
-    """A locustfile of one's own may ask for the same thing again and again."""
-    own = locustfile(
-        tmp_path,
-        "import gevent\nfrom locust import task\nfrom loadtest import conductor\nfrom loadtest.user import TcpUser\n"
-        "conductor.install()\n"
-        "class MyUser(TcpUser):\n"
-        "    label = 'asyncio'\n"
-        "    @task\n"
-        "    def talk(self):\n"
-        "        well = self.client.connect()\n"
-        "        while well:\n"
-        "            well = self.client.ask(b'ECHO hello\\n', b'OK hello\\n')\n"
-        "            gevent.sleep(0.3)\n"
-        "        self.client.leave()\n",
-    )
-    with Stub(says_later(b"OK hello\n", closes=False)) as stub:
-        own.write_text(own.read_text().replace("    label", f"    host = '{stub.address}'\n    label"))
-        locust = run(tmp_path, "-u", "2", "-r", "100", seconds=2, locustfile=own)
-    part = locust.outcome()["variants"]["asyncio"]
-    assert part["verified"] <= part["connections"]["connected"]
-    assert part["breaks"]["corrupt"] >= 4
 
 
 # An ERR while idle
@@ -247,11 +214,10 @@ SAYS: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.measures
 @both_models
-@both_drivers
-def test_an_unasked_err_is_wrong_unless_idle(model: tuple[str, ...], driver: str, tmp_path: Path) -> None:
+def test_an_unasked_err_is_wrong_unless_idle(model: tuple[str, ...], tmp_path: Path) -> None:
     pace = ("--rate", str(1.5 * len(SAYS))) if model else ("--think", "1")  # 0.5 s at least, or 2 s, for each client
     answers = {name: answer for name, (answer, _) in SAYS.items()}
-    outcome = load(tmp_path, driver, answers, "--scenario", "saturate", *pace, seconds=8)
+    outcome = load(tmp_path, answers, "--scenario", "saturate", *pace, seconds=8)
     for name, (_, kind) in SAYS.items():
         part = outcome["variants"][label(name)]
         assert_conserved(part)

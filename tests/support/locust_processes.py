@@ -122,33 +122,16 @@ for each in SCENARIOS.values():
 """
 """Lines of a locustfile by which nobody stays away for long."""
 
-ENGINE = "from loadtest.locustfile import user_class\n"
-"""The line of a locustfile that makes users whom the engine drives."""
-
-PLAIN = """
-from loadtest import conductor, settings
-from loadtest.user import ScenarioUser
-
-conductor.install()
-
-def user_class(variant):
-    members = {"label": variant.name, "host": settings.target(variant)}
-    return type(f"{variant.name.capitalize()}User", (ScenarioUser,), members)
-"""
-"""The same for the plain driver."""
-
-DRIVERS = {"engine": ENGINE, "plain": PLAIN}
-
 
 def label(name: str) -> str:
     """Return what stands for `name` in metrics, results and the environment."""
     return re.sub(r"\W+", "_", name)
 
 
-def users(driver: str, names: Iterable[str] = ALL) -> str:
+def users(names: Iterable[str] = ALL) -> str:
     """Return the lines of a locustfile that make users for servers of these names."""
     return f"""
-{driver}
+from loadtest.locustfile import user_class
 from servers.variants import Variant
 
 names = {[label(name) for name in names]!r}
@@ -158,7 +141,7 @@ globals().update((each.__name__, each) for each in classes)
 
 
 def load_each(
-    folder: Path, scenario: Scenario, driver: str, targets: Mapping[str, str], silent: Collection[str]
+    folder: Path, scenario: Scenario, targets: Mapping[str, str], silent: Collection[str]
 ) -> dict[str, Locust]:
     """
     Load each of the targets with three users of its own for 3 s. Return the Locust that did, by target.
@@ -176,7 +159,7 @@ def load_each(
                 place,
                 *("--scenario", scenario.name, *think, "-u", str(3 * len(names)), "-r", "100"),
                 seconds=3,
-                locustfile=locustfile(place, IMPATIENT if part == "silent" else "", HASTY, users(driver, names)),
+                locustfile=locustfile(place, IMPATIENT if part == "silent" else "", HASTY, users(names)),
                 targets={label(name): targets[name] for name in names},
             )
             started |= dict.fromkeys(names, stack.enter_context(locust))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, ENGINE, Locust, assert_conserved, doubts, locustfile, users
+from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, locustfile, users
 from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 
@@ -120,7 +120,7 @@ def test_a_result_says_that_a_worker_was_lost(tmp_path: Path) -> None:
 
 def test_a_worker_joining_while_users_spawn_gets_some(tmp_path: Path) -> None:
     """Locust overlooks it; the first worker had all users, and the second none, to the end of the run."""
-    own = locustfile(tmp_path, GIVES_OUT_UNTIL_TWO_ARE_THERE, users(ENGINE))
+    own = locustfile(tmp_path, GIVES_OUT_UNTIL_TWO_ARE_THERE, users())
     with (
         Stub(honest) as stub,
         Cluster(tmp_path, dict.fromkeys(ALL, stub.address), *SHARED, locustfile=own) as cluster,

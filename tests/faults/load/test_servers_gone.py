@@ -17,7 +17,6 @@ from tests.compare.test_compare import LOCUST, OWN, result
 from tests.compare.test_compare import run as compare
 from tests.support.locust_processes import (
     ALL,
-    ENGINE,
     HASTY,
     Locust,
     assert_conserved,
@@ -50,7 +49,7 @@ def grows(locust: Locust, name: str, outcome: str) -> Callable[[], bool]:
 def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
     """Every variant, killed with SIGKILL under load and started again at once, at the same port."""
     models = {model.name: model for model in MODELS}
-    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    own = locustfile(tmp_path, HASTY, users())
     arguments = ("-u", str(CLIENTS * len(VARIANTS)), "-r", "100", "--think", "0.01")
     connects, requests = "tcplab_load_connections_total", "tcplab_load_requests_total"
     with ExitStack() as stack:
@@ -110,7 +109,7 @@ def test_a_quick_restart_still_marks_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [answers_and_closes, answers_and_closes_in_one])
 def test_a_close_after_a_reply_fails_no_request(how: Answer, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    own = locustfile(tmp_path, HASTY, users())
     with Stub(how) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--think", "0.1")
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, ENGINE, HASTY, assert_conserved, doubts, locustfile, users
+from tests.support.locust_processes import ALL, HASTY, assert_conserved, doubts, locustfile, users
 from tests.support.processes import eventually
 from tests.support.servers import MODELS, Server
 
@@ -47,7 +47,7 @@ def size(process: psutil.Process) -> tuple[int, int, int]:
 
 def test_a_minute_of_load_leaks_nothing(tmp_path: Path) -> None:
     models = [model for model in MODELS if model.name in ALL]
-    own = locustfile(tmp_path, HASTY, BUSY, users(ENGINE))
+    own = locustfile(tmp_path, HASTY, BUSY, users())
     options = ("--clients", str(CLIENTS), "--spawn-rate", "100")
     with ExitStack() as stack:
         servers = [stack.enter_context(Server(model)) for model in models]

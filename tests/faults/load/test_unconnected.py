@@ -19,7 +19,6 @@ import pytest
 
 from loadtest.scenarios import SCENARIOS
 from tests.support.locust_processes import (
-    ENGINE,
     HASTY,
     IMPATIENT,
     LOCUSTFILE,
@@ -47,7 +46,7 @@ def test_failed_connects_are_classed_and_send_nothing(tmp_path: Path) -> None:
             tmp_path,
             *("-u", "3", "-r", "100"),
             seconds=2,
-            locustfile=locustfile(tmp_path, IMPATIENT, users(ENGINE, ("single", "threaded", "asyncio"))),
+            locustfile=locustfile(tmp_path, IMPATIENT, users(("single", "threaded", "asyncio"))),
             targets={
                 "single": f"127.0.0.1:{nobody}",
                 "threaded": f"127.0.0.1:{address[1]}",
@@ -141,7 +140,7 @@ def test_some_stuck_clients_are_a_doubt(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
 def test_clients_stuck_on_reconnect_are_a_doubt(scenario: str, tmp_path: Path) -> None:
     """All of them had a connection before."""
-    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    own = locustfile(tmp_path, HASTY, users())
     with stuck(serves=10**6, good=3.0) as address:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", scenario)
         locust = run(tmp_path, *arguments, seconds=6, locustfile=own, targets={"asyncio": address})

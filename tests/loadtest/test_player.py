@@ -1,4 +1,4 @@
-"""One script, two drivers: the engine, and the plain users of one's own locustfile. What each has to endure."""
+"""What the engine's clients meet: connections that last, slow and talkative servers, servers that return, Ctrl-C."""
 
 import re
 import signal
@@ -11,28 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.scenarios import SCENARIOS
 from tests.support.locust_processes import (
     ALL,
-    DRIVERS,
-    ENGINE,
     HASTY,
-    PLAIN,
     assert_conserved,
     doubts,
     durations,
     headless,
     kinds,
-    label,
-    load_each,
     locustfile,
     nonzero,
     run,
     users,
 )
-from tests.support.processes import eventually, free_ports
+from tests.support.processes import eventually
 from tests.support.stubs.recording import (
-    LIES,
     Stub,
     answers_and_closes_in_one,
     honest,
@@ -43,46 +36,7 @@ pytestmark = pytest.mark.slow
 
 FULL = b"ERR server full\n"
 
-both_drivers = pytest.mark.parametrize("driver", DRIVERS.values(), ids=DRIVERS)
 
-
-@pytest.mark.parametrize("scenario", ["conversation", "churn"])
-def test_both_drivers_name_the_same_trouble_alike(scenario: str, tmp_path: Path) -> None:
-    # A byte that comes while its client thinks is seen at once by the engine, by the plain driver with the next reply.
-    lies = {name: lie for name, lie in LIES.items() if name != "a byte too many, later" or scenario == "churn"}
-    seen = {}
-    for driver in DRIVERS:
-        with ExitStack() as stack:
-            stubs = {name: stack.enter_context(Stub(answer)) for name, (answer, _) in lies.items()}
-            stubs["speaks first"] = stack.enter_context(Stub(honest, greeting=FULL))
-            stubs["honest"] = stack.enter_context(Stub(honest))
-            targets = {name: stub.address for name, stub in stubs.items()}
-            loaded = load_each(
-                tmp_path / driver,
-                SCENARIOS[scenario],
-                DRIVERS[driver],
-                targets | {"nobody there": f"127.0.0.1:{free_ports(1)[0]}"},
-                silent=[name for name, (_, kind) in lies.items() if kind == "timeout"],
-            )
-            parts = {name: locust.outcome()["variants"][label(name)] for name, locust in loaded.items()}
-        for part in parts.values():
-            assert_conserved(part)
-        assert "Traceback" not in "".join(locust.log for locust in loaded.values())
-        seen[driver] = {name: kinds(part) for name, part in parts.items()}
-        for name, part in parts.items():
-            assert (part["verified"] > 0) == (name == "honest"), (driver, name)
-    connected = {"connected"}
-    expected: dict[str, dict[str, set[str]]] = {
-        name: {"errors": {kind}, "connections": connected, "breaks": set()} for name, (_, kind) in lies.items()
-    }
-    expected["speaks first"] = {"errors": {"refused"}, "connections": connected, "breaks": set()}
-    expected["honest"] = {"errors": set(), "connections": connected, "breaks": set()}
-    expected["nobody there"] = {"errors": set(), "connections": {"refused"}, "breaks": set()}
-    assert seen["engine"] == expected
-    assert seen["plain"] == expected
-
-
-@both_drivers
 @pytest.mark.parametrize(
     "settings",
     [
@@ -92,9 +46,9 @@ def test_both_drivers_name_the_same_trouble_alike(scenario: str, tmp_path: Path)
     ],
     ids=" ".join,
 )
-def test_a_connection_may_outlive_the_connect_timeout(settings: tuple[str, ...], driver: str, tmp_path: Path) -> None:
+def test_a_connection_may_outlive_the_connect_timeout(settings: tuple[str, ...], tmp_path: Path) -> None:
     """The timer of connect() once fired in the middle of the conversation, and a request was sent twice."""
-    own = locustfile(tmp_path, "from loadtest import outcomes\noutcomes.CONNECT_TIMEOUT = 0.4\n", users(driver))
+    own = locustfile(tmp_path, "from loadtest import outcomes\noutcomes.CONNECT_TIMEOUT = 0.4\n", users())
     with Stub(honest) as stub:
         arguments = ("AsyncioUser", "-u", "4", "-r", "100", *settings)
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
@@ -135,11 +89,9 @@ def _(**_):
 """Lines of a locustfile by which the kernel takes large requests of the engine's in pieces."""
 
 
-@both_drivers
 @pytest.mark.parametrize("scenario", ["saturate", "slow-client", "churn"])
-def test_large_messages_arrive_whole_at_a_slow_server(scenario: str, driver: str, tmp_path: Path) -> None:
-    small = SMALL_BUFFER if driver == ENGINE else ""
-    own = locustfile(tmp_path, HASTY, small, users(driver))
+def test_large_messages_arrive_whole_at_a_slow_server(scenario: str, tmp_path: Path) -> None:
+    own = locustfile(tmp_path, HASTY, SMALL_BUFFER, users())
     with Stub(honest, sip=4096, pause=0.0005) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", scenario, "--size", "65000")
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
@@ -149,9 +101,8 @@ def test_large_messages_arrive_whole_at_a_slow_server(scenario: str, driver: str
         assert part["verified"] >= 3
         assert {len(text) for text in stub.texts} == {65000}
         assert max(Counter(stub.texts).values()) == 1
-    if small:
-        [partial] = re.findall(r"the kernel took a part only: (\d+) times", locust.log)
-        assert int(partial) > part["verified"]
+    [partial] = re.findall(r"the kernel took a part only: (\d+) times", locust.log)
+    assert int(partial) > part["verified"]
 
 
 LOOKS_LATE = """
@@ -170,11 +121,10 @@ Player._connect = connect_and_sleep
 """Lines of a locustfile by which the engine learns of a connection and of what came over it at the same moment."""
 
 
-@both_drivers
 @pytest.mark.parametrize("stays", [False, True], ids=["closes", "stays"])
-def test_a_server_that_speaks_first_has_refused(stays: bool, driver: str, tmp_path: Path) -> None:
+def test_a_server_that_speaks_first_has_refused(stays: bool, tmp_path: Path) -> None:
     """Whether it closes, or says no more; in the open model the client comes back for the next request."""
-    own = locustfile(tmp_path, HASTY, LOOKS_LATE if driver == ENGINE else "", users(driver))
+    own = locustfile(tmp_path, HASTY, LOOKS_LATE, users())
     with Stub(silent, greeting=FULL, stays=stays) as stub, Stub(honest) as well:
         arguments = ("AsyncioUser", "SingleUser", "-u", "6", "-r", "100", "--scenario", "churn", "--rate", "100")
         targets = {"asyncio": stub.address, "single": well.address}
@@ -190,7 +140,7 @@ def test_a_server_that_speaks_first_has_refused(stays: bool, driver: str, tmp_pa
 
 def test_a_request_after_a_close_is_an_error(tmp_path: Path) -> None:
     """Without a pause the client has sent its next request by the time it could know: every other one fails."""
-    own = locustfile(tmp_path, HASTY, users(ENGINE))
+    own = locustfile(tmp_path, HASTY, users())
     with Stub(answers_and_closes_in_one) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", "saturate")
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
@@ -200,10 +150,9 @@ def test_a_request_after_a_close_is_an_error(tmp_path: Path) -> None:
     assert part["verified"] == part["errors"]["closed"] > 6
 
 
-@both_drivers
 @pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed", "open"])
-def test_a_server_that_returns_has_its_clients_back(model: tuple[str, ...], driver: str, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, HASTY, users(driver))
+def test_a_server_that_returns_has_its_clients_back(model: tuple[str, ...], tmp_path: Path) -> None:
+    own = locustfile(tmp_path, HASTY, users())
     with ExitStack() as stack:
         first = Stub(honest)
         arguments = ("AsyncioUser", "-u", "4", "-r", "100", "--scenario", "saturate", *model)
@@ -233,11 +182,8 @@ def test_a_server_that_returns_has_its_clients_back(model: tuple[str, ...], driv
 
 
 @pytest.mark.measures
-@both_drivers
 @pytest.mark.parametrize(("shares", "index"), [((7, 0, 0, 0), 0.25), ((1, 2, 3, 4), 100 / 120)], ids=str)
-def test_fairness_shows_how_replies_are_shared(
-    shares: tuple[int, ...], index: float, driver: str, tmp_path: Path
-) -> None:
+def test_fairness_shows_how_replies_are_shared(shares: tuple[int, ...], index: float, tmp_path: Path) -> None:
     left = list(shares)
     mine: dict[socket.socket, int] = {}
 
@@ -249,7 +195,7 @@ def test_fairness_shows_how_replies_are_shared(
     turn = threading.Lock()
     with Stub(as_many) as stub:
         arguments = ("AsyncioUser", "-u", "4", "-r", "100", "--scenario", "saturate")
-        own = locustfile(tmp_path, users(driver))
+        own = locustfile(tmp_path, users())
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
     part = locust.outcome()["variants"]["asyncio"]
     assert_conserved(part)
@@ -266,7 +212,7 @@ RETUNES = """
 import gevent, time
 from locust import events
 from loadtest import worker
-from loadtest.user import RECORDER
+from loadtest.recorded import RECORDER
 
 def served():
     return sum(tracker.served for tracker in RECORDER.book("asyncio").trackers)
@@ -285,8 +231,7 @@ events.test_start.add_listener(lambda **_: gevent.spawn(retune))
 
 
 @pytest.mark.measures
-@both_drivers
-def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) -> None:
+def test_sleeping_clients_keep_to_another_interval(tmp_path: Path) -> None:
     """
     Who slept on once sent what wasn't due yet, or charged the server with its own sleep.
 
@@ -298,7 +243,7 @@ def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) 
         moments.append(time.monotonic())
         return honest(stub, connection, line)
 
-    own = locustfile(tmp_path, RETUNES, users(driver))
+    own = locustfile(tmp_path, RETUNES, users())
     with Stub(answer) as stub:
         arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", "saturate", "--rate", "20")
         with headless(tmp_path, *arguments, locustfile=own, targets={"asyncio": stub.address}) as locust:
@@ -314,9 +259,8 @@ def test_sleeping_clients_keep_to_another_interval(driver: str, tmp_path: Path) 
 
 
 @pytest.mark.measures
-@both_drivers
-def test_a_stall_in_the_open_model_charges_nobody(driver: str, tmp_path: Path) -> None:
-    own = locustfile(tmp_path, users(driver))
+def test_a_stall_in_the_open_model_charges_nobody(tmp_path: Path) -> None:
+    own = locustfile(tmp_path, users())
     with Stub(honest) as stub:
         arguments = ("AsyncioUser", "-u", "8", "-r", "100", "--scenario", "slow-client", "--rate", "32")
         locust = run(tmp_path, *arguments, seconds=6, locustfile=own, targets={"asyncio": stub.address})
@@ -342,7 +286,7 @@ def stages(log: str) -> list[int]:
 
 
 def test_steps_add_a_fifth_of_the_clients(tmp_path: Path) -> None:
-    own = locustfile(tmp_path, shaped(STEP=1.5), users(ENGINE))
+    own = locustfile(tmp_path, shaped(STEP=1.5), users())
     with Stub(honest) as stub, Stub(honest) as other:
         arguments = ("AsyncioUser", "ThreadedUser", "--scenario", "crowd", "--shape", "steps", "--clients", "5")
         targets = {"asyncio": stub.address, "threaded": other.address}
@@ -360,7 +304,7 @@ def test_steps_add_a_fifth_of_the_clients(tmp_path: Path) -> None:
 
 def test_one_after_another_loads_one_variant_each(tmp_path: Path) -> None:
     """The stage without clients is as long as in the lab, and has to do for taking a hundred of them away."""
-    own = locustfile(tmp_path, shaped(STAY=2), users(ENGINE))
+    own = locustfile(tmp_path, shaped(STAY=2), users())
     with ExitStack() as stack:
         stubs = {variant: stack.enter_context(Stub(honest)) for variant in ALL}
         targets = {variant: stub.address for variant, stub in stubs.items()}
@@ -381,12 +325,10 @@ def test_one_after_another_loads_one_variant_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("driver", "settings"),
-    [(PLAIN, ()), (PLAIN, ("--rate", "300")), (ENGINE, ("--rate", "300")), (ENGINE, ("--shape", "steps"))],
-    ids=["plain", "plain, open model", "engine, open model", "engine, shape"],
+    "settings", [(), ("--rate", "300"), ("--shape", "steps")], ids=["closed model", "open model", "shape"]
 )
-def test_ctrl_c_leaves_a_result(driver: str, settings: tuple[str, ...], tmp_path: Path) -> None:
-    own = locustfile(tmp_path, users(driver))
+def test_ctrl_c_leaves_a_result(settings: tuple[str, ...], tmp_path: Path) -> None:
+    own = locustfile(tmp_path, users())
     with Stub(honest) as stub:
         arguments = ("AsyncioUser", "-r", "100", "--scenario", "saturate", "--clients", "5", *settings)
         with headless(tmp_path, *arguments, locustfile=own, targets={"asyncio": stub.address}) as locust:
