@@ -13,8 +13,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from loadtest.exporter import LoadCollector
-from loadtest.ledger import RECENT
+from loadtest.cluster.exporter import LoadCollector
+from loadtest.recording.aggregator import RECENT
 from servers.variants import VARIANTS, Variant
 from tests.bench.candidate import candidate
 from tests.bench.client import ask_each, connections

@@ -7,10 +7,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from loadtest.exporter import LoadCollector, Status
-from loadtest.ledger import Ledger as LoadLedger
-from loadtest.ledger import Worker
-from loadtest.tally import SERIES, Gauges, Tally
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.recording.aggregator import Ledger as LoadLedger
+from loadtest.recording.aggregator import Worker
+from loadtest.recording.counters import SERIES, Gauges, Tally
 from servers.connections.listener import Listener, listen
 from servers.metrics.cgroup import Container, Throttled
 from servers.metrics.collector import ServerCollector, registry

@@ -19,11 +19,11 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import REGISTRY
 
-from loadtest import exporter
-from loadtest.belief import Doubt
-from loadtest.exporter import LoadCollector, Status
-from loadtest.ledger import Ledger as LoadLedger
-from loadtest.recorder import Recorder, Tracker
+from loadtest.cluster import exporter
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.recording.aggregator import Ledger as LoadLedger
+from loadtest.recording.recorder import Recorder, Tracker
+from loadtest.run_warnings import Doubt
 from servers.connections.listener import Listener, listen
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses

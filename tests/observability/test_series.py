@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
-from loadtest.exporter import LoadCollector, Status
-from loadtest.ledger import Ledger as LoadLedger
-from loadtest.recorder import Recorder
-from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.recording.aggregator import Ledger as LoadLedger
+from loadtest.recording.counters import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.recording.recorder import Recorder
 from servers.stats import ERRORS, Stats
 from servers.stats import OUTCOMES as ENDS
 from servers.variants import VARIANTS

@@ -1,8 +1,8 @@
 """A recorder whose clock is set by hand, and clients of it."""
 
-from loadtest.histogram import Histogram, count
-from loadtest.recorder import Recorder, Tracker, unpack
-from loadtest.tally import Tally
+from loadtest.recording.counters import Tally
+from loadtest.recording.histogram import Histogram, count
+from loadtest.recording.recorder import Recorder, Tracker, unpack
 
 
 class Clock:

@@ -190,7 +190,7 @@ def test_a_run_goes_on_without_local_ports(tmp_path: Path) -> None:
     script = f"""
         ip link set lo up
         echo 32000 32010 > /proc/sys/net/ipv4/ip_local_port_range
-        {sys.executable} -m loadtest.sink 9003 &
+        {sys.executable} -m loadtest.lab.null_server 9003 &
         sink=$!
         sleep 1
         {sys.executable} -m locust -f {LOCUSTFILE} --headless --only-summary -t 3s -u 30 -r 100 \
