@@ -18,14 +18,14 @@ from locust.env import Environment
 
 from loadtest import settings
 from loadtest.client.outcomes import split_address
-from loadtest.client.scenario_user import EngineUser
+from loadtest.client.scenario_user import ScenarioUser
 from loadtest.cluster import master
 from servers.variants import VARIANTS, Variant
 
 master.install()
 
 
-class VariantUser(EngineUser):
+class VariantUser(ScenarioUser):
     """
     A client of one variant.
 

@@ -46,7 +46,7 @@ class VariantFacts:
     What happened to one variant: users, different clients connected and served, and requests.
 
     missing: clients that never had a connection. pending: those whose connect had no answer for over a second in the
-    end. unconnected: connects that failed, by kind (tally.CONNECTIONS). imbalance: sent - verified - errors -
+    end. unconnected: connects that failed, by kind (counters.CONNECTIONS). imbalance: sent - verified - errors -
     unanswered. asked: requests that were on the way, and connects. verified: right replies. timeouts: requests.
     stalled: clients left waiting for longer than the others' replies explain (stalls.py). late: of those sent, the ones
     that the generator sent late. unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost:

@@ -12,9 +12,9 @@ from typing import Final
 
 from loadtest.client import outcomes
 from loadtest.client.address import Target
-from loadtest.client.event_loop import Engine
+from loadtest.client.event_loop import EventLoop
 from loadtest.client.script import Connect, Pause, Script, Send, Step, Turn
-from loadtest.recording.recorder import LATE, Tracker
+from loadtest.recording.client_stats import LATE, ClientStats
 
 _CHUNK: Final = 65_536  # more than the longest reply
 _FAILED: Final = EPOLLERR | EPOLLHUP
@@ -33,7 +33,7 @@ to a first reply.
 """
 
 
-class Player:
+class ClientConnection:
     """
     One client, who plays a script over a socket.
 
@@ -44,6 +44,7 @@ class Player:
         "_advance",
         "_arrived",
         "_broken",
+        "_client_stats",
         "_engine",
         "_last",
         "_late",
@@ -57,18 +58,17 @@ class Player:
         "_target",
         "_tell",
         "_timed",
-        "_tracker",
         "_turn",
         "_waits_for",
         "_watched",
         "generation",
     )
 
-    def __init__(self, engine: Engine, target: Target, tracker: Tracker, steps: Script, tell: Tell) -> None:
+    def __init__(self, engine: EventLoop, target: Target, client_stats: ClientStats, steps: Script, tell: Tell) -> None:
         """Take the script's steps, where to go with them, and whom to tell of failures."""
         self._engine = engine
         self._target = target
-        self._tracker = tracker
+        self._client_stats = client_stats
         self._steps = steps
         self._advance = steps.send
         self._tell = tell
@@ -85,7 +85,7 @@ class Player:
         self._turn = False  # the time that it waits for is its turn
         self._watched = False
         self.generation = 1
-        tracker.retuned = self._retuned
+        client_stats.retuned = self._retuned
 
     # What the engine calls
 
@@ -110,7 +110,7 @@ class Player:
             self._take(data, news)
         else:
             now = _clock()
-            self._tracker.verified(now)
+            self._client_stats.verified(now)
             self._do(self._advance(True), now)
 
     def called(self, generation: int) -> None:
@@ -137,7 +137,7 @@ class Player:
         """Play no more, whatever it was doing."""
         self.generation += 1
         self._waits_for = _NOTHING
-        self._tracker.stopped(_clock())
+        self._client_stats.stopped(_clock())
         self._close()
         self._steps.close()
 
@@ -145,7 +145,7 @@ class Player:
         """See whether the reply that is waited for has taken too long."""
         self._watched = False
         if self._waits_for == _REPLY:
-            if now - self._tracker.sent_at >= int(outcomes.REPLY_TIMEOUT * 1e9):
+            if now - self._client_stats.sent_at >= int(outcomes.REPLY_TIMEOUT * 1e9):
                 self._fail("timeout", now)
             else:
                 self._watch()
@@ -194,10 +194,10 @@ class Player:
 
     def _connect(self, now: int) -> bool:
         """Begin to connect. Return whether there is something to wait for."""
-        tracker = self._tracker
-        if tracker.schedule is None:
+        client_stats = self._client_stats
+        if client_stats.schedule is None:
             self._late = False  # it is due from here
-        tracker.connecting(now)
+        client_stats.connecting(now)
         where = self._target.where
         if where is None:
             self._tell_of_connect(self._target.unknown, now)
@@ -231,7 +231,7 @@ class Player:
             connection = self._socket
             unasked = self._unasked() if news & EPOLLIN else b""
             self._target.reached = True
-            self._tracker.connected_at(now)
+            self._client_stats.connected_at(now)
             self._do(self._advance(True), now)
             if news & (EPOLLIN | EPOLLRDHUP) and self._socket is connection:
                 # The server spoke first; of that there will be no more news.
@@ -262,7 +262,7 @@ class Player:
 
     def _tell_of_connect(self, outcome: str, now: int) -> None:
         self._target.doubt()
-        self._tell(outcome, self._tracker.connect_failed(outcome, now), True)
+        self._tell(outcome, self._client_stats.connect_failed(outcome, now), True)
 
     def _begin(self, step: Send, now: int) -> bool:
         """Send the first half of a request, and keep the rest for later. Return whether that went well."""
@@ -273,14 +273,14 @@ class Player:
             self._broke("reset")
             return False
         self._rest = step.request[sent:]
-        self._tracker.put_off(int(step.dawdle * 1e9))
+        self._client_stats.put_off(int(step.dawdle * 1e9))
         self._sleep_until(now + int(step.dawdle * 1e9))
         return True
 
     def _dispatch(self, request: bytes, now: int) -> bool:
         """Send a request, or the rest of one. Return whether there is a reply to wait for."""
-        tracker = self._tracker
-        tracker.sent(now, late=self._late)
+        client_stats = self._client_stats
+        client_stats.sent(now, late=self._late)
         self._late = False
         self._waits_for = _REPLY
         try:
@@ -306,7 +306,7 @@ class Player:
     def _watch(self) -> None:
         """See to it that a reply that doesn't come is noticed: by one timer for many requests."""
         self._watched = True
-        self._engine.call(self, self._tracker.sent_at + int(outcomes.REPLY_TIMEOUT * 1e9), _WATCH)
+        self._engine.call(self, self._client_stats.sent_at + int(outcomes.REPLY_TIMEOUT * 1e9), _WATCH)
 
     def _take(self, data: bytes, news: int) -> None:
         """Take what was received, which isn't simply the reply, or is the last one or comes with the end."""
@@ -317,7 +317,7 @@ class Player:
             if self._last:
                 self._bid_farewell(now)
             else:
-                self._tracker.verified(now)
+                self._client_stats.verified(now)
                 self._do(self._advance(True), now)
         elif data and outcomes.is_unfinished(data, self._reply) and not self._broken:
             self._reply = self._reply[len(data) :]
@@ -326,7 +326,7 @@ class Player:
 
     def _take_turn(self, now: int) -> bool:
         """Take the turn if it has come. Return whether there is one to wait for."""
-        schedule = self._tracker.schedule
+        schedule = self._client_stats.schedule
         if schedule is None:
             raise RuntimeError("a scenario that isn't paced has no turns")
         if schedule.upcoming > now:
@@ -334,12 +334,12 @@ class Player:
             self._sleep_until(schedule.upcoming)
             return True
         self._turn = False
-        self._tracker.due(schedule.take())
+        self._client_stats.due(schedule.take())
         return False
 
     def _retuned(self) -> None:
         """Sleep less, if it sleeps until its turn and that comes sooner; if it comes later it will sleep again."""
-        schedule = self._tracker.schedule
+        schedule = self._client_stats.schedule
         if self._turn and schedule is not None and schedule.upcoming < self._timed:
             self._sleep_until(schedule.upcoming)
 
@@ -369,7 +369,7 @@ class Player:
 
     def _verify_last(self, now: int, broke: str = "") -> None:
         """Count the last reply, which was right; `broke`: how the connection broke after it."""
-        self._tracker.verified(self._arrived)
+        self._client_stats.verified(self._arrived)
         if broke:
             self._broke(broke)
         self._do(self._advance(not broke), now)
@@ -401,8 +401,8 @@ class Player:
         self._do(self._advance(False), now)
 
     def _note_failure(self, outcome: str, now: int) -> None:
-        first = not self._tracker.served
-        self._tell(outcome, self._tracker.failed(outcome, now), first)
+        first = not self._client_stats.served
+        self._tell(outcome, self._client_stats.failed(outcome, now), first)
 
     def _lost(self, how: str) -> None:
         """Class it that the connection has ended, or has brought bytes that nobody had asked for."""
@@ -425,8 +425,8 @@ class Player:
 
     def _broke(self, how: str) -> None:
         """Note that the connection broke while no request was open on it."""
-        self._tracker.broke(how)
-        self._tell(how, None, not self._tracker.served)
+        self._client_stats.broke(how)
+        self._tell(how, None, not self._client_stats.served)
 
     def _close(self) -> None:
         """Close the connection, if there is one."""
@@ -437,4 +437,4 @@ class Player:
         self._rest = self._said = b""
         self._broken = ""
         self._turn = self._late = False
-        self._tracker.left()
+        self._client_stats.left()

@@ -62,7 +62,7 @@ class Called(Protocol):
         """Do what was to be done at this time; `generation` tells for which of its timers it is called."""
 
 
-class Engine:
+class EventLoop:
     """The loop. It runs, in a greenlet of its own, from when the first player is added."""
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ class Engine:
 class _Probe:
     """Notes how late the engine is, by a timer like those of players."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EventLoop) -> None:
         self.generation = 0
         self._engine = engine
         self._due = _clock()
@@ -180,5 +180,5 @@ class _Probe:
         self._engine.call(self, self._due, 0)
 
 
-ENGINE: Final = Engine()
+EVENT_LOOP: Final = EventLoop()
 """The one of this process."""

@@ -19,7 +19,7 @@ class RecordedUser(User):
     """
     A user of whom RECORDER knows.
 
-    label: its name in the statistics and metrics; by default the class's own. tracker: follows what it does.
+    label: its name in the statistics and metrics; by default the class's own. client_stats: follows what it does.
     """
 
     abstract = True
@@ -28,8 +28,8 @@ class RecordedUser(User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.name = self.label or type(self).__name__
-        self.tracker = RECORDER.client(self.name)
+        self.client_stats = RECORDER.client(self.name)
 
     def on_start(self) -> None:
         """Count as a user."""
-        self.tracker.started()
+        self.client_stats.started()

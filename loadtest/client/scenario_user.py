@@ -14,14 +14,14 @@ from locust import task
 from locust.env import Environment
 
 from loadtest.client.address import target_of
-from loadtest.client.connection import Player
-from loadtest.client.event_loop import ENGINE
+from loadtest.client.connection import ClientConnection
+from loadtest.client.event_loop import EVENT_LOOP
 from loadtest.client.greenlets import run_for_ever
 from loadtest.client.outcomes import ERRORS
-from loadtest.client.pacing import Schedule
 from loadtest.client.recorded_user import RECORDER, RecordedUser
 from loadtest.client.script import Cast, Script, play
 from loadtest.cluster import locust_stats
+from loadtest.pacing import Schedule
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 
 FEED_INTERVAL: Final = 0.5
@@ -37,7 +37,7 @@ os.register_at_fork(after_in_child=_RANDOM.seed)
 _clock: Final = time.perf_counter_ns
 
 
-class EngineUser(RecordedUser):
+class ScenarioUser(RecordedUser):
     """
     A user that plays `scenario` until it is stopped. A run sets it, and the interval, for all such users at once.
 
@@ -59,21 +59,21 @@ class EngineUser(RecordedUser):
             run_for_ever(_feed_statistics)
         if self.name not in self._feeds:
             self._feeds[self.name] = locust_stats.Feed(environment, self.name)
-            RECORDER.book(self.name).told = self._feeds[self.name].take
-        self._player: Player | None = None
+            RECORDER.variant_stats(self.name).told = self._feeds[self.name].take
+        self._player: ClientConnection | None = None
 
     @task
     def play(self) -> None:
         """Have the scenario played until this greenlet is killed."""
         if self._target.where is None:
             self._target.look_up()
-        self._player = Player(ENGINE, self._target, self.tracker, self._script(), self._tell)
-        ENGINE.add(self._player)
+        self._player = ClientConnection(EVENT_LOOP, self._target, self.client_stats, self._script(), self._tell)
+        EVENT_LOOP.add(self._player)
         gevent.get_hub().switch()
 
     def _script(self) -> Script:
-        """Return the steps to play; the tracker knows their schedule, if there is one."""
-        self.tracker.schedule = _schedule(self.scenario, self.interval)
+        """Return the steps to play; the client_stats knows their schedule, if there is one."""
+        self.client_stats.schedule = _schedule(self.scenario, self.interval)
         name = secrets.token_hex(8).encode()  # no other client has it, in any process
         return play(self.scenario, name, _RANDOM, _CASTS[self.name])
 
@@ -86,7 +86,7 @@ class EngineUser(RecordedUser):
         if self._player is not None:
             self._player.stop()
         else:
-            self.tracker.stopped(_clock())
+            self.client_stats.stopped(_clock())
 
     def _tell(self, outcome: str, nanoseconds: int | None, first: bool) -> None:
         """Tell Locust of a failure once the engine lets others have a turn: a listener of somebody's may wait."""
@@ -107,7 +107,7 @@ class EngineUser(RecordedUser):
     def flush(cls) -> None:
         """Hand on to Locust what the recorder has counted since the last time."""
         for name, each in cls._feeds.items():
-            RECORDER.book(name).settle()
+            RECORDER.variant_stats(name).settle()
             each.flush(len("OK \n") + cls.scenario.size)
 
 
@@ -129,4 +129,4 @@ def _feed_statistics() -> None:
     """Hand on to Locust's statistics what users have done, for ever."""
     while True:
         gevent.sleep(FEED_INTERVAL)
-        EngineUser.flush()
+        ScenarioUser.flush()

@@ -45,37 +45,37 @@ from loadtest.client import outcomes
 from loadtest.client.address import target_of
 from loadtest.client.recorded_user import RecordedUser
 from loadtest.cluster import locust_stats
-from loadtest.recording.recorder import Tracker
+from loadtest.recording.client_stats import ClientStats
 
 _CHUNK: Final = 65_536
 _clock: Final = time.perf_counter_ns
 
 
 class TcpClient:
-    """A user's connection: it connects, asks and leaves, tells its tracker, and fires Locust's `request` event."""
+    """A user's connection: it connects, asks and leaves, tells its client_stats, and fires Locust's `request` event."""
 
-    def __init__(self, host: str, name: str, tracker: Tracker, request_event: EventHook) -> None:
+    def __init__(self, host: str, name: str, client_stats: ClientStats, request_event: EventHook) -> None:
         """Take the server's "host:port", a name for the statistics, and where to record. ValueError on a bad host."""
         self._target = target_of(host)
         self._names = locust_stats.names(name)
-        self._tracker = tracker
+        self._client_stats = client_stats
         self._fire: Callable[..., object] = request_event.fire
         self._socket: socket.socket | None = None
 
     def connect(self) -> bool:
         """Open a connection, within outcomes.CONNECT_TIMEOUT. Return whether it is open."""
         self.leave()
-        target, tracker = self._target, self._tracker
+        target, client_stats = self._target, self._client_stats
         if target.where is None:
             target.look_up()  # before the clock runs: the name service isn't what is measured
-        tracker.connecting(_clock())
+        client_stats.connecting(_clock())
         outcome = self._open()
         if outcome != "connected":
             target.doubt()
-            self._tell(outcome, tracker.connect_failed(outcome, _clock()), first=True)
+            self._tell(outcome, client_stats.connect_failed(outcome, _clock()), first=True)
             return False
         target.reached = True
-        tracker.connected_at(_clock())
+        client_stats.connected_at(_clock())
         return True
 
     def ask(self, request: bytes, reply: bytes, *, last: bool = False) -> bool:
@@ -86,23 +86,23 @@ class TcpClient:
 
         last: nothing more will be asked on this connection; it is half-closed, so that surplus bytes show.
         """
-        connection, tracker = self._connection(), self._tracker
-        first = not tracker.served
+        connection, client_stats = self._connection(), self._client_stats
+        first = not client_stats.served
         unasked = _unasked(connection)
         if unasked and not first:
             ended = outcomes.is_idle_deadline(unasked) and _end(connection) in {"closed", "reset"}
             self._break("closed" if ended else "corrupt")
             return False
-        tracker.sent(_clock())
+        client_stats.sent(_clock())
         outcome = outcomes.of_unasked(unasked) if unasked else _exchange(connection, request, reply)
         now = _clock()
         end = _end(connection, shut=True) if last and outcome == "verified" else ""
         if end == "corrupt":
             outcome = end
         if outcome != "verified":
-            self._tell(outcome, tracker.failed(outcome, now), first=first)
+            self._tell(outcome, client_stats.failed(outcome, now), first=first)
             return False
-        self._tell(outcome, tracker.verified(now), first=first, length=len(reply))
+        self._tell(outcome, client_stats.verified(now), first=first, length=len(reply))
         if end == "reset":
             self._break(end)
         return end != "reset"
@@ -112,11 +112,11 @@ class TcpClient:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self._tracker.left()
+        self._client_stats.left()
 
     def stop(self) -> None:
         """Close the connection, and count a request that is open on it as unanswered."""
-        self._tracker.stopped(_clock())
+        self._client_stats.stopped(_clock())
         self.leave()
 
     def _open(self) -> str:
@@ -142,8 +142,8 @@ class TcpClient:
         return self._socket
 
     def _break(self, how: str) -> None:
-        """Note that the connection broke while no request was open on it: one of tally.BREAKS."""
-        self._tracker.broke(how)
+        """Note that the connection broke while no request was open on it: one of counters.BREAKS."""
+        self._client_stats.broke(how)
         self._tell(how, None, first=False)
 
     def _tell(self, outcome: str, nanoseconds: int | None, *, first: bool, length: int = 0) -> None:
@@ -165,7 +165,7 @@ class TcpUser(RecordedUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.client = TcpClient(self.host or "", self.name, self.tracker, environment.events.request)
+        self.client = TcpClient(self.host or "", self.name, self.client_stats, environment.events.request)
 
     def on_stop(self) -> None:
         """Close the connection; what is unanswered is counted as such."""

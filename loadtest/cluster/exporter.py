@@ -1,4 +1,4 @@
-"""The load's /metrics: a Prometheus collector that reads a ledger when it is scraped."""
+"""The load's /metrics: a Prometheus collector that reads a aggregator when it is scraped."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY, Metric, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from loadtest.recording.aggregator import Ledger, Worker
-from loadtest.recording.counters import Effort, Tally
+from loadtest.recording.aggregator import Aggregator, Worker
+from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram, quantile
 from loadtest.run_warnings import DOUBTS, Doubt
 
@@ -72,7 +72,7 @@ _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
 @dataclass(frozen=True, slots=True)
 class Status:
     """
-    What the collector can't read from the ledger.
+    What the collector can't read from the aggregator.
 
     started: when the run that is on began (unix seconds); None if none is on. scenario: what it plays. rate: requests
     per second that it is asked for, 0 in the closed model. doubts: those there are now. workers: those that are
@@ -87,17 +87,17 @@ class Status:
 
 
 class LoadCollector(Collector):
-    """Turns a ledger into metrics. Every variant and every known doubt is there from the start, at zero."""
+    """Turns a aggregator into metrics. Every variant and every known doubt is there from the start, at zero."""
 
-    def __init__(self, ledger: Ledger, status: Callable[[], Status], clock: Callable[[], float]) -> None:
-        """Read `ledger` and `status()` at each scrape; `clock` is the ledger's steady clock in seconds."""
-        self._ledger = ledger
+    def __init__(self, aggregator: Aggregator, status: Callable[[], Status], clock: Callable[[], float]) -> None:
+        """Read `aggregator` and `status()` at each scrape; `clock` is the aggregator's steady clock in seconds."""
+        self._aggregator = aggregator
         self._status = status
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
-        totals = self._ledger.totals
+        totals = self._aggregator.totals
         yield from self._counters(totals)
         yield from _histograms(totals)
         yield self._recent()
@@ -106,50 +106,50 @@ class LoadCollector(Collector):
         yield from _about_workers(status)
         yield from _about_the_run(status)
 
-    def _counters(self, totals: dict[str, Tally]) -> Iterator[Metric]:
-        def plain(name: str, text: str, value: Callable[[Tally], int]) -> Metric:
+    def _counters(self, totals: dict[str, Counters]) -> Iterator[Metric]:
+        def plain(name: str, text: str, value: Callable[[Counters], int]) -> Metric:
             family = CounterMetricFamily(name, text, labels=["variant"])
-            for variant, tally in totals.items():
-                family.add_metric([variant], value(tally))
+            for variant, counters in totals.items():
+                family.add_metric([variant], value(counters))
             return family
 
-        def by_outcome(name: str, text: str, value: Callable[[Tally], dict[str, int]]) -> Metric:
+        def by_outcome(name: str, text: str, value: Callable[[Counters], dict[str, int]]) -> Metric:
             family = CounterMetricFamily(name, text, labels=["variant", "outcome"])
-            for variant, tally in totals.items():
-                for outcome, number in value(tally).items():
+            for variant, counters in totals.items():
+                for outcome, number in value(counters).items():
                     family.add_metric([variant, outcome], number)
             return family
 
-        yield plain("tcplab_load_sent", "Requests that the load has sent", lambda tally: tally.sent)
+        yield plain("tcplab_load_sent", "Requests that the load has sent", lambda counters: counters.sent)
         yield by_outcome(
             "tcplab_load_requests",
             "Requests that have ended: verified (the reply was right to the last byte), timeout, corrupt (other bytes),"
             " closed or reset (the connection ended first), refused (the server answered ERR)",
-            lambda tally: tally.outcomes,
+            lambda counters: counters.outcomes,
         )
         yield plain(
             "tcplab_load_abandoned",
             "Requests whose client was stopped (end of a run, fewer users, users moved to another worker) before"
             " the reply came: neither answered nor failed",
-            lambda tally: tally.abandoned,
+            lambda counters: counters.abandoned,
         )
         yield by_outcome(
             "tcplab_load_connections",
             "Attempts to connect by how they ended: connected, refused (nobody listened, or the server's name or host"
             " was there and is gone), timeout, reset, no_port (this machine has no local port left), failed (anything"
             " else, such as an unknown name)",
-            lambda tally: tally.connections,
+            lambda counters: counters.connections,
         )
         yield by_outcome(
             "tcplab_load_breaks",
             "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for),"
             " closed, reset",
-            lambda tally: tally.breaks,
+            lambda counters: counters.breaks,
         )
         yield plain(
             "tcplab_load_late_sends",
             "Requests that left more than 5 ms after their time: the generator's own delay",
-            lambda tally: tally.late_sends,
+            lambda counters: counters.late_sends,
         )
 
     def _recent(self) -> Metric:
@@ -158,8 +158,8 @@ class LoadCollector(Collector):
             "Exact quantiles over the last 10 s and all workers, to three significant figures; absent without samples",
             labels=["variant", "series", "q"],
         )
-        for variant, tally in self._ledger.recent(self._clock()).items():
-            for series, histogram in tally.histograms.items():
+        for variant, counters in self._aggregator.recent(self._clock()).items():
+            for series, histogram in counters.histograms.items():
                 for fraction in QUANTILES:
                     found = quantile(histogram, fraction)
                     if found is not None:
@@ -178,7 +178,7 @@ class LoadCollector(Collector):
             ),
             ("tcplab_load_users", "Users (clients, connected or away) that the load runs", "users"),
         )
-        gauges = self._ledger.gauges()
+        gauges = self._aggregator.gauges()
         for name, text, attribute in rows:
             family = GaugeMetricFamily(name, text, labels=["variant"])
             for variant, values in gauges.items():
@@ -234,11 +234,11 @@ def _about_the_run(status: Status) -> Iterator[Metric]:
     yield doubt
 
 
-def _histograms(totals: dict[str, Tally]) -> Iterator[Metric]:
+def _histograms(totals: dict[str, Counters]) -> Iterator[Metric]:
     for name, series, text in _SECONDS:
         family = HistogramMetricFamily(name, text, labels=["variant"])
-        for variant, tally in totals.items():
-            buckets, total = cumulative(tally.histograms[series])
+        for variant, counters in totals.items():
+            buckets, total = cumulative(counters.histograms[series])
             family.add_metric([variant], buckets, total)
         yield family
 

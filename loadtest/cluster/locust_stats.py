@@ -27,7 +27,7 @@ class Feed:
         self._pending: tuple[Histogram, Histogram] = ({}, {})
 
     def take(self, first: bool, histogram: Histogram) -> None:
-        """Take microseconds of first replies, or of later ones (recorder.Book.told)."""
+        """Take microseconds of first replies, or of later ones (recorder.VariantStats.told)."""
         merge(self._pending[not first], histogram)
 
     def flush(self, length: int) -> None:

@@ -40,8 +40,8 @@ from loadtest.cluster import dispatching, exporter, gate, leaving, shaping, web_
 from loadtest.cluster.version import VERSION
 from loadtest.cluster.worker import CLOSE, CLOSED, INTERVAL, PHASE, RUN, listen
 from loadtest.recording import result
-from loadtest.recording.aggregator import Ledger
-from loadtest.recording.counters import Tally, strain
+from loadtest.recording.aggregator import Aggregator
+from loadtest.recording.counters import Counters, strain
 from loadtest.recording.histogram import bucket
 from servers.variants import VARIANTS
 
@@ -108,11 +108,11 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
     if isinstance(runner, WorkerRunner):
         worker.obey(runner)
     else:
-        Conductor(environment, runner, web_ui)
+        Master(environment, runner, web_ui)
     leaving.shut_down_once(environment)
 
 
-class Conductor:
+class Master:
     """The master's part, or that of the only process there is."""
 
     def __init__(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
@@ -120,7 +120,7 @@ class Conductor:
         self._runner = runner
         self._master = runner if isinstance(runner, MasterRunner) else None
         self._options = vars(environment.parsed_options)
-        self._ledger = Ledger([variant.name for variant in VARIANTS])
+        self._aggregator = Aggregator([variant.name for variant in VARIANTS])
         self._settings = self._read_settings()
         self._started: float | None = None
         self._closed: set[str] = set()
@@ -185,7 +185,7 @@ class Conductor:
             options["spawn_rate"] = min(100.0, max(1.0, options["num_users"] / SPAWN_SECONDS))
 
     def _serve_metrics(self) -> None:
-        collector = exporter.LoadCollector(self._ledger, self._status, time.monotonic)
+        collector = exporter.LoadCollector(self._aggregator, self._status, time.monotonic)
         host, port = self._options["exporter_host"], self._options["exporter_port"]
         server = WSGIServer((host, port), exporter.application(collector), log=None, error_log=None)
         try:
@@ -256,7 +256,7 @@ class Conductor:
     def _begin_phase(self) -> None:
         phase = time.time_ns() // 1000
         self._options[PHASE] = phase
-        self._ledger.begin(phase, time.monotonic(), time.time())
+        self._aggregator.begin(phase, time.monotonic(), time.time())
         if self._master is not None:
             self._master.send_message(PHASE, {"phase": phase})
         else:
@@ -287,10 +287,10 @@ class Conductor:
             gevent.sleep(1)
             now = time.monotonic()
             if self._master is None:
-                self._ledger.take("local", RECORDER.report(), now)
+                self._aggregator.take("local", RECORDER.report(), now)
                 continue
             clients = self._master.clients
-            self._ledger.see({client.id for client in clients.ready + clients.spawning + clients.running}, now)
+            self._aggregator.see({client.id for client in clients.ready + clients.spawning + clients.running}, now)
             self._forget_missing(self._master)
             self._restore_users(self._master)
             if self._resume and clients.ready and not self._running:
@@ -304,13 +304,13 @@ class Conductor:
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
         if "tcplab" in data:
-            self._ledger.take(client_id, data["tcplab"], time.monotonic())
+            self._aggregator.take(client_id, data["tcplab"], time.monotonic())
         if self._master is not None and client_id not in self._master.clients:
             self._ask_to_rejoin(self._master, client_id)
 
     def _take_closed(self, client_id: str, report: Mapping[str, Any]) -> None:
         """Add a worker's last counts of the window."""
-        self._ledger.take(client_id, report, time.monotonic())
+        self._aggregator.take(client_id, report, time.monotonic())
         self._closed.add(client_id)
 
     def _ask_to_rejoin(self, runner: MasterRunner, client_id: str) -> None:
@@ -365,7 +365,7 @@ class Conductor:
         try:
             self._collect()
         finally:
-            self._ledger.end(now, users)
+            self._aggregator.end(now, users)
             self._tell_result()
 
     def _collect(self) -> None:
@@ -373,7 +373,7 @@ class Conductor:
         master = self._master
         if master is None:
             worker.close()
-            self._ledger.take("local", RECORDER.report(), time.monotonic())
+            self._aggregator.take("local", RECORDER.report(), time.monotonic())
             return
         clients = master.clients
         if master.worker_count == 0 and master.target_user_count:
@@ -396,7 +396,7 @@ class Conductor:
         return {labels[name]: number for name, number in counts.items() if name in labels}
 
     def _tell_result(self) -> None:
-        figures, chosen = self._ledger.figures, self._settings
+        figures, chosen = self._aggregator.figures, self._settings
         if figures is None:
             return
         self._doubts = run_warnings.doubts(result.facts(figures, chosen))
@@ -422,7 +422,9 @@ class Conductor:
     def _status(self) -> exporter.Status:
         indexes = {"local": 0} if self._master is None else self._master.worker_indexes
         workers = {
-            indexes[name]: worker for name, worker in self._ledger.workers.items() if worker.present and name in indexes
+            indexes[name]: worker
+            for name, worker in self._aggregator.workers.items()
+            if worker.present and name in indexes
         }
         doubts = self._live_doubts() if self._running else self._doubts
         rate = self._settings.rate or 0.0 if self._running else 0.0
@@ -431,22 +433,22 @@ class Conductor:
     def _live_doubts(self) -> list[run_warnings.Doubt]:
         """Return the doubts about the last seconds; what is lost stays lost until the run ends."""
         now = time.monotonic()
-        figures = self._ledger.figures
-        efforts = [worker.recent_effort() for worker in self._ledger.workers.values() if worker.present]
-        recent = self._ledger.recent(now)
+        figures = self._aggregator.figures
+        efforts = [worker.recent_effort() for worker in self._aggregator.workers.values() if worker.present]
+        recent = self._aggregator.recent(now)
         joined = figures.joined.values() if figures else ()
         return run_warnings.doubts(
             run_warnings.Facts(
                 alone=self._settings.scenario.alone,
                 stays=self._settings.scenario.requests is None,
                 rate=self._settings.rate or 0.0,
-                seconds=self._ledger.recent_seconds(now),
+                seconds=self._aggregator.recent_seconds(now),
                 **strain(efforts)._asdict(),
                 lost_workers=len(figures.lost) if figures else 0,
                 joined_workers=sum(now - when < JOINED_SECONDS for when in joined),
                 variants={
                     name: result.of_variant(
-                        recent.get(name) or Tally(),
+                        recent.get(name) or Counters(),
                         users=gauges.users,
                         connected=gauges.connected,
                         served=gauges.connected - gauges.unserved,
@@ -455,7 +457,7 @@ class Conductor:
                         missing=0 if gauges.connected else gauges.users,  # the others may be away
                         pending=gauges.pending,
                     )
-                    for name, gauges in self._ledger.gauges().items()
+                    for name, gauges in self._aggregator.gauges().items()
                 },
             )
         )

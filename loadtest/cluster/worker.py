@@ -19,9 +19,9 @@ from locust.rpc.protocol import Message
 from locust.runners import MASTER_HEARTBEAT_TIMEOUT, MasterRunner, Runner, WorkerRunner
 
 from loadtest import settings
-from loadtest.client.event_loop import ENGINE
+from loadtest.client.event_loop import EVENT_LOOP
 from loadtest.client.recorded_user import RECORDER
-from loadtest.client.scenario_user import EngineUser
+from loadtest.client.scenario_user import ScenarioUser
 from loadtest.cluster import gate
 from loadtest.cluster.version import VERSION
 from loadtest.recording.recorder import LAG_INTERVAL
@@ -107,7 +107,7 @@ def _speed_up_with_stops() -> None:
             for part in parts(user_classes_stop_count):
                 stop_users(self, part)
                 seconds = _PACE.shorter * self.user_count / staying
-                if _PACE.shorter < seconds < EngineUser.interval:
+                if _PACE.shorter < seconds < ScenarioUser.interval:
                     _retune(seconds)
                 gevent.sleep(STOPPING_INTERVAL)
         if _PACE.shorter:
@@ -148,8 +148,8 @@ def obey(runner: WorkerRunner) -> None:
 
 def play(chosen: settings.Settings) -> None:
     """Have users play the scenario that was chosen, from their next start on."""
-    EngineUser.scenario = chosen.scenario
-    EngineUser.interval = 0.0  # nobody plays now: whatever comes is longer
+    ScenarioUser.scenario = chosen.scenario
+    ScenarioUser.interval = 0.0  # nobody plays now: whatever comes is longer
 
 
 class _Pace:
@@ -167,7 +167,7 @@ def share_among(seconds: float) -> None:
 
     A longer one holds at once, a shorter one as the users go whose share it hands on: there is no burst, and no gap.
     """
-    if seconds < EngineUser.interval:
+    if seconds < ScenarioUser.interval:
         _PACE.shorter = seconds
     else:
         set_interval(seconds)
@@ -176,24 +176,24 @@ def share_among(seconds: float) -> None:
 def set_interval(seconds: float) -> None:
     """Have each client's requests fall due so far apart; 0 in the closed model."""
     _PACE.shorter = 0.0
-    if seconds and seconds != EngineUser.interval:
+    if seconds and seconds != ScenarioUser.interval:
         _retune(seconds)
 
 
 def _retune(seconds: float) -> None:
-    EngineUser.interval = seconds
+    ScenarioUser.interval = seconds
     RECORDER.retune(int(seconds * 1e9))
 
 
 def close() -> None:
     """End the phase, as of when the engine last looked."""
-    RECORDER.close(ENGINE.looked_at)
-    EngineUser.flush()
+    RECORDER.close(EVENT_LOOP.looked_at)
+    ScenarioUser.flush()
 
 
 def _watch_lag() -> None:
     """Note how late this process's loop wakes up, until there is an engine, which has a loop of its own."""
-    while not ENGINE.looked_at:
+    while not EVENT_LOOP.looked_at:
         due = time.perf_counter_ns() + LAG_INTERVAL
         gevent.sleep(LAG_INTERVAL / 1e9)
         RECORDER.lagged((time.perf_counter_ns() - due) // 1000)

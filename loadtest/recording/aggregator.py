@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadtest.recording.counters import Effort, Gauges, Strain, Tally, strain, total, worst
+from loadtest.recording.counters import Counters, Effort, Gauges, Strain, strain, total, worst
 from loadtest.recording.recorder import Part, unpack
 
 RECENT: Final = 10
@@ -54,7 +54,7 @@ class Figures:
     What one phase has brought.
 
     phase: its number. started, ended: unix seconds; ended is None while it runs. seconds: how long it was.
-    tallies: by variant. users: by variant, at the end. expected: the workers that were there when it began. efforts,
+    counters: by variant. users: by variant, at the end. expected: the workers that were there when it began. efforts,
     counted: by worker; the latter: for how many seconds it has counted. loaded: by variant and worker, for how many of
     those it had clients. lost: the last gauges of workers that vanished, or did not report their end. joined: when
     (steady seconds) workers joined it on the way, for the first time or again. recent: by worker, its last stretches of
@@ -65,7 +65,7 @@ class Figures:
     started: float
     ended: float | None = None
     seconds: float = 0.0
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    counters: dict[str, Counters] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
     expected: set[str] = field(default_factory=set)
     efforts: dict[str, Effort] = field(default_factory=dict)
@@ -88,9 +88,9 @@ class Figures:
         if len(recent) == RECENT:
             self.worst = worst([self.worst, strain([total(recent)])])
         self.counted[worker] = self.counted.get(worker, 0.0) + part.seconds
-        for variant, tally in part.tallies.items():
-            self.tallies.setdefault(variant, Tally()).add(tally)
-            if part.gauges[variant].users or tally.sent:
+        for variant, counters in part.counters.items():
+            self.counters.setdefault(variant, Counters()).add(counters)
+            if part.gauges[variant].users or counters.sent:
                 loaded = self.loaded.setdefault(variant, {})
                 loaded[worker] = loaded.get(worker, 0.0) + part.seconds
 
@@ -107,7 +107,7 @@ class Figures:
         return worst([self.strain(), self.worst])
 
 
-class Ledger:
+class Aggregator:
     """
     The sums over all workers. `now` is seconds of a steady clock throughout, `at` unix seconds.
 
@@ -116,10 +116,10 @@ class Ledger:
 
     def __init__(self, variants: Collection[str]) -> None:
         """Count for these variants from zero; others are added as they are reported."""
-        self.totals: dict[str, Tally] = {name: Tally() for name in variants}
+        self.totals: dict[str, Counters] = {name: Counters() for name in variants}
         self.workers: dict[str, Worker] = {}
         self.figures: Figures | None = None
-        self._recent: deque[tuple[float, str, float, dict[str, Tally]]] = deque()
+        self._recent: deque[tuple[float, str, float, dict[str, Counters]]] = deque()
         self._began = 0.0
         self._seen = 0.0
 
@@ -136,7 +136,7 @@ class Ledger:
         worker.heard = now
         worker.present = True
         stretch = Effort()
-        recent: dict[str, Tally] = {}
+        recent: dict[str, Counters] = {}
         for part in unpack(report):
             worker.gauges = part.gauges
             stretch.add(part.effort)
@@ -149,10 +149,10 @@ class Ledger:
                 figures.take(name, part)
                 if part.closed:
                     worker.closed = part.phase
-            for variant, tally in part.tallies.items():
-                self.totals.setdefault(variant, Tally()).add(tally)
-                recent.setdefault(variant, Tally()).add(tally)
-                worker.requests += sum(tally.outcomes.values())
+            for variant, counters in part.counters.items():
+                self.totals.setdefault(variant, Counters()).add(counters)
+                recent.setdefault(variant, Counters()).add(counters)
+                worker.requests += sum(counters.outcomes.values())
         worker.recent.append(stretch)
         self._recent.append((now, name, stretch.seconds, recent))
         while self._recent[0][0] < now - RECENT:
@@ -194,13 +194,13 @@ class Ledger:
                     sums[variant] = Gauges(*map(sum, zip(sums[variant], gauges, strict=True)))
         return sums
 
-    def recent(self, now: float) -> dict[str, Tally]:
+    def recent(self, now: float) -> dict[str, Counters]:
         """Return what was counted in the last seconds, by variant."""
-        pooled: dict[str, Tally] = {}
-        for at, _, _, tallies in self._recent:
+        pooled: dict[str, Counters] = {}
+        for at, _, _, by_variant in self._recent:
             if at >= now - RECENT:
-                for variant, tally in tallies.items():
-                    pooled.setdefault(variant, Tally()).add(tally)
+                for variant, counters in by_variant.items():
+                    pooled.setdefault(variant, Counters()).add(counters)
         return pooled
 
     def recent_seconds(self, now: float) -> float:
@@ -230,7 +230,7 @@ class Ledger:
         figures.joined[name] = now
 
     @staticmethod
-    def _write_off(worker: Worker, totals: Mapping[str, Tally]) -> None:
+    def _write_off(worker: Worker, totals: Mapping[str, Counters]) -> None:
         """Count what a worker that is gone for good had open as abandoned."""
         for variant, gauges in worker.gauges.items():
             totals[variant].abandoned += gauges.unanswered
@@ -239,6 +239,6 @@ class Ledger:
 def _estimate(figures: Figures, gauges: Mapping[str, Gauges], sign: int) -> None:
     """Count what a lost worker had open as unanswered; or take that back."""
     for variant, each in gauges.items():
-        tally = figures.tallies.setdefault(variant, Tally())
-        tally.unanswered += sign * each.unanswered
-        tally.unsent += sign * each.unsent
+        counters = figures.counters.setdefault(variant, Counters())
+        counters.unanswered += sign * each.unanswered
+        counters.unsent += sign * each.unsent

@@ -39,7 +39,7 @@ def _histograms(names: Iterable[str]) -> Callable[[], dict[str, Histogram]]:
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """
     What was counted for one variant.
 
@@ -114,7 +114,7 @@ class Tally:
         return Quantile(max(done, age), age >= done or gave_up)
 
     def add(self, other: Self) -> None:
-        """Add what another tally counted."""
+        """Add what another counters counted."""
         for name in _NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         merge(self.outcomes, other.outcomes)
@@ -133,7 +133,7 @@ class Tally:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """Return the tally that `to_wire` gave."""
+        """Return the counters that `to_wire` gave."""
         return cls(**data)
 
 

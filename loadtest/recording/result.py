@@ -9,7 +9,7 @@ from typing import Any, Final
 from loadtest import atomic_write
 from loadtest.recording import stalls
 from loadtest.recording.aggregator import Figures
-from loadtest.recording.counters import PENDING, Tally
+from loadtest.recording.counters import PENDING, Counters
 from loadtest.recording.histogram import Histogram, Quantile, quantile
 from loadtest.run_warnings import Doubt, Facts, VariantFacts
 from loadtest.scenarios import Scenario
@@ -31,52 +31,60 @@ def facts(figures: Figures, settings: Settings) -> Facts:
         variants={
             name: replace(
                 of_variant(
-                    tally,
+                    counters,
                     users=(users := figures.users.get(name, 0)),
-                    connected=tally.clients_connected,
-                    served=tally.clients_served,
-                    unsent=tally.unsent,
-                    imbalance=tally.imbalance,
-                    missing=(missing := max(0, users - tally.clients_connected)),
-                    pending=_pending(tally, missing),
+                    connected=counters.clients_connected,
+                    served=counters.clients_served,
+                    unsent=counters.unsent,
+                    imbalance=counters.imbalance,
+                    missing=(missing := max(0, users - counters.clients_connected)),
+                    pending=_pending(counters, missing),
                 ),
-                asked=tally.sent
-                + tally.carried
-                + sum(tally.connections.values())
-                + sum(tally.censored["connect"].values()),
-                stalled=_stalled(tally, figures.seconds_of(name), settings.scenario),
+                asked=counters.sent
+                + counters.carried
+                + sum(counters.connections.values())
+                + sum(counters.censored["connect"].values()),
+                stalled=_stalled(counters, figures.seconds_of(name), settings.scenario),
             )
-            for name, tally in figures.tallies.items()
+            for name, counters in figures.counters.items()
         },
     )
 
 
-def _pending(tally: Tally, missing: int) -> int:
+def _pending(counters: Counters, missing: int) -> int:
     """Return how many connects had no answer for long in the end: a tenth of it is long if clients never had any."""
     shortest = PENDING // 10 if missing else PENDING
-    return sum(number for age, number in tally.censored["connect"].items() if age >= shortest)
+    return sum(number for age, number in counters.censored["connect"].items() if age >= shortest)
 
 
-def _stalled(tally: Tally, seconds: float, scenario: Scenario) -> int:
+def _stalled(counters: Counters, seconds: float, scenario: Scenario) -> int:
     """Return how many clients the server has left waiting: others overtook them, or none was answered any more."""
-    found = tally.histograms
+    found = counters.histograms
     later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
     # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
     asked_for = scenario.dawdle + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
     silent = stalls.silent(seconds) + asked_for * 1e6
     return sum(
         max(
-            stalls.stalled(finished, tally.overtaken[kind], seconds, stalls.OVERTAKEN),
-            stalls.stalled(finished, tally.silent[kind], seconds, silent),
+            stalls.stalled(finished, counters.overtaken[kind], seconds, stalls.OVERTAKEN),
+            stalls.stalled(finished, counters.silent[kind], seconds, silent),
         )
         for kind, finished in (("first", found["first_reply"]), ("later", later))
     )
 
 
 def of_variant(
-    tally: Tally, *, users: int, connected: int, served: int, unsent: int, imbalance: int, missing: int, pending: int
+    counters: Counters,
+    *,
+    users: int,
+    connected: int,
+    served: int,
+    unsent: int,
+    imbalance: int,
+    missing: int,
+    pending: int,
 ) -> VariantFacts:
-    """Return the facts about a variant: those that a tally has, and those that differ while a run is on."""
+    """Return the facts about a variant: those that a counters has, and those that differ while a run is on."""
     return VariantFacts(
         users=users,
         connected=connected,
@@ -85,21 +93,21 @@ def of_variant(
         imbalance=imbalance,
         missing=missing,
         pending=pending,
-        unconnected={kind: number for kind, number in tally.connections.items() if kind != "connected" and number},
-        sent=tally.sent,
-        verified=tally.verified,
-        timeouts=tally.outcomes["timeout"],
-        late=tally.late_sends,
-        corrupt=tally.outcomes["corrupt"] + tally.breaks["corrupt"],
-        lost={kind: number for kind, number in _lost(tally).items() if number},
+        unconnected={kind: number for kind, number in counters.connections.items() if kind != "connected" and number},
+        sent=counters.sent,
+        verified=counters.verified,
+        timeouts=counters.outcomes["timeout"],
+        late=counters.late_sends,
+        corrupt=counters.outcomes["corrupt"] + counters.breaks["corrupt"],
+        lost={kind: number for kind, number in _lost(counters).items() if number},
     )
 
 
-def _lost(tally: Tally) -> dict[str, int]:
+def _lost(counters: Counters) -> dict[str, int]:
     """Return how often a server was not there, or ended a connection, by how that showed."""
-    ended = {kind: tally.outcomes[kind] + tally.breaks[kind] for kind in ("closed", "reset")}
+    ended = {kind: counters.outcomes[kind] + counters.breaks[kind] for kind in ("closed", "reset")}
     # Linux refuses nobody for want of room in the accept queue: nobody listened.
-    return {"refused": tally.connections["refused"], **ended}
+    return {"refused": counters.connections["refused"], **ended}
 
 
 def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
@@ -126,43 +134,43 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
         },
         "doubts": [doubt._asdict() for doubt in doubts],
         "variants": {
-            name: _variant(tally, figures.users.get(name, 0), figures.seconds_of(name))
-            for name, tally in _took_part(figures)
+            name: _variant(counters, figures.users.get(name, 0), figures.seconds_of(name))
+            for name, counters in _took_part(figures)
         },
     }
 
 
-def _took_part(figures: Figures) -> Iterable[tuple[str, Tally]]:
+def _took_part(figures: Figures) -> Iterable[tuple[str, Counters]]:
     """Yield the variants that the run loaded, and not those of an earlier one."""
-    for name, tally in figures.tallies.items():
-        if figures.users.get(name) or tally.sent or tally.carried or any(tally.connections.values()):
-            yield name, tally
+    for name, counters in figures.counters.items():
+        if figures.users.get(name) or counters.sent or counters.carried or any(counters.connections.values()):
+            yield name, counters
 
 
-def _variant(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
+def _variant(counters: Counters, users: int, seconds: float) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "users": users,
-        "connected": tally.clients_connected,
-        "served": tally.clients_served,
-        "fairness": _fairness(tally),
-        "sent": tally.sent + tally.carried,
-        "verified": tally.verified,
-        "unanswered": tally.unanswered + tally.abandoned,
-        "errors": tally.errors,
-        "connections": tally.connections,
-        "breaks": tally.breaks,
-        "late_sends": tally.late_sends,
-        "unsent": tally.unsent,
-        "histograms": {series: _keyed(histogram) for series, histogram in tally.histograms.items()},
-        "censored": {series: _keyed(histogram) for series, histogram in tally.censored.items()},
+        "connected": counters.clients_connected,
+        "served": counters.clients_served,
+        "fairness": _fairness(counters),
+        "sent": counters.sent + counters.carried,
+        "verified": counters.verified,
+        "unanswered": counters.unanswered + counters.abandoned,
+        "errors": counters.errors,
+        "connections": counters.connections,
+        "breaks": counters.breaks,
+        "late_sends": counters.late_sends,
+        "unsent": counters.unsent,
+        "histograms": {series: _keyed(histogram) for series, histogram in counters.histograms.items()},
+        "censored": {series: _keyed(histogram) for series, histogram in counters.censored.items()},
     }
 
 
-def _fairness(tally: Tally) -> dict[str, Any]:
-    longest = tally.longest_wait
+def _fairness(counters: Counters) -> dict[str, Any]:
+    longest = counters.longest_wait
     return {
-        "jain": tally.fairness,
+        "jain": counters.fairness,
         "longest_wait_seconds": None if longest is None else longest.microseconds / 1e6,
         "longest_wait_at_least": longest is not None and longest.at_least,
     }
@@ -184,27 +192,28 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
         f"{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"
         f"{'response p50 ms':>17}{'p99 ms':>9}{'service p99 ms':>16}{'first reply p50 ms':>20}{'p99 ms':>9}"
     )
-    for name, tally in _took_part(figures):
+    for name, counters in _took_part(figures):
         response, first = (
-            [_shown(tally, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
+            [_shown(counters, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
         )
-        service = _shown(tally, "service", 0.99)
-        served = f"{tally.clients_served} of {tally.clients_connected or figures.users.get(name, 0)}"
-        fairness = "-" if tally.fairness is None else f"{tally.fairness:.3f}"
+        service = _shown(counters, "service", 0.99)
+        served = f"{counters.clients_served} of {counters.clients_connected or figures.users.get(name, 0)}"
+        fairness = "-" if counters.fairness is None else f"{counters.fairness:.3f}"
         seconds = figures.seconds_of(name)
-        rate = tally.verified / seconds if seconds else 0.0
-        unconnected = sum(tally.connections.values()) - tally.connections["connected"]
+        rate = counters.verified / seconds if seconds else 0.0
+        unconnected = sum(counters.connections.values()) - counters.connections["connected"]
+        unanswered = counters.unanswered + counters.abandoned
         yield (
-            f"{name:<12}{served:>12}{fairness:>10}{_milliseconds(tally.longest_wait):>17}"
-            f"{rate:>11.1f}{sum(tally.errors.values()):>8}{unconnected:>12}{tally.unanswered + tally.abandoned:>12}"
+            f"{name:<12}{served:>12}{fairness:>10}{_milliseconds(counters.longest_wait):>17}"
+            f"{rate:>11.1f}{sum(counters.errors.values()):>8}{unconnected:>12}{unanswered:>12}"
             f"{response[0]:>17}{response[1]:>9}{service:>16}{first[0]:>20}{first[1]:>9}"
         )
     for doubt in doubts:
         yield f"doubt {doubt.name}: {doubt.detail}. Remedy: {doubt.remedy}."
 
 
-def _shown(tally: Tally, series: str, fraction: float) -> str:
-    return _milliseconds(quantile(tally.histograms[series], fraction, tally.censored[series]))
+def _shown(counters: Counters, series: str, fraction: float) -> str:
+    return _milliseconds(quantile(counters.histograms[series], fraction, counters.censored[series]))
 
 
 def _milliseconds(found: Quantile | None) -> str:

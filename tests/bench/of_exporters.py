@@ -59,7 +59,7 @@ def of_load() -> float:
         load.play()
         load.report()
     registry = CollectorRegistry()
-    registry.register(LoadCollector(load.ledger, load.status, lambda: 0.0))
+    registry.register(LoadCollector(load.aggregator, load.status, lambda: 0.0))
     used = time.process_time()
     for _ in range(SCRAPES):
         generate_latest(registry)

@@ -137,7 +137,7 @@ class Row:
     response_p99_us, service_p99_us: replies after a connection's first, microseconds, from when a request was due and
     from when it was sent; first_p50_us, first_p99_us: from connecting to the first reply; resident_bytes: the server's
     memory; cpu_us: the server's CPU microseconds for each request; threads: the server's, at most; jain: how alike the
-    clients' shares of the replies were, 1/connected to 1 (tally.Tally.fairness); longest_wait_us: for a reply, answered
+    clients' shares of the replies were, 1/connected to 1 (Counters.fairness); longest_wait_us: for a reply, answered
     by then or not. server_cpu, generator_cpu: shares of a core; the first is None of a server that was not started
     here. generator_busy: share of the time in which the generator worked or was kept from its core. failed: what
     failed, by "requests", "connects" and "open connections", and then by kind. doubts: about this run.

@@ -100,7 +100,7 @@ def sample(server: Server | None, generator: psutil.Process) -> Sample:
         generator_cpu=cpu_seconds(generator),
         resident=resident,
         threads=threads,
-        # Interrupts are left out: the kernel books a part of loopback's own work there.
+        # Interrupts are left out: the kernel variants_stats a part of loopback's own work there.
         busy=machine.user + machine.system + getattr(machine, "nice", 0.0),
         stolen=getattr(machine, "steal", 0.0),
     )

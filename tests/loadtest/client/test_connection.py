@@ -102,16 +102,16 @@ def test_large_messages_arrive_whole_at_a_slow_server(scenario: str, tmp_path: P
 
 LOOKS_LATE = """
 import time
-from loadtest.client.connection import Player
+from loadtest.client.connection import ClientConnection
 
-connect = Player._connect
+connect = ClientConnection._connect
 
 def connect_and_sleep(self, now):
     waits = connect(self, now)
     time.sleep(0.005)
     return waits
 
-Player._connect = connect_and_sleep
+ClientConnection._connect = connect_and_sleep
 """
 """Lines of a locustfile by which the engine learns of a connection and of what came over it at the same moment."""
 
@@ -210,7 +210,7 @@ from loadtest.cluster import worker
 from loadtest.client.recorded_user import RECORDER
 
 def served():
-    return sum(tracker.served for tracker in RECORDER.book("asyncio").trackers)
+    return sum(client_stats.served for client_stats in RECORDER.variant_stats("asyncio").clients)
 
 def retune():
     while served() < 20:

@@ -27,7 +27,7 @@ class Sleeper:
         else:
             self.done.set()
 
-loop = event_loop.Engine()
+loop = event_loop.EventLoop()
 sleeper = Sleeper()
 loop.add(sleeper)
 gevent.sleep(0.5)  # it dozes by then: there is nothing to do for 30 s

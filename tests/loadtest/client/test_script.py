@@ -382,7 +382,7 @@ def test_the_largest_message_fits_every_command() -> None:
 def test_what_needs_no_locust_does_not_import_it() -> None:
     """Importing Locust patches the whole process; tests and the comparison use these modules without it."""
     modules = (
-        "scenarios", "shapes", "run_warnings", "settings", "client.pacing", "client.script", "client.outcomes",
+        "scenarios", "shapes", "run_warnings", "settings", "pacing", "client.script", "client.outcomes",
         "recording.recorder", "recording.aggregator", "recording.result", "cluster.exporter",
     )  # fmt: skip
     lines = [*(f"import loadtest.{module}" for module in modules), "import sys", "assert 'gevent' not in sys.modules"]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.load.test_unconnected import stuck
 from tests.loadtest.client.test_names import FORGETS
-from tests.loadtest.client.test_pacing import ask_for_users
+from tests.loadtest.client.test_rate import ask_for_users
 from tests.loadtest.client.test_unasked import RESETS, SAYS, answers_ahead
 from tests.loadtest.recording.test_abandoned import CLIENTS, half, stalled
 from tests.support.locust_processes import (

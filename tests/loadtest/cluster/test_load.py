@@ -332,10 +332,10 @@ def test_ones_own_locustfile_may_play_a_scenario(tmp_path: Path) -> None:
         own.write_text(
             textwrap.dedent(f"""
                 import sys; sys.path.insert(0, {str(Path(__file__).parents[3])!r})
-                from loadtest.client.scenario_user import EngineUser
+                from loadtest.client.scenario_user import ScenarioUser
                 from loadtest.scenarios import SCENARIOS
 
-                class Player(EngineUser):
+                class ClientConnection(ScenarioUser):
                     host = "{stub.address}"
                     scenario = SCENARIOS["churn"]
             """)
@@ -344,5 +344,5 @@ def test_ones_own_locustfile_may_play_a_scenario(tmp_path: Path) -> None:
         with Locust(tmp_path, *arguments, locustfile=own, cwd=tmp_path) as locust:
             assert locust.ended() == 0, locust.log
     [statistics] = json.loads((tmp_path / "stats.json").read_text())
-    assert statistics["name"] == "Player first reply"
+    assert statistics["name"] == "ClientConnection first reply"
     assert 100 < statistics["num_requests"] <= len(stub.texts)

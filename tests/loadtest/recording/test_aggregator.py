@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest import run_warnings
-from loadtest.client.pacing import Schedule
 from loadtest.cluster.exporter import BOUNDS, LoadCollector, Status, cumulative
+from loadtest.pacing import Schedule
 from loadtest.recording import result
-from loadtest.recording.aggregator import RECENT, SETTLED, SILENT, STALLED, Ledger, Worker
-from loadtest.recording.counters import Effort, Tally
-from loadtest.recording.recorder import Recorder, Tracker
+from loadtest.recording.aggregator import RECENT, SETTLED, SILENT, STALLED, Aggregator, Worker
+from loadtest.recording.client_stats import ClientStats
+from loadtest.recording.counters import Counters, Effort
+from loadtest.recording.recorder import Recorder
 from loadtest.scenarios import SCENARIOS
 from loadtest.settings import Settings
 
@@ -27,14 +28,14 @@ Samples = dict[tuple[str, ...], float]
 
 class Lab:
     """
-    A ledger with workers whose clocks are set by hand.
+    A aggregator with workers whose clocks are set by hand.
 
     Each of them uses a tenth of a core, waits half of the time and has a hundredth of a core kept back by its host.
     """
 
     def __init__(self) -> None:
         self.seconds = 100.0
-        self.ledger = Ledger(["single", "asyncio"])
+        self.aggregator = Aggregator(["single", "asyncio"])
         self.workers: dict[str, Recorder] = {}
 
     def worker(self, name: str) -> Recorder:
@@ -50,37 +51,37 @@ class Lab:
             self.workers[name] = found
         return self.workers[name]
 
-    def client(self, worker: str, variant: str = "asyncio") -> Tracker:
-        tracker = self.worker(worker).client(variant)
-        tracker.started()
-        tracker.connecting(self.now)
-        tracker.connected_at(self.now)
-        return tracker
+    def client(self, worker: str, variant: str = "asyncio") -> ClientStats:
+        client_stats = self.worker(worker).client(variant)
+        client_stats.started()
+        client_stats.connecting(self.now)
+        client_stats.connected_at(self.now)
+        return client_stats
 
     @property
     def now(self) -> int:
         return int(self.seconds * 1e9)
 
-    def ask(self, tracker: Tracker, seconds: float) -> None:
+    def ask(self, client_stats: ClientStats, seconds: float) -> None:
         """Have one request answered."""
-        tracker.sent(self.now)
+        client_stats.sent(self.now)
         self.seconds += seconds
-        tracker.verified(self.now)
+        client_stats.verified(self.now)
 
     def begin(self, phase: int) -> None:
         for worker in self.workers.values():
             worker.begin(phase)
-        self.ledger.begin(phase, self.seconds, 1000 + self.seconds)
+        self.aggregator.begin(phase, self.seconds, 1000 + self.seconds)
 
     def report(self, *names: str) -> None:
         for name in names or self.workers:
-            self.ledger.take(name, self.workers[name].report(), self.seconds)
+            self.aggregator.take(name, self.workers[name].report(), self.seconds)
 
     def end(self, *closing: str) -> None:
         for name in closing or self.workers:
             self.workers[name].close()
             self.report(name)
-        self.ledger.end(self.seconds, {"asyncio": 2})
+        self.aggregator.end(self.seconds, {"asyncio": 2})
 
     def samples(
         self,
@@ -92,7 +93,7 @@ class Lab:
     ) -> Samples:
         registry = CollectorRegistry()
         status = Status(started, "conversation", rate, doubts, workers or {})
-        registry.register(LoadCollector(self.ledger, lambda: status, lambda: self.seconds))
+        registry.register(LoadCollector(self.aggregator, lambda: status, lambda: self.seconds))
         text = generate_latest(registry).decode()
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -111,18 +112,18 @@ def test_two_workers_add_up_to_what_both_did() -> None:
     lab.ask(other, 0.25)
     lab.ask(other, 0.002)
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
-    tally = figures.tallies["asyncio"]
-    assert tally.verified == 5
-    assert tally.histograms["response"] == {1000: 1, 2000: 2}
-    assert tally.imbalance == 0
-    assert (tally.clients_connected, tally.clients_served) == (2, 2)
+    counters = figures.counters["asyncio"]
+    assert counters.verified == 5
+    assert counters.histograms["response"] == {1000: 1, 2000: 2}
+    assert counters.imbalance == 0
+    assert (counters.clients_connected, counters.clients_served) == (2, 2)
     assert figures.strain().cpu_ratio == pytest.approx(0.1)
     assert figures.strain().busy_ratio == pytest.approx(0.5)
     assert figures.strain().starved_ratio == pytest.approx(0.015)
     assert figures.strain().stolen_ratio == pytest.approx(0.01)
-    assert lab.ledger.totals["asyncio"].connections["connected"] == 2
+    assert lab.aggregator.totals["asyncio"].connections["connected"] == 2
 
 
 @given(
@@ -135,24 +136,24 @@ def test_two_workers_add_up_to_what_both_did() -> None:
 def test_fairness_is_over_the_clients_of_all_workers(clients: list[tuple[str, int, int]]) -> None:
     """Each has some replies in the warm-up, which don't count, and some in the window."""
     lab = Lab()
-    trackers = [lab.client(worker) for worker, _, _ in clients]
+    every = [lab.client(worker) for worker, _, _ in clients]
     lab.begin(1)
-    for tracker, (_, warming, _) in zip(trackers, clients, strict=True):
+    for client_stats, (_, warming, _) in zip(every, clients, strict=True):
         for _ in range(warming):
-            lab.ask(tracker, 0.001)
+            lab.ask(client_stats, 0.001)
     lab.begin(2)
-    for tracker, (worker, _, measured) in zip(trackers, clients, strict=True):
+    for client_stats, (worker, _, measured) in zip(every, clients, strict=True):
         for _ in range(measured):
-            lab.ask(tracker, 0.001)
+            lab.ask(client_stats, 0.001)
             lab.report(worker)
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     replies = [measured for _, _, measured in clients]
     squares = sum(each**2 for each in replies)
-    tally = figures.tallies["asyncio"]
-    assert (tally.verified, tally.squares, tally.clients_connected) == (sum(replies), squares, len(clients))
-    assert tally.fairness == (sum(replies) ** 2 / (len(clients) * squares) if squares else None)
+    counters = figures.counters["asyncio"]
+    assert (counters.verified, counters.squares, counters.clients_connected) == (sum(replies), squares, len(clients))
+    assert counters.fairness == (sum(replies) ** 2 / (len(clients) * squares) if squares else None)
 
 
 def test_a_lost_workers_reports_count_in_fairness() -> None:
@@ -164,28 +165,28 @@ def test_a_lost_workers_reports_count_in_fairness() -> None:
         lab.ask(going, 0.1)
     lab.report()
     lab.ask(going, 0.1)  # nobody hears of it
-    lab.ledger.see({"staying"}, lab.seconds)
+    lab.aggregator.see({"staying"}, lab.seconds)
     lab.end("staying")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
-    tally = figures.tallies["asyncio"]
-    assert (set(figures.lost), tally.verified, tally.squares, tally.fairness) == ({"going"}, 4, 8, 1.0)
+    counters = figures.counters["asyncio"]
+    assert (set(figures.lost), counters.verified, counters.squares, counters.fairness) == ({"going"}, 4, 8, 1.0)
 
 
 def test_the_window_excludes_the_warmup_totals_include_it() -> None:
     lab = Lab()
-    tracker = lab.client("one")
+    client_stats = lab.client("one")
     lab.begin(1)
-    lab.ask(tracker, 0.3)
-    lab.ask(tracker, 0.1)
+    lab.ask(client_stats, 0.3)
+    lab.ask(client_stats, 0.1)
     lab.begin(2)  # the warm-up's last counts have yet to be reported
-    lab.ask(tracker, 0.004)
+    lab.ask(client_stats, 0.004)
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
-    assert figures.tallies["asyncio"].histograms["response"] == {4000: 1}
+    assert figures.counters["asyncio"].histograms["response"] == {4000: 1}
     assert figures.seconds == pytest.approx(0.004)
-    assert lab.ledger.totals["asyncio"].verified == 3
+    assert lab.aggregator.totals["asyncio"].verified == 3
 
 
 def test_a_lost_worker_keeps_counts_and_drops_gauges() -> None:
@@ -196,15 +197,15 @@ def test_a_lost_worker_keeps_counts_and_drops_gauges() -> None:
     lab.ask(going, 0.1)
     going.sent(lab.now)
     lab.report()
-    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 0)
-    lab.ledger.see({"staying"}, lab.seconds)
-    assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0, 0)
+    assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 0)
+    lab.aggregator.see({"staying"}, lab.seconds)
+    assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0, 0)
     lab.end("staying")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert set(figures.lost) == {"going"}
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.verified, tally.unanswered, tally.imbalance) == (3, 2, 1, 0)
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.imbalance) == (3, 2, 1, 0)
 
 
 @pytest.mark.parametrize("seen", [False, True])
@@ -214,24 +215,24 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     lab.begin(5)
     lab.ask(staying, 0.1)
     lab.ask(going, 0.1)
-    for tracker, seconds in ((staying, 100), (going, 1)):
-        tracker.schedule = Schedule(lab.now, seconds * 10**9)
+    for client_stats, seconds in ((staying, 100), (going, 1)):
+        client_stats.schedule = Schedule(lab.now, seconds * 10**9)
     staying.due(staying.schedule.take() if staying.schedule else 0)
     staying.sent(lab.now)
     lab.seconds += 2.5
     going.due(going.schedule.take() if going.schedule else 0)  # it dawdles: of its three, one is on its way
     lab.report()
-    assert lab.ledger.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
+    assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
     if seen:
-        lab.ledger.see({"staying"}, lab.seconds)
-        lab.ledger.see({"staying"}, lab.seconds)
-        assert lab.ledger.gauges()["asyncio"] == (1, 1, 1, 0, 0, 1, 0)
+        lab.aggregator.see({"staying"}, lab.seconds)
+        lab.aggregator.see({"staying"}, lab.seconds)
+        assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 1, 0)
     lab.end("staying")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert set(figures.lost) == {"going"}
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.unanswered, tally.unsent, tally.imbalance) == (3, 1, 3, 0)
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.unanswered, counters.unsent, counters.imbalance) == (3, 1, 3, 0)
     assert "rate" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, replace(SETTINGS, rate=1.0)))]
 
 
@@ -245,22 +246,22 @@ def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
     lab.report()
     lab.workers["going"].close()
     lab.report()
-    lab.ledger.see((), lab.seconds)
+    lab.aggregator.see((), lab.seconds)
     lab.end("going")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert set(figures.lost) == set()
-    assert figures.tallies["asyncio"].unsent == 3
+    assert figures.counters["asyncio"].unsent == 3
 
 
 def test_a_worker_that_went_silent_is_not_there() -> None:
     lab = Lab()
     lab.client("one")
     lab.report()
-    lab.ledger.see({"one"}, lab.seconds + SILENT - 0.1)
-    assert lab.ledger.gauges()["asyncio"].users == 1
-    lab.ledger.see({"one"}, lab.seconds + SILENT)
-    assert lab.ledger.gauges()["asyncio"].users == 0
+    lab.aggregator.see({"one"}, lab.seconds + SILENT - 0.1)
+    assert lab.aggregator.gauges()["asyncio"].users == 1
+    lab.aggregator.see({"one"}, lab.seconds + SILENT)
+    assert lab.aggregator.gauges()["asyncio"].users == 0
 
 
 def test_a_master_that_stood_still_judges_no_silence() -> None:
@@ -269,18 +270,18 @@ def test_a_master_that_stood_still_judges_no_silence() -> None:
     lab.client("gone")
     lab.begin(5)
     lab.report()
-    lab.ledger.see({"one", "gone"}, lab.seconds)
+    lab.aggregator.see({"one", "gone"}, lab.seconds)
     lab.seconds += SILENT + STALLED  # what came in meanwhile has yet to be read
-    lab.ledger.see({"one"}, lab.seconds)
-    figures = lab.ledger.figures
+    lab.aggregator.see({"one"}, lab.seconds)
+    figures = lab.aggregator.figures
     assert figures is not None
     assert set(figures.lost) == {"gone"}  # by its absence
-    assert lab.ledger.gauges()["asyncio"].users == 1
+    assert lab.aggregator.gauges()["asyncio"].users == 1
     lab.seconds += 1
     lab.report("one")
-    lab.ledger.see({"one"}, lab.seconds)
+    lab.aggregator.see({"one"}, lab.seconds)
     assert set(figures.lost) == {"gone"}
-    assert lab.ledger.gauges()["asyncio"].users == 1
+    assert lab.aggregator.gauges()["asyncio"].users == 1
 
 
 @pytest.mark.parametrize(("pause", "lost"), [(STALLED, True), (STALLED + 0.1, False)])
@@ -290,14 +291,14 @@ def test_silence_after_the_masters_pause_means_lost(pause: float, lost: bool) ->
     lab.begin(5)
     lab.report()
     lab.seconds += SILENT - 1
-    lab.ledger.see({"one"}, lab.seconds)
-    figures = lab.ledger.figures
+    lab.aggregator.see({"one"}, lab.seconds)
+    figures = lab.aggregator.figures
     assert figures is not None
     lab.seconds += pause
-    lab.ledger.see({"one"}, lab.seconds)
+    lab.aggregator.see({"one"}, lab.seconds)
     assert bool(figures.lost) == lost
     lab.seconds += 1
-    lab.ledger.see({"one"}, lab.seconds)
+    lab.aggregator.see({"one"}, lab.seconds)
     assert set(figures.lost) == {"one"}
 
 
@@ -313,12 +314,18 @@ def returned(*, heard: bool = True) -> tuple[Lab, float]:
     back.sent(lab.now)
     lab.seconds += 2.5
     lab.report()
-    lab.ledger.see({"staying"}, lab.seconds)
-    figures = lab.ledger.figures
+    lab.aggregator.see({"staying"}, lab.seconds)
+    figures = lab.aggregator.figures
     assert figures is not None
     assert {name: gauges["asyncio"][-2:] for name, gauges in figures.lost.items()} == {"back": (1, 2)}
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (3, 2, 1, 2, 0)
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        3,
+        2,
+        1,
+        2,
+        0,
+    )
     lab.seconds += 0.25
     back.verified(lab.now)
     for _ in range(2):
@@ -332,17 +339,29 @@ def returned(*, heard: bool = True) -> tuple[Lab, float]:
 
 def test_a_lost_worker_that_reports_again_is_restored() -> None:
     lab, at = returned()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert (figures.lost, figures.joined) == ({}, {"back": at})
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 0, 0)
-    assert lab.ledger.gauges()["asyncio"].users == 2
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        5,
+        5,
+        0,
+        0,
+        0,
+    )
+    assert lab.aggregator.gauges()["asyncio"].users == 2
     lab.seconds += 1
     lab.report()
     lab.end()
     assert (figures.lost, figures.joined) == ({}, {"back": at})
-    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 1, 0)
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        5,
+        5,
+        0,
+        1,
+        0,
+    )
     facts = result.facts(figures, SETTINGS)
     assert (facts.lost_workers, facts.joined_workers) == (0, 1)
     names = [doubt.name for doubt in run_warnings.doubts(facts)]
@@ -353,11 +372,17 @@ def test_a_lost_worker_that_reports_again_is_restored() -> None:
 def test_a_lost_worker_reporting_its_end_is_restored() -> None:
     lab, at = returned(heard=False)
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert (figures.lost, figures.joined) == ({}, {"back": at})
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (5, 5, 0, 0, 0)
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        5,
+        5,
+        0,
+        0,
+        0,
+    )
 
 
 def test_a_restored_worker_may_be_lost_again() -> None:
@@ -366,14 +391,20 @@ def test_a_restored_worker_may_be_lost_again() -> None:
     other.sent(lab.now)
     lab.seconds += 1
     lab.report()
-    lab.ledger.see({"staying"}, lab.seconds)
-    lab.ledger.see({"staying"}, lab.seconds)
+    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.see({"staying"}, lab.seconds)
     lab.end("staying")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert (set(figures.lost), figures.joined) == ({"back"}, {"back": at})
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (6, 5, 1, 1, 0)
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        6,
+        5,
+        1,
+        1,
+        0,
+    )
 
 
 def test_a_lost_worker_of_another_phase_stays_lost() -> None:
@@ -382,11 +413,17 @@ def test_a_lost_worker_of_another_phase_stays_lost() -> None:
     lab.worker("back")  # it begins anew, outside of any phase
     lab.report("back")
     lab.end("staying")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert (set(figures.lost), figures.joined) == ({"back"}, {})
-    tally = figures.tallies["asyncio"]
-    assert (tally.sent, tally.verified, tally.unanswered, tally.unsent, tally.imbalance) == (3, 2, 1, 2, 0)
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        3,
+        2,
+        1,
+        2,
+        0,
+    )
 
 
 ACTS = st.tuples(st.sampled_from(["send", "answer", "report", "vanish", "see", "wait"]), st.integers(0, 2))
@@ -396,30 +433,30 @@ ACTS = st.tuples(st.sampled_from(["send", "answer", "report", "vanish", "see", "
 def test_losses_and_returns_keep_requests_conserved(acts: list[tuple[str, int]]) -> None:
     lab = Lab()
     names = ("one", "other", "third")
-    trackers = [lab.client(name) for name in names]
+    clients = [lab.client(name) for name in names]
     lab.begin(5)
     lab.report()
     for act, number in acts:
-        tracker, name = trackers[number], names[number]
-        if act == "send" and not tracker.sent_at:
-            tracker.sent(lab.now)
-        elif act == "answer" and tracker.sent_at:
-            tracker.verified(lab.now)
+        client_stats, name = clients[number], names[number]
+        if act == "send" and not client_stats.sent_at:
+            client_stats.sent(lab.now)
+        elif act == "answer" and client_stats.sent_at:
+            client_stats.verified(lab.now)
         elif act == "report":
             lab.report(name)
         elif act == "vanish":
-            lab.ledger.see({*names} - {name}, lab.seconds)
+            lab.aggregator.see({*names} - {name}, lab.seconds)
         elif act == "see":
-            lab.ledger.see(names, lab.seconds)
+            lab.aggregator.see(names, lab.seconds)
         else:
             lab.seconds += 1
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert figures.lost == {}
-    tally = figures.tallies["asyncio"]
-    assert (tally.imbalance, tally.unsent) == (0, 0)
-    assert tally.unanswered == sum(tracker.sent_at > 0 for tracker in trackers)
+    counters = figures.counters["asyncio"]
+    assert (counters.imbalance, counters.unsent) == (0, 0)
+    assert counters.unanswered == sum(client_stats.sent_at > 0 for client_stats in clients)
 
 
 @pytest.mark.parametrize(
@@ -438,14 +475,14 @@ def test_a_phase_ends_early_without_losses_or_joins(case: str, seconds: float) -
     lab.worker("other").begin(5)
     lab.report()
     if case in {"lost", "returned"}:
-        lab.ledger.see({"one"}, lab.seconds)
+        lab.aggregator.see({"one"}, lab.seconds)
     lab.seconds += 1
     for name in ("one",) if case == "lost" else ("one", "other"):
         lab.workers[name].close()
         lab.report(name)
     lab.seconds += 0.04  # Locust takes that long to end a run
-    lab.ledger.end(lab.seconds, {"asyncio": 2})
-    figures = lab.ledger.figures
+    lab.aggregator.end(lab.seconds, {"asyncio": 2})
+    figures = lab.aggregator.figures
     assert figures is not None
     assert (set(figures.lost), set(figures.joined)) == (
         {"other"} if case == "lost" else set(),
@@ -453,7 +490,7 @@ def test_a_phase_ends_early_without_losses_or_joins(case: str, seconds: float) -
     )
     assert figures.seconds == pytest.approx(seconds)
     assert figures.ended == pytest.approx(figures.started + seconds)
-    assert lab.ledger.running_seconds(lab.seconds + 9) == figures.seconds
+    assert lab.aggregator.running_seconds(lab.seconds + 9) == figures.seconds
 
 
 def test_a_worker_that_left_is_not_lost() -> None:
@@ -464,13 +501,13 @@ def test_a_worker_that_left_is_not_lost() -> None:
     going.sent(lab.now)
     lab.workers["going"].close()
     lab.report()
-    lab.ledger.see({"staying"}, lab.seconds)
+    lab.aggregator.see({"staying"}, lab.seconds)
     lab.end("staying")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert set(figures.lost) == set()
-    assert figures.tallies["asyncio"].imbalance == 0
-    assert figures.tallies["asyncio"].unanswered == 1
+    assert figures.counters["asyncio"].imbalance == 0
+    assert figures.counters["asyncio"].unanswered == 1
 
 
 def test_a_worker_heard_from_the_start_never_joined() -> None:
@@ -484,7 +521,7 @@ def test_a_worker_heard_from_the_start_never_joined() -> None:
     lab.report("other")  # at the last moment
     lab.seconds += 20
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert figures.joined == {}
     assert set(figures.efforts) == {"one", "other"}
@@ -503,7 +540,7 @@ def test_a_worker_first_heard_later_has_joined() -> None:
     lab.seconds += 1
     lab.report()
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert figures.joined == {"late": joined}
     assert result.facts(figures, SETTINGS).joined_workers == 1
@@ -516,12 +553,12 @@ def test_a_joined_worker_starts_the_next_phase() -> None:
     lab.begin(5)
     lab.seconds += SETTLED + 1
     lab.report()
-    assert lab.ledger.figures is not None
-    assert set(lab.ledger.figures.joined) == {"one"}
+    assert lab.aggregator.figures is not None
+    assert set(lab.aggregator.figures.joined) == {"one"}
     lab.begin(6)
     lab.seconds += 1
     lab.report()
-    assert lab.ledger.figures.joined == {}
+    assert lab.aggregator.figures.joined == {}
 
 
 def test_a_worker_without_a_part_has_not_joined() -> None:
@@ -530,8 +567,8 @@ def test_a_worker_without_a_part_has_not_joined() -> None:
     lab.client("idle")
     lab.seconds += SETTLED + 1
     lab.report()
-    assert lab.ledger.figures is not None
-    assert lab.ledger.figures.joined == {}
+    assert lab.aggregator.figures is not None
+    assert lab.aggregator.figures.joined == {}
 
 
 def test_recent_effort_is_of_the_last_seconds() -> None:
@@ -543,7 +580,7 @@ def test_recent_effort_is_of_the_last_seconds() -> None:
     for _ in range(RECENT - 1):
         lab.seconds += 1
         lab.report()
-    effort = lab.ledger.workers["one"].recent_effort()
+    effort = lab.aggregator.workers["one"].recent_effort()
     assert effort.seconds == pytest.approx(100 + RECENT - 1)
     assert effort.cpu_ratio == pytest.approx(0.1)
     assert effort.busy_ratio == pytest.approx(0.5)
@@ -566,7 +603,7 @@ def test_a_variants_speed_counts_its_time_with_clients() -> None:
         lab.report()
     lab.seconds += 1
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert figures.seconds == pytest.approx(6)
     assert [figures.seconds_of(name) for name in ("threaded", "asyncio")] == pytest.approx([3, 3])
@@ -584,42 +621,42 @@ def test_a_worker_may_be_lost_before_any_report() -> None:
     lab.begin(5)
     lab.seconds += 1
     lab.report("one")
-    lab.ledger.see({"one"}, lab.seconds)
+    lab.aggregator.see({"one"}, lab.seconds)
     lab.end("one")
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert figures.lost == {"other": {}}
-    assert figures.tallies["asyncio"].imbalance == 0
+    assert figures.counters["asyncio"].imbalance == 0
     assert "worker-lost" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))]
 
 
 def test_a_worker_given_up_early_is_restored() -> None:
     lab = Lab()
     lab.client("one")
-    tracker = lab.client("other")
+    client_stats = lab.client("other")
     lab.report()
     lab.begin(5)
     lab.seconds += 1
     lab.report("one")
-    lab.ledger.see({"one"}, lab.seconds)
-    tracker.sent(lab.now)
+    lab.aggregator.see({"one"}, lab.seconds)
+    client_stats.sent(lab.now)
     lab.seconds += 1
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     assert (figures.lost, list(figures.joined)) == ({}, ["other"])
-    assert (figures.tallies["asyncio"].unanswered, figures.tallies["asyncio"].imbalance) == (1, 0)
+    assert (figures.counters["asyncio"].unanswered, figures.counters["asyncio"].imbalance) == (1, 0)
 
 
 def test_the_worst_ten_seconds_are_not_averaged_away() -> None:
-    ledger = Ledger(["asyncio"])
-    ledger.begin(5, 0.0, 1000.0)
+    aggregator = Aggregator(["asyncio"])
+    aggregator.begin(5, 0.0, 1000.0)
     for second in range(90):
         busy = 0.99 if 30 <= second < 60 else 0.1
-        part = {"phase": 5, "seconds": 1.0, "closed": second == 89, "tallies": {}, "gauges": {}}
-        ledger.take("one", {"parts": [{**part, "effort": [busy, 1.0, busy, 0.0, 0.0, {}]}]}, float(second + 1))
-    ledger.end(90.0, {})
-    figures = ledger.figures
+        part = {"phase": 5, "seconds": 1.0, "closed": second == 89, "counters": {}, "gauges": {}}
+        aggregator.take("one", {"parts": [{**part, "effort": [busy, 1.0, busy, 0.0, 0.0, {}]}]}, float(second + 1))
+    aggregator.end(90.0, {})
+    figures = aggregator.figures
     assert figures is not None
     assert figures.strain().cpu_ratio == pytest.approx((30 * 0.99 + 60 * 0.1) / 90)
     assert figures.worst_strain().cpu_ratio == pytest.approx(0.99)
@@ -634,33 +671,33 @@ def test_how_many_seconds_the_live_figures_are_about() -> None:
         lab.seconds += 1
         lab.report()
         expected = 0.0 if second <= RECENT + 1 else RECENT + 1  # the reports of both ends are in it
-        assert lab.ledger.recent_seconds(lab.seconds) == pytest.approx(expected), second
+        assert lab.aggregator.recent_seconds(lab.seconds) == pytest.approx(expected), second
 
 
 def test_reports_after_the_end_change_no_result() -> None:
     lab = Lab()
-    tracker = lab.client("one")
+    client_stats = lab.client("one")
     lab.begin(5)
-    lab.ask(tracker, 0.1)
+    lab.ask(client_stats, 0.1)
     lab.end()
     lab.worker("one").begin(5)
-    lab.ask(tracker, 0.2)
+    lab.ask(client_stats, 0.2)
     lab.report()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
-    assert figures.tallies["asyncio"].verified == 1
-    assert lab.ledger.totals["asyncio"].verified == 2
+    assert figures.counters["asyncio"].verified == 1
+    assert lab.aggregator.totals["asyncio"].verified == 2
 
 
 def test_recent_quantiles_forget_after_ten_seconds() -> None:
     lab = Lab()
-    tracker = lab.client("one")
-    lab.ask(tracker, 0.001)
-    lab.ask(tracker, 0.5)
+    client_stats = lab.client("one")
+    lab.ask(client_stats, 0.001)
+    lab.ask(client_stats, 0.5)
     lab.report()
     assert lab.samples()["tcplab_load_recent_seconds", "0.5", "response", "asyncio"] == 0.5
     lab.seconds += RECENT - 1
-    lab.ask(tracker, 0.002)
+    lab.ask(client_stats, 0.002)
     lab.report()
     assert lab.samples()["tcplab_load_recent_seconds", "0.99", "response", "asyncio"] == 0.5
     lab.seconds += 2
@@ -673,7 +710,7 @@ def test_recent_quantiles_forget_after_ten_seconds() -> None:
 
 def test_what_was_counted_lately_is_there_by_variant() -> None:
     lab = Lab()
-    assert lab.ledger.recent(lab.seconds) == {}
+    assert lab.aggregator.recent(lab.seconds) == {}
     lab.ask(lab.client("one"), 0.25)
     lab.ask(lab.client("other", "single"), 0.25)
     lab.report()
@@ -681,13 +718,13 @@ def test_what_was_counted_lately_is_there_by_variant() -> None:
     lab.seconds += RECENT
     lab.ask(lab.client("other"), 0.0)
     lab.report()
-    recent = lab.ledger.recent(first + RECENT)
-    assert {variant: tally.verified for variant, tally in recent.items()} == {"asyncio": 2, "single": 1}
+    recent = lab.aggregator.recent(first + RECENT)
+    assert {variant: counters.verified for variant, counters in recent.items()} == {"asyncio": 2, "single": 1}
     assert recent["asyncio"].histograms["first_reply"] == {250_000: 1, 0: 1}
-    recent["asyncio"].add(Tally(sent=9))  # a copy: nobody else's figures change by it
-    assert lab.ledger.recent(first + RECENT)["asyncio"].sent == 2
-    later = lab.ledger.recent(first + RECENT + 0.1)
-    assert {variant: tally.verified for variant, tally in later.items() if tally.verified} == {"asyncio": 1}
+    recent["asyncio"].add(Counters(sent=9))  # a copy: nobody else's figures change by it
+    assert lab.aggregator.recent(first + RECENT)["asyncio"].sent == 2
+    later = lab.aggregator.recent(first + RECENT + 0.1)
+    assert {variant: counters.verified for variant, counters in later.items() if counters.verified} == {"asyncio": 1}
 
 
 def test_everything_is_exported_from_zero() -> None:
@@ -726,30 +763,30 @@ def test_a_workers_finished_requests_never_go_down() -> None:
     one, other = lab.client("one"), lab.client("other", "single")
     lab.ask(one, 0.001)
     lab.report()
-    assert {name: each.requests for name, each in lab.ledger.workers.items()} == {"one": 1, "other": 0}
+    assert {name: each.requests for name, each in lab.aggregator.workers.items()} == {"one": 1, "other": 0}
     lab.begin(5)
     lab.ask(one, 0.001)
     other.sent(lab.now)
     other.failed("reset", lab.now)
     one.sent(lab.now)  # it is still open
     lab.end()
-    assert {name: each.requests for name, each in lab.ledger.workers.items()} == {"one": 2, "other": 1}
+    assert {name: each.requests for name, each in lab.aggregator.workers.items()} == {"one": 2, "other": 1}
     lab.begin(6)
     lab.report("one")
-    lab.ledger.see(["one"], lab.seconds)
-    assert lab.ledger.workers["one"].requests == 2
-    lab.ledger.see(["one", "other"], lab.seconds)
-    assert lab.ledger.workers["other"].requests == 1, "it was away, and goes on from where it was"
+    lab.aggregator.see(["one"], lab.seconds)
+    assert lab.aggregator.workers["one"].requests == 2
+    lab.aggregator.see(["one", "other"], lab.seconds)
+    assert lab.aggregator.workers["other"].requests == 1, "it was away, and goes on from where it was"
 
 
 def test_what_is_exported_is_what_happened() -> None:
     lab = Lab()
-    tracker = lab.client("one")
+    client_stats = lab.client("one")
     lab.begin(5)
-    lab.ask(tracker, 0.25)
+    lab.ask(client_stats, 0.25)
     for seconds in (0.000_045, 0.000_05, 0.003):
-        lab.ask(tracker, seconds)
-    tracker.sent(lab.now)
+        lab.ask(client_stats, seconds)
+    client_stats.sent(lab.now)
     lab.report()
     samples = lab.samples(
         doubts=tuple(run_warnings.doubts(run_warnings.Facts(cpu_ratio=1))),
@@ -796,14 +833,14 @@ def test_what_is_exported_is_what_happened() -> None:
 
 def test_the_open_models_export_is_what_happened() -> None:
     lab = Lab()
-    tracker, failing = lab.client("one"), lab.client("one", "single")
-    lab.ask(tracker, 0.25)
-    tracker.schedule = Schedule(lab.now, 10**9)
+    client_stats, failing = lab.client("one"), lab.client("one", "single")
+    lab.ask(client_stats, 0.25)
+    client_stats.schedule = Schedule(lab.now, 10**9)
     lab.seconds += 2.5
-    tracker.due(tracker.schedule.take())
-    tracker.sent(lab.now, late=True)
+    client_stats.due(client_stats.schedule.take())
+    client_stats.sent(lab.now, late=True)
     lab.seconds += 0.5
-    tracker.verified(lab.now)
+    client_stats.verified(lab.now)
     for how in ("corrupt", "closed", "closed"):
         failing.broke(how)
     lab.report()
@@ -829,14 +866,14 @@ def test_buckets_span_20_us_to_twice_the_timeout() -> None:
 
 def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     lab = Lab()
-    tracker, waiting = lab.client("one"), lab.client("one", "single")
+    client_stats, waiting = lab.client("one"), lab.client("one", "single")
     lab.begin(5)
-    lab.ask(tracker, 0.25)
-    lab.ask(tracker, 0.003)
+    lab.ask(client_stats, 0.25)
+    lab.ask(client_stats, 0.003)
     waiting.sent(lab.now)
     lab.seconds += 0.5
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     doubts = run_warnings.doubts(result.facts(figures, SETTINGS))
     path = tmp_path / "result.json"
@@ -904,19 +941,19 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
 
 def test_an_open_result_has_rate_asked_and_unsent() -> None:
     lab = Lab()
-    tracker = lab.client("one")
+    client_stats = lab.client("one")
     lab.begin(5)
-    lab.ask(tracker, 0.25)
-    tracker.schedule = Schedule(lab.now, 10**9)
+    lab.ask(client_stats, 0.25)
+    client_stats.schedule = Schedule(lab.now, 10**9)
     lab.report()
     lab.seconds += 2.5
-    tracker.due(tracker.schedule.take())
-    tracker.sent(lab.now)
+    client_stats.due(client_stats.schedule.take())
+    client_stats.sent(lab.now)
     lab.seconds += 0.5
-    tracker.verified(lab.now)
-    tracker.broke("corrupt")
+    client_stats.verified(lab.now)
+    client_stats.broke("corrupt")
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     chosen = Settings(SCENARIOS["conversation"].tuned(paced=True), rate=2.0, warmup=0.0, result=None)
     doubts = run_warnings.doubts(result.facts(figures, chosen))
@@ -935,17 +972,17 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
 
 def test_belief_looks_at_what_the_run_did() -> None:
     lab = Lab()
-    tracker = lab.client("one")
+    client_stats = lab.client("one")
     lab.begin(5)
-    tracker.sent(lab.now, late=True)
+    client_stats.sent(lab.now, late=True)
     lab.seconds += 2
-    tracker.failed("corrupt", lab.now)
-    tracker.broke("corrupt")
-    tracker.broke("reset")
-    tracker.schedule = Schedule(lab.now, 10**9)
+    client_stats.failed("corrupt", lab.now)
+    client_stats.broke("corrupt")
+    client_stats.broke("reset")
+    client_stats.schedule = Schedule(lab.now, 10**9)
     lab.worker("one").lagged(7000)
     lab.end()
-    figures = lab.ledger.figures
+    figures = lab.aggregator.figures
     assert figures is not None
     alone = Settings(SCENARIOS["churn"], rate=5.0, warmup=0.0, result=None)
     found = result.facts(figures, alone)

@@ -6,32 +6,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.recording.counters import BREAKS, Tally
+from loadtest.recording.client_stats import OUTSIDE, ClientStats
+from loadtest.recording.counters import BREAKS, Counters
 from loadtest.recording.histogram import Histogram, Quantile
-from loadtest.recording.recorder import OUTSIDE, Tracker, unpack
-from tests.support.recorders import answer, connected, recorder, served, tally
+from loadtest.recording.recorder import unpack
+from tests.support.recorders import answer, connected, counters, recorder, served
 
 
 def test_a_client_counts_once_in_a_phase() -> None:
     found, clock = recorder()
     found.begin(1)
     often, once, never = (found.client("single") for _ in range(3))
-    for tracker, times in ((often, 3), (once, 1), (never, 1)):
-        tracker.started()
+    for client_stats, times in ((often, 3), (once, 1), (never, 1)):
+        client_stats.started()
         for _ in range(times):
-            tracker.connecting(clock())
-            tracker.connected_at(clock.after(30))
-            if tracker is not never:
-                tracker.sent(clock())
-                tracker.verified(clock.after(50))
-            tracker.left()
-    first = tally(found, 1)
+            client_stats.connecting(clock())
+            client_stats.connected_at(clock.after(30))
+            if client_stats is not never:
+                client_stats.sent(clock())
+                client_stats.verified(clock.after(50))
+            client_stats.left()
+    first = counters(found, 1)
     assert (first.clients_connected, first.clients_served) == (3, 2)
     assert (first.connections["connected"], first.verified) == (5, 4)
     found.begin(2)
     once.connecting(clock())
     once.connected_at(clock.after(30))
-    second = tally(found, 2)
+    second = counters(found, 2)
     assert (second.clients_connected, second.clients_served) == (1, 0)
 
 
@@ -39,9 +40,9 @@ def test_a_client_served_in_the_warmup_is_served() -> None:
     found, clock = recorder()
     found.begin(1)
     silent, asking, lately, unserved = (connected(found, clock) for _ in range(4))
-    for tracker in (silent, asking, lately):
-        tracker.sent(clock())
-        tracker.verified(clock.after(50))
+    for client_stats in (silent, asking, lately):
+        client_stats.sent(clock())
+        client_stats.verified(clock.after(50))
     found.begin(2)
     asking.sent(clock())
     unserved.sent(clock())
@@ -50,19 +51,19 @@ def test_a_client_served_in_the_warmup_is_served() -> None:
     [*_, part] = unpack(found.report())
     assert (part.gauges["single"].served, part.gauges["single"].unserved) == (3, 2)
     found.close()
-    counted = tally(found, 2)
-    assert (part.tallies["single"].clients_connected, counted.clients_served, counted.unanswered) == (4, 2, 3)
+    counted = counters(found, 2)
+    assert (part.counters["single"].clients_connected, counted.clients_served, counted.unanswered) == (4, 2, 3)
 
 
 def test_a_client_stopped_early_was_served_too() -> None:
     found, clock = recorder()
     found.begin(1)
-    tracker = served(found, clock)
+    client_stats = served(found, clock)
     found.begin(2)
-    tracker.stopped(clock.after(100))
-    tracker.stopped(clock.after(100))
+    client_stats.stopped(clock.after(100))
+    client_stats.stopped(clock.after(100))
     found.close()
-    counted = tally(found, 2)
+    counted = counters(found, 2)
     assert (counted.clients_connected, counted.clients_served) == (1, 1)
 
 
@@ -78,10 +79,10 @@ def test_stopped_clients_are_served_if_they_had_replies() -> None:
     answered.sent(clock())
     answered.verified(clock.after(50))
     clock.after(1_000_000)
-    for tracker in (asking, answered, gone, unserved):
-        tracker.stopped(clock())
+    for client_stats in (asking, answered, gone, unserved):
+        client_stats.stopped(clock())
     found.close()
-    counted = tally(found, 2)
+    counted = counters(found, 2)
     assert (counted.clients_connected, counted.clients_served, counted.abandoned) == (3, 1, 1)
 
 
@@ -97,7 +98,7 @@ def test_fairness_is_jains_index_over_the_clients_connected(replies: tuple[int, 
         answer(connected(found, clock), clock, number)
     found.client("single").started()  # one that has no connection in the window is not among them
     found.close()
-    assert tally(found, 1).fairness == index
+    assert counters(found, 1).fairness == index
 
 
 def test_without_replies_there_is_no_fairness() -> None:
@@ -105,8 +106,8 @@ def test_without_replies_there_is_no_fairness() -> None:
     found.begin(1)
     connected(found, clock).sent(clock())
     found.close()
-    assert tally(found, 1).fairness is None
-    assert Tally().fairness is None
+    assert counters(found, 1).fairness is None
+    assert Counters().fairness is None
 
 
 def test_fairness_forgets_the_warmups_replies() -> None:
@@ -122,7 +123,7 @@ def test_fairness_forgets_the_warmups_replies() -> None:
     found.begin(3)
     answer(other, clock, 2)
     found.close()
-    counted = tally(found, 3)
+    counted = counters(found, 3)
     assert (counted.clients_connected, counted.verified, counted.squares, counted.fairness) == (2, 2, 4, 0.5)
 
 
@@ -130,15 +131,15 @@ def test_fairness_does_not_depend_on_reports() -> None:
     found, clock = recorder()
     found.begin(1)
     one, other = connected(found, clock), connected(found, clock)
-    pooled = Tally()
+    pooled = Counters()
     for _ in range(3):
         answer(one, clock, 2)
         answer(other, clock, 1)
-        pooled.add(tally(found, 1))
+        pooled.add(counters(found, 1))
         assert pooled.fairness == 9 / 10
     assert pooled.squares == 6**2 + 3**2
     found.close()
-    assert tally(found, 1).squares == 0
+    assert counters(found, 1).squares == 0
 
 
 def test_a_client_that_reconnects_is_one_client() -> None:
@@ -152,7 +153,7 @@ def test_a_client_that_reconnects_is_one_client() -> None:
         one.connecting(clock())
         one.connected_at(clock.after(30))
     found.close()
-    counted = tally(found, 1)
+    counted = counters(found, 1)
     assert (counted.clients_connected, counted.squares, counted.fairness) == (2, 6**2 + 6**2, 1.0)
 
 
@@ -163,11 +164,11 @@ def test_a_client_stopped_mid_phase_still_counts() -> None:
     answer(going, clock, 2)
     going.stopped(clock())
     going.stopped(clock())
-    pooled = tally(found, 1)
+    pooled = counters(found, 1)
     answer(staying, clock, 4)
     idle.stopped(clock())
     found.close()
-    pooled.add(tally(found, 1))
+    pooled.add(counters(found, 1))
     assert (pooled.verified, pooled.squares, pooled.clients_connected) == (6, 2**2 + 4**2, 3)
     assert pooled.fairness == 36 / 60
 
@@ -182,7 +183,7 @@ def test_a_warmups_replies_stay_out_of_the_phase() -> None:
     content.connected_at(clock.after(30))
     answer(content, clock, 1)
     found.close()
-    counted = tally(found, 2)
+    counted = counters(found, 2)
     assert (counted.clients_served, counted.verified, counted.squares) == (1, 1, 1)
 
 
@@ -193,22 +194,22 @@ SHARING = st.sampled_from(["answer", "answer", "answer", "leave", "stop", "repor
 def test_every_verified_reply_is_in_one_share(actions: list[tuple[int, str]]) -> None:
     """Three clients are answered, leave, are stopped and come back, between reports, phases and ends."""
     found, clock = recorder()
-    trackers = [found.client("single") for _ in range(3)]
-    shares: dict[int, Counter[Tracker]] = {}
-    pooled: dict[int, Tally] = {}
+    clients = [found.client("single") for _ in range(3)]
+    shares: dict[int, Counter[ClientStats]] = {}
+    pooled: dict[int, Counters] = {}
     latest = 1
     found.begin(latest)
 
     def collect() -> None:
         for part in unpack(found.report()):
-            pooled.setdefault(part.phase, Tally()).add(part.tallies.get("single", Tally()))
+            pooled.setdefault(part.phase, Counters()).add(part.counters.get("single", Counters()))
 
     for number, action in [*actions, (0, "report"), (0, "close"), (0, "report")]:
-        tracker = trackers[number]
+        client_stats = clients[number]
         if action == "report":
             collect()
             if found.phase == latest:
-                shared = sum(each.replies for each in trackers if each.served_in == latest)
+                shared = sum(each.replies for each in clients if each.served_in == latest)
                 assert shared == pooled[latest].verified
         elif action == "phase":
             latest += 1
@@ -216,15 +217,15 @@ def test_every_verified_reply_is_in_one_share(actions: list[tuple[int, str]]) ->
         elif action == "close":
             found.close()
         elif action == "leave":
-            tracker.left()
+            client_stats.left()
         elif action == "stop":
-            tracker.stopped(clock.after(17))
+            client_stats.stopped(clock.after(17))
         else:
-            if not tracker.connected:
-                tracker.connecting(clock.after(17))
-                tracker.connected_at(clock.after(17))
-            answer(tracker, clock, 1)
-            shares.setdefault(found.phase, Counter())[tracker] += 1
+            if not client_stats.connected:
+                client_stats.connecting(clock.after(17))
+                client_stats.connected_at(clock.after(17))
+            answer(client_stats, clock, 1)
+            shares.setdefault(found.phase, Counter())[client_stats] += 1
     for phase, counted in pooled.items():
         share = shares.get(phase, Counter())
         assert counted.verified == share.total()
@@ -249,7 +250,7 @@ def test_the_longest_wait_includes_those_still_waiting(
     response: Histogram, first_reply: Histogram, waiting: Histogram, waiting_first: Histogram, expected: Quantile | None
 ) -> None:
     longer = {90_000_000: 1}  # no wait for a reply, or not all of it
-    counted = Tally(
+    counted = Counters(
         histograms={"response": response, "first_reply": first_reply, "connect": longer, "service": longer},
         censored={"response": waiting, "first_reply": waiting_first, "connect": longer, "service": longer},
     )
@@ -258,7 +259,7 @@ def test_the_longest_wait_includes_those_still_waiting(
 
 @pytest.mark.parametrize("what", ["outcomes", "connections"])
 def test_who_gave_up_would_have_waited_longer(what: str) -> None:
-    counted = Tally(histograms={"response": {50: 9}, "first_reply": {5_000_000: 1}, "connect": {}, "service": {}})
+    counted = Counters(histograms={"response": {50: 9}, "first_reply": {5_000_000: 1}, "connect": {}, "service": {}})
     assert counted.longest_wait == Quantile(5_000_000, at_least=False)
     getattr(counted, what)["timeout"] = 1
     assert counted.longest_wait == Quantile(5_000_000, at_least=True)
@@ -272,18 +273,18 @@ def test_waiting_in_vain_is_the_longest_wait() -> None:
     found.begin(2)
     answer(busy, clock, 100)
     found.close()
-    assert tally(found, 2).longest_wait == Quantile(5030, at_least=True)  # from the warm-up on
+    assert counters(found, 2).longest_wait == Quantile(5030, at_least=True)  # from the warm-up on
 
 
 @pytest.mark.parametrize("how", BREAKS)
 def test_an_idle_connection_that_breaks_fails_no_request(how: str) -> None:
     found, clock = recorder()
     found.begin(1)
-    tracker = connected(found, clock)
-    tracker.sent(clock())
-    tracker.verified(clock.after(50))
-    tracker.broke(how)
-    tracker.left()
-    counted = tally(found, 1)
+    client_stats = connected(found, clock)
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(50))
+    client_stats.broke(how)
+    client_stats.left()
+    counted = counters(found, 1)
     assert counted.breaks == {**dict.fromkeys(BREAKS, 0), how: 1}
     assert (sum(counted.outcomes.values()), counted.verified, counted.imbalance) == (1, 1, 0)

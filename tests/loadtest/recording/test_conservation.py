@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.client.pacing import Schedule
-from loadtest.recording.counters import OUTCOMES, Tally
+from loadtest.pacing import Schedule
+from loadtest.recording.client_stats import OUTSIDE, SETTLE, ClientStats
+from loadtest.recording.counters import OUTCOMES, Counters
 from loadtest.recording.histogram import Histogram, merge
-from loadtest.recording.recorder import OUTSIDE, SETTLE, Part, Tracker, unpack
-from tests.support.recorders import connected, recorder, served, tally
+from loadtest.recording.recorder import Part, unpack
+from tests.support.recorders import connected, counters, recorder, served
 
 REPLIES = st.lists(st.tuples(st.sampled_from(["first", "even", "uneven"]), st.integers(0, 3000)), max_size=60)
 
@@ -22,21 +23,21 @@ def play_replies(
 ) -> tuple[dict[str, Histogram], list[tuple[bool, Histogram]]]:
     """Have replies come. Return the histograms, and what `told` has heard."""
     found, clock = recorder()
-    book = found.book("single")
+    variant_stats = found.variant_stats("single")
     heard: list[tuple[bool, Histogram]] = []
-    book.told = lambda first, histogram: heard.append((first, dict(histogram)))
-    tracker = found.client("single")
-    with patch("loadtest.recording.recorder.SETTLE", settle):
+    variant_stats.told = lambda first, histogram: heard.append((first, dict(histogram)))
+    client_stats = found.client("single")
+    with patch("loadtest.recording.client_stats.SETTLE", settle):
         for kind, microseconds in replies:
-            if kind == "first" or not tracker.served:
-                tracker.left()
-                tracker.connecting(clock())
-                tracker.connected_at(clock())
+            if kind == "first" or not client_stats.served:
+                client_stats.left()
+                client_stats.connecting(clock())
+                client_stats.connected_at(clock())
             if kind == "uneven":
-                tracker.due(clock() - 9_000)
-            tracker.sent(clock())
-            tracker.verified(clock.after(microseconds))
-    return tally(found, OUTSIDE).histograms, heard
+                client_stats.due(clock() - 9_000)
+            client_stats.sent(clock())
+            client_stats.verified(clock.after(microseconds))
+    return counters(found, OUTSIDE).histograms, heard
 
 
 @given(REPLIES, st.integers(1, 5))
@@ -62,36 +63,36 @@ def test_each_verified_reply_is_reported_once() -> None:
 @pytest.mark.parametrize("kind", ["first", "even", "uneven"])
 def test_durations_are_settled_by_the_thousand(kind: str) -> None:
     found, clock = recorder()
-    book = found.book("single")
-    tracker = connected(found, clock)
-    tracker.served = kind != "first"
+    variant_stats = found.variant_stats("single")
+    client_stats = connected(found, clock)
+    client_stats.served = kind != "first"
     series = "first_reply" if kind == "first" else "response"
     for number in range(1, SETTLE + 2):
         if kind == "first":
-            tracker.left()
-            tracker.connecting(clock())
-            tracker.connected_at(clock())
+            client_stats.left()
+            client_stats.connecting(clock())
+            client_stats.connected_at(clock())
         elif kind == "uneven":
-            tracker.due(clock() - 9_000)
-        tracker.sent(clock())
-        tracker.verified(clock.after(40))
-        assert sum(book.tally.histograms[series].values()) == (SETTLE if number >= SETTLE else 0)
+            client_stats.due(clock() - 9_000)
+        client_stats.sent(clock())
+        client_stats.verified(clock.after(40))
+        assert sum(variant_stats.counters.histograms[series].values()) == (SETTLE if number >= SETTLE else 0)
     found.report()
-    assert tally(found, OUTSIDE).histograms[series] == {}
-    assert not (book.first or book.even or book.responses or book.services)
+    assert counters(found, OUTSIDE).histograms[series] == {}
+    assert not (variant_stats.first or variant_stats.even or variant_stats.responses or variant_stats.services)
 
 
 def test_a_duration_counts_in_its_ending_phase() -> None:
     found, clock = recorder()
     found.begin(1)
-    tracker = served(found, clock)
-    tracker.sent(clock())
-    tracker.verified(clock.after(70))
+    client_stats = served(found, clock)
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(70))
     found.begin(2)
-    tracker.sent(clock())
-    tracker.verified(clock.after(80))
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(80))
     parts: dict[int, Part] = {part.phase: part for part in unpack(found.report())}
-    assert [parts[phase].tallies["single"].histograms["response"] for phase in (1, 2)] == [{70: 1}, {80: 1}]
+    assert [parts[phase].counters["single"].histograms["response"] for phase in (1, 2)] == [{70: 1}, {80: 1}]
 
 
 INTERVALS = (40_000, 15_000, 90_000, 200_000)
@@ -106,7 +107,7 @@ class Client:
     fell_due, taken: requests. connecting, dawdling: the one that was taken last waits for that.
     """
 
-    tracker: Tracker
+    client_stats: ClientStats
     upcoming: int = 0
     interval: int = 0
     fell_due: int = 0
@@ -128,12 +129,12 @@ class Client:
 
     def take_turn(self, now: int) -> bool:
         """Take the turn, if it has come; a client without a schedule needs none."""
-        schedule = self.tracker.schedule
+        schedule = self.client_stats.schedule
         if schedule is None:
             return True
         if schedule.upcoming > now:
             return False
-        self.tracker.due(schedule.take())
+        self.client_stats.due(schedule.take())
         self.taken += 1
         return True
 
@@ -144,7 +145,7 @@ class Crowd:
     def __init__(self) -> None:
         self.recorder, self.clock = recorder()
         self.clients: list[Client | None] = [None] * 4
-        self.pooled: dict[int, Tally] = {}
+        self.pooled: dict[int, Counters] = {}
         self.unsent: Counter[int] = Counter()
         self.breaks = self.fell_due = 0
         self.interval = INTERVALS[0]
@@ -152,14 +153,14 @@ class Crowd:
     def collect(self) -> None:
         now = self.clock()
         for part in unpack(self.recorder.report()):
-            for counted in part.tallies.values():
-                self.pooled.setdefault(part.phase, Tally()).add(counted)
+            for counted in part.counters.values():
+                self.pooled.setdefault(part.phase, Counters()).add(counted)
         gauges = part.gauges.values()
         assert sum(each.unsent for each in gauges) == sum(client.unsent(now) for client in self.clients if client)
         assert sum(each.unanswered for each in gauges) == self.open_now
 
-    def whole(self) -> Tally:
-        whole = Tally()
+    def whole(self) -> Counters:
+        whole = Counters()
         for counted in self.pooled.values():
             whole.add(counted)
         return whole
@@ -189,7 +190,7 @@ class Crowd:
             client = self.clients[number] = Client(connected(self.recorder, self.clock))
             if number >= 2:
                 client.upcoming, client.interval = self.clock(), self.interval
-                client.tracker.schedule = Schedule(self.clock(), self.interval)
+                client.client_stats.schedule = Schedule(self.clock(), self.interval)
         elif action == "stop":
             self._stop(client, now)
             self.clients[number] = None
@@ -197,21 +198,21 @@ class Crowd:
             client.connecting = False
             if action == "fail":
                 self.unsent[self.recorder.phase] += client.upcoming > 0
-                client.tracker.connect_failed("refused", now)
+                client.client_stats.connect_failed("refused", now)
             else:
-                client.tracker.connected_at(now)
-                client.tracker.sent(now)
-        elif client.tracker.sent_at:
-            self._end(client.tracker, OUTCOMES[1 + number] if action == "fail" else "verified", now)
+                client.client_stats.connected_at(now)
+                client.client_stats.sent(now)
+        elif client.client_stats.sent_at:
+            self._end(client.client_stats, OUTCOMES[1 + number] if action == "fail" else "verified", now)
         elif action == "broke":
             self.unsent[self.recorder.phase] += client.dawdling and client.upcoming > 0
             client.dawdling = False
-            client.tracker.broke("closed")
-            client.tracker.left()
+            client.client_stats.broke("closed")
+            client.client_stats.left()
             self.breaks += 1
         elif client.dawdling:
             client.dawdling = False
-            client.tracker.sent(now)
+            client.client_stats.sent(now)
         else:
             self._ask(client, action, now)
 
@@ -219,31 +220,31 @@ class Crowd:
     def _ask(client: Client, action: str, now: int) -> None:
         """Have it ask for something, if it is its turn; by the action, it connects anew for it, or dawdles with it."""
         if action == "connect":
-            client.tracker.left()
+            client.client_stats.left()
         if client.take_turn(now):
-            if not client.tracker.connected:
-                client.tracker.connecting(now)
+            if not client.client_stats.connected:
+                client.client_stats.connecting(now)
                 client.connecting = True
             elif action == "dawdle":
                 client.dawdling = True
             else:
-                client.tracker.sent(now)
+                client.client_stats.sent(now)
 
     def _stop(self, client: Client, now: int) -> None:
         self.unsent[self.recorder.phase] += client.unsent(now)
         self.fell_due += client.fell_due
-        client.tracker.stopped(now)
+        client.client_stats.stopped(now)
 
     @staticmethod
-    def _end(tracker: Tracker, outcome: str, now: int) -> None:
+    def _end(client_stats: ClientStats, outcome: str, now: int) -> None:
         if outcome == "verified":
-            tracker.verified(now)
+            client_stats.verified(now)
         else:
-            tracker.failed(outcome, now)
+            client_stats.failed(outcome, now)
 
     @property
     def open_now(self) -> int:
-        return sum(bool(client and client.tracker.sent_at) for client in self.clients)
+        return sum(bool(client and client.client_stats.sent_at) for client in self.clients)
 
 
 ACTS = ["step", "fail", "stop", "connect", "dawdle", "broke", "retune"]
@@ -273,7 +274,7 @@ def test_every_request_is_accounted_for_whatever_happens(actions: list[tuple[int
     assert whole.breaks["closed"] == crowd.breaks
     assert {phase: counted.unsent for phase, counted in crowd.pooled.items() if counted.unsent} == +crowd.unsent
     if closed:
-        last = crowd.pooled.get(closed, Tally())
+        last = crowd.pooled.get(closed, Counters())
         assert (last.imbalance, last.unanswered) == (0, crowd.open_now)
 
 

@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.recording.counters import Effort, Tally
+from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram
 from loadtest.recording.recorder import LAG_INTERVAL, Recorder, unpack
-from tests.support.recorders import Clock, connected, histogram_of, recorder, tally
+from tests.support.recorders import Clock, connected, counters, histogram_of, recorder
 
 
 def test_a_first_reply_counts_from_connect_alone() -> None:
     found, clock = recorder()
     found.begin(1)
-    tracker = connected(found, clock)
-    tracker.sent(clock.after(5))
-    assert tracker.verified(clock.after(700)) == 735_000
-    tracker.sent(clock.after(1000))
-    assert tracker.verified(clock.after(80)) == 80_000
-    counted = tally(found, 1)
+    client_stats = connected(found, clock)
+    client_stats.sent(clock.after(5))
+    assert client_stats.verified(clock.after(700)) == 735_000
+    client_stats.sent(clock.after(1000))
+    assert client_stats.verified(clock.after(80)) == 80_000
+    counted = counters(found, 1)
     assert counted.histograms == {
         "connect": {30: 1},
         "first_reply": {735: 1},
@@ -30,29 +30,29 @@ def test_a_first_reply_counts_from_connect_alone() -> None:
 
 def test_each_connection_has_its_own_first_reply() -> None:
     found, clock = recorder()
-    tracker = connected(found, clock)
+    client_stats = connected(found, clock)
     for _ in range(2):
-        tracker.sent(clock())
-        tracker.verified(clock.after(100))
-    tracker.left()
-    tracker.connecting(clock.after(5_000))
-    tracker.connected_at(clock.after(20))
-    tracker.sent(clock())
-    tracker.verified(clock.after(200))
-    counted = tally(found, 0)
+        client_stats.sent(clock())
+        client_stats.verified(clock.after(100))
+    client_stats.left()
+    client_stats.connecting(clock.after(5_000))
+    client_stats.connected_at(clock.after(20))
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(200))
+    counted = counters(found, 0)
     assert counted.histograms["first_reply"] == {130: 1, 220: 1}
     assert counted.histograms["response"] == {100: 1}
 
 
 def test_a_late_request_counts_from_when_due() -> None:
     found, clock = recorder()
-    tracker = connected(found, clock)
-    tracker.sent(clock())
-    tracker.verified(clock.after(50))
-    tracker.due(clock())
-    tracker.sent(clock.after(9_000), late=True)
-    tracker.verified(clock.after(100))
-    counted = tally(found, 0)
+    client_stats = connected(found, clock)
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(50))
+    client_stats.due(clock())
+    client_stats.sent(clock.after(9_000), late=True)
+    client_stats.verified(clock.after(100))
+    counted = counters(found, 0)
     assert counted.histograms["response"] == {9_100: 1}
     assert counted.histograms["service"] == {100: 1}
     assert counted.late_sends == 1
@@ -60,17 +60,17 @@ def test_a_late_request_counts_from_when_due() -> None:
 
 def test_of_errors_only_timeouts_enter_the_histogram() -> None:
     found, clock = recorder()
-    tracker = connected(found, clock)
-    tracker.sent(clock())
-    tracker.failed("timeout", clock.after(30_000_000))
-    tracker.left()
+    client_stats = connected(found, clock)
+    client_stats.sent(clock())
+    client_stats.failed("timeout", clock.after(30_000_000))
+    client_stats.left()
     for outcome in ("corrupt", "closed", "reset", "refused"):
-        tracker.connecting(clock())
-        tracker.connected_at(clock.after(30))
-        tracker.sent(clock())
-        assert tracker.failed(outcome, clock.after(10)) == 40_000
-        tracker.left()
-    counted = tally(found, 0)
+        client_stats.connecting(clock())
+        client_stats.connected_at(clock.after(30))
+        client_stats.sent(clock())
+        assert client_stats.failed(outcome, clock.after(10)) == 40_000
+        client_stats.left()
+    counted = counters(found, 0)
     assert counted.histograms["first_reply"] == {30_000_000: 1}
     assert counted.histograms["response"] == counted.histograms["service"] == {}
     assert counted.errors == {"timeout": 1, "corrupt": 1, "closed": 1, "reset": 1, "refused": 1}
@@ -79,13 +79,13 @@ def test_of_errors_only_timeouts_enter_the_histogram() -> None:
 
 def test_a_connect_timeout_waited_for_its_first_reply() -> None:
     found, clock = recorder()
-    tracker = found.client("single")
-    tracker.started()
-    tracker.connecting(clock())
-    tracker.connect_failed("timeout", clock.after(5_000_000))
-    tracker.connecting(clock())
-    tracker.connect_failed("refused", clock.after(90))
-    counted = tally(found, 0)
+    client_stats = found.client("single")
+    client_stats.started()
+    client_stats.connecting(clock())
+    client_stats.connect_failed("timeout", clock.after(5_000_000))
+    client_stats.connecting(clock())
+    client_stats.connect_failed("refused", clock.after(90))
+    counted = counters(found, 0)
     assert counted.histograms["connect"] == counted.histograms["first_reply"] == {5_000_000: 1}
     assert (counted.connections["timeout"], counted.connections["refused"], counted.sent) == (1, 1, 0)
 
@@ -104,7 +104,7 @@ def test_open_requests_are_censored_at_their_age() -> None:
     connecting.connecting(clock())
     clock.after(1_000)
     found.close()
-    counted = tally(found, 7)
+    counted = counters(found, 7)
     assert counted.unanswered == 2
     assert counted.censored == {
         "response": {1030: 1},
@@ -119,25 +119,25 @@ def test_open_requests_are_censored_at_their_age() -> None:
 def test_nothing_changes_after_the_end_of_a_run() -> None:
     found, clock = recorder()
     found.begin(7)
-    tracker = connected(found, clock)
-    tracker.sent(clock())
+    client_stats = connected(found, clock)
+    client_stats.sent(clock())
     found.close()
     found.close()
-    tracker.stopped(clock.after(10))
+    client_stats.stopped(clock.after(10))
     parts = list(unpack(found.report()))
     assert [(part.phase, part.closed) for part in parts] == [(0, False), (7, True), (0, False)]
-    assert parts[1].tallies["single"].unanswered == 1
-    assert parts[2].tallies["single"].abandoned == 1
+    assert parts[1].counters["single"].unanswered == 1
+    assert parts[2].counters["single"].abandoned == 1
 
 
 def test_a_stopped_client_leaves_an_abandoned_request() -> None:
     found, clock = recorder()
     found.begin(7)
-    tracker = connected(found, clock)
-    tracker.sent(clock())
-    tracker.stopped(clock.after(300))
+    client_stats = connected(found, clock)
+    client_stats.sent(clock())
+    client_stats.stopped(clock.after(300))
     [*_, part] = unpack(found.report())
-    counted = part.tallies["single"]
+    counted = part.counters["single"]
     assert (counted.sent, counted.abandoned, counted.imbalance) == (1, 1, 0)
     assert counted.censored["first_reply"] == {330: 1}
     assert part.gauges["single"] == (0, 0, 0, 0, 0, 0, 0)
@@ -156,7 +156,7 @@ def test_warmup_figures_stay_open_requests_move_on() -> None:
     waiting.verified(clock.after(40))
     found.close()
     parts = {part.phase: part for part in unpack(found.report())}
-    window = parts[2].tallies["single"]
+    window = parts[2].counters["single"]
     assert (window.sent, window.carried, window.verified, window.imbalance) == (1, 1, 2, 0)
     assert window.histograms["response"] == {60: 1}
     assert window.histograms["first_reply"] == {230: 1}
@@ -306,13 +306,13 @@ def test_efforts_add_up() -> None:
 
 
 def test_a_tally_survives_the_wire_and_adds_up() -> None:
-    one = Tally(1, 2, 3, 4, 5, 6, 7, 8, 9)
+    one = Counters(1, 2, 3, 4, 5, 6, 7, 8, 9)
     for number, counts in enumerate((one.outcomes, one.connections, one.breaks)):
         counts.update({name: 10 * number + place for place, name in enumerate(counts)})
     one.histograms["response"][30] = 3
     one.censored["first_reply"][40] = 4
-    assert Tally.from_wire(one.to_wire()) == one
-    two = Tally.from_wire(Tally(1, 2, 3, 4, 5, 6, 7, 8, 9).to_wire())
+    assert Counters.from_wire(one.to_wire()) == one
+    two = Counters.from_wire(Counters(1, 2, 3, 4, 5, 6, 7, 8, 9).to_wire())
     two.add(one)
     assert (two.sent, two.carried, two.abandoned, two.unanswered) == (2, 4, 6, 8)
     assert (two.late_sends, two.unsent, two.clients_connected, two.clients_served, two.squares) == (10, 12, 14, 16, 18)

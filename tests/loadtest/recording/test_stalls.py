@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from loadtest.recording.counters import Tally
-from loadtest.recording.recorder import Recorder, Tracker, unpack
+from loadtest.recording.client_stats import ClientStats
+from loadtest.recording.counters import Counters
+from loadtest.recording.recorder import Recorder, unpack
 from loadtest.recording.stalls import OVERTAKEN, silent, stalled
 from tests.support.recorders import Clock, connected, recorder
 
@@ -63,17 +64,17 @@ def test_how_long_a_silence_must_last(seconds: float, least: float) -> None:
     assert silent(seconds) == least * 1e6
 
 
-def ask(tracker: Tracker, clock: Clock, microseconds: int) -> None:
-    tracker.sent(clock())
-    tracker.verified(clock.after(microseconds))
+def ask(client_stats: ClientStats, clock: Clock, microseconds: int) -> None:
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(microseconds))
 
 
-def closed(found: Recorder) -> Tally:
+def closed(found: Recorder) -> Counters:
     found.close()
-    pooled = Tally()
+    pooled = Counters()
     for part in unpack(found.report()):
-        if "single" in part.tallies:
-            pooled.add(part.tallies["single"])
+        if "single" in part.counters:
+            pooled.add(part.counters["single"])
     return pooled
 
 
@@ -89,10 +90,10 @@ def test_later_requests_overtake_an_open_one(kind: str) -> None:
     clock.after(7_000)
     ask(other, clock, 50)
     clock.after(400)
-    tally = closed(found)
-    assert tally.overtaken == {"first": {}, "later": {}, kind: {7_000: 1}}
+    counters = closed(found)
+    assert counters.overtaken == {"first": {}, "later": {}, kind: {7_000: 1}}
     # Whoever has had no reply at all is told as unserved.
-    assert tally.silent == {"first": {}, "later": {7_450: 1} if kind == "later" else {}}
+    assert counters.silent == {"first": {}, "later": {7_450: 1} if kind == "later" else {}}
 
 
 def test_a_first_reply_overtakes_no_later_one() -> None:
@@ -111,14 +112,14 @@ def test_a_server_that_stands_still_overtakes_nobody() -> None:
     found, clock = recorder()
     found.begin(1)
     both = [connected(found, clock) for _ in range(2)]
-    for tracker in both:
-        ask(tracker, clock, 50)
-    for tracker in both:
-        tracker.sent(clock.after(1))
+    for client_stats in both:
+        ask(client_stats, clock, 50)
+    for client_stats in both:
+        client_stats.sent(clock.after(1))
     clock.after(900_000)
-    tally = closed(found)
-    assert tally.overtaken == {"first": {}, "later": {}}
-    assert tally.silent["later"] == {900_000: 2}
+    counters = closed(found)
+    assert counters.overtaken == {"first": {}, "later": {}}
+    assert counters.silent["later"] == {900_000: 2}
 
 
 def test_a_client_stopped_while_waiting_still_counts() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.client.pacing import Schedule, Stretch
+from loadtest.pacing import Schedule, Stretch
 
 TIMES = st.integers(0, 5_000)
 INTERVALS = st.integers(1, 300)
