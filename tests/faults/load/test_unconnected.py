@@ -34,6 +34,8 @@ from tests.support.locust_processes import (
 from tests.support.processes import ROOT, eventually, held_ports
 from tests.support.stubs.recording import Stub, honest, right
 
+pytestmark = pytest.mark.slow
+
 
 def test_failed_connects_are_classed_and_send_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, held_ports(1) as [nobody], ExitStack() as stack:

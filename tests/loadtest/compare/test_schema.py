@@ -123,6 +123,7 @@ def test_a_changed_result_is_drawn_or_refused(
     drawn_or_refused(json.dumps(result), tmp_path, capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [GONE, None, [], "x", -1], ids=["gone", "null", "list", "text", "number"])
 def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in PLACES:

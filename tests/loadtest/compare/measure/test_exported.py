@@ -19,6 +19,8 @@ from loadtest.compare.measure.process_memory import Look
 from tests.support.processes import ROOT
 from tests.support.ready import server, started
 
+pytestmark = pytest.mark.slow
+
 METRICS = """\
 tcplab_resident_memory_bytes 3e+07
 tcplab_threads 4

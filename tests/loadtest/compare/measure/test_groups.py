@@ -30,6 +30,8 @@ from loadtest.lab.processes import Children, Interrupt
 from tests.support.needs import GROUPS, provided
 from tests.support.processes import ROOT
 
+pytestmark = pytest.mark.slow
+
 KILOBYTES_64 = 65_536
 
 # Made of plain files

@@ -23,6 +23,8 @@ from tests.support.processes import ROOT
 from tests.support.ready import server as started_server
 from tests.support.ready import started
 
+pytestmark = pytest.mark.slow
+
 KILOBYTES_64 = 65_536
 
 
