@@ -27,17 +27,17 @@ compare: .venv/ready ## Compare the servers without Docker: a table, a page, Mar
 	@.venv/bin/python -m loadtest compare
 
 local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
-	@.venv/bin/python -m loadtest.local
+	@.venv/bin/python -m loadtest.lab.local
 
 .PHONY: servers master workers
 servers: .venv/ready ## On several machines, the servers alone: make servers SERVERS=10.0.0.5
-	@.venv/bin/python -m loadtest.hosts servers --servers "$(SERVERS)"
+	@.venv/bin/python -m loadtest.lab.hosts servers --servers "$(SERVERS)"
 
 master: .venv/ready ## The load's master, which workers elsewhere join: make master MASTER=10.0.0.2 SERVERS=10.0.0.5
-	@.venv/bin/python -m loadtest.hosts master --servers "$(SERVERS)" --master "$(MASTER)"
+	@.venv/bin/python -m loadtest.lab.hosts master --servers "$(SERVERS)" --master "$(MASTER)"
 
 workers: .venv/ready ## N load processes that join a master: make workers N=4 MASTER=10.0.0.2 SERVERS=10.0.0.5
-	@.venv/bin/python -m loadtest.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
+	@.venv/bin/python -m loadtest.lab.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
 
 # Which tests are in which part stands here alone, by markers (pyproject.toml). tests/test_selection.py holds that every test is in one.
 # Most wait for deadlines more than they work, so four at a time; those that measure have the machine to themselves.

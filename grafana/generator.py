@@ -12,8 +12,8 @@ from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import Series, chart, chart_of, timeline
 from grafana.status import status
-from loadtest.belief import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
-from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.recording.counters import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.run_warnings import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
 
 
 def by_variant(title: str, description: str, expr: str, unit: str) -> timeseries.Panel:
@@ -69,7 +69,7 @@ def load() -> list[Line]:
 
 
 def strain() -> list[Line]:
-    """Return what the load processes suffer from: each limit is one of loadtest/belief.py."""
+    """Return what the load processes suffer from: each limit is one of loadtest/run_warnings.py."""
     busy = limited(
         "How busy is it?",
         "Share of the time in which a load process's engine had no moment to wait, whether it worked or was kept "

@@ -123,4 +123,4 @@ DOUBTS = {
     "stalled-clients": "served clients are left waiting",
     "timeouts": "replies did not come in 30 s",
 }
-"""Every doubt of loadtest/belief.py, in words short enough for a tile."""
+"""Every doubt of loadtest/run_warnings.py, in words short enough for a tile."""

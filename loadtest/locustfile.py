@@ -16,15 +16,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from locust.env import Environment
 
-from loadtest import conductor, settings
-from loadtest.engine_user import EngineUser
-from loadtest.outcomes import split_address
+from loadtest import settings
+from loadtest.client.outcomes import split_address
+from loadtest.client.scenario_user import ScenarioUser
+from loadtest.cluster import master
 from servers.variants import VARIANTS, Variant
 
-conductor.install()
+master.install()
 
 
-class VariantUser(EngineUser):
+class VariantUser(ScenarioUser):
     """
     A client of one variant.
 

@@ -11,21 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from loadtest import belief
-from loadtest.compare import store, subjects
+from loadtest import run_warnings
+from loadtest.compare import candidates, store
+from loadtest.compare.analysis import regression, slo_kept
+from loadtest.compare.analysis.measures import CLOSED_LOOP
+from loadtest.compare.analysis.slo import is_judged
+from loadtest.compare.analysis.slo import parse as parse_target
+from loadtest.compare.analysis.summary import entries
+from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
 from loadtest.compare.comparison import Comparison, duration
 from loadtest.compare.escaping import visible
-from loadtest.compare.judge import differences, keeping
-from loadtest.compare.judge.entries import entries
-from loadtest.compare.judge.figures import CLOSED_LOOP
-from loadtest.compare.judge.targets import is_judged
-from loadtest.compare.judge.targets import parse as parse_target
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
 from loadtest.compare.plan import LOADS, Plan, chosen, indicative, thorough
 from loadtest.compare.report import drawing, table
-from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
-from loadtest.processes import INTERRUPTED, Children, Interrupt, say
+from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
 
 MISSED: Final = 3
@@ -83,7 +83,7 @@ def draw(arguments: Sequence[str]) -> int:
 
 def _plan(options: argparse.Namespace) -> Plan:
     """Return the plan for the options; ValueError, in one line, if they contradict each other."""
-    own = [subjects.own(text, number) for number, text in enumerate(options.server)]
+    own = [candidates.own(text, number) for number, text in enumerate(options.server)]
     names = [subject.name for subject in own]
     if len(set(names)) < len(names):
         raise ValueError(f"two servers have the same name: {', '.join(names)}")
@@ -206,14 +206,14 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    if strict and keeping.is_missed(comparison.result):
+    if strict and slo_kept.is_missed(comparison.result):
         return MISSED
     return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
 
 
 def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
     return any(
-        doubt.name in belief.UNANSWERED for each in entries(result) for run in each.shown for doubt in run.doubts
+        doubt.name in run_warnings.UNANSWERED for each in entries(result) for run in each.shown for doubt in run.doubts
     )
 
 
@@ -318,10 +318,10 @@ def _differences(files: Sequence[Path]) -> int:
             read.append(store.read(file))
         except ValueError as error:
             return _refuse(f"{file}: {error}")
-    found = differences.differences(*read)
+    found = regression.differences(*read)
     if not found.found:
-        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
-    say(differences.text(found))
+        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {regression.text(found)}")
+    say(regression.text(found))
     if all(each.judgement.ratio is None for each in found.found):
         sys.stderr.write("tcplab: nothing can be compared: no figure has sound runs in both; measure again\n")
         return 1

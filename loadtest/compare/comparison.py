@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.belief import Doubt
 from loadtest.compare import schema, store
+from loadtest.compare.analysis import claims, measures, slo
+from loadtest.compare.analysis.measures import CLOSED_LOOP
+from loadtest.compare.analysis.significance import MIN_RUNS
+from loadtest.compare.analysis.stopping_rule import MOST_RUNS, further
+from loadtest.compare.analysis.summary import entries
+from loadtest.compare.candidates import Subject
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.judge import figures, targets, textbook
-from loadtest.compare.judge.enough import MOST_RUNS, further
-from loadtest.compare.judge.entries import entries
-from loadtest.compare.judge.figures import CLOSED_LOOP
-from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.measure import capacity, load, machine, memory, probing
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, CellFailedError, Laboratory
 from loadtest.compare.plan import Case, Cell, Plan
 from loadtest.compare.report import table
-from loadtest.compare.subjects import Subject
-from loadtest.processes import InterruptedByUserError, say
+from loadtest.lab.processes import InterruptedByUserError, say
+from loadtest.run_warnings import Doubt
 
 _OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until cells have been measured
 _BAR: Final = 20
@@ -161,13 +161,13 @@ class Comparison:
                 status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
             )
             self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
-            row = figures.row(record, figures.ceiling_of(self.result))
-            record["latency"] = CLOSED_LOOP if figures.of_throughput(row.scenario) else ""
+            row = measures.row(record, measures.ceiling_of(self.result))
+            record["latency"] = CLOSED_LOOP if measures.of_throughput(row.scenario) else ""
             say(table.brief(row))
         self._keep()
 
     def _go_on(self, laboratory: Laboratory) -> None:
-        """Run again, at the end, what a verdict takes more runs of than were planned (judge/enough.py)."""
+        """Run again, at the end, what a verdict takes more runs of than were planned (analysis/stopping_rule.py)."""
         chance = random.Random(self._plan.seed)
         while rounds := further(entries(self.result)):
             due = [each for load in rounds for each in chance.sample(load, len(load))]
@@ -203,7 +203,7 @@ class Comparison:
 
     def _search(self, laboratory: Laboratory, subject: Subject, case: Case) -> None:
         """Search the most clients within the target."""
-        target, probes = targets.parse(self._plan.target), list[capacity.Probe]()
+        target, probes = slo.parse(self._plan.target), list[capacity.Probe]()
         record: dict[str, Any] = {"subject": subject.name, "scenario": case.scenario, "target": str(target)}
         self.result["capacity"].append(record)
         say(f"capacity: {subject.label}, {case.scenario}, {target}: ", end="")
@@ -213,7 +213,7 @@ class Comparison:
             asked = replace(case, clients=clients)
             measured = laboratory.put(subject, asked)
             found = load.read(measured.load)
-            shown = figures.figures(subject.name, asked, found, measured.usage)
+            shown = measures.figures(subject.name, asked, found, measured.usage)
             common = tuple(Doubt(**each) for each in self.result["doubts"])
             return replace(found, doubts=(*shown.doubts, *common))
 
@@ -223,7 +223,7 @@ class Comparison:
             self._conclude(record, capacity.conclude(probes, LIMITS))
 
         self._conclude(record, probing.find_capacity(probe, target, LIMITS, tell))
-        say(f"so {textbook.bracket(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
+        say(f"so {claims.bracket(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
 
     def _conclude(self, record: dict[str, Any], found: capacity.Bracket) -> None:
         record.update(found.as_json())
@@ -266,7 +266,7 @@ def _bytes(record: dict[str, Any]) -> str:
 
 def what(name: str, case: Case) -> str:
     """Return a measurement in words."""
-    return f"{name}, {case.scenario}, {figures.clients(case.clients)}"
+    return f"{name}, {case.scenario}, {measures.clients(case.clients)}"
 
 
 def duration(seconds: float) -> str:

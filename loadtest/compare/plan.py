@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from loadtest.compare.judge.judgement import MIN_RUNS
-from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
+from loadtest.compare.analysis.significance import MIN_RUNS
+from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
 from loadtest.scenarios import SCENARIOS
 
 

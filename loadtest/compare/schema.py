@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from loadtest.compare.judge.targets import parse
+from loadtest.compare.analysis.slo import parse
 from loadtest.compare.plan import LOADS
 from loadtest.scenarios import MAX_SIZE
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from loadtest import whole
+from loadtest import atomic_write
 from loadtest.compare import schema
 
 RESULT, PAGE, PICTURE, MARKDOWN = "compare.json", "compare.html", "compare.svg", "compare.md"
@@ -42,7 +42,7 @@ def prepare(results: Path, now: datetime) -> Path:
             with suppress(FileExistsError):
                 folder = results / name
                 folder.mkdir()
-                whole.write(folder / RESULT, "{}\n")
+                atomic_write.write(folder / RESULT, "{}\n")
                 return folder
     except OSError as error:
         reason = error.strerror or str(error)
@@ -55,7 +55,7 @@ def prepare(results: Path, now: datetime) -> Path:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write `content` to `file` as JSON, like whole.write."""
-    whole.write(file, json.dumps(content, separators=(",", ":")) + "\n")
+    atomic_write.write(file, json.dumps(content, separators=(",", ":")) + "\n")
 
 
 def point_latest_at(folder: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from loadtest.exporter import LoadCollector
-from loadtest.ledger import RECENT
+from loadtest.cluster.exporter import LoadCollector
+from loadtest.recording.aggregator import RECENT
 from servers.variants import VARIANTS, Variant
 from tests.bench.candidate import candidate
 from tests.bench.client import ask_each, connections
@@ -59,7 +59,7 @@ def of_load() -> float:
         load.play()
         load.report()
     registry = CollectorRegistry()
-    registry.register(LoadCollector(load.ledger, load.status, lambda: 0.0))
+    registry.register(LoadCollector(load.aggregator, load.status, lambda: 0.0))
     used = time.process_time()
     for _ in range(SCRAPES):
         generate_latest(registry)

@@ -60,7 +60,7 @@ def load(file: File, port: int, folder: Path, core: int, *options: str) -> Itera
 
 def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
     """CPU per request and throughput while every client always has a request under way."""
-    with tempfile.TemporaryDirectory() as name, running(["loadtest.sink"], cores[0]) as sink:
+    with tempfile.TemporaryDirectory() as name, running(["loadtest.lab.null_server"], cores[0]) as sink:
         folder = Path(name)
         users = ("--users", str(CLIENTS), "--spawn-rate", str(CLIENTS))
         seconds = ("--run-time", f"{START + SECONDS + 2:.0f}s", "--json-file", str(folder / "statistics"))
@@ -80,7 +80,7 @@ def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
 
 def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
     """Memory and loop lag of a load process with many clients who ask every 20 seconds."""
-    with tempfile.TemporaryDirectory() as name, running(["loadtest.sink"], cores[0]) as sink:
+    with tempfile.TemporaryDirectory() as name, running(["loadtest.lab.null_server"], cores[0]) as sink:
         folder = Path(name)
         users = ("--users", str(CROWD), "--spawn-rate", "2000")
         scenario = ("--scenario", "crowd") if file is LOAD else ()

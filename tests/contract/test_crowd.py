@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 from tests.support.fixtures import Launch
@@ -226,10 +227,9 @@ def test_a_place_in_the_queue_outlives_its_client(launch: Launch) -> None:
 
 
 def test_a_client_that_leaves_at_once_is_counted(server: Server) -> None:
-    def ends() -> float:
-        return sum(server.metrics().by("connections_ended_total", "outcome").values())
-
-    before = ends()
+    # Those of the test before may be leaving still.
+    idle = server.wait_for(lambda seen: seen("connections_open") == 0 == seen("accept_queue_connections"), "all left")
+    before = sum(idle.by("connections_ended_total", "outcome").values())
     for _ in range(10):
         client: Client = server.client()
         client.send(b"ECHO x\n")
@@ -237,3 +237,15 @@ def test_a_client_that_leaves_at_once_is_counted(server: Server) -> None:
     server.wait_for(
         lambda seen: sum(seen.by("connections_ended_total", "outcome").values()) == before + 10, "ten more ended"
     )
+
+
+def test_a_server_without_clients_stays_idle(model: Model, launch: Launch) -> None:
+    """An accept that is tried in vain must wait, and not be tried again at once."""
+    server = launch(model)
+    with server.client() as client:
+        client.ask(b"ECHO x\n", b"OK x\n")
+    process = psutil.Process(server.process.pid)
+    before = process.cpu_times()
+    time.sleep(1)
+    after = process.cpu_times()
+    assert sum(after[:2]) - sum(before[:2]) < 0.3

@@ -96,7 +96,7 @@ def test_the_readmes_commands_for_hosts_can_be_typed() -> None:
             check=True,
         )
         last = done.stdout.splitlines()[-1]
-        assert last.startswith(f'.venv/bin/python -m loadtest.hosts {words.split()[0]} --servers "10.0.0.5"')
+        assert last.startswith(f'.venv/bin/python -m loadtest.lab.hosts {words.split()[0]} --servers "10.0.0.5"')
         assert ("--number 4" in last, '--master "10.0.0.2"' in last) == ("N=4" in words, "MASTER=" in words)
 
 

@@ -74,6 +74,16 @@ def test_get_and_head_are_answered_alike() -> None:
     assert got.headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
+def test_head_is_answered_without_a_body() -> None:
+    """http.client would not read one."""
+    with scraping() as address, socket.create_connection(address, PATIENCE) as scraper:
+        scraper.sendall(b"HEAD /metrics HTTP/1.0\r\n\r\n")
+        reply = b"".join(iter(lambda: scraper.recv(65536), b""))
+    head, end, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert (end, body) == (b"\r\n\r\n", b"")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "NONSENSE"])
 def test_other_methods_are_not_allowed(method: str) -> None:
     with scraping() as address:
@@ -99,7 +109,8 @@ def test_prometheus_may_ask_for_openmetrics() -> None:
 
 @pytest.mark.parametrize("begun", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])
 def test_a_scraper_that_stalls_is_ended(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Handler, "timeout", 1.0)
+    assert Handler.timeout == 6.0
+    monkeypatch.setattr(Handler, "timeout", Handler.timeout / 6)
     with scraping() as address, socket.create_connection(address, PATIENCE) as scraper:
         began = time.monotonic()
         scraper.sendall(begun)

@@ -1,4 +1,4 @@
-"""python -m loadtest.hosts where it can't do what it is asked to: one line that says what, and what to do."""
+"""python -m loadtest.lab.hosts where it can't do what it is asked to: one line that says what, and what to do."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ NOWHERE = "198.51.100.1"
 )
 def test_a_part_that_cannot_start_says_why(arguments: list[str], said: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "loadtest.hosts", *arguments],
+        [sys.executable, "-m", "loadtest.lab.hosts", *arguments],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if not name.startswith("TCPLAB_")},
         capture_output=True,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.tally import OUTCOMES
+from loadtest.recording.counters import OUTCOMES
 from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
 from tests.support.locust_processes import assert_conserved, doubts, durations
 from tests.support.processes import eventually

@@ -1,162 +1,259 @@
-"""
-The open model's rate while users come and go: what arrives at a stub, counted in slices of 100 ms.
+"""The schedule of the open model: due times that nothing holds up."""
 
-A busy machine delays some of it, by some tenths of a second; the faults that there were made it
-a tenth, or ten times as much.
-"""
-
-import json
-import socket
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.support.locust_processes import Locust, doubts, locustfile, post, users
-from tests.support.processes import ROOT, eventually, free_ports
-from tests.support.stubs.recording import Answer, Stub, honest
+from loadtest.pacing import Schedule, Stretch
 
-RATE = 300
-
-
-class Arrivals:
-    """Notes when requests arrive at a stub."""
-
-    def __init__(self) -> None:
-        self.moments: list[float] = []
-
-    def answer(self, stub: Stub, connection: socket.socket, line: bytes) -> bool:
-        self.moments.append(time.monotonic())
-        return honest(stub, connection, line)
-
-    def slices(self, since: float, until: float) -> list[int]:
-        """Return how many came in each 100 ms between the two moments."""
-        counts = Counter(int((moment - since) * 10) for moment in self.moments if since <= moment < until)
-        return [counts[number] for number in range(int((until - since) * 10))]
+TIMES = st.integers(0, 5_000)
+INTERVALS = st.integers(1, 300)
 
 
-def ask_for_users(port: str, number: int, spawn_rate: float) -> None:
-    """Ask the web UI for another number of users."""
-    form = {"user_count": str(number), "spawn_rate": str(spawn_rate)}
-    assert json.loads(post(port, "/swarm", form))["success"]
+def ages(stretches: Iterable[Stretch]) -> list[int]:
+    """Return the age of each request of some stretches, in their order."""
+    return [youngest + interval * turn for youngest, interval, number in stretches for turn in range(number)]
 
 
-@contextmanager
-def lab(folder: Path, answer: Answer, workers: int, clients: int) -> Iterator[tuple[str, Locust]]:
-    """Run a load at RATE with this many users, and this many workers besides the master. Yield its page's port."""
-    web, bind = free_ports(2)
-    with Stub(answer) as stub, ExitStack() as stack:
-        own = locustfile(folder, users())
-        distributed = ("--master", "--expect-workers", str(workers), "--master-bind-port", bind) if workers else ()
-        master = stack.enter_context(
-            Locust(
-                folder,
-                *("--autostart", "--web-host", "127.0.0.1", "--web-port", web, *distributed),
-                *("--master-bind-host", "127.0.0.1") if workers else (),
-                *("--scenario", "saturate", "--rate", str(RATE), "-u", str(clients), "-r", "100", "AsyncioUser"),
-                *("--warmup", "1", "--result", str(folder / "result.json")),
-                targets={"asyncio": stub.address},
-                locustfile=own,
-            )
-        )
-        for number in range(workers):
-            worker = Locust(
-                folder,
-                *("--worker", "--master-port", bind),
-                targets={"asyncio": stub.address},
-                locustfile=own,
-                name=f"worker{number}",
-            )
-            stack.enter_context(worker)
-        served = ("tcplab_load_clients_served", "asyncio")
-        eventually(lambda: master.metrics()[served] == clients, "all users are there")
-        yield web, master
+@given(TIMES, INTERVALS, st.integers(1, 50))
+def test_requests_fall_due_at_a_steady_interval(first: int, interval: int, number: int) -> None:
+    schedule = Schedule(first, interval)
+    assert [schedule.take() for _ in range(number)] == [first + turn * interval for turn in range(number)]
+    assert schedule.upcoming == first + number * interval
 
 
-@pytest.mark.measures
-@pytest.mark.parametrize(
-    ("workers", "before", "after", "per_second"),
-    [
-        (0, 40, 4, 6),
-        (2, 40, 4, 6),
-        (0, 4, 40, 6),
-        (0, 200, 5, 1000),
-        (2, 5, 200, 1000),
-    ],
-)
-def test_the_rate_holds_while_users_come_and_go(
-    workers: int, before: int, after: int, per_second: int, tmp_path: Path
+def test_a_late_client_catches_up_and_drops_none() -> None:
+    schedule = Schedule(100, 10)
+    assert schedule.take() == 100
+    now = 145  # held up since 100
+    assert schedule.overdue(now) == [Stretch(youngest=5, interval=10, number=4)]
+    taken = []
+    while schedule.upcoming <= now:
+        taken.append(schedule.take())
+    assert taken == [110, 120, 130, 140]
+    assert schedule.upcoming == 150
+    assert schedule.overdue(now) == []
+
+
+def test_a_request_is_due_at_its_exact_time() -> None:
+    schedule = Schedule(100, 10)
+    assert schedule.overdue(99) == []
+    assert schedule.overdue(100) == [(0, 10, 1)]
+    assert schedule.overdue(109) == [(9, 10, 1)]
+    assert schedule.overdue(110) == [(0, 10, 2)]
+
+
+@given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
+def test_overdue_requests_match_a_plain_search(first: int, interval: int, taken: int, now: int) -> None:
+    schedule = Schedule(first, interval)
+    for _ in range(taken):
+        schedule.take()
+    due = [now - due for due in range(first + taken * interval, now + 1, interval)]
+    assert ages(schedule.overdue(now)) == due[::-1]
+    assert len(schedule.overdue(now)) == bool(due)
+    assert schedule.upcoming == first + taken * interval  # looking takes none
+
+
+# Another interval
+
+
+def rescaled(upcoming: int, now: int, old: int, new: int) -> int:
+    """Return when a request falls due that is not due yet, after the interval has changed from `old` to `new`."""
+    return now + max(1, (upcoming - now) * new // old)
+
+
+def test_a_new_interval_holds_for_the_rest() -> None:
+    schedule = Schedule(100, 10)
+    schedule.take()
+    schedule.retune(30, 105)
+    assert schedule.overdue(119) == []
+    assert [schedule.take() for _ in range(3)] == [120, 150, 180]
+    schedule = Schedule(100, 10)
+    schedule.take()
+    schedule.retune(4, 105)
+    assert schedule.overdue(106) == []
+    assert [schedule.take() for _ in range(3)] == [107, 111, 115]
+
+
+def test_a_distant_first_request_is_rescaled_too() -> None:
+    schedule = Schedule(1_000, 10)
+    schedule.retune(5, 200)
+    assert [schedule.take() for _ in range(2)] == [600, 605]
+
+
+def test_what_is_left_is_never_nothing() -> None:
+    schedule = Schedule(101, 1_000)
+    schedule.retune(1, 100)
+    assert schedule.overdue(100) == []
+    assert [schedule.take() for _ in range(3)] == [101, 102, 103]
+
+
+@given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
+def test_the_same_interval_again_changes_nothing(first: int, interval: int, taken: int, now: int) -> None:
+    schedule, other = Schedule(first, interval), Schedule(first, interval)
+    for _ in range(taken):
+        assert schedule.take() == other.take()
+    schedule.retune(interval, now)
+    assert ages(schedule.overdue(now)) == ages(other.overdue(now))
+    assert [schedule.take() for _ in range(50)] == [other.take() for _ in range(50)]
+
+
+@pytest.mark.parametrize("interval", [20, 500, 1_000, 1_230, 50_000])
+@pytest.mark.parametrize("now", [2_000, 2_050, 2_999])
+def test_clients_that_were_spread_evenly_stay_so(interval: int, now: int) -> None:
+    """Ten clients share a rate: at any other there is neither a burst nor a pause."""
+    schedules = [Schedule(place * 100, 1_000) for place in range(10)]
+    for schedule in schedules:
+        while schedule.upcoming <= now:
+            schedule.take()
+        schedule.retune(interval, now)
+        assert schedule.overdue(now) == []
+    dues = sorted(schedule.take() for schedule in schedules for _ in range(3))
+    assert dues[0] - now <= interval / 10 + 1
+    assert all(abs(later - due - interval / 10) <= 1 for due, later in pairwise(dues))
+
+
+def test_a_new_interval_keeps_requests_already_due() -> None:
+    for interval in (50, 1):
+        schedule = Schedule(0, 10)
+        before = ages(schedule.overdue(100))
+        assert len(before) == 11
+        schedule.retune(interval, 100)
+        assert ages(schedule.overdue(100)) == before
+        assert [schedule.take() for _ in range(13)] == [*range(0, 101, 10), 100 + interval, 100 + 2 * interval]
+
+
+def test_requests_kept_from_two_changes_come_last() -> None:
+    schedule = Schedule(0, 10)
+    schedule.retune(3, 25)
+    assert schedule.overdue(25) == [(5, 10, 3)]
+    schedule.retune(50, 35)  # due by 3 since: 26, 29, 32 and 35; 3 are left of 3
+    assert schedule.overdue(140) == [(5, 50, 2), (105, 3, 4), (120, 10, 3)]
+    assert schedule.upcoming == 0
+    assert schedule.take() == 0
+    assert schedule.overdue(140) == [(5, 50, 2), (105, 3, 4), (120, 10, 2)]
+    assert [schedule.take() for _ in range(8)] == [10, 20, 26, 29, 32, 35, 85, 135]
+
+
+def test_a_kept_request_was_not_due_early() -> None:
+    schedule = Schedule(0, 10)
+    schedule.retune(50, 25)
+    assert ages(schedule.overdue(15)) == [5, 15]
+
+
+# A pause of the client's own
+
+
+def test_a_pause_delays_due_and_later_requests() -> None:
+    schedule = Schedule(0, 10)
+    schedule.retune(30, 25)  # 0, 10 and 20 stay due; then 40, 70, ...
+    schedule.put_off(1_000, 50)
+    assert schedule.upcoming == 1_000
+    assert schedule.overdue(1_049) == [(9, 30, 1), (29, 10, 3)]
+    assert [schedule.take() for _ in range(5)] == [1_000, 1_010, 1_020, 1_040, 1_070]
+
+
+def test_an_interval_changed_while_paused_holds_afterwards() -> None:
+    schedule = Schedule(0, 10)
+    schedule.put_off(1_000, 5)  # one is due, 5 are left until the next one
+    schedule.retune(2, 600)
+    assert schedule.overdue(999) == []
+    assert [schedule.take() for _ in range(3)] == [1_000, 1_006, 1_008]
+
+
+def test_overlapping_pauses_add_up() -> None:
+    """The connection broke in the middle of the first."""
+    schedule = Schedule(0, 10)
+    schedule.put_off(100, 5)
+    schedule.put_off(100, 50)
+    schedule.retune(20, 60)
+    assert [schedule.take() for _ in range(3)] == [200, 215, 235]
+
+
+@given(TIMES, INTERVALS, st.lists(st.tuples(INTERVALS, st.integers(0, 200)), max_size=4), st.integers(1, 5_000), TIMES)
+def test_nothing_ages_or_falls_due_in_a_pause(
+    first: int, interval: int, changes: list[tuple[int, int]], length: int, turn: int
 ) -> None:
-    arrivals = Arrivals()
-    with lab(tmp_path, arrivals.answer, workers, before) as (web, master):
-        time.sleep(1.5)
-        begun = time.monotonic()
-        ask_for_users(web, after, per_second)
-        gauge = ("tcplab_load_users", "asyncio")
-        eventually(lambda: master.metrics()[gauge] == after, "the users have changed")
-        time.sleep(1.5)
-        ended = time.monotonic()
-        slices = arrivals.slices(begun - 1, ended)
-        assert sum(slices) == pytest.approx(RATE * (ended - begun + 1), rel=0.08), slices
-        seconds = [sum(slices[start : start + 10]) for start in range(len(slices) - 9)]
-        assert min(seconds) > 0.35 * RATE, slices
-        assert max(seconds) < 1.8 * RATE, slices
-        post(web, "/stop", {})
-        eventually(master.result.exists, "the result is written")
-        found = doubts(master.outcome())
-        assert "rate" not in found or "starved" in found, master.outcome()["doubts"]
+    schedule, now = Schedule(first, interval), 0
+    for other, after in changes:
+        now += after
+        schedule.retune(other, now)
+    before = ages(schedule.overdue(now))
+    schedule.put_off(length, now)
+    schedule.retune(interval, now + turn % (length + 1))
+    assert ages(schedule.overdue(now + length)) == before
+    dues = [schedule.take() for _ in range(len(before) + 5)]
+    assert dues == sorted(dues)
 
 
-@pytest.mark.measures
-def test_a_run_keeps_its_rate_from_the_start(tmp_path: Path) -> None:
-    arrivals = Arrivals()
-    [web] = free_ports(1)
-    with Stub(arrivals.answer) as stub:
-        arguments = ("--scenario", "saturate", "--rate", "300", "-u", "20", "-r", "4", "AsyncioUser")
-        page = ("--autostart", "--web-host", "127.0.0.1", "--web-port", web)
-        with Locust(tmp_path, *page, *arguments, targets={"asyncio": stub.address}):
-            eventually(lambda: len(arrivals.moments) > 1800, "six seconds have passed")
-    slices = arrivals.slices(arrivals.moments[0], arrivals.moments[0] + 5)
-    seconds = [sum(slices[start : start + 10]) for start in range(len(slices) - 9)]
-    assert min(seconds) > 0.35 * RATE, slices
-    assert max(seconds) < 1.8 * RATE, slices
+class Dues:
+    """When requests fall due, found one by one: those not taken, up to the first that isn't due yet."""
+
+    def __init__(self, first: int, interval: int) -> None:
+        self.dues = [first]
+        self.interval = interval
+        self.pause = 0
+
+    def look(self, now: int) -> None:
+        while self.dues[-1] <= now:
+            self.dues.append(self.dues[-1] + self.interval)
+
+    def retune(self, interval: int, now: int) -> None:
+        now = max(now, self.pause)
+        self.look(now)
+        self.dues[-1] = rescaled(self.dues[-1], now, self.interval, interval)
+        self.interval = interval
+
+    def put_off(self, length: int, now: int) -> None:
+        self.pause = max(now, self.pause) + length
+        self.dues = [due + length for due in self.dues]
+
+    def take(self) -> int:
+        taken = self.dues.pop(0)
+        if not self.dues:  # it was taken before its time
+            self.dues.append(taken + self.interval)
+        return taken
+
+    def ages(self, now: int) -> list[int]:
+        return [now - due for due in reversed(self.dues) if due <= now]
 
 
-# In a process of its own: to import Locust is to patch the process.
-STEPS = """
-from locust.dispatch import UsersDispatcher
-from types import SimpleNamespace
-from loadtest.dispatching import ToldDispatcher
-from loadtest.worker import parts
-
-class SomeUser:
-    weight, fixed_count = 1, 0
-
-for workers in (1, 2, 3):
-    for first, then, per_second in ((5, 1, 1000), (3, 6, 1000), (4, 0, 1000), (3, 1, 20)):
-        told = []
-        nodes = [SimpleNamespace(id=f"host_{number}") for number in range(workers)]
-        dispatcher = ToldDispatcher(told.append, worker_nodes=nodes, user_classes=[SomeUser])
-        for target in (first, then):
-            dispatcher.new_dispatch(target, per_second)
-            steps = [(sum(sum(of.values()) for of in each.values()), told[-1]) for each in dispatcher]
-            assert steps[-1] == (target, target), steps
-            assert all(count == said for count, said in steps), steps
-
-assert list(parts({})) == list(parts({"a": 0})) == []
-assert list(parts({"a": 3, "b": 9})) == [{"a": 3, "b": 7}, {"b": 2}]
-assert list(parts({"a": 25})) == [{"a": 10}, {"a": 10}, {"a": 5}]
-assert [sum(each.values()) for each in parts({"a": 5000, "b": 5001})] == [101] * 99 + [2]
-"""
+ACTS = st.tuples(st.sampled_from(["wait", "take", "retune", "put off"]), st.integers(0, 60))
 
 
-def test_each_step_is_told_before_it_is_taken() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", STEPS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
+@given(st.integers(0, 50), st.integers(1, 30), st.lists(ACTS, max_size=25))
+def test_due_requests_match_a_plain_search(first: int, interval: int, acts: list[tuple[str, int]]) -> None:
+    schedule, dues, now = Schedule(first, interval), Dues(first, interval), 0
+    dues.look(now)
+    for act, number in acts:
+        if act == "wait":
+            now += number
+        elif act == "take":
+            assert [schedule.take() for _ in range(number % 8)] == [dues.take() for _ in range(number % 8)]
+        elif act == "put off":
+            dues.put_off(number, now)
+            schedule.put_off(number, now)
+        else:
+            dues.retune(number // 2 + 1, now)
+            schedule.retune(number // 2 + 1, now)
+        dues.look(now)
+        assert schedule.upcoming == dues.dues[0]
+        assert ages(schedule.overdue(now)) == dues.ages(now)
+        assert all(stretch.number > 0 for stretch in schedule.overdue(now))
+    assert [schedule.take() for _ in dues.dues] == dues.dues
+
+
+@given(st.integers(1, 30), st.tuples(INTERVALS, INTERVALS), st.integers(0, 300), st.integers(0, 300))
+def test_two_changes_forget_nothing_due(interval: int, then: tuple[int, int], first: int, second: int) -> None:
+    schedule, dues = Schedule(0, interval), Dues(0, interval)
+    for other, now in zip(then, (first, first + second), strict=True):
+        dues.retune(other, now)
+        schedule.retune(other, now)
+        assert ages(schedule.overdue(now)) == dues.ages(now)
+    end = first + second + 500
+    dues.look(end)
+    assert ages(schedule.overdue(end)) == dues.ages(end)
+    assert [schedule.take() for _ in dues.dues] == dues.dues

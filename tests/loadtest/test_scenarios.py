@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.histogram import quantile
+from loadtest.recording.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
 from tests.support.locust_processes import Locust, assert_conserved, doubts, durations, nonzero

@@ -7,10 +7,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from loadtest.exporter import LoadCollector, Status
-from loadtest.ledger import Ledger as LoadLedger
-from loadtest.ledger import Worker
-from loadtest.tally import SERIES, Gauges, Tally
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.recording.aggregator import Aggregator as LoadLedger
+from loadtest.recording.aggregator import Worker
+from loadtest.recording.counters import SERIES, Counters, Gauges
 from servers.connections.listener import Listener, listen
 from servers.metrics.cgroup import Container, Throttled
 from servers.metrics.collector import ServerCollector, registry
@@ -51,19 +51,19 @@ def server(stats: Stats) -> Iterator[CollectorRegistry]:
 
 def load() -> Catalogue:
     """Return what the load's master exports once there was a reply of every kind, as Prometheus stores it."""
-    ledger = LoadLedger([variant.name for variant in VARIANTS])
-    tally = Tally(histograms={series: {1: 1} for series in SERIES}).to_wire()
+    aggregator = LoadLedger([variant.name for variant in VARIANTS])
+    counters = Counters(histograms={series: {1: 1} for series in SERIES}).to_wire()
     report = {
         "phase": 0,
         "seconds": 1.0,
         "closed": False,
-        "tallies": {variant.name: tally for variant in VARIANTS},
+        "counters": {variant.name: counters for variant in VARIANTS},
         "gauges": {variant.name: [0] * len(Gauges._fields) for variant in VARIANTS},
         "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }
-    ledger.take("worker", {"parts": [report]}, now=0.0)
+    aggregator.take("worker", {"parts": [report]}, now=0.0)
     status = Status(started=0.0, scenario="saturate", rate=0.0, doubts=(), workers={0: Worker()})
-    collector = LoadCollector(ledger, lambda: status, lambda: 0.0)
+    collector = LoadCollector(aggregator, lambda: status, lambda: 0.0)
     return _listed(collector.collect(), TARGET)
 
 

@@ -19,11 +19,12 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import REGISTRY
 
-from loadtest import exporter
-from loadtest.belief import Doubt
-from loadtest.exporter import LoadCollector, Status
-from loadtest.ledger import Ledger as LoadLedger
-from loadtest.recorder import Recorder, Tracker
+from loadtest.cluster import exporter
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.recording.aggregator import Aggregator as LoadLedger
+from loadtest.recording.client_stats import ClientStats
+from loadtest.recording.recorder import Recorder
+from loadtest.run_warnings import Doubt
 from servers.connections.listener import Listener, listen
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
@@ -96,9 +97,9 @@ def truth(metric: str, variant: str) -> Distribution:
 
 @dataclass
 class Load:
-    """The load's side: a ledger, and two workers whose clock is set by hand; it doubts what it is told to."""
+    """The load's side: a aggregator, and two workers whose clock is set by hand; it doubts what it is told to."""
 
-    ledger: LoadLedger = field(default_factory=lambda: LoadLedger(NAMES))
+    aggregator: LoadLedger = field(default_factory=lambda: LoadLedger(NAMES))
     now: int = 100 * 10**9
     doubts: tuple[Doubt, ...] = ()
 
@@ -106,16 +107,16 @@ class Load:
         self.workers = [Recorder(lambda: self.now, lambda: 0.0) for _ in range(2)]
         self.clients = {(name, worker): self._clients(name, worker) for name in NAMES for worker in range(2)}
 
-    def _clients(self, name: str, worker: int) -> list[Tracker]:
+    def _clients(self, name: str, worker: int) -> list[ClientStats]:
         clients = [self.workers[worker].client(name) for _ in range(worker, CLIENTS, 2)]
         for client in clients:
             client.started()
         return clients
 
     def report(self) -> None:
-        """Have the ledger know what was recorded; all of it within its last seconds."""
+        """Have the aggregator know what was recorded; all of it within its last seconds."""
         for index, worker in enumerate(self.workers):
-            self.ledger.take(str(index), worker.report(), now=0.0)
+            self.aggregator.take(str(index), worker.report(), now=0.0)
 
     def play(self) -> None:
         """Let every duration happen once, on a connection of its own; then leave every client connected and served."""
@@ -148,7 +149,7 @@ class Load:
 
     def status(self) -> Status:
         """Tell of a run that is on."""
-        workers = {int(name): worker for name, worker in self.ledger.workers.items()}
+        workers = {int(name): worker for name, worker in self.aggregator.workers.items()}
         return Status(started=1.0, scenario="conversation", rate=0.0, doubts=self.doubts, workers=workers)
 
 
@@ -183,7 +184,7 @@ def exporters() -> Iterator[Exporters]:
     """Serve them on loopback."""
     load = Load()
     load.report()
-    collector = LoadCollector(load.ledger, load.status, lambda: 0.0)
+    collector = LoadCollector(load.aggregator, load.status, lambda: 0.0)
     with ExitStack() as stack:
         served = {}
         ports = {}

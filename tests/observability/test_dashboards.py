@@ -12,8 +12,8 @@ import yaml
 
 from grafana import colours, texts, write
 from grafana.layout import COLUMNS, SCREEN
-from loadtest import belief
-from loadtest.tally import BREAKS, CONNECTIONS
+from loadtest import run_warnings
+from loadtest.recording.counters import BREAKS, CONNECTIONS
 from servers.stats import ERRORS
 from servers.variants import VARIANTS
 from tests.observability import catalogue
@@ -193,11 +193,11 @@ def test_limits_are_drawn_only_where_figures_become_doubtful() -> None:
         if panel["fieldConfig"]["defaults"]["custom"].get("thresholdsStyle", {}).get("mode", "off") != "off"
     }
     limits = {
-        "cpu_ratio": belief.BUSY,
-        "busy_ratio": belief.BUSY,
-        "starved_ratio": belief.STARVED,
-        "stolen_ratio": belief.STOLEN,
-        "lag_seconds": belief.LAGGING,
+        "cpu_ratio": run_warnings.BUSY,
+        "busy_ratio": run_warnings.BUSY,
+        "starved_ratio": run_warnings.STARVED,
+        "stolen_ratio": run_warnings.STOLEN,
+        "lag_seconds": run_warnings.LAGGING,
     }
     assert drawn == {
         f"max by (worker) (tcplab_load_worker_{metric})": {"value": limit, "color": colours.DOUBT}
@@ -320,7 +320,7 @@ def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
 
 
 def test_every_doubt_has_its_words() -> None:
-    assert set(texts.DOUBTS) == set(belief.DOUBTS)
+    assert set(texts.DOUBTS) == set(run_warnings.DOUBTS)
     for name in ("compare.json", "capacity.json", "load.json"):
         (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Believe these figures?"]
         for doubt, words in texts.DOUBTS.items():

@@ -12,7 +12,7 @@ from math import inf
 
 import pytest
 
-from loadtest.belief import Doubt
+from loadtest.run_warnings import Doubt
 from tests.observability import known
 from tests.observability.promql import Selector, grouped_by, selectors
 from tests.observability.queries import Query, queries

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
-from loadtest.exporter import LoadCollector, Status
-from loadtest.ledger import Ledger as LoadLedger
-from loadtest.recorder import Recorder
-from loadtest.tally import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.recording.aggregator import Aggregator as LoadLedger
+from loadtest.recording.counters import BREAKS, CONNECTIONS, OUTCOMES
+from loadtest.recording.recorder import Recorder
 from servers.stats import ERRORS, Stats
 from servers.stats import OUTCOMES as ENDS
 from servers.variants import VARIANTS
@@ -51,7 +51,7 @@ def of_load(workers: int, clients: int) -> Series:
     def clock() -> int:
         return now
 
-    ledger = LoadLedger([variant.name for variant in VARIANTS])
+    aggregator = LoadLedger([variant.name for variant in VARIANTS])
     for index in range(workers):
         recorder = Recorder(clock)
         for variant in VARIANTS:
@@ -73,10 +73,10 @@ def of_load(workers: int, clients: int) -> Series:
                         client.failed(outcome, now)
                 for how in BREAKS:
                     client.broke(how)
-        ledger.take(f"{index}-of-{workers}", recorder.report(), now=0.0)
-    processes = dict(enumerate(ledger.workers.values()))
+        aggregator.take(f"{index}-of-{workers}", recorder.report(), now=0.0)
+    processes = dict(enumerate(aggregator.workers.values()))
     status = Status(started=1.0, scenario="conversation", rate=0.0, doubts=(), workers=processes)
-    return series(LoadCollector(ledger, lambda: status, lambda: 0.0).collect())
+    return series(LoadCollector(aggregator, lambda: status, lambda: 0.0).collect())
 
 
 def test_the_loads_do_not_grow_with_clients() -> None:

@@ -29,7 +29,7 @@ PATIENCE: Final = 60.0
 
 class Part:
     """
-    A part of the lab on a host (python -m loadtest.hosts PART); what still runs at the end of the `with` is ended.
+    A part of the lab on a host (python -m loadtest.lab.hosts PART); what still runs at the end of the `with` is ended.
 
     log: what it has written.
     """
@@ -46,7 +46,7 @@ class Part:
         self._log = folder / f"{part}-on-{host.name}.log"
         with host.inside():
             self.process = start(
-                ["-m", "loadtest.hosts", part, *arguments],
+                ["-m", "loadtest.lab.hosts", part, *arguments],
                 self._log,
                 checkout,
                 {"PYTHONUNBUFFERED": "1", **(environment or {})},

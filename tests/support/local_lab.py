@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from typing import Final
 
-from loadtest.local import Lab, main
+from loadtest.lab.local import Lab, main
 from servers.variants import VARIANTS
 
 PORTS: Final = 2 * len(VARIANTS) + 2

@@ -108,12 +108,12 @@ def run(folder: Path, *arguments: str, seconds: float = 3, **more: Any) -> Locus
     return locust
 
 
-IMPATIENT = "from loadtest import outcomes\noutcomes.CONNECT_TIMEOUT = outcomes.REPLY_TIMEOUT = 0.4\n"
+IMPATIENT = "from loadtest.client import outcomes\noutcomes.CONNECT_TIMEOUT = outcomes.REPLY_TIMEOUT = 0.4\n"
 """Lines of a locustfile by which clients wait 0.4 s for a connection or a reply."""
 
 HASTY = """
 from dataclasses import replace
-from loadtest import script
+from loadtest.client import script
 from loadtest.scenarios import SCENARIOS
 
 script.SETBACK = 0.1

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from loadtest.compare import command, comparison
+from loadtest.compare.candidates import Subject
 from loadtest.compare.measure.run import Laboratory, users_of
 from loadtest.compare.plan import Case
-from loadtest.compare.subjects import Subject
 
 FAULT = os.environ.get("TEST_FAULT", "")
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from loadtest.compare.measure.exported import Exported
-from loadtest.compare.measure.footprint import Footprint
 from loadtest.compare.measure.memory import Serving
-from loadtest.processes import READY
+from loadtest.compare.measure.process_memory import Footprint
+from loadtest.lab.processes import READY
 from tests.support.processes import announced
 
 

@@ -1,8 +1,9 @@
 """A recorder whose clock is set by hand, and clients of it."""
 
-from loadtest.histogram import Histogram, count
-from loadtest.recorder import Recorder, Tracker, unpack
-from loadtest.tally import Tally
+from loadtest.recording.client_stats import ClientStats
+from loadtest.recording.counters import Counters
+from loadtest.recording.histogram import Histogram, count
+from loadtest.recording.recorder import Recorder, unpack
 
 
 class Clock:
@@ -25,35 +26,35 @@ def recorder() -> tuple[Recorder, Clock]:
     return Recorder(clock, lambda: clock.microseconds / 2e6), clock
 
 
-def connected(found: Recorder, clock: Clock, variant: str = "single") -> Tracker:
-    tracker = found.client(variant)
-    tracker.started()
-    tracker.connecting(clock())
-    tracker.connected_at(clock.after(30))
-    return tracker
+def connected(found: Recorder, clock: Clock, variant: str = "single") -> ClientStats:
+    client_stats = found.client(variant)
+    client_stats.started()
+    client_stats.connecting(clock())
+    client_stats.connected_at(clock.after(30))
+    return client_stats
 
 
-def tally(found: Recorder, phase: int, variant: str = "single") -> Tally:
-    pooled = Tally()
+def counters(found: Recorder, phase: int, variant: str = "single") -> Counters:
+    pooled = Counters()
     for part in unpack(found.report()):
-        if part.phase == phase and variant in part.tallies:
-            pooled.add(part.tallies[variant])
+        if part.phase == phase and variant in part.counters:
+            pooled.add(part.counters[variant])
     return pooled
 
 
-def answer(tracker: Tracker, clock: Clock, times: int) -> None:
+def answer(client_stats: ClientStats, clock: Clock, times: int) -> None:
     for _ in range(times):
-        tracker.sent(clock())
-        tracker.verified(clock.after(50))
+        client_stats.sent(clock())
+        client_stats.verified(clock.after(50))
 
 
-def served(found: Recorder, clock: Clock) -> Tracker:
+def served(found: Recorder, clock: Clock) -> ClientStats:
     """Return a client that has had its first reply; what has happened until now is no part of what is counted next."""
-    tracker = connected(found, clock)
-    tracker.sent(clock())
-    tracker.verified(clock.after(50))
+    client_stats = connected(found, clock)
+    client_stats.sent(clock())
+    client_stats.verified(clock.after(50))
     found.report()
-    return tracker
+    return client_stats
 
 
 def histogram_of(durations: list[int]) -> Histogram:

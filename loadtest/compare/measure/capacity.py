@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from loadtest.compare.judge.targets import Answer, Judgement
-from loadtest.histogram import Bounds
+from loadtest.compare.analysis.slo import Answer, Judgement
+from loadtest.recording.histogram import Bounds
 
 TRIES: Final = 3
 """How often a number of clients is tried at most: then two of three agree, or it cannot be told."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loadtest.belief import Doubt
+from loadtest.run_warnings import Doubt
 from loadtest.scenarios import Scenario
 
 SCHEMA = 1

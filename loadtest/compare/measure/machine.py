@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from loadtest.belief import Doubt
+from loadtest.run_warnings import Doubt
 
 _SYSTEM_CPUS = Path("/sys/devices/system/cpu")
 PACKAGES = ("locust", "uvloop", "prometheus-client", "gevent", "psutil")

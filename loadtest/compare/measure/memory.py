@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 import psutil
 
 from loadtest.compare.measure.exported import Exported, NotExportedError
-from loadtest.compare.measure.footprint import Footprint, Look
 from loadtest.compare.measure.groups import PARTS
-from loadtest.compare.measure.holding import Crowd, TooFewDescriptorsError, make_room
+from loadtest.compare.measure.idle_clients import Crowd, TooFewDescriptorsError, make_room
+from loadtest.compare.measure.process_memory import Footprint, Look
 from loadtest.compare.measure.slope import FEWEST, fit, mean
 
 STEPS: Final = 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from loadtest.compare.judge.targets import Answer, Judgement, Target, judge
+from loadtest.compare.analysis.slo import Answer, Judgement, Target, judge
 from loadtest.compare.measure.capacity import Bracket, Limits, Probe, conclude, propose
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import CellFailedError

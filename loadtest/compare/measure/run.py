@@ -14,22 +14,22 @@ from typing import Any, Final
 
 import psutil
 
-from loadtest.compare.judge.figures import NOT_OURS, Ceiling, ceiling
-from loadtest.compare.measure import groups, load, memory, observe
+from loadtest.client.outcomes import split_address
+from loadtest.compare.analysis.measures import NOT_OURS, Ceiling, ceiling
+from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
+from loadtest.compare.measure import groups, load, memory, sampler
 from loadtest.compare.measure.exported import Exported, NotExportedError
-from loadtest.compare.measure.footprint import Footprint
 from loadtest.compare.measure.groups import Group, NoGroupError
-from loadtest.compare.measure.holding import TooFewDescriptorsError, WrongReplyError
+from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.machine import Cores
+from loadtest.compare.measure.process_memory import Footprint
 from loadtest.compare.plan import Case
-from loadtest.compare.subjects import LAB, TEXTBOOK, Subject
-from loadtest.outcomes import split_address
-from loadtest.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
+from loadtest.lab.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: where `python -m servers` and the locustfile are found."""
 
-_SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/sink.py prints it
+_SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/lab/null_server.py prints it
 
 _READY_WITHIN = 20.0
 _ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
@@ -53,7 +53,7 @@ class Measured:
     """
 
     load: Mapping[str, Any]
-    usage: observe.Usage
+    usage: sampler.Usage
     took: float
 
 
@@ -92,7 +92,7 @@ class Laboratory:
 
     def sink_command(self) -> list[str]:
         """Return the command that starts the sink on a free port of loopback."""
-        return [sys.executable, "-m", "loadtest.sink"]
+        return [sys.executable, "-m", "loadtest.lab.null_server"]
 
     def load_command(self, subject: Subject, case: Case, result: Path) -> list[str]:
         """Return the command that puts `case` on the address of `users_of(subject)`, and writes `result`."""
@@ -204,7 +204,7 @@ class Laboratory:
         """Put `case` on a server that is ready; what the generator writes goes to `folder`."""
         began = time.monotonic()
         try:
-            server = observe.Server.of(serving.child.pid) if serving.child else None
+            server = sampler.Server.of(serving.child.pid) if serving.child else None
             idle = server.read()[1] if server else None
             result = folder / "load.json"
             env = python_environment(**{f"TCPLAB_{users_of(subject).upper()}": serving.address})
@@ -215,25 +215,25 @@ class Laboratory:
             samples = self._watch(case, serving.child, server, generator)
             found = _read(result, generator)
             window = load.read(found)
-            usage = observe.between(samples, window.started, window.ended, idle)
+            usage = sampler.between(samples, window.started, window.ended, idle)
         except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
             raise CellFailedError(str(error)) from error
         return Measured(found, usage, time.monotonic() - began)
 
     def _watch(
-        self, case: Case, child: Child | None, server: observe.Server | None, generator: Child
-    ) -> list[observe.Sample]:
+        self, case: Case, child: Child | None, server: sampler.Server | None, generator: Child
+    ) -> list[sampler.Sample]:
         """Sample both until the generator has ended."""
         process = psutil.Process(generator.pid)
         deadline = time.monotonic() + case.warmup + case.seconds + _ENDS_WITHIN
-        samples = [observe.sample(server, process)]
+        samples = [sampler.sample(server, process)]
         while generator.status() is None:
             if child:
                 child.check()
             if time.monotonic() > deadline:
                 raise ChildFailedError(f"{generator.name} did not end in time: {generator.tail()}")
-            self.interrupt.sleep(observe.INTERVAL)
-            samples.append(observe.sample(server, process))  # before it is reaped: the last one is after the window
+            self.interrupt.sleep(sampler.INTERVAL)
+            samples.append(sampler.sample(server, process))  # before it is reaped: the last one is after the window
         if child:
             child.check()
         return samples
@@ -286,7 +286,7 @@ def charges(pid: int, metrics: str, group: Group | NoGroupError) -> tuple[Callab
     pid: the process that was started. metrics: its /metrics, "" if it has none. group: what it was to join. Raises
     psutil.Error if it has ended, NotExportedError if its /metrics cannot be read.
     """
-    if isinstance(group, Group) and group.holds(each.pid for each in observe.Server.of(pid).processes):
+    if isinstance(group, Group) and group.holds(each.pid for each in sampler.Server.of(pid).processes):
         return group.charged, ""
     if metrics and is_confined(pid) and (exported := Exported(metrics)).charged():
         return exported.charged, ""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from loadtest.compare.judge.figures import LATE, UNSOUND, row
+from loadtest.compare.analysis.measures import LATE, UNSOUND, row
 from loadtest.compare.measure import load
-from loadtest.histogram import Histogram, bounded_quantile, merge
+from loadtest.recording.histogram import Histogram, bounded_quantile, merge
 
 BEYOND: Final = 10
 """Durations that must lie beyond a quantile, or it would be the luck of a few."""

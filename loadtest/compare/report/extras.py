@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from loadtest.compare.judge import keeping, textbook
-from loadtest.compare.judge.entries import subjects
-from loadtest.compare.judge.textbook import METHODS
-from loadtest.compare.report.words import number
+from loadtest.compare.analysis import claims, slo_kept
+from loadtest.compare.analysis.claims import METHODS
+from loadtest.compare.analysis.summary import subjects
+from loadtest.compare.report.formatting import number
 
 Lines = list[tuple[str, list[str]]]
 """Titles, each with the lines under it."""
@@ -29,20 +29,20 @@ def searched(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in records(result, "capacity") if "low" in each]
 
 
-def claims(result: Mapping[str, Any]) -> list[textbook.Cell]:
+def settled(result: Mapping[str, Any]) -> list[claims.Cell]:
     """Return the textbook's table; nothing for a comparison that was not made to settle it."""
     if not (result.get("memory") and result.get("capacity")):
         return []
-    return textbook.table({**result, "memory": priced(result), "capacity": searched(result)})
+    return claims.table({**result, "memory": priced(result), "capacity": searched(result)})
 
 
 def lines(result: Mapping[str, Any]) -> Lines:
     """Return all of it that there is."""
-    said = [f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said})" for each in claims(result)]
+    said = [f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said})" for each in settled(result)]
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
-        ("Whether the target was kept:", keeping.lines(result)),
+        ("Whether the target was kept:", slo_kept.lines(result)),
         ("The most clients within the target:", [_capacity(each) for each in searched(result)]),
     )
     return [(title, some) for title, some in every if some]
@@ -121,5 +121,5 @@ def _signed(value: float) -> str:
 
 def _capacity(record: Mapping[str, Any]) -> str:
     notes = "; ".join(part for part in (record["why"], *record["contradictions"]) if part)
-    about = f"{record['label']}: {textbook.bracket(record)} ({record['target']} in {record['scenario']})"
+    about = f"{record['label']}: {claims.bracket(record)} ({record['target']} in {record['scenario']})"
     return f"{about}; {notes}" if notes else about

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.compare.analysis.pairwise import WORDS, fair
+from loadtest.compare.analysis.summary import Entry, by_scenario, entries
 from loadtest.compare.escaping import markdown, visible
-from loadtest.compare.judge.entries import Entry, by_scenario, entries
-from loadtest.compare.judge.verdict import WORDS, fair
 from loadtest.compare.report import extras
-from loadtest.compare.report.answers import load, loads, rankings, sentence
+from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
+from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict
 from loadtest.compare.report.page import TITLE, command, where
-from loadtest.compare.report.remarks import doubts, incomplete, indicative, is_verdict
-from loadtest.compare.report.words import AT_LEAST, COLUMNS, bare, runs, served, spread
+from loadtest.compare.report.ranking import load, loads, rankings, sentence
 
 _HEADINGS: Final = {name: heading for name, heading, _ in COLUMNS}
 

@@ -4,17 +4,17 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.compare.analysis.measures import UNSOUND, Row, clients, share_of_core
+from loadtest.compare.analysis.significance import MIN_RUNS
+from loadtest.compare.analysis.summary import Entry, by_scenario, entries, subjects
+from loadtest.compare.candidates import Subject
 from loadtest.compare.escaping import markup
-from loadtest.compare.judge.entries import Entry, by_scenario, entries, subjects
-from loadtest.compare.judge.figures import UNSOUND, Row, clients, share_of_core
-from loadtest.compare.judge.judgement import MIN_RUNS
 from loadtest.compare.report import charts, page_answer, sections, svg
+from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
+from loadtest.compare.report.notes import doubts, remarks
 from loadtest.compare.report.page_answer import looks
 from loadtest.compare.report.page_text import HOW, STYLE
-from loadtest.compare.report.remarks import doubts, remarks
 from loadtest.compare.report.svg import Chart
-from loadtest.compare.report.words import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
-from loadtest.compare.subjects import Subject
 from loadtest.scenarios import Scenario
 
 TITLE: Final = "Concurrency models of TCP servers, measured"

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from loadtest.compare.analysis.pairwise import WORDS, Verdict
+from loadtest.compare.analysis.significance import Answer
+from loadtest.compare.analysis.summary import Entry
+from loadtest.compare.candidates import Subject
 from loadtest.compare.escaping import markup
-from loadtest.compare.judge.entries import Entry
-from loadtest.compare.judge.judgement import Answer
-from loadtest.compare.judge.verdict import WORDS, Verdict
 from loadtest.compare.report import svg
-from loadtest.compare.report.answers import (
+from loadtest.compare.report.formatting import run_count, served
+from loadtest.compare.report.notes import Doubted, incomplete, indicative, is_verdict
+from loadtest.compare.report.ranking import (
     Ranking,
     factor,
     headlines,
@@ -20,9 +23,6 @@ from loadtest.compare.report.answers import (
     rankings,
     relation,
 )
-from loadtest.compare.report.remarks import Doubted, incomplete, indicative, is_verdict
-from loadtest.compare.report.words import run_count, served
-from loadtest.compare.subjects import Subject
 
 
 def answer(

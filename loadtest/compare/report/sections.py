@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.compare.analysis import claims, slo_kept
+from loadtest.compare.analysis.claims import ASPECTS, METHODS, bracket
+from loadtest.compare.analysis.summary import subjects
 from loadtest.compare.escaping import markup
-from loadtest.compare.judge import keeping, textbook
-from loadtest.compare.judge.entries import subjects
-from loadtest.compare.judge.textbook import ASPECTS, METHODS, bracket
 from loadtest.compare.report import bars
-from loadtest.compare.report.extras import Weight, claims, records, searched, slope, uncharged, weights
+from loadtest.compare.report.extras import Weight, records, searched, settled, slope, uncharged, weights
+from loadtest.compare.report.formatting import number
 from loadtest.compare.report.svg import Chart, Ink, inks
-from loadtest.compare.report.words import number
 
 _SIGNS: Final = {"agrees": "✓", "disagrees": "✗", "abstains": "?"}
 _LEFT: Final = ' class="left"'
@@ -22,7 +22,7 @@ _KINDS: Final = (
 
 def textbooks(result: Mapping[str, Any]) -> str:
     """Return the textbook's table, each claim with its mark; "" for a comparison that was not made to settle it."""
-    found = claims(result)
+    found = settled(result)
     if not found:
         return ""
     rows = []
@@ -40,7 +40,7 @@ def textbooks(result: Mapping[str, Any]) -> str:
     )
 
 
-def _claim(cell: textbook.Cell) -> str:
+def _claim(cell: claims.Cell) -> str:
     sign = f'<b class="{cell.found.mark}">{_SIGNS[cell.found.mark]}</b>'
     options = "".join(f"<span>{markup(word)}</span> " for word in cell.found.command.split())  # broken between words
     command = f"<small><code>{options}</code></small>" if options else ""
@@ -136,7 +136,7 @@ def capacity(result: Mapping[str, Any]) -> str:
 
 def target(result: Mapping[str, Any]) -> str:
     """Return whether the target was kept, by whom; "" without one."""
-    lines = "".join(f"<li>{markup(line)}.</li>" for line in keeping.lines(result))
+    lines = "".join(f"<li>{markup(line)}.</li>" for line in slo_kept.lines(result))
     return f"<h2>Whether the target was kept</h2><ul>{lines}</ul>" if lines else ""
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest.compare.candidates import LAB, Subject
 from loadtest.compare.escaping import markup
-from loadtest.compare.report.words import duration
-from loadtest.compare.subjects import LAB, Subject
+from loadtest.compare.report.formatting import duration
 
 WIDTH: Final = 440
 """Width of a chart in user units: on a telephone it is drawn at four fifths of its size, and can still be read."""

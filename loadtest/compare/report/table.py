@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from loadtest.compare.analysis.measures import UNSOUND, Row, clients
+from loadtest.compare.analysis.summary import Entry, by_scenario, entries
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.judge.entries import Entry, by_scenario, entries
-from loadtest.compare.judge.figures import UNSOUND, Row, clients
 from loadtest.compare.report import extras
-from loadtest.compare.report.answers import load, loads, pairs
-from loadtest.compare.report.remarks import doubts, incomplete, indicative, is_verdict, remarks
-from loadtest.compare.report.words import bare, brief, number, per_cent, runs, served
+from loadtest.compare.report.formatting import bare, brief, number, per_cent, runs, served
+from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict, remarks
+from loadtest.compare.report.ranking import load, loads, pairs
 
 __all__ = ["brief", "number", "text"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare.judge.entries import entries
+from loadtest.compare.analysis.summary import entries
 from loadtest.compare.measure.run import silence
 from servers.variants import VARIANTS
-from tests.compare.test_compare import LOCUST, OWN, result
-from tests.compare.test_compare import run as compare
+from tests.loadtest.compare.test_compare import LOCUST, OWN, result
+from tests.loadtest.compare.test_compare import run as compare
 from tests.support.locust_processes import (
     ALL,
     HASTY,

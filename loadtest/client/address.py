@@ -1,0 +1,59 @@
+"""A server's address: looked up by name, and looked up again when connecting to it fails."""
+
+import functools
+import socket
+import time
+from typing import Any, Final
+
+import gevent
+
+from loadtest.client import outcomes
+
+LOOK_UP_AGAIN: Final = 1.0
+"""Seconds between two looks at which address a name has, while connecting to it fails."""
+
+Where = tuple[socket.AddressFamily, Any]
+"""An address family, and what its connect() takes."""
+
+
+class Target:
+    """
+    A server's address. All users of a process who have the same host share one.
+
+    where: what a socket connects to; None while the name is unknown. unknown: as which outcome a connect counts then.
+    reached: somebody was connected to it.
+    """
+
+    def __init__(self, host: str) -> None:
+        """Take the server's "host:port"; ValueError on a bad one."""
+        self._address = outcomes.split_address(host)
+        self._looked_at = 0.0
+        self._known = False
+        self.where: Where | None = None
+        self.unknown = "failed"
+        self.reached = False
+
+    def look_up(self) -> None:
+        """Look the name up; the greenlet that calls waits for the answer."""
+        self._looked_at = time.monotonic()
+        host, port = self._address
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        except OSError as error:
+            self.where = None
+            self.unknown = outcomes.of_connect(error, known=self._known)
+        else:
+            self.where = family, address
+            self._known = True
+
+    def doubt(self) -> None:
+        """Look the name up again in the background, now and then: the server may come back elsewhere."""
+        if time.monotonic() - self._looked_at >= LOOK_UP_AGAIN:
+            self._looked_at = time.monotonic()
+            gevent.spawn(self.look_up)
+
+
+@functools.cache
+def target_of(host: str) -> Target:
+    """Return this process's target for "host:port"; ValueError on a bad one."""
+    return Target(host)

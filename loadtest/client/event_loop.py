@@ -1,0 +1,184 @@
+"""
+The engine: one loop that drives the sockets of all of a process's users, for a Locust that reaches the servers' limits.
+
+A user of Locust's own kind has a greenlet that waits for each reply; going there and back costs more than the kernel's
+whole work. Here the users are parked, and one greenlet plays their scripts (script.py): it asks the kernel which
+sockets have something to read, takes it, compares it, notes it (recorder.py) and sends the next request. Every 2 ms it
+gives Locust's other greenlets their turn.
+
+Sockets are watched edge-triggered (epoll(7)): told of news once, and so read until there is nothing left, or less came
+than was asked for.
+"""
+
+import heapq
+import time
+from collections.abc import Callable
+from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from typing import Final, Protocol
+
+import gevent
+from gevent import monkey
+from gevent.event import Event
+
+from loadtest.client.greenlets import run_for_ever
+from loadtest.client.recorded_user import RECORDER
+from loadtest.recording.recorder import LAG_INTERVAL
+
+BATCH: Final = 128
+"""Sockets looked after between two looks at the time: about a millisecond of work."""
+
+TURN: Final = 2_000_000
+"""Nanoseconds after which Locust's other greenlets get their turn."""
+
+NAP: Final = 1_000_000
+"""Nanoseconds for which the whole process may sleep: waking the engine alone, by gevent, takes some 50 us longer."""
+
+LINGER: Final = 5_000_000
+"""Nanoseconds without news for which it goes on napping: a reply that finds the engine dozing is seen 0.1 ms late."""
+
+DOZE: Final = 2_500_000
+"""Nanoseconds before a timer at which gevent is to wake it up: after a nap of 1 ms, that takes up to 1 ms too long."""
+
+FOR_EVER: Final = 1_000_000_000
+"""Nanoseconds to wait when there is no timer; a new one ends it."""
+
+_NEWS: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+_clock: Final = time.perf_counter_ns
+# gevent's own versions yield to other greenlets, or are missing.
+_epoll: Final = monkey.get_original("select", "epoll")
+_select: Final = monkey.get_original("select", "select")
+
+
+class Called(Protocol):
+    """
+    What has a timer.
+
+    generation: of the timer that it waits for; one that fires with another is of the past.
+    """
+
+    generation: int
+
+    def called(self, generation: int) -> None:
+        """Do what was to be done at this time; `generation` tells for which of its timers it is called."""
+
+
+class EventLoop:
+    """The loop. It runs, in a greenlet of its own, from when the first player is added."""
+
+    def __init__(self) -> None:
+        self._ready: dict[int, Callable[[int], None]] = {}
+        self._timers: list[tuple[int, int, Called, int]] = []
+        self._serial = 0
+        self._loop: gevent.Greenlet | None = None
+        self._wake = Event()
+        self._looked_at = 0
+        self._waited = 0
+        self._waiting_since = 0
+
+    def add(self, player: Called) -> None:
+        """Begin to play."""
+        if self._loop is None:
+            # Not before: Locust's --processes forks after the locustfile is loaded, and children would share it.
+            self._epoll = _epoll()
+            self._readable = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
+            RECORDER.waited = self.waited
+            self.call(_Probe(self), _clock(), 0)
+            self._loop = run_for_ever(self._run)
+        self.call(player, _clock(), player.generation)
+
+    @property
+    def looked_at(self) -> int:
+        """When it last looked whether there is something to do, as a dozing one always does; 0 before it runs."""
+        return _clock() if self._waiting_since else self._looked_at
+
+    def waited(self) -> int:
+        """Return the nanoseconds for which it has waited, all in all, for something to do."""
+        return self._waited + (_clock() - self._waiting_since if self._waiting_since else 0)
+
+    def watch(self, descriptor: int, ready: Callable[[int], None]) -> None:
+        """Call `ready` with the news of a socket, until that is closed."""
+        self._ready[descriptor] = ready
+        self._epoll.register(descriptor, _NEWS)
+
+    def forget(self, descriptor: int) -> None:
+        """Let go of a socket that is about to be closed, by which the kernel forgets it too."""
+        del self._ready[descriptor]
+
+    def call(self, whom: Called, when: int, generation: int) -> None:
+        """Call somebody at a time (nanoseconds)."""
+        self._serial += 1
+        heapq.heappush(self._timers, (when, self._serial, whom, generation))
+        if self._waiting_since:
+            self._wake.set()  # it may come before the one that the loop waits for
+
+    def _run(self) -> None:
+        """Look after sockets and timers, for ever."""
+        ready, timers, poll = self._ready, self._timers, self._epoll.poll
+        now = yielded = active = _clock()
+        while True:
+            if now - yielded > TURN:
+                gevent.idle()  # sleep(0) would keep timers and sockets waiting for up to 50 turns
+                now = yielded = _clock()
+            left = timers[0][0] - now if timers else FOR_EVER
+            since = now
+            events = poll(0 if left < DOZE else NAP / 1e9, BATCH)
+            if not events and 0 < left < DOZE:
+                # The kernel's epoll sleeps for whole milliseconds, its select for microseconds.
+                _select((self._epoll,), (), (), left / 1e9)
+                events = poll(0, BATCH)
+            elif not events and left >= DOZE and since - active > LINGER:
+                self._doze(since, left - DOZE)
+                events = poll(0, BATCH)
+                yielded = _clock()
+            self._looked_at = now = _clock()
+            self._waited += now - since
+            if events:
+                active = now
+                for descriptor, news in events:
+                    ready[descriptor](news)
+                now = _clock()
+            if timers and timers[0][0] <= now:
+                if self._fire(now):
+                    active = now
+                now = _clock()
+
+    def _fire(self, now: int) -> bool:
+        """Call whoever wanted to be called by now, not too many at a time. Return whether there was a player."""
+        timers = self._timers
+        player = False
+        for _ in range(BATCH):
+            if not timers or timers[0][0] > now:
+                break
+            _, _, whom, generation = heapq.heappop(timers)
+            whom.called(generation)
+            player = player or not isinstance(whom, _Probe)
+        return player
+
+    def _doze(self, since: int, nanoseconds: int) -> None:
+        """Let other greenlets run until there is news, a new timer, or the time is over."""
+        self._waiting_since = since
+        self._wake.clear()
+        self._readable.start(self._wake.set)
+        self._wake.wait(nanoseconds / 1e9)
+        self._readable.stop()
+        self._waiting_since = 0
+
+
+class _Probe:
+    """Notes how late the engine is, by a timer like those of players."""
+
+    def __init__(self, engine: EventLoop) -> None:
+        self.generation = 0
+        self._engine = engine
+        self._due = _clock()
+
+    def called(self, _generation: int) -> None:
+        """Note it, and wait for the next time."""
+        now = _clock()
+        RECORDER.lagged((now - self._due) // 1000)
+        self._due = now + LAG_INTERVAL
+        self._engine.call(self, self._due, 0)
+
+
+EVENT_LOOP: Final = EventLoop()
+"""The one of this process."""

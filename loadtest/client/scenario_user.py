@@ -1,0 +1,132 @@
+"""The Locust user that plays a scenario of the lab, driven by the engine."""
+
+import os
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import ClassVar, Final
+
+import gevent
+from locust import task
+from locust.env import Environment
+
+from loadtest.client.address import target_of
+from loadtest.client.connection import ClientConnection
+from loadtest.client.event_loop import EVENT_LOOP
+from loadtest.client.greenlets import run_for_ever
+from loadtest.client.outcomes import ERRORS
+from loadtest.client.recorded_user import RECORDER, RecordedUser
+from loadtest.client.script import Cast, Script, play
+from loadtest.cluster import locust_stats
+from loadtest.pacing import Schedule
+from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
+
+FEED_INTERVAL: Final = 0.5
+"""Seconds between two batches of requests for Locust's own statistics."""
+
+_CASTS: Final = defaultdict[str, Cast](Cast)
+"""The casts of this process, by the name of their users."""
+
+_RANDOM: Final = Random()
+"""What clients draw from; a forked process draws anew."""
+
+os.register_at_fork(after_in_child=_RANDOM.seed)
+_clock: Final = time.perf_counter_ns
+
+
+class ScenarioUser(RecordedUser):
+    """
+    A user that plays `scenario` until it is stopped. A run sets it, and the interval, for all such users at once.
+
+    Locust's `request` event is fired for failures alone; successes reach its statistics in batches (locust_stats.py).
+
+    interval: seconds between two requests of this user, if the scenario is paced: users divided by requests per second.
+    """
+
+    abstract = True
+    scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
+    interval: ClassVar[float] = 1.0
+    _feeds: ClassVar[dict[str, locust_stats.Feed]] = {}
+    _failures: ClassVar[list[Callable[[], None]]] = []
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._target = target_of(self.host or "")
+        if not self._feeds:
+            run_for_ever(_feed_statistics)
+        if self.name not in self._feeds:
+            self._feeds[self.name] = locust_stats.Feed(environment, self.name)
+            RECORDER.variant_stats(self.name).told = self._feeds[self.name].take
+        self._player: ClientConnection | None = None
+
+    @task
+    def play(self) -> None:
+        """Have the scenario played until this greenlet is killed."""
+        if self._target.where is None:
+            self._target.look_up()
+        self._player = ClientConnection(EVENT_LOOP, self._target, self.client_stats, self._script(), self._tell)
+        EVENT_LOOP.add(self._player)
+        gevent.get_hub().switch()
+
+    def _script(self) -> Script:
+        """Return the steps to play; the client_stats knows their schedule, if there is one."""
+        self.client_stats.schedule = _schedule(self.scenario, self.interval)
+        name = secrets.token_hex(8).encode()  # no other client has it, in any process
+        return play(self.scenario, name, _RANDOM, _CASTS[self.name])
+
+    def stop(self, force: bool = False) -> bool:
+        """Stop at once: its greenlet is parked, and waits for nothing of its own."""
+        return bool(super().stop(force=True))
+
+    def on_stop(self) -> None:
+        """Play no more; what is unanswered is counted as such."""
+        if self._player is not None:
+            self._player.stop()
+        else:
+            self.client_stats.stopped(_clock())
+
+    def _tell(self, outcome: str, nanoseconds: int | None, first: bool) -> None:
+        """Tell Locust of a failure once the engine lets others have a turn: a listener of somebody's may wait."""
+        fire = partial(
+            self.environment.events.request.fire,
+            request_type=locust_stats.METHOD,
+            name=locust_stats.names(self.name)[not first],
+            response_time=None if nanoseconds is None else nanoseconds // 1000 / 1000,
+            response_length=0,
+            exception=ERRORS[outcome],
+            context={},
+        )
+        self._failures.append(fire)
+        if len(self._failures) == 1:
+            gevent.spawn(_tell_failures, self._failures)
+
+    @classmethod
+    def flush(cls) -> None:
+        """Hand on to Locust what the recorder has counted since the last time."""
+        for name, each in cls._feeds.items():
+            RECORDER.variant_stats(name).settle()
+            each.flush(len("OK \n") + cls.scenario.size)
+
+
+def _schedule(scenario: Scenario, interval: float) -> Schedule | None:
+    """Return when the requests of a new client are due, if not when it wants to send them; `interval`: seconds."""
+    if not scenario.paced:
+        return None
+    # Clients start anywhere in their interval, or they would all send at the same moments.
+    return Schedule(_clock() + int(interval * _RANDOM.random() * 1e9), int(interval * 1e9))
+
+
+def _tell_failures(failures: list[Callable[[], None]]) -> None:
+    while failures:
+        failures[0]()
+        del failures[0]
+
+
+def _feed_statistics() -> None:
+    """Hand on to Locust's statistics what users have done, for ever."""
+    while True:
+        gevent.sleep(FEED_INTERVAL)
+        ScenarioUser.flush()

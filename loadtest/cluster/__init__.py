@@ -1,0 +1,1 @@
+"""Locust's master and workers: the life of a run."""

@@ -1,0 +1,268 @@
+"""The load's /metrics: a Prometheus collector that reads a aggregator when it is scraped."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final
+
+from prometheus_client import REGISTRY, Metric, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
+
+from loadtest.recording.aggregator import Aggregator, Worker
+from loadtest.recording.counters import Counters, Effort
+from loadtest.recording.histogram import Histogram, quantile
+from loadtest.run_warnings import DOUBTS, Doubt
+
+BOUNDS: Final = (
+    *(round(step * scale) for scale in (1, 10, 100, 1000, 10_000, 100_000) for step in (20, 30, 50, 70, 100, 150)),
+    20_000_000,
+    30_000_000,
+    60_000_000,
+)
+"""Upper bounds of the histograms' buckets in microseconds: 20 us to 60 s, which is twice the reply timeout."""
+
+QUANTILES: Final = (0.5, 0.95, 0.99, 0.999)
+
+_SECONDS: Final = (
+    ("tcplab_load_response_seconds", "response", "From when a request was due to its reply's last byte, for the"
+     " replies after a connection's first one"),
+    ("tcplab_load_service_seconds", "service", "From when a request was sent to its reply's last byte, for the replies"
+     " after a connection's first one; it forgets the time a request had to wait to be sent"),
+    ("tcplab_load_first_reply_seconds", "first_reply", "From the start of connect() (open model: from when it was due)"
+     " to a connection's first reply: what"
+     " a new client waits until it is served"),
+    ("tcplab_load_connect_seconds", "connect", "From the start of connect() to the open connection; the kernel answers"
+     " it, even for a server that has no time"),
+)  # fmt: skip
+
+
+_OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
+    (
+        "tcplab_load_worker_cpu_ratio",
+        "Share of one core that a load process used over the last 10 s; from 0.9 its figures are doubtful",
+        lambda effort: effort.cpu_ratio,
+    ),
+    (
+        "tcplab_load_worker_busy_ratio",
+        "Share of the last 10 s in which a load process's engine had no moment to wait, whether it worked or was kept"
+        " from its core; from 0.9 its figures are doubtful",
+        lambda effort: effort.busy_ratio,
+    ),
+    (
+        "tcplab_load_worker_starved_ratio",
+        "Share of the last 10 s in which a load process waited for a core that others had; from 0.02 it shows in the"
+        " latencies",
+        lambda effort: effort.starved_ratio,
+    ),
+    (
+        "tcplab_load_worker_stolen_ratio",
+        "Share of one core that the host of a load process's machine kept back over the last 10 s",
+        lambda effort: effort.stolen_ratio,
+    ),
+    (
+        "tcplab_load_worker_lag_seconds",
+        "How late a load process's own loop woke up (p99, last 10 s): its own part in the latencies",
+        lambda effort: effort.lag_p99,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    What the collector can't read from the aggregator.
+
+    started: when the run that is on began (unix seconds); None if none is on. scenario: what it plays. rate: requests
+    per second that it is asked for, 0 in the closed model. doubts: those there are now. workers: those that are
+    present, by an index that no other worker is ever given.
+    """
+
+    started: float | None
+    scenario: str
+    rate: float
+    doubts: Iterable[Doubt]
+    workers: Mapping[int, Worker]
+
+
+class LoadCollector(Collector):
+    """Turns a aggregator into metrics. Every variant and every known doubt is there from the start, at zero."""
+
+    def __init__(self, aggregator: Aggregator, status: Callable[[], Status], clock: Callable[[], float]) -> None:
+        """Read `aggregator` and `status()` at each scrape; `clock` is the aggregator's steady clock in seconds."""
+        self._aggregator = aggregator
+        self._status = status
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        totals = self._aggregator.totals
+        yield from self._counters(totals)
+        yield from _histograms(totals)
+        yield self._recent()
+        yield from self._gauges()
+        status = self._status()
+        yield from _about_workers(status)
+        yield from _about_the_run(status)
+
+    def _counters(self, totals: dict[str, Counters]) -> Iterator[Metric]:
+        def plain(name: str, text: str, value: Callable[[Counters], int]) -> Metric:
+            family = CounterMetricFamily(name, text, labels=["variant"])
+            for variant, counters in totals.items():
+                family.add_metric([variant], value(counters))
+            return family
+
+        def by_outcome(name: str, text: str, value: Callable[[Counters], dict[str, int]]) -> Metric:
+            family = CounterMetricFamily(name, text, labels=["variant", "outcome"])
+            for variant, counters in totals.items():
+                for outcome, number in value(counters).items():
+                    family.add_metric([variant, outcome], number)
+            return family
+
+        yield plain("tcplab_load_sent", "Requests that the load has sent", lambda counters: counters.sent)
+        yield by_outcome(
+            "tcplab_load_requests",
+            "Requests that have ended: verified (the reply was right to the last byte), timeout, corrupt (other bytes),"
+            " closed or reset (the connection ended first), refused (the server answered ERR)",
+            lambda counters: counters.outcomes,
+        )
+        yield plain(
+            "tcplab_load_abandoned",
+            "Requests whose client was stopped (end of a run, fewer users, users moved to another worker) before"
+            " the reply came: neither answered nor failed",
+            lambda counters: counters.abandoned,
+        )
+        yield by_outcome(
+            "tcplab_load_connections",
+            "Attempts to connect by how they ended: connected, refused (nobody listened, or the server's name or host"
+            " was there and is gone), timeout, reset, no_port (this machine has no local port left), failed (anything"
+            " else, such as an unknown name)",
+            lambda counters: counters.connections,
+        )
+        yield by_outcome(
+            "tcplab_load_breaks",
+            "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for),"
+            " closed, reset",
+            lambda counters: counters.breaks,
+        )
+        yield plain(
+            "tcplab_load_late_sends",
+            "Requests that left more than 5 ms after their time: the generator's own delay",
+            lambda counters: counters.late_sends,
+        )
+
+    def _recent(self) -> Metric:
+        family = GaugeMetricFamily(
+            "tcplab_load_recent_seconds",
+            "Exact quantiles over the last 10 s and all workers, to three significant figures; absent without samples",
+            labels=["variant", "series", "q"],
+        )
+        for variant, counters in self._aggregator.recent(self._clock()).items():
+            for series, histogram in counters.histograms.items():
+                for fraction in QUANTILES:
+                    found = quantile(histogram, fraction)
+                    if found is not None:
+                        family.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
+        return family
+
+    def _gauges(self) -> Iterator[Metric]:
+        rows = (
+            ("tcplab_load_unanswered", "Requests sent and not yet answered", "unanswered"),
+            ("tcplab_load_unsent", "Requests that are due by the schedule and not yet sent (open model)", "unsent"),
+            ("tcplab_load_clients_connected", "Clients that have a connection now, served or not", "connected"),
+            (
+                "tcplab_load_clients_served",
+                "Of the clients connected now, those that have had a right reply on this connection",
+                "served",
+            ),
+            ("tcplab_load_users", "Users (clients, connected or away) that the load runs", "users"),
+        )
+        gauges = self._aggregator.gauges()
+        for name, text, attribute in rows:
+            family = GaugeMetricFamily(name, text, labels=["variant"])
+            for variant, values in gauges.items():
+                family.add_metric([variant], getattr(values, attribute))
+            yield family
+
+
+def _about_workers(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily("tcplab_load_workers", "Load processes that report", value=len(status.workers))
+    requests = CounterMetricFamily(
+        "tcplab_load_worker_requests",
+        "Requests of a load process that have ended, however they did; gone with the process, and its index with it",
+        labels=["worker"],
+    )
+    for index, worker in status.workers.items():
+        requests.add_metric([str(index)], worker.requests)
+    yield requests
+    efforts = {str(index): worker.recent_effort() for index, worker in status.workers.items()}
+    for name, text, value in _OF_A_WORKER:
+        family = GaugeMetricFamily(name, text, labels=["worker"])
+        for label, effort in efforts.items():
+            family.add_metric([label], value(effort))
+        yield family
+
+
+def _about_the_run(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily("tcplab_load_running", "1 while a run is on", value=status.started is not None)
+    began = GaugeMetricFamily(
+        "tcplab_load_run_start_timestamp_seconds",
+        "When the run that is on began, in seconds since 1970; absent without one. It tells two runs apart that follow"
+        " each other between two scrapes",
+        labels=[],
+    )
+    run = InfoMetricFamily("tcplab_load_run", "What the run that is on plays", labels=[])
+    if status.started is not None:
+        began.add_metric([], status.started)
+        run.add_metric([], {"scenario": status.scenario})
+    yield began
+    yield run
+    yield GaugeMetricFamily(
+        "tcplab_load_asked_rate",
+        "Requests per second that fall due in all, whether or not the servers keep up; 0 in the closed model",
+        value=status.rate,
+    )
+    doubt = GaugeMetricFamily(
+        "tcplab_load_doubt",
+        "1 while there is this reason not to believe the figures; loadtest/README.md has the remedies",
+        labels=["doubt"],
+    )
+    present = {found.name for found in status.doubts}
+    for name in DOUBTS:
+        doubt.add_metric([name], name in present)
+    yield doubt
+
+
+def _histograms(totals: dict[str, Counters]) -> Iterator[Metric]:
+    for name, series, text in _SECONDS:
+        family = HistogramMetricFamily(name, text, labels=["variant"])
+        for variant, counters in totals.items():
+            buckets, total = cumulative(counters.histograms[series])
+            family.add_metric([variant], buckets, total)
+        yield family
+
+
+def cumulative(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    """Return Prometheus's buckets, [(upper bound in seconds, count up to it)], and the sum in seconds."""
+    counts = [0] * (len(BOUNDS) + 1)
+    total = 0
+    for microseconds, number in histogram.items():
+        counts[bisect_left(BOUNDS, microseconds)] += number
+        total += microseconds * number
+    names = [*(str(bound / 1e6) for bound in BOUNDS), "+Inf"]
+    return list(zip(names, map(float, accumulate(counts)), strict=True)), total / 1e6
+
+
+def application(collector: Collector) -> Callable[..., Any]:
+    """Return a WSGI application that serves /metrics to GET, with the standard process and Python metrics too."""
+    REGISTRY.register(collector)
+    serve = make_wsgi_app(REGISTRY)
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:  # noqa: ANN401 - as WSGI has it
+        if environ["REQUEST_METHOD"] == "GET":
+            return serve(environ, start_response)
+        start_response("405 Method Not Allowed", [("Allow", "GET"), ("Content-Length", "0")])
+        return []
+
+    return answer

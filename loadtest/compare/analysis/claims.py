@@ -1,0 +1,325 @@
+"""
+The table that teachers draw by hand, filled in with what was measured; a cell agrees, disagrees, or abstains.
+
+Each claim of the textbook's is a row in CLAIMS: what it says, and a function that looks for it in the evidence. A claim
+about "more" or "less" is judged as any other pair of figures is (significance.py), so that it is settled by ten runs or
+not at all; one about what happens (who waits, how many are served) holds if it was so in every sound run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from loadtest.compare.analysis.pairwise import judged
+from loadtest.compare.analysis.significance import MIN_RUNS, Answer
+from loadtest.compare.analysis.summary import Entry, Summary, entries
+from loadtest.compare.candidates import LAB, TEXTBOOK
+from loadtest.compare.plan import LOADS, MANY
+from loadtest.scenarios import SCENARIOS
+
+Mark = Literal["agrees", "disagrees", "abstains"]
+
+ONE: Final = "speed with 1 client"
+MANY_AT_ONCE: Final = f"speed with {LOADS['saturate'].clients[-1]} clients"
+ASPECTS: Final = (ONE, MANY_AT_ONCE, "number of clients", "a slow client", "resource use", "for whom")
+"""The table's rows; figures of different loads stand in different ones."""
+
+METHODS: Final = {
+    "single": "one at a time",
+    "threaded": "threading",
+    "asyncio": "asyncio on uvloop",
+    "asyncio-stdlib": "asyncio on the standard library's loop",
+}
+"""The table's columns: subjects, and what they are called there."""
+
+SLOWER: Final = 1.2
+"""By what factor a request must cost more with very many clients for "slows down" to be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the evidence says of a claim: a mark, the figures in words, and the options that measure them again."""
+
+    mark: Mark
+    said: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the table: whose, about what, what the textbook says, and what was found."""
+
+    method: str
+    aspect: str
+    claim: str
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    What a result holds.
+
+    runs: entries by subject, scenario and number of clients. memory, capacity: as the result keeps them, by subject.
+    """
+
+    runs: Mapping[tuple[str, str, int], Entry]
+    memory: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    capacity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def entry(self, subject: str, scenario: str, clients: int) -> Entry | None:
+        """Return the runs of a subject under a load, if there are sound ones."""
+        found = self.runs.get((subject, scenario, clients))
+        return found if found and found.rows else None
+
+
+def evidence(result: Mapping[str, Any]) -> Evidence:
+    """Return what a result holds."""
+    return Evidence(
+        runs={(each.subject.name, each.case.scenario, each.case.clients): each for each in entries(result)},
+        **{name: {each["subject"]: each for each in result[name]} for name in ("memory", "capacity")},
+    )
+
+
+def table(result: Mapping[str, Any]) -> list[Cell]:
+    """Return every cell of the table, by method and aspect; those for which nothing was measured abstain."""
+    known = evidence(result)
+    return [Cell(claim.method, claim.aspect, claim.says, claim.see(known)) for claim in CLAIMS]
+
+
+# How figures are told
+
+
+def figure(summary: Summary, unit: float, name: str, digits: int = 3) -> str:
+    """Return a figure with its interval, or its range, in words."""
+    if summary.value is None:
+        return f"no {name}: {summary.why}"
+    bound = ">=" if summary.at_least else ""
+
+    def number(value: float | None) -> str:
+        return f"{float(f'{(value or 0) / unit:.{digits}g}'):,g}"
+
+    kind = "" if summary.is_interval else f", {len(summary.values)} run{'s' if len(summary.values) > 1 else ''}"
+    ends = f">={number(summary.low)}" if summary.high is None else f"{number(summary.low)} to {number(summary.high)}"
+    return f"{bound}{number(summary.value)} {name} ({ends}{kind})"
+
+
+def _again(scenario: str, clients: int, *subjects: str) -> str:
+    return f"--variants {' '.join(subjects)} --scenarios {scenario} --clients {clients} --repeats {MIN_RUNS}"
+
+
+def _between(counts: Sequence[int]) -> str:
+    """Return the least and the most of sorted counts, or the one that they all are."""
+    return f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
+
+
+def _lacking(*what: str) -> Found:
+    return Found("abstains", f"not measured: {', '.join(what)}")
+
+
+def _few(some: Sequence[Entry]) -> str:
+    """Return why no verdict can be given on these, "" if it can."""
+    fewest = min(each.runs for each in some)
+    return "" if fewest >= MIN_RUNS else f"; {fewest} sound runs, where a verdict takes {MIN_RUNS}"
+
+
+# What is looked for
+
+
+def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found]:
+    clients = LOADS["saturate"].clients[-1]
+
+    def see(known: Evidence) -> Found:
+        found = known.entry(method, "saturate", clients)
+        if found is None:
+            return _lacking(f"saturate with {clients} clients")
+        counts = sorted(run.served for run in found.rows)
+        said = f"served {_between(counts)} of {clients} clients that stay, in {found.runs} runs"
+        holds = counts[0] > 1 if several else counts[-1] == 1
+        return Found("agrees" if holds else "disagrees", said, _again("saturate", clients, method))
+
+    return see
+
+
+def _speed_of_single(known: Evidence) -> Found:
+    """Return whether it is slow for the client that it serves; that others wait is another claim."""
+    mine = known.entry("single", "saturate", 1)
+    others = {name: known.entry(name, "saturate", 1) for name in METHODS if name != "single"}
+    measured = [each for each in others.values() if each]
+    if mine is None or not others["threaded"] or not others["asyncio"]:
+        return _lacking("saturate with 1 client")
+    said = figure(mine["cpu_us"], 1, "us of CPU for each request, with 1 client")
+    said += "; " + ", ".join(f"{each.subject.label} {figure(each['cpu_us'], 1, 'us')}" for each in measured)
+    found = [judged("cpu_us", mine, each).judgement for each in measured]
+    slower = [each.answer is Answer.DIFFERENT and (each.ratio or 0) > 1 for each in found]
+    known_not = [
+        each.answer is Answer.EQUIVALENT or (each.answer is Answer.DIFFERENT and (each.ratio or 9) < 1)
+        for each in found
+    ]
+    mark: Mark = "agrees" if all(slower) else "disagrees" if all(known_not) else "abstains"
+    return Found(mark, said + _few([mine, *measured]), _again("saturate", 1, *METHODS))
+
+
+def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
+    clients = LOADS["saturate"].clients[-1]
+
+    def see(known: Evidence) -> Found:
+        mine, theirs = known.entry(method, "saturate", clients), known.entry(other, "saturate", clients)
+        if mine is None or theirs is None:
+            return _lacking(f"saturate with {clients} clients")
+        found = judged("cpu_us", mine, theirs).judgement
+        said = f"with {clients} clients {figure(mine['requests_per_second'], 1, 'requests/s')}"
+        said += f", {figure(mine['cpu_us'], 1, 'us of CPU each')}"
+        said += f"; {theirs.subject.label} {figure(theirs['cpu_us'], 1, 'us')}"
+        low, high = found.low or 0.0, found.high or 0.0
+        if found.answer is Answer.INDICATIVE or not high:
+            return Found("abstains", said + _few([mine, theirs]), _again("saturate", clients, method, other))
+        mark: Mark = "agrees" if high <= SLOWER else "disagrees" if low > SLOWER else "abstains"
+        return Found(mark, said, _again("saturate", clients, method, other))
+
+    return see
+
+
+def _many_clients(method: str) -> Callable[[Evidence], Found]:
+    """Return what was seen with very many clients: no verdict, for windows of a few seconds can't settle it."""
+    few = LOADS["saturate"].clients[-1]
+
+    def see(known: Evidence) -> Found:
+        at_few, at_many = known.entry(method, "saturate", few), known.entry(method, "saturate", MANY)
+        if at_few is None or at_many is None:
+            return _lacking(f"saturate with {few} and {MANY} clients")
+        served = sorted(run.served for run in at_many.rows)
+        said = f"with {few} clients {figure(at_few['cpu_us'], 1, 'us of CPU each')}, with {MANY:,}"
+        said += f" {figure(at_many['cpu_us'], 1, 'us')}; served {_between(served)} of {MANY:,}"
+        crowd = known.entry(method, "crowd", LOADS["crowd"].thorough[-1])
+        if crowd:
+            said += f"; of a crowd of {crowd.case.clients:,} it served {crowd.served[0]:,}"
+        searched = known.capacity.get(method)
+        if searched:
+            said += f"; within {searched['target']} it had {bracket(searched)} clients"
+        said += f"; no verdict: who is served in a window of {at_many.case.seconds:g} s says little of a longer one"
+        return Found("abstains", said, f"--variants {method} --scenarios saturate --clients {few} {MANY}")
+
+    return see
+
+
+def _slow_client(method: str, *, hangs: bool) -> Callable[[Evidence], Found]:
+    clients = LOADS["slow-client"].clients[0]
+    dawdle = SCENARIOS["slow-client"].dawdle
+
+    def see(known: Evidence) -> Found:
+        found = known.entry(method, "slow-client", clients)
+        waits = found["first_p99_us"] if found else Summary()
+        if found is None or waits.value is None or waits.low is None:
+            return _lacking("slow-client")
+        said = f"one of {clients} dawdles for {dawdle:g} s: {figure(waits, 1e3, 'ms until the first reply (p99)')}"
+        wait, none = waits.low >= dawdle * 1e6 / 2, waits.high is not None and waits.high < dawdle * 1e6 / 4
+        mark: Mark = "agrees" if (wait if hangs else none) else "disagrees" if (none if hangs else wait) else "abstains"
+        return Found(mark, said + _few([found]), _again("slow-client", clients, method))
+
+    return see
+
+
+def _memory(method: str, others: Sequence[str], *, less: bool) -> Callable[[Evidence], Found]:
+    """Return whether a client costs less memory than with the others, or more."""
+
+    def see(known: Evidence) -> Found:
+        slopes = {name: _slope(known, name) for name in (method, *others)}
+        missing = [name for name, each in slopes.items() if each is None]
+        if missing:
+            return _lacking(f"memory per client of {', '.join(missing)}")
+        mine, *theirs = [each for each in slopes.values() if each]
+        said = "; ".join(
+            f"{LAB[name].label} {each.value / 1e3:.3g} kB a client ({each.low / 1e3:.3g} to {each.high / 1e3:.3g})"
+            for name, each in slopes.items()
+            if each
+        )
+        below = all(mine.high < each.low for each in theirs)
+        above = all(mine.low > each.high for each in theirs)
+        mark: Mark = (
+            "agrees" if (below if less else above) else "disagrees" if (above if less else below) else "abstains"
+        )
+        return Found(mark, said, f"--memory --variants {' '.join(slopes)}")
+
+    return see
+
+
+class _Slope(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
+def _slope(known: Evidence, subject: str) -> _Slope | None:
+    """Return bytes a client that has spoken, or else for one that is silent."""
+    kept = known.memory.get(subject) or {}
+    for kind in ("spoken", "silent"):
+        found = kept.get(kind)
+        if found and found["low"] is not None:
+            return _Slope(found["value"], found["low"], found["high"])
+    return None
+
+
+def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
+    """Return how many clients it serves within the target, beside the other two of the textbook's."""
+
+    def see(known: Evidence) -> Found:
+        brackets = {name: known.capacity.get(name) for name in TEXTBOOK}
+        if not all(brackets.values()):
+            return _lacking("capacity")
+        said = "; ".join(f"{LAB[name].label} {bracket(each)}" for name, each in brackets.items() if each)
+        mine = brackets[method] or {}
+        others = [each for name, each in brackets.items() if each and name != method]
+        most = mine["low"] is not None and all(
+            each["high"] is not None and mine["low"] >= each["high"] for each in others
+        )
+        # Whoever is above all others by their lower bounds need not be so by the upper ones: then it abstains.
+        least = mine["high"] is not None and all(
+            each["low"] is not None and mine["high"] <= each["low"] for each in others
+        )
+        agrees, disagrees = (most, least) if busy else (least, most)
+        mark: Mark = "agrees" if agrees else "disagrees" if disagrees else "abstains"
+        return Found(mark, f"clients within {mine['target']}: {said}", f"--capacity --target '{mine['target']}'")
+
+    return see
+
+
+def bracket(kept: Mapping[str, Any]) -> str:
+    """Return a capacity in words: "200 to 250", or ">= 5,000" where no end was seen."""
+    low, high = kept["low"], kept["high"]
+    if high is None:
+        return f">={low or 0:,}"
+    return f"{low or 0:,} to {high:,}"
+
+
+class _Claim(NamedTuple):
+    method: str
+    aspect: str
+    says: str
+    see: Callable[[Evidence], Found]
+
+
+CLAIMS: Final = (
+    _Claim("single", ONE, "slow", _speed_of_single),
+    _Claim("single", "number of clients", "one at a time", _served_at_once("single", several=False)),
+    _Claim("single", "a slow client", "hangs it", _slow_client("single", hangs=True)),
+    _Claim("single", "resource use", "minimal", _memory("single", ("threaded", "asyncio"), less=True)),
+    _Claim("single", "for whom", "tests, or rare clients", _for_whom("single", busy=False)),
+    _Claim("threaded", MANY_AT_ONCE, "fast", _fast("threaded", "asyncio")),
+    _Claim("threaded", "number of clients", "several at once", _served_at_once("threaded", several=True)),
+    _Claim("threaded", "number of clients", "up to about 1,000", _many_clients("threaded")),
+    _Claim("threaded", "a slow client", "holds nobody up", _slow_client("threaded", hangs=False)),
+    _Claim("threaded", "resource use", "high: each thread needs memory", _memory("threaded", ("asyncio",), less=False)),
+    *(
+        claim
+        for name in ("asyncio", "asyncio-stdlib")
+        for claim in (
+            _Claim(name, MANY_AT_ONCE, "fast", _fast(name, "threaded")),
+            _Claim(name, "number of clients", "1,000 and more", _many_clients(name)),
+            _Claim(name, "a slow client", "holds nobody up", _slow_client(name, hangs=False)),
+            _Claim(name, "resource use", "fewer than threads", _memory(name, ("threaded",), less=True)),
+        )
+    ),
+    _Claim("asyncio", "for whom", "busy servers", _for_whom("asyncio", busy=True)),
+)
+"""What textbooks say, cell by cell."""

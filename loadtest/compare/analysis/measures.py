@@ -1,0 +1,437 @@
+"""
+From what a cell gave to the figures that may be shown for it.
+
+This is where the report's honesty lives: what is only a lower bound is marked so, what would mislead is left
+out with the reason, and no speed comes without how many of the connected clients it was that were served.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from loadtest.compare.measure import load
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.sampler import Usage
+from loadtest.compare.plan import Case
+from loadtest.recording.histogram import bounded_quantile
+from loadtest.run_warnings import BUSY, STOLEN, Doubt
+from loadtest.scenarios import SCENARIOS, Scenario
+
+SERVER_LIMITED: Final = 0.95
+"""Share of its core from which a server counts as busy all the time."""
+
+UNSOUND: Final = frozenset(
+    {
+        "starved",
+        "stolen-time",
+        "busy-machine",
+        "corrupt",
+        "disconnected",
+        "worker-lost",
+        "worker-joined",
+        "conservation",
+        "local-limit",
+        "conntrack",
+        "nothing-answered",
+        "stalled-clients",
+        "timeouts",
+    }
+)
+"""
+The doubts that take a run out of the medians: what was measured is not, or not only, what the server does. The others
+(generator-cpu, unserved, unconnected, rate, ...) tell what a figure means, and its mark says so.
+"""
+
+LATE: Final = frozenset({"loop-lag", "late-sends"})
+"""
+The doubts that take the latencies out of a run: they hold the generator's own delay. What a request cost the server,
+and its memory, are as they were; a top speed is a lower bound.
+"""
+
+NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
+
+LEAST_CPU: Final = 0.1
+"""Processor seconds within a window from which a cost is told: some kernels count them by 10 ms."""
+
+NEAR_CEILING: Final = 0.90
+"""Share of the generator's own ceiling from which a top speed counts as the generator's."""
+
+# From here on other work is worth a doubt: a core's share that moves a throughput by more than two runs
+# usually differ.
+_OTHERS_CPU: Final = 0.15
+
+LATENCIES: Final = (
+    "response_p50_us",
+    "response_p99_us",
+    "service_p99_us",
+    "first_p50_us",
+    "first_p99_us",
+    "longest_wait_us",
+)
+"""The figures that a delay of the generator's own is part of."""
+
+_LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "service_p99_us"})
+_FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
+
+CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
+"""What is said wherever a latency of clients that never pause is shown, or would be."""
+
+FIGURES: Final = (
+    "requests_per_second",
+    "response_p50_us",
+    "response_p99_us",
+    "service_p99_us",
+    "first_p50_us",
+    "first_p99_us",
+    "resident_bytes",
+    "cpu_us",
+    "threads",
+    "jain",
+    "longest_wait_us",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """
+    One figure: `value`, or None with the reason `why`.
+
+    at_least: the true value is that or more ('>=').
+    """
+
+    value: float | None = None
+    at_least: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """
+    What the generator can do at most: its requests per second against a sink that does next to nothing.
+
+    cpu_us_per_request: the generator's own. clients: how many it had. doubts: about this measurement.
+    """
+
+    requests_per_second: float
+    cpu_us_per_request: float
+    clients: int
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is no measure of the generator, so that it limits no figure."""
+        return any(doubt.name in UNSOUND | {"sink-limited"} for doubt in self.doubts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return {**asdict(self), "doubts": [doubt._asdict() for doubt in self.doubts]}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    What is shown of one cell.
+
+    number: of the run, in the order of all. scenario: what the clients did. problem: why there is nothing to show, or
+    "" if there is. model: "closed" or "open". served, connected: clients. requests_per_second; response_p50_us,
+    response_p99_us, service_p99_us: replies after a connection's first, microseconds, from when a request was due and
+    from when it was sent; first_p50_us, first_p99_us: from connecting to the first reply; resident_bytes: the server's
+    memory; cpu_us: the server's CPU microseconds for each request; threads: the server's, at most; jain: how alike the
+    clients' shares of the replies were, 1/connected to 1 (Counters.fairness); longest_wait_us: for a reply, answered
+    by then or not. server_cpu, generator_cpu: shares of a core; the first is None of a server that was not started
+    here. generator_busy: share of the time in which the generator worked or was kept from its core. failed: what
+    failed, by "requests", "connects" and "open connections", and then by kind. doubts: about this run.
+    """
+
+    number: int
+    subject: str
+    case: Case
+    scenario: Scenario
+    problem: str = ""
+    model: str = "closed"
+    served: int = 0
+    connected: int = 0
+    requests_per_second: Figure = Figure()
+    response_p50_us: Figure = Figure()
+    response_p99_us: Figure = Figure()
+    service_p99_us: Figure = Figure()
+    first_p50_us: Figure = Figure()
+    first_p99_us: Figure = Figure()
+    resident_bytes: Figure = Figure()
+    cpu_us: Figure = Figure()
+    threads: Figure = Figure()
+    jain: Figure = Figure()
+    longest_wait_us: Figure = Figure()
+    server_cpu: float | None = None
+    generator_cpu: float = 0.0
+    generator_busy: float = 0.0
+    failed: Mapping[str, Mapping[str, int]] | None = None
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def paced(self) -> bool:
+        """Whether the clients' pauses set the rate, or a schedule, so that it is nobody's speed."""
+        return is_paced(self.scenario)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready data."""
+        return {
+            "served": self.served,
+            "connected": self.connected,
+            **{name: asdict(getattr(self, name)) for name in FIGURES},
+            "server_cpu": self.server_cpu,
+            "generator_cpu": self.generator_cpu,
+            "generator_busy": self.generator_busy,
+        }
+
+
+def is_paced(scenario: Scenario) -> bool:
+    """Whether the clients pause, or keep to a schedule."""
+    thinks = scenario.think > 0 and scenario.requests != 1
+    return scenario.paced or thinks or scenario.away > 0
+
+
+def of_throughput(scenario: Scenario) -> frozenset[str]:
+    """
+    Return the latencies that are clients / throughput, by Little's law; none in most scenarios.
+
+    Where clients never pause, a reply takes as long as it takes to serve all the others, whoever is the bottleneck: it
+    is neither judged nor ranked.
+    """
+    if is_paced(scenario):
+        return frozenset()
+    return _LATER_REPLIES if stays(scenario) else _LATER_REPLIES | _FIRST_REPLIES
+
+
+def stays(scenario: Scenario) -> bool:
+    """Whether all clients connect at the beginning, and stay for good."""
+    return scenario.requests is None
+
+
+def seeks_top_speed(scenario: Scenario) -> bool:
+    """Whether nothing but the cores limits the rate: the server's, or the generator's."""
+    return scenario.alone and not is_paced(scenario)
+
+
+def clients(count: int) -> str:
+    """Return "1 client", "50 clients"."""
+    return f"{count:,} client{'' if count == 1 else 's'}"
+
+
+def share_of_core(ratio: float | None) -> str:
+    """Return "97%", or "?" for what is not known."""
+    return "?" if ratio is None else f"{ratio:.0%}"
+
+
+def row(cell: Mapping[str, Any], ceiling: Ceiling | None = None) -> Row:
+    """Return what may be shown of a cell as it is kept in the result."""
+    case = Case(**cell["case"])
+    if cell["status"] != "done":
+        problem = f"{cell['status']}: {cell['reason']}" if cell["reason"] else cell["status"]
+        return Row(cell["number"], cell["subject"], case, SCENARIOS[case.scenario], problem)
+    found = load.read(cell["load"])
+    return replace(figures(cell["subject"], case, found, Usage(**cell["usage"]), ceiling), number=cell["number"])
+
+
+def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
+    """Return the generator's ceiling as it is kept in the result, if it was measured."""
+    kept = result.get("ceiling")
+    return Ceiling(**{**kept, "doubts": tuple(Doubt(**each) for each in kept["doubts"])}) if kept else None
+
+
+def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
+    """Return the generator's ceiling from its run against the sink."""
+    found = found.about("the sink")
+    cpu = _generator_cpu(found, usage)
+    # That it is at its limit is the point.
+    known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]
+    if max(cpu, found.generator_busy) < BUSY:
+        known.append(
+            Doubt(
+                "sink-limited",
+                f"the generator used {cpu:.0%} of its core only: its ceiling may be higher than the sink let it go",
+                "end what else runs, and measure again",
+            )
+        )
+    return Ceiling(
+        requests_per_second=found.verified / found.seconds,
+        cpu_us_per_request=usage.generator_cpu / found.verified * 1e6,
+        clients=case.clients,
+        doubts=(*known, *_surroundings(found, usage)),
+    )
+
+
+def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceiling | None = None) -> Row:
+    """Return what may be shown of a run that was measured, with a generator that has this `ceiling`; number 0."""
+    found = found.about(subject)
+    server = None if usage.server_cpu is None else usage.server_cpu / found.seconds
+    generator = _generator_cpu(found, usage)
+    why = ""
+    if _alone(found):
+        why = "one client was served all the time, the others waited"
+        if seeks_top_speed(found.scenario):
+            why += "; its speed is that of 1 client"
+    elif not found.verified:
+        why = "no request was answered within the window"
+    elif not found.served:
+        why = "no client is known to have been served, though replies were counted"
+    rate = cost = Figure(why=why)
+    if not why:
+        rate = Figure(found.verified / found.seconds)
+        slow = any(doubt.name in LATE | {"starved"} for doubt in found.doubts)
+        limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
+        idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
+        rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
+        cost = _cost(usage.server_cpu, found.verified)
+    shown = Row(
+        number=0,
+        subject=subject,
+        case=case,
+        scenario=found.scenario,
+        model=found.model,
+        served=found.served,
+        connected=found.connected,
+        requests_per_second=rate,
+        response_p50_us=Figure(why=why) if why else _later(found, "response", 0.5),
+        response_p99_us=Figure(why=why) if why else _later(found, "response", 0.99),
+        service_p99_us=Figure(why=why) if why else _later(found, "service", 0.99),
+        first_p50_us=_first(found, 0.5),
+        first_p99_us=_first(found, 0.99),
+        resident_bytes=_ours(usage.resident),
+        cpu_us=cost,
+        threads=_ours(usage.threads),
+        jain=Figure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
+        longest_wait_us=Figure(why="no client waited for anything")
+        if found.longest_wait is None
+        else Figure(found.longest_wait * 1e6, at_least=found.longest_wait_at_least),
+        server_cpu=server,
+        generator_cpu=generator,
+        generator_busy=found.generator_busy,
+        failed=_failed(found),
+    )
+    late = [doubt.name for doubt in found.doubts if doubt.name in LATE]
+    if late:
+        own = Figure(why=f"it would hold the generator's own delay ({', '.join(late)})")
+        measured: dict[str, Any] = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
+        shown = replace(shown, **measured)
+    return replace(shown, doubts=tuple(_doubts(shown, found, usage, ceiling)))
+
+
+def is_unsound(run: Row) -> bool:
+    """Whether a run is in doubt for another reason than the server."""
+    return any(doubt.name in UNSOUND for doubt in run.doubts)
+
+
+def _cost(seconds: float | None, requests: int) -> Figure:
+    """Return CPU microseconds for each request, from processor seconds that are enough to be told."""
+    if seconds is not None and seconds < LEAST_CPU:
+        return Figure(why=f"the server used {seconds * 1000:.0f} ms of its core in the window: too little to be told")
+    return _ours(None if seconds is None else seconds / requests * 1e6)
+
+
+def _ours(value: float | None) -> Figure:
+    """Return what can only be read of a server that was started here."""
+    return Figure(why=NOT_OURS) if value is None else Figure(value)
+
+
+def _generator_cpu(found: Load, usage: Usage) -> float:
+    """Return the generator's share of a core, as it saw it or as it was seen: the larger one."""
+    return max(found.generator_cpu, usage.generator_cpu / found.seconds)
+
+
+def _is_near(ceiling: Ceiling | None, rate: Figure) -> bool:
+    """Whether a rate is near the generator's ceiling; one that is itself in doubt is no measure."""
+    if ceiling is None or ceiling.is_doubtful:
+        return False
+    return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
+
+
+def _alone(found: Load) -> bool:
+    """Whether one client was served, and all others waited for it to leave, which it never does."""
+    return stays(found.scenario) and found.connected > 1 and found.served == 1
+
+
+def _failed(found: Load) -> dict[str, dict[str, int]]:
+    """Return what failed, without what there was none of."""
+    unconnected = {kind: count for kind, count in found.connections.items() if kind != "connected"}
+    every = {"requests": found.errors, "connects": unconnected, "open connections": found.breaks}
+    some = {what: {kind: count for kind, count in kinds.items() if count} for what, kinds in every.items()}
+    return {what: kinds for what, kinds in some.items() if kinds}
+
+
+def _later(found: Load, series: str, q: float) -> Figure:
+    bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
+    if bounds is None and found.scenario.requests == 1:
+        return Figure(why="each client asks once and leaves, so that every reply is a first one")
+    if bounds is None:
+        return Figure(why="no second reply on any connection within the window")
+    return Figure(bounds.low, at_least=bounds.open)
+
+
+def _first(found: Load, q: float) -> Figure:
+    finished = dict(found.finished.get("first_reply", {}))
+    unfinished = found.unfinished.get("first_reply", {})
+    if stays(found.scenario):
+        # All connect at the beginning: who is in neither histogram had the first reply within the warm-up, and without
+        # them the quantile would be that of the clients who waited longest.
+        before = found.connected - sum(finished.values()) - sum(unfinished.values())
+        finished[0] = finished.get(0, 0) + max(0, before)
+    bounds = bounded_quantile(finished, unfinished, q)
+    if bounds is None and not stays(found.scenario):
+        return Figure(why="no client connected within the window")
+    if bounds is None or (bounds.low == 0 and stays(found.scenario)):
+        return Figure(why="first replies came within the warm-up, which is thrown away")
+    return Figure(bounds.low, at_least=bounds.open)
+
+
+def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[Doubt]:
+    known = {doubt.name: doubt for doubt in found.doubts}
+    if _alone(found):  # the row itself says that, and why
+        known.pop("unserved", None)
+    detail = ""
+    if seeks_top_speed(row.scenario) and ceiling and _is_near(ceiling, row.requests_per_second):
+        known.pop("generator-cpu", None)  # the same limit, said better
+        share = (row.requests_per_second.value or 0) / ceiling.requests_per_second
+        detail = (
+            f"this is {share:.0%} of the {ceiling.requests_per_second:,.0f} requests/s that are the generator's own"
+            f" ceiling: the server ({share_of_core(row.server_cpu)} of its core) may be faster"
+        )
+    elif not row.paced and max(row.generator_cpu, row.generator_busy) >= BUSY and "generator-cpu" not in known:
+        busy = "" if row.generator_cpu >= BUSY else f", and was kept from it: it was busy {row.generator_busy:.0%}"
+        detail = (
+            f"the generator used {row.generator_cpu:.0%} of its core{busy}: the server"
+            f" ({share_of_core(row.server_cpu)}) may be"
+            " faster"
+        )
+    yield from known.values()
+    if detail:
+        yield Doubt(
+            "generator-limited",
+            detail,
+            "compare CPU per request instead, which holds; or measure on a machine with faster cores",
+        )
+    yield from _surroundings(found, usage)
+
+
+def _surroundings(found: Load, usage: Usage) -> Iterable[Doubt]:
+    """Yield the doubts that what was around a run gives rise to, and that the load has not had itself."""
+    # A server that runs already may be on this machine, and is then among the others.
+    if usage.server_cpu is not None and usage.others_cpu / found.seconds > _OTHERS_CPU:
+        yield Doubt(
+            "busy-machine",
+            f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile",
+            "end what else runs, and measure again",
+        )
+    stolen = usage.stolen / found.seconds
+    if stolen > STOLEN and all(doubt.name != "stolen-time" for doubt in found.doubts):
+        yield Doubt(
+            "stolen-time",
+            f"the virtual machine's host kept back {stolen:.0%} of a core meanwhile",
+            "measure again, or on a machine that is not shared",
+        )
+    if found.connected < found.users:
+        yield Doubt(
+            "not-connected",
+            f"{found.connected:,} of {found.users:,} clients connected",
+            "look at the errors; raise ulimit -n if there were too few descriptors",
+        )

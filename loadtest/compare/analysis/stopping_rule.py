@@ -1,0 +1,58 @@
+"""Whether a verdict has runs enough, and which it takes besides: by how far they are apart, never by who is ahead."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from loadtest.compare.analysis.pairwise import fair
+from loadtest.compare.analysis.significance import MARGIN, MIN_RUNS
+from loadtest.compare.analysis.summary import Entry, Summary
+
+STEADY: Final = MARGIN**2
+"""
+By what factor the ends of a median's interval may be apart: each within MARGIN of its middle.
+
+That is what it takes to call two equal servers equivalent, and more than it takes to find a fifth. To stop at a width
+chosen beforehand hardly makes a verdict err more often, as to stop at a difference would (fixed-width intervals: Chow
+and Robbins, "On the asymptotic theory of fixed-width sequential confidence intervals for the mean", Annals of
+Mathematical Statistics 36, 1965); tests/loadtest/compare/analysis/test_error_rates.py counts how often.
+"""
+
+MOST_RUNS: Final = 2 * MIN_RUNS
+"""Runs of each at which it ends all the same: it can't be told then, or not more exactly."""
+
+MADE_UP: Final = 3
+"""Runs at most that stand in for those in doubt: on a machine that is never quiet, one can't tell."""
+
+
+def further(every: Sequence[Entry]) -> list[list[Entry]]:
+    """
+    Return what to run once more: a list for each load, whose subjects are to be run one after another; [] if enough.
+
+    every: entries, sorted as they are shown. Where the runs of one subject are too far apart, all of that load are run
+    again, for subjects that were not measured in turns may differ by the hour. What was not planned for a verdict gets
+    no further runs.
+    """
+    rounds = []
+    for _, some in groupby(every, key=lambda each: each.case):
+        load = list(some)
+        unsteady = any(_is_unsteady(each) for each in load)
+        due = [each for each in load if _is_short(each) or (unsteady and each.rows and each.attempts < MOST_RUNS)]
+        if due:
+            rounds.append(due)
+    return rounds
+
+
+def is_wide(summary: Summary) -> bool:
+    """Return whether further runs would make it tell more; a lower bound tells no more for being exact."""
+    if not summary.is_interval or summary.at_least or summary.low is None or summary.high is None:
+        return False
+    return summary.high > summary.low * STEADY
+
+
+def _is_unsteady(entry: Entry) -> bool:
+    return any(is_wide(entry[name]) for name in fair(entry.scenario)) and entry.attempts < MOST_RUNS
+
+
+def _is_short(entry: Entry) -> bool:
+    return entry.runs < MIN_RUNS <= entry.attempts < MIN_RUNS + MADE_UP

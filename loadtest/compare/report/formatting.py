@@ -1,0 +1,164 @@
+"""Figures in a reader's words: what all the reports share."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from loadtest.compare.analysis.measures import Figure, Row, of_throughput
+from loadtest.compare.analysis.summary import Entry, Summary
+
+AT_LEAST: Final = "≥ "
+"""Before a lower bound, where more than ASCII can be shown; ">=" elsewhere."""
+
+COLUMNS: Final = (
+    ("requests_per_second", "requests per s", 1.0),
+    ("response_p50_us", "response p50 ms", 1e3),
+    ("response_p99_us", "response p99 ms", 1e3),
+    ("service_p99_us", "service p99 ms", 1e3),
+    ("first_p50_us", "first reply p50 ms", 1e3),
+    ("first_p99_us", "first reply p99 ms", 1e3),
+    ("resident_bytes", "memory MB", 1e6),
+    ("cpu_us", "CPU µs per request", 1.0),
+    ("threads", "threads", 1.0),
+    ("longest_wait_us", "longest wait ms", 1e3),
+    ("jain", "fairness (Jain)", 1.0),
+)
+"""The figures as they are tabled: name, heading, and what of its unit makes one of the heading's."""
+
+UNITS: Final = {name: unit for name, _, unit in COLUMNS}
+"""What a figure is divided by to be tabled."""
+
+
+_COUNTS: Final = frozenset({"threads"})
+
+
+def number(value: float) -> str:
+    """Return `value` with three significant figures, whole from 100 on, with commas at the thousands."""
+    if value == 0:
+        return "0"
+    if value >= 100:
+        digits = len(str(int(value)))
+        return f"{round(value, 3 - digits):,.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    if value >= 1:
+        return f"{value:.2f}"
+    return f"{value:.3f}"
+
+
+def duration(microseconds: float) -> str:
+    """Return a duration with three significant figures in the unit that suits it."""
+    for unit, name in ((1e6, "s"), (1e3, "ms")):
+        if microseconds >= unit:
+            return f"{microseconds / unit:.3g} {name}"
+    return f"{microseconds:.3g} µs"
+
+
+def between(low: float | None, high: float | None, to: str, show: Callable[[float], str]) -> str:
+    """Return an interval in words, such as "1 to 2"; an end that is None is open: ">= 1". "" if both are."""
+    at_least, at_most = _OPEN[to]
+    if low is None:
+        return "" if high is None else f"{at_most}{show(high)}"
+    return f"{at_least}{show(low)}" if high is None else f"{show(low)}{to}{show(high)}"
+
+
+_OPEN: Final = {" to ": (">= ", "<= "), " – ": ("≥ ", "≤ ")}
+"""What stands before the only end of an interval, by what stands between two: in ASCII, and elsewhere."""
+
+
+def show(figure: Figure | Summary, unit: float = 1.0, mark: str = ">=") -> str:
+    """Return a figure divided by `unit`: a number, with `mark` before it if it is a lower bound, or "-"."""
+    if figure.value is None:
+        return "-"
+    return (mark if figure.at_least else "") + number(figure.value / unit)
+
+
+def bare(each: Row | Entry, name: str, mark: str = ">=") -> str:
+    """Return a figure of a run or of several, in the unit it is tabled in; in brackets where it is not the server's."""
+    figure: Figure | Summary = each[name] if isinstance(each, Entry) else getattr(each, name)
+    shown = show(figure, UNITS[name], mark)
+    if name in _COUNTS and figure.value is not None:
+        shown = f"{figure.value:,.0f}"
+    by_pauses = name == "requests_per_second" and is_paced(each)
+    return f"({shown})" if shown != "-" and (by_pauses or name in of_throughput(each.scenario)) else shown
+
+
+def spread(each: Entry, name: str) -> str:
+    """Return between which two values a median lies, or the runs do, in the unit it is tabled in; "" of one run."""
+    summary = each[name]
+    if summary.low is None or len(summary.values) < 2 or (name in _COUNTS and summary.low == summary.high):
+        return ""
+    unit = UNITS[name]
+    return between(summary.low, summary.high, " – ", lambda end: _tabled(name, end / unit))
+
+
+def _tabled(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name in _COUNTS else number(value)
+
+
+def per_cent(summary: Summary) -> str:
+    """
+    Return the spread in per cent of the median, such as "-2+3%", for where there is little room; "" of one run.
+
+    Where nobody knows how far up it goes, it is "-2+?%".
+    """
+    if not summary.value or summary.low is None or len(summary.values) < 2:
+        return ""
+    down, up = (
+        None if end is None else round(100 * abs(end / summary.value - 1)) for end in (summary.low, summary.high)
+    )
+    return f"-{min(down or 0, 99)}+{'?' if up is None else min(up, 999)}%"
+
+
+def is_paced(each: Row | Entry) -> bool:
+    """Whether its clients' pauses, or a schedule, set the rate."""
+    return any(run.paced for run in each.shown) if isinstance(each, Entry) else each.paced
+
+
+def served(each: Row | Entry) -> str:
+    """Return how many of the connected clients were served."""
+    some, every = each.served if isinstance(each, Entry) else (each.served, each.connected or each.case.clients)
+    return f"{some} of {every}"
+
+
+def named(entry: Entry) -> str:
+    """Return whose figures they are, and if some clients got nothing, of how many: no speed may hide that."""
+    some, every = entry.served
+    return entry.subject.label if some == every else f"{entry.subject.label} [served {some} of {every}]"
+
+
+def brief(each: Row) -> str:
+    """Return a run in a few words, for while the comparison runs."""
+    said = f"{served(each)} served, {bare(each, 'requests_per_second')} req/s"
+    name, figure = "response_p99_us", each.response_p99_us
+    if figure.value is None:
+        name, figure = "first_p99_us", each.first_p99_us
+    if name not in of_throughput(each.scenario):
+        return f"{said}, {'response' if name == 'response_p99_us' else 'first reply'} p99 {show(figure, 1e3)} ms"
+    return f"{said}, {bare(each, 'cpu_us')} us of CPU each"
+
+
+def runs(entry: Entry) -> str:
+    """Return how many runs are in the medians, and of how many: "10", "8/10"."""
+    every = len(entry.rows) + len(entry.doubtful) + len(entry.failed)
+    return str(every) if entry.runs == every else f"{entry.runs}/{every}"
+
+
+def run_count(count: int) -> str:
+    """Return "1 run", "3 runs"."""
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
+def scenarios(some: Iterable[Entry]) -> str:
+    """Return the scenarios of entries."""
+    return ", ".join(dict.fromkeys(each.case.scenario for each in some))
+
+
+def who(some: Sequence[Entry]) -> str:
+    """Return the entries in words, those of the same subject and scenario together."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for each in some:
+        grouped.setdefault((each.subject.label, each.case.scenario), []).append(f"{each.case.clients:,}")
+    return "; ".join(
+        f"{subject}, {scenario}, {' and '.join(counts)} client{'' if counts == ['1'] else 's'}"
+        for (subject, scenario), counts in grouped.items()
+    )

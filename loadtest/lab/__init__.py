@@ -1,0 +1,1 @@
+"""The lab without Docker: processes, one host or several."""

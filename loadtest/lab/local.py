@@ -1,0 +1,169 @@
+"""The lab without Docker: the servers on their usual ports, and Locust with its web UI, until Ctrl-C."""
+
+import argparse
+import socket
+import sys
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+
+from loadtest.lab.processes import (
+    READY,
+    Child,
+    ChildFailedError,
+    Children,
+    Interrupt,
+    python_environment,
+    say,
+    supervise,
+)
+from loadtest.settings import PORT as LOAD_METRICS_PORT
+from servers.variants import VARIANTS, Variant
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+
+READY_WITHIN = 20.0
+"""Seconds that a child may take to be ready."""
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at the children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What runs, and on which TCP ports of loopback. web, load_metrics: Locust's web UI and the load's /metrics."""
+
+    variants: tuple[Variant, ...] = VARIANTS
+    web: int = 8089
+    load_metrics: int = LOAD_METRICS_PORT
+
+    def ports(self) -> dict[int, str]:
+        """Return every port that the lab listens on, and what for."""
+        wanted = {self.web: "Locust's web UI", self.load_metrics: "the load's metrics"}
+        for variant in self.variants:
+            wanted[variant.port] = f"the {variant.name} server"
+            wanted[variant.metrics_port] = f"the {variant.name} server's metrics"
+        return wanted
+
+
+def cannot_listen(host: str, port: int) -> str:
+    """Return why nobody can listen on an address of this machine, in the system's words; "" if one can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: past connections don't count
+        try:
+            trial.bind((host, port))
+            trial.listen(1)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def _holder(port: int) -> str:
+    """Return who listens on `port`, in words; "" if the system does not tell us."""
+    with suppress(psutil.Error, OSError):
+        for each in psutil.net_connections("tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
+                return f" by {psutil.Process(each.pid).name()} (process {each.pid})"
+    return ""
+
+
+def server_command(variant: Variant, host: str) -> list[str]:
+    """Return the command that starts `variant` on its usual ports of `host`."""
+    serving = ["--host", host, "--port", str(variant.port)]
+    metrics = ["--metrics-host", host, "--metrics-port", str(variant.metrics_port)]
+    return [sys.executable, "-m", "servers", variant.name, *serving, *metrics]
+
+
+def load_command(lab: Lab) -> list[str]:
+    """Return the command that starts Locust with its web UI and lets it begin at once, with its default load."""
+    return [
+        *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
+        *("--web-host", HOST, "--web-port", str(lab.web), "--autostart", "--class-picker"),
+        *("--exporter-host", HOST, "--exporter-port", str(lab.load_metrics)),
+    ]
+
+
+def main(lab: Lab) -> int:
+    """Run the lab until somebody or something ends it; return the exit status."""
+    for port, user in lab.ports().items():
+        if cannot_listen(HOST, port):
+            sys.stderr.write(
+                f"tcplab local: port {port}, for {user}, is in use{_holder(port)}; end that first"
+                " (a lab in Docker: docker compose down)\n"
+            )
+            return 2
+    return supervise("tcplab local", "Ending the load, then the servers", partial(_run, lab))
+
+
+def start_servers(
+    variants: Iterable[Variant], host: str, children: Children, folder: Path, interrupt: Interrupt
+) -> list[Child]:
+    """Start a server for each variant on its usual ports of `host`; return them once all are ready."""
+    servers = [
+        children.add(
+            Child(f"{each.name}-server", server_command(each, host), folder, cwd=ROOT, env=python_environment())
+        )
+        for each in variants
+    ]
+    for server in servers:
+        server.wait_for_line(READY, READY_WITHIN, interrupt)
+    return servers
+
+
+def _run(lab: Lab, children: Children, folder: Path, interrupt: Interrupt) -> NoReturn:
+    servers = start_servers(lab.variants, HOST, children, folder, interrupt)
+    # Targets in the environment are meant for another lab.
+    targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
+    load = children.add(Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets)))
+    _wait_for_port(lab.web, load, interrupt)
+    say(where_to_look(lab))
+    watch((load, *servers), interrupt)
+
+
+def watch(children: Collection[Child], interrupt: Interrupt) -> NoReturn:
+    """Look after children until one ends (ChildFailedError), or the user wants an end (InterruptedByUserError)."""
+    while True:
+        for child in children:
+            child.check()
+        interrupt.sleep(LOOK_EVERY)
+
+
+def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while True:
+        child.check()
+        with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return
+        if time.monotonic() > deadline:
+            raise ChildFailedError(f"{child.name} does not answer on port {port}: {child.tail()}")
+        interrupt.sleep(0.05)
+
+
+def where_to_look(lab: Lab) -> str:
+    """Return what a user reads once the lab runs."""
+    lines = [
+        "The lab runs, under load. Ctrl-C ends it.",
+        "",
+        f"  Locust's web UI      http://{HOST}:{lab.web}",
+        f"  the load's metrics   http://{HOST}:{lab.load_metrics}/metrics",
+    ]
+    for variant in lab.variants:
+        metrics = f"http://{HOST}:{variant.metrics_port}/metrics"
+        lines.append(f"  {variant.name:9} server     nc {HOST} {variant.port}    its metrics: {metrics}")
+    example = lab.variants[-1]
+    return "\n".join([*lines, "", f"Try: printf 'ECHO hi\\nQUIT\\n' | nc {HOST} {example.port}"])
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m loadtest.lab.local", description="The servers, and Locust with its web UI, until Ctrl-C."
+    ).parse_args()
+    sys.exit(main(Lab()))

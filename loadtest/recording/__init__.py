@@ -1,0 +1,1 @@
+"""What is counted: histograms, counters, and a run's result."""

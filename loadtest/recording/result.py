@@ -1,0 +1,222 @@
+"""The result of one load run, as JSON (schema 1), and as lines for the terminal."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest import atomic_write
+from loadtest.recording import stalls
+from loadtest.recording.aggregator import Figures
+from loadtest.recording.counters import PENDING, Counters
+from loadtest.recording.histogram import Histogram, Quantile, quantile
+from loadtest.run_warnings import Doubt, Facts, VariantFacts
+from loadtest.scenarios import Scenario
+from loadtest.settings import Settings
+
+SCHEMA: Final = 1
+
+
+def facts(figures: Figures, settings: Settings) -> Facts:
+    """Return what run_warnings.py wants to know of a phase that has ended."""
+    return Facts(
+        alone=settings.scenario.alone,
+        stays=settings.scenario.requests is None,
+        rate=settings.rate or 0.0,
+        seconds=figures.seconds,
+        **figures.worst_strain()._asdict(),
+        lost_workers=len(figures.lost),
+        joined_workers=len(figures.joined),
+        variants={
+            name: replace(
+                of_variant(
+                    counters,
+                    users=(users := figures.users.get(name, 0)),
+                    connected=counters.clients_connected,
+                    served=counters.clients_served,
+                    unsent=counters.unsent,
+                    imbalance=counters.imbalance,
+                    missing=(missing := max(0, users - counters.clients_connected)),
+                    pending=_pending(counters, missing),
+                ),
+                asked=counters.sent
+                + counters.carried
+                + sum(counters.connections.values())
+                + sum(counters.censored["connect"].values()),
+                stalled=_stalled(counters, figures.seconds_of(name), settings.scenario),
+            )
+            for name, counters in figures.counters.items()
+        },
+    )
+
+
+def _pending(counters: Counters, missing: int) -> int:
+    """Return how many connects had no answer for long in the end: a tenth of it is long if clients never had any."""
+    shortest = PENDING // 10 if missing else PENDING
+    return sum(number for age, number in counters.censored["connect"].items() if age >= shortest)
+
+
+def _stalled(counters: Counters, seconds: float, scenario: Scenario) -> int:
+    """Return how many clients the server has left waiting: others overtook them, or none was answered any more."""
+    found = counters.histograms
+    later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
+    # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
+    asked_for = scenario.dawdle + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
+    silent = stalls.silent(seconds) + asked_for * 1e6
+    return sum(
+        max(
+            stalls.stalled(finished, counters.overtaken[kind], seconds, stalls.OVERTAKEN),
+            stalls.stalled(finished, counters.silent[kind], seconds, silent),
+        )
+        for kind, finished in (("first", found["first_reply"]), ("later", later))
+    )
+
+
+def of_variant(
+    counters: Counters,
+    *,
+    users: int,
+    connected: int,
+    served: int,
+    unsent: int,
+    imbalance: int,
+    missing: int,
+    pending: int,
+) -> VariantFacts:
+    """Return the facts about a variant: those that a counters has, and those that differ while a run is on."""
+    return VariantFacts(
+        users=users,
+        connected=connected,
+        served=served,
+        unsent=unsent,
+        imbalance=imbalance,
+        missing=missing,
+        pending=pending,
+        unconnected={kind: number for kind, number in counters.connections.items() if kind != "connected" and number},
+        sent=counters.sent,
+        verified=counters.verified,
+        timeouts=counters.outcomes["timeout"],
+        late=counters.late_sends,
+        corrupt=counters.outcomes["corrupt"] + counters.breaks["corrupt"],
+        lost={kind: number for kind, number in _lost(counters).items() if number},
+    )
+
+
+def _lost(counters: Counters) -> dict[str, int]:
+    """Return how often a server was not there, or ended a connection, by how that showed."""
+    ended = {kind: counters.outcomes[kind] + counters.breaks[kind] for kind in ("closed", "reset")}
+    # Linux refuses nobody for want of room in the accept queue: nobody listened.
+    return {"refused": counters.connections["refused"], **ended}
+
+
+def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
+    """Return the result of a phase that has ended, ready for json.dumps."""
+    strain, worst = figures.strain(), figures.worst_strain()
+    return {
+        "schema": SCHEMA,
+        "scenario": asdict(settings.scenario),
+        "model": "open" if settings.rate else "closed",
+        "asked_rate": settings.rate,
+        "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
+        "warmup_seconds": settings.warmup,
+        "generator": {
+            "workers": len(figures.efforts),
+            "cpu_ratio": strain.cpu_ratio,
+            "busy_ratio": strain.busy_ratio,
+            "starved_ratio": strain.starved_ratio,
+            "stolen_ratio": strain.stolen_ratio,
+            "lag_p99_seconds": strain.lag_p99,
+            "conntrack_ratio": strain.conntrack_ratio,
+            "worst_10s": worst._asdict(),
+            "lost_workers": len(figures.lost),
+            "joined_workers": len(figures.joined),
+        },
+        "doubts": [doubt._asdict() for doubt in doubts],
+        "variants": {
+            name: _variant(counters, figures.users.get(name, 0), figures.seconds_of(name))
+            for name, counters in _took_part(figures)
+        },
+    }
+
+
+def _took_part(figures: Figures) -> Iterable[tuple[str, Counters]]:
+    """Yield the variants that the run loaded, and not those of an earlier one."""
+    for name, counters in figures.counters.items():
+        if figures.users.get(name) or counters.sent or counters.carried or any(counters.connections.values()):
+            yield name, counters
+
+
+def _variant(counters: Counters, users: int, seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "users": users,
+        "connected": counters.clients_connected,
+        "served": counters.clients_served,
+        "fairness": _fairness(counters),
+        "sent": counters.sent + counters.carried,
+        "verified": counters.verified,
+        "unanswered": counters.unanswered + counters.abandoned,
+        "errors": counters.errors,
+        "connections": counters.connections,
+        "breaks": counters.breaks,
+        "late_sends": counters.late_sends,
+        "unsent": counters.unsent,
+        "histograms": {series: _keyed(histogram) for series, histogram in counters.histograms.items()},
+        "censored": {series: _keyed(histogram) for series, histogram in counters.censored.items()},
+    }
+
+
+def _fairness(counters: Counters) -> dict[str, Any]:
+    longest = counters.longest_wait
+    return {
+        "jain": counters.fairness,
+        "longest_wait_seconds": None if longest is None else longest.microseconds / 1e6,
+        "longest_wait_at_least": longest is not None and longest.at_least,
+    }
+
+
+def _keyed(histogram: Histogram) -> dict[str, int]:
+    return {str(key): histogram[key] for key in sorted(histogram)}
+
+
+def write(path: Path, result: Mapping[str, Any]) -> None:
+    """Write the result, like whole.write."""
+    atomic_write.write(path, json.dumps(result, indent=1) + "\n")
+
+
+def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
+    """Yield the run's figures for the terminal, in milliseconds with three figures."""
+    yield (
+        f"{'variant':<12}{'served of':>12}{'fairness':>10}{'longest wait ms':>17}"
+        f"{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"
+        f"{'response p50 ms':>17}{'p99 ms':>9}{'service p99 ms':>16}{'first reply p50 ms':>20}{'p99 ms':>9}"
+    )
+    for name, counters in _took_part(figures):
+        response, first = (
+            [_shown(counters, series, fraction) for fraction in (0.5, 0.99)] for series in ("response", "first_reply")
+        )
+        service = _shown(counters, "service", 0.99)
+        served = f"{counters.clients_served} of {counters.clients_connected or figures.users.get(name, 0)}"
+        fairness = "-" if counters.fairness is None else f"{counters.fairness:.3f}"
+        seconds = figures.seconds_of(name)
+        rate = counters.verified / seconds if seconds else 0.0
+        unconnected = sum(counters.connections.values()) - counters.connections["connected"]
+        unanswered = counters.unanswered + counters.abandoned
+        yield (
+            f"{name:<12}{served:>12}{fairness:>10}{_milliseconds(counters.longest_wait):>17}"
+            f"{rate:>11.1f}{sum(counters.errors.values()):>8}{unconnected:>12}{unanswered:>12}"
+            f"{response[0]:>17}{response[1]:>9}{service:>16}{first[0]:>20}{first[1]:>9}"
+        )
+    for doubt in doubts:
+        yield f"doubt {doubt.name}: {doubt.detail}. Remedy: {doubt.remedy}."
+
+
+def _shown(counters: Counters, series: str, fraction: float) -> str:
+    return _milliseconds(quantile(counters.histograms[series], fraction, counters.censored[series]))
+
+
+def _milliseconds(found: Quantile | None) -> str:
+    if found is None:
+        return "-"
+    return f"{'>=' if found.at_least else ''}{found.microseconds / 1000:g}"

@@ -1,0 +1,389 @@
+"""The script: what a client does, without I/O. The scenarios: what may be set."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import fields, replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.client.script import Cast, Pause, Script, Send, Step, Turn, play
+from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
+from servers import wire
+
+
+def copied(step: Step) -> Step:
+    """Return the step as it is now: a script yields one Send again and again."""
+    return replace(step) if isinstance(step, Send) else step
+
+
+def drive(script: Script, number: int) -> list[Step]:
+    """Return the first `number` steps of a script that has not begun; all go well."""
+    return [copied(next(script)), *(copied(script.send(True)) for _ in range(number - 1))]
+
+
+def steps(
+    scenario: Scenario, number: int, *, who: bytes = b"me", fail_at: int | None = None, cast: Cast | None = None
+) -> list[Step]:
+    """Return the first `number` steps; the player says that step `fail_at` (from 0) has failed."""
+    script = play(scenario, who, Random(1), cast or Cast())
+    found = [copied(next(script))]
+    while len(found) < number:
+        found.append(copied(script.send(len(found) - 1 != fail_at)))
+    return found
+
+
+def kinds(found: list[Step]) -> list[str]:
+    return [type(step).__name__ for step in found]
+
+
+def test_a_conversation_is_five_requests_pauses_then_leaving() -> None:
+    found = steps(SCENARIOS["conversation"], 25)
+    one = ["Connect", *["Send", "Pause"] * 4, "Send", "Leave", "Pause"]
+    assert kinds(found) == (one * 3)[:25]
+    assert [step.last for step in found[:12] if isinstance(step, Send)] == [False] * 4 + [True]
+
+
+def test_a_saturating_client_stays_and_never_pauses() -> None:
+    found = steps(SCENARIOS["saturate"], 200)
+    assert kinds(found) == ["Connect"] + ["Send"] * 199
+    assert not any(step.last for step in found if isinstance(step, Send))
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "lasts"),
+    [
+        ("conversation", ["Connect", *["Send", "Pause"] * 4, "Send", "Leave", "Pause"], [False] * 4 + [True]),
+        ("saturate", ["Connect", *["Send"] * 50], [False] * 50),
+        ("churn", ["Connect", "Send", "Leave"], [True]),
+        ("crowd", ["Connect", *["Send", "Pause"] * 50], [False] * 50),
+        ("slow-client", ["Connect", "Send", "Send", "Leave", "Pause"], [False, True]),
+        ("io-bound", ["Connect", "Send", "Leave"], [True]),
+        ("cpu-bound", ["Connect", "Send", "Leave"], [True]),
+    ],
+)
+def test_each_scenario_has_its_steps_over_and_over(name: str, one: list[str], lasts: list[bool]) -> None:
+    again = 1 if SCENARIOS[name].requests is None else 3
+    found = steps(SCENARIOS[name], len(one) * again)
+    assert kinds(found) == one * again
+    assert [step.last for step in found if isinstance(step, Send)] == lasts * again
+
+
+def test_every_scenarios_steps_are_tested() -> None:
+    assert set(SCENARIOS) == {"conversation", "saturate", "churn", "crowd", "slow-client", "io-bound", "cpu-bound"}
+
+
+def test_a_script_repeats_the_same_send() -> None:
+    script = play(SCENARIOS["saturate"], b"me", Random(1), Cast())
+    next(script)
+    one = script.send(True)
+    assert isinstance(one, Send)
+    before = one.request
+    assert script.send(True) is one
+    assert one.request != before
+
+
+def test_the_crowd_asks_every_20_s_or_so() -> None:
+    pauses = [step.seconds for step in steps(SCENARIOS["crowd"], 400) if isinstance(step, Pause)]
+    assert all(10 <= seconds <= 30 for seconds in pauses)
+    assert min(pauses) < 12 < 28 < max(pauses)  # drawn from the whole range
+
+
+@pytest.mark.parametrize(("name", "begins"), [("io-bound", b"SLEEP 50 me.1."), ("cpu-bound", b"WORK 50000 me.1.")])
+def test_bound_scenarios_ask_for_waiting_and_for_work(name: str, begins: bytes) -> None:
+    _, request, *_ = steps(SCENARIOS[name], 2)
+    assert isinstance(request, Send)
+    assert request.request.startswith(begins)
+    assert len(request.request) == len(begins) - len(b"me.1.") + 64 + 1
+    assert re.fullmatch(rb"OK me\.1\.[0-9a-f]{8}x{51}\n", request.reply)
+
+
+def test_request_and_reply_are_what_the_wire_says() -> None:
+    _, request, *_ = steps(SCENARIOS["saturate"], 2)
+    assert isinstance(request, Send)
+    assert re.fullmatch(rb"ECHO me\.1\.[0-9a-f]{8}x{51}\n", request.request)
+    assert request.reply == b"OK" + request.request[4:]
+    assert len(request.request) == len("ECHO ") + 64 + 1
+
+
+@pytest.mark.parametrize(
+    ("command", "amount", "begins"), [("SLEEP", 20, b"SLEEP 20 me.1."), ("WORK", 9, b"WORK 9 me.1.")]
+)
+def test_other_commands_carry_their_amount(command: str, amount: int, begins: bytes) -> None:
+    scenario = Scenario("x", "x", "x", requests=1, command=command, amount=amount)  # type: ignore[arg-type]
+    _, request, *_ = steps(scenario, 2)
+    assert isinstance(request, Send)
+    assert request.request.startswith(begins)
+    assert request.reply.startswith(b"OK me.1.")
+    command_asked, amount_asked, tail = wire.parse(request.request.removesuffix(b"\n"))
+    assert (command_asked.name, amount_asked) == (command, amount)
+    assert wire.ok(tail) == request.reply
+
+
+def place_of(found: list[Step], kind: str) -> int:
+    """Return where the last step of a kind is, of those before the client first leaves."""
+    names = kinds(found)
+    before = names[: names.index("Leave")] if "Leave" in names else names
+    return len(before) - 1 - before[::-1].index(kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in sorted(SCENARIOS) for kind in ("Connect", "Send")]
+    + [("conversation", "Pause"), ("crowd", "Pause")],
+)
+def test_after_a_failure_it_leaves_and_returns(name: str, kind: str) -> None:
+    """A Pause fails if the connection is lost meanwhile."""
+    scenario = SCENARIOS[name]
+    fail_at = place_of(steps(scenario, 12), kind)
+    found = steps(scenario, fail_at + 4, fail_at=fail_at)
+    assert kinds(found)[fail_at:] == [kind, "Leave", "Pause", "Connect"]
+    pause = found[fail_at + 2]
+    assert isinstance(pause, Pause)
+    assert 0.5 <= pause.seconds <= 1.5
+
+
+def test_a_longer_absence_replaces_the_setback() -> None:
+    scenario = replace(SCENARIOS["conversation"], away=8.0)
+    pause = steps(scenario, 3, fail_at=0)[2]
+    assert isinstance(pause, Pause)
+    assert 4 <= pause.seconds <= 12
+
+
+def test_nothing_can_fail_while_it_is_away() -> None:
+    found = steps(SCENARIOS["conversation"], 14, fail_at=11)
+    assert kinds(found)[10:] == ["Leave", "Pause", "Connect", "Send"]
+
+
+# The open model
+
+
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [
+        ("conversation", ["Turn", "Connect", "Send", *["Turn", "Send"] * 4, "Leave"]),
+        ("saturate", ["Turn", "Connect", "Send", *["Turn", "Send"] * 50]),
+        ("churn", ["Turn", "Connect", "Send", "Leave"]),
+        ("crowd", ["Turn", "Connect", "Send", *["Turn", "Send"] * 50]),
+        ("slow-client", ["Turn", "Connect", "Send", "Turn", "Send", "Leave"]),
+        ("io-bound", ["Turn", "Connect", "Send", "Leave"]),
+        ("cpu-bound", ["Turn", "Connect", "Send", "Leave"]),
+    ],
+)
+def test_a_paced_client_waits_its_turn_without_pauses(name: str, one: list[str]) -> None:
+    again = 1 if SCENARIOS[name].requests is None else 3
+    assert kinds(steps(SCENARIOS[name].tuned(paced=True), len(one) * again)) == one * again
+
+
+@pytest.mark.parametrize("kind", ["Connect", "Send", "Turn"])
+@pytest.mark.parametrize("name", ["conversation", "slow-client", "saturate"])
+def test_a_paced_client_goes_on_after_a_failure(name: str, kind: str) -> None:
+    """A Turn fails if the connection is lost meanwhile. It was not taken: the same request is due after it."""
+    scenario = SCENARIOS[name].tuned(paced=True)
+    fail_at = place_of(steps(scenario, 12), kind)
+    assert fail_at > 0
+    found = steps(scenario, fail_at + 5, fail_at=fail_at)
+    assert kinds(found)[fail_at:] == [kind, "Leave", "Turn", "Connect", "Send"]
+
+
+def test_no_serial_is_skipped_by_a_lost_connection() -> None:
+    found = steps(SCENARIOS["conversation"].tuned(paced=True), 8, fail_at=3)
+    asked = [step.request[:10] for step in found if isinstance(step, Send)]
+    assert isinstance(found[3], Turn)
+    assert asked == [b"ECHO me.1.", b"ECHO me.2."]
+
+
+def test_the_open_model_has_no_think_time() -> None:
+    with pytest.raises(ValueError, match="choose one of them"):
+        SCENARIOS[DEFAULT].tuned(think=0.0, paced=True)
+    tuned = SCENARIOS[DEFAULT].tuned(paced=True)
+    assert replace(tuned, paced=False) == SCENARIOS[DEFAULT]
+
+
+# Who dawdles
+
+SLOW = SCENARIOS["slow-client"]
+
+
+def dawdles(found: list[Step]) -> list[float]:
+    return [step.dawdle for step in found if isinstance(step, Send)]
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_the_first_client_stalls_in_its_second_request(paced: bool) -> None:
+    cast = Cast()
+    scenario = SLOW.tuned(paced=paced)
+    scripts = [play(scenario, who, Random(1), cast) for who in (b"one", b"two", b"three")]
+    found = [drive(script, 12) for script in scripts]
+    assert dawdles(found[0])[:4] == [0, 2, 0, 2]
+    assert dawdles(found[1])[:4] == dawdles(found[2])[:4] == [0, 0, 0, 0]
+
+
+def test_another_cast_has_its_own_stalling_client() -> None:
+    assert dawdles(steps(SLOW, 3, who=b"one", cast=Cast())) == [0, 2]
+    assert dawdles(steps(SLOW, 3, who=b"two", cast=Cast())) == [0, 2]
+
+
+def test_the_next_client_takes_over_the_stall() -> None:
+    cast = Cast()
+    dawdler, other = (play(SLOW, who, Random(1), cast) for who in (b"one", b"two"))
+    next(dawdler)
+    next(other)
+    other.close()  # it had no part to give away
+    third = play(SLOW, b"three", Random(1), cast)
+    assert dawdles(drive(third, 3)) == [0, 0]
+    dawdler.close()
+    fourth = play(SLOW, b"four", Random(1), cast)
+    assert dawdles(drive(fourth, 3)) == [0, 2]
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_the_first_client_back_takes_over_the_stall(paced: bool) -> None:
+    cast = Cast()
+    scenario = SLOW.tuned(paced=paced)
+    dawdler, one, other = (play(scenario, who, Random(1), cast) for who in (b"dawdler", b"one", b"other"))
+    visit = len(["Connect", "Send", "Send", "Leave"]) + (2 if paced else 1)  # two turns, or a pause
+    for script in (dawdler, one, other):
+        assert kinds(drive(script, 2 if paced else 1))[-1] == "Connect"
+    dawdler.close()
+    found = [[copied(script.send(True)) for _ in range(3 * visit)] for script in (other, one)]
+    assert dawdles(found[0]) == [0, 0, 0, 2, 0, 2]  # not in the visit that it was at: it had asked at its beginning
+    assert dawdles(found[1]) == [0, 0, 0, 0, 0, 0]
+
+
+class Asked(Cast):
+    """A cast that knows how often it was asked for the part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def dawdles(self, who: bytes) -> bool:
+        self.times += 1
+        return super().dawdles(who)
+
+
+@pytest.mark.parametrize("fail_at", [None, 0, 1, 2])
+def test_the_cast_is_asked_once_each_visit(fail_at: int | None) -> None:
+    cast = Asked()
+    found = steps(SLOW, 21, fail_at=fail_at, cast=cast)
+    assert cast.times == kinds(found).count("Connect") > 3
+    assert cast.dawdles(b"me")  # whoever has the part keeps it while it is away
+    assert not cast.dawdles(b"another")
+
+
+def test_a_script_closed_unstarted_had_no_part() -> None:
+    cast = Cast()
+    dawdler = play(SLOW, b"one", Random(1), cast)
+    play(SLOW, b"two", Random(1), cast).close()
+    assert dawdles(drive(dawdler, 3)) == [0, 2]
+
+
+def test_other_scenarios_have_no_client_that_stalls() -> None:
+    for name, scenario in SCENARIOS.items():
+        if name != "slow-client":
+            cast = Cast()
+            script = play(scenario, b"one", Random(1), cast)
+            found = drive(script, 12)
+            assert set(dawdles(found)) == {0.0}
+            assert cast.dawdles(b"two")
+            script.close()
+            assert not cast.dawdles(b"three")
+
+
+# Messages
+
+
+@given(st.integers(MIN_SIZE, 300), st.sampled_from(sorted(SCENARIOS)), st.integers(1, 6))
+def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
+    scenario = SCENARIOS[name].tuned(size=size)
+    texts = Counter(
+        step.request
+        for number in range(clients)
+        for step in steps(scenario, 60, who=b"%016d" % number)
+        if isinstance(step, Send)
+    )
+    assert max(texts.values()) == 1
+    command = scenario.command + (f" {scenario.amount}" if scenario.amount else "")
+    assert {len(text) for text in texts} == {len(f"{command} \n") + size}
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_a_reply_cannot_be_guessed_from_earlier_ones(name: str) -> None:
+    """Two clients that differ in nothing have no nonce in common, and neither has one of its own twice."""
+    nonces = [
+        step.reply.split(b".", 2)[2][:8]
+        for _ in range(2)
+        for step in steps(SCENARIOS[name].tuned(size=MIN_SIZE), 3000)
+        if isinstance(step, Send)
+    ]
+    assert len(nonces) > 1000
+    assert all(re.fullmatch(rb"[0-9a-f]{8}", nonce) for nonce in nonces)
+    assert len(set(nonces)) >= len(nonces) - 2  # of 2^32, which may repeat by chance
+    assert len({nonce[:1] for nonce in nonces}) == 16
+
+
+@pytest.mark.parametrize("who", [b"x" * 17, b"a.b"])
+def test_a_client_whose_name_could_clash_is_refused(who: bytes) -> None:
+    with pytest.raises(ValueError, match="dot"):
+        next(play(SCENARIOS[DEFAULT], who, Random(), Cast()))
+
+
+@given(st.integers(0, 2**32))
+def test_pauses_are_drawn_from_the_scenarios_range(seed: int) -> None:
+    script = play(SCENARIOS["conversation"], b"me", Random(seed), Cast())
+    step: Step = next(script)
+    pauses = []
+    for _ in range(11):
+        step = script.send(True)
+        if isinstance(step, Pause):
+            pauses.append(step.seconds)
+    *thoughts, away = pauses
+    assert len(thoughts) == 4
+    assert all(0.05 <= thought <= 0.15 for thought in thoughts)
+    assert 0.5 <= away <= 1.5
+
+
+def test_every_scenario_says_what_it_shows() -> None:
+    assert DEFAULT in SCENARIOS
+    for name, scenario in SCENARIOS.items():
+        assert scenario.name == name
+        assert scenario.sentence.endswith("?")
+        assert scenario.compare.endswith(".")
+
+
+def test_tuning_changes_only_what_it_names() -> None:
+    base = SCENARIOS["conversation"]
+    tuned = base.tuned(think=0.5, size=1000)
+    differing = {field.name for field in fields(base) if getattr(base, field.name) != getattr(tuned, field.name)}
+    assert differing == {"think", "size"}
+    assert (tuned.think, tuned.size) == (0.5, 1000)
+    assert base.tuned() == base
+
+
+@pytest.mark.parametrize("wrong", [{"think": -1.0}, {"think": 9999.0}, {"size": MIN_SIZE - 1}, {"size": MAX_SIZE + 1}])
+def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="choose from"):
+        SCENARIOS[DEFAULT].tuned(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_largest_message_fits_every_command() -> None:
+    scenario = Scenario("x", "x", "x", requests=1, command="WORK", amount=wire.MAX_WORK_ROUNDS, size=MAX_SIZE)
+    _, request, *_ = steps(scenario, 2, who=b"x" * 16)
+    assert isinstance(request, Send)
+    assert len(request.request) <= wire.MAX_LINE
+
+
+def test_what_needs_no_locust_does_not_import_it() -> None:
+    """Importing Locust patches the whole process; tests and the comparison use these modules without it."""
+    modules = (
+        "scenarios", "shapes", "run_warnings", "settings", "pacing", "client.script", "client.outcomes",
+        "recording.recorder", "recording.aggregator", "recording.result", "cluster.exporter",
+    )  # fmt: skip
+    lines = [*(f"import loadtest.{module}" for module in modules), "import sys", "assert 'gevent' not in sys.modules"]
+    subprocess.run([sys.executable, "-c", "; ".join(lines)], cwd=Path(__file__).parents[3], check=True)

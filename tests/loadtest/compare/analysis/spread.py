@@ -1,0 +1,90 @@
+r"""
+Makes spread.json: how much the figures of one server differ from run to run, as measured by this project.
+
+    for seed in 1 2 3 4 5; do
+        python -m loadtest compare --variants asyncio --clients 50 --repeats 10 --seconds 1 --warmup 1 --seed $seed \
+            --server 'twin=python -m servers asyncio --port {port} --metrics-port 0' \
+            --server 'slowed=python -m tests.support.stubs.slowed {port} 1.6' --output FOLDER
+    done
+    here=tests/loadtest/compare/analysis
+    python -m ${here//\//.}.spread FOLDER/2*/compare.json > $here/spread.json
+
+Only the sound runs' deviations from the median are kept. The same five comparisons are the verdict's trial in reality:
+one server under two names (twin), and one whose every request takes 1.6 us more, a fifth.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, pstdev
+from typing import Any
+
+from loadtest.compare.analysis.measures import Row, is_unsound, row
+
+FIGURES = ("requests_per_second", "cpu_us", "response_p99_us")
+KEPT = Path(__file__).with_name("spread.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure of one server: each run's, as a multiple of the median of all. doubted: how many runs had doubts."""
+
+    variant: str
+    figure: str
+    doubted: int
+    deviations: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant} {self.figure}"
+
+    @property
+    def wide(self) -> float:
+        """The standard deviation, as a share of the median."""
+        return pstdev(self.deviations)
+
+
+def kept() -> list[Spread]:
+    """Return what spread.json holds."""
+    found = json.loads(KEPT.read_text(encoding="utf-8"))["spreads"]
+    return [Spread(**{**each, "deviations": tuple(each["deviations"])}) for each in found]
+
+
+def main(files: Iterable[str]) -> None:
+    """Print what the results in `files` come to."""
+    results = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    every = [row(cell) for result in results for cell in result["cells"]]
+    rows = [each for each in every if not is_unsound(each)]
+    first = results[0]
+    content = {
+        "made": "by tests/loadtest/compare/analysis/spread.py, whose first lines say how",
+        "started": first["started"],
+        "commit": first["commit"],
+        "cpu": first["machine"]["cpu"],
+        "cores": first["machine"]["cores"],
+        "doubts": Counter(doubt.name for each in rows for doubt in each.doubts),
+        "spreads": [
+            _spread([each for each in rows if each.subject == variant], figure)
+            for variant in sorted({each.subject for each in rows})
+            for figure in FIGURES
+        ],
+    }
+    print(json.dumps(content).replace(', {"variant"', ',\n{"variant"'))  # one spread a line, for a diff to be read
+
+
+def _spread(rows: list[Row], figure: str) -> dict[str, Any]:
+    values = [value for each in rows if (value := getattr(each, figure).value) is not None]
+    middle = median(values)
+    return {
+        "variant": rows[0].subject,
+        "figure": figure,
+        "doubted": sum(1 for each in rows if each.doubts),
+        "deviations": [round(value / middle, 4) for value in values],
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

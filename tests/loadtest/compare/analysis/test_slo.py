@@ -1,0 +1,282 @@
+"""Targets: what their texts mean, and which runs meet them."""
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.compare.analysis.slo import (
+    JUDGED,
+    LIGHTENS,
+    LONGEST_US,
+    SLOWS,
+    STALLED,
+    Answer,
+    Judgement,
+    Series,
+    Target,
+    duration,
+    judge,
+    parse,
+    series_in,
+)
+from loadtest.compare.measure import load
+from loadtest.compare.measure.load import Load
+from loadtest.recording.histogram import Bounds
+from loadtest.run_warnings import DOUBTS
+from loadtest.scenarios import SCENARIOS
+from tests.loadtest.compare import results
+
+MET, MISSED, CANNOT_TELL = Answer.MET, Answer.MISSED, Answer.CANNOT_TELL
+
+targets = st.builds(
+    Target,
+    st.sampled_from(get_args(Series)),
+    st.integers(1, 1_000_000).map(lambda millionths: millionths / 1_000_000),
+    st.integers(1, LONGEST_US),
+)
+
+
+def run(scenario: str = "crowd", clients: int = 50, **changes: Any) -> Load:
+    """Return a run of results.load's kind: replies in 1 ms, every 200th in 3 ms."""
+    return load.read(results.load("asyncio", scenario, clients, **changes))
+
+
+def doubt(name: str) -> dict[str, Any]:
+    return {"load_doubts": [{"name": name, "detail": "it was so", "remedy": "r"}]}
+
+
+def answer(text: str, found: Load) -> tuple[Answer, str]:
+    judgement = judge(parse(text), found)
+    return judgement.answer, judgement.why
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("p99<50ms", Target("", 0.99, 50_000)),
+        ("p50<1ms", Target("", 0.5, 1_000)),
+        ("p99.9<2s", Target("", 0.999, 2_000_000)),
+        ("first p99<100ms", Target("first", 0.99, 100_000)),
+        ("later p99 < 1.5ms", Target("later", 0.99, 1_500)),
+        (" p100 <800us ", Target("", 1.0, 800)),
+        ("p99<30s", Target("", 0.99, 30_000_000)),
+        ("p99<0.000001s", Target("", 0.99, 1)),
+    ],
+)
+def test_what_a_text_means(text: str, target: Target) -> None:
+    assert parse(text) == target
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "50ms", "p99", "p99<", "p99<50", "p99<50m", "p99>50ms", "p99<=50ms", "99<50ms", "p<50ms"),
+        *("last p99<50ms", "firstp99<50ms", "p99<-1ms", "p99<5e1ms", "p99<٥ms", "p99<50ms p50<1ms", "p99<50ms\n\nx"),
+        *("p0<50ms", "p101<50ms", "p99.99999<50ms"),
+        *("p99<0ms", "p99<31s", "p99<1.0005ms", "p99<0.5us", "p99<" + "9" * 5000 + "s"),
+    ],
+)
+def test_a_bad_text_is_one_line(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no target") as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_text_is_told_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"'fast' is no target; write it like p99<50ms, p50<800us, or first p99.9<2s$"):
+        parse("fast")
+    with pytest.raises(ValueError, match="whole microseconds, from 1us to 30s"):
+        parse("p99<0.5us")
+
+
+@settings(deadline=None)
+@given(targets)
+def test_a_target_and_its_text_are_the_same(target: Target) -> None:
+    assert parse(str(target)) == target
+
+
+@pytest.mark.parametrize("text", ["p99<50ms", "first p99.9<2s", "later p50<1.5ms", "p100<999us", "p99<63.4ms"])
+def test_a_text_comes_back_as_it_was(text: str) -> None:
+    assert str(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"), [(0, "0us"), (999, "999us"), (1000, "1ms"), (100_000, "100ms"), (20_000_000, "20s")]
+)
+def test_durations(microseconds: int, text: str) -> None:
+    assert duration(microseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("scenario", "default", "later"),
+    [
+        ("conversation", ("first_reply", "response"), ("response",)),
+        ("slow-client", ("first_reply", "response"), ("response",)),
+        ("saturate", ("response",), ("response",)),
+        ("crowd", ("response",), ("response",)),
+        ("churn", ("first_reply",), ("first_reply",)),
+        ("io-bound", ("first_reply",), ("first_reply",)),
+        ("cpu-bound", ("first_reply",), ("first_reply",)),
+    ],
+)
+def test_which_replies_a_target_is_about(scenario: str, default: tuple[str, ...], later: tuple[str, ...]) -> None:
+    assert series_in(SCENARIOS[scenario], "") == default
+    assert series_in(SCENARIOS[scenario], "later") == later
+    assert series_in(SCENARIOS[scenario], "first") == ("first_reply",)
+
+
+def test_the_quantile_decides() -> None:
+    """99.5 % of the replies took 1 ms, the others 3 ms."""
+    assert judge(parse("p99<1.01ms"), run()) == Judgement(MET, Bounds(1000, 1000, 100_000))
+    assert judge(parse("p99.9<3ms"), run()) == Judgement(
+        MISSED, Bounds(3000, 3000, 100_000), "p99.9 of later replies 3ms"
+    )
+    assert answer("p99<1ms", run())[0] is MISSED  # below, not at
+
+
+def test_in_conversation_first_and_later_replies_both_count() -> None:
+    waited = run("conversation", histograms={"response": {"200": 400}, "first_reply": {"200": 98, "10000000": 2}})
+    assert answer("p99<50ms", waited) == (MISSED, "p99 of the first reply 10s")
+    assert answer("first p99<50ms", waited) == (MISSED, "p99 of the first reply 10s")
+    assert answer("later p99<50ms", waited) == (MET, "")
+    slow = run("conversation", histograms={"response": {"80000": 400}, "first_reply": {"200": 98}})
+    assert answer("p99<50ms", slow) == (MISSED, "p99 of later replies 80ms")
+    assert answer("first p99<50ms", slow) == (MET, "")
+
+
+def test_the_quantile_further_from_the_target_decides() -> None:
+    both = run("conversation", histograms={"response": {"90000": 400}, "first_reply": {"80000": 98}})
+    assert answer("p99<50ms", both) == (MISSED, "p99 of later replies 90ms")
+    histograms = {"response": {"200": 400}, "first_reply": {"40000": 98}}
+    unsure = run("conversation", histograms=histograms, censored={"response": {"10000": 40}})
+    assert answer("p99<50ms", unsure)[0] is CANNOT_TELL
+    assert answer("first p99<50ms", unsure)[0] is MET
+
+
+def test_one_request_clients_are_judged_by_first_replies() -> None:
+    found = run("churn", tuned={"paced": True}, histograms={"response": {}, "first_reply": {"700": 100}})
+    assert judge(parse("p99<1ms"), found) == Judgement(MET, Bounds(700, 700, 100))
+    assert answer("p99<700us", found)[0] is MISSED
+
+
+def test_what_was_unanswered_may_have_been_too_late() -> None:
+    young = run(censored={"response": {"10000": 3000}})
+    assert judge(parse("p99<50ms"), young) == Judgement(
+        CANNOT_TELL,
+        Bounds(10_000, None, 103_000),
+        "p99 of later replies >=10ms: what was unanswered in the end may be beyond it; measure longer",
+    )
+    assert answer("p90<50ms", young) == (MET, "")
+    between = run(histograms={"response": {"1000": 990, "60000": 20}}, censored={"response": {"10": 10}})
+    assert judge(parse("p98<50ms"), between).bounds == Bounds(1000, 60_000, 1020)
+    assert answer("p98<50ms", between)[0] is CANNOT_TELL
+    assert answer("p98<61ms", between)[0] is MET
+    old = run(censored={"response": {"2000000": 3000}})
+    assert answer("p99<50ms", old) == (MISSED, "p99 of later replies >=2s")
+
+
+def test_without_replies_it_cannot_be_told() -> None:
+    silent = run("crowd", histograms={"response": {}})
+    assert judge(parse("p99<50ms"), silent) == Judgement(
+        CANNOT_TELL, None, "no p99 of later replies: there were none within the window; measure longer"
+    )
+
+
+def test_first_replies_in_the_warmup_are_not_quick() -> None:
+    assert answer("first p99<50ms", run())[0] is CANNOT_TELL
+    known = run(histograms={"response": {}, "first_reply": {"700": 50}})
+    assert answer("first p99<50ms", known) == (MET, "")
+    again = run(histograms={"response": {}, "first_reply": {"700": 60}})  # ten have come back
+    assert judge(parse("first p99<50ms"), again) == Judgement(MET, Bounds(700, 700, 60))
+    late = run(censored={"first_reply": {"60000": 1}})
+    assert answer("first p99<50ms", late) == (MISSED, "p99 of the first reply >=60ms")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"served": 49}, "served 49 of 50 connected clients"),
+        ({"errors": {"timeout": 1, "reset": 0}}, "requests that timed out: 1"),
+        ({"errors": {"corrupt": 2, "refused": 1200}}, "failed requests: 2 corrupt, 1,200 refused"),
+        ({"connections": {"connected": 50, "timeout": 3}}, "connects that timed out: 3"),
+        ({"connections": {"connected": 50, "refused": 7}}, "failed connects: 7 refused"),
+        ({"breaks": {"closed": 1}}, "broken connections: 1 closed"),
+        ({"connected": 49, "served": 49, "censored": {"connect": {"2000000": 1}}}, "clients that waited to be conn"),
+    ],
+)
+def test_failures_and_unserved_clients_are_always_misses(changes: dict[str, Any], why: str) -> None:
+    found = judge(parse("p99<50ms"), run(**changes))
+    assert found.answer is MISSED
+    assert found.why.startswith(why)
+    assert found.bounds == Bounds(1000, 1000, 100_000)
+
+
+def test_a_client_that_just_connects_is_no_miss() -> None:
+    assert answer("p99<50ms", run(censored={"connect": {"49999": 1}})) == (MET, "")
+    assert answer("p99<50ms", run(censored={"connect": {"50000": 1}}))[0] is MISSED
+
+
+@pytest.mark.parametrize("name", sorted(SLOWS))
+def test_slowness_excuses_a_miss_and_keeps_a_success(name: str) -> None:
+    assert answer("p99<50ms", run(**doubt(name))) == (MET, "")
+    assert answer("p99<1ms", run(**doubt(name))) == (
+        CANNOT_TELL,
+        f"p99 of later replies 1ms; but it was so ({name})",
+    )
+    assert answer("p99<50ms", run(served=49, **doubt(name)))[0] is CANNOT_TELL
+    assert answer("p99<50ms", run(errors={"timeout": 1}, **doubt(name)))[0] is CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    "changes", [{"errors": {"corrupt": 1}}, {"breaks": {"reset": 1}}, {"connections": {"refused": 1}}]
+)
+def test_a_slow_generator_excuses_only_its_own_effects(changes: dict[str, Any]) -> None:
+    assert answer("p99<50ms", run(**changes, **doubt("starved")))[0] is MISSED
+
+
+@pytest.mark.parametrize("name", sorted(LIGHTENS))
+def test_a_light_load_can_only_be_missed(name: str) -> None:
+    assert answer("p99<50ms", run(**doubt(name))) == (CANNOT_TELL, f"it was so ({name})")
+    assert answer("p99<1ms", run(**doubt(name))) == (MISSED, "p99 of later replies 1ms")
+
+
+def test_clients_that_did_not_come_were_no_load() -> None:
+    few = run(connected=40, served=40)
+    assert answer("p99<50ms", few) == (
+        CANNOT_TELL,
+        "40 of 50 clients connected within the window; measure longer",
+    )
+    assert answer("p99<1ms", few)[0] is MISSED
+
+
+@pytest.mark.parametrize("name", ["conservation", "late-sends", "worker-joined", "worker-lost", "of-next-year"])
+def test_a_run_not_asked_for_says_nothing(name: str) -> None:
+    for text in ("p99<50ms", "p99<1ms"):
+        assert answer(text, run(**doubt(name))) == (CANNOT_TELL, f"it was so ({name})")
+    assert answer("p99<50ms", run(errors={"corrupt": 1}, **doubt(name)))[0] is CANNOT_TELL
+
+
+@pytest.mark.parametrize("kind", ["no_port", "failed"])
+def test_our_own_failed_connects_are_not_the_servers(kind: str) -> None:
+    assert answer("p99<50ms", run(connections={"connected": 50, kind: 9})) == (
+        CANNOT_TELL,
+        f"connects that failed on the load's own machine: 9 {kind}",
+    )
+
+
+@pytest.mark.parametrize("name", sorted(JUDGED))
+def test_doubts_about_the_server_are_counted_instead(name: str) -> None:
+    assert answer("p99<50ms", run(**doubt(name))) == (MET, "")
+
+
+def test_clients_left_waiting_are_always_a_miss() -> None:
+    assert answer("p99<50ms", run(**doubt(STALLED))) == (MISSED, f"it was so ({STALLED})")
+
+
+def test_each_load_doubt_has_one_kind() -> None:
+    either_way = {"conntrack", "conservation", "late-sends", "local-limit", "worker-joined", "worker-lost"}
+    assert set(DOUBTS) <= SLOWS | LIGHTENS | JUDGED | either_way | {STALLED}
+    assert not SLOWS & LIGHTENS
+    assert not (SLOWS | LIGHTENS) & JUDGED

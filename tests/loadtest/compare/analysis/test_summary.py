@@ -1,0 +1,179 @@
+"""From runs to medians: which runs are in them, and what their bounds are."""
+
+from typing import Any
+
+import pytest
+
+from loadtest.compare.analysis.summary import Entry, by_scenario, entries
+from loadtest.compare.report.formatting import served
+from tests.loadtest.compare.results import cell, cells, comparison, doubt, failed
+
+
+def only(*some: dict[str, Any]) -> Entry:
+    [entry] = entries(comparison(*some))
+    return entry
+
+
+def rates(*values: int) -> list[int]:
+    """Return the requests verified in a window of 10 s."""
+    return [value * 10 for value in values]
+
+
+def test_a_median_of_few_runs_has_their_range() -> None:
+    found = only(*cells(3, "asyncio", verified=rates(900, 1100, 1000)))["requests_per_second"]
+    assert (found.value, found.low, found.high) == (1000.0, 900.0, 1100.0)
+    assert found.values == (900.0, 1100.0, 1000.0)
+    assert not found.is_interval
+
+
+def test_a_median_of_ten_runs_has_an_interval() -> None:
+    runs = cells(10, "asyncio", verified=rates(*range(1000, 1100, 10)))
+    found = only(*runs)["requests_per_second"]
+    assert found.is_interval
+    assert found.value == 1045.0
+    assert (found.low, found.high) == (1010.0, 1080.0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "starved",
+        "stolen-time",
+        "corrupt",
+        "disconnected",
+        "worker-lost",
+        "conservation",
+        "local-limit",
+        "conntrack",
+        "nothing-answered",
+        "stalled-clients",
+        "timeouts",
+    ],
+)
+def test_a_run_in_doubt_is_in_no_median(name: str) -> None:
+    runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
+    found = only(*runs)
+    assert found["requests_per_second"].value == 1100.0
+    assert found["requests_per_second"].values == (1000.0, 1200.0)
+    assert [run.requests_per_second.value for run in found.doubtful] == [100.0]
+    assert (found.runs, len(found.shown), len(found.failed)) == (2, 3, 0)
+
+
+@pytest.mark.parametrize("changes", [{"others_cpu": 3.0}, {"stolen": 2.0}])
+def test_trouble_around_a_run_is_a_doubt_too(changes: dict[str, Any]) -> None:
+    assert [len(only(cell("asyncio", **changes)).doubtful), only(cell("asyncio", **changes)).runs] == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["generator-cpu", "unserved", "unconnected", "rate", "loop-lag"])
+def test_a_reading_doubt_takes_no_run_out(name: str) -> None:
+    found = only(cell("asyncio", load_doubts=[doubt(name)]))
+    assert (found.runs, found.doubtful) == (1, ())
+
+
+def test_every_run_in_doubt_gives_no_figure() -> None:
+    found = only(*cells(2, "asyncio", load_doubts=[[doubt("starved")], [doubt("stolen-time")]]))
+    summary = found["cpu_us"]
+    assert (summary.value, summary.values) == (None, ())
+    assert summary.why == "every run is in doubt: starved, stolen-time"
+
+
+def test_every_run_failed_gives_no_figure() -> None:
+    assert only(failed("asyncio", "no luck"))["cpu_us"].why == "failed: no luck"
+    assert only(failed("asyncio", "no luck")).served == (0, 0)
+
+
+def test_why_each_run_lacks_a_figure_is_told() -> None:
+    found = only(*cells(2, "single", served=1))["requests_per_second"]
+    assert found.value is None
+    assert found.why.startswith("one client was served all the time")
+
+
+@pytest.mark.parametrize(
+    ("busy", "at_least"),
+    [
+        ([0.5, 0.5, 0.95], False),  # the bound is above the median, and may be raised without moving it
+        ([0.5, 0.95, 0.5], True),  # it is the median
+        ([0.95, 0.5, 0.5], True),  # it is below, and might be above in truth
+    ],
+)
+def test_a_median_that_bounds_could_move_is_one(busy: list[float], at_least: bool) -> None:
+    runs = cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy)
+    assert only(*runs)["requests_per_second"].at_least == at_least
+
+
+def test_a_bound_next_above_the_middle_moves_it() -> None:
+    runs = cells(4, "asyncio", verified=rates(900, 1000, 1100, 1200), generator_busy=[0.5, 0.5, 0.95, 0.5])
+    assert only(*runs)["requests_per_second"].at_least
+
+
+@pytest.mark.parametrize(
+    ("busy", "at_least", "is_open"),
+    [
+        ([0.5] * 10, False, False),
+        ([0.95] * 4 + [0.5] * 6, True, True),
+        ([0.5] * 6 + [0.95] * 4, False, True),  # above the median, and the interval goes up there
+        ([0.5] * 9 + [0.95], False, False),  # one of ten is hardly ever in the middle of a resample
+        ([0.95] * 10, True, True),
+    ],
+)
+def test_bounds_leave_the_interval_of_a_median_open(busy: list[float], at_least: bool, is_open: bool) -> None:
+    found = only(*cells(10, "asyncio", verified=rates(*range(1000, 1100, 10)), generator_busy=busy))
+    rate = found["requests_per_second"]
+    assert (rate.low, rate.is_open) == (1010.0, is_open)
+    assert rate.at_least == at_least
+    assert rate.bounds == tuple(each == 0.95 for each in busy)
+
+
+@pytest.mark.parametrize(
+    ("busy", "high"), [([0.5, 0.5, 0.5], 1100.0), ([0.95, 0.5, 0.5], None), ([0.5, 0.5, 0.95], None)]
+)
+def test_bounds_leave_a_range_open(busy: list[float], high: float | None) -> None:
+    found = only(*cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy))["requests_per_second"]
+    assert (found.low, found.high) == (900.0, high)
+
+
+def test_a_run_without_connections_stands_alone() -> None:
+    verified = rates(0, 14_000, 14_100)
+    found = only(*cells(3, "asyncio", connected=[0, 50, 50], served=[0, 50, 49], verified=verified))
+    assert found.served == (49, 50)
+    assert only(*cells(1, "asyncio", connected=0, served=0, verified=0)).served == (0, 50)
+
+
+def test_replies_that_no_client_had_make_no_speed() -> None:
+    found = only(*cells(1, "asyncio", connected=0, served=0, generator_busy=0.95))
+    assert found["requests_per_second"].value is None
+    assert found["response_p99_us"].value is None
+    assert "no client is known to have been served" in found["cpu_us"].why
+
+
+def test_a_run_that_served_nobody_has_no_speed() -> None:
+    runs = cells(2, "threaded")
+    gone = cell("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
+    found = only(*runs, gone)
+    assert (found["requests_per_second"].value, found.served) == (10_000.0, (50, 50))
+    assert [served(each) for each in found.doubtful] == ["0 of 50"]
+    assert only(gone).served == (0, 50)
+
+
+def test_the_run_that_served_least_is_told() -> None:
+    found = only(*cells(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
+    assert found.served == (31, 50)
+
+
+def test_entries_are_sorted_for_reading() -> None:
+    result = comparison(
+        cell("asyncio", "churn"),
+        cell("asyncio", clients=50),
+        cell("single", clients=50),
+        cell("threaded", clients=1),
+        cell("single", clients=50, repeat=2),
+    )
+    every = entries(result)
+    assert [each.who for each in every] == [
+        "threaded, saturate, 1 client",
+        "single, saturate, 50 clients",
+        "asyncio on uvloop, saturate, 50 clients",
+        "asyncio on uvloop, churn, 50 clients",
+    ]
+    assert [each.runs for each in every] == [1, 2, 1, 1]
+    assert [(scenario.name, len(some)) for scenario, some in by_scenario(every)] == [("saturate", 3), ("churn", 1)]

@@ -1,0 +1,97 @@
+import os
+import subprocess
+import sys
+from itertools import pairwise
+
+import psutil
+import pytest
+
+from loadtest.compare.measure.sampler import Sample, Server, between, cpu_seconds, sample
+
+
+def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Sample:
+    return Sample(second, cpu, cpu / 2, resident, resident // 100, busy, stolen)
+
+
+def test_cpu_is_interpolated_at_both_window_ends() -> None:
+    samples = [at(10.0, 1.0), at(11.0, 2.0), at(12.0, 4.0), at(13.0, 4.0)]
+    usage = between(samples, 10.5, 11.25, idle=7)
+    assert usage.server_cpu == pytest.approx((2.0 + 0.25 * 2.0) - 1.5)
+    assert usage.generator_cpu == pytest.approx(((2.0 + 0.25 * 2.0) - 1.5) / 2)
+    assert usage.idle == 7
+
+
+def test_a_window_between_two_samples() -> None:
+    usage = between([at(0.0, 0.0), at(10.0, 5.0)], 2.0, 4.0, idle=0)
+    assert usage.server_cpu == pytest.approx(1.0)
+    assert usage.resident == 100
+
+
+def test_a_window_that_ends_on_samples() -> None:
+    assert between([at(1.0, 1.0), at(2.0, 3.0)], 1.0, 2.0, idle=0).server_cpu == pytest.approx(2.0)
+
+
+def test_memory_is_the_most_within_the_window() -> None:
+    samples = [at(0.0, 0, 900), at(1.0, 0, 300), at(2.0, 0, 500), at(3.0, 0, 400), at(4.0, 0, 950)]
+    usage = between(samples, 0.5, 3.5, idle=0)
+    assert (usage.resident, usage.threads) == (500, 5)
+
+
+def test_others_are_the_machines_remaining_work() -> None:
+    samples = [at(0.0, 0.0, busy=0.0, stolen=1.0), at(1.0, 0.8, busy=2.0, stolen=1.5)]
+    usage = between(samples, 0.0, 1.0, idle=0)
+    assert usage.others_cpu == pytest.approx(2.0 - 0.8 - 0.4)
+    assert usage.stolen == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("window", [(0.5, 1.5), (1.2, 2.5), (3.0, 4.0)])
+def test_samples_that_miss_part_are_refused(window: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="measured window"):
+        between([at(1.0, 0), at(2.0, 0)], *window, idle=0)
+
+
+@pytest.mark.measures
+def test_a_real_process_is_read_truly() -> None:
+    me = psutil.Process(os.getpid())
+    before = sample(Server.of(os.getpid()), me)
+    assert before.server_cpu is not None
+    while sum(me.cpu_times()[:2]) < before.server_cpu + 0.2:
+        pass
+    after = sample(Server.of(os.getpid()), me)
+    assert after.server_cpu is not None
+    assert after.resident is not None
+    assert after.threads is not None
+    assert 0.15 <= after.server_cpu - before.server_cpu <= 0.5
+    assert after.at > before.at
+    assert after.resident > 1_000_000
+    assert after.threads >= 1
+
+
+def test_a_server_is_all_its_processes() -> None:
+    """A command may be a shell that has started the server."""
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        server = Server.of(process.pid)
+        own = Server((server.processes[0],))
+        assert len(server.processes) == 2
+        assert server.read()[1] > own.read()[1] > 1_000_000
+        assert server.read()[2] == 2
+        process.communicate(b"\n")
+
+
+def test_nothing_is_known_of_a_server_elsewhere() -> None:
+    me = psutil.Process(os.getpid())
+    samples = [sample(None, me), sample(None, me)]
+    usage = between(samples, samples[0].at, samples[1].at, idle=None)
+    assert (usage.server_cpu, usage.resident, usage.threads, usage.idle) == (None, None, None, None)
+
+
+@pytest.mark.measures
+def test_a_process_is_clocked_finer_than_ticks() -> None:
+    me = psutil.Process(os.getpid())
+    seen = [cpu_seconds(me) for _ in range(2000)]
+    steps = {later - before for before, later in pairwise(seen)}
+    assert 0 < max(steps) < 0.01
+    assert seen[-1] == pytest.approx(sum(me.cpu_times()[:2]), abs=0.03)

@@ -1,0 +1,671 @@
+"""What people look at: the table, the page, the picture and the Markdown, all drawn from the result alone."""
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from loadtest.__main__ import main
+from loadtest.compare import store
+from loadtest.compare.analysis.measures import Figure
+from loadtest.compare.analysis.summary import Entry, entries, subjects
+from loadtest.compare.candidates import LAB, own
+from loadtest.compare.report import charts, drawing, formatting, markdown, page, ranking, table
+from loadtest.compare.report.distributions import Distribution
+from loadtest.compare.report.notes import incomplete
+from loadtest.compare.report.svg import Ink, inks
+from loadtest.scenarios import SCENARIOS
+from tests.loadtest.compare.results import ceiling, cell, cells, comparison, doubt, failed, thorough, uncharged, weighed
+
+SHORT = {"response": {"250": 110}, "service": {"240": 110}, "first_reply": {"9900000": 30}}
+
+
+NAMES = {each.label: name for name, each in LAB.items()}
+
+
+def whole() -> dict[str, Any]:
+    """Make a comparison with a bit of everything, one run of each."""
+    waiting = {"first_reply": {"4000000": 49}}
+    return comparison(
+        cell("asyncio", clients=50, generator_cpu=0.97),
+        cell("single", clients=50, served=1, censored=waiting),
+        cell("threaded", clients=50, served=45, censored={"response": {"2500000": 2000}}),
+        cell("asyncio", clients=1, server_cpu=6.0),
+        cell("single", "conversation", 30, histograms=SHORT),
+    )
+
+
+def several(runs: int, **changes: Any) -> dict[str, Any]:
+    """Make so many runs of three servers: threaded a fifth slower than asyncio, single alike."""
+    steady = [round(100_000 * (1 + (place % 5 - 2) / 100)) for place in range(runs)]
+    slower = [round(value * 0.8) for value in steady]
+    return comparison(
+        *cells(runs, "single", verified=steady),
+        *cells(runs, "threaded", verified=slower),
+        *cells(runs, "asyncio", verified=steady),
+        **changes,
+    )
+
+
+def lines(result: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
+    """Return the table's cells by subject and clients."""
+    found, clients = {}, ""
+    for line in table.text(result).splitlines():
+        parts = re.split(r"\s{2,}", line.strip())
+        if heading := re.fullmatch(r"([\d,]+) clients?:", line):
+            clients = heading[1]
+        elif (parts[0] in NAMES or parts[0].startswith("?")) and len(parts) in {8, 9}:
+            found[NAMES.get(parts[0], parts[0]), clients] = parts[1:]
+    return found
+
+
+def said(result: dict[str, Any]) -> str:
+    return " ".join(table.text(result).split())
+
+
+# The terminal
+
+
+def test_the_table_line_by_line() -> None:
+    assert lines(whole()) == {
+        ("asyncio", "1"): ["1 of 1", "1", ">=10,000", "(1.00)", "(1.00)", "-", "40.0", "60.0"],
+        ("single", "50"): ["1 of 50", "1", "-", "-", "-", ">=4,000", "40.0", "-"],
+        ("threaded", "50"): ["45 of 50", "1", "10,000", "(1.00)", "(>=2,500)", "-", "40.0", "100"],
+        ("asyncio", "50"): ["50 of 50", "1", ">=10,000", "(1.00)", "(1.00)", "-", "40.0", "100"],
+        ("single", "30"): ["30 of 30", "1", "(10,000)", "0.250", "0.250", "9,900", "40.0", "100"],
+    }
+
+
+def test_a_median_shows_the_spread_of_its_runs() -> None:
+    result = comparison(*cells(3, "asyncio", verified=[98_000, 100_000, 103_000], resident=[40_000_000] * 3))
+    drawn = table.text(result).splitlines()
+    at = next(number for number, line in enumerate(drawn) if line.startswith("asyncio"))
+    assert drawn[at].split()[6:8] == ["3", "10,000"]
+    assert drawn[at + 1].split()[0] == "-2+3%"
+    assert "-0+0%" in drawn[at + 1]
+    assert "-2+3%: the least of the runs is 2 % below the median above it" in said(result)
+
+
+def test_a_run_in_doubt_has_its_own_line() -> None:
+    runs = cells(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
+    result = comparison(*runs)
+    found = lines(result)
+    assert found["asyncio", "50"][:3] == ["50 of 50", "2/3", "10,100"]
+    assert found["? starved", "50"][:2] == ["50 of 50", ">=5,000"]
+    assert (
+        "Doubt, starved: starved was seen (asyncio on uvloop, saturate, 50 clients; 1 of 3 runs); left out of"
+        in said(result)
+    )
+
+
+def test_what_is_said_beside_the_table() -> None:
+    text = said(whole())
+    assert "Indicative: 1 run of each, where a verdict takes 10" in text
+    assert "a lower bound" in text
+    assert "unanswered requests had waited that long" in text
+    assert "The single server's rate is one over the time that a conversation takes, by construction" in text
+    assert "(requests per s) in conversation: set by the clients' pauses, nobody's speed." in text
+    assert text.count("in the closed model, as here, the two are alike") == 1
+    assert "Ceiling" not in text
+    assert "single, saturate, 50 clients: one client was served all the time, the others waited" in text
+    assert "Doubt, generator-limited: the generator used 97%" in text
+    assert "Remedy: compare CPU per request instead" in text
+    assert "INCOMPLETE" not in text
+    assert "VERDICT" not in text
+
+
+def test_nothing_is_explained_that_is_not_there() -> None:
+    text = table.text(comparison(cell("asyncio")))
+    for absent in ("lower bound", "Doubt", "conversation", "waited", "-2+3%"):
+        assert absent not in text
+
+
+def test_the_columns_are_named() -> None:
+    head = table.text(whole()).splitlines()[3:6]
+    columns = [" ".join(line[at : at + 8].strip() for line in head).strip() for at in range(len(head[2]))]
+    for name in ("response p50 ms", "response p99 ms", "reply p99 ms", "sound runs"):
+        assert any(name in column for column in columns), head
+
+
+def test_the_table_is_ascii_and_fits_a_terminal() -> None:
+    crowded = [
+        cell("asyncio-stdlib", name, 10_000, repeat=repeat, server_cpu=2.0, verified=1_234_567 * repeat, **large)
+        for name in SCENARIOS
+        for repeat in (1, 2)
+        for large in ({"resident": 12_345_678_901, "load_doubts": [doubt("worker-joined")] if repeat == 1 else []},)
+    ]
+    for result in (whole(), thorough(3), thorough(10), comparison(*crowded, ceiling=ceiling(123_456.0))):
+        text = table.text(result)
+        assert text.isascii(), [line for line in text.splitlines() if not line.isascii()]
+        assert max(len(line) for line in text.splitlines()) <= 100
+
+
+# The verdict
+
+
+def test_three_runs_are_indicative_and_get_no_verdict() -> None:
+    result = several(3)
+    assert "Indicative: 3 runs of each, where a verdict takes 10 that are sound." in said(result)
+    assert "VERDICT" not in table.text(result)
+    assert "better than" not in page.html(result)
+    assert "What was seen (no verdict)" in page.html(result)
+    assert "better than" not in markdown.text(result)
+
+
+def test_ten_runs_get_a_verdict_in_the_terminal() -> None:
+    text = said(several(10))
+    assert "Indicative" not in text
+    assert "VERDICT, from ten or more sound runs" in text
+    assert re.search(
+        r"requests/s, different: single 1\.25 times better than threaded \(1\.2\d to 1\.\d+\), asyncio on uvloop",
+        text,
+    )
+    assert "CPU per request, different: single 1.25 times better than threaded" in text
+    assert "response p99" not in text.partition("VERDICT")[2]
+
+
+def test_ten_runs_give_a_verdict_on_top() -> None:
+    html = page.html(several(10))
+    top = re.sub(r"<[^>]+>", " ", html.partition('id="answer"')[2].partition("</section>")[0])
+    top = " ".join(top.split())
+    assert top.index("The answer") < top.index("saturate, 50 clients")
+    assert re.search(r"single 10,000/s 50 of 50 (equivalent to|can&#x27;t be told from) asyncio on uvloop", top)
+    assert re.search(
+        r"asyncio on uvloop 10,000/s 50 of 50 1\.25× \(1\.\d+ – 1\.\d+\) better than threaded 8,000/s", top
+    )
+
+
+def test_runs_that_do_not_tell_are_explained() -> None:
+    wild = [60_000, 80_000, 100_000, 120_000, 140_000] * 2
+    result = comparison(*cells(10, "threaded", verified=wild), *cells(10, "asyncio", verified=list(reversed(wild))))
+    text = said(result)
+    assert "requests/s, cannot tell: threaded and asyncio on uvloop (equal or more than 5% apart" in text
+    assert "different" not in text.partition("VERDICT")[2]
+    assert "can&#x27;t be told from" in page.html(result)
+
+
+def test_a_speed_limited_by_the_generator_decides_nothing() -> None:
+    result = several(10)
+    for each in result["cells"]:
+        each["load"]["generator"]["busy_ratio"] = 0.95
+    text = said(result).partition("VERDICT")[2]
+    who = "single and threaded, single and asyncio on uvloop, threaded and asyncio on uvloop"
+    assert f"requests/s, cannot tell: {who} (on both" in text
+    assert "requests/s, different" not in text
+
+
+def test_unserved_clients_are_always_named() -> None:
+    result = comparison(*cells(10, "threaded", served=31), *cells(10, "asyncio", verified=[110_000] * 10))
+    assert "asyncio on uvloop 1.10 times better than threaded [served 31 of 50]" in said(result)
+    assert "threaded \\[served 31 of 50\\]" in markdown.text(result)
+    assert "only 31 of 50 served" in page.html(result)
+
+
+def test_starving_some_is_not_better_by_speed() -> None:
+    result = comparison(*cells(10, "threaded", served=31), *cells(10, "asyncio", verified=[90_000] * 10))
+    assert "times better" not in said(result)
+    told = "cannot tell: threaded [served 31 of 50] and asyncio on uvloop (threaded served 31 of 50 clients only"
+    assert told in said(result)
+
+
+def test_the_answer_is_about_a_settled_figure() -> None:
+    result = several(10)
+    for each in result["cells"]:
+        each["load"]["generator"]["busy_ratio"] = 0.95
+    [(about, found)] = ranking.headlines(entries(result))
+    assert about == "saturate, 50 clients"
+    assert found.figure != "requests_per_second"
+
+
+def test_a_partial_verdict_names_the_indicative_loads() -> None:
+    result = comparison(
+        *cells(10, "threaded"), *cells(10, "asyncio"), *cells(3, "threaded", "churn"), *cells(3, "asyncio", "churn")
+    )
+    assert "Indicative: 3 runs of all of churn, where a verdict takes 10" in said(result)
+    assert "indicative:" in page.html(result)
+
+
+# What must be said
+
+
+def test_the_ceiling_is_a_sentence_with_its_doubts() -> None:
+    result = comparison(cell("asyncio"), ceiling=ceiling(10_400.0))
+    text = said(result)
+    assert "Ceiling of the generator itself: 10,400 requests/s with 50 clients" in text
+    assert "7.25 us of its CPU for each" in text
+    assert lines(result)["asyncio", "50"][2] == ">=10,000"
+    assert "Doubt, generator-limited: this is 96% of the 10,400 requests/s" in text
+    assert "the generator was (90 %, or near its ceiling)" in text
+    html = page.html(result)
+    assert "Ceiling of the generator itself: 10,400 requests/s with 50 clients" in html
+    assert "≥ 10,000" in html
+
+
+def test_a_ceiling_in_doubt_limits_nothing() -> None:
+    stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
+    slow = {"name": "sink-limited", "detail": "slow", "remedy": "again"}
+    result = comparison(cell("asyncio"), ceiling=ceiling(10_400.0, stolen, slow))
+    text = said(result)
+    assert lines(result)["asyncio", "50"][2] == "10,000"
+    assert "Doubt, stolen-time: much (the generator's ceiling)" in text
+    assert "Doubt, sink-limited: slow (the generator's ceiling)" in text
+    assert "It is in doubt, and limits no figure." in text
+    assert "near its ceiling" not in text
+
+
+def test_a_shared_doubt_is_said_once() -> None:
+    stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
+    result = comparison(
+        cell("asyncio", load_doubts=[stolen]), cell("threaded", load_doubts=[stolen]), ceiling=ceiling(90_000.0, stolen)
+    )
+    text = said(result)
+    assert text.count("Doubt, stolen-time") == 1
+    assert (
+        "much (threaded, saturate, 50 clients; likewise all others of saturate; 2 of 2 runs; likewise the generator's"
+        " ceiling); left out of the medians. Remedy: again." in text
+    )
+    assert "every run is in doubt: stolen-time" in text
+
+
+def test_a_shared_doubt_names_servers_or_whole_scenarios() -> None:
+    some = [cell(name, clients=count, load_doubts=[doubt("x")]) for name in ("single", "asyncio") for count in (1, 9)]
+    some += [cell("single", "churn", load_doubts=[doubt("x")]), cell("asyncio", "churn")]
+    text = said(comparison(*some))
+    assert "x was seen (single, saturate, 1 client; likewise all others of saturate; single, churn, 50 clients;" in text
+    assert "5 of 5 runs)" in text
+
+
+def test_a_missing_ceiling_leaves_a_comparison_incomplete() -> None:
+    result = comparison(cell("asyncio"), complete=False)
+    result["plan"]["ceiling"] = {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 3}
+    assert incomplete(result).endswith("1 of 2 measurements done.")
+
+
+def test_the_open_model_is_told_apart() -> None:
+    text = said(comparison(cell("asyncio", tuned={"paced": True})))
+    assert "in the open model they part where a request had to wait to be sent" in text
+    assert "(requests per s) in saturate: set by the rate asked for" in text
+    assert "closed" not in text
+
+
+def test_what_waiting_allows_is_said_beside_it() -> None:
+    text = said(comparison(cell("asyncio", "io-bound")))
+    assert "requests per s in io-bound: a client can have no more than one in 50 ms, which is 20.0 a second" in text
+
+
+def test_a_failed_run_is_named_with_its_reason() -> None:
+    text = table.text(comparison(cell("asyncio"), failed("threaded", "no luck"), complete=False))
+    assert "INCOMPLETE: not everything could be measured: 1 of 2 measurements done." in text
+    assert "threaded, saturate, 50 clients (1 run): failed: no luck" in text
+
+
+def test_failed_requests_are_named_by_kind() -> None:
+    text = table.text(comparison(*cells(2, "asyncio", errors=[{"timeout": 3, "reset": 0}, {"timeout": 1}])))
+    assert "FAILED REQUESTS with asyncio on uvloop, saturate, 50 clients: 4 timeout in 2 runs." in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.04567, "0.046"),
+        (1.2345, "1.23"),
+        (12.345, "12.3"),
+        (123.45, "123"),
+        (104_321.0, "104,000"),
+        (1000, "1,000"),
+    ],
+)
+def test_three_significant_figures(value: float, shown: str) -> None:
+    assert table.number(value) == shown
+    assert formatting.show(Figure(value, at_least=True)) == ">=" + shown
+
+
+def test_a_run_in_a_few_words() -> None:
+    [entry] = entries(comparison(cell("asyncio", generator_cpu=0.95)))
+    assert table.brief(entry.rows[0]) == "50 of 50 served, >=10,000 req/s, 100 us of CPU each"
+    [entry] = entries(comparison(cell("asyncio", "conversation")))
+    assert table.brief(entry.rows[0]) == "50 of 50 served, (10,000) req/s, response p99 1.00 ms"
+
+
+# Charts
+
+
+def drawn(result: dict[str, Any]) -> list[charts.Drawn]:
+    every = figured(result)
+    return [*charts.of_figures(*every).drawn, *charts.of_distributions(result, *every).drawn]
+
+
+def figured(result: dict[str, Any]) -> tuple[list[Entry], dict[str, Ink]]:
+    return entries(result), inks(subjects(result))
+
+
+def test_every_scenario_has_its_table_and_its_charts() -> None:
+    once: dict[str, Any] = {"histograms": {"response": {}, "service": {}, "first_reply": {"900": 100}}}
+    cells_ = [cell("asyncio", name, **(once if each.requests == 1 else {})) for name, each in SCENARIOS.items()]
+    result = comparison(*cells_)
+    text, html = table.text(result), page.html(result)
+    found: dict[str, set[str]] = {name: set() for name in SCENARIOS}
+    for each in charts.of_figures(*figured(result)).drawn:
+        found[each.scenario].add(each.chart.title.partition(",")[0])
+    assert found == {
+        "saturate": {"Throughput", "CPU of the server", "Memory of the server"},
+        "conversation": {"Response"},
+        "churn": {"Throughput", "CPU of the server"},
+        "crowd": {"Response", "Memory of the server"},
+        "slow-client": {"Response"},
+        "io-bound": {"Throughput"},
+        "cpu-bound": {"Throughput", "CPU of the server"},
+    }
+    for name, scenario in SCENARIOS.items():
+        assert f"{name}. {scenario.sentence.partition(':')[0]}"[:60] in text
+        assert f"<h3>{name}</h3>" in html
+
+
+def test_an_empty_chart_is_left_out_with_reason() -> None:
+    html = page.html(comparison(cell("asyncio", "conversation")))
+    assert (
+        "Wait for the first reply, conversation: asyncio on uvloop at 50: no client connected within the window" in html
+    )
+
+
+def test_one_number_of_clients_has_no_line() -> None:
+    [throughput, *_] = charts.of_figures(*figured(comparison(*cells(3, "asyncio")))).drawn
+    assert " line" not in throughput.chart.body
+    several_counts = comparison(*cells(3, "asyncio", clients=1), *cells(3, "asyncio", clients=50))
+    [throughput, *_] = charts.of_figures(*figured(several_counts)).drawn
+    assert 'class="of-asyncio line"' in throughput.chart.body
+    assert 'class="of-asyncio band"' in throughput.chart.body
+
+
+def test_a_missing_figure_breaks_a_line() -> None:
+    result = comparison(
+        cell("single", clients=1), cell("single", clients=10, served=1), cell("single", clients=100), cell("asyncio")
+    )
+    [throughput, *_] = charts.of_figures(*figured(result)).drawn
+    assert 'class="of-single line"' not in throughput.chart.body
+    assert "single at 10: one client was served all the time" in throughput.chart.notes[0]
+    assert "1/10" in throughput.chart.body
+
+
+def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
+    runs = cells(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_doubts=[[], [doubt("starved")], []])
+    result = comparison(*runs, *cells(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
+    [throughput, *_] = charts.of_figures(*figured(result)).drawn
+    assert throughput.chart.body.count(" hollow") == 1
+    assert throughput.chart.body.count(" doubtful") == 1
+
+
+def test_every_chart_row_shows_the_clients_served() -> None:
+    for each in drawn(whole()):
+        for text in ET.fromstring(each.chart.inline()).iter("text"):
+            figure, note = (*(part.text or "" for part in text.iter("tspan")), "", "")[:2]
+            if figure:
+                assert re.fullmatch(r"\d+ of \d+", note), f"{each.chart.title}: {figure} {note}"
+
+
+def test_every_chart_line_shows_the_clients_served() -> None:
+    found = [each for each in drawn(thorough(3)) if "served of connected" in each.chart.body]
+    assert len(found) == 5
+    for each in found:
+        names = re.findall(r">([a-z -]+)</text>", each.chart.body)
+        counts = re.findall(r">(?:\d+/\d+|all)</text>", each.chart.body)
+        assert len(counts) % len([name for name in names if name in NAMES]) == 0
+        assert counts
+
+
+# Durations by percentile
+
+
+def test_a_distribution_ends_ten_durations_before_the_last() -> None:
+    found = Distribution(dict.fromkeys(range(1, 1001), 1), {}).curve()
+    assert found[0] == (0.5, 500.0)
+    assert found[-1][0] == pytest.approx(0.99)
+    assert found[-1][1] == 990.0
+    assert Distribution({1: 19}, {}).curve() == ()
+
+
+def test_a_distribution_opens_where_unanswered_requests_reach() -> None:
+    found = Distribution({100: 900}, {100: 100})
+    assert found.samples == 1000
+    assert found.open_from() == pytest.approx(1 - 10 ** (-17 / 16))  # the first step beyond 90 %
+    assert Distribution({100: 1000}, {}).open_from() is None
+
+
+def test_the_sound_runs_of_one_load_are_merged() -> None:
+    fast, slow = ({"response": {str(value): 1000}, "service": {str(value): 1000}} for value in (100, 300))
+    wrong = {"response": {"900000": 1000}, "service": {"900000": 1000}}
+    runs = cells(3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_doubts=[[], [], [doubt("starved")]])
+    result = comparison(*runs)
+    [only] = charts.of_distributions(result, *figured(result)).drawn
+    assert "2,000 in 2 runs; served 50 of 50" in only.chart.body
+    assert "900 ms" not in only.chart.body
+
+
+def test_a_curve_touched_by_unanswered_requests_is_open() -> None:
+    result = comparison(cell("asyncio", "crowd", censored={"response": {"500000": 20_000}}), cell("threaded", "crowd"))
+    [only] = charts.of_distributions(result, *figured(result)).drawn
+    assert 'class="of-asyncio line open"' in only.chart.body
+    assert 'class="of-threaded line open"' not in only.chart.body
+    assert 'class="of-threaded line service"' in only.chart.body
+
+
+# Page, picture, Markdown
+
+
+def test_the_page_is_self_contained_with_both_themes() -> None:
+    for result in (whole(), thorough(10)):
+        html = page.html(result)
+        inside = html.replace("http://www.w3.org/2000/svg", "").replace('<link rel="icon" href="data:,">', "")
+        assert not re.search(r"https?://|<script|<link|@import|url\(", inside)
+        assert html.count("prefers-color-scheme: dark") == 2
+        for subject in result["plan"]["subjects"]:
+            assert f".of-{subject['name']} {{ fill: {subject['colour']};" in html
+    assert "1 of 50 served" in page.html(whole())
+
+
+def test_the_page_says_how_to_repeat_it() -> None:
+    result = comparison(cell("asyncio"), settings={"TCPLAB_BACKLOG": "64"})
+    html = page.html(result)
+    assert "python -m loadtest compare --seconds 10 --seed 7</code>" in html
+    for fact in ("Imagined CPU", "Linux 6.1", "CPython 3.13.1", "uvloop 0.23.0", "TCPLAB_BACKLOG=64", "abc"):
+        assert fact in html
+    result["command"] += ["--seed", "7"]
+    assert page.command(result).count("--seed") == 1
+
+
+def test_ones_own_server_has_its_own_colour() -> None:
+    result = comparison(cell("asyncio"), cell("mine", clients=50))
+    mine = own("mine=./server --port {port}", 0)
+    result["plan"]["subjects"].append(mine.as_json())
+    html = page.html(result)
+    assert f".of-mine {{ fill: {mine.colour};" in html
+    assert "Your own: ./server --port {port}" in html
+    assert [each.who for each in entries(result)] == [
+        "asyncio on uvloop, saturate, 50 clients",
+        "mine, saturate, 50 clients",
+    ]
+
+
+def test_what_a_failure_says_cannot_break_the_page() -> None:
+    html = page.html(comparison(cell("asyncio"), failed("threaded", "<script>alert(1)</script>")))
+    assert "<script>" not in html
+
+
+def test_what_a_failure_says_cannot_break_the_markdown() -> None:
+    text = markdown.text(comparison(cell("asyncio", load_doubts=[{**doubt("x"), "detail": "<b>|`*"}])))
+    assert "\\<b\\>\\|\\`\\*" in text
+
+
+def test_a_doubtful_run_is_shown_with_its_doubt() -> None:
+    runs = cells(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
+    html = page.html(comparison(*runs))
+    assert '<tr class="unsure"><td>? starved</td><td>50 of 50</td><td></td><td>≥ 5,000</td>' in html
+    assert "1 of 3 runs left out of all medians." in html
+
+
+def test_claims_memory_and_capacity_appear_where_measured() -> None:
+    html, bare = page.html(thorough(10)), page.html(whole())
+    told = (
+        "What textbooks say",
+        "What one more client takes",
+        "The most clients within the",
+    )
+    for title in told:
+        assert title in html
+        assert title not in bare
+    assert "<td>1,100 to 1,300</td>" in html
+    assert "<td>≥ 5,000</td>" in html
+    assert "<td>20.5 (20.3 – 20.7)</td><td>41.0 (40.6 – 41.4)</td>" in html
+    assert "Memory of a client that has spoken, kB" in html
+
+
+def test_process_and_group_stand_side_by_side() -> None:
+    html, text = page.html(thorough(10)), said(thorough(10))
+    assert (
+        "<tr><td>threaded</td><td>20.5 (20.3 – 20.7)</td><td>41.0 (40.6 – 41.4)</td><td>1.00 (1.00 – 1.00)</td>"
+        '<td>25.0</td><td>0.9991</td><td class="left"></td></tr>'
+        "<tr><td>threaded, control group</td><td>41.0</td><td>82.0</td><td>-</td><td>34.0</td><td>0.9993</td>"
+        '<td class="left"></td></tr>'
+        "<tr><td>threaded, of that, the kernel&#x27;s</td><td>20.5</td><td>41.0</td><td>-</td><td>17.0</td>"
+    ) in html
+    assert (
+        "threaded: 20.5 (20.3 to 20.7) kB if it is silent; 41.0 (40.6 to 41.4) kB once it has spoken;"
+        " 1.00 (1.00 to 1.00) threads; 25.0 MB without clients, fit R2 0.9991"
+        " threaded, control group: 41.0 kB if it is silent; 82.0 kB once it has spoken; 34.0 MB without clients,"
+        " fit R2 0.9993 "
+    ) in text
+    assert "the process's own memory alone" not in text
+
+
+def test_a_missing_control_group_is_explained_once() -> None:
+    why = "no control group of its own: not here"
+    records = [uncharged(name, 10.0, why) for name in ("threaded", "asyncio")]
+    result = comparison(cell("asyncio"), cell("threaded"), memory=records)
+    line = f"threaded, asyncio on uvloop: the process's own memory alone; {why}"
+    assert said(result).count(line) == 1
+    assert f"{escape(line)}." in page.html(result)
+    assert "control group</td>" not in page.html(result)
+
+
+def test_terminal_and_markdown_have_what_was_measured_besides() -> None:
+    text, lines_ = said(thorough(10)), markdown.text(thorough(10)).splitlines()
+    assert "threading, high: each thread needs memory: agrees (threaded 41 kB a client" in text
+    assert "threaded: 20.5 (20.3 to 20.7) kB if it is silent; 41.0 (40.6 to 41.4) kB once it has spoken" in text
+    assert "asyncio on uvloop: >=5,000 (p99<50ms in conversation); no more than 5,000 clients were tried" in text
+    assert "- single: 4 to 5 (p99\\<50ms in conversation)" in lines_
+    for absent in ("textbooks", "one more client", "within the target"):
+        assert absent not in said(whole())
+
+
+def test_a_negative_slope_is_shown_without_a_bar() -> None:
+    result = comparison(cell("asyncio"), memory=[weighed("asyncio", -0.1)])
+    assert "asyncio on uvloop: -0.050 (-0.050 to -0.051) kB if it is silent" in said(result)
+    assert "-0.100" in page.html(result)
+    assert 'width="-' not in page.html(result)
+
+
+def test_an_early_interruption_breaks_nothing() -> None:
+    begun = {"subject": "asyncio", "scenario": "conversation", "target": "p99<50ms"}
+    failed_one = {"subject": "asyncio", "problem": "it ended", "runs": []}
+    html = page.html(comparison(cell("asyncio"), capacity=[begun], memory=[failed_one]))
+    assert "it ended" in html
+
+
+def test_the_picture_is_an_svg_with_charts() -> None:
+    root = ET.fromstring(page.picture(whole()))
+    found = [text.text for text in root.iter("{http://www.w3.org/2000/svg}tspan")]
+    assert "250 µs – 250 µs" in found
+    assert "≥ 9.9 s" not in found
+    assert 1 < len(list(root.findall("{http://www.w3.org/2000/svg}svg"))) <= 6
+    assert len(ET.fromstring(page.picture(thorough(10))).findall("{http://www.w3.org/2000/svg}svg")) == 6
+
+
+def test_the_markdown_is_short_and_whole() -> None:
+    text = markdown.text(several(10))
+    assert "- saturate, 50 clients, requests/s: single" in text
+    assert "| threaded | 50 | 50 of 50 | 10 | 8,000 (7,840 – 8,160) |" in text
+    assert text.endswith("To measure it again:\n\n    python -m loadtest compare --seconds 10 --seed 7\n")
+    assert len(text) < 3000
+
+
+def test_an_unfinished_comparison_can_be_drawn() -> None:
+    nothing = {**failed("threaded", ""), "status": "not run"}
+    result = comparison(nothing, complete=False, ended=None)
+    assert "INCOMPLETE" in page.html(result)
+    assert "<svg" in page.picture(result)
+    assert "INCOMPLETE" in markdown.text(result)
+    assert "INCOMPLETE" in table.text(result)
+    assert "Memory or capacity" in incomplete(comparison(cell("asyncio"), complete=False, interrupted=True))
+
+
+def test_all_files_are_drawn_from_the_json_alone(tmp_path: Path) -> None:
+    result = thorough(3)
+    store.write_json(tmp_path / store.RESULT, result)
+    drawing.draw(store.read(tmp_path / store.RESULT), tmp_path)
+    assert (tmp_path / store.PAGE).read_text() == page.html(result)
+    assert (tmp_path / store.PICTURE).read_text() == page.picture(result)
+    assert (tmp_path / store.MARKDOWN).read_text() == markdown.text(result)
+
+
+def test_the_command_draws_them_again_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = whole()
+    store.write_json(tmp_path / store.RESULT, result)
+    assert main(["report", str(tmp_path / store.RESULT)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(table.text(result))
+    for name in (store.PAGE, store.PICTURE, store.MARKDOWN):
+        assert str(tmp_path / name) in out
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("here", "folder", "said"),
+    [
+        ("checkout", "checkout/loadtest/results/one", "loadtest/results/one"),  # as in the container, whose /lab it is
+        ("checkout/loadtest", "checkout/loadtest/results/one", "results/one"),
+        ("checkout/loadtest/results/one", "checkout/loadtest/results/one", ""),
+        ("elsewhere", "checkout/loadtest/results/one", "{whole}"),
+        ("checkout", "checkout-2/results/one", "{whole}"),
+    ],
+)
+def test_what_was_written_is_named_from_here_on(
+    here: str,
+    folder: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / here).mkdir(parents=True)
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    file = tmp_path / folder / store.RESULT
+    store.write_json(file, whole())
+    monkeypatch.chdir(tmp_path / here)
+    assert main(["report", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()[-4:]
+    names = [store.PAGE, store.PICTURE, store.MARKDOWN, store.RESULT]
+    assert [line.split()[-1] for line in lines] == [
+        str(Path(said.format(whole=tmp_path / folder)) / name) for name in names
+    ]
+    assert all(Path(line.split()[-1]).is_file() for line in lines)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"kind": "comparison", "schema": 99}', '{"kind": "comparison"'])
+def test_a_file_that_is_no_result_is_refused(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(content)
+    assert main(["report", str(file)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_no_report_blames_the_gil() -> None:
+    """A server without one looks the same on one core."""
+    for result in (thorough(3), comparison(*(cell(name, "cpu-bound", 10) for name in LAB))):
+        for text in (table.text(result), page.html(result), page.picture(result), markdown.text(result)):
+            assert "GIL" not in text
+            assert "nterpreter lock" not in text

@@ -1,0 +1,1024 @@
+"""The master's sums: totals that never go down, figures of one phase, workers that come and go; and the result."""
+
+import json
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest import run_warnings
+from loadtest.cluster.exporter import BOUNDS, LoadCollector, Status, cumulative
+from loadtest.pacing import Schedule
+from loadtest.recording import result
+from loadtest.recording.aggregator import RECENT, SETTLED, SILENT, STALLED, Aggregator, Worker
+from loadtest.recording.client_stats import ClientStats
+from loadtest.recording.counters import Counters, Effort
+from loadtest.recording.recorder import Recorder
+from loadtest.scenarios import SCENARIOS
+from loadtest.settings import Settings
+
+SETTINGS = Settings(SCENARIOS["conversation"], rate=None, warmup=1.5, result=None)
+Samples = dict[tuple[str, ...], float]
+
+
+class Lab:
+    """
+    A aggregator with workers whose clocks are set by hand.
+
+    Each of them uses a tenth of a core, waits half of the time and has a hundredth of a core kept back by its host.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+        self.aggregator = Aggregator(["single", "asyncio"])
+        self.workers: dict[str, Recorder] = {}
+
+    def worker(self, name: str) -> Recorder:
+        if name not in self.workers:
+            found = Recorder(
+                lambda: self.now,
+                lambda: self.seconds * 0.1,
+                starved=lambda: self.seconds * 0.015,
+                stolen=lambda: self.seconds * 0.01,
+            )
+            found.waited = lambda: self.now // 2
+            found.report()
+            self.workers[name] = found
+        return self.workers[name]
+
+    def client(self, worker: str, variant: str = "asyncio") -> ClientStats:
+        client_stats = self.worker(worker).client(variant)
+        client_stats.started()
+        client_stats.connecting(self.now)
+        client_stats.connected_at(self.now)
+        return client_stats
+
+    @property
+    def now(self) -> int:
+        return int(self.seconds * 1e9)
+
+    def ask(self, client_stats: ClientStats, seconds: float) -> None:
+        """Have one request answered."""
+        client_stats.sent(self.now)
+        self.seconds += seconds
+        client_stats.verified(self.now)
+
+    def begin(self, phase: int) -> None:
+        for worker in self.workers.values():
+            worker.begin(phase)
+        self.aggregator.begin(phase, self.seconds, 1000 + self.seconds)
+
+    def report(self, *names: str) -> None:
+        for name in names or self.workers:
+            self.aggregator.take(name, self.workers[name].report(), self.seconds)
+
+    def end(self, *closing: str) -> None:
+        for name in closing or self.workers:
+            self.workers[name].close()
+            self.report(name)
+        self.aggregator.end(self.seconds, {"asyncio": 2})
+
+    def samples(
+        self,
+        *,
+        started: float | None = 1234.5,
+        rate: float = 0.0,
+        doubts: tuple[run_warnings.Doubt, ...] = (),
+        workers: dict[int, Worker] | None = None,
+    ) -> Samples:
+        registry = CollectorRegistry()
+        status = Status(started, "conversation", rate, doubts, workers or {})
+        registry.register(LoadCollector(self.aggregator, lambda: status, lambda: self.seconds))
+        text = generate_latest(registry).decode()
+        return {
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+
+def test_two_workers_add_up_to_what_both_did() -> None:
+    lab = Lab()
+    one, other = lab.client("one"), lab.client("other")
+    lab.begin(5)
+    for seconds in (0.5, 0.001, 0.002):
+        lab.ask(one, seconds)
+    lab.report()
+    lab.ask(other, 0.25)
+    lab.ask(other, 0.002)
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    counters = figures.counters["asyncio"]
+    assert counters.verified == 5
+    assert counters.histograms["response"] == {1000: 1, 2000: 2}
+    assert counters.imbalance == 0
+    assert (counters.clients_connected, counters.clients_served) == (2, 2)
+    assert figures.strain().cpu_ratio == pytest.approx(0.1)
+    assert figures.strain().busy_ratio == pytest.approx(0.5)
+    assert figures.strain().starved_ratio == pytest.approx(0.015)
+    assert figures.strain().stolen_ratio == pytest.approx(0.01)
+    assert lab.aggregator.totals["asyncio"].connections["connected"] == 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["one", "two", "three"]), st.integers(0, 5), st.integers(0, 5)),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_fairness_is_over_the_clients_of_all_workers(clients: list[tuple[str, int, int]]) -> None:
+    """Each has some replies in the warm-up, which don't count, and some in the window."""
+    lab = Lab()
+    every = [lab.client(worker) for worker, _, _ in clients]
+    lab.begin(1)
+    for client_stats, (_, warming, _) in zip(every, clients, strict=True):
+        for _ in range(warming):
+            lab.ask(client_stats, 0.001)
+    lab.begin(2)
+    for client_stats, (worker, _, measured) in zip(every, clients, strict=True):
+        for _ in range(measured):
+            lab.ask(client_stats, 0.001)
+            lab.report(worker)
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    replies = [measured for _, _, measured in clients]
+    squares = sum(each**2 for each in replies)
+    counters = figures.counters["asyncio"]
+    assert (counters.verified, counters.squares, counters.clients_connected) == (sum(replies), squares, len(clients))
+    assert counters.fairness == (sum(replies) ** 2 / (len(clients) * squares) if squares else None)
+
+
+def test_a_lost_workers_reports_count_in_fairness() -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    for _ in range(2):
+        lab.ask(staying, 0.1)
+        lab.ask(going, 0.1)
+    lab.report()
+    lab.ask(going, 0.1)  # nobody hears of it
+    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.end("staying")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    counters = figures.counters["asyncio"]
+    assert (set(figures.lost), counters.verified, counters.squares, counters.fairness) == ({"going"}, 4, 8, 1.0)
+
+
+def test_the_window_excludes_the_warmup_totals_include_it() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.begin(1)
+    lab.ask(client_stats, 0.3)
+    lab.ask(client_stats, 0.1)
+    lab.begin(2)  # the warm-up's last counts have yet to be reported
+    lab.ask(client_stats, 0.004)
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.counters["asyncio"].histograms["response"] == {4000: 1}
+    assert figures.seconds == pytest.approx(0.004)
+    assert lab.aggregator.totals["asyncio"].verified == 3
+
+
+def test_a_lost_worker_keeps_counts_and_drops_gauges() -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    lab.ask(going, 0.1)
+    going.sent(lab.now)
+    lab.report()
+    assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 0)
+    lab.aggregator.see({"staying"}, lab.seconds)
+    assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0, 0)
+    lab.end("staying")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert set(figures.lost) == {"going"}
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.imbalance) == (3, 2, 1, 0)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    lab.ask(going, 0.1)
+    for client_stats, seconds in ((staying, 100), (going, 1)):
+        client_stats.schedule = Schedule(lab.now, seconds * 10**9)
+    staying.due(staying.schedule.take() if staying.schedule else 0)
+    staying.sent(lab.now)
+    lab.seconds += 2.5
+    going.due(going.schedule.take() if going.schedule else 0)  # it dawdles: of its three, one is on its way
+    lab.report()
+    assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
+    if seen:
+        lab.aggregator.see({"staying"}, lab.seconds)
+        lab.aggregator.see({"staying"}, lab.seconds)
+        assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 1, 0)
+    lab.end("staying")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert set(figures.lost) == {"going"}
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.unanswered, counters.unsent, counters.imbalance) == (3, 1, 3, 0)
+    assert "rate" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, replace(SETTINGS, rate=1.0)))]
+
+
+def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
+    lab = Lab()
+    going = lab.client("going")
+    lab.begin(5)
+    lab.ask(going, 0.1)
+    going.schedule = Schedule(lab.now, 10**9)
+    lab.seconds += 2.5
+    lab.report()
+    lab.workers["going"].close()
+    lab.report()
+    lab.aggregator.see((), lab.seconds)
+    lab.end("going")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert set(figures.lost) == set()
+    assert figures.counters["asyncio"].unsent == 3
+
+
+def test_a_worker_that_went_silent_is_not_there() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.report()
+    lab.aggregator.see({"one"}, lab.seconds + SILENT - 0.1)
+    assert lab.aggregator.gauges()["asyncio"].users == 1
+    lab.aggregator.see({"one"}, lab.seconds + SILENT)
+    assert lab.aggregator.gauges()["asyncio"].users == 0
+
+
+def test_a_master_that_stood_still_judges_no_silence() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.client("gone")
+    lab.begin(5)
+    lab.report()
+    lab.aggregator.see({"one", "gone"}, lab.seconds)
+    lab.seconds += SILENT + STALLED  # what came in meanwhile has yet to be read
+    lab.aggregator.see({"one"}, lab.seconds)
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert set(figures.lost) == {"gone"}  # by its absence
+    assert lab.aggregator.gauges()["asyncio"].users == 1
+    lab.seconds += 1
+    lab.report("one")
+    lab.aggregator.see({"one"}, lab.seconds)
+    assert set(figures.lost) == {"gone"}
+    assert lab.aggregator.gauges()["asyncio"].users == 1
+
+
+@pytest.mark.parametrize(("pause", "lost"), [(STALLED, True), (STALLED + 0.1, False)])
+def test_silence_after_the_masters_pause_means_lost(pause: float, lost: bool) -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    lab.report()
+    lab.seconds += SILENT - 1
+    lab.aggregator.see({"one"}, lab.seconds)
+    figures = lab.aggregator.figures
+    assert figures is not None
+    lab.seconds += pause
+    lab.aggregator.see({"one"}, lab.seconds)
+    assert bool(figures.lost) == lost
+    lab.seconds += 1
+    lab.aggregator.see({"one"}, lab.seconds)
+    assert set(figures.lost) == {"one"}
+
+
+def returned(*, heard: bool = True) -> tuple[Lab, float]:
+    """Have a worker lost that still lives, with one request open and two unsent; it reports again, or doesn't."""
+    lab = Lab()
+    staying, back = lab.client("staying"), lab.client("back")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    lab.ask(back, 0.1)
+    back.schedule = Schedule(lab.now, 10**9)
+    back.due(back.schedule.take())
+    back.sent(lab.now)
+    lab.seconds += 2.5
+    lab.report()
+    lab.aggregator.see({"staying"}, lab.seconds)
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert {name: gauges["asyncio"][-2:] for name, gauges in figures.lost.items()} == {"back": (1, 2)}
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        3,
+        2,
+        1,
+        2,
+        0,
+    )
+    lab.seconds += 0.25
+    back.verified(lab.now)
+    for _ in range(2):
+        back.due(back.schedule.take())
+        lab.ask(back, 0.0)
+    at = lab.seconds
+    if heard:
+        lab.report()
+    return lab, at
+
+
+def test_a_lost_worker_that_reports_again_is_restored() -> None:
+    lab, at = returned()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert (figures.lost, figures.joined) == ({}, {"back": at})
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        5,
+        5,
+        0,
+        0,
+        0,
+    )
+    assert lab.aggregator.gauges()["asyncio"].users == 2
+    lab.seconds += 1
+    lab.report()
+    lab.end()
+    assert (figures.lost, figures.joined) == ({}, {"back": at})
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        5,
+        5,
+        0,
+        1,
+        0,
+    )
+    facts = result.facts(figures, SETTINGS)
+    assert (facts.lost_workers, facts.joined_workers) == (0, 1)
+    names = [doubt.name for doubt in run_warnings.doubts(facts)]
+    assert "worker-joined" in names
+    assert "worker-lost" not in names
+
+
+def test_a_lost_worker_reporting_its_end_is_restored() -> None:
+    lab, at = returned(heard=False)
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert (figures.lost, figures.joined) == ({}, {"back": at})
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        5,
+        5,
+        0,
+        0,
+        0,
+    )
+
+
+def test_a_restored_worker_may_be_lost_again() -> None:
+    lab, at = returned()
+    other = lab.client("back")
+    other.sent(lab.now)
+    lab.seconds += 1
+    lab.report()
+    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.end("staying")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert (set(figures.lost), figures.joined) == ({"back"}, {"back": at})
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        6,
+        5,
+        1,
+        1,
+        0,
+    )
+
+
+def test_a_lost_worker_of_another_phase_stays_lost() -> None:
+    lab, _ = returned(heard=False)
+    del lab.workers["back"]
+    lab.worker("back")  # it begins anew, outside of any phase
+    lab.report("back")
+    lab.end("staying")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert (set(figures.lost), figures.joined) == ({"back"}, {})
+    counters = figures.counters["asyncio"]
+    assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
+        3,
+        2,
+        1,
+        2,
+        0,
+    )
+
+
+ACTS = st.tuples(st.sampled_from(["send", "answer", "report", "vanish", "see", "wait"]), st.integers(0, 2))
+
+
+@given(st.lists(ACTS, max_size=40))
+def test_losses_and_returns_keep_requests_conserved(acts: list[tuple[str, int]]) -> None:
+    lab = Lab()
+    names = ("one", "other", "third")
+    clients = [lab.client(name) for name in names]
+    lab.begin(5)
+    lab.report()
+    for act, number in acts:
+        client_stats, name = clients[number], names[number]
+        if act == "send" and not client_stats.sent_at:
+            client_stats.sent(lab.now)
+        elif act == "answer" and client_stats.sent_at:
+            client_stats.verified(lab.now)
+        elif act == "report":
+            lab.report(name)
+        elif act == "vanish":
+            lab.aggregator.see({*names} - {name}, lab.seconds)
+        elif act == "see":
+            lab.aggregator.see(names, lab.seconds)
+        else:
+            lab.seconds += 1
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.lost == {}
+    counters = figures.counters["asyncio"]
+    assert (counters.imbalance, counters.unsent) == (0, 0)
+    assert counters.unanswered == sum(client_stats.sent_at > 0 for client_stats in clients)
+
+
+@pytest.mark.parametrize(
+    ("case", "seconds"),
+    [("whole", SETTLED + 2), ("lost", SETTLED + 2.04), ("joined", SETTLED + 2.04), ("returned", SETTLED + 2.04)],
+)
+def test_a_phase_ends_early_without_losses_or_joins(case: str, seconds: float) -> None:
+    lab = Lab()
+    lab.client("one")
+    if case != "joined":
+        lab.client("other")
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report()
+    lab.seconds += SETTLED
+    lab.worker("other").begin(5)
+    lab.report()
+    if case in {"lost", "returned"}:
+        lab.aggregator.see({"one"}, lab.seconds)
+    lab.seconds += 1
+    for name in ("one",) if case == "lost" else ("one", "other"):
+        lab.workers[name].close()
+        lab.report(name)
+    lab.seconds += 0.04  # Locust takes that long to end a run
+    lab.aggregator.end(lab.seconds, {"asyncio": 2})
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert (set(figures.lost), set(figures.joined)) == (
+        {"other"} if case == "lost" else set(),
+        {"other"} if case in {"joined", "returned"} else set(),
+    )
+    assert figures.seconds == pytest.approx(seconds)
+    assert figures.ended == pytest.approx(figures.started + seconds)
+    assert lab.aggregator.running_seconds(lab.seconds + 9) == figures.seconds
+
+
+def test_a_worker_that_left_is_not_lost() -> None:
+    lab = Lab()
+    staying, going = lab.client("staying"), lab.client("going")
+    lab.begin(5)
+    lab.ask(staying, 0.1)
+    going.sent(lab.now)
+    lab.workers["going"].close()
+    lab.report()
+    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.end("staying")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert set(figures.lost) == set()
+    assert figures.counters["asyncio"].imbalance == 0
+    assert figures.counters["asyncio"].unanswered == 1
+
+
+def test_a_worker_heard_from_the_start_never_joined() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.client("other")
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report("one")
+    lab.seconds += SETTLED - 1
+    lab.report("other")  # at the last moment
+    lab.seconds += 20
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.joined == {}
+    assert set(figures.efforts) == {"one", "other"}
+
+
+def test_a_worker_first_heard_later_has_joined() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report()
+    lab.worker("late").begin(5)
+    lab.seconds += SETTLED
+    lab.report()
+    joined = lab.seconds
+    lab.seconds += 1
+    lab.report()
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.joined == {"late": joined}
+    assert result.facts(figures, SETTINGS).joined_workers == 1
+    assert "worker-joined" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))]
+
+
+def test_a_joined_worker_starts_the_next_phase() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    lab.seconds += SETTLED + 1
+    lab.report()
+    assert lab.aggregator.figures is not None
+    assert set(lab.aggregator.figures.joined) == {"one"}
+    lab.begin(6)
+    lab.seconds += 1
+    lab.report()
+    assert lab.aggregator.figures.joined == {}
+
+
+def test_a_worker_without_a_part_has_not_joined() -> None:
+    lab = Lab()
+    lab.begin(5)
+    lab.client("idle")
+    lab.seconds += SETTLED + 1
+    lab.report()
+    assert lab.aggregator.figures is not None
+    assert lab.aggregator.figures.joined == {}
+
+
+def test_recent_effort_is_of_the_last_seconds() -> None:
+    lab = Lab()
+    lab.client("one")
+    for _ in range(3):
+        lab.seconds += 100
+        lab.report()
+    for _ in range(RECENT - 1):
+        lab.seconds += 1
+        lab.report()
+    effort = lab.aggregator.workers["one"].recent_effort()
+    assert effort.seconds == pytest.approx(100 + RECENT - 1)
+    assert effort.cpu_ratio == pytest.approx(0.1)
+    assert effort.busy_ratio == pytest.approx(0.5)
+    assert effort.starved_ratio == pytest.approx(0.015)
+    assert effort.stolen_ratio == pytest.approx(0.01)
+
+
+def test_a_variants_speed_counts_its_time_with_clients() -> None:
+    """A shape loads one after another: over the whole run each would look slower the more variants there are."""
+    lab = Lab()
+    first = lab.client("one", "threaded")
+    lab.begin(5)
+    for _ in range(3):
+        lab.ask(first, 1.0)
+        lab.report()
+    first.stopped(lab.now)
+    second = lab.client("one", "asyncio")
+    for _ in range(2):
+        lab.ask(second, 1.0)
+        lab.report()
+    lab.seconds += 1
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.seconds == pytest.approx(6)
+    assert [figures.seconds_of(name) for name in ("threaded", "asyncio")] == pytest.approx([3, 3])
+    document = result.document(figures, SETTINGS, [])["variants"]
+    assert (document["threaded"]["seconds"], document["asyncio"]["seconds"]) == (pytest.approx(3), pytest.approx(3))
+    table = [line.split() for line in result.lines(figures, [])]
+    assert [(line[0], line[6]) for line in table[1:]] == [("threaded", "1.0"), ("asyncio", "0.7")]
+
+
+def test_a_worker_may_be_lost_before_any_report() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.client("other")
+    lab.report()
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report("one")
+    lab.aggregator.see({"one"}, lab.seconds)
+    lab.end("one")
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.lost == {"other": {}}
+    assert figures.counters["asyncio"].imbalance == 0
+    assert "worker-lost" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))]
+
+
+def test_a_worker_given_up_early_is_restored() -> None:
+    lab = Lab()
+    lab.client("one")
+    client_stats = lab.client("other")
+    lab.report()
+    lab.begin(5)
+    lab.seconds += 1
+    lab.report("one")
+    lab.aggregator.see({"one"}, lab.seconds)
+    client_stats.sent(lab.now)
+    lab.seconds += 1
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert (figures.lost, list(figures.joined)) == ({}, ["other"])
+    assert (figures.counters["asyncio"].unanswered, figures.counters["asyncio"].imbalance) == (1, 0)
+
+
+def test_the_worst_ten_seconds_are_not_averaged_away() -> None:
+    aggregator = Aggregator(["asyncio"])
+    aggregator.begin(5, 0.0, 1000.0)
+    for second in range(90):
+        busy = 0.99 if 30 <= second < 60 else 0.1
+        part = {"phase": 5, "seconds": 1.0, "closed": second == 89, "counters": {}, "gauges": {}}
+        aggregator.take("one", {"parts": [{**part, "effort": [busy, 1.0, busy, 0.0, 0.0, {}]}]}, float(second + 1))
+    aggregator.end(90.0, {})
+    figures = aggregator.figures
+    assert figures is not None
+    assert figures.strain().cpu_ratio == pytest.approx((30 * 0.99 + 60 * 0.1) / 90)
+    assert figures.worst_strain().cpu_ratio == pytest.approx(0.99)
+    assert [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))] == ["generator-cpu"]
+
+
+def test_how_many_seconds_the_live_figures_are_about() -> None:
+    lab = Lab()
+    lab.client("one")
+    lab.begin(5)
+    for second in range(1, 31):
+        lab.seconds += 1
+        lab.report()
+        expected = 0.0 if second <= RECENT + 1 else RECENT + 1  # the reports of both ends are in it
+        assert lab.aggregator.recent_seconds(lab.seconds) == pytest.approx(expected), second
+
+
+def test_reports_after_the_end_change_no_result() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.begin(5)
+    lab.ask(client_stats, 0.1)
+    lab.end()
+    lab.worker("one").begin(5)
+    lab.ask(client_stats, 0.2)
+    lab.report()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    assert figures.counters["asyncio"].verified == 1
+    assert lab.aggregator.totals["asyncio"].verified == 2
+
+
+def test_recent_quantiles_forget_after_ten_seconds() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.ask(client_stats, 0.001)
+    lab.ask(client_stats, 0.5)
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_seconds", "0.5", "response", "asyncio"] == 0.5
+    lab.seconds += RECENT - 1
+    lab.ask(client_stats, 0.002)
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_seconds", "0.99", "response", "asyncio"] == 0.5
+    lab.seconds += 2
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_seconds", "0.99", "response", "asyncio"] == 0.002
+    lab.seconds += RECENT
+    lab.report()
+    assert not [key for key in lab.samples() if key[0] == "tcplab_load_recent_seconds"]
+
+
+def test_what_was_counted_lately_is_there_by_variant() -> None:
+    lab = Lab()
+    assert lab.aggregator.recent(lab.seconds) == {}
+    lab.ask(lab.client("one"), 0.25)
+    lab.ask(lab.client("other", "single"), 0.25)
+    lab.report()
+    first = lab.seconds
+    lab.seconds += RECENT
+    lab.ask(lab.client("other"), 0.0)
+    lab.report()
+    recent = lab.aggregator.recent(first + RECENT)
+    assert {variant: counters.verified for variant, counters in recent.items()} == {"asyncio": 2, "single": 1}
+    assert recent["asyncio"].histograms["first_reply"] == {250_000: 1, 0: 1}
+    recent["asyncio"].add(Counters(sent=9))  # a copy: nobody else's figures change by it
+    assert lab.aggregator.recent(first + RECENT)["asyncio"].sent == 2
+    later = lab.aggregator.recent(first + RECENT + 0.1)
+    assert {variant: counters.verified for variant, counters in later.items() if counters.verified} == {"asyncio": 1}
+
+
+def test_everything_is_exported_from_zero() -> None:
+    samples = Lab().samples(started=None)
+    for variant in ("single", "asyncio"):
+        assert samples["tcplab_load_sent_total", variant] == 0
+        assert samples["tcplab_load_abandoned_total", variant] == 0
+        assert samples["tcplab_load_requests_total", "verified", variant] == 0
+        assert samples["tcplab_load_requests_total", "corrupt", variant] == 0
+        assert samples["tcplab_load_connections_total", "no_port", variant] == 0
+        assert samples["tcplab_load_response_seconds_bucket", "+Inf", variant] == 0
+        assert samples["tcplab_load_first_reply_seconds_count", variant] == 0
+        for gauge in ("unanswered", "unsent", "clients_connected", "clients_served", "users"):
+            assert samples[f"tcplab_load_{gauge}", variant] == 0
+        for how in ("corrupt", "closed", "reset"):
+            assert samples["tcplab_load_breaks_total", how, variant] == 0
+    for name in run_warnings.DOUBTS:
+        assert samples["tcplab_load_doubt", name] == 0
+    assert samples["tcplab_load_running",] == samples["tcplab_load_workers",] == 0
+    assert samples["tcplab_load_asked_rate",] == 0
+    absent = {
+        "tcplab_load_run_info",
+        "tcplab_load_run_start_timestamp_seconds",
+        "tcplab_load_worker_cpu_ratio",
+        "tcplab_load_worker_requests_total",
+    }
+    assert not [key for key in samples if key[0] in absent]
+
+
+def worker(effort: Effort, requests: int = 0) -> Worker:
+    return Worker(recent=deque([effort]), requests=requests)
+
+
+def test_a_workers_finished_requests_never_go_down() -> None:
+    lab = Lab()
+    one, other = lab.client("one"), lab.client("other", "single")
+    lab.ask(one, 0.001)
+    lab.report()
+    assert {name: each.requests for name, each in lab.aggregator.workers.items()} == {"one": 1, "other": 0}
+    lab.begin(5)
+    lab.ask(one, 0.001)
+    other.sent(lab.now)
+    other.failed("reset", lab.now)
+    one.sent(lab.now)  # it is still open
+    lab.end()
+    assert {name: each.requests for name, each in lab.aggregator.workers.items()} == {"one": 2, "other": 1}
+    lab.begin(6)
+    lab.report("one")
+    lab.aggregator.see(["one"], lab.seconds)
+    assert lab.aggregator.workers["one"].requests == 2
+    lab.aggregator.see(["one", "other"], lab.seconds)
+    assert lab.aggregator.workers["other"].requests == 1, "it was away, and goes on from where it was"
+
+
+def test_what_is_exported_is_what_happened() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.begin(5)
+    lab.ask(client_stats, 0.25)
+    for seconds in (0.000_045, 0.000_05, 0.003):
+        lab.ask(client_stats, seconds)
+    client_stats.sent(lab.now)
+    lab.report()
+    samples = lab.samples(
+        doubts=tuple(run_warnings.doubts(run_warnings.Facts(cpu_ratio=1))),
+        workers={
+            0: worker(
+                Effort(2.5, 10, busy_seconds=6, starved_seconds=0.3, stolen_seconds=0.5, lag={1000: 99, 2000: 1})
+            ),
+            3: worker(Effort(cpu_seconds=1, seconds=10), requests=7),
+        },
+    )
+    assert samples["tcplab_load_sent_total", "asyncio"] == 5
+    assert samples["tcplab_load_requests_total", "verified", "asyncio"] == 4
+    assert samples["tcplab_load_unanswered", "asyncio"] == 1
+    assert samples["tcplab_load_clients_connected", "asyncio"] == samples["tcplab_load_users", "asyncio"] == 1
+    assert samples["tcplab_load_first_reply_seconds_count", "asyncio"] == 1
+    assert samples["tcplab_load_first_reply_seconds_sum", "asyncio"] == pytest.approx(0.25)
+    buckets = [
+        samples["tcplab_load_response_seconds_bucket", le, "asyncio"] for le in ("3e-05", "5e-05", "0.002", "0.003")
+    ]
+    assert buckets == [0, 2, 2, 3]
+    assert samples["tcplab_load_response_seconds_sum", "asyncio"] == pytest.approx(0.003_095)
+    assert (samples["tcplab_load_running",], samples["tcplab_load_workers",]) == (1, 2)
+    assert (samples["tcplab_load_worker_cpu_ratio", "0"], samples["tcplab_load_worker_cpu_ratio", "3"]) == (0.25, 0.1)
+    assert (samples["tcplab_load_worker_busy_ratio", "0"], samples["tcplab_load_worker_busy_ratio", "3"]) == (0.6, 0)
+    assert (samples["tcplab_load_worker_starved_ratio", "0"], samples["tcplab_load_worker_starved_ratio", "3"]) == (
+        0.03,
+        0,
+    )
+    assert (samples["tcplab_load_worker_stolen_ratio", "0"], samples["tcplab_load_worker_stolen_ratio", "3"]) == (
+        0.05,
+        0,
+    )
+    assert (samples["tcplab_load_worker_lag_seconds", "0"], samples["tcplab_load_worker_lag_seconds", "3"]) == (
+        0.001,
+        0,
+    )
+    requests = {key[1]: value for key, value in samples.items() if key[0] == "tcplab_load_worker_requests_total"}
+    assert requests == {"0": 0, "3": 7}
+    assert samples["tcplab_load_run_info", "conversation"] == 1
+    assert samples["tcplab_load_run_start_timestamp_seconds",] == 1234.5
+    assert samples["tcplab_load_doubt", "generator-cpu"] == 1
+    assert samples["tcplab_load_doubt", "loop-lag"] == 0
+
+
+def test_the_open_models_export_is_what_happened() -> None:
+    lab = Lab()
+    client_stats, failing = lab.client("one"), lab.client("one", "single")
+    lab.ask(client_stats, 0.25)
+    client_stats.schedule = Schedule(lab.now, 10**9)
+    lab.seconds += 2.5
+    client_stats.due(client_stats.schedule.take())
+    client_stats.sent(lab.now, late=True)
+    lab.seconds += 0.5
+    client_stats.verified(lab.now)
+    for how in ("corrupt", "closed", "closed"):
+        failing.broke(how)
+    lab.report()
+    samples = lab.samples(rate=12.5)
+    assert (samples["tcplab_load_unsent", "asyncio"], samples["tcplab_load_unsent", "single"]) == (3, 0)
+    assert samples["tcplab_load_breaks_total", "closed", "single"] == 2
+    assert samples["tcplab_load_breaks_total", "corrupt", "single"] == 1
+    assert samples["tcplab_load_breaks_total", "reset", "single"] == 0
+    assert samples["tcplab_load_breaks_total", "closed", "asyncio"] == 0
+    assert samples["tcplab_load_late_sends_total", "asyncio"] == 1
+    assert samples["tcplab_load_asked_rate",] == 12.5
+    assert samples["tcplab_load_response_seconds_sum", "asyncio"] == 3.0
+    assert samples["tcplab_load_service_seconds_sum", "asyncio"] == 0.5
+
+
+def test_buckets_span_20_us_to_twice_the_timeout() -> None:
+    assert (BOUNDS[0], BOUNDS[-1]) == (20, 60_000_000)
+    assert list(BOUNDS) == sorted(set(BOUNDS))
+    buckets, total = cumulative({20: 1, 21: 2, 59_999_999: 1, 70_000_000: 1})
+    assert (buckets[0], buckets[1][1], buckets[-2][1], buckets[-1]) == (("2e-05", 1), 3, 4, ("+Inf", 5))
+    assert total == pytest.approx(130.000_061)
+
+
+def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
+    lab = Lab()
+    client_stats, waiting = lab.client("one"), lab.client("one", "single")
+    lab.begin(5)
+    lab.ask(client_stats, 0.25)
+    lab.ask(client_stats, 0.003)
+    waiting.sent(lab.now)
+    lab.seconds += 0.5
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    doubts = run_warnings.doubts(result.facts(figures, SETTINGS))
+    path = tmp_path / "result.json"
+    path.write_text("older")
+    result.write(path, result.document(figures, SETTINGS, doubts))
+    found = json.loads(path.read_text())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+    assert found["schema"] == 1
+    assert found["scenario"]["name"] == "conversation"
+    assert found["window"] == {"started": 1100.0, "ended": pytest.approx(1100.753), "seconds": pytest.approx(0.753)}
+    assert found["warmup_seconds"] == 1.5
+    assert (found["model"], found["asked_rate"]) == ("closed", None)
+    assert found["generator"] == {
+        "workers": 1,
+        "cpu_ratio": pytest.approx(0.1),
+        "busy_ratio": pytest.approx(0.5),
+        "starved_ratio": pytest.approx(0.015),
+        "stolen_ratio": pytest.approx(0.01),
+        "lag_p99_seconds": 0.0,
+        "conntrack_ratio": 0.0,
+        "worst_10s": {
+            "cpu_ratio": pytest.approx(0.1),
+            "busy_ratio": pytest.approx(0.5),
+            "starved_ratio": pytest.approx(0.015),
+            "stolen_ratio": pytest.approx(0.01),
+            "lag_p99": 0.0,
+            "conntrack_ratio": 0.0,
+        },
+        "lost_workers": 0,
+        "joined_workers": 0,
+    }
+    assert [doubt["name"] for doubt in found["doubts"]] == ["unserved", "nothing-answered"]
+    assert found["variants"]["single"]["fairness"] == {
+        "jain": None,
+        "longest_wait_seconds": 0.753,
+        "longest_wait_at_least": True,
+    }
+    assert found["variants"]["asyncio"] == {
+        "seconds": pytest.approx(0.753),
+        "users": 2,
+        "connected": 1,
+        "served": 1,
+        "fairness": {"jain": 1.0, "longest_wait_seconds": 0.25, "longest_wait_at_least": False},
+        "sent": 2,
+        "verified": 2,
+        "unanswered": 0,
+        "errors": {"timeout": 0, "corrupt": 0, "closed": 0, "reset": 0, "refused": 0},
+        "connections": {"connected": 0, "refused": 0, "timeout": 0, "reset": 0, "no_port": 0, "failed": 0},
+        "breaks": {"corrupt": 0, "closed": 0, "reset": 0},
+        "late_sends": 0,
+        "unsent": 0,
+        "histograms": {"response": {"3000": 1}, "service": {"3000": 1}, "connect": {}, "first_reply": {"250000": 1}},
+        "censored": {"response": {}, "service": {}, "connect": {}, "first_reply": {}},
+    }
+    assert found["variants"]["single"]["unanswered"] == 1
+    assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
+    table = list(result.lines(figures, doubts))
+    assert table[1].split() == (
+        ["asyncio", "1", "of", "1", "1.000", "250", "2.7", "0", "0", "0", "3", "3", "3", "250", "250"]
+    )
+    assert table[2].split()[:6] == ["single", "0", "of", "1", "-", ">=753"]
+    assert table[2].split()[-2:] == [">=753", ">=753"]
+    assert table[3].startswith("doubt unserved: ")
+
+
+def test_an_open_result_has_rate_asked_and_unsent() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.begin(5)
+    lab.ask(client_stats, 0.25)
+    client_stats.schedule = Schedule(lab.now, 10**9)
+    lab.report()
+    lab.seconds += 2.5
+    client_stats.due(client_stats.schedule.take())
+    client_stats.sent(lab.now)
+    lab.seconds += 0.5
+    client_stats.verified(lab.now)
+    client_stats.broke("corrupt")
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    chosen = Settings(SCENARIOS["conversation"].tuned(paced=True), rate=2.0, warmup=0.0, result=None)
+    doubts = run_warnings.doubts(result.facts(figures, chosen))
+    assert [doubt.name for doubt in doubts] == ["rate", "corrupt"]
+    document = result.document(figures, chosen, doubts)
+    assert (document["model"], document["asked_rate"], document["scenario"]["paced"]) == ("open", 2.0, True)
+    variant = document["variants"]["asyncio"]
+    assert (variant["sent"], variant["unsent"], variant["unanswered"]) == (2, 3, 0)
+    assert variant["breaks"] == {"corrupt": 1, "closed": 0, "reset": 0}
+    assert variant["histograms"]["response"] == {"3000000": 1}
+    assert variant["histograms"]["service"] == {"500000": 1}
+    assert variant["censored"]["response"] == {"0": 1, "1000000": 1, "2000000": 1}
+    _, line, *_ = result.lines(figures, doubts)
+    assert line.split()[-5:-2] == [">=1000", ">=3000", "500"]
+
+
+def test_belief_looks_at_what_the_run_did() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.begin(5)
+    client_stats.sent(lab.now, late=True)
+    lab.seconds += 2
+    client_stats.failed("corrupt", lab.now)
+    client_stats.broke("corrupt")
+    client_stats.broke("reset")
+    client_stats.schedule = Schedule(lab.now, 10**9)
+    lab.worker("one").lagged(7000)
+    lab.end()
+    figures = lab.aggregator.figures
+    assert figures is not None
+    alone = Settings(SCENARIOS["churn"], rate=5.0, warmup=0.0, result=None)
+    found = result.facts(figures, alone)
+    names = ("cpu_ratio", "busy_ratio", "starved_ratio", "stolen_ratio")
+    ratios = {name: round(getattr(found, name), 9) for name in names}
+    assert replace(found, **ratios) == run_warnings.Facts(
+        alone=True,
+        rate=5.0,
+        seconds=2.0,
+        cpu_ratio=0.1,
+        busy_ratio=0.5,
+        starved_ratio=0.015,
+        stolen_ratio=0.01,
+        lag_p99=0.007,
+        lost_workers=0,
+        joined_workers=0,
+        variants={
+            "asyncio": run_warnings.VariantFacts(
+                users=2,
+                connected=1,
+                served=0,
+                missing=1,
+                sent=1,
+                asked=1,
+                late=1,
+                unsent=1,
+                corrupt=2,
+                lost={"reset": 1},
+            ),
+        },
+    )
+
+
+def test_a_write_that_fails_leaves_the_older_result(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text("older")
+    with pytest.raises(TypeError):
+        result.write(path, {"not": object()})
+    assert path.read_text() == "older"
