@@ -1,4 +1,4 @@
-"""One client of the engine's: plays a script over a non-blocking socket, without ever waiting itself."""
+"""One client of the event loop's: plays a script over a non-blocking socket, without ever waiting itself."""
 
 import _socket
 import errno
@@ -20,7 +20,7 @@ _CHUNK: Final = 65_536  # more than the longest reply
 _FAILED: Final = EPOLLERR | EPOLLHUP
 _clock: Final = time.perf_counter_ns
 
-# What a player waits for.
+# What a connection waits for.
 _NOTHING, _CONNECTION, _SETBACK, _REPLY, _TIME, _END, _EXPLAINED = range(7)
 
 _WATCH: Final = 0
@@ -87,7 +87,7 @@ class ClientConnection:
         self.generation = 1
         client_stats.retuned = self._retuned
 
-    # What the engine calls
+    # What the event loop calls
 
     def ready(self, news: int) -> None:
         """Look at the socket, of which there is news."""

@@ -1,5 +1,5 @@
 """
-The engine: one loop that drives the sockets of all of a process's users, for a Locust that reaches the servers' limits.
+One loop that drives the sockets of all of a process's users, for a Locust that reaches the servers' limits.
 
 A user of Locust's own kind has a greenlet that waits for each reply; going there and back costs more than the kernel's
 whole work. Here the users are parked, and one greenlet plays their scripts (script.py): it asks the kernel which
@@ -31,10 +31,10 @@ TURN: Final = 2_000_000
 """Nanoseconds after which Locust's other greenlets get their turn."""
 
 NAP: Final = 1_000_000
-"""Nanoseconds for which the whole process may sleep: waking the engine alone, by gevent, takes some 50 us longer."""
+"""Nanoseconds for which the whole process may sleep: waking this loop alone, by gevent, takes some 50 us longer."""
 
 LINGER: Final = 5_000_000
-"""Nanoseconds without news for which it goes on napping: a reply that finds the engine dozing is seen 0.1 ms late."""
+"""Nanoseconds without news for which it goes on napping: a reply that finds it dozing is seen 0.1 ms late."""
 
 DOZE: Final = 2_500_000
 """Nanoseconds before a timer at which gevent is to wake it up: after a nap of 1 ms, that takes up to 1 ms too long."""
@@ -63,7 +63,7 @@ class Called(Protocol):
 
 
 class EventLoop:
-    """The loop. It runs, in a greenlet of its own, from when the first player is added."""
+    """The loop. It runs, in a greenlet of its own, from when the first client is added."""
 
     def __init__(self) -> None:
         self._ready: dict[int, Callable[[int], None]] = {}
@@ -75,7 +75,7 @@ class EventLoop:
         self._waited = 0
         self._waiting_since = 0
 
-    def add(self, player: Called) -> None:
+    def add(self, client: Called) -> None:
         """Begin to play."""
         if self._loop is None:
             # Not before: Locust's --processes forks after the locustfile is loaded, and children would share it.
@@ -84,7 +84,7 @@ class EventLoop:
             RECORDER.waited = self.waited
             self.call(_Probe(self), _clock(), 0)
             self._loop = run_for_ever(self._run)
-        self.call(player, _clock(), player.generation)
+        self.call(client, _clock(), client.generation)
 
     @property
     def looked_at(self) -> int:
@@ -143,16 +143,16 @@ class EventLoop:
                 now = _clock()
 
     def _fire(self, now: int) -> bool:
-        """Call whoever wanted to be called by now, not too many at a time. Return whether there was a player."""
+        """Call those that wanted to be called by now, not too many at a time. Return whether there was a client."""
         timers = self._timers
-        player = False
+        client = False
         for _ in range(BATCH):
             if not timers or timers[0][0] > now:
                 break
             _, _, whom, generation = heapq.heappop(timers)
             whom.called(generation)
-            player = player or not isinstance(whom, _Probe)
-        return player
+            client = client or not isinstance(whom, _Probe)
+        return client
 
     def _doze(self, since: int, nanoseconds: int) -> None:
         """Let other greenlets run until there is news, a new timer, or the time is over."""
@@ -165,7 +165,7 @@ class EventLoop:
 
 
 class _Probe:
-    """Notes how late the engine is, by a timer like those of players."""
+    """Notes how late the event loop is, by a timer like those of clients."""
 
     def __init__(self, engine: EventLoop) -> None:
         self.generation = 0

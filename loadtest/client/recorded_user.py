@@ -1,4 +1,4 @@
-"""What this process counts, and the users whom it counts: the engine's, and those of people's own locustfiles."""
+"""What this process counts, and the users whom it counts: the event loop's, and those of people's own locustfiles."""
 
 import os
 from typing import ClassVar, Final

@@ -1,4 +1,4 @@
-"""The Locust user that plays a scenario of the lab, driven by the engine."""
+"""The Locust user that plays a scenario of the lab, driven by the event loop."""
 
 import os
 import secrets
@@ -60,15 +60,15 @@ class ScenarioUser(RecordedUser):
         if self.name not in self._feeds:
             self._feeds[self.name] = locust_stats.Feed(environment, self.name)
             RECORDER.variant_stats(self.name).told = self._feeds[self.name].take
-        self._player: ClientConnection | None = None
+        self._connection: ClientConnection | None = None
 
     @task
     def play(self) -> None:
         """Have the scenario played until this greenlet is killed."""
         if self._target.where is None:
             self._target.look_up()
-        self._player = ClientConnection(EVENT_LOOP, self._target, self.client_stats, self._script(), self._tell)
-        EVENT_LOOP.add(self._player)
+        self._connection = ClientConnection(EVENT_LOOP, self._target, self.client_stats, self._script(), self._tell)
+        EVENT_LOOP.add(self._connection)
         gevent.get_hub().switch()
 
     def _script(self) -> Script:
@@ -83,13 +83,13 @@ class ScenarioUser(RecordedUser):
 
     def on_stop(self) -> None:
         """Play no more; what is unanswered is counted as such."""
-        if self._player is not None:
-            self._player.stop()
+        if self._connection is not None:
+            self._connection.stop()
         else:
             self.client_stats.stopped(_clock())
 
     def _tell(self, outcome: str, nanoseconds: int | None, first: bool) -> None:
-        """Tell Locust of a failure once the engine lets others have a turn: a listener of somebody's may wait."""
+        """Tell Locust of a failure once the event loop lets others have a turn: a listener of somebody's may wait."""
         fire = partial(
             self.environment.events.request.fire,
             request_type=locust_stats.METHOD,

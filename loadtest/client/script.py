@@ -31,9 +31,9 @@ class Send:
     Send `request` and wait for exactly `reply`, nothing less and nothing more. Went well: so it was.
 
     A script yields the same object each time, for making one is a third of the time that a request's script takes: a
-    player takes from it what it needs before it goes on.
+    connection takes from it what it needs before it goes on.
 
-    last: the client leaves after this reply; the player half-closes and reads to the end, to see surplus bytes.
+    last: the client leaves after this reply; the connection half-closes and reads to the end, to see surplus bytes.
     dawdle: seconds to wait between the request's first half and its second, with which it counts as sent.
     """
 
@@ -44,7 +44,7 @@ class Send:
 
 
 class Pause(NamedTuple):
-    """Wait. Went well: the connection, if there is one, is still whole, as far as the player can see."""
+    """Wait. Went well: the connection, if there is one, is still whole, as far as the connection can see."""
 
     seconds: float
 
@@ -96,7 +96,7 @@ class Cast:
 
 def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
     """
-    Yield the steps of one client for ever; the player sends back whether each went well, and closes it in the end.
+    Yield the steps of one client for ever; the connection sends back whether each went well, and closes it in the end.
 
     who: at most 16 bytes without a dot, which no other client has; every message begins with it and with
     the message's number, so no two messages of all clients have the same text. Raises ValueError otherwise.

@@ -43,7 +43,7 @@ class Feed:
 
 
 def _entry(name: str, histogram: Histogram, length: int) -> StatsEntry:
-    """Return Locust's kind of histogram: in milliseconds, which may be fractions of one (see conductor.install)."""
+    """Return Locust's kind of histogram: in milliseconds, which may be fractions of one (see master.install)."""
     entry = StatsEntry(None, name, METHOD)  # type: ignore[arg-type]  # the statistics it isn't part of
     number = sum(histogram.values())
     now = time.time()

@@ -39,10 +39,10 @@ CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
 
 STOPPING: Final = 10
-"""Users stopped at a time, in the open model: while Locust stops some the engine doesn't run, and requests fall due."""
+"""Users stopped at a time, in the open model: while Locust stops some, the loop doesn't run, and requests fall due."""
 
 STOPPING_INTERVAL: Final = 0.002
-"""Seconds in which the engine runs between them."""
+"""Seconds in which the event loop runs between them."""
 
 
 logger = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ def _retune(seconds: float) -> None:
 
 
 def close() -> None:
-    """End the phase, as of when the engine last looked."""
+    """End the phase, as of when the event loop last looked."""
     RECORDER.close(EVENT_LOOP.looked_at)
     ScenarioUser.flush()
 
@@ -204,7 +204,7 @@ def _follow(environment: Environment, **_: object) -> None:
     if isinstance(environment.runner, MasterRunner):
         return
     options = vars(environment.parsed_options)
-    if PHASE in options:  # in a process that runs users alone, the conductor has yet to choose it
+    if PHASE in options:  # in a process that runs users alone, the master's part has yet to choose it
         RECORDER.begin(options[PHASE])
     play(settings.read({**options, **options.get(RUN, {})}))
     if INTERVAL in options:

@@ -33,7 +33,7 @@ MISSED: Final = 3
 
 
 UNANSWERED: Final = 4
-"""The exit status of a comparison in which a server left clients without an answer (belief.UNANSWERED)."""
+"""The exit status of a comparison in which a server left clients without an answer (run_warnings.UNANSWERED)."""
 
 SPARE_DESCRIPTORS: Final = 100
 """That a server or the load opens besides its clients' sockets."""

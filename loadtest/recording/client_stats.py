@@ -314,5 +314,5 @@ class ClientStats:
 
 
 def _count_age(histogram: Histogram, since: int, now: int) -> None:
-    """Count how long it has been; none at all of what began after the engine had last looked."""
+    """Count how long it has been; none at all of what began after the event loop had last looked."""
     count(histogram, max(0, now - since) // 1000)
