@@ -34,7 +34,7 @@ MAX_WORK_ROUNDS: Final = 1_000_000
 
 
 class Command(IntEnum):
-    """What a client can ask for. The values are positions in a tally's list of counts."""
+    """What a client can ask for. The values are positions in a list of counts."""
 
     ECHO = 0
     SLEEP = 1
