@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtest.cluster.web_guard import names
+from loadtest.host_names import names
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
 from loadtest.shapes import SHAPES
 from servers.variants import VARIANTS, Variant

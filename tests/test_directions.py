@@ -92,6 +92,27 @@ def test_the_load_takes_only_wire_and_variants(path: Path) -> None:
     assert {name for name in ours(path) if name.startswith("servers.")} <= {"servers.wire", "servers.variants"}
 
 
+ROOMS = {"recording": set[str](), "client": {"recording"}, "cluster": {"client", "recording"}, "lab": {"cluster"}}
+"""What each of the load's rooms takes of the others; the tables that stand beside them take of none."""
+
+
+def taken(path: Path) -> set[str]:
+    """Return the load's rooms, as folders, that a file imports something of."""
+    names = {name.split(".")[1] for name in ours(path) if name.startswith("loadtest.")}
+    return {name for name in names if (ROOT / "loadtest" / name).is_dir()}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_the_loads_rooms_import_in_one_direction(room: str) -> None:
+    for path in sorted((ROOT / "loadtest" / room).rglob("*.py")):
+        assert taken(path) <= ROOMS[room] | {room}, path.name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "loadtest").glob("*.py")), ids=lambda path: str(path.name))
+def test_the_loads_tables_import_no_room(path: Path) -> None:
+    assert path.name in {"locustfile.py", "__main__.py"} or taken(path) == set()
+
+
 @pytest.mark.parametrize("name", ["session", "wire", "work"])
 def test_policy_knows_no_io(name: str) -> None:
     forbidden = {"socket", "asyncio", "threading", "selectors", "select", "os", "prometheus_client"}

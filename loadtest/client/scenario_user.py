@@ -13,6 +13,7 @@ import gevent
 from locust import task
 from locust.env import Environment
 
+from loadtest.client import locust_stats
 from loadtest.client.address import target_of
 from loadtest.client.connection import ClientConnection
 from loadtest.client.event_loop import EVENT_LOOP
@@ -20,7 +21,6 @@ from loadtest.client.greenlets import run_for_ever
 from loadtest.client.outcomes import ERRORS
 from loadtest.client.recorded_user import RECORDER, RecordedUser
 from loadtest.client.script import Cast, Script, play
-from loadtest.cluster import locust_stats
 from loadtest.pacing import Schedule
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 

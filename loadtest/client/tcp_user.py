@@ -41,10 +41,9 @@ import gevent
 from locust.env import Environment
 from locust.event import EventHook
 
-from loadtest.client import outcomes
+from loadtest.client import locust_stats, outcomes
 from loadtest.client.address import target_of
 from loadtest.client.recorded_user import RecordedUser
-from loadtest.cluster import locust_stats
 from loadtest.recording.client_stats import ClientStats
 
 _CHUNK: Final = 65_536

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.cluster.web_guard import Guard, Place, names, own_names, place, refusal
+from loadtest.cluster.web_guard import Guard, own_names, refusal
+from loadtest.host_names import Place, names, place
 
 OWN = own_names("192.0.2.7", "lab.example, [2001:db8::1]")
 
