@@ -50,14 +50,29 @@ def test_samples_that_miss_part_are_refused(window: tuple[float, float]) -> None
         between([at(1.0, 0), at(2.0, 0)], *window, idle=0)
 
 
+BUSY = """
+import time
+input()
+until = time.process_time() + 0.2
+while time.process_time() < until:
+    pass
+print("done", flush=True)
+input()
+"""
+
+
 @pytest.mark.measures
 def test_a_real_process_is_read_truly() -> None:
+    """In a process of its own: this one may have children that other tests keep."""
     me = psutil.Process(os.getpid())
-    before = sample(Server.of(os.getpid()), me)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", BUSY], **pipes) as process:  # type: ignore[call-overload]
+        before = sample(Server.of(process.pid), me)
+        print(file=process.stdin, flush=True)
+        process.stdout.readline()
+        after = sample(Server.of(process.pid), me)
+        print(file=process.stdin, flush=True)
     assert before.server_cpu is not None
-    while sum(me.cpu_times()[:2]) < before.server_cpu + 0.2:
-        pass
-    after = sample(Server.of(os.getpid()), me)
     assert after.server_cpu is not None
     assert after.resident is not None
     assert after.threads is not None
