@@ -27,7 +27,7 @@ Run it without a web page, or with one at http://localhost:8089, or with a maste
     locust -f mine.py --worker
 
 Each reply is compared byte for byte; each request and each failed connect fires Locust's `request` event. With
-`from loadtest import conductor` and `master.install()` the run has the lab's result, metrics and doubts as well.
+`from loadtest.cluster import master` and `master.install()` the run has the lab's result, metrics and doubts as well.
 """
 
 import socket
