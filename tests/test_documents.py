@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ DOCUMENTS = {
 
 
 def words(text: str) -> int:
-    """Return the number of words, without code, comments, what is generated, addresses of links, and the faults' rows."""
+    """Return the number of words without code, comments, generated text, addresses of links, and the rows of faults."""
     patterns = (
         r"<!-- BEGIN (\w+).*? END \1 -->",
         r"<!--.*?-->",
