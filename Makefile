@@ -74,7 +74,7 @@ bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers o
 	@.venv-dev/bin/python -m tests.bench
 
 .PHONY: variants
-variants: .venv-dev/ready ## Write what the lab needs of servers/variants.py (Compose, Prometheus, .env, dashboards), and the tables of servers/README
+variants: .venv-dev/ready ## Write what the lab needs of servers/variants.py (Compose, Prometheus, .env, dashboards), and the READMEs' tables
 	.venv-dev/bin/python -m servers.write
 	.venv-dev/bin/python -m grafana.write
 

@@ -1,13 +1,13 @@
 """
-What servers/write.py writes into README.md and README.ru.md: the servers, the models' code, and what was measured.
+What servers/write.py writes into the READMEs: the servers, the models' code, and what was measured.
 
-The measured figures come from figures.toml, so that both languages say the same and no figure is typed twice.
+The measured figures come from figures.toml, so that all of them say the same and no figure is typed twice.
 """
 
 import ast
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -95,6 +95,17 @@ RUSSIAN: Final = Language(
     units={"us": "мкс", "ms": "мс", "s": "с", "kB": "кБ", "MB": "МБ"},
 )
 
+MAIN: Final = replace(
+    ENGLISH,
+    headings={
+        ("served", 50): "clients served at once, of 50",
+        ("slow-client", 30): "one of 30 clients stops for two seconds: first reply of a new one, p99",
+        ("group silent", None): "memory of a silent client, with the kernel's part",
+        ("cpu", 50): "CPU per request, 50 clients",
+    },
+)
+"""The main README's words; its table has the figures that have a heading here, in this order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -146,24 +157,54 @@ def _servers(language: Language, variants: Sequence[Variant]) -> Iterator[str]:
     yield ""
 
 
+def main_parts() -> dict[str, Callable[[Sequence[Variant]], Iterator[str]]]:
+    """Return what is written between the marks of the main README, by their name."""
+    return {"answer": _answer, "models": _side_by_side}
+
+
 def _code(module: str, functions: Sequence[str], _: Sequence[Variant]) -> Iterator[str]:
-    """Yield functions of a model as they stand in its file, without their docstrings."""
-    text = (HERE / "models" / f"{module}.py").read_text(encoding="utf-8")
-    lines = text.splitlines()
-    found = {
-        node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
+    """Yield functions of a model."""
     yield ""
     yield "```python"
     for number, name in enumerate(functions):
-        node = found[name]
-        first = node.body[0] if ast.get_docstring(node) is None else node.body[1]
         if number:
             yield from ("", "")
-        yield from lines[node.lineno - 1 : node.body[0].lineno - 1]
-        yield from lines[first.lineno - 1 : node.end_lineno]
+        yield from _function(module, name)
     yield "```"
     yield ""
+
+
+def _side_by_side(_: Sequence[Variant]) -> Iterator[str]:
+    """Yield how each model accepts, and the two ways to converse in columns; there is no room for comments in these."""
+    yield ""
+    yield "```python"
+    for module in ("single", "threaded", "asyncio_streams"):
+        yield f"# {module}.py"
+        yield from _function(module, "serve")
+        yield ""
+    left, right = (
+        [line.partition("  #")[0] for line in _function(module, "converse")] for module in ("single", "asyncio_streams")
+    )
+    width = max(map(len, left))
+    yield f"{'# single.py and threaded.py':{width}}  # asyncio_streams.py"
+    for one, other in zip(left, right, strict=True):
+        yield f"{one:{width}}  {other}"
+    yield "```"
+    yield ""
+
+
+def _function(module: str, name: str) -> Iterator[str]:
+    """Yield a function of a model as it stands in its file, without its docstring."""
+    text = (HERE / "models" / f"{module}.py").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    [node] = [
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+    ]
+    first = node.body[0] if ast.get_docstring(node) is None else node.body[1]
+    yield from lines[node.lineno - 1 : node.body[0].lineno - 1]
+    yield from lines[first.lineno - 1 : node.end_lineno]
 
 
 def _measured(language: Language, _: Sequence[Variant]) -> Iterator[str]:
@@ -174,28 +215,49 @@ def _measured(language: Language, _: Sequence[Variant]) -> Iterator[str]:
 
 
 def _experiment(language: Language, name: str, _: Sequence[Variant]) -> Iterator[str]:
-    """Yield an experiment's figures, a row for each server and a column for each measure, and how to repeat it."""
+    """Yield an experiment's figures, and how to repeat it."""
+    experiment, figures = _read(name)
+    if experiment.interval not in language.intervals:
+        raise ValueError(f"{FIGURES.name}, {name}: {experiment.interval!r} is none of {', '.join(language.intervals)}")
+    yield ""
+    yield from _table(language, figures)
+    yield ""
+    yield language.runs.format(runs=experiment.runs, interval=language.intervals[experiment.interval])
+    yield ""
+    yield f"    {experiment.command}"
+    yield ""
+
+
+def _answer(_: Sequence[Variant]) -> Iterator[str]:
+    """Yield the figures that the main README shows."""
+    found = [figure for name in ("saturate", "first_reply", "memory") for figure in _read(name)[1]]
+    yield ""
+    yield from _table(MAIN, [each for key in MAIN.headings for each in found if (each.measure, each.clients) == key])
+    yield ""
+    yield MAIN.measured.format_map(_data())
+    yield ""
+
+
+def _read(name: str) -> tuple[Experiment, list[Figure]]:
+    """Return an experiment and its figures; ValueError says what is wrong with the data."""
     try:
         experiment = Experiment(**_data().get(name, {}))
-        figures = [Figure(**each) for each in experiment.figures]
-        interval = language.intervals[experiment.interval]
-    except (TypeError, KeyError) as error:
+        return experiment, [Figure(**each) for each in experiment.figures]
+    except TypeError as error:
         raise ValueError(f"{FIGURES.name}, {name}: {error}") from error
+
+
+def _table(language: Language, figures: Sequence[Figure]) -> Iterator[str]:
+    """Yield a row for each server and a column for each measure."""
     servers = dict.fromkeys(each.server for each in figures)
     keys = dict.fromkeys((each.measure, each.clients) for each in figures)
     columns = [
         _column(key, [each for each in figures if (each.measure, each.clients) == key], language) for key in keys
     ]
-    yield ""
     yield f"| {language.server} | {' | '.join(heading for heading, _ in columns)} |"
     yield "|---" + "|--:" * len(columns) + "|"
     for server in servers:
         yield f"| `{server}` | {' | '.join(cells.get(server, '') for _, cells in columns)} |"
-    yield ""
-    yield language.runs.format(runs=experiment.runs, interval=interval)
-    yield ""
-    yield f"    {experiment.command}"
-    yield ""
 
 
 def _column(key: tuple[str, int | None], figures: Sequence[Figure], language: Language) -> tuple[str, dict[str, str]]:

@@ -74,6 +74,7 @@ FILES: Final[Mapping[str, Mapping[str, Part]]] = {
     "loadtest/servers-elsewhere.yml": {"addresses": elsewhere, "services": published},
     "servers/README.md": readme.parts(readme.ENGLISH),
     "servers/README.ru.md": readme.parts(readme.RUSSIAN),
+    "README.md": readme.main_parts(),
 }
 """Every file that is written in part, and what is written between its marks, by their name."""
 

@@ -48,6 +48,12 @@ def test_no_measured_figure_is_typed(name: str) -> None:
     assert figures(README[name], language.point) == settings(language)
 
 
+def test_the_main_readme_types_no_measured_figure() -> None:
+    """Only settings, and what the commands take."""
+    found = figures((ROOT / "README.md").read_text(encoding="utf-8"), ".")
+    assert found == {"99 %", "5 %", "90 s", "100 MB", "50 ms", "3.11"}
+
+
 @pytest.mark.parametrize(
     ("text", "point", "found"),
     [
@@ -164,6 +170,44 @@ def test_figures_become_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert heading.split(" | ")[1].endswith(", s")
     assert heading.endswith("(`slow-client`) |")
     assert lines(ENGLISH, "measured") == ["Measured at commit abc on 2026-01-02, with Y on 4 cores (P, K)."]
+
+
+MORE = """
+[saturate]
+command = "run"
+runs = 10
+interval = "99 %"
+figures = [
+    {measure = "cpu", clients = 1, server = "asyncio", value = 25.2, unit = "us"},
+    {measure = "cpu", clients = 50, server = "asyncio", value = 12.8, low = 10.8, high = 14.4, unit = "us"},
+    {measure = "served", clients = 50, server = "single", value = 1},
+]
+[memory]
+command = "run"
+runs = 5
+interval = "99 %"
+figures = [{measure = "group silent", server = "single", value = 0, unit = "kB"}]
+"""
+
+
+def test_the_main_readme_shows_chosen_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "figures.toml"
+    data.write_text(DATA + MORE)
+    monkeypatch.setattr(readme, "FIGURES", data)
+    heading, _, *rows = [line for line in readme.main_parts()["answer"](VARIANTS) if line.startswith("|")]
+    assert [cell.split(", ")[-1].strip() for cell in heading.split("|")[2:-1]] == ["of 50", "p99", "kB", "us"]
+    assert rows == [
+        "| `single` | 1 | ≥ 1.99 s | 0 |  |",
+        "| `asyncio` |  | 1.1 (1–2) ms, only 2 runs |  | 12.8 (10.8–14.4) |",
+    ]
+
+
+def test_conversations_stand_side_by_side() -> None:
+    lines = list(readme.main_parts()["models"](VARIANTS))
+    assert "            Thread(target=converse, args=(connection,)).start()" in lines
+    assert [re.split(r"(?<=\S)  +", line) for line in lines if ".receive()" in line] == [
+        ["        while data := connection.receive():", "while data := await connection.receive():"]
+    ]
 
 
 @pytest.mark.parametrize(

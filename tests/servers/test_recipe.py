@@ -15,7 +15,7 @@ from tests.support.processes import ROOT
 def recipe() -> str:
     """Return the section of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return text.partition("**To add a concurrency model**")[2].partition("\nLinux is supported")[0]
+    return text.partition("\n### Your own model\n")[2].partition("\n## ")[0]
 
 
 def blocks(recipe: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from tests.support.processes import ROOT
 from tests.support.servers import environment
 
 FOLDERS: Final = ("servers", "loadtest", "grafana", "prometheus", "tests")
-FILES: Final = ("docker-compose.yml", ".env", "pyproject.toml", "Makefile")
+FILES: Final = ("docker-compose.yml", ".env", "pyproject.toml", "Makefile", "README.md")
 LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "results", "pictures", ".hypothesis")
 
 

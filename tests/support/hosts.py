@@ -1,4 +1,4 @@
-"""The lab over four hosts, started by the commands that the README names, as a test drives and watches it."""
+"""The lab over four hosts, started by the commands that loadtest/HOSTS.md names, as a test drives and watches it."""
 
 import json
 import signal
