@@ -13,10 +13,8 @@ from typing import Any, Final, NoReturn
 
 from loadtest import run_warnings
 from loadtest.compare import candidates, store
-from loadtest.compare.analysis import regression, slo_kept
+from loadtest.compare.analysis import regression, slo
 from loadtest.compare.analysis.measures import CLOSED_LOOP
-from loadtest.compare.analysis.slo import is_judged
-from loadtest.compare.analysis.slo import parse as parse_target
 from loadtest.compare.analysis.summary import entries
 from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
 from loadtest.compare.comparison import Comparison, duration
@@ -24,7 +22,8 @@ from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
 from loadtest.compare.plan import LOADS, Plan, chosen, indicative, thorough
-from loadtest.compare.report import drawing, table
+from loadtest.compare.report import differences, drawing, table
+from loadtest.compare.slo import parse as parse_target
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
 
@@ -107,10 +106,10 @@ def _plan(options: argparse.Namespace) -> Plan:
         raise ValueError("--capacity needs a --target, such as 'p99<50ms'")
     # Of clients that never pause there is no latency to judge.
     scenarios = options.scenarios or (("conversation",) if options.target else ("saturate",))
-    if options.target and not options.capacity and not any(is_judged(SCENARIOS[name]) for name in scenarios):
+    if options.target and not options.capacity and not any(slo.is_judged(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
             f"--target cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
-            f" pause, such as {', '.join(name for name in LOADS if is_judged(SCENARIOS[name]))}"
+            f" pause, such as {', '.join(name for name in LOADS if slo.is_judged(SCENARIOS[name]))}"
         )
     return chosen(
         options.seed,
@@ -206,7 +205,7 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    if strict and slo_kept.is_missed(comparison.result):
+    if strict and slo.is_missed(comparison.result):
         return MISSED
     return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
 
@@ -320,8 +319,8 @@ def _differences(files: Sequence[Path]) -> int:
             return _refuse(f"{file}: {error}")
     found = regression.differences(*read)
     if not found.found:
-        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {regression.text(found)}")
-    say(regression.text(found))
+        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
+    say(differences.text(found))
     if all(each.judgement.ratio is None for each in found.found):
         sys.stderr.write("tcplab: nothing can be compared: no figure has sound runs in both; measure again\n")
         return 1

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.compare import schema, store
-from loadtest.compare.analysis import claims, measures, slo
+from loadtest.compare.analysis import capacity, measures
 from loadtest.compare.analysis.measures import CLOSED_LOOP
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, further
 from loadtest.compare.analysis.summary import entries
 from loadtest.compare.candidates import Subject
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.measure import capacity, load, machine, memory, probing
+from loadtest.compare.measure import load, machine, memory
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, CellFailedError, Laboratory
-from loadtest.compare.plan import Case, Cell, Plan
+from loadtest.compare.plan import MIN_RUNS, Case, Cell, Plan, clients
 from loadtest.compare.report import table
+from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
 from loadtest.run_warnings import Doubt
 
@@ -128,7 +128,8 @@ class Comparison:
     def _find_ceiling(self, laboratory: Laboratory, case: Case) -> None:
         self._announce(0, what("sink", case), [case, *(cell.case for cell in self._cells)])
         try:
-            found = laboratory.measure_ceiling(case)
+            measured = laboratory.put_on_sink(case)
+            found = measures.ceiling(case, load.read(measured.load), measured.usage)
         except CellFailedError as error:
             doubt = Doubt(
                 "no-ceiling",
@@ -203,7 +204,7 @@ class Comparison:
 
     def _search(self, laboratory: Laboratory, subject: Subject, case: Case) -> None:
         """Search the most clients within the target."""
-        target, probes = slo.parse(self._plan.target), list[capacity.Probe]()
+        target, probes = parse(self._plan.target), list[capacity.Probe]()
         record: dict[str, Any] = {"subject": subject.name, "scenario": case.scenario, "target": str(target)}
         self.result["capacity"].append(record)
         say(f"capacity: {subject.label}, {case.scenario}, {target}: ", end="")
@@ -222,8 +223,8 @@ class Comparison:
             say(f" {each.answer}, ", end="")
             self._conclude(record, capacity.conclude(probes, LIMITS))
 
-        self._conclude(record, probing.find_capacity(probe, target, LIMITS, tell))
-        say(f"so {claims.bracket(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
+        self._conclude(record, capacity.find_capacity(probe, target, LIMITS, tell))
+        say(f"so {capacity.in_words(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
 
     def _conclude(self, record: dict[str, Any], found: capacity.Bracket) -> None:
         record.update(found.as_json())
@@ -266,7 +267,7 @@ def _bytes(record: dict[str, Any]) -> str:
 
 def what(name: str, case: Case) -> str:
     """Return a measurement in words."""
-    return f"{name}, {case.scenario}, {measures.clients(case.clients)}"
+    return f"{name}, {case.scenario}, {clients(case.clients)}"
 
 
 def duration(seconds: float) -> str:

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
 from loadtest.scenarios import SCENARIOS
+
+MIN_RUNS: Final = 10
+"""Sound runs of either side that a verdict takes; analysis/significance.py says what fewer would do to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,11 @@ def chosen(
         memory=memory,
         target=target,
     )
+
+
+def clients(count: int) -> str:
+    """Return "1 client", "50 clients"."""
+    return f"{count:,} client{'' if count == 1 else 's'}"
 
 
 def _case(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Case:

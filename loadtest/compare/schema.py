@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from loadtest.compare.analysis.slo import parse
 from loadtest.compare.plan import LOADS
+from loadtest.compare.slo import parse
 from loadtest.scenarios import MAX_SIZE
 
 SCHEMA: Final = 2

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
+from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.pairwise import judged
-from loadtest.compare.analysis.significance import MIN_RUNS, Answer
+from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Entry, Summary, entries
 from loadtest.compare.candidates import LAB, TEXTBOOK
-from loadtest.compare.plan import LOADS, MANY
+from loadtest.compare.plan import LOADS, MANY, MIN_RUNS
 from loadtest.scenarios import SCENARIOS
 
 Mark = Literal["agrees", "disagrees", "abstains"]
@@ -196,7 +197,7 @@ def _many_clients(method: str) -> Callable[[Evidence], Found]:
             said += f"; of a crowd of {crowd.case.clients:,} it served {crowd.served[0]:,}"
         searched = known.capacity.get(method)
         if searched:
-            said += f"; within {searched['target']} it had {bracket(searched)} clients"
+            said += f"; within {searched['target']} it had {in_words(searched)} clients"
         said += f"; no verdict: who is served in a window of {at_many.case.seconds:g} s says little of a longer one"
         return Found("abstains", said, f"--variants {method} --scenarios saturate --clients {few} {MANY}")
 
@@ -267,7 +268,7 @@ def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
         brackets = {name: known.capacity.get(name) for name in TEXTBOOK}
         if not all(brackets.values()):
             return _lacking("capacity")
-        said = "; ".join(f"{LAB[name].label} {bracket(each)}" for name, each in brackets.items() if each)
+        said = "; ".join(f"{LAB[name].label} {in_words(each)}" for name, each in brackets.items() if each)
         mine = brackets[method] or {}
         others = [each for name, each in brackets.items() if each and name != method]
         most = mine["low"] is not None and all(
@@ -282,14 +283,6 @@ def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
         return Found(mark, f"clients within {mine['target']}: {said}", f"--capacity --target '{mine['target']}'")
 
     return see
-
-
-def bracket(kept: Mapping[str, Any]) -> str:
-    """Return a capacity in words: "200 to 250", or ">= 5,000" where no end was seen."""
-    low, high = kept["low"], kept["high"]
-    if high is None:
-        return f">={low or 0:,}"
-    return f"{low or 0:,} to {high:,}"
 
 
 class _Claim(NamedTuple):

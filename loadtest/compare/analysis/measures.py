@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
-from loadtest.compare.measure.sampler import Usage
+from loadtest.compare.measure.sampler import NOT_OURS, Usage
 from loadtest.compare.plan import Case
 from loadtest.recording.histogram import bounded_quantile
 from loadtest.run_warnings import BUSY, STOLEN, Doubt
@@ -47,8 +47,6 @@ LATE: Final = frozenset({"loop-lag", "late-sends"})
 The doubts that take the latencies out of a run: they hold the generator's own delay. What a request cost the server,
 and its memory, are as they were; a top speed is a lower bound.
 """
-
-NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
 
 LEAST_CPU: Final = 0.1
 """Processor seconds within a window from which a cost is told: some kernels count them by 10 ms."""
@@ -211,11 +209,6 @@ def stays(scenario: Scenario) -> bool:
 def seeks_top_speed(scenario: Scenario) -> bool:
     """Whether nothing but the cores limits the rate: the server's, or the generator's."""
     return scenario.alone and not is_paced(scenario)
-
-
-def clients(count: int) -> str:
-    """Return "1 client", "50 clients"."""
-    return f"{count:,} client{'' if count == 1 else 's'}"
 
 
 def share_of_core(ratio: float | None) -> str:

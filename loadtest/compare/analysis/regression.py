@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Verdict, fair, judged
-from loadtest.compare.analysis.significance import Answer, Judgement
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Verdict, fair, judged
+from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Entry, entries
-from loadtest.compare.escaping import visible_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +72,3 @@ def _circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
     if before["pinned"] != after["pinned"]:
         said.append(f"the cores differ: {before['pinned']} and {after['pinned']}")
     return said
-
-
-INDICATIVE: Final = (
-    "Indicative only: two sessions of one and the same server often differ by 2 to 3 %, and then a quarter to a third"
-    " of such comparisons name a difference that is none; to know, run both interleaved in one session: python -m"
-    " loadtest compare --server 'before=COMMAND {port}' --server 'after=COMMAND {port}' --repeats 10"
-)
-"""Said first, for sessions are no runs: what differs between them is in no interval."""
-
-
-def text(found: Differences) -> str:
-    """Return what seems better or worse, for the terminal."""
-    lines = [INDICATIVE] if found.found else []
-    lines += [f"Not the same circumstances: {each}." for each in found.elsewhere]
-    for title, some in (("seems worse", found.worse), ("seems better", found.better)):
-        lines += [f"{title}: {_line(each)}" for each in some]
-    rest = [each for each in found.found if each.judgement.answer is not Answer.DIFFERENT]
-    seems = {Answer.EQUIVALENT: "seems alike", Answer.CANNOT_TELL: "cannot tell", Answer.INDICATIVE: "too few runs"}
-    for answer, title in seems.items():
-        lines += [f"{title}: {_line(each)}" for each in rest if each.judgement.answer is answer]
-    for name, missing in (("first", found.only_before), ("second", found.only_after)):
-        lines += [f"only in the {name}: {who}" for who in missing]
-    return visible_lines("\n".join(lines))
-
-
-def _line(each: Verdict) -> str:
-    ratio = each.judgement
-    what = f"{each.ours.who}: {WORDS[each.figure]}"
-    if ratio.ratio is None:
-        return f"{what} ({ratio.why})"
-    interval = f" (99 % interval {_interval(ratio)})" if ratio.low is not None or ratio.high is not None else ""
-    why = f"; {ratio.why}" if ratio.why else ""
-    return f"{what} {ratio.bound}{ratio.ratio:.2f} times what it was{interval}{why}"
-
-
-def _interval(ratio: Judgement) -> str:
-    if ratio.low is None:
-        return f"<= {ratio.high:.2f}"
-    return f">= {ratio.low:.2f}" if ratio.high is None else f"{ratio.low:.2f} to {ratio.high:.2f}"

@@ -35,9 +35,7 @@ from math import inf, isfinite
 from typing import Final, Literal
 
 from loadtest.compare.analysis import bootstrap
-
-MIN_RUNS: Final = 10
-"""Sound runs of either side that a verdict takes; the table above says what fewer would do to it."""
+from loadtest.compare.plan import MIN_RUNS
 
 MARGIN: Final = 1.05
 """

@@ -1,5 +1,5 @@
 """
-Targets, such as p99<50ms: what a user calls fast enough, and whether a run was.
+Whether a run met its target, and what the runs of a subject under a load say together.
 
 A run meets its target, misses it, or cannot tell. What a doubt does to that follows from what it may have done to the
 run. Clients that the generator kept waiting look slower than they were, so that a run which met the target in spite of
@@ -7,20 +7,20 @@ it did meet it, while one that missed it may owe that to the generator. A load t
 other way round. A run whose counts, or whose clients, are not those asked for says nothing either way.
 """
 
-import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final
 
 from loadtest.compare.analysis.measures import CLOSED_LOOP, of_throughput
+from loadtest.compare.analysis.summary import entries
+from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
+from loadtest.compare.slo import Series, Target, duration, parse
 from loadtest.recording.histogram import Bounds, bounded_quantile
+from loadtest.run_warnings import Doubt
 from loadtest.scenarios import Scenario
-
-LONGEST_US: Final = 30_000_000
-"""The longest limit, in microseconds: a reply that takes longer is a failed request (outcomes.REPLY_TIMEOUT)."""
 
 SLOWS: Final = frozenset(
     {
@@ -61,35 +61,9 @@ JUDGED: Final = frozenset(
 STALLED: Final = "stalled-clients"
 """The doubt that is a miss by itself, for who is left waiting may be too few to move a quantile."""
 
-Series = Literal["", "later", "first"]
-
-_UNITS: Final = {"s": 1_000_000, "ms": 1000, "us": 1}
 _WORDS: Final = {"response": "later replies", "first_reply": "the first reply"}
-_SHAPE: Final = re.compile(
-    r"\s*(?:(?P<series>later|first)\s+)?p(?P<percent>\d{1,3}(?:\.\d{1,4})?)\s*<\s*(?P<limit>\d{1,9}(?:\.\d{1,6})?)"
-    r"\s*(?P<unit>us|ms|s)\s*",
-    re.ASCII,
-)
-
 # Connects that fail for want of local ports, or of descriptors, fail on the load's own machine.
 _OWN_FAILURES: Final = frozenset({"no_port", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """
-    A quantile that is to lie below a limit; `str` gives the text that `parse` takes.
-
-    series: the replies that it is about, or "" for those that the scenario says (see `series_in`). quantile: 0.99 for
-    p99. limit_us: whole microseconds.
-    """
-
-    series: Series
-    quantile: float
-    limit_us: int
-
-    def __str__(self) -> str:
-        return f"{self.series} p{self.quantile * 100:g}<{duration(self.limit_us)}".lstrip()
 
 
 class Answer(StrEnum):
@@ -111,27 +85,6 @@ class Judgement:
     answer: Answer
     bounds: Bounds | None
     why: str = ""
-
-
-def parse(text: str) -> Target:
-    """Return the target that a text like `p99<50ms`, `first p99.9<2s` or `later p50<800us` names; else ValueError."""
-    match = _SHAPE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no target; write it like p99<50ms, p50<800us, or first p99.9<2s")
-    percent, limit = Decimal(match["percent"]), Decimal(match["limit"]) * _UNITS[match["unit"]]
-    if not 0 < percent <= 100:
-        raise ValueError(f"{text!r} is no target: there is no p{percent}; choose from p0.0001 to p100")
-    if not 1 <= limit <= LONGEST_US or limit % 1:
-        raise ValueError(f"{text!r} is no target: its limit must be whole microseconds, from 1us to 30s")
-    series = match["series"]
-    chosen: Series = "first" if series == "first" else "later" if series == "later" else ""
-    return Target(chosen, float(percent / 100), int(limit))
-
-
-def duration(microseconds: int) -> str:
-    """Return a duration as a target's text has it, exactly: "800us", "63.4ms", "2s"."""
-    unit = next(unit for unit, size in _UNITS.items() if microseconds >= size or unit == "us")
-    return f"{(Decimal(microseconds) / _UNITS[unit]).normalize():f}{unit}"
 
 
 def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
@@ -258,3 +211,44 @@ def _quantile(target: Target, found: Load, series: str) -> Judgement:
         why = f"{name} >={duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
         return Judgement(Answer.CANNOT_TELL, bounds, why)
     return Judgement(Answer.MET, bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """
+    What a subject's runs under a load say of the target.
+
+    who: in words. answer: that of most of its runs, and "cannot tell" if there is no majority. runs: by answer. why: of
+    the first run that did not meet it.
+    """
+
+    who: str
+    answer: Answer
+    runs: Mapping[Answer, int]
+    why: str
+
+
+def kept(result: Mapping[str, Any]) -> list[Kept]:
+    """Return what there is to say of the target of a result; nothing if it has none, or where it can't be judged."""
+    if not result["plan"]["target"]:
+        return []
+    target = parse(result["plan"]["target"])
+    common = tuple(Doubt(**each) for each in result["doubts"])
+    loads = {cell["number"]: cell["load"] for cell in result["cells"] if cell["status"] == "done"}
+    found = []
+    for entry in entries(result):
+        if not is_judged(entry.scenario):
+            continue
+        judged = [
+            judge(target, replace(load.read(loads[row.number]), doubts=(*row.doubts, *common))) for row in entry.shown
+        ]
+        counts = Counter(each.answer for each in judged)
+        most = [answer for answer, number in counts.items() if number * 2 > len(judged)]
+        why = next((each.why for each in judged if each.answer is not Answer.MET), "")
+        found.append(Kept(entry.who, most[0] if most else Answer.CANNOT_TELL, counts, why))
+    return found
+
+
+def is_missed(result: Mapping[str, Any]) -> bool:
+    """Whether any subject missed the target under any load."""
+    return any(each.answer is Answer.MISSED for each in kept(result))

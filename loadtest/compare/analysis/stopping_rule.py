@@ -5,8 +5,9 @@ from itertools import groupby
 from typing import Final
 
 from loadtest.compare.analysis.pairwise import fair
-from loadtest.compare.analysis.significance import MARGIN, MIN_RUNS
+from loadtest.compare.analysis.significance import MARGIN
 from loadtest.compare.analysis.summary import Entry, Summary
+from loadtest.compare.plan import MIN_RUNS
 
 STEADY: Final = MARGIN**2
 """

@@ -11,10 +11,10 @@ from math import isfinite
 from typing import Any
 
 from loadtest.compare.analysis import bootstrap
-from loadtest.compare.analysis.measures import FIGURES, UNSOUND, Figure, Row, ceiling_of, clients, is_unsound, row
-from loadtest.compare.analysis.significance import MIN_RUNS, is_bound
+from loadtest.compare.analysis.measures import FIGURES, UNSOUND, Figure, Row, ceiling_of, is_unsound, row
+from loadtest.compare.analysis.significance import is_bound
 from loadtest.compare.candidates import Subject, from_json
-from loadtest.compare.plan import LOADS, Case
+from loadtest.compare.plan import LOADS, MIN_RUNS, Case, clients
 from loadtest.scenarios import Scenario
 
 

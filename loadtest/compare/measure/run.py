@@ -15,7 +15,6 @@ from typing import Any, Final
 import psutil
 
 from loadtest.client.outcomes import split_address
-from loadtest.compare.analysis.measures import NOT_OURS, Ceiling, ceiling
 from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
 from loadtest.compare.measure import groups, load, memory, sampler
 from loadtest.compare.measure.exported import Exported, NotExportedError
@@ -140,8 +139,8 @@ class Laboratory:
             finally:
                 self.children.end()
 
-    def measure_ceiling(self, case: Case) -> Ceiling:
-        """Put `case` on a sink and return what it says about the generator; raises what `put` does."""
+    def put_on_sink(self, case: Case) -> Measured:
+        """Put `case` on a sink that does next to nothing, and return what that gave; raises what `put` does."""
         folder = self._new_folder()
         try:
             child = self._start("sink", self.sink_command(), folder)
@@ -149,10 +148,9 @@ class Laboratory:
             measured = self._put(Serving(f"127.0.0.1:{said['port']}", child), LAB[TEXTBOOK[0]], case, folder)
         finally:
             self.children.end()
-        found = load.read(measured.load)
-        if not found.verified:
+        if not load.read(measured.load).verified:
             raise CellFailedError("the sink answered nothing")
-        return ceiling(case, found, measured.usage)
+        return measured
 
     def start(self, subject: Subject, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
         """
@@ -273,7 +271,7 @@ def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
         pid = serving.child.pid
         return memory.Serving(host, port, Footprint(pid), *charges(pid, serving.metrics, group))
     if not serving.metrics:
-        raise CellFailedError(NOT_OURS)
+        raise CellFailedError(sampler.NOT_OURS)
     exported = Exported(serving.metrics)
     charged = exported.was_charged if exported.charged() else None
     return memory.Serving(host, port, exported, charged, "it exports no memory of a container of its own")

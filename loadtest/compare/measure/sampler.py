@@ -3,12 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Final, Self
 
 import psutil
 
 INTERVAL = 0.1
 """Seconds between two samples: about 50 us of work each, on a core that is not the server's."""
+
+NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
+"""Why nothing is known of a server that runs already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any, Final
 from loadtest.compare.analysis.pairwise import WORDS, fair
 from loadtest.compare.analysis.summary import Entry, by_scenario, entries
 from loadtest.compare.escaping import markdown, visible
-from loadtest.compare.report import extras
+from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
+from loadtest.compare.report.html.page import TITLE, command, where
 from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict
-from loadtest.compare.report.page import TITLE, command, where
 from loadtest.compare.report.ranking import load, loads, rankings, sentence
 
 _HEADINGS: Final = {name: heading for name, heading, _ in COLUMNS}
@@ -25,7 +25,7 @@ def text(result: Mapping[str, Any]) -> str:
     for scenario, some in by_scenario(every):
         parts.append(f"**{scenario.name}**: {markdown(scenario.sentence)}")
         parts.append("\n".join(_table(some)))
-    for title, some_lines in extras.lines(result):
+    for title, some_lines in besides_runs.lines(result):
         parts.append("\n".join((f"**{title}**", "", *(f"- {markdown(line)}" for line in some_lines))))
     doubted = doubts(result, every)
     if doubted:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, UNSOUND, ceiling_of, clients, of_throughput
-from loadtest.compare.analysis.significance import MIN_RUNS
+from loadtest.compare.analysis.measures import CLOSED_LOOP, UNSOUND, ceiling_of, of_throughput
 from loadtest.compare.analysis.summary import Entry
+from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import is_paced, number, run_count, scenarios, who
 from loadtest.run_warnings import Doubt
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from loadtest.compare.analysis.measures import clients
 from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Verdict, fair, judged, verdicts
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Entry
+from loadtest.compare.plan import clients
 from loadtest.compare.report import formatting
 from loadtest.compare.report.formatting import AT_LEAST, bare, between, duration, named, number, served
 

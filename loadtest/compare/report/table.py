@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import UNSOUND, Row, clients
+from loadtest.compare.analysis.measures import UNSOUND, Row
 from loadtest.compare.analysis.summary import Entry, by_scenario, entries
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.report import extras
+from loadtest.compare.plan import clients
+from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import bare, brief, number, per_cent, runs, served
 from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict, remarks
 from loadtest.compare.report.ranking import load, loads, pairs
@@ -54,7 +55,7 @@ def text(result: Mapping[str, Any]) -> str:
     ]
     if is_verdict(every):
         parts.append("\n".join(_verdict(every)))
-    for title, some_lines in extras.lines(result):
+    for title, some_lines in besides_runs.lines(result):
         parts.append("\n".join((title, *(_indented(line) for line in some_lines))))
     return visible_lines("\n\n".join(parts))
 

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.compare.analysis import slo, slo_kept
+from loadtest.compare.analysis import slo
 from loadtest.compare.analysis.measures import CLOSED_LOOP, LATENCIES, of_throughput
 from loadtest.compare.analysis.pairwise import fair, verdicts
 from loadtest.compare.analysis.regression import differences
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import entries, subjects
 from loadtest.compare.measure import load
-from loadtest.compare.report import charts, markdown, page, ranking, table
-from loadtest.compare.report.svg import inks
+from loadtest.compare.report import besides_runs, markdown, ranking, table
+from loadtest.compare.report.charts import catalogue
+from loadtest.compare.report.charts.svg import inks
+from loadtest.compare.report.html import page
+from loadtest.compare.slo import parse
 from loadtest.scenarios import SCENARIOS, Scenario
 from tests.loadtest.compare import results
 from tests.loadtest.compare.results import cells, comparison
@@ -114,7 +117,7 @@ def test_where_it_is_shown_it_says_so(scenario: str) -> None:
 def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
     result = two_stubs(scenario)
     every, known = entries(result), inks(subjects(result))
-    for found in (charts.of_figures(every, known), charts.of_distributions(result, every, known)):
+    for found in (catalogue.of_figures(every, known), catalogue.of_distributions(result, every, known)):
         assert not {each.figure for each in found.drawn} & JUDGED_LATENCIES
         assert any(CLOSED_LOOP in line for line in found.left_out)
     assert "500 µs" not in page.picture(result)
@@ -123,18 +126,18 @@ def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
 def test_a_target_has_no_basis_in_it() -> None:
     fast = load.read(results.load("asyncio", "saturate", 50))
     for text in ("p99<50ms", "p99<1us", "later p50<1s", "first p99<30s"):
-        found = slo.judge(slo.parse(text), fast)
+        found = slo.judge(parse(text), fast)
         assert (found.answer, found.why) == (slo.Answer.CANNOT_TELL, CLOSED_LOOP)
 
 
 def test_a_result_says_where_its_target_is_unjudged() -> None:
     result = comparison(*cells(1, "asyncio"), *cells(1, "asyncio", "churn"), *cells(1, "asyncio", "crowd"))
     result["plan"]["target"] = "p99<1us"
-    assert slo_kept.is_missed(result)
-    assert slo_kept.lines(result)[-1] == f"Target p99<1us not judged in saturate, churn ({CLOSED_LOOP})"
+    assert slo.is_missed(result)
+    assert besides_runs.slo_lines(result)[-1] == f"Target p99<1us not judged in saturate, churn ({CLOSED_LOOP})"
     only = comparison(*cells(1, "asyncio"))
     only["plan"]["target"] = "p99<1us"
-    assert not slo_kept.is_missed(only)
+    assert not slo.is_missed(only)
 
 
 @pytest.mark.parametrize("scenarios", [("saturate",), ("churn", "cpu-bound"), ("io-bound",)])

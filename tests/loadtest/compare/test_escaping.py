@@ -16,7 +16,8 @@ from loadtest.__main__ import main
 from loadtest.compare.candidates import own
 from loadtest.compare.escaping import markdown, markup, visible
 from loadtest.compare.report import markdown as markdown_report
-from loadtest.compare.report import page, table
+from loadtest.compare.report import table
+from loadtest.compare.report.html import page
 from tests.loadtest.compare.results import ceiling, cell, cells, comparison, doubt, failed, searched, weighed
 
 EVIL = (

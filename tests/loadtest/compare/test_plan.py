@@ -3,9 +3,8 @@ from collections import Counter
 import pytest
 
 from loadtest.compare import plan
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.candidates import LAB, TEXTBOOK, own
-from loadtest.compare.plan import LOADS, Case, chosen, indicative, thorough
+from loadtest.compare.plan import LOADS, MIN_RUNS, Case, chosen, indicative, thorough
 from loadtest.scenarios import SCENARIOS
 
 ALL = [LAB[name] for name in TEXTBOOK]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.compare.analysis.regression import differences, text
+from loadtest.compare.analysis.regression import differences
+from loadtest.compare.report.differences import text
 from tests.loadtest.compare.results import cell, comparison
 
 SLOWER = [8_000 + 20 * number for number in range(10)]

@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.analysis.significance import (
-    GENERATOR_LIMIT,
-    MIN_RUNS,
-    UNANSWERED,
-    Answer,
-    Judgement,
-    Sample,
-    judge,
-)
+from loadtest.compare.analysis.significance import GENERATOR_LIMIT, UNANSWERED, Answer, Judgement, Sample, judge
+from loadtest.compare.plan import MIN_RUNS
 
 RUNS = st.lists(st.floats(1e-3, 1e6), min_size=MIN_RUNS, max_size=MIN_RUNS + 3).map(tuple)
 ANY_RUNS = st.lists(st.floats(1e-3, 1e6), max_size=MIN_RUNS + 1).map(tuple)

@@ -6,23 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.analysis.slo import (
-    JUDGED,
-    LIGHTENS,
-    LONGEST_US,
-    SLOWS,
-    STALLED,
-    Answer,
-    Judgement,
-    Series,
-    Target,
-    duration,
-    judge,
-    parse,
-    series_in,
-)
+from loadtest.compare.analysis.slo import JUDGED, LIGHTENS, SLOWS, STALLED, Answer, Judgement, judge, series_in
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
+from loadtest.compare.slo import LONGEST_US, Series, Target, duration, parse
 from loadtest.recording.histogram import Bounds
 from loadtest.run_warnings import DOUBTS
 from loadtest.scenarios import SCENARIOS

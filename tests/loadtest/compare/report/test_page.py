@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.report import page
+from loadtest.compare.report.html import page
 from tests.loadtest.compare.results import cell, cells, comparison, doubt, failed, thorough
 from tests.support.browser import Browser, browser, required
 

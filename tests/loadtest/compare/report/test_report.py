@@ -13,10 +13,12 @@ from loadtest.compare import store
 from loadtest.compare.analysis.measures import Figure
 from loadtest.compare.analysis.summary import Entry, entries, subjects
 from loadtest.compare.candidates import LAB, own
-from loadtest.compare.report import charts, drawing, formatting, markdown, page, ranking, table
-from loadtest.compare.report.distributions import Distribution
+from loadtest.compare.report import drawing, formatting, markdown, ranking, table
+from loadtest.compare.report.charts import catalogue
+from loadtest.compare.report.charts.distributions import Distribution
+from loadtest.compare.report.charts.svg import Ink, inks
+from loadtest.compare.report.html import page
 from loadtest.compare.report.notes import incomplete
-from loadtest.compare.report.svg import Ink, inks
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.compare.results import ceiling, cell, cells, comparison, doubt, failed, thorough, uncharged, weighed
 
@@ -334,9 +336,9 @@ def test_a_run_in_a_few_words() -> None:
 # Charts
 
 
-def drawn(result: dict[str, Any]) -> list[charts.Drawn]:
+def drawn(result: dict[str, Any]) -> list[catalogue.Drawn]:
     every = figured(result)
-    return [*charts.of_figures(*every).drawn, *charts.of_distributions(result, *every).drawn]
+    return [*catalogue.of_figures(*every).drawn, *catalogue.of_distributions(result, *every).drawn]
 
 
 def figured(result: dict[str, Any]) -> tuple[list[Entry], dict[str, Ink]]:
@@ -349,7 +351,7 @@ def test_every_scenario_has_its_table_and_its_charts() -> None:
     result = comparison(*cells_)
     text, html = table.text(result), page.html(result)
     found: dict[str, set[str]] = {name: set() for name in SCENARIOS}
-    for each in charts.of_figures(*figured(result)).drawn:
+    for each in catalogue.of_figures(*figured(result)).drawn:
         found[each.scenario].add(each.chart.title.partition(",")[0])
     assert found == {
         "saturate": {"Throughput", "CPU of the server", "Memory of the server"},
@@ -373,10 +375,10 @@ def test_an_empty_chart_is_left_out_with_reason() -> None:
 
 
 def test_one_number_of_clients_has_no_line() -> None:
-    [throughput, *_] = charts.of_figures(*figured(comparison(*cells(3, "asyncio")))).drawn
+    [throughput, *_] = catalogue.of_figures(*figured(comparison(*cells(3, "asyncio")))).drawn
     assert " line" not in throughput.chart.body
     several_counts = comparison(*cells(3, "asyncio", clients=1), *cells(3, "asyncio", clients=50))
-    [throughput, *_] = charts.of_figures(*figured(several_counts)).drawn
+    [throughput, *_] = catalogue.of_figures(*figured(several_counts)).drawn
     assert 'class="of-asyncio line"' in throughput.chart.body
     assert 'class="of-asyncio band"' in throughput.chart.body
 
@@ -385,7 +387,7 @@ def test_a_missing_figure_breaks_a_line() -> None:
     result = comparison(
         cell("single", clients=1), cell("single", clients=10, served=1), cell("single", clients=100), cell("asyncio")
     )
-    [throughput, *_] = charts.of_figures(*figured(result)).drawn
+    [throughput, *_] = catalogue.of_figures(*figured(result)).drawn
     assert 'class="of-single line"' not in throughput.chart.body
     assert "single at 10: one client was served all the time" in throughput.chart.notes[0]
     assert "1/10" in throughput.chart.body
@@ -394,7 +396,7 @@ def test_a_missing_figure_breaks_a_line() -> None:
 def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
     runs = cells(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_doubts=[[], [doubt("starved")], []])
     result = comparison(*runs, *cells(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
-    [throughput, *_] = charts.of_figures(*figured(result)).drawn
+    [throughput, *_] = catalogue.of_figures(*figured(result)).drawn
     assert throughput.chart.body.count(" hollow") == 1
     assert throughput.chart.body.count(" doubtful") == 1
 
@@ -440,14 +442,14 @@ def test_the_sound_runs_of_one_load_are_merged() -> None:
     wrong = {"response": {"900000": 1000}, "service": {"900000": 1000}}
     runs = cells(3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_doubts=[[], [], [doubt("starved")]])
     result = comparison(*runs)
-    [only] = charts.of_distributions(result, *figured(result)).drawn
+    [only] = catalogue.of_distributions(result, *figured(result)).drawn
     assert "2,000 in 2 runs; served 50 of 50" in only.chart.body
     assert "900 ms" not in only.chart.body
 
 
 def test_a_curve_touched_by_unanswered_requests_is_open() -> None:
     result = comparison(cell("asyncio", "crowd", censored={"response": {"500000": 20_000}}), cell("threaded", "crowd"))
-    [only] = charts.of_distributions(result, *figured(result)).drawn
+    [only] = catalogue.of_distributions(result, *figured(result)).drawn
     assert 'class="of-asyncio line open"' in only.chart.body
     assert 'class="of-threaded line open"' not in only.chart.body
     assert 'class="of-threaded line service"' in only.chart.body

@@ -1,16 +1,20 @@
 """
 Capacity: the most clients for whom a server meets a target, searched and given as a bracket.
 
-No I/O: `propose` says which number of clients to try next, `conclude` what the tries so far amount to, and both are
-functions of the tries alone. A search that was interrupted can be concluded, or taken up again, from what was kept.
+`propose` says which number of clients to try next, `conclude` what the tries so far amount to, and both are functions
+of the tries alone. A search that was interrupted can be concluded, or taken up again, from what was kept.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from loadtest.compare.analysis.slo import Answer, Judgement
+from loadtest.compare.analysis.slo import Answer, Judgement, judge
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.run import CellFailedError
+from loadtest.compare.plan import clients as counted
+from loadtest.compare.slo import Target
 from loadtest.recording.histogram import Bounds
 
 TRIES: Final = 3
@@ -79,6 +83,35 @@ class Bracket:
         return asdict(self)
 
 
+def find_capacity(
+    probe: Callable[[int], Load], target: Target, limits: Limits, tell: Callable[[Probe], None]
+) -> Bracket:
+    """
+    Return the bracket of clients between which the capacity within `target` lies.
+
+    probe: runs a load of so many clients and returns what it found, with every doubt about the run; a run that raises
+    CellFailedError cannot tell, whoever was at fault. tell: told each try when it is over; what it has kept can be
+    concluded (`conclude`) should a run be interrupted, whose exception passes through.
+    """
+    probes: list[Probe] = []
+    while (clients := propose(probes, limits)) is not None:
+        try:
+            judgement = judge(target, probe(clients))
+        except CellFailedError as error:
+            judgement = Judgement(Answer.CANNOT_TELL, None, f"the run failed: {error}")
+        probes.append(Probe.of(clients, judgement))
+        tell(probes[-1])
+    return conclude(probes, limits)
+
+
+def in_words(kept: Mapping[str, Any]) -> str:
+    """Return a kept bracket in words: "200 to 250", or ">=5,000" where no end was seen."""
+    low, high = kept["low"], kept["high"]
+    if high is None:
+        return f">={low or 0:,}"
+    return f"{low or 0:,} to {high:,}"
+
+
 def propose(probes: Sequence[Probe], limits: Limits) -> int | None:
     """
     Return the number of clients to try next; None if there is nothing left to find out, or to find it out with.
@@ -109,9 +142,9 @@ def conclude(probes: Sequence[Probe], limits: Limits) -> Bracket:
     reasons = []
     if end is not None and end != high:
         told = (each.why for each in reversed(probes) if each.clients == end and each.answer is Answer.CANNOT_TELL)
-        reasons.append(f"at {_clients(end)} it cannot be told: {next(told)}")
+        reasons.append(f"at {counted(end)} it cannot be told: {next(told)}")
     if end is None and low == limits.most:
-        reasons.append(f"no more than {_clients(low)} were tried")
+        reasons.append(f"no more than {counted(low)} were tried")
     if propose(probes, replace(limits, budget=len(probes) + 1)) is not None:
         reasons.append(f"the search was ended after {len(probes)} tries")
     return Bracket(low, high, "; ".join(reasons), tuple(_contradictions(answers, high)), tuple(probes))
@@ -168,11 +201,7 @@ def _is_close(low: int, end: int | None, limits: Limits) -> bool:
 def _contradictions(answers: Mapping[int, Sequence[Answer]], high: int | None) -> Iterator[str]:
     for clients, given in sorted(answers.items()):
         if {Answer.MET, Answer.MISSED} <= set(given):
-            yield f"at {_clients(clients)} it was {', then '.join(given)}"
+            yield f"at {counted(clients)} it was {', then '.join(given)}"
     above = max((clients for clients in _within(answers) if high is not None and clients > high), default=None)
     if above is not None:
-        yield f"{_clients(above)} were within the target, and {high:,} were not"
-
-
-def _clients(number: int) -> str:
-    return f"{number:,} client{'' if number == 1 else 's'}"
+        yield f"{counted(above)} were within the target, and {high:,} were not"

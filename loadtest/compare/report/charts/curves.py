@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from loadtest.compare.report import svg
-from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
+from loadtest.compare.report.charts import svg
+from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Scale
 
 _LEFT: Final = 132  # room for names, and for what the axis says
 _RIGHT: Final = WIDTH - 30

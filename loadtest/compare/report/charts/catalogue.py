@@ -6,14 +6,15 @@ from itertools import groupby
 from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, clients, is_paced, of_throughput, seeks_top_speed, stays
+from loadtest.compare.analysis.measures import CLOSED_LOOP, is_paced, of_throughput, seeks_top_speed, stays
 from loadtest.compare.analysis.summary import Entry, by_scenario
-from loadtest.compare.report import bars, curves
-from loadtest.compare.report.curves import Curve, Point, Series
-from loadtest.compare.report.distributions import Distribution, distributions
+from loadtest.compare.plan import clients
+from loadtest.compare.report.charts import bars, curves
+from loadtest.compare.report.charts.curves import Curve, Point, Series
+from loadtest.compare.report.charts.distributions import Distribution, distributions
+from loadtest.compare.report.charts.svg import Chart, Ink
 from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served
 from loadtest.compare.report.ranking import missing, place
-from loadtest.compare.report.svg import Chart, Ink
 from loadtest.scenarios import Scenario
 
 

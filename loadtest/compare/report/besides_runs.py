@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis import claims, slo_kept
+from loadtest.compare.analysis import claims, slo
+from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.claims import METHODS
-from loadtest.compare.analysis.summary import subjects
+from loadtest.compare.analysis.measures import CLOSED_LOOP
+from loadtest.compare.analysis.summary import entries, subjects
 from loadtest.compare.report.formatting import number
 
 Lines = list[tuple[str, list[str]]]
@@ -42,10 +44,27 @@ def lines(result: Mapping[str, Any]) -> Lines:
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
-        ("Whether the target was kept:", slo_kept.lines(result)),
+        ("Whether the target was kept:", slo_lines(result)),
         ("The most clients within the target:", [_capacity(each) for each in searched(result)]),
     )
     return [(title, some) for title, some in every if some]
+
+
+_MARKS: Final = {slo.Answer.MET: "kept", slo.Answer.MISSED: "MISSED", slo.Answer.CANNOT_TELL: "cannot tell"}
+
+
+def slo_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return a line for each subject and load, and one for the scenarios in which the target can't be judged."""
+    target = result["plan"]["target"]
+    if not target:
+        return []
+    closed = dict.fromkeys(each.case.scenario for each in entries(result) if not slo.is_judged(each.scenario))
+    without = [f"Target {target} not judged in {', '.join(closed)} ({CLOSED_LOOP})"] if closed else []
+    return [
+        f"Target {target} {_MARKS[each.answer]}: {each.who}, in {each.runs.get(slo.Answer.MET, 0)} of"
+        f" {sum(each.runs.values())} runs" + (f" ({each.why})" if each.why else "")
+        for each in slo.kept(result)
+    ] + without
 
 
 class Weight(NamedTuple):
@@ -121,5 +140,5 @@ def _signed(value: float) -> str:
 
 def _capacity(record: Mapping[str, Any]) -> str:
     notes = "; ".join(part for part in (record["why"], *record["contradictions"]) if part)
-    about = f"{record['label']}: {claims.bracket(record)} ({record['target']} in {record['scenario']})"
+    about = f"{record['label']}: {in_words(record)} ({record['target']} in {record['scenario']})"
     return f"{about}; {notes}" if notes else about

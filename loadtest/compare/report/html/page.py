@@ -4,17 +4,18 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import UNSOUND, Row, clients, share_of_core
-from loadtest.compare.analysis.significance import MIN_RUNS
+from loadtest.compare.analysis.measures import UNSOUND, Row, share_of_core
 from loadtest.compare.analysis.summary import Entry, by_scenario, entries, subjects
 from loadtest.compare.candidates import Subject
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import charts, page_answer, sections, svg
+from loadtest.compare.plan import MIN_RUNS, clients
+from loadtest.compare.report.charts import catalogue, svg
+from loadtest.compare.report.charts.svg import Chart
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
+from loadtest.compare.report.html import answer, sections
+from loadtest.compare.report.html.answer import looks
+from loadtest.compare.report.html.text import HOW, STYLE
 from loadtest.compare.report.notes import doubts, remarks
-from loadtest.compare.report.page_answer import looks
-from loadtest.compare.report.page_text import HOW, STYLE
-from loadtest.compare.report.svg import Chart
 from loadtest.scenarios import Scenario
 
 TITLE: Final = "Concurrency models of TCP servers, measured"
@@ -35,14 +36,14 @@ def html(result: Mapping[str, Any]) -> str:
     every, known = entries(result), subjects(result)
     doubted = doubts(result, every)
     inks = svg.inks(known)
-    figures, distributions = charts.of_figures(every, inks), charts.of_distributions(result, every, inks)
+    figures, distributions = catalogue.of_figures(every, inks), catalogue.of_distributions(result, every, inks)
     parts = [
         f"<h1>{TITLE}</h1>",
         f'<p class="faint where">{markup(where(result))}</p>',
-        page_answer.answer(result, every, known, doubted),
+        answer.answer(result, every, known, doubted),
         sections.textbooks(result),
-        page_answer.figure_by_figure(every, known),
-        page_answer.doubts(doubted),
+        answer.figure_by_figure(every, known),
+        answer.doubts(doubted),
         _charts(
             "Against the number of clients",
             "Medians over the sound runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
@@ -85,7 +86,7 @@ def picture(result: Mapping[str, Any]) -> str:
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
     foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. Drawn by python -m loadtest report."
     known = subjects(result)
-    return svg.picture(TITLE, where(result), charts.of_figures(every, svg.inks(known)).pictured(), foot, known)
+    return svg.picture(TITLE, where(result), catalogue.of_figures(every, svg.inks(known)).pictured(), foot, known)
 
 
 def where(result: Mapping[str, Any]) -> str:

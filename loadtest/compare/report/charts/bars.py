@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import svg
-from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
+from loadtest.compare.report.charts import svg
+from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Scale
 
 _HEAD: Final = 46
 _ROW: Final = 36

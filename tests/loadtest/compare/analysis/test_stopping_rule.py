@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.analysis.stopping_rule import MADE_UP, MOST_RUNS, further
 from loadtest.compare.analysis.summary import entries
 from loadtest.compare.candidates import LAB, Subject
@@ -15,7 +14,7 @@ from loadtest.compare.comparison import Comparison
 from loadtest.compare.measure.machine import share_out
 from loadtest.compare.measure.run import Laboratory, Measured
 from loadtest.compare.measure.sampler import Usage
-from loadtest.compare.plan import Case, Plan, Task
+from loadtest.compare.plan import MIN_RUNS, Case, Plan, Task
 from tests.loadtest.compare.results import cell, cells, comparison, doubt, failed
 
 STEADY = [10_000 + step for step in range(0, 200, 10)]

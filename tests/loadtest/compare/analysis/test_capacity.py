@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.analysis.slo import Answer, parse
+from loadtest.compare.analysis.capacity import Bracket, Limits, Probe, conclude, find_capacity, propose
+from loadtest.compare.analysis.slo import Answer
 from loadtest.compare.candidates import LAB, Subject
 from loadtest.compare.measure import load, machine
-from loadtest.compare.measure.capacity import Bracket, Limits, Probe, conclude, propose
 from loadtest.compare.measure.load import Load
-from loadtest.compare.measure.probing import find_capacity
 from loadtest.compare.measure.run import CellFailedError, Laboratory
 from loadtest.compare.plan import Case
+from loadtest.compare.slo import parse
 from loadtest.lab.processes import Children, Interrupt, InterruptedByUserError
 from loadtest.recording.histogram import Bounds
 from tests.loadtest.compare import results

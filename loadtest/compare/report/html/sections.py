@@ -3,14 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis import claims, slo_kept
-from loadtest.compare.analysis.claims import ASPECTS, METHODS, bracket
+from loadtest.compare.analysis import claims
+from loadtest.compare.analysis.capacity import in_words
+from loadtest.compare.analysis.claims import ASPECTS, METHODS
 from loadtest.compare.analysis.summary import subjects
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import bars
-from loadtest.compare.report.extras import Weight, records, searched, settled, slope, uncharged, weights
+from loadtest.compare.report.besides_runs import (
+    Weight,
+    records,
+    searched,
+    settled,
+    slo_lines,
+    slope,
+    uncharged,
+    weights,
+)
+from loadtest.compare.report.charts import bars
+from loadtest.compare.report.charts.svg import Chart, Ink, inks
 from loadtest.compare.report.formatting import number
-from loadtest.compare.report.svg import Chart, Ink, inks
 
 _SIGNS: Final = {"agrees": "✓", "disagrees": "✗", "abstains": "?"}
 _LEFT: Final = ' class="left"'
@@ -122,7 +132,7 @@ def capacity(result: Mapping[str, Any]) -> str:
         _line(
             (
                 each["label"],
-                bracket(each).replace(">=", "≥ "),
+                in_words(each).replace(">=", "≥ "),
                 each["target"],
                 each["scenario"],
                 str(len(each["probes"])),
@@ -136,7 +146,7 @@ def capacity(result: Mapping[str, Any]) -> str:
 
 def target(result: Mapping[str, Any]) -> str:
     """Return whether the target was kept, by whom; "" without one."""
-    lines = "".join(f"<li>{markup(line)}.</li>" for line in slo_kept.lines(result))
+    lines = "".join(f"<li>{markup(line)}.</li>" for line in slo_lines(result))
     return f"<h2>Whether the target was kept</h2><ul>{lines}</ul>" if lines else ""
 
 

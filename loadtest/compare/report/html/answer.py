@@ -8,7 +8,7 @@ from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Entry
 from loadtest.compare.candidates import Subject
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import svg
+from loadtest.compare.report.charts import svg
 from loadtest.compare.report.formatting import run_count, served
 from loadtest.compare.report.notes import Doubted, incomplete, indicative, is_verdict
 from loadtest.compare.report.ranking import (
