@@ -1,4 +1,4 @@
-"""Targets, such as p99<50ms: what a user calls fast enough, as text and as data."""
+"""SLOs, such as p99<50ms: what a user calls fast enough, as text and as data."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SHAPE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Slo:
     """
     A quantile that is to lie below a limit; `str` gives the text that `parse` takes.
 
@@ -32,25 +32,25 @@ class Target:
     limit_us: int
 
     def __str__(self) -> str:
-        return f"{self.series} p{self.quantile * 100:g}<{duration(self.limit_us)}".lstrip()
+        return f"{self.series} p{self.quantile * 100:g}<{exact_duration(self.limit_us)}".lstrip()
 
 
-def parse(text: str) -> Target:
-    """Return the target that a text like `p99<50ms`, `first p99.9<2s` or `later p50<800us` names; else ValueError."""
+def parse(text: str) -> Slo:
+    """Return the SLO that a text like `p99<50ms`, `first p99.9<2s` or `later p50<800us` names; else ValueError."""
     match = _SHAPE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no target; write it like p99<50ms, p50<800us, or first p99.9<2s")
+        raise ValueError(f"{text!r} is no SLO; write it like p99<50ms, p50<800us, or first p99.9<2s")
     percent, limit = Decimal(match["percent"]), Decimal(match["limit"]) * _UNITS[match["unit"]]
     if not 0 < percent <= 100:
-        raise ValueError(f"{text!r} is no target: there is no p{percent}; choose from p0.0001 to p100")
+        raise ValueError(f"{text!r} is no SLO: there is no p{percent}; choose from p0.0001 to p100")
     if not 1 <= limit <= LONGEST_US or limit % 1:
-        raise ValueError(f"{text!r} is no target: its limit must be whole microseconds, from 1us to 30s")
+        raise ValueError(f"{text!r} is no SLO: its limit must be whole microseconds, from 1us to 30s")
     series = match["series"]
     chosen: Series = "first" if series == "first" else "later" if series == "later" else ""
-    return Target(chosen, float(percent / 100), int(limit))
+    return Slo(chosen, float(percent / 100), int(limit))
 
 
-def duration(microseconds: int) -> str:
-    """Return a duration as a target's text has it, exactly: "800us", "63.4ms", "2s"."""
+def exact_duration(microseconds: int) -> str:
+    """Return a duration as an SLO's text has it, exactly: "800us", "63.4ms", "2s"."""
     unit = next(unit for unit, size in _UNITS.items() if microseconds >= size or unit == "us")
     return f"{(Decimal(microseconds) / _UNITS[unit]).normalize():f}{unit}"

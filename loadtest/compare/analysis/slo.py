@@ -1,8 +1,8 @@
 """
-Whether a run met its target, and what the runs of a subject under a load say together.
+Whether a run met its SLO, and what the runs of a candidate under a load say together.
 
-A run meets its target, misses it, or cannot tell. What a doubt does to that follows from what it may have done to the
-run. Clients that the generator kept waiting look slower than they were, so that a run which met the target in spite of
+A run meets its SLO, misses it, or cannot tell. What a doubt does to that follows from what it may have done to the
+run. Clients that the generator kept waiting look slower than they were, so that a run which met the SLO in spite of
 it did meet it, while one that missed it may owe that to the generator. A load that was lighter than asked for is the
 other way round. A run whose counts, or whose clients, are not those asked for says nothing either way.
 """
@@ -14,10 +14,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from loadtest.compare.analysis.measures import CLOSED_LOOP, of_throughput
-from loadtest.compare.analysis.summary import entries
+from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
-from loadtest.compare.slo import Series, Target, duration, parse
+from loadtest.compare.slo import Series, Slo, exact_duration, parse
 from loadtest.recording.histogram import Bounds, bounded_quantile
 from loadtest.run_warnings import Doubt
 from loadtest.scenarios import Scenario
@@ -36,7 +36,7 @@ SLOWS: Final = frozenset(
     }
 )
 """
-Doubts about what can only have made replies look slower: a miss may be its fault, a target met was met.
+Doubts about what can only have made replies look slower: a miss may be its fault, an SLO met was met.
 
 That the generator had too little of a core does not make the load lighter as long as requests left on time: whether
 they did is a doubt of its own, late-sends. Where clients never pause, what the generator adds to a reply it takes
@@ -44,7 +44,7 @@ from the waiting at the server, and no more than that.
 """
 
 LIGHTENS: Final = frozenset({"not-connected", "rate"})
-"""Doubts about a load that was lighter than asked for: a target met says nothing, a miss is one all the more."""
+"""Doubts about a load that was lighter than asked for: an SLO met says nothing, a miss is one all the more."""
 
 JUDGED: Final = frozenset(
     {
@@ -66,8 +66,8 @@ _WORDS: Final = {"response": "later replies", "first_reply": "the first reply"}
 _OWN_FAILURES: Final = frozenset({"no_port", "failed"})
 
 
-class Answer(StrEnum):
-    """Whether a run met its target."""
+class SloAnswer(StrEnum):
+    """Whether a run met its SLO."""
 
     MET = "met"
     MISSED = "missed"
@@ -75,23 +75,23 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class SloCheck:
     """
-    What a run says about a target.
+    What a run says about an SLO.
 
     bounds: of the quantile that decided, in microseconds; None without any reply. why: the reason in words, "" if met.
     """
 
-    answer: Answer
+    answer: SloAnswer
     bounds: Bounds | None
     why: str = ""
 
 
 def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
     """
-    Return the histograms of a load run that a target is about in `scenario`; it is met if all of them meet it.
+    Return the histograms of a load run that an SLO is about in `scenario`; it is met if all of them meet it.
 
-    Unless the target says which, it is about every reply that a client waits for. Where clients ask once and leave,
+    Unless the SLO says which, it is about every reply that a client waits for. Where clients ask once and leave,
     each reply is a first one. Where they stay, only the later ones come within the window (and whoever has none at all
     was not served). Where they come and go, it is both, but never in one quantile: of five replies the first alone has
     waited for others to leave, and four quick ones hide it.
@@ -103,34 +103,34 @@ def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
     return ("first_reply", "response")
 
 
-def is_judged(scenario: Scenario) -> bool:
-    """Whether a target can be judged in `scenario`: a latency is the server's, and not clients / throughput."""
+def applies_to(scenario: Scenario) -> bool:
+    """Whether an SLO can be judged in `scenario`: a latency is the server's, and not clients / throughput."""
     return not of_throughput(scenario)
 
 
-def judge(target: Target, found: Load) -> Judgement:
+def check_run(slo: Slo, found: Load) -> SloCheck:
     """
-    Return whether a run met `target`.
+    Return whether a run met `slo`.
 
-    found: with every doubt there is about the run, also those that the load does not have itself (as in figures.Row).
+    found: with every doubt there is about the run, also those that the load does not have itself (as in RunMeasures).
     Clients that were not served, failed requests, failed connects and broken connections are misses whatever the
     quantile, for those who had no reply are not in it. What a slow generator may have caused (a wait, in the end) is
     told apart from what only the server can have done.
     """
-    decisive = _decisive(target, found)
+    decisive = _decisive(slo, found)
     spoilt = _spoilt(found)
     if spoilt:
-        return Judgement(Answer.CANNOT_TELL, decisive.bounds, spoilt)
+        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, spoilt)
     certain = _blame(found)
-    miss = certain or _lack(target, found) or (decisive.why if decisive.answer is Answer.MISSED else "")
+    miss = certain or _lack(slo, found) or (decisive.why if decisive.answer is SloAnswer.MISSED else "")
     slow = "" if certain else _first(found, SLOWS)
     if miss and slow:
-        return Judgement(Answer.CANNOT_TELL, decisive.bounds, f"{miss}; but {slow}")
+        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, f"{miss}; but {slow}")
     if miss:
-        return Judgement(Answer.MISSED, decisive.bounds, miss)
+        return SloCheck(SloAnswer.MISSED, decisive.bounds, miss)
     light = _light(found)
     if light:
-        return Judgement(Answer.CANNOT_TELL, decisive.bounds, light)
+        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, light)
     return decisive
 
 
@@ -141,7 +141,7 @@ def _first(found: Load, names: Collection[str]) -> str:
 
 def _spoilt(found: Load) -> str:
     """Return why the run says nothing either way, in words; a doubt that is not known here is reason enough."""
-    if not is_judged(found.scenario):
+    if not applies_to(found.scenario):
         return CLOSED_LOOP
     own = _some(found.connections, _OWN_FAILURES)
     if own:
@@ -166,7 +166,7 @@ def _blame(found: Load) -> str:
     return "; ".join(f"{what}: {some}" for what, some in every.items() if some)
 
 
-def _lack(target: Target, found: Load) -> str:
+def _lack(slo: Slo, found: Load) -> str:
     """Return who had no reply, in words; "" if everybody had one."""
     late = {"requests": found.errors.get("timeout", 0), "connects": found.connections.get("timeout", 0)}
     every = [f"{what} that timed out: {number:,}" for what, number in late.items() if number]
@@ -175,7 +175,7 @@ def _lack(target: Target, found: Load) -> str:
     stalled = _first(found, {STALLED})
     if stalled:
         every.append(stalled)
-    connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= target.limit_us)
+    connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= slo.limit_us)
     if connecting:
         every.append(f"clients that waited to be connected: {connecting:,}")
     return "; ".join(every)
@@ -186,69 +186,70 @@ def _some(counts: Mapping[str, int], kinds: Iterable[str]) -> str:
     return ", ".join(f"{number:,} {kind}" for kind, number in some.items() if number)
 
 
-def _decisive(target: Target, found: Load) -> Judgement:
-    """Return what the quantiles alone say: of several, the one furthest from meeting the target."""
-    order = [Answer.MET, Answer.CANNOT_TELL, Answer.MISSED]
-    each = [_quantile(target, found, series) for series in series_in(found.scenario, target.series)]
+def _decisive(slo: Slo, found: Load) -> SloCheck:
+    """Return what the quantiles alone say: of several, the one furthest from meeting the SLO."""
+    order = [SloAnswer.MET, SloAnswer.CANNOT_TELL, SloAnswer.MISSED]
+    each = [_quantile(slo, found, series) for series in series_in(found.scenario, slo.series)]
     return max(each, key=lambda one: (order.index(one.answer), one.bounds.low if one.bounds else 0))
 
 
-def _quantile(target: Target, found: Load, series: str) -> Judgement:
+def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     """Return what the quantile of one histogram says."""
     finished, unfinished = found.finished.get(series, {}), dict(found.unfinished.get(series, {}))
     if series == "first_reply" and found.scenario.requests is None:
         # Who stays and is in neither had the first reply within the warm-up: nobody knows after how long.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         unfinished[0] = unfinished.get(0, 0) + max(0, before)
-    bounds = bounded_quantile(finished, unfinished, target.quantile)
-    name = f"p{target.quantile * 100:g} of {_WORDS[series]}"
+    bounds = bounded_quantile(finished, unfinished, slo.quantile)
+    name = f"p{slo.quantile * 100:g} of {_WORDS[series]}"
     if bounds is None:
-        return Judgement(Answer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
-    if bounds.low >= target.limit_us:
+        return SloCheck(SloAnswer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
+    if bounds.low >= slo.limit_us:
         more = ">=" if bounds.open else ""
-        return Judgement(Answer.MISSED, bounds, f"{name} {more}{duration(bounds.low)}")
-    if bounds.high is None or bounds.high >= target.limit_us:
-        why = f"{name} >={duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
-        return Judgement(Answer.CANNOT_TELL, bounds, why)
-    return Judgement(Answer.MET, bounds)
+        return SloCheck(SloAnswer.MISSED, bounds, f"{name} {more}{exact_duration(bounds.low)}")
+    if bounds.high is None or bounds.high >= slo.limit_us:
+        why = f"{name} >={exact_duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
+        return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
+    return SloCheck(SloAnswer.MET, bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """
-    What a subject's runs under a load say of the target.
+    What a candidate's runs under a load say of the SLO.
 
     who: in words. answer: that of most of its runs, and "cannot tell" if there is no majority. runs: by answer. why: of
     the first run that did not meet it.
     """
 
     who: str
-    answer: Answer
-    runs: Mapping[Answer, int]
+    answer: SloAnswer
+    runs: Mapping[SloAnswer, int]
     why: str
 
 
 def kept(result: Mapping[str, Any]) -> list[Kept]:
-    """Return what there is to say of the target of a result; nothing if it has none, or where it can't be judged."""
-    if not result["plan"]["target"]:
+    """Return what there is to say of the SLO of a result; nothing if it has none, or where it can't be judged."""
+    if not result["plan"]["slo"]:
         return []
-    target = parse(result["plan"]["target"])
+    slo = parse(result["plan"]["slo"])
     common = tuple(Doubt(**each) for each in result["doubts"])
-    loads = {cell["number"]: cell["load"] for cell in result["cells"] if cell["status"] == "done"}
+    loads = {run["number"]: run["load"] for run in result["runs"] if run["status"] == "done"}
     found = []
-    for entry in entries(result):
-        if not is_judged(entry.scenario):
+    for summary in summaries(result):
+        if not applies_to(summary.scenario):
             continue
-        judged = [
-            judge(target, replace(load.read(loads[row.number]), doubts=(*row.doubts, *common))) for row in entry.shown
+        checked = [
+            check_run(slo, replace(load.read(loads[run.number]), doubts=(*run.doubts, *common)))
+            for run in summary.shown
         ]
-        counts = Counter(each.answer for each in judged)
-        most = [answer for answer, number in counts.items() if number * 2 > len(judged)]
-        why = next((each.why for each in judged if each.answer is not Answer.MET), "")
-        found.append(Kept(entry.who, most[0] if most else Answer.CANNOT_TELL, counts, why))
+        counts = Counter(each.answer for each in checked)
+        most = [answer for answer, number in counts.items() if number * 2 > len(checked)]
+        why = next((each.why for each in checked if each.answer is not SloAnswer.MET), "")
+        found.append(Kept(summary.who, most[0] if most else SloAnswer.CANNOT_TELL, counts, why))
     return found
 
 
 def is_missed(result: Mapping[str, Any]) -> bool:
-    """Whether any subject missed the target under any load."""
-    return any(each.answer is Answer.MISSED for each in kept(result))
+    """Whether any candidate missed the SLO under any load."""
+    return any(each.answer is SloAnswer.MISSED for each in kept(result))

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from loadtest.compare.analysis.pairwise import WORDS, Verdict
+from loadtest.compare.analysis.pairwise import WORDS, Pair
 from loadtest.compare.analysis.regression import Differences
-from loadtest.compare.analysis.significance import Answer, Judgement
+from loadtest.compare.analysis.significance import Answer, Significance
 from loadtest.compare.escaping import visible_lines
 
 INDICATIVE: Final = (
@@ -21,18 +21,18 @@ def text(found: Differences) -> str:
     lines += [f"Not the same circumstances: {each}." for each in found.elsewhere]
     for title, some in (("seems worse", found.worse), ("seems better", found.better)):
         lines += [f"{title}: {_line(each)}" for each in some]
-    rest = [each for each in found.found if each.judgement.answer is not Answer.DIFFERENT]
+    rest = [each for each in found.found if each.significance.answer is not Answer.DIFFERENT]
     seems = {Answer.EQUIVALENT: "seems alike", Answer.CANNOT_TELL: "cannot tell", Answer.INDICATIVE: "too few runs"}
     for answer, title in seems.items():
-        lines += [f"{title}: {_line(each)}" for each in rest if each.judgement.answer is answer]
+        lines += [f"{title}: {_line(each)}" for each in rest if each.significance.answer is answer]
     for name, missing in (("first", found.only_before), ("second", found.only_after)):
         lines += [f"only in the {name}: {who}" for who in missing]
     return visible_lines("\n".join(lines))
 
 
-def _line(each: Verdict) -> str:
-    ratio = each.judgement
-    what = f"{each.ours.who}: {WORDS[each.figure]}"
+def _line(each: Pair) -> str:
+    ratio = each.significance
+    what = f"{each.ours.who}: {WORDS[each.measure]}"
     if ratio.ratio is None:
         return f"{what} ({ratio.why})"
     interval = f" (99 % interval {_interval(ratio)})" if ratio.low is not None or ratio.high is not None else ""
@@ -40,7 +40,7 @@ def _line(each: Verdict) -> str:
     return f"{what} {ratio.bound}{ratio.ratio:.2f} times what it was{interval}{why}"
 
 
-def _interval(ratio: Judgement) -> str:
+def _interval(ratio: Significance) -> str:
     if ratio.low is None:
         return f"<= {ratio.high:.2f}"
     return f">= {ratio.low:.2f}" if ratio.high is None else f"{ratio.low:.2f} to {ratio.high:.2f}"

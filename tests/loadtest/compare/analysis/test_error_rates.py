@@ -14,9 +14,9 @@ from random import Random
 import pytest
 
 from loadtest.compare.analysis import bootstrap, significance
-from loadtest.compare.analysis.significance import Answer, Sample, judge
+from loadtest.compare.analysis.significance import Answer, Sample, compare_medians
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, is_wide
-from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.analysis.summary import Estimate
 from tests.loadtest.compare.analysis.spread import Spread, kept
 
 pytestmark = pytest.mark.slow
@@ -50,15 +50,15 @@ def compared(spread: Spread, factor: float, chance: Random) -> tuple[tuple[float
     """Return the runs of two servers, drawn as long as a comparison goes on."""
     ours = [factor * run for run in chance.choices(spread.deviations, k=significance.MIN_RUNS)]
     theirs = chance.choices(spread.deviations, k=significance.MIN_RUNS)
-    while len(ours) < MOST_RUNS and (is_wide(summary(ours)) or is_wide(summary(theirs))):
+    while len(ours) < MOST_RUNS and (is_wide(estimate(ours)) or is_wide(estimate(theirs))):
         ours.append(factor * chance.choice(spread.deviations))
         theirs.append(chance.choice(spread.deviations))
     return tuple(ours), tuple(theirs)
 
 
-def summary(runs: Sequence[float]) -> Summary:
+def estimate(runs: Sequence[float]) -> Estimate:
     interval = bootstrap.median(runs)
-    return Summary(interval.value, interval.low, interval.high, values=tuple(runs))
+    return Estimate(interval.value, interval.low, interval.high, values=tuple(runs))
 
 
 def answers(spread: Spread, factor: float) -> Counter[str]:
@@ -67,9 +67,9 @@ def answers(spread: Spread, factor: float) -> Counter[str]:
     found = Counter[str]()
     for _ in range(COMPARISONS):
         ours, theirs = compared(spread, factor, chance)
-        judged = judge(Sample(ours), Sample(theirs))
-        found[judged.answer] += 1
-        found["upside down"] += judged.answer is Answer.DIFFERENT and (judged.ratio or 0) < 1 < factor
+        compared = compare_medians(Sample(ours), Sample(theirs))
+        found[compared.answer] += 1
+        found["upside down"] += compared.answer is Answer.DIFFERENT and (compared.ratio or 0) < 1 < factor
     assert not found[Answer.INDICATIVE]
     return found
 
