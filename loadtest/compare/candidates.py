@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Candidate:
     """
     One server under comparison.
 
@@ -39,7 +39,7 @@ class Subject:
 
     @property
     def label(self) -> str:
-        """Its name in a report: of one on an event loop with which loop, for that makes the figures."""
+        """Its name in a report: of one on an event loop with which loop, for that makes the measures."""
         return f"{self.variant} on {self._loop}" if self._loop else visible(self.name)
 
     @property
@@ -57,18 +57,18 @@ class Subject:
 _ON_A_LOOP: Final = frozenset(variant.name for variant in VARIANTS if variant.connection != "blocking")
 
 
-def from_json(raw: dict[str, Any]) -> Subject:
-    """Return the subject that `as_json` gave; KeyError or TypeError if it is none."""
-    return Subject(**{**raw, "options": tuple(raw["options"]), "command": tuple(raw["command"])})
+def from_json(raw: dict[str, Any]) -> Candidate:
+    """Return the candidate that `as_json` gave; KeyError or TypeError if it is none."""
+    return Candidate(**{**raw, "options": tuple(raw["options"]), "command": tuple(raw["command"])})
 
 
-def _of_the_lab() -> Iterable[Subject]:
+def _of_the_lab() -> Iterable[Candidate]:
     for each in VARIANTS:
         # Said outright, or TCPLAB_LOOP would make it another one under the same name.
         options = ("--loop", "uvloop") if each.name in _ON_A_LOOP else ()
-        yield Subject(each.name, each.title, each.sentence, each.colour, variant=each.name, options=options)
+        yield Candidate(each.name, each.title, each.sentence, each.colour, variant=each.name, options=options)
         if each.name == "asyncio":
-            yield Subject(
+            yield Candidate(
                 "asyncio-stdlib",
                 "asyncio on the standard library's loop",
                 "The same server on the standard library's event loop in place of uvloop.",
@@ -78,14 +78,14 @@ def _of_the_lab() -> Iterable[Subject]:
             )
 
 
-LAB: Final = {subject.name: subject for subject in _of_the_lab()}
+LAB: Final = {candidate.name: candidate for candidate in _of_the_lab()}
 """Those that the lab brings, by name, in the order in which they are shown."""
 
 TEXTBOOK: Final = ("single", "threaded", "asyncio")
 """Those whom the textbook compares."""
 
 
-def own(text: str, number: int) -> Subject:
+def own(text: str, number: int) -> Candidate:
     """
     Return the user's own server from what was typed; ValueError, a line, if it is none.
 
@@ -107,7 +107,7 @@ def own(text: str, number: int) -> Subject:
             command = tuple(shlex.split(rest))
         except ValueError as error:
             raise ValueError(f"the command of {name} can't be read: {error}") from None
-        return Subject(name, name, f"Your own: {rest}", colour, command=command)
+        return Candidate(name, name, f"Your own: {rest}", colour, command=command)
     address, _, metrics = rest.partition(" ")
     try:
         split_address(address if metrics.startswith("http://") else rest)
@@ -115,4 +115,4 @@ def own(text: str, number: int) -> Subject:
         raise ValueError(
             f"{rest!r} is neither the address of {name} ({error}) nor a command with {{port}} in the place of its port"
         ) from None
-    return Subject(name, name, f"Your own, at {address}", colour, address=address, metrics=metrics)
+    return Candidate(name, name, f"Your own, at {address}", colour, address=address, metrics=metrics)

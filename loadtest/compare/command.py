@@ -13,23 +13,22 @@ from typing import Any, Final, NoReturn
 
 from loadtest import run_warnings
 from loadtest.compare import candidates, store
-from loadtest.compare.analysis import regression, slo_kept
+from loadtest.compare.analysis import regression, slo
 from loadtest.compare.analysis.measures import CLOSED_LOOP
-from loadtest.compare.analysis.slo import is_judged
-from loadtest.compare.analysis.slo import parse as parse_target
-from loadtest.compare.analysis.summary import entries
-from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
-from loadtest.compare.comparison import Comparison, duration
+from loadtest.compare.analysis.summary import summaries
+from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
+from loadtest.compare.comparison import Comparison, rough_duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
 from loadtest.compare.plan import LOADS, Plan, chosen, indicative, thorough
-from loadtest.compare.report import drawing, table
+from loadtest.compare.report import differences, drawing, table
+from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
 
 MISSED: Final = 3
-"""The exit status of a comparison in which a target was not kept."""
+"""The exit status of a comparison in which an SLO was not kept."""
 
 
 UNANSWERED: Final = 4
@@ -54,13 +53,13 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
     try:
         plan = _plan(options)
         cores = _cores(options.cores)
-        _find_all(plan.subjects)
+        _find_all(plan.candidates)
         _check_descriptors(plan)
         folder = store.prepare(options.output, datetime.now().astimezone())
     except (ValueError, store.NotWritableError) as error:
         return _refuse(str(error))
     command = ("python", "-m", "loadtest", "compare", *arguments)
-    return _compare(plan, cores, folder, command, laboratory, strict=options.target is not None)
+    return _compare(plan, cores, folder, command, laboratory, strict=options.slo is not None)
 
 
 def draw(arguments: Sequence[str]) -> int:
@@ -84,7 +83,7 @@ def draw(arguments: Sequence[str]) -> int:
 def _plan(options: argparse.Namespace) -> Plan:
     """Return the plan for the options; ValueError, in one line, if they contradict each other."""
     own = [candidates.own(text, number) for number, text in enumerate(options.server)]
-    names = [subject.name for subject in own]
+    names = [candidate.name for candidate in own]
     if len(set(names)) < len(names):
         raise ValueError(f"two servers have the same name: {', '.join(names)}")
     picked = {
@@ -100,17 +99,17 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.thorough:
         if given:
             raise ValueError(f"--thorough has its own {given[0]}: leave out one of the two")
-        return thorough(options.seed, own, options.target or "")
-    if not (given or own or extras or options.target):
+        return thorough(options.seed, own, options.slo or "")
+    if not (given or own or extras or options.slo):
         return indicative(options.seed)
-    if options.capacity and not options.target:
-        raise ValueError("--capacity needs a --target, such as 'p99<50ms'")
+    if options.capacity and not options.slo:
+        raise ValueError("--capacity needs an --slo, such as 'p99<50ms'")
     # Of clients that never pause there is no latency to judge.
-    scenarios = options.scenarios or (("conversation",) if options.target else ("saturate",))
-    if options.target and not options.capacity and not any(is_judged(SCENARIOS[name]) for name in scenarios):
+    scenarios = options.scenarios or (("conversation",) if options.slo else ("saturate",))
+    if options.slo and not options.capacity and not any(slo.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
-            f"--target cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
-            f" pause, such as {', '.join(name for name in LOADS if is_judged(SCENARIOS[name]))}"
+            f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
+            f" pause, such as {', '.join(name for name in LOADS if slo.applies_to(SCENARIOS[name]))}"
         )
     return chosen(
         options.seed,
@@ -123,7 +122,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         ceiling=options.ceiling,
         capacity=options.capacity,
         memory=options.memory,
-        target=options.target or "",
+        slo=options.slo or "",
     )
 
 
@@ -139,23 +138,23 @@ def _cores(asked: tuple[int, int] | None) -> machine.Cores:
     return machine.keep_apart(*asked, usable)
 
 
-def _find_all(some: Sequence[Subject]) -> None:
+def _find_all(some: Sequence[Candidate]) -> None:
     """Raise ValueError if a server that should run already doesn't speak the wire, or one has no program to start."""
-    for subject in some:
-        program = subject.command[0] if subject.command else ""
+    for candidate in some:
+        program = candidate.command[0] if candidate.command else ""
         if program and not shutil.which(ROOT / program if os.sep in program else program):
-            raise ValueError(f"{subject.name} can't be started: there is no program {program}; mend its command")
-        why = silence(subject.address) if subject.address else ""
+            raise ValueError(f"{candidate.name} can't be started: there is no program {program}; mend its command")
+        why = silence(candidate.address) if candidate.address else ""
         if why:
             raise ValueError(
-                f"{subject.name} does not answer at {subject.address}: {why}; start it, or mend the address"
+                f"{candidate.name} does not answer at {candidate.address}: {why}; start it, or mend the address"
             )
 
 
 def _check_descriptors(plan: Plan) -> None:
     """Raise ValueError if a server, or the load, could not open as many sockets as the plan has clients."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    clients = max((task.case.clients for task in plan.tasks), default=0)
+    clients = max((task.workload.clients for task in plan.tasks), default=0)
     if hard != resource.RLIM_INFINITY and clients + SPARE_DESCRIPTORS > hard:
         raise ValueError(
             f"{clients:,} clients need {clients + SPARE_DESCRIPTORS:,} descriptors, and a process may open {hard:,}"
@@ -172,7 +171,7 @@ def _compare(
     *,
     strict: bool,
 ) -> int:
-    """Measure what is planned, and report it; return the exit status. strict: whether a missed target decides it."""
+    """Measure what is planned, and report it; return the exit status. strict: whether a missed SLO decides it."""
     about = machine.describe()  # before we leave a core to the server
     if cores.rest:
         try:
@@ -185,11 +184,14 @@ def _compare(
     children = Children()
     with Interrupt(children) as interrupt, children:
         store.point_latest_at(folder)
-        names = ", ".join(subject.label for subject in plan.subjects)
+        names = ", ".join(candidate.label for candidate in plan.candidates)
         say(f"Comparing {names} (order drawn with --seed {plan.seed}).")
         longer = comparison.seconds + comparison.further_seconds
-        most = f" (up to {duration(longer)} where runs differ much)" if comparison.further_seconds else ""
-        say(f"It takes about {duration(comparison.seconds)}{most}; Ctrl-C keeps and reports what is measured by then.")
+        most = f" (up to {rough_duration(longer)} where runs differ much)" if comparison.further_seconds else ""
+        say(
+            f"It takes about {rough_duration(comparison.seconds)}{most};"
+            " Ctrl-C keeps and reports what is measured by then."
+        )
         try:
             comparison.run(laboratory(work, cores, children, interrupt))
             drawing.draw(comparison.result, folder)
@@ -206,14 +208,17 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    if strict and slo_kept.is_missed(comparison.result):
+    if strict and slo.is_missed(comparison.result):
         return MISSED
     return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
 
 
 def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
     return any(
-        doubt.name in run_warnings.UNANSWERED for each in entries(result) for run in each.shown for doubt in run.doubts
+        doubt.name in run_warnings.UNANSWERED
+        for each in summaries(result)
+        for run in each.shown
+        for doubt in run.doubts
     )
 
 
@@ -238,7 +243,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         " differ by themselves; to know, run both in one session: --server 'before=COMMAND {port}' --server"
         " 'after=COMMAND {port}' --repeats 10.",
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
-        f" target was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C."
+        f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C."
         " Two results: 0 whatever differs between them.",
     )
     parser.add_argument(
@@ -262,16 +267,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--scenarios",
         nargs="+",
         choices=tuple(LOADS),
-        help="what the clients do (saturate; with a --target conversation)",
+        help="what the clients do (saturate; with an --slo conversation)",
     )
-    parser.add_argument("--clients", nargs="+", type=_whole, help="numbers of clients, for each scenario")
-    parser.add_argument("--repeats", type=_whole, help="runs of each (1; ten or more give a verdict)")
-    parser.add_argument("--seconds", type=_whole, help="length of each measured window")
-    parser.add_argument("--warmup", type=_whole, help="seconds before it, which are thrown away")
-    parser.add_argument(
-        "--target", type=_target, help="what each run is to keep, such as 'p99<50ms'; where clients pause"
-    )
-    parser.add_argument("--capacity", action="store_true", help="search for the most clients within the target")
+    parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")
+    parser.add_argument("--repeats", type=_count, help="runs of each (1; ten or more give a verdict)")
+    parser.add_argument("--seconds", type=_count, help="length of each measured window")
+    parser.add_argument("--warmup", type=_count, help="seconds before it, which are thrown away")
+    parser.add_argument("--slo", type=_slo, help="what each run is to keep, such as 'p99<50ms'; where clients pause")
+    parser.add_argument("--capacity", action="store_true", help="search for the most clients within the SLO")
     parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
     parser.add_argument("--ceiling", action="store_true", help="first find out how fast the load itself can be")
     parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each of the two (chosen)")
@@ -290,15 +293,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _whole(text: str) -> int:
+def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return int(text)
 
 
-def _target(text: str) -> str:
+def _slo(text: str) -> str:
     try:
-        return str(parse_target(text))
+        return str(parse_slo(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -320,9 +323,9 @@ def _differences(files: Sequence[Path]) -> int:
             return _refuse(f"{file}: {error}")
     found = regression.differences(*read)
     if not found.found:
-        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {regression.text(found)}")
-    say(regression.text(found))
-    if all(each.judgement.ratio is None for each in found.found):
+        return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
+    say(differences.text(found))
+    if all(each.significance.ratio is None for each in found.found):
         sys.stderr.write("tcplab: nothing can be compared: no figure has sound runs in both; measure again\n")
         return 1
     return 0

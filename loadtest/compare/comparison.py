@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.compare import schema, store
-from loadtest.compare.analysis import claims, measures, slo
+from loadtest.compare.analysis import capacity, measures
 from loadtest.compare.analysis.measures import CLOSED_LOOP
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, further
-from loadtest.compare.analysis.summary import entries
-from loadtest.compare.candidates import Subject
+from loadtest.compare.analysis.summary import summaries
+from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.measure import capacity, load, machine, memory, probing
+from loadtest.compare.measure import load, machine, memory
 from loadtest.compare.measure.load import Load
-from loadtest.compare.measure.run import ROOT, CellFailedError, Laboratory
-from loadtest.compare.plan import Case, Cell, Plan
+from loadtest.compare.measure.run import ROOT, Laboratory, RunFailedError
+from loadtest.compare.plan import MIN_RUNS, Plan, Run, Workload, clients
 from loadtest.compare.report import table
+from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
 from loadtest.run_warnings import Doubt
 
-_OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until cells have been measured
+_OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until runs have been measured
 _BAR: Final = 20
 _MEMORY_SECONDS: Final = 5.0  # for one process; a first guess likewise
 _PROBES: Final = 14  # of a search, as a rule
@@ -47,10 +47,10 @@ class Comparison:
         self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object], command: Sequence[str]
     ) -> None:
         self._plan = plan
-        self._cells = plan.cells()
-        self._subjects = {subject.name: subject for subject in plan.subjects}
+        self._runs = plan.runs()
+        self._candidates = {candidate.name: candidate for candidate in plan.candidates}
         self._folder = folder
-        self._took: list[float] = []  # seconds beyond warm-up and window, for each cell
+        self._took: list[float] = []  # seconds beyond warm-up and window, for each run
         self.result: dict[str, Any] = {
             "schema": schema.SCHEMA,
             "kind": "comparison",
@@ -66,58 +66,60 @@ class Comparison:
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
             "doubts": [cores.doubt._asdict()] if cores.doubt else [],
             "ceiling": None,
-            "cells": [_not_run(cell) for cell in self._cells],
+            "runs": [_not_run(run) for run in self._runs],
             "memory": [],
             "capacity": [],
         }
 
     @property
-    def _started(self) -> list[Subject]:
-        """The subjects that are started here, as often as it takes."""
-        return [subject for subject in self._plan.subjects if not subject.address]
+    def _started(self) -> list[Candidate]:
+        """The candidates that are started here, as often as it takes."""
+        return [candidate for candidate in self._plan.candidates if not candidate.address]
 
     @property
-    def _telling(self) -> list[Subject]:
-        """The subjects that run already, and tell of their memory."""
-        return [subject for subject in self._plan.subjects if subject.metrics]
+    def _telling(self) -> list[Candidate]:
+        """The candidates that run already, and tell of their memory."""
+        return [candidate for candidate in self._plan.candidates if candidate.metrics]
 
     @property
     def seconds(self) -> float:
         """About how long all of it takes, from its beginning."""
-        processes = memory.RUNS * len(self._started) + len(self._telling)
+        processes = memory.PROCESSES * len(self._started) + len(self._telling)
         memory_seconds = _MEMORY_SECONDS * processes if self._plan.memory else 0.0
         probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
         ceiling = [self._plan.ceiling] if self._plan.ceiling else []
-        return memory_seconds + self._left([*ceiling, *probes, *(cell.case for cell in self._cells)])
+        return memory_seconds + self._left([*ceiling, *probes, *(run.workload for run in self._runs)])
 
     @property
     def further_seconds(self) -> float:
         """About how much longer it takes at most, where runs are too far apart for a verdict."""
         tasks = [task for task in self._plan.tasks if MIN_RUNS <= task.repeats < MOST_RUNS]
-        return self._left([task.case for task in tasks for _ in task.subjects for _ in range(MOST_RUNS - task.repeats)])
+        return self._left(
+            [task.workload for task in tasks for _ in task.candidates for _ in range(MOST_RUNS - task.repeats)]
+        )
 
     def run(self, laboratory: Laboratory) -> None:
         """
-        Measure the ceiling, if it is wanted, cell after cell, memory and capacity.
+        Measure the ceiling, if it is wanted, run after run, memory and capacity.
 
         What fails is marked, and the others go on.
         """
         self._keep()
         try:
             if self._plan.memory:  # before any load: what that made such a server take is there to be taken again
-                for subject in self._telling:
-                    self._weigh(laboratory, subject, 1)
+                for candidate in self._telling:
+                    self._weigh(laboratory, candidate, 1)
             if self._plan.ceiling:
                 self._find_ceiling(laboratory, self._plan.ceiling)
-            for cell, record in zip(self._cells, self.result["cells"], strict=True):
-                self._measure(laboratory, self._subjects[cell.subject], cell, record)
+            for run, record in zip(self._runs, self.result["runs"], strict=True):
+                self._measure(laboratory, self._candidates[run.candidate], run, record)
             self._go_on(laboratory)
             if self._plan.memory:
-                for subject in self._started:
-                    self._weigh(laboratory, subject, memory.RUNS)
+                for candidate in self._started:
+                    self._weigh(laboratory, candidate, memory.PROCESSES)
             if self._plan.capacity:
                 for name in self._plan.searched:
-                    self._search(laboratory, self._subjects[name], self._plan.capacity)
+                    self._search(laboratory, self._candidates[name], self._plan.capacity)
             self.result["complete"] = not self.failed
         except InterruptedByUserError:
             self.result["interrupted"] = True
@@ -125,11 +127,12 @@ class Comparison:
         self.result["ended"] = _now().isoformat(timespec="seconds")
         self._keep()
 
-    def _find_ceiling(self, laboratory: Laboratory, case: Case) -> None:
-        self._announce(0, what("sink", case), [case, *(cell.case for cell in self._cells)])
+    def _find_ceiling(self, laboratory: Laboratory, workload: Workload) -> None:
+        self._announce(0, what("sink", workload), [workload, *(run.workload for run in self._runs)])
         try:
-            found = laboratory.measure_ceiling(case)
-        except CellFailedError as error:
+            measured = laboratory.put_on_null_server(workload)
+            found = measures.ceiling(workload, load.read(measured.load), measured.usage)
+        except RunFailedError as error:
             doubt = Doubt(
                 "no-ceiling",
                 f"the generator's ceiling could not be measured: {error}",
@@ -145,12 +148,12 @@ class Comparison:
             )
         self._keep()
 
-    def _measure(self, laboratory: Laboratory, subject: Subject, cell: Cell, record: dict[str, Any]) -> None:
-        coming = [each.case for each in self._cells[cell.number - 1 :]]
-        self._announce(cell.number, what(subject.label, cell.case), coming)
+    def _measure(self, laboratory: Laboratory, candidate: Candidate, run: Run, record: dict[str, Any]) -> None:
+        coming = [each.workload for each in self._runs[run.number - 1 :]]
+        self._announce(run.number, what(candidate.label, run.workload), coming)
         try:
-            measured = laboratory.put(subject, cell.case)
-        except CellFailedError as error:
+            measured = laboratory.put(candidate, run.workload)
+        except RunFailedError as error:
             record.update(status="failed", reason=str(error))
             say(f"FAILED: {visible_lines(str(error))}")
         except InterruptedByUserError:
@@ -160,60 +163,61 @@ class Comparison:
             record.update(
                 status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
             )
-            self._took.append(measured.took - cell.case.warmup - cell.case.seconds)
-            row = measures.row(record, measures.ceiling_of(self.result))
-            record["latency"] = CLOSED_LOOP if measures.of_throughput(row.scenario) else ""
-            say(table.brief(row))
+            self._took.append(measured.took - run.workload.warmup - run.workload.seconds)
+            shown = measures.measures_of(record, measures.ceiling_of(self.result))
+            record["latency"] = CLOSED_LOOP if measures.of_throughput(shown.scenario) else ""
+            say(table.brief(shown))
         self._keep()
 
     def _go_on(self, laboratory: Laboratory) -> None:
         """Run again, at the end, what a verdict takes more runs of than were planned (analysis/stopping_rule.py)."""
         chance = random.Random(self._plan.seed)
-        while rounds := further(entries(self.result)):
+        while rounds := further(summaries(self.result)):
             due = [each for load in rounds for each in chance.sample(load, len(load))]
-            first = len(self._cells) + 1
-            cells = [
-                Cell(number, each.subject.name, each.case, each.attempts + 1) for number, each in enumerate(due, first)
+            first = len(self._runs) + 1
+            runs = [
+                Run(number, each.candidate.name, each.workload, each.attempts + 1)
+                for number, each in enumerate(due, first)
             ]
-            self._cells = (*self._cells, *cells)
-            self.result["cells"] += [_not_run(cell) for cell in cells]
-            for cell in cells:
-                self._measure(laboratory, self._subjects[cell.subject], cell, self.result["cells"][cell.number - 1])
+            self._runs = (*self._runs, *runs)
+            self.result["runs"] += [_not_run(run) for run in runs]
+            for run in runs:
+                self._measure(laboratory, self._candidates[run.candidate], run, self.result["runs"][run.number - 1])
 
-    def _weigh(self, laboratory: Laboratory, subject: Subject, processes: int) -> None:
+    def _weigh(self, laboratory: Laboratory, candidate: Candidate, processes: int) -> None:
         """Measure memory per client, in fresh processes; or in the one that runs already, if that is fresh."""
         many = f"{processes} process{'es' if processes > 1 else ''}"
-        say(f"memory: {subject.label}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
-        record: dict[str, Any] = {"subject": subject.name, "problem": "", "runs": []}
+        say(f"memory: {candidate.label}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
+        record: dict[str, Any] = {"candidate": candidate.name, "problem": "", "runs": []}
         self.result["memory"].append(record)
         runs = []
         try:
             for _ in range(processes):
-                runs.append(laboratory.weigh(subject, MEMORY_CLIENTS))
+                runs.append(laboratory.weigh(candidate, MEMORY_CLIENTS))
                 record["runs"] = [run.as_json() for run in runs]
-        except CellFailedError as error:
+        except RunFailedError as error:
             record["problem"] = str(error)
         if runs:
             record.update(memory.price(runs).as_json())
-        if runs and subject.address:
+        if runs and candidate.address:
             alone = "one process, which ran already: no interval"
             record["note"] = f"{record['note']}; {alone}" if record["note"] else alone
         say(f"FAILED: {record['problem']}" if record["problem"] else _bytes(record))
         self._keep()
 
-    def _search(self, laboratory: Laboratory, subject: Subject, case: Case) -> None:
-        """Search the most clients within the target."""
-        target, probes = slo.parse(self._plan.target), list[capacity.Probe]()
-        record: dict[str, Any] = {"subject": subject.name, "scenario": case.scenario, "target": str(target)}
+    def _search(self, laboratory: Laboratory, candidate: Candidate, workload: Workload) -> None:
+        """Search the most clients within the SLO."""
+        slo, probes = parse(self._plan.slo), list[capacity.Probe]()
+        record: dict[str, Any] = {"candidate": candidate.name, "scenario": workload.scenario, "slo": str(slo)}
         self.result["capacity"].append(record)
-        say(f"capacity: {subject.label}, {case.scenario}, {target}: ", end="")
+        say(f"capacity: {candidate.label}, {workload.scenario}, {slo}: ", end="")
 
         def probe(clients: int) -> Load:
             say(f"{clients:,}", end="")
-            asked = replace(case, clients=clients)
-            measured = laboratory.put(subject, asked)
+            asked = replace(workload, clients=clients)
+            measured = laboratory.put(candidate, asked)
             found = load.read(measured.load)
-            shown = measures.figures(subject.name, asked, found, measured.usage)
+            shown = measures.measures_of_load(candidate.name, asked, found, measured.usage)
             common = tuple(Doubt(**each) for each in self.result["doubts"])
             return replace(found, doubts=(*shown.doubts, *common))
 
@@ -222,27 +226,27 @@ class Comparison:
             say(f" {each.answer}, ", end="")
             self._conclude(record, capacity.conclude(probes, LIMITS))
 
-        self._conclude(record, probing.find_capacity(probe, target, LIMITS, tell))
-        say(f"so {claims.bracket(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
+        self._conclude(record, capacity.find_capacity(probe, slo, LIMITS, tell))
+        say(f"so {capacity.in_words(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
 
     def _conclude(self, record: dict[str, Any], found: capacity.Bracket) -> None:
         record.update(found.as_json())
         self._keep()
 
-    def _announce(self, number: int, about: str, coming: Sequence[Case]) -> None:
-        total = len(self._cells)
+    def _announce(self, number: int, about: str, coming: Sequence[Workload]) -> None:
+        total = len(self._runs)
         done = _BAR * max(0, number - 1) // total
         bar = f"{'#' * done}{'.' * (_BAR - done)}"
-        say(f"[{number:2}/{total} {bar}] {about:36} {duration(self._left(coming)):>10} left ... ", end="")
+        say(f"[{number:2}/{total} {bar}] {about:36} {rough_duration(self._left(coming)):>10} left ... ", end="")
 
-    def _left(self, coming: Sequence[Case]) -> float:
+    def _left(self, coming: Sequence[Workload]) -> float:
         overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
-        return sum(case.warmup + case.seconds + overhead for case in coming)
+        return sum(workload.warmup + workload.seconds + overhead for workload in coming)
 
     @property
     def failed(self) -> int:
         """How many measurements failed."""
-        failed = [cell["status"] == "failed" for cell in self.result["cells"]]
+        failed = [run["status"] == "failed" for run in self.result["runs"]]
         failed.append(self._plan.ceiling is not None and self.result["ceiling"] is None)
         failed += [bool(each["problem"]) for each in self.result["memory"]]
         return sum(failed)
@@ -251,8 +255,8 @@ class Comparison:
         store.write_json(self._folder / store.RESULT, self.result)
 
 
-def _not_run(cell: Cell) -> dict[str, Any]:
-    return {**asdict(cell), "status": "not run", "reason": ""}
+def _not_run(run: Run) -> dict[str, Any]:
+    return {**asdict(run), "status": "not run", "reason": ""}
 
 
 def _bytes(record: dict[str, Any]) -> str:
@@ -264,12 +268,12 @@ def _bytes(record: dict[str, Any]) -> str:
     return ", ".join(parts) or record["note"] or record["silent"]["why"]
 
 
-def what(name: str, case: Case) -> str:
+def what(name: str, workload: Workload) -> str:
     """Return a measurement in words."""
-    return f"{name}, {case.scenario}, {measures.clients(case.clients)}"
+    return f"{name}, {workload.scenario}, {clients(workload.clients)}"
 
 
-def duration(seconds: float) -> str:
+def rough_duration(seconds: float) -> str:
     """Return "85 s" or "12 min"."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 

@@ -5,15 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from loadtest.compare.analysis.significance import MIN_RUNS
-from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
+from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
 from loadtest.scenarios import SCENARIOS
+
+MIN_RUNS: Final = 10
+"""Sound runs of either side that a verdict takes; analysis/significance.py says what fewer would do to it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Workload:
     """
-    One load that the subjects meet.
+    One load that the candidates meet.
 
     scenario: its name in loadtest/scenarios.py. clients: how many connect, all at once. think: mean seconds between a
     reply and the next request; None for the scenario's own.
@@ -29,21 +31,21 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One run: one subject under one load. number: its place in the order, from 1. repeat: of the same, from 1."""
+class Run:
+    """One run: one candidate under one load. number: its place in the order, from 1. repeat: of the same, from 1."""
 
     number: int
-    subject: str
-    case: Case
+    candidate: str
+    workload: Workload
     repeat: int
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A load, the subjects that meet it, and how often each does."""
+    """A load, the candidates that meet it, and how often each does."""
 
-    case: Case
-    subjects: tuple[str, ...]
+    workload: Workload
+    candidates: tuple[str, ...]
     repeats: int
 
 
@@ -52,56 +54,58 @@ class Plan:
     """
     A whole comparison: its tasks, in an order drawn with `seed`.
 
-    The order is drawn in blocks, once for each repeat: the subjects of one load follow each other, so that a drift of
+    The order is drawn in blocks, once for each repeat: the candidates of one load follow each other, so that a drift of
     the machine (heat, other work) meets them alike; which load comes when, and who is first within it, is chance.
 
     name: "indicative", "thorough" or "chosen". ceiling: the load to find the generator's own ceiling with, before all
-    cells; None for none. capacity: the load whose clients are varied to find how many are within the target; None for
-    no search. searched: the subjects whose capacity is searched. memory: whether memory per client is measured. target:
+    runs; None for none. capacity: the load whose clients are varied to find how many are within the SLO; None for
+    no search. searched: the candidates whose capacity is searched. memory: whether memory per client is measured. slo:
     what a run is to keep, as it was typed; "" for nothing.
     """
 
     name: str
-    subjects: tuple[Subject, ...]
+    candidates: tuple[Candidate, ...]
     tasks: tuple[Task, ...]
     seed: int
-    ceiling: Case | None = None
-    capacity: Case | None = None
+    ceiling: Workload | None = None
+    capacity: Workload | None = None
     searched: tuple[str, ...] = ()
     memory: bool = False
-    target: str = ""
+    slo: str = ""
 
-    def cells(self) -> tuple[Cell, ...]:
-        """Return the cells in the order in which they are to be run; the same for the same plan."""
+    def runs(self) -> tuple[Run, ...]:
+        """Return the runs in the order in which they are to be run; the same for the same plan."""
         chance = random.Random(self.seed)
-        order: list[tuple[str, Case, int]] = []
+        order: list[tuple[str, Workload, int]] = []
         for repeat in range(1, max((task.repeats for task in self.tasks), default=0) + 1):
             due = [task for task in self.tasks if task.repeats >= repeat]
             for task in chance.sample(due, len(due)):
-                order += [(name, task.case, repeat) for name in chance.sample(task.subjects, len(task.subjects))]
-        return tuple(Cell(number, *each) for number, each in enumerate(order, 1))
+                order += [
+                    (name, task.workload, repeat) for name in chance.sample(task.candidates, len(task.candidates))
+                ]
+        return tuple(Run(number, *each) for number, each in enumerate(order, 1))
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON-ready data."""
         return {
             "name": self.name,
             "seed": self.seed,
-            "subjects": [subject.as_json() for subject in self.subjects],
+            "candidates": [candidate.as_json() for candidate in self.candidates],
             "tasks": [asdict(task) for task in self.tasks],
             "ceiling": asdict(self.ceiling) if self.ceiling else None,
             "capacity": asdict(self.capacity) if self.capacity else None,
             "searched": list(self.searched),
             "memory": self.memory,
-            "target": self.target,
+            "slo": self.slo,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
     """
-    How a scenario is measured unless the user says otherwise: as in Case, but for several numbers of clients.
+    How a scenario is measured unless the user says otherwise: as in Workload, but for several numbers of clients.
 
-    thorough: the numbers of clients of a thorough comparison. rows: whether those subjects join that are no model of
+    thorough: the numbers of clients of a thorough comparison. rows: whether those candidates join that are no model of
     their own, and show what the API or the loop costs.
     """
 
@@ -135,7 +139,7 @@ _OTHERWISE: Final = Usual((30,), warmup=5, seconds=10, thorough=(30,))
 LOADS: Final = {**_USUAL, **{name: _OTHERWISE for name in SCENARIOS if name not in _USUAL}}
 """How each scenario is measured, in the order in which they are shown. A new scenario need not be named here."""
 
-CAPACITY: Final = Case("conversation", 1, warmup=5, seconds=3)
+CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
 """
 With what the capacity is searched: clients who come and go, so that every reply counts, the wait to be served included.
 
@@ -145,11 +149,11 @@ Three seconds, for who is away for longer than the window looks as if it had nev
 CEILING_CLIENTS: Final = 50
 """As many as one row of `saturate` has: enough that a reply is always waiting for the generator."""
 
-TARGET: Final = "p99<50ms"
+THOROUGH_SLO: Final = "p99<50ms"
 """What a thorough comparison's search for the capacity is to keep, unless the user says otherwise."""
 
 INDICATIVE_RUNS: Final = 3
-"""Runs of each cell in a comparison that gives no verdict: a median, and how far runs are apart."""
+"""Runs of each candidate under a load in a comparison that gives no verdict: a median, and how far runs are apart."""
 
 CROWD_RUNS: Final = 3
 """Of `crowd`, which takes long, and whose memory per client is measured by itself."""
@@ -158,16 +162,16 @@ CROWD_RUNS: Final = 3
 def indicative(seed: int) -> Plan:
     """Return what a newcomer runs, within 90 s: one scenario, two numbers of clients, the textbook's three models."""
     load = LOADS["saturate"]
-    tasks = tuple(Task(_case("saturate", clients), TEXTBOOK, INDICATIVE_RUNS) for clients in load.clients)
+    tasks = tuple(Task(_workload("saturate", clients), TEXTBOOK, INDICATIVE_RUNS) for clients in load.clients)
     return Plan("indicative", tuple(LAB[name] for name in TEXTBOOK), tasks, seed)
 
 
-def thorough(seed: int, own: Sequence[Subject] = (), target: str = "") -> Plan:
+def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
     """Return what gives the verdict: every scenario, MIN_RUNS runs of each, capacity, memory, and the ceiling."""
-    main = (*TEXTBOOK, *(subject.name for subject in own))
-    every = (*LAB, *(subject.name for subject in own))
+    main = (*TEXTBOOK, *(candidate.name for candidate in own))
+    every = (*LAB, *(candidate.name for candidate in own))
     tasks = [
-        Task(_case(name, clients), every if load.rows else main, CROWD_RUNS if name == "crowd" else MIN_RUNS)
+        Task(_workload(name, clients), every if load.rows else main, CROWD_RUNS if name == "crowd" else MIN_RUNS)
         for name, load in LOADS.items()
         for clients in load.thorough
     ]
@@ -176,17 +180,17 @@ def thorough(seed: int, own: Sequence[Subject] = (), target: str = "") -> Plan:
         (*LAB.values(), *own),
         tuple(tasks),
         seed,
-        ceiling=_case("saturate", CEILING_CLIENTS),
+        ceiling=_workload("saturate", CEILING_CLIENTS),
         capacity=CAPACITY,
         searched=main,
         memory=True,
-        target=target or TARGET,
+        slo=slo or THOROUGH_SLO,
     )
 
 
 def chosen(
     seed: int,
-    subjects: Sequence[Subject],
+    candidates: Sequence[Candidate],
     *,
     scenarios: Iterable[str],
     clients: Sequence[int] = (),
@@ -196,35 +200,40 @@ def chosen(
     ceiling: bool = False,
     capacity: bool = False,
     memory: bool = False,
-    target: str = "",
+    slo: str = "",
 ) -> Plan:
     """
     Return the plan for what the user chose.
 
     clients, seconds, warmup: in place of each scenario's own (seconds of the measured window, and before it).
     """
-    names = tuple(subject.name for subject in subjects)
+    names = tuple(candidate.name for candidate in candidates)
     tasks = [
-        Task(_case(name, count, warmup, seconds), names, repeats)
+        Task(_workload(name, count, warmup, seconds), names, repeats)
         for name in scenarios
         for count in (clients or LOADS[name].clients)
     ]
     return Plan(
         "chosen",
-        tuple(subjects),
+        tuple(candidates),
         tuple(tasks),
         seed,
-        ceiling=_case("saturate", CEILING_CLIENTS, warmup, seconds) if ceiling else None,
+        ceiling=_workload("saturate", CEILING_CLIENTS, warmup, seconds) if ceiling else None,
         capacity=CAPACITY if capacity else None,
         searched=names if capacity else (),
         memory=memory,
-        target=target,
+        slo=slo,
     )
 
 
-def _case(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Case:
+def clients(count: int) -> str:
+    """Return "1 client", "50 clients"."""
+    return f"{count:,} client{'' if count == 1 else 's'}"
+
+
+def _workload(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Workload:
     usual = LOADS[scenario]
-    return Case(
+    return Workload(
         scenario,
         clients,
         usual.warmup if warmup is None else warmup,

@@ -11,18 +11,18 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from loadtest.compare.analysis.slo import parse
 from loadtest.compare.plan import LOADS
+from loadtest.compare.slo import parse
 from loadtest.scenarios import MAX_SIZE
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Of a comparison's result."""
 
 _MOST: Final = 10**15
 """More than anything that is counted or measured; what is beyond could not be reckoned with."""
 
 
-def _target(text: str) -> str:
+def _slo(text: str) -> str:
     if text:
         parse(text)
     return text
@@ -44,7 +44,7 @@ _Number = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 _Digits = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 _Scenario = Annotated[str, AfterValidator(_scenario)]
-_Target = Annotated[str, AfterValidator(_target)]
+_Slo = Annotated[str, AfterValidator(_slo)]
 
 
 class _Loose(BaseModel):
@@ -65,7 +65,7 @@ class _Doubt(_Exact):
     remedy: str
 
 
-class _Case(_Exact):
+class _Workload(_Exact):
     scenario: _Scenario
     clients: _Some
     warmup: _Count
@@ -73,7 +73,7 @@ class _Case(_Exact):
     think: _Amount | None = None
 
 
-class _Subject(_Exact):
+class _Candidate(_Exact):
     name: _Name
     title: str
     sentence: str
@@ -86,23 +86,23 @@ class _Subject(_Exact):
 
 
 class _Task(_Loose):
-    case: _Case
-    subjects: list[_Name]
+    workload: _Workload
+    candidates: list[_Name]
     repeats: _Some
 
 
 class _Plan(_Loose):
     seed: int
-    subjects: list[_Subject]
+    candidates: list[_Candidate]
     tasks: list[_Task]
-    ceiling: _Case | None
-    target: _Target
+    ceiling: _Workload | None
+    slo: _Slo
 
     @model_validator(mode="after")
     def _each_has_a_name_of_its_own(self) -> Self:
-        twice = _repeated(each.name for each in self.subjects)
+        twice = _repeated(each.name for each in self.candidates)
         if twice:
-            raise ValueError(f"two subjects are called {twice[0]!r}")
+            raise ValueError(f"two candidates are called {twice[0]!r}")
         return self
 
 
@@ -206,10 +206,10 @@ class _Load(_Loose):
     variants: Annotated[dict[_Name, _Part], Field(min_length=1, max_length=1)]
 
 
-class _Cell(_Loose):
+class _Run(_Loose):
     number: _Count
-    subject: _Name
-    case: _Case
+    candidate: _Name
+    workload: _Workload
     repeat: _Count
     status: Literal["done", "failed", "interrupted", "not run"]
     reason: str
@@ -222,8 +222,8 @@ class _Cell(_Loose):
             return self
         if self.load is None or self.usage is None:
             raise ValueError("load and usage should be there, for its status is done")
-        if self.load.scenario.name != self.case.scenario:
-            raise ValueError(f"its load is of {self.load.scenario.name}, its case of {self.case.scenario}")
+        if self.load.scenario.name != self.workload.scenario:
+            raise ValueError(f"its load is of {self.load.scenario.name}, its workload of {self.workload.scenario}")
         return self
 
 
@@ -249,7 +249,7 @@ class _Price(_Loose):
 
 
 class _Memory(_Loose):
-    subject: _Name
+    candidate: _Name
     problem: str
     note: str = ""
     silent: _Price | None = None
@@ -275,9 +275,9 @@ class _Memory(_Loose):
 
 
 class _Capacity(_Loose):
-    subject: _Name
+    candidate: _Name
     scenario: _Scenario
-    target: _Target
+    slo: _Slo
     low: _Count = 0
     high: _Count | None = None
     why: str = ""
@@ -294,7 +294,7 @@ class _Capacity(_Loose):
 
 
 class _Result(_Loose):
-    schema_: Annotated[Literal[2], Field(alias="schema")]
+    schema_: Annotated[Literal[3], Field(alias="schema")]
     kind: Literal["comparison"]
     command: list[str]
     started: str
@@ -308,21 +308,21 @@ class _Result(_Loose):
     pinned: _Pinned
     doubts: list[_Doubt]
     ceiling: _Ceiling | None = None
-    cells: list[_Cell]
+    runs: list[_Run]
     memory: list[_Memory] = []
     capacity: list[_Capacity] = []
 
     @model_validator(mode="after")
     def _speaks_of_those_compared(self) -> Self:
-        known = {each.name for each in self.plan.subjects}
-        tasks = (name for each in self.plan.tasks for name in each.subjects)
-        named = (*tasks, *(each.subject for some in (self.cells, self.memory, self.capacity) for each in some))
+        known = {each.name for each in self.plan.candidates}
+        tasks = (name for each in self.plan.tasks for name in each.candidates)
+        named = (*tasks, *(each.candidate for some in (self.runs, self.memory, self.capacity) for each in some))
         strangers = [name for name in named if name not in known]
         if strangers:
-            raise ValueError(f"{strangers[0]!r} is none of plan.subjects")
-        twice = _repeated(each.number for each in self.cells)
+            raise ValueError(f"{strangers[0]!r} is none of plan.candidates")
+        twice = _repeated(each.number for each in self.runs)
         if twice:
-            raise ValueError(f"two cells have the number {twice[0]}")
+            raise ValueError(f"two runs have the number {twice[0]}")
         return self
 
 
@@ -348,12 +348,12 @@ def check(found: Mapping[str, Any]) -> None:
 
 
 def _said(where: Sequence[str | int], what: str) -> str:
-    """Return a fault in words, the likes of "cells[3].load.window.ended: it should be a valid number"."""
+    """Return a fault in words, the likes of "runs[3].load.window.ended: it should be a valid number"."""
     told = _TECHNICAL.sub("it", what).replace("Field required", "it is missing").replace("dictionary", "object")
     told = _CLASSES.sub("", told.replace("Extra inputs are not permitted", "it has no place there"))
     return f"{place(where)}: {told}" if where else told
 
 
 def place(where: Iterable[str | int]) -> str:
-    """Return where in a JSON document something stands: "cells[3].load"."""
+    """Return where in a JSON document something stands: "runs[3].load"."""
     return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).removeprefix(".")

@@ -710,7 +710,7 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
         assert variant.name in out
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]
     result = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
-    assert {cell["subject"] for cell in result["cells"]} == set(NAMES)
+    assert {run["candidate"] for run in result["runs"]} == set(NAMES)
     assert (folder / "compare.html").stat().st_uid == os.getuid()
     # What it says of its files is true on the host: the container's own paths are not.
     named = [
@@ -745,7 +745,7 @@ def test_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> N
     assert status == 0, out + errors
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]
     records = json.loads((folder / "compare.json").read_text(encoding="utf-8"))["memory"]
-    found = {each["subject"]: each for each in records}
+    found = {each["candidate"]: each for each in records}
     assert found["protocol"]["container_silent"] == {}
     assert found["protocol"]["container_why"].startswith("no control group of its own: ")
     for name in NAMES:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from loadtest.compare import command, comparison
-from loadtest.compare.candidates import Subject
+from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure.run import Laboratory, users_of
-from loadtest.compare.plan import Case
+from loadtest.compare.plan import Workload
 
 FAULT = os.environ.get("TEST_FAULT", "")
 
@@ -20,31 +20,31 @@ FAULT = os.environ.get("TEST_FAULT", "")
 class QuickLaboratory(Laboratory):
     """Real servers, a stand-in for Locust."""
 
-    def server_command(self, subject: Subject) -> list[str]:
-        usual = super().server_command(subject)
-        if subject.name == "threaded" and FAULT == "server-refuses":
+    def server_command(self, candidate: Candidate) -> list[str]:
+        usual = super().server_command(candidate)
+        if candidate.name == "threaded" and FAULT == "server-refuses":
             return [*usual, "--backlog", "none"]
         return usual
 
-    def sink_command(self) -> list[str]:
+    def null_server_command(self) -> list[str]:
         if FAULT == "sink-fails":
             return [sys.executable, "-c", "import sys; sys.exit('no sink today')"]
-        return super().sink_command()
+        return super().null_server_command()
 
-    def load_command(self, subject: Subject, case: Case, result: Path) -> list[str]:
-        if subject.name == "threaded" and FAULT == "load-fails":
+    def load_command(self, candidate: Candidate, workload: Workload, result: Path) -> list[str]:
+        if candidate.name == "threaded" and FAULT == "load-fails":
             return [sys.executable, "-c", "import sys; sys.exit('no load today')"]
-        if subject.name == "threaded" and FAULT == "load-silent":
+        if candidate.name == "threaded" and FAULT == "load-silent":
             return [sys.executable, "-c", "pass"]
-        if subject.name == "threaded" and FAULT == "server-dies":
+        if candidate.name == "threaded" and FAULT == "server-dies":
             # The server is the only other child of our parent.
             end = "import os, psutil, time; time.sleep(0.3); "
             end += "[c.kill() for c in psutil.Process(os.getppid()).children() if c.pid != os.getpid()]; time.sleep(9)"
             return [sys.executable, "-c", end]
         arguments = [
-            users_of(subject),
-            case.scenario,
-            *map(str, (case.clients, case.warmup, case.seconds)),
+            users_of(candidate),
+            workload.scenario,
+            *map(str, (workload.clients, workload.warmup, workload.seconds)),
             str(result),
         ]
         return [sys.executable, "-m", "tests.support.stubs.load", *arguments]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from loadtest.compare.measure.exported import Exported
 from loadtest.compare.measure.memory import Serving
-from loadtest.compare.measure.process_memory import Footprint
+from loadtest.compare.measure.process_memory import ProcessMemory
 from loadtest.lab.processes import READY
 from tests.support.processes import announced
 
@@ -23,7 +23,7 @@ class Started(NamedTuple):
     def seen(self) -> Serving:
         """As it is seen from outside, and charged as it exports, if it does."""
         charged = Exported(self.metrics).charged
-        return Serving(self.host, self.port, Footprint(self.pid), charged if charged() else None)
+        return Serving(self.host, self.port, ProcessMemory(self.pid), charged if charged() else None)
 
     @property
     def told(self) -> Serving:

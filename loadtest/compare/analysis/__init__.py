@@ -1,1 +1,1 @@
-"""From what was measured to what may be said: figures, intervals, verdicts. Nothing here runs anything."""
+"""From what was measured to what may be said: measures, intervals, verdicts. Nothing here runs anything."""

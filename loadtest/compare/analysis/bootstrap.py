@@ -66,7 +66,7 @@ def ratio(
     their_bounds: Sequence[bool] = (),
 ) -> Interval:
     """
-    Return the ratio of the medians of two subjects' runs, ours to theirs; ValueError if one of them has none.
+    Return the ratio of the medians of two candidates' runs, ours to theirs; ValueError if one of them has none.
 
     our_bounds, their_bounds: which runs are lower bounds, as in `median`: ours leave the high end open, theirs the low
     one. All values are above 0. The two are drawn again each on its own: that they were measured in turns makes the

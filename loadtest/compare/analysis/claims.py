@@ -2,19 +2,20 @@
 The table that teachers draw by hand, filled in with what was measured; a cell agrees, disagrees, or abstains.
 
 Each claim of the textbook's is a row in CLAIMS: what it says, and a function that looks for it in the evidence. A claim
-about "more" or "less" is judged as any other pair of figures is (significance.py), so that it is settled by ten runs or
-not at all; one about what happens (who waits, how many are served) holds if it was so in every sound run.
+about "more" or "less" is tested as any other pair of measures is (significance.py), so that it is settled by ten runs
+or not at all; one about what happens (who waits, how many are served) holds if it was so in every sound run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from loadtest.compare.analysis.pairwise import judged
-from loadtest.compare.analysis.significance import MIN_RUNS, Answer
-from loadtest.compare.analysis.summary import Entry, Summary, entries
+from loadtest.compare.analysis.capacity import in_words
+from loadtest.compare.analysis.pairwise import compare_pair
+from loadtest.compare.analysis.significance import Answer
+from loadtest.compare.analysis.summary import Estimate, Summary, summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK
-from loadtest.compare.plan import LOADS, MANY
+from loadtest.compare.plan import LOADS, MANY, MIN_RUNS
 from loadtest.scenarios import SCENARIOS
 
 Mark = Literal["agrees", "disagrees", "abstains"]
@@ -22,7 +23,7 @@ Mark = Literal["agrees", "disagrees", "abstains"]
 ONE: Final = "speed with 1 client"
 MANY_AT_ONCE: Final = f"speed with {LOADS['saturate'].clients[-1]} clients"
 ASPECTS: Final = (ONE, MANY_AT_ONCE, "number of clients", "a slow client", "resource use", "for whom")
-"""The table's rows; figures of different loads stand in different ones."""
+"""The table's rows; measures of different loads stand in different ones."""
 
 METHODS: Final = {
     "single": "one at a time",
@@ -30,7 +31,7 @@ METHODS: Final = {
     "asyncio": "asyncio on uvloop",
     "asyncio-stdlib": "asyncio on the standard library's loop",
 }
-"""The table's columns: subjects, and what they are called there."""
+"""The table's columns: candidates, and what they are called there."""
 
 SLOWER: Final = 1.2
 """By what factor a request must cost more with very many clients for "slows down" to be said."""
@@ -38,7 +39,7 @@ SLOWER: Final = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the evidence says of a claim: a mark, the figures in words, and the options that measure them again."""
+    """What the evidence says of a claim: a mark, the measures in words, and the options that measure them again."""
 
     mark: Mark
     said: str
@@ -46,7 +47,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CheckedClaim:
     """One cell of the table: whose, about what, what the textbook says, and what was found."""
 
     method: str
@@ -60,52 +61,55 @@ class Evidence:
     """
     What a result holds.
 
-    runs: entries by subject, scenario and number of clients. memory, capacity: as the result keeps them, by subject.
+    runs: summaries by candidate, scenario and number of clients. memory, capacity: as the result keeps them, by
+    candidate.
     """
 
-    runs: Mapping[tuple[str, str, int], Entry]
+    runs: Mapping[tuple[str, str, int], Summary]
     memory: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     capacity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def entry(self, subject: str, scenario: str, clients: int) -> Entry | None:
-        """Return the runs of a subject under a load, if there are sound ones."""
-        found = self.runs.get((subject, scenario, clients))
-        return found if found and found.rows else None
+    def summary(self, candidate: str, scenario: str, clients: int) -> Summary | None:
+        """Return the runs of a candidate under a load, if there are sound ones."""
+        found = self.runs.get((candidate, scenario, clients))
+        return found if found and found.sound else None
 
 
 def evidence(result: Mapping[str, Any]) -> Evidence:
     """Return what a result holds."""
     return Evidence(
-        runs={(each.subject.name, each.case.scenario, each.case.clients): each for each in entries(result)},
-        **{name: {each["subject"]: each for each in result[name]} for name in ("memory", "capacity")},
+        runs={(each.candidate.name, each.workload.scenario, each.workload.clients): each for each in summaries(result)},
+        **{name: {each["candidate"]: each for each in result[name]} for name in ("memory", "capacity")},
     )
 
 
-def table(result: Mapping[str, Any]) -> list[Cell]:
+def table(result: Mapping[str, Any]) -> list[CheckedClaim]:
     """Return every cell of the table, by method and aspect; those for which nothing was measured abstain."""
     known = evidence(result)
-    return [Cell(claim.method, claim.aspect, claim.says, claim.see(known)) for claim in CLAIMS]
+    return [CheckedClaim(claim.method, claim.aspect, claim.says, claim.see(known)) for claim in CLAIMS]
 
 
-# How figures are told
+# How measures are told
 
 
-def figure(summary: Summary, unit: float, name: str, digits: int = 3) -> str:
-    """Return a figure with its interval, or its range, in words."""
-    if summary.value is None:
-        return f"no {name}: {summary.why}"
-    bound = ">=" if summary.at_least else ""
+def _told(estimate: Estimate, unit: float, name: str, digits: int = 3) -> str:
+    """Return a measure with its interval, or its range, in words."""
+    if estimate.value is None:
+        return f"no {name}: {estimate.why}"
+    bound = ">=" if estimate.at_least else ""
 
     def number(value: float | None) -> str:
         return f"{float(f'{(value or 0) / unit:.{digits}g}'):,g}"
 
-    kind = "" if summary.is_interval else f", {len(summary.values)} run{'s' if len(summary.values) > 1 else ''}"
-    ends = f">={number(summary.low)}" if summary.high is None else f"{number(summary.low)} to {number(summary.high)}"
-    return f"{bound}{number(summary.value)} {name} ({ends}{kind})"
+    kind = "" if estimate.is_interval else f", {len(estimate.values)} run{'s' if len(estimate.values) > 1 else ''}"
+    ends = (
+        f">={number(estimate.low)}" if estimate.high is None else f"{number(estimate.low)} to {number(estimate.high)}"
+    )
+    return f"{bound}{number(estimate.value)} {name} ({ends}{kind})"
 
 
-def _again(scenario: str, clients: int, *subjects: str) -> str:
-    return f"--variants {' '.join(subjects)} --scenarios {scenario} --clients {clients} --repeats {MIN_RUNS}"
+def _again(scenario: str, clients: int, *candidates: str) -> str:
+    return f"--variants {' '.join(candidates)} --scenarios {scenario} --clients {clients} --repeats {MIN_RUNS}"
 
 
 def _between(counts: Sequence[int]) -> str:
@@ -117,7 +121,7 @@ def _lacking(*what: str) -> Found:
     return Found("abstains", f"not measured: {', '.join(what)}")
 
 
-def _few(some: Sequence[Entry]) -> str:
+def _few(some: Sequence[Summary]) -> str:
     """Return why no verdict can be given on these, "" if it can."""
     fewest = min(each.runs for each in some)
     return "" if fewest >= MIN_RUNS else f"; {fewest} sound runs, where a verdict takes {MIN_RUNS}"
@@ -130,10 +134,10 @@ def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found
     clients = LOADS["saturate"].clients[-1]
 
     def see(known: Evidence) -> Found:
-        found = known.entry(method, "saturate", clients)
+        found = known.summary(method, "saturate", clients)
         if found is None:
             return _lacking(f"saturate with {clients} clients")
-        counts = sorted(run.served for run in found.rows)
+        counts = sorted(run.served for run in found.sound)
         said = f"served {_between(counts)} of {clients} clients that stay, in {found.runs} runs"
         holds = counts[0] > 1 if several else counts[-1] == 1
         return Found("agrees" if holds else "disagrees", said, _again("saturate", clients, method))
@@ -143,14 +147,14 @@ def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found
 
 def _speed_of_single(known: Evidence) -> Found:
     """Return whether it is slow for the client that it serves; that others wait is another claim."""
-    mine = known.entry("single", "saturate", 1)
-    others = {name: known.entry(name, "saturate", 1) for name in METHODS if name != "single"}
+    mine = known.summary("single", "saturate", 1)
+    others = {name: known.summary(name, "saturate", 1) for name in METHODS if name != "single"}
     measured = [each for each in others.values() if each]
     if mine is None or not others["threaded"] or not others["asyncio"]:
         return _lacking("saturate with 1 client")
-    said = figure(mine["cpu_us"], 1, "us of CPU for each request, with 1 client")
-    said += "; " + ", ".join(f"{each.subject.label} {figure(each['cpu_us'], 1, 'us')}" for each in measured)
-    found = [judged("cpu_us", mine, each).judgement for each in measured]
+    said = _told(mine["cpu_us"], 1, "us of CPU for each request, with 1 client")
+    said += "; " + ", ".join(f"{each.candidate.label} {_told(each['cpu_us'], 1, 'us')}" for each in measured)
+    found = [compare_pair("cpu_us", mine, each).significance for each in measured]
     slower = [each.answer is Answer.DIFFERENT and (each.ratio or 0) > 1 for each in found]
     known_not = [
         each.answer is Answer.EQUIVALENT or (each.answer is Answer.DIFFERENT and (each.ratio or 9) < 1)
@@ -164,13 +168,13 @@ def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
     clients = LOADS["saturate"].clients[-1]
 
     def see(known: Evidence) -> Found:
-        mine, theirs = known.entry(method, "saturate", clients), known.entry(other, "saturate", clients)
+        mine, theirs = known.summary(method, "saturate", clients), known.summary(other, "saturate", clients)
         if mine is None or theirs is None:
             return _lacking(f"saturate with {clients} clients")
-        found = judged("cpu_us", mine, theirs).judgement
-        said = f"with {clients} clients {figure(mine['requests_per_second'], 1, 'requests/s')}"
-        said += f", {figure(mine['cpu_us'], 1, 'us of CPU each')}"
-        said += f"; {theirs.subject.label} {figure(theirs['cpu_us'], 1, 'us')}"
+        found = compare_pair("cpu_us", mine, theirs).significance
+        said = f"with {clients} clients {_told(mine['requests_per_second'], 1, 'requests/s')}"
+        said += f", {_told(mine['cpu_us'], 1, 'us of CPU each')}"
+        said += f"; {theirs.candidate.label} {_told(theirs['cpu_us'], 1, 'us')}"
         low, high = found.low or 0.0, found.high or 0.0
         if found.answer is Answer.INDICATIVE or not high:
             return Found("abstains", said + _few([mine, theirs]), _again("saturate", clients, method, other))
@@ -185,19 +189,19 @@ def _many_clients(method: str) -> Callable[[Evidence], Found]:
     few = LOADS["saturate"].clients[-1]
 
     def see(known: Evidence) -> Found:
-        at_few, at_many = known.entry(method, "saturate", few), known.entry(method, "saturate", MANY)
+        at_few, at_many = known.summary(method, "saturate", few), known.summary(method, "saturate", MANY)
         if at_few is None or at_many is None:
             return _lacking(f"saturate with {few} and {MANY} clients")
-        served = sorted(run.served for run in at_many.rows)
-        said = f"with {few} clients {figure(at_few['cpu_us'], 1, 'us of CPU each')}, with {MANY:,}"
-        said += f" {figure(at_many['cpu_us'], 1, 'us')}; served {_between(served)} of {MANY:,}"
-        crowd = known.entry(method, "crowd", LOADS["crowd"].thorough[-1])
+        served = sorted(run.served for run in at_many.sound)
+        said = f"with {few} clients {_told(at_few['cpu_us'], 1, 'us of CPU each')}, with {MANY:,}"
+        said += f" {_told(at_many['cpu_us'], 1, 'us')}; served {_between(served)} of {MANY:,}"
+        crowd = known.summary(method, "crowd", LOADS["crowd"].thorough[-1])
         if crowd:
-            said += f"; of a crowd of {crowd.case.clients:,} it served {crowd.served[0]:,}"
+            said += f"; of a crowd of {crowd.workload.clients:,} it served {crowd.served[0]:,}"
         searched = known.capacity.get(method)
         if searched:
-            said += f"; within {searched['target']} it had {bracket(searched)} clients"
-        said += f"; no verdict: who is served in a window of {at_many.case.seconds:g} s says little of a longer one"
+            said += f"; within {searched['slo']} it had {in_words(searched)} clients"
+        said += f"; no verdict: who is served in a window of {at_many.workload.seconds:g} s says little of a longer one"
         return Found("abstains", said, f"--variants {method} --scenarios saturate --clients {few} {MANY}")
 
     return see
@@ -208,11 +212,11 @@ def _slow_client(method: str, *, hangs: bool) -> Callable[[Evidence], Found]:
     dawdle = SCENARIOS["slow-client"].dawdle
 
     def see(known: Evidence) -> Found:
-        found = known.entry(method, "slow-client", clients)
-        waits = found["first_p99_us"] if found else Summary()
+        found = known.summary(method, "slow-client", clients)
+        waits = found["first_p99_us"] if found else Estimate()
         if found is None or waits.value is None or waits.low is None:
             return _lacking("slow-client")
-        said = f"one of {clients} dawdles for {dawdle:g} s: {figure(waits, 1e3, 'ms until the first reply (p99)')}"
+        said = f"one of {clients} dawdles for {dawdle:g} s: {_told(waits, 1e3, 'ms until the first reply (p99)')}"
         wait, none = waits.low >= dawdle * 1e6 / 2, waits.high is not None and waits.high < dawdle * 1e6 / 4
         mark: Mark = "agrees" if (wait if hangs else none) else "disagrees" if (none if hangs else wait) else "abstains"
         return Found(mark, said + _few([found]), _again("slow-client", clients, method))
@@ -250,9 +254,9 @@ class _Slope(NamedTuple):
     high: float
 
 
-def _slope(known: Evidence, subject: str) -> _Slope | None:
+def _slope(known: Evidence, candidate: str) -> _Slope | None:
     """Return bytes a client that has spoken, or else for one that is silent."""
-    kept = known.memory.get(subject) or {}
+    kept = known.memory.get(candidate) or {}
     for kind in ("spoken", "silent"):
         found = kept.get(kind)
         if found and found["low"] is not None:
@@ -261,13 +265,13 @@ def _slope(known: Evidence, subject: str) -> _Slope | None:
 
 
 def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
-    """Return how many clients it serves within the target, beside the other two of the textbook's."""
+    """Return how many clients it serves within the SLO, beside the other two of the textbook's."""
 
     def see(known: Evidence) -> Found:
         brackets = {name: known.capacity.get(name) for name in TEXTBOOK}
         if not all(brackets.values()):
             return _lacking("capacity")
-        said = "; ".join(f"{LAB[name].label} {bracket(each)}" for name, each in brackets.items() if each)
+        said = "; ".join(f"{LAB[name].label} {in_words(each)}" for name, each in brackets.items() if each)
         mine = brackets[method] or {}
         others = [each for name, each in brackets.items() if each and name != method]
         most = mine["low"] is not None and all(
@@ -279,17 +283,9 @@ def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
         )
         agrees, disagrees = (most, least) if busy else (least, most)
         mark: Mark = "agrees" if agrees else "disagrees" if disagrees else "abstains"
-        return Found(mark, f"clients within {mine['target']}: {said}", f"--capacity --target '{mine['target']}'")
+        return Found(mark, f"clients within {mine['slo']}: {said}", f"--capacity --slo '{mine['slo']}'")
 
     return see
-
-
-def bracket(kept: Mapping[str, Any]) -> str:
-    """Return a capacity in words: "200 to 250", or ">= 5,000" where no end was seen."""
-    low, high = kept["low"], kept["high"]
-    if high is None:
-        return f">={low or 0:,}"
-    return f"{low or 0:,} to {high:,}"
 
 
 class _Claim(NamedTuple):

@@ -1,5 +1,5 @@
 """
-From what a cell gave to the figures that may be shown for it.
+From what a run gave to the measures that may be shown for it.
 
 This is where the report's honesty lives: what is only a lower bound is marked so, what would mislead is left
 out with the reason, and no speed comes without how many of the connected clients it was that were served.
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
-from loadtest.compare.measure.sampler import Usage
-from loadtest.compare.plan import Case
+from loadtest.compare.measure.sampler import NOT_OURS, Usage
+from loadtest.compare.plan import Workload
 from loadtest.recording.histogram import bounded_quantile
 from loadtest.run_warnings import BUSY, STOLEN, Doubt
 from loadtest.scenarios import SCENARIOS, Scenario
@@ -39,7 +39,7 @@ UNSOUND: Final = frozenset(
 )
 """
 The doubts that take a run out of the medians: what was measured is not, or not only, what the server does. The others
-(generator-cpu, unserved, unconnected, rate, ...) tell what a figure means, and its mark says so.
+(generator-cpu, unserved, unconnected, rate, ...) tell what a measure means, and its mark says so.
 """
 
 LATE: Final = frozenset({"loop-lag", "late-sends"})
@@ -47,8 +47,6 @@ LATE: Final = frozenset({"loop-lag", "late-sends"})
 The doubts that take the latencies out of a run: they hold the generator's own delay. What a request cost the server,
 and its memory, are as they were; a top speed is a lower bound.
 """
-
-NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
 
 LEAST_CPU: Final = 0.1
 """Processor seconds within a window from which a cost is told: some kernels count them by 10 ms."""
@@ -68,7 +66,7 @@ LATENCIES: Final = (
     "first_p99_us",
     "longest_wait_us",
 )
-"""The figures that a delay of the generator's own is part of."""
+"""The measures that a delay of the generator's own is part of."""
 
 _LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "service_p99_us"})
 _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
@@ -76,7 +74,7 @@ _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
 """What is said wherever a latency of clients that never pause is shown, or would be."""
 
-FIGURES: Final = (
+MEASURES: Final = (
     "requests_per_second",
     "response_p50_us",
     "response_p99_us",
@@ -92,9 +90,9 @@ FIGURES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Measure:
     """
-    One figure: `value`, or None with the reason `why`.
+    One measure: `value`, or None with the reason `why`.
 
     at_least: the true value is that or more ('>=').
     """
@@ -119,7 +117,7 @@ class Ceiling:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it is no measure of the generator, so that it limits no figure."""
+        """Whether it tells nothing of the generator, so that it limits no measure."""
         return any(doubt.name in UNSOUND | {"sink-limited"} for doubt in self.doubts)
 
     def as_json(self) -> dict[str, Any]:
@@ -128,9 +126,9 @@ class Ceiling:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunMeasures:
     """
-    What is shown of one cell.
+    What is shown of one run.
 
     number: of the run, in the order of all. scenario: what the clients did. problem: why there is nothing to show, or
     "" if there is. model: "closed" or "open". served, connected: clients. requests_per_second; response_p50_us,
@@ -144,24 +142,24 @@ class Row:
     """
 
     number: int
-    subject: str
-    case: Case
+    candidate: str
+    workload: Workload
     scenario: Scenario
     problem: str = ""
     model: str = "closed"
     served: int = 0
     connected: int = 0
-    requests_per_second: Figure = Figure()
-    response_p50_us: Figure = Figure()
-    response_p99_us: Figure = Figure()
-    service_p99_us: Figure = Figure()
-    first_p50_us: Figure = Figure()
-    first_p99_us: Figure = Figure()
-    resident_bytes: Figure = Figure()
-    cpu_us: Figure = Figure()
-    threads: Figure = Figure()
-    jain: Figure = Figure()
-    longest_wait_us: Figure = Figure()
+    requests_per_second: Measure = Measure()
+    response_p50_us: Measure = Measure()
+    response_p99_us: Measure = Measure()
+    service_p99_us: Measure = Measure()
+    first_p50_us: Measure = Measure()
+    first_p99_us: Measure = Measure()
+    resident_bytes: Measure = Measure()
+    cpu_us: Measure = Measure()
+    threads: Measure = Measure()
+    jain: Measure = Measure()
+    longest_wait_us: Measure = Measure()
     server_cpu: float | None = None
     generator_cpu: float = 0.0
     generator_busy: float = 0.0
@@ -174,11 +172,11 @@ class Row:
         return is_paced(self.scenario)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures as JSON-ready data."""
+        """Return the measures as JSON-ready data."""
         return {
             "served": self.served,
             "connected": self.connected,
-            **{name: asdict(getattr(self, name)) for name in FIGURES},
+            **{name: asdict(getattr(self, name)) for name in MEASURES},
             "server_cpu": self.server_cpu,
             "generator_cpu": self.generator_cpu,
             "generator_busy": self.generator_busy,
@@ -213,24 +211,21 @@ def seeks_top_speed(scenario: Scenario) -> bool:
     return scenario.alone and not is_paced(scenario)
 
 
-def clients(count: int) -> str:
-    """Return "1 client", "50 clients"."""
-    return f"{count:,} client{'' if count == 1 else 's'}"
-
-
 def share_of_core(ratio: float | None) -> str:
     """Return "97%", or "?" for what is not known."""
     return "?" if ratio is None else f"{ratio:.0%}"
 
 
-def row(cell: Mapping[str, Any], ceiling: Ceiling | None = None) -> Row:
-    """Return what may be shown of a cell as it is kept in the result."""
-    case = Case(**cell["case"])
-    if cell["status"] != "done":
-        problem = f"{cell['status']}: {cell['reason']}" if cell["reason"] else cell["status"]
-        return Row(cell["number"], cell["subject"], case, SCENARIOS[case.scenario], problem)
-    found = load.read(cell["load"])
-    return replace(figures(cell["subject"], case, found, Usage(**cell["usage"]), ceiling), number=cell["number"])
+def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMeasures:
+    """Return what may be shown of a run as it is kept in the result."""
+    workload = Workload(**run["workload"])
+    if run["status"] != "done":
+        problem = f"{run['status']}: {run['reason']}" if run["reason"] else run["status"]
+        return RunMeasures(run["number"], run["candidate"], workload, SCENARIOS[workload.scenario], problem)
+    found = load.read(run["load"])
+    return replace(
+        measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling), number=run["number"]
+    )
 
 
 def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
@@ -239,7 +234,7 @@ def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
     return Ceiling(**{**kept, "doubts": tuple(Doubt(**each) for each in kept["doubts"])}) if kept else None
 
 
-def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
+def ceiling(workload: Workload, found: Load, usage: Usage) -> Ceiling:
     """Return the generator's ceiling from its run against the sink."""
     found = found.about("the sink")
     cpu = _generator_cpu(found, usage)
@@ -256,14 +251,16 @@ def ceiling(case: Case, found: Load, usage: Usage) -> Ceiling:
     return Ceiling(
         requests_per_second=found.verified / found.seconds,
         cpu_us_per_request=usage.generator_cpu / found.verified * 1e6,
-        clients=case.clients,
+        clients=workload.clients,
         doubts=(*known, *_surroundings(found, usage)),
     )
 
 
-def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceiling | None = None) -> Row:
+def measures_of_load(
+    candidate: str, workload: Workload, found: Load, usage: Usage, ceiling: Ceiling | None = None
+) -> RunMeasures:
     """Return what may be shown of a run that was measured, with a generator that has this `ceiling`; number 0."""
-    found = found.about(subject)
+    found = found.about(candidate)
     server = None if usage.server_cpu is None else usage.server_cpu / found.seconds
     generator = _generator_cpu(found, usage)
     why = ""
@@ -275,35 +272,35 @@ def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
         why = "no request was answered within the window"
     elif not found.served:
         why = "no client is known to have been served, though replies were counted"
-    rate = cost = Figure(why=why)
+    rate = cost = Measure(why=why)
     if not why:
-        rate = Figure(found.verified / found.seconds)
+        rate = Measure(found.verified / found.seconds)
         slow = any(doubt.name in LATE | {"starved"} for doubt in found.doubts)
         limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
         idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
         cost = _cost(usage.server_cpu, found.verified)
-    shown = Row(
+    shown = RunMeasures(
         number=0,
-        subject=subject,
-        case=case,
+        candidate=candidate,
+        workload=workload,
         scenario=found.scenario,
         model=found.model,
         served=found.served,
         connected=found.connected,
         requests_per_second=rate,
-        response_p50_us=Figure(why=why) if why else _later(found, "response", 0.5),
-        response_p99_us=Figure(why=why) if why else _later(found, "response", 0.99),
-        service_p99_us=Figure(why=why) if why else _later(found, "service", 0.99),
+        response_p50_us=Measure(why=why) if why else _later(found, "response", 0.5),
+        response_p99_us=Measure(why=why) if why else _later(found, "response", 0.99),
+        service_p99_us=Measure(why=why) if why else _later(found, "service", 0.99),
         first_p50_us=_first(found, 0.5),
         first_p99_us=_first(found, 0.99),
         resident_bytes=_ours(usage.resident),
         cpu_us=cost,
         threads=_ours(usage.threads),
-        jain=Figure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
-        longest_wait_us=Figure(why="no client waited for anything")
+        jain=Measure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
+        longest_wait_us=Measure(why="no client waited for anything")
         if found.longest_wait is None
-        else Figure(found.longest_wait * 1e6, at_least=found.longest_wait_at_least),
+        else Measure(found.longest_wait * 1e6, at_least=found.longest_wait_at_least),
         server_cpu=server,
         generator_cpu=generator,
         generator_busy=found.generator_busy,
@@ -311,27 +308,27 @@ def figures(subject: str, case: Case, found: Load, usage: Usage, ceiling: Ceilin
     )
     late = [doubt.name for doubt in found.doubts if doubt.name in LATE]
     if late:
-        own = Figure(why=f"it would hold the generator's own delay ({', '.join(late)})")
+        own = Measure(why=f"it would hold the generator's own delay ({', '.join(late)})")
         measured: dict[str, Any] = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
         shown = replace(shown, **measured)
     return replace(shown, doubts=tuple(_doubts(shown, found, usage, ceiling)))
 
 
-def is_unsound(run: Row) -> bool:
+def is_unsound(run: RunMeasures) -> bool:
     """Whether a run is in doubt for another reason than the server."""
     return any(doubt.name in UNSOUND for doubt in run.doubts)
 
 
-def _cost(seconds: float | None, requests: int) -> Figure:
+def _cost(seconds: float | None, requests: int) -> Measure:
     """Return CPU microseconds for each request, from processor seconds that are enough to be told."""
     if seconds is not None and seconds < LEAST_CPU:
-        return Figure(why=f"the server used {seconds * 1000:.0f} ms of its core in the window: too little to be told")
+        return Measure(why=f"the server used {seconds * 1000:.0f} ms of its core in the window: too little to be told")
     return _ours(None if seconds is None else seconds / requests * 1e6)
 
 
-def _ours(value: float | None) -> Figure:
+def _ours(value: float | None) -> Measure:
     """Return what can only be read of a server that was started here."""
-    return Figure(why=NOT_OURS) if value is None else Figure(value)
+    return Measure(why=NOT_OURS) if value is None else Measure(value)
 
 
 def _generator_cpu(found: Load, usage: Usage) -> float:
@@ -339,7 +336,7 @@ def _generator_cpu(found: Load, usage: Usage) -> float:
     return max(found.generator_cpu, usage.generator_cpu / found.seconds)
 
 
-def _is_near(ceiling: Ceiling | None, rate: Figure) -> bool:
+def _is_near(ceiling: Ceiling | None, rate: Measure) -> bool:
     """Whether a rate is near the generator's ceiling; one that is itself in doubt is no measure."""
     if ceiling is None or ceiling.is_doubtful:
         return False
@@ -359,16 +356,16 @@ def _failed(found: Load) -> dict[str, dict[str, int]]:
     return {what: kinds for what, kinds in some.items() if kinds}
 
 
-def _later(found: Load, series: str, q: float) -> Figure:
+def _later(found: Load, series: str, q: float) -> Measure:
     bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
     if bounds is None and found.scenario.requests == 1:
-        return Figure(why="each client asks once and leaves, so that every reply is a first one")
+        return Measure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
-        return Figure(why="no second reply on any connection within the window")
-    return Figure(bounds.low, at_least=bounds.open)
+        return Measure(why="no second reply on any connection within the window")
+    return Measure(bounds.low, at_least=bounds.open)
 
 
-def _first(found: Load, q: float) -> Figure:
+def _first(found: Load, q: float) -> Measure:
     finished = dict(found.finished.get("first_reply", {}))
     unfinished = found.unfinished.get("first_reply", {})
     if stays(found.scenario):
@@ -378,13 +375,13 @@ def _first(found: Load, q: float) -> Figure:
         finished[0] = finished.get(0, 0) + max(0, before)
     bounds = bounded_quantile(finished, unfinished, q)
     if bounds is None and not stays(found.scenario):
-        return Figure(why="no client connected within the window")
+        return Measure(why="no client connected within the window")
     if bounds is None or (bounds.low == 0 and stays(found.scenario)):
-        return Figure(why="first replies came within the warm-up, which is thrown away")
-    return Figure(bounds.low, at_least=bounds.open)
+        return Measure(why="first replies came within the warm-up, which is thrown away")
+    return Measure(bounds.low, at_least=bounds.open)
 
 
-def _doubts(row: Row, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[Doubt]:
+def _doubts(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[Doubt]:
     known = {doubt.name: doubt for doubt in found.doubts}
     if _alone(found):  # the row itself says that, and why
         known.pop("unserved", None)

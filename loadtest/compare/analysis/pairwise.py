@@ -1,21 +1,28 @@
-"""Who is different from whom: each fair figure of each scenario, judged between two subjects."""
+"""Who is different from whom: each fair measure of each scenario, judged between two candidates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, groupby
 from typing import Final
 
 from loadtest.compare.analysis.measures import is_paced, seeks_top_speed, stays
-from loadtest.compare.analysis.significance import GENERATOR_LIMIT, UNANSWERED, Answer, Judgement, Sample, judge
-from loadtest.compare.analysis.summary import Entry
+from loadtest.compare.analysis.significance import (
+    GENERATOR_LIMIT,
+    UNANSWERED,
+    Answer,
+    Sample,
+    Significance,
+    compare_medians,
+)
+from loadtest.compare.analysis.summary import Summary
 from loadtest.scenarios import Scenario
 
 MORE_IS_BETTER: Final = frozenset({"requests_per_second"})
-"""The figures of which more is better; of all others less is."""
+"""The measures of which more is better; of all others less is."""
 
 OF_THE_SERVED: Final = frozenset({"requests_per_second", "cpu_us", "response_p99_us"})
 """
-The figures that tell of the clients that are served alone: who starves the others is no better by them. The wait for
+The measures that tell of the clients that are served alone: who starves the others is no better by them. The wait for
 the first reply is none of them, for whoever is not served is in it at its age.
 """
 
@@ -27,27 +34,27 @@ WORDS: Final = {
     "resident_bytes": "memory",
     "threads": "threads",
 }
-"""The figures that are judged, in a reader's words."""
+"""The measures that are judged, in a reader's words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Pair:
     """
-    One figure of two subjects under one load. judgement: its ratio is `ours` over `theirs`.
+    One measure of two candidates under one load. significance: its ratio is `ours` over `theirs`.
 
     better: the name of the one that is better, "" if that can't be said.
     """
 
-    figure: str
-    ours: Entry
-    theirs: Entry
-    judgement: Judgement
+    measure: str
+    ours: Summary
+    theirs: Summary
+    significance: Significance
     better: str
 
 
 def fair(scenario: Scenario) -> tuple[str, ...]:
-    """Return the figures that may be compared in a scenario: what design says of it, and its own properties."""
-    if not is_paced(scenario):  # a latency is clients / throughput there (figures.of_throughput)
+    """Return the measures that may be compared in a scenario: what design says of it, and its own properties."""
+    if not is_paced(scenario):  # a latency is clients / throughput there (measures.of_throughput)
         return ("requests_per_second", "cpu_us") if seeks_top_speed(scenario) else ("requests_per_second",)
     if stays(scenario) and not scenario.paced:
         return ("resident_bytes", "threads", "first_p99_us")
@@ -56,43 +63,38 @@ def fair(scenario: Scenario) -> tuple[str, ...]:
     return ("first_p99_us",) if scenario.requests == 1 else ("first_p99_us", "response_p99_us")
 
 
-def verdicts(every: Sequence[Entry]) -> list[Verdict]:
-    """Return every pair of subjects under every load, judged by each figure that is fair there."""
-    loads = groupby(every, key=lambda each: (each.case.scenario, each.case.clients))
+def all_pairs(every: Sequence[Summary]) -> list[Pair]:
+    """Return every pair of candidates under every load, judged by each measure that is fair there."""
+    loads = groupby(every, key=lambda each: (each.workload.scenario, each.workload.clients))
     return [
-        judged(figure, ours, theirs)
+        compare_pair(measure, ours, theirs)
         for _, some in loads
         for ours, theirs in combinations(list(some), 2)
-        for figure in fair(ours.scenario)
+        for measure in fair(ours.scenario)
     ]
 
 
-def judged(figure: str, ours: Entry, theirs: Entry) -> Verdict:
-    """Return one figure of two entries, judged."""
-    found = judge(_sample(ours, figure), _sample(theirs, figure))
+def compare_pair(measure: str, ours: Summary, theirs: Summary) -> Pair:
+    """Return one measure of two summaries, judged."""
+    found = compare_medians(_sample(ours, measure), _sample(theirs, measure))
     if found.answer is not Answer.DIFFERENT or found.ratio is None:
-        return Verdict(figure, ours, theirs, found, "")
+        return Pair(measure, ours, theirs, found, "")
     more, less = (ours, theirs) if found.ratio > 1 else (theirs, ours)
-    better, worse = (more, less) if figure in MORE_IS_BETTER else (less, more)
-    if figure in OF_THE_SERVED and _share(better) < min(1.0, _share(worse)):
+    better, worse = (more, less) if measure in MORE_IS_BETTER else (less, more)
+    if measure in OF_THE_SERVED and _share(better) < min(1.0, _share(worse)):
         served, connected = better.served
-        why = f"{better.subject.label} served {served:,} of {connected:,} clients only: its figure is theirs"
-        return Verdict(figure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=why), "")
-    return Verdict(figure, ours, theirs, found, better.subject.name)
+        why = f"{better.candidate.label} served {served:,} of {connected:,} clients only: its figure is theirs"
+        return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=why), "")
+    return Pair(measure, ours, theirs, found, better.candidate.name)
 
 
-def _share(entry: Entry) -> float:
-    served, connected = entry.served
+def _share(summary: Summary) -> float:
+    served, connected = summary.served
     return served / connected if connected else 0.0
 
 
-def _sample(entry: Entry, figure: str) -> Sample:
-    summary = entry[figure]
-    limit = GENERATOR_LIMIT if figure in MORE_IS_BETTER else UNANSWERED
-    above = [(value, bound) for value, bound in zip(summary.values, summary.bounds, strict=True) if value > 0]
+def _sample(summary: Summary, measure: str) -> Sample:
+    estimate = summary[measure]
+    limit = GENERATOR_LIMIT if measure in MORE_IS_BETTER else UNANSWERED
+    above = [(value, bound) for value, bound in zip(estimate.values, estimate.bounds, strict=True) if value > 0]
     return Sample(tuple(value for value, _ in above), tuple(bound for _, bound in above), limit)
-
-
-def of(every: Iterable[Verdict], figure: str, scenario: str) -> list[Verdict]:
-    """Return those about one figure of one scenario."""
-    return [each for each in every if each.figure == figure and each.ours.case.scenario == scenario]

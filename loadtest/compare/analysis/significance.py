@@ -1,5 +1,5 @@
 """
-Whether two subjects differ, as far as their runs tell: different, equivalent, or cannot tell.
+Whether two candidates differ, as far as their runs tell: different, equivalent, or cannot tell.
 
 The percentile bootstrap of medians was chosen by simulation, for it errs seldom enough and is what the report shows
 anyway. By 2,000 comparisons of each kind, in per cent: equal servers called different, a server missed that takes
@@ -35,13 +35,11 @@ from math import inf, isfinite
 from typing import Final, Literal
 
 from loadtest.compare.analysis import bootstrap
-
-MIN_RUNS: Final = 10
-"""Sound runs of either side that a verdict takes; the table above says what fewer would do to it."""
+from loadtest.compare.plan import MIN_RUNS
 
 MARGIN: Final = 1.05
 """
-By what factor, up or down, two subjects may differ that count as equivalent.
+By what factor, up or down, two candidates may differ that count as equivalent.
 
 Down to 1 / 1.05 and not to 0.95, so that the answer is the same whichever of the two is named first.
 """
@@ -65,7 +63,7 @@ class Answer(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Sample:
     """
-    One figure of one subject: a value for each sound run, all above 0 (ValueError), in any unit.
+    One measure of one candidate: a value for each sound run, all above 0 (ValueError), in any unit.
 
     bounds: which of them are lower bounds, whose true value may be more; () for none. limit: why, in words.
     """
@@ -93,13 +91,13 @@ def is_bound(values: Sequence[float], bounds: Sequence[bool]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Significance:
     """
     An answer, and what it rests on.
 
     ratio: of the medians, ours to theirs; None if there is none that says anything. bound: what belongs before it,
     for its true value may be more (">=") or less ("<="); "" if it is exact. low, high: its interval of
-    intervals.CONFIDENCE; None for the side on which it is open, and both None where there is no verdict, for an
+    bootstrap.CONFIDENCE; None for the side on which it is open, and both None where there is no verdict, for an
     interval from a few runs would promise what it can't keep. runs: ours and theirs. why: why no more can be said,
     in words; "" where the interval says it.
     """
@@ -113,11 +111,11 @@ class Judgement:
     bound: Literal["", ">=", "<="] = ""
 
 
-def judge(ours: Sample, theirs: Sample) -> Judgement:
+def compare_medians(ours: Sample, theirs: Sample) -> Significance:
     """
     Return whether `ours` and `theirs` differ; the same for the same runs, in whatever order they come.
 
-    An interval that excludes 1 and yet lies within MARGIN makes them equivalent: with steady figures any two
+    An interval that excludes 1 and yet lies within MARGIN makes them equivalent: with steady measures any two
     servers differ by something, and so little is no ground for a choice. Lower bounds among the runs open the
     interval, ours upwards and theirs downwards, and the answer follows from what is left: it holds whatever is true.
     """
@@ -125,7 +123,7 @@ def judge(ours: Sample, theirs: Sample) -> Judgement:
     enough = min(runs) >= MIN_RUNS
     few = "" if enough else f"{runs[0]} and {runs[1]} sound runs, where a verdict takes {MIN_RUNS} of each"
     if not all(runs):
-        return Judgement(Answer.INDICATIVE, None, None, None, runs, few)
+        return Significance(Answer.INDICATIVE, None, None, None, runs, few)
     found = bootstrap.ratio(ours.values, theirs.values, ours.bounds, theirs.bounds)
     low = found.low if found.low > 0 else None
     high = found.high if found.high < inf else None
@@ -133,14 +131,14 @@ def judge(ours: Sample, theirs: Sample) -> Judgement:
     if up and down and (not enough or (low is None and high is None)):
         limits = " and ".join(dict.fromkeys((ours.limit, theirs.limit)))
         answer = Answer.CANNOT_TELL if enough else Answer.INDICATIVE
-        return Judgement(answer, None, None, None, runs, f"on both sides: {limits}")
+        return Significance(answer, None, None, None, runs, f"on both sides: {limits}")
     bound: Literal["", ">=", "<="] = "" if up == down else ">=" if up else "<="
     if not enough:
-        return Judgement(Answer.INDICATIVE, found.value, None, None, runs, few, bound)
+        return Significance(Answer.INDICATIVE, found.value, None, None, runs, few, bound)
     answer, why = _answer(low, high)
     if low is None or high is None:
         why = ours.limit if high is None else theirs.limit
-    return Judgement(answer, found.value, low, high, runs, why, bound)
+    return Significance(answer, found.value, low, high, runs, why, bound)
 
 
 def _answer(low: float | None, high: float | None) -> tuple[Answer, str]:

@@ -1,26 +1,26 @@
 """
-Targets, such as p99<50ms: what a user calls fast enough, and whether a run was.
+Whether a run met its SLO, and what the runs of a candidate under a load say together.
 
-A run meets its target, misses it, or cannot tell. What a doubt does to that follows from what it may have done to the
-run. Clients that the generator kept waiting look slower than they were, so that a run which met the target in spite of
+A run meets its SLO, misses it, or cannot tell. What a doubt does to that follows from what it may have done to the
+run. Clients that the generator kept waiting look slower than they were, so that a run which met the SLO in spite of
 it did meet it, while one that missed it may owe that to the generator. A load that was lighter than asked for is the
 other way round. A run whose counts, or whose clients, are not those asked for says nothing either way.
 """
 
-import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final
 
 from loadtest.compare.analysis.measures import CLOSED_LOOP, of_throughput
+from loadtest.compare.analysis.summary import summaries
+from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
+from loadtest.compare.slo import Series, Slo, exact_duration, parse
 from loadtest.recording.histogram import Bounds, bounded_quantile
+from loadtest.run_warnings import Doubt
 from loadtest.scenarios import Scenario
-
-LONGEST_US: Final = 30_000_000
-"""The longest limit, in microseconds: a reply that takes longer is a failed request (outcomes.REPLY_TIMEOUT)."""
 
 SLOWS: Final = frozenset(
     {
@@ -36,7 +36,7 @@ SLOWS: Final = frozenset(
     }
 )
 """
-Doubts about what can only have made replies look slower: a miss may be its fault, a target met was met.
+Doubts about what can only have made replies look slower: a miss may be its fault, an SLO met was met.
 
 That the generator had too little of a core does not make the load lighter as long as requests left on time: whether
 they did is a doubt of its own, late-sends. Where clients never pause, what the generator adds to a reply it takes
@@ -44,7 +44,7 @@ from the waiting at the server, and no more than that.
 """
 
 LIGHTENS: Final = frozenset({"not-connected", "rate"})
-"""Doubts about a load that was lighter than asked for: a target met says nothing, a miss is one all the more."""
+"""Doubts about a load that was lighter than asked for: an SLO met says nothing, a miss is one all the more."""
 
 JUDGED: Final = frozenset(
     {
@@ -61,39 +61,13 @@ JUDGED: Final = frozenset(
 STALLED: Final = "stalled-clients"
 """The doubt that is a miss by itself, for who is left waiting may be too few to move a quantile."""
 
-Series = Literal["", "later", "first"]
-
-_UNITS: Final = {"s": 1_000_000, "ms": 1000, "us": 1}
 _WORDS: Final = {"response": "later replies", "first_reply": "the first reply"}
-_SHAPE: Final = re.compile(
-    r"\s*(?:(?P<series>later|first)\s+)?p(?P<percent>\d{1,3}(?:\.\d{1,4})?)\s*<\s*(?P<limit>\d{1,9}(?:\.\d{1,6})?)"
-    r"\s*(?P<unit>us|ms|s)\s*",
-    re.ASCII,
-)
-
 # Connects that fail for want of local ports, or of descriptors, fail on the load's own machine.
 _OWN_FAILURES: Final = frozenset({"no_port", "failed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """
-    A quantile that is to lie below a limit; `str` gives the text that `parse` takes.
-
-    series: the replies that it is about, or "" for those that the scenario says (see `series_in`). quantile: 0.99 for
-    p99. limit_us: whole microseconds.
-    """
-
-    series: Series
-    quantile: float
-    limit_us: int
-
-    def __str__(self) -> str:
-        return f"{self.series} p{self.quantile * 100:g}<{duration(self.limit_us)}".lstrip()
-
-
-class Answer(StrEnum):
-    """Whether a run met its target."""
+class SloAnswer(StrEnum):
+    """Whether a run met its SLO."""
 
     MET = "met"
     MISSED = "missed"
@@ -101,44 +75,23 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class SloCheck:
     """
-    What a run says about a target.
+    What a run says about an SLO.
 
     bounds: of the quantile that decided, in microseconds; None without any reply. why: the reason in words, "" if met.
     """
 
-    answer: Answer
+    answer: SloAnswer
     bounds: Bounds | None
     why: str = ""
 
 
-def parse(text: str) -> Target:
-    """Return the target that a text like `p99<50ms`, `first p99.9<2s` or `later p50<800us` names; else ValueError."""
-    match = _SHAPE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no target; write it like p99<50ms, p50<800us, or first p99.9<2s")
-    percent, limit = Decimal(match["percent"]), Decimal(match["limit"]) * _UNITS[match["unit"]]
-    if not 0 < percent <= 100:
-        raise ValueError(f"{text!r} is no target: there is no p{percent}; choose from p0.0001 to p100")
-    if not 1 <= limit <= LONGEST_US or limit % 1:
-        raise ValueError(f"{text!r} is no target: its limit must be whole microseconds, from 1us to 30s")
-    series = match["series"]
-    chosen: Series = "first" if series == "first" else "later" if series == "later" else ""
-    return Target(chosen, float(percent / 100), int(limit))
-
-
-def duration(microseconds: int) -> str:
-    """Return a duration as a target's text has it, exactly: "800us", "63.4ms", "2s"."""
-    unit = next(unit for unit, size in _UNITS.items() if microseconds >= size or unit == "us")
-    return f"{(Decimal(microseconds) / _UNITS[unit]).normalize():f}{unit}"
-
-
 def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
     """
-    Return the histograms of a load run that a target is about in `scenario`; it is met if all of them meet it.
+    Return the histograms of a load run that an SLO is about in `scenario`; it is met if all of them meet it.
 
-    Unless the target says which, it is about every reply that a client waits for. Where clients ask once and leave,
+    Unless the SLO says which, it is about every reply that a client waits for. Where clients ask once and leave,
     each reply is a first one. Where they stay, only the later ones come within the window (and whoever has none at all
     was not served). Where they come and go, it is both, but never in one quantile: of five replies the first alone has
     waited for others to leave, and four quick ones hide it.
@@ -150,34 +103,34 @@ def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
     return ("first_reply", "response")
 
 
-def is_judged(scenario: Scenario) -> bool:
-    """Whether a target can be judged in `scenario`: a latency is the server's, and not clients / throughput."""
+def applies_to(scenario: Scenario) -> bool:
+    """Whether an SLO can be judged in `scenario`: a latency is the server's, and not clients / throughput."""
     return not of_throughput(scenario)
 
 
-def judge(target: Target, found: Load) -> Judgement:
+def check_run(slo: Slo, found: Load) -> SloCheck:
     """
-    Return whether a run met `target`.
+    Return whether a run met `slo`.
 
-    found: with every doubt there is about the run, also those that the load does not have itself (as in figures.Row).
+    found: with every doubt there is about the run, also those that the load does not have itself (as in RunMeasures).
     Clients that were not served, failed requests, failed connects and broken connections are misses whatever the
     quantile, for those who had no reply are not in it. What a slow generator may have caused (a wait, in the end) is
     told apart from what only the server can have done.
     """
-    decisive = _decisive(target, found)
+    decisive = _decisive(slo, found)
     spoilt = _spoilt(found)
     if spoilt:
-        return Judgement(Answer.CANNOT_TELL, decisive.bounds, spoilt)
+        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, spoilt)
     certain = _blame(found)
-    miss = certain or _lack(target, found) or (decisive.why if decisive.answer is Answer.MISSED else "")
+    miss = certain or _lack(slo, found) or (decisive.why if decisive.answer is SloAnswer.MISSED else "")
     slow = "" if certain else _first(found, SLOWS)
     if miss and slow:
-        return Judgement(Answer.CANNOT_TELL, decisive.bounds, f"{miss}; but {slow}")
+        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, f"{miss}; but {slow}")
     if miss:
-        return Judgement(Answer.MISSED, decisive.bounds, miss)
+        return SloCheck(SloAnswer.MISSED, decisive.bounds, miss)
     light = _light(found)
     if light:
-        return Judgement(Answer.CANNOT_TELL, decisive.bounds, light)
+        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, light)
     return decisive
 
 
@@ -188,7 +141,7 @@ def _first(found: Load, names: Collection[str]) -> str:
 
 def _spoilt(found: Load) -> str:
     """Return why the run says nothing either way, in words; a doubt that is not known here is reason enough."""
-    if not is_judged(found.scenario):
+    if not applies_to(found.scenario):
         return CLOSED_LOOP
     own = _some(found.connections, _OWN_FAILURES)
     if own:
@@ -213,7 +166,7 @@ def _blame(found: Load) -> str:
     return "; ".join(f"{what}: {some}" for what, some in every.items() if some)
 
 
-def _lack(target: Target, found: Load) -> str:
+def _lack(slo: Slo, found: Load) -> str:
     """Return who had no reply, in words; "" if everybody had one."""
     late = {"requests": found.errors.get("timeout", 0), "connects": found.connections.get("timeout", 0)}
     every = [f"{what} that timed out: {number:,}" for what, number in late.items() if number]
@@ -222,7 +175,7 @@ def _lack(target: Target, found: Load) -> str:
     stalled = _first(found, {STALLED})
     if stalled:
         every.append(stalled)
-    connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= target.limit_us)
+    connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= slo.limit_us)
     if connecting:
         every.append(f"clients that waited to be connected: {connecting:,}")
     return "; ".join(every)
@@ -233,28 +186,70 @@ def _some(counts: Mapping[str, int], kinds: Iterable[str]) -> str:
     return ", ".join(f"{number:,} {kind}" for kind, number in some.items() if number)
 
 
-def _decisive(target: Target, found: Load) -> Judgement:
-    """Return what the quantiles alone say: of several, the one furthest from meeting the target."""
-    order = [Answer.MET, Answer.CANNOT_TELL, Answer.MISSED]
-    each = [_quantile(target, found, series) for series in series_in(found.scenario, target.series)]
+def _decisive(slo: Slo, found: Load) -> SloCheck:
+    """Return what the quantiles alone say: of several, the one furthest from meeting the SLO."""
+    order = [SloAnswer.MET, SloAnswer.CANNOT_TELL, SloAnswer.MISSED]
+    each = [_quantile(slo, found, series) for series in series_in(found.scenario, slo.series)]
     return max(each, key=lambda one: (order.index(one.answer), one.bounds.low if one.bounds else 0))
 
 
-def _quantile(target: Target, found: Load, series: str) -> Judgement:
+def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     """Return what the quantile of one histogram says."""
     finished, unfinished = found.finished.get(series, {}), dict(found.unfinished.get(series, {}))
     if series == "first_reply" and found.scenario.requests is None:
         # Who stays and is in neither had the first reply within the warm-up: nobody knows after how long.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         unfinished[0] = unfinished.get(0, 0) + max(0, before)
-    bounds = bounded_quantile(finished, unfinished, target.quantile)
-    name = f"p{target.quantile * 100:g} of {_WORDS[series]}"
+    bounds = bounded_quantile(finished, unfinished, slo.quantile)
+    name = f"p{slo.quantile * 100:g} of {_WORDS[series]}"
     if bounds is None:
-        return Judgement(Answer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
-    if bounds.low >= target.limit_us:
+        return SloCheck(SloAnswer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
+    if bounds.low >= slo.limit_us:
         more = ">=" if bounds.open else ""
-        return Judgement(Answer.MISSED, bounds, f"{name} {more}{duration(bounds.low)}")
-    if bounds.high is None or bounds.high >= target.limit_us:
-        why = f"{name} >={duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
-        return Judgement(Answer.CANNOT_TELL, bounds, why)
-    return Judgement(Answer.MET, bounds)
+        return SloCheck(SloAnswer.MISSED, bounds, f"{name} {more}{exact_duration(bounds.low)}")
+    if bounds.high is None or bounds.high >= slo.limit_us:
+        why = f"{name} >={exact_duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
+        return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
+    return SloCheck(SloAnswer.MET, bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """
+    What a candidate's runs under a load say of the SLO.
+
+    who: in words. answer: that of most of its runs, and "cannot tell" if there is no majority. runs: by answer. why: of
+    the first run that did not meet it.
+    """
+
+    who: str
+    answer: SloAnswer
+    runs: Mapping[SloAnswer, int]
+    why: str
+
+
+def kept(result: Mapping[str, Any]) -> list[Kept]:
+    """Return what there is to say of the SLO of a result; nothing if it has none, or where it can't be judged."""
+    if not result["plan"]["slo"]:
+        return []
+    slo = parse(result["plan"]["slo"])
+    common = tuple(Doubt(**each) for each in result["doubts"])
+    loads = {run["number"]: run["load"] for run in result["runs"] if run["status"] == "done"}
+    found = []
+    for summary in summaries(result):
+        if not applies_to(summary.scenario):
+            continue
+        checked = [
+            check_run(slo, replace(load.read(loads[run.number]), doubts=(*run.doubts, *common)))
+            for run in summary.shown
+        ]
+        counts = Counter(each.answer for each in checked)
+        most = [answer for answer, number in counts.items() if number * 2 > len(checked)]
+        why = next((each.why for each in checked if each.answer is not SloAnswer.MET), "")
+        found.append(Kept(summary.who, most[0] if most else SloAnswer.CANNOT_TELL, counts, why))
+    return found
+
+
+def is_missed(result: Mapping[str, Any]) -> bool:
+    """Whether any candidate missed the SLO under any load."""
+    return any(each.answer is SloAnswer.MISSED for each in kept(result))

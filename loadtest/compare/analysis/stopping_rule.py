@@ -5,8 +5,9 @@ from itertools import groupby
 from typing import Final
 
 from loadtest.compare.analysis.pairwise import fair
-from loadtest.compare.analysis.significance import MARGIN, MIN_RUNS
-from loadtest.compare.analysis.summary import Entry, Summary
+from loadtest.compare.analysis.significance import MARGIN
+from loadtest.compare.analysis.summary import Estimate, Summary
+from loadtest.compare.plan import MIN_RUNS
 
 STEADY: Final = MARGIN**2
 """
@@ -25,34 +26,34 @@ MADE_UP: Final = 3
 """Runs at most that stand in for those in doubt: on a machine that is never quiet, one can't tell."""
 
 
-def further(every: Sequence[Entry]) -> list[list[Entry]]:
+def further(every: Sequence[Summary]) -> list[list[Summary]]:
     """
-    Return what to run once more: a list for each load, whose subjects are to be run one after another; [] if enough.
+    Return what to run once more: a list for each load, whose candidates are to be run one after another; [] if enough.
 
-    every: entries, sorted as they are shown. Where the runs of one subject are too far apart, all of that load are run
-    again, for subjects that were not measured in turns may differ by the hour. What was not planned for a verdict gets
-    no further runs.
+    every: summaries, sorted as they are shown. Where the runs of one candidate are too far apart, all of that load are
+    run again, for candidates that were not measured in turns may differ by the hour. What was not planned for a verdict
+    gets no further runs.
     """
     rounds = []
-    for _, some in groupby(every, key=lambda each: each.case):
+    for _, some in groupby(every, key=lambda each: each.workload):
         load = list(some)
         unsteady = any(_is_unsteady(each) for each in load)
-        due = [each for each in load if _is_short(each) or (unsteady and each.rows and each.attempts < MOST_RUNS)]
+        due = [each for each in load if _is_short(each) or (unsteady and each.sound and each.attempts < MOST_RUNS)]
         if due:
             rounds.append(due)
     return rounds
 
 
-def is_wide(summary: Summary) -> bool:
+def is_wide(estimate: Estimate) -> bool:
     """Return whether further runs would make it tell more; a lower bound tells no more for being exact."""
-    if not summary.is_interval or summary.at_least or summary.low is None or summary.high is None:
+    if not estimate.is_interval or estimate.at_least or estimate.low is None or estimate.high is None:
         return False
-    return summary.high > summary.low * STEADY
+    return estimate.high > estimate.low * STEADY
 
 
-def _is_unsteady(entry: Entry) -> bool:
-    return any(is_wide(entry[name]) for name in fair(entry.scenario)) and entry.attempts < MOST_RUNS
+def _is_unsteady(summary: Summary) -> bool:
+    return any(is_wide(summary[name]) for name in fair(summary.scenario)) and summary.attempts < MOST_RUNS
 
 
-def _is_short(entry: Entry) -> bool:
-    return entry.runs < MIN_RUNS <= entry.attempts < MIN_RUNS + MADE_UP
+def _is_short(summary: Summary) -> bool:
+    return summary.runs < MIN_RUNS <= summary.attempts < MIN_RUNS + MADE_UP

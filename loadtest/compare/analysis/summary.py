@@ -1,5 +1,5 @@
 """
-From all runs of one subject under one load to what is shown of it: medians over the runs that are sound.
+From all runs of one candidate under one load to what is shown of it: medians over the runs that are sound.
 
 A run that is in doubt for another reason than the server is kept, and shown with its doubt; it is in no median.
 """
@@ -11,17 +11,25 @@ from math import isfinite
 from typing import Any
 
 from loadtest.compare.analysis import bootstrap
-from loadtest.compare.analysis.measures import FIGURES, UNSOUND, Figure, Row, ceiling_of, clients, is_unsound, row
-from loadtest.compare.analysis.significance import MIN_RUNS, is_bound
-from loadtest.compare.candidates import Subject, from_json
-from loadtest.compare.plan import LOADS, Case
+from loadtest.compare.analysis.measures import (
+    MEASURES,
+    UNSOUND,
+    Measure,
+    RunMeasures,
+    ceiling_of,
+    is_unsound,
+    measures_of,
+)
+from loadtest.compare.analysis.significance import is_bound
+from loadtest.compare.candidates import Candidate, from_json
+from loadtest.compare.plan import LOADS, MIN_RUNS, Workload, clients
 from loadtest.scenarios import Scenario
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Estimate:
     """
-    One figure over all sound runs.
+    One measure over all sound runs.
 
     value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
     least and the most with fewer; high is None where the lower bounds among the runs leave it open. at_least: the true
@@ -49,35 +57,35 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Summary:
     """
-    What is shown of one subject under one load.
+    What is shown of one candidate under one load.
 
-    rows: its runs that are sound. doubtful: those with a doubt of UNSOUND. failed: those that gave nothing, or have not
-    been run. figures: each of FIGURES, over `rows`.
+    sound, doubtful: its runs without and with a doubt of UNSOUND. failed: those that gave nothing, or were
+    not made. measures: each of MEASURES, over `sound`.
     """
 
-    subject: Subject
-    case: Case
+    candidate: Candidate
+    workload: Workload
     scenario: Scenario
-    rows: tuple[Row, ...]
-    doubtful: tuple[Row, ...]
-    failed: tuple[Row, ...]
-    figures: Mapping[str, Summary]
+    sound: tuple[RunMeasures, ...]
+    doubtful: tuple[RunMeasures, ...]
+    failed: tuple[RunMeasures, ...]
+    measures: Mapping[str, Estimate]
 
-    def __getitem__(self, name: str) -> Summary:
-        """Return a figure; KeyError if there is none of this name."""
-        return self.figures[name]
+    def __getitem__(self, name: str) -> Estimate:
+        """Return a measure; KeyError if there is none of this name."""
+        return self.measures[name]
 
     @property
     def runs(self) -> int:
         """How many sound runs there are."""
-        return len(self.rows)
+        return len(self.sound)
 
     @property
-    def shown(self) -> tuple[Row, ...]:
+    def shown(self) -> tuple[RunMeasures, ...]:
         """The runs that gave something, sound or not."""
-        return (*self.rows, *self.doubtful)
+        return (*self.sound, *self.doubtful)
 
     @property
     def attempts(self) -> int:
@@ -87,7 +95,7 @@ class Entry:
     @property
     def who(self) -> str:
         """It in words, such as "threaded, saturate, 50 clients"."""
-        return f"{self.subject.label}, {self.case.scenario}, {clients(self.case.clients)}"
+        return f"{self.candidate.label}, {self.workload.scenario}, {clients(self.workload.clients)}"
 
     @property
     def served(self) -> tuple[int, int]:
@@ -98,63 +106,63 @@ class Entry:
         """
         some = [each for each in self.shown if each.served] or self.shown
         worst = min(some, key=lambda each: each.served / max(1, each.connected), default=None)
-        return (worst.served, worst.connected or worst.case.clients) if worst else (0, 0)
+        return (worst.served, worst.connected or worst.workload.clients) if worst else (0, 0)
 
 
-def subjects(result: Mapping[str, Any]) -> list[Subject]:
-    """Return the subjects of a result, in the order in which they are shown."""
-    return [from_json(each) for each in result["plan"]["subjects"]]
+def candidates(result: Mapping[str, Any]) -> list[Candidate]:
+    """Return the candidates of a result, in the order in which they are shown."""
+    return [from_json(each) for each in result["plan"]["candidates"]]
 
 
-def entries(result: Mapping[str, Any]) -> list[Entry]:
-    """Return the entries of a result, sorted for reading: by scenario, number of clients and subject."""
+def summaries(result: Mapping[str, Any]) -> list[Summary]:
+    """Return the summaries of a result, sorted for reading: by scenario, number of clients and candidate."""
     ceiling = ceiling_of(result)
-    known = {subject.name: subject for subject in subjects(result)}
+    known = {candidate.name: candidate for candidate in candidates(result)}
     scenarios, names = list(LOADS), list(known)
 
-    def place(each: Row) -> tuple[int, int, int]:
-        return scenarios.index(each.case.scenario), each.case.clients, names.index(each.subject)
+    def place(each: RunMeasures) -> tuple[int, int, int]:
+        return scenarios.index(each.workload.scenario), each.workload.clients, names.index(each.candidate)
 
-    every = sorted((row(cell, ceiling) for cell in result["cells"]), key=place)  # stable: runs stay in their order
-    return [entry(known[runs[0].subject], runs) for _, each in groupby(every, key=place) if (runs := list(each))]
+    every = sorted((measures_of(run, ceiling) for run in result["runs"]), key=place)  # stable: runs stay in their order
+    return [summarize(known[runs[0].candidate], runs) for _, each in groupby(every, key=place) if (runs := list(each))]
 
 
-def entry(subject: Subject, runs: Sequence[Row]) -> Entry:
-    """Return the entry of a subject's runs under one load."""
+def summarize(candidate: Candidate, runs: Sequence[RunMeasures]) -> Summary:
+    """Return the summary of a candidate's runs under one load."""
     failed = tuple(each for each in runs if each.problem)
     doubtful = tuple(each for each in runs if not each.problem and is_unsound(each))
-    rows = tuple(each for each in runs if not each.problem and not is_unsound(each))
-    return Entry(
-        subject=subject,
-        case=runs[0].case,
-        scenario=(rows or doubtful or failed)[0].scenario,
-        rows=rows,
+    sound = tuple(each for each in runs if not each.problem and not is_unsound(each))
+    return Summary(
+        candidate=candidate,
+        workload=runs[0].workload,
+        scenario=(sound or doubtful or failed)[0].scenario,
+        sound=sound,
         doubtful=doubtful,
         failed=failed,
-        figures={name: _summary([getattr(each, name) for each in rows], doubtful, failed) for name in FIGURES},
+        measures={name: _estimate([getattr(each, name) for each in sound], doubtful, failed) for name in MEASURES},
     )
 
 
-def _summary(found: Sequence[Figure], doubtful: Sequence[Row], failed: Sequence[Row]) -> Summary:
+def _estimate(found: Sequence[Measure], doubtful: Sequence[RunMeasures], failed: Sequence[RunMeasures]) -> Estimate:
     known = [each for each in found if each.value is not None]
     values, bounds = tuple(each.value or 0.0 for each in known), tuple(each.at_least for each in known)
     if not found and doubtful:
         names = dict.fromkeys(doubt.name for run in doubtful for doubt in run.doubts if doubt.name in UNSOUND)
-        return Summary(why=f"every run is in doubt: {', '.join(names)}")
+        return Estimate(why=f"every run is in doubt: {', '.join(names)}")
     if not found:
-        return Summary(why=failed[0].problem if failed else "not measured")
+        return Estimate(why=failed[0].problem if failed else "not measured")
     if not values:
-        return Summary(why=found[0].why)
+        return Estimate(why=found[0].why)
     at_least = is_bound(values, bounds)
     if len(values) < MIN_RUNS:
         most = None if any(bounds) else max(values)
-        return Summary(bootstrap.middle(values), min(values), most, at_least, values=values, bounds=bounds)
+        return Estimate(bootstrap.middle(values), min(values), most, at_least, values=values, bounds=bounds)
     interval = bootstrap.median(values, bounds)
     high = interval.high if isfinite(interval.high) else None
-    return Summary(interval.value, interval.low, high, at_least, values=values, bounds=bounds)
+    return Estimate(interval.value, interval.low, high, at_least, values=values, bounds=bounds)
 
 
-def by_scenario(every: Iterable[Entry]) -> list[tuple[Scenario, list[Entry]]]:
-    """Return sorted entries under their scenarios."""
-    grouped = groupby(every, key=lambda each: each.case.scenario)
+def by_scenario(every: Iterable[Summary]) -> list[tuple[Scenario, list[Summary]]]:
+    """Return sorted summaries under their scenarios."""
+    grouped = groupby(every, key=lambda each: each.workload.scenario)
     return [(some[0].scenario, some) for _, each in grouped if (some := list(each))]

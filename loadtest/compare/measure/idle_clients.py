@@ -24,7 +24,7 @@ class WrongReplyError(Exception):
     """A server answered an ECHO with anything but its text."""
 
 
-class Crowd:
+class IdleClients:
     """Connections to one server, as a context: on the way out they are closed."""
 
     def __init__(self, host: str, port: int) -> None:

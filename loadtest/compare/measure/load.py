@@ -54,12 +54,12 @@ class Load:
     generator_busy: float
     doubts: tuple[Doubt, ...]
 
-    def about(self, subject: str) -> "Load":
-        """Return it with doubts that name `subject`, whom users of another variant may have met."""
-        if subject == self.variant:
+    def about(self, candidate: str) -> "Load":
+        """Return it with doubts that name `candidate`, whom users of another variant may have met."""
+        if candidate == self.variant:
             return self
         name = re.compile(rf"(?<![\w-]){re.escape(self.variant)}(?![\w-])")
-        doubts = (each._replace(detail=name.sub(lambda _: subject, each.detail)) for each in self.doubts)
+        doubts = (each._replace(detail=name.sub(lambda _: candidate, each.detail)) for each in self.doubts)
         return replace(self, doubts=tuple(doubts))
 
     @property

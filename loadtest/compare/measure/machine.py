@@ -50,7 +50,7 @@ def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
     """
     Choose one core for the server and another for the generator.
 
-    One each, also where there are more: a server's figures are then per core, and alike on any machine. The
+    One each, also where there are more: a server's measures are then per core, and alike on any machine. The
     server has the last core (the kernel's own work prefers the first), the generator one that shares no
     hardware with it.
     """

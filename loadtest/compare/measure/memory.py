@@ -15,14 +15,14 @@ import psutil
 
 from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.groups import PARTS
-from loadtest.compare.measure.idle_clients import Crowd, TooFewDescriptorsError, make_room
-from loadtest.compare.measure.process_memory import Footprint, Look
+from loadtest.compare.measure.idle_clients import IdleClients, TooFewDescriptorsError, make_room
+from loadtest.compare.measure.process_memory import Look, ProcessMemory
 from loadtest.compare.measure.slope import FEWEST, fit, mean
 
 STEPS: Final = 10
 """Steps in which the clients come: each is then far larger than the pieces that an allocator takes memory in."""
 
-RUNS: Final = 5
+PROCESSES: Final = 5
 """
 Fresh processes for an answer.
 
@@ -62,7 +62,7 @@ class Serving(NamedTuple):
 
     host: str
     port: int
-    seen: Footprint | Exported
+    seen: ProcessMemory | Exported
     charged: Callable[[], Mapping[str, int]] | None = None
     uncharged: str = "nobody looked for a control group"
 
@@ -84,7 +84,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MemoryRun:
     """
     What one fresh process took.
 
@@ -110,7 +110,7 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Price:
     """
-    What one more client takes: bytes, or threads. `value` is None if there is no such figure, and `why` says why.
+    What one more client takes: bytes, or threads. `value` is None if there is no such measure, and `why` says why.
 
     low, high: its 99 % interval over the runs, None with one run. base: what was taken without them. r2: the share of
     the variation that a line explains, in the run where it explains least.
@@ -134,7 +134,7 @@ class Memory:
     kernel, sock: the last two are in no process's own memory) and in `total`; where that is missing, container_why says
     why.
     connected, served, spoke: clients, the first one included, in the run where the fewest were served. note: what has
-    to be said beside the figures, "" if all were served.
+    to be said beside the measures, "" if all were served.
     """
 
     silent: Price
@@ -153,13 +153,13 @@ class Memory:
         return asdict(self)
 
 
-def read_run(kept: Mapping[str, Any]) -> Run:
+def read_memory_run(kept: Mapping[str, Any]) -> MemoryRun:
     """Return the run that `Run.as_json` gave. Raises KeyError or TypeError if it is none."""
     series = {name: tuple(Point(**point) for point in kept[name]) for name in ("silent", "spoken")}
-    return Run(**{**kept, **series})
+    return MemoryRun(**{**kept, **series})
 
 
-def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None] = time.sleep) -> Run:
+def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None] = time.sleep) -> MemoryRun:
     """
     Connect `clients` to a fresh server in ten steps, let them speak in ten steps, and return what it took at each.
 
@@ -172,15 +172,15 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
     began = time.monotonic()
     make_room(clients + 1)
     try:
-        with Crowd(serving.host, serving.port) as first, Crowd(serving.host, serving.port) as crowd:
+        with IdleClients(serving.host, serving.port) as first, IdleClients(serving.host, serving.port) as idle_clients:
             watch = _Watch(serving, pause)
             watch.check_unused(clients)
             watch.warm(first)
             watch.check_room(clients)
-            silent = _come(watch, crowd, clients)
-            connected, refused = len(crowd), crowd.turned_away()
-            crowd.shrink(silent[-1].clients)
-            spoken = _speak(watch, crowd, _held(silent))
+            silent = _come(watch, idle_clients, clients)
+            connected, refused = len(idle_clients), idle_clients.turned_away()
+            idle_clients.shrink(silent[-1].clients)
+            spoken = _speak(watch, idle_clients, _held(silent))
     except psutil.NoSuchProcess as error:
         raise NotMeasuredError("the server ended while its memory was measured: see what it wrote") from error
     except psutil.Error as error:
@@ -189,7 +189,7 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
         ) from error
     except NotExportedError as error:
         raise NotMeasuredError(str(error)) from error
-    return Run(
+    return MemoryRun(
         asked=clients + 1,
         connected=connected + 1,
         served=(connected - refused if refused else silent[-1].held) + 1,
@@ -217,7 +217,7 @@ class _Watch:
                 " end their load and start the server anew"
             )
 
-    def warm(self, first: Crowd) -> None:
+    def warm(self, first: IdleClients) -> None:
         """Serve one client, once; only then is what it loads in the base."""
         before = self._rest(0).sockets
         where = f"{self._serving.host}:{self._serving.port}"
@@ -282,18 +282,18 @@ class _Watch:
                 return look
 
 
-def _come(watch: _Watch, crowd: Crowd, clients: int) -> list[Point]:
+def _come(watch: _Watch, idle_clients: IdleClients, clients: int) -> list[Point]:
     """Connect them in steps, until the server turns one away (that step is left out) or its kernel takes no more."""
     points = [watch.read(0, 0)]
     complete = True
     while complete and len(points) <= STEPS:
-        complete = crowd.grow(clients * len(points) // STEPS)
-        point = watch.read(len(crowd), len(crowd))
-        if crowd.turned_away():
+        complete = idle_clients.grow(clients * len(points) // STEPS)
+        point = watch.read(len(idle_clients), len(idle_clients))
+        if idle_clients.turned_away():
             break
         points.append(point)
-    if points[-1].held < points[-1].clients == len(crowd):
-        points[-1] = watch.read(points[-1].clients, len(crowd), _LAST_PATIENCE)
+    if points[-1].held < points[-1].clients == len(idle_clients):
+        points[-1] = watch.read(points[-1].clients, len(idle_clients), _LAST_PATIENCE)
     return points
 
 
@@ -302,25 +302,25 @@ def _held(silent: Sequence[Point]) -> list[Point]:
     return [point for point in silent if point.held == point.clients]
 
 
-def _speak(watch: _Watch, crowd: Crowd, silent: Sequence[Point]) -> list[Point]:
+def _speak(watch: _Watch, idle_clients: IdleClients, silent: Sequence[Point]) -> list[Point]:
     """Let those of the connected who are held speak, in the steps in which they came."""
     if len(silent) < FEWEST:
         return []
-    points = [watch.read(0, len(crowd))]
+    points = [watch.read(0, len(idle_clients))]
     spoke = 0
     for point in silent[1:]:
-        if crowd.speak(spoke, point.clients, ROUNDS) < point.clients - spoke:
+        if idle_clients.speak(spoke, point.clients, ROUNDS) < point.clients - spoke:
             break
         spoke = point.clients
-        points.append(watch.read(spoke, len(crowd)))
+        points.append(watch.read(spoke, len(idle_clients)))
     return points
 
 
 _Value = Callable[[Point], float]
-_Series = Callable[[Run, _Value], list[tuple[float, float]]]
+_Series = Callable[[MemoryRun, _Value], list[tuple[float, float]]]
 
 
-def price(runs: Sequence[Run]) -> Memory:
+def price(runs: Sequence[MemoryRun]) -> Memory:
     """Return what a client takes by these runs of one server. Raises ValueError if there are none."""
     fewest = min(runs, key=lambda run: run.served)
     note = _note(fewest)
@@ -347,7 +347,7 @@ def price(runs: Sequence[Run]) -> Memory:
     )
 
 
-def _note(run: Run) -> str:
+def _note(run: MemoryRun) -> str:
     served = f"{run.served:,} of {run.connected:,} clients served"
     if run.refused:
         return f"{served}; the others were turned away"
@@ -358,7 +358,7 @@ def _note(run: Run) -> str:
     return ""
 
 
-def _price(runs: Sequence[Run], series: _Series, value: _Value, why: str) -> Price:
+def _price(runs: Sequence[MemoryRun], series: _Series, value: _Value, why: str) -> Price:
     """Return the mean slope of the runs' lines; without any, and with the reason `why`, if one has too few points."""
     points = [series(run, value) for run in runs]
     if any(len(each) < FEWEST for each in points):
@@ -369,7 +369,7 @@ def _price(runs: Sequence[Run], series: _Series, value: _Value, why: str) -> Pri
     return Price(slope.value, slope.low, slope.high, base, min(line.r2 for line in lines))
 
 
-def _silent(run: Run, value: _Value) -> list[tuple[float, float]]:
+def _silent(run: MemoryRun, value: _Value) -> list[tuple[float, float]]:
     """
     Return what was taken against the clients connected, where all of these were served.
 
@@ -382,7 +382,7 @@ def _silent(run: Run, value: _Value) -> list[tuple[float, float]]:
     return [(point.clients, value(point)) for point in points]
 
 
-def _spoken(run: Run, value: _Value) -> list[tuple[float, float]]:
+def _spoken(run: MemoryRun, value: _Value) -> list[tuple[float, float]]:
     """Return what so many clients took in silence, and what their speaking added."""
     silent = {point.clients: value(point) for point in _held(run.silent)}
     return [(point.clients, silent[point.clients] + value(point) - value(run.spoken[0])) for point in run.spoken]

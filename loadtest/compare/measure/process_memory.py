@@ -24,7 +24,7 @@ class Look(NamedTuple):
     sockets: int
 
 
-class Footprint:
+class ProcessMemory:
     """
     What the process `pid` takes, together with those that it has started.
 

@@ -1,4 +1,4 @@
-"""Runs one cell of the plan: a fresh server, a fresh generator and an observer, all ended afterwards."""
+"""Makes one run of the plan: a fresh server, a fresh generator and an observer, all ended afterwards."""
 
 import json
 import math
@@ -15,21 +15,20 @@ from typing import Any, Final
 import psutil
 
 from loadtest.client.outcomes import split_address
-from loadtest.compare.analysis.measures import NOT_OURS, Ceiling, ceiling
-from loadtest.compare.candidates import LAB, TEXTBOOK, Subject
+from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
 from loadtest.compare.measure import groups, load, memory, sampler
 from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.groups import Group, NoGroupError
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.machine import Cores
-from loadtest.compare.measure.process_memory import Footprint
-from loadtest.compare.plan import Case
+from loadtest.compare.measure.process_memory import ProcessMemory
+from loadtest.compare.plan import Workload
 from loadtest.lab.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: where `python -m servers` and the locustfile are found."""
 
-_SINK_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/lab/null_server.py prints it
+_NULL_SERVER_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/lab/null_server.py prints it
 
 _READY_WITHIN = 20.0
 _ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
@@ -39,16 +38,16 @@ _SPEAKS_WITHIN = 2.0
 _NOT_WEIGHED: Final = (memory.NotMeasuredError, NotExportedError, TooFewDescriptorsError, WrongReplyError)
 
 
-class CellFailedError(Exception):
-    """The cell could not be measured; the text says why."""
+class RunFailedError(Exception):
+    """The run could not be measured; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    What a cell gave, as it is kept in the result.
+    What a run gave, as it is kept in the result.
 
-    load: the load run's own result, whole. usage: CPU and memory as seen from outside (observe.Usage). took:
+    load: the load run's own result, whole. usage: CPU and memory as seen from outside (sampler.Usage). took:
     seconds, with starting and ending.
     """
 
@@ -73,7 +72,7 @@ class Serving:
 
 class Laboratory:
     """
-    Where and with what the cells are run.
+    Where and with what the runs are made.
 
     folder: for what the processes write; whoever made it removes it. cores: who runs where.
     """
@@ -85,45 +84,45 @@ class Laboratory:
         self.interrupt = interrupt
         self._number = 0
 
-    def server_command(self, subject: Subject) -> list[str]:
+    def server_command(self, candidate: Candidate) -> list[str]:
         """Return the command that starts one of the lab's servers on free ports of loopback."""
         here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        return [sys.executable, "-m", "servers", subject.variant, *subject.options, *here]
+        return [sys.executable, "-m", "servers", candidate.variant, *candidate.options, *here]
 
-    def sink_command(self) -> list[str]:
+    def null_server_command(self) -> list[str]:
         """Return the command that starts the sink on a free port of loopback."""
         return [sys.executable, "-m", "loadtest.lab.null_server"]
 
-    def load_command(self, subject: Subject, case: Case, result: Path) -> list[str]:
-        """Return the command that puts `case` on the address of `users_of(subject)`, and writes `result`."""
+    def load_command(self, candidate: Candidate, workload: Workload, result: Path) -> list[str]:
+        """Return the command that puts `workload` on the address of `users_of(candidate)`, and writes `result`."""
         return [
             *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
             *("--headless", "--only-summary", "--loglevel", "WARNING"),
             # Failed requests are a finding of ours, in the result; the status is to say whether Locust itself failed.
             *("--exit-code-on-error", "0"),
-            *("--users", str(case.clients), "--spawn-rate", str(arrivals(case))),
-            *("--run-time", f"{case.warmup + case.seconds}s"),
-            *("--scenario", case.scenario, "--warmup", str(case.warmup), "--result", str(result)),
-            *(() if case.think is None else ("--think", f"{case.think:g}")),
+            *("--users", str(workload.clients), "--spawn-rate", str(arrivals(workload))),
+            *("--run-time", f"{workload.warmup + workload.seconds}s"),
+            *("--scenario", workload.scenario, "--warmup", str(workload.warmup), "--result", str(result)),
+            *(() if workload.think is None else ("--think", f"{workload.think:g}")),
             # Any free port: another lab on this machine may have the usual one, and nobody scrapes a comparison.
             *("--exporter-host", "127.0.0.1", "--exporter-port", "0"),
-            f"{users_of(subject).title()}User",
+            f"{users_of(candidate).title()}User",
         ]
 
-    def put(self, subject: Subject, case: Case) -> Measured:
+    def put(self, candidate: Candidate, workload: Workload) -> Measured:
         """
-        Put `case` on a fresh server of `subject`, and return what that gave.
+        Put `workload` on a fresh server of `candidate`, and return what that gave.
 
-        Raises CellFailedError if the server or the generator failed, InterruptedByUserError if the user asked for an
+        Raises RunFailedError if the server or the generator failed, InterruptedByUserError if the user asked for an
         end; in any case both processes have ended by then, the generator first.
         """
         folder = self._new_folder()
         try:
-            return self._put(self.start(subject, folder), subject, case, folder)
+            return self._put(self.start(candidate, folder), candidate, workload, folder)
         finally:
             self.children.end()
 
-    def weigh(self, subject: Subject, clients: int) -> memory.Run:
+    def weigh(self, candidate: Candidate, clients: int) -> memory.MemoryRun:
         """
         Give a fresh server so many clients, and return the memory that they took; raises what `put` does.
 
@@ -133,48 +132,47 @@ class Laboratory:
         folder = self._new_folder()
         with groups.group() as group:
             try:
-                serving = self.start(subject, folder, group)
+                serving = self.start(candidate, folder, group)
                 return memory.measure(_weighable(serving, group), clients, self.interrupt.sleep)
             except (*_NOT_WEIGHED, psutil.Error) as error:
-                raise CellFailedError(str(error)) from error
+                raise RunFailedError(str(error)) from error
             finally:
                 self.children.end()
 
-    def measure_ceiling(self, case: Case) -> Ceiling:
-        """Put `case` on a sink and return what it says about the generator; raises what `put` does."""
+    def put_on_null_server(self, workload: Workload) -> Measured:
+        """Put `workload` on a sink that does next to nothing, and return what that gave; raises what `put` does."""
         folder = self._new_folder()
         try:
-            child = self._start("sink", self.sink_command(), folder)
-            said = self._ready(child, _SINK_READY)
-            measured = self._put(Serving(f"127.0.0.1:{said['port']}", child), LAB[TEXTBOOK[0]], case, folder)
+            child = self._start("sink", self.null_server_command(), folder)
+            said = self._ready(child, _NULL_SERVER_READY)
+            measured = self._put(Serving(f"127.0.0.1:{said['port']}", child), LAB[TEXTBOOK[0]], workload, folder)
         finally:
             self.children.end()
-        found = load.read(measured.load)
-        if not found.verified:
-            raise CellFailedError("the sink answered nothing")
-        return ceiling(case, found, measured.usage)
+        if not load.read(measured.load).verified:
+            raise RunFailedError("the sink answered nothing")
+        return measured
 
-    def start(self, subject: Subject, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
+    def start(self, candidate: Candidate, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
         """
-        Start a fresh server of `subject`, unless it runs already; CellFailedError if it doesn't serve.
+        Start a fresh server of `candidate`, unless it runs already; RunFailedError if it doesn't serve.
 
         group: the control group that it joins, if it may.
         """
         join = group if isinstance(group, Group) else None
-        name = f"{subject.name}-server"
-        if subject.address:
-            return Serving(subject.address, metrics=subject.metrics)
-        if subject.variant:
-            child = self._start(name, self.server_command(subject), folder, join)
+        name = f"{candidate.name}-server"
+        if candidate.address:
+            return Serving(candidate.address, metrics=candidate.metrics)
+        if candidate.variant:
+            child = self._start(name, self.server_command(candidate), folder, join)
             said = self._ready(child, READY)
             return Serving(f"{said['host']}:{said['port']}", child, said["metrics"])
         port = str(_free_port())
-        child = self._start(name, [part.replace("{port}", port) for part in subject.command], folder, join)
+        child = self._start(name, [part.replace("{port}", port) for part in candidate.command], folder, join)
         address = f"127.0.0.1:{port}"
         deadline = time.monotonic() + _READY_WITHIN
         while why := silence(address):
             if child.status() is not None or time.monotonic() > deadline:
-                raise CellFailedError(f"{name} does not serve: {why}: {child.tail()}")
+                raise RunFailedError(f"{name} does not serve: {why}: {child.tail()}")
             self.interrupt.sleep(0.05)
         ready = READY.search(child.out.read_text(errors="replace"))  # one of the lab's, started in another way
         return Serving(address, child, ready["metrics"] if ready else "")
@@ -192,65 +190,66 @@ class Laboratory:
                 Child(name, command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server, group=procs)
             )
         except ChildFailedError as error:
-            raise CellFailedError(str(error)) from error
+            raise RunFailedError(str(error)) from error
 
     def _ready(self, child: Child, line: re.Pattern[str]) -> dict[str, str]:
         try:
             return child.wait_for_line(line, _READY_WITHIN, self.interrupt).groupdict()
         except ChildFailedError as error:
-            raise CellFailedError(str(error)) from error
+            raise RunFailedError(str(error)) from error
 
-    def _put(self, serving: Serving, subject: Subject, case: Case, folder: Path) -> Measured:
-        """Put `case` on a server that is ready; what the generator writes goes to `folder`."""
+    def _put(self, serving: Serving, candidate: Candidate, workload: Workload, folder: Path) -> Measured:
+        """Put `workload` on a server that is ready; what the generator writes goes to `folder`."""
         began = time.monotonic()
         try:
             server = sampler.Server.of(serving.child.pid) if serving.child else None
             idle = server.read()[1] if server else None
             result = folder / "load.json"
-            env = python_environment(**{f"TCPLAB_{users_of(subject).upper()}": serving.address})
-            command = self.load_command(subject, case, result)
+            env = python_environment(**{f"TCPLAB_{users_of(candidate).upper()}": serving.address})
+            command = self.load_command(candidate, workload, result)
             generator = self.children.add(
                 Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator)
             )
-            samples = self._watch(case, serving.child, server, generator)
+            readings = self._watch(workload, serving.child, server, generator)
             found = _read(result, generator)
             window = load.read(found)
-            usage = sampler.between(samples, window.started, window.ended, idle)
+            usage = sampler.between(readings, window.started, window.ended, idle)
         except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
-            raise CellFailedError(str(error)) from error
+            raise RunFailedError(str(error)) from error
         return Measured(found, usage, time.monotonic() - began)
 
     def _watch(
-        self, case: Case, child: Child | None, server: sampler.Server | None, generator: Child
-    ) -> list[sampler.Sample]:
+        self, workload: Workload, child: Child | None, server: sampler.Server | None, generator: Child
+    ) -> list[sampler.Reading]:
         """Sample both until the generator has ended."""
         process = psutil.Process(generator.pid)
-        deadline = time.monotonic() + case.warmup + case.seconds + _ENDS_WITHIN
-        samples = [sampler.sample(server, process)]
+        deadline = time.monotonic() + workload.warmup + workload.seconds + _ENDS_WITHIN
+        readings = [sampler.take_reading(server, process)]
         while generator.status() is None:
             if child:
                 child.check()
             if time.monotonic() > deadline:
                 raise ChildFailedError(f"{generator.name} did not end in time: {generator.tail()}")
             self.interrupt.sleep(sampler.INTERVAL)
-            samples.append(sampler.sample(server, process))  # before it is reaped: the last one is after the window
+            # Before it is reaped: the last one is after the window.
+            readings.append(sampler.take_reading(server, process))
         if child:
             child.check()
-        return samples
+        return readings
 
 
-def arrivals(case: Case) -> int:
+def arrivals(workload: Workload) -> int:
     """
     Return how many clients arrive in a second: all of them within two thirds of the warm-up, or within a second.
 
     At once, thousands of them measure how a server survives that, and not how many it serves.
     """
-    return max(1, math.ceil(case.clients / max(1.0, case.warmup * 2 / 3)))
+    return max(1, math.ceil(workload.clients / max(1.0, workload.warmup * 2 / 3)))
 
 
-def users_of(subject: Subject) -> str:
-    """Return the variant whose Locust users meet a subject: its own, or any, for all of them send alike."""
-    return subject.variant or TEXTBOOK[-1]
+def users_of(candidate: Candidate) -> str:
+    """Return the variant whose Locust users meet a candidate: its own, or any, for all of them send alike."""
+    return candidate.variant or TEXTBOOK[-1]
 
 
 def is_confined(pid: int) -> bool:
@@ -267,13 +266,13 @@ def is_confined(pid: int) -> bool:
 
 
 def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
-    """Return how a server's memory is read. Raises CellFailedError if it cannot be, and what `charges` does."""
+    """Return how a server's memory is read. Raises RunFailedError if it cannot be, and what `charges` does."""
     host, port = split_address(serving.address)
     if serving.child is not None:
         pid = serving.child.pid
-        return memory.Serving(host, port, Footprint(pid), *charges(pid, serving.metrics, group))
+        return memory.Serving(host, port, ProcessMemory(pid), *charges(pid, serving.metrics, group))
     if not serving.metrics:
-        raise CellFailedError(NOT_OURS)
+        raise RunFailedError(sampler.NOT_OURS)
     exported = Exported(serving.metrics)
     charged = exported.was_charged if exported.charged() else None
     return memory.Serving(host, port, exported, charged, "it exports no memory of a container of its own")
@@ -322,5 +321,5 @@ def _read(result: Path, generator: Child) -> Mapping[str, Any]:
     try:
         found: Mapping[str, Any] = json.loads(result.read_text())
     except (OSError, ValueError) as error:
-        raise CellFailedError(f"the load left no result that can be read ({error}): {generator.tail()}") from error
+        raise RunFailedError(f"the load left no result that can be read ({error}): {generator.tail()}") from error
     return found

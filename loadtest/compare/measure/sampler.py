@@ -3,16 +3,19 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Final, Self
 
 import psutil
 
 INTERVAL = 0.1
-"""Seconds between two samples: about 50 us of work each, on a core that is not the server's."""
+"""Seconds between two readings: about 50 us of work each, on a core that is not the server's."""
+
+NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
+"""Why nothing is known of a server that runs already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Reading:
     """
     What was read at one moment. All but `resident` and `threads` only ever grows.
 
@@ -37,7 +40,7 @@ class Usage:
     What was used within a window.
 
     server_cpu, generator_cpu, others_cpu, stolen: CPU seconds; others are all processes but these two.
-    resident, threads: the most that a sample within the window saw, in bytes and threads. idle: the bytes before it.
+    resident, threads: the most that a reading within the window saw, in bytes and threads. idle: the bytes before it.
     """
 
     server_cpu: float | None
@@ -89,12 +92,12 @@ def cpu_seconds(process: psutil.Process) -> float:
         return used.user + used.system
 
 
-def sample(server: Server | None, generator: psutil.Process) -> Sample:
+def take_reading(server: Server | None, generator: psutil.Process) -> Reading:
     """Read everything once. Raises psutil.Error if one of the two has ended and been reaped."""
     now = time.time()
     cpu, resident, threads = server.read() if server else (None, None, None)
     machine = psutil.cpu_times()
-    return Sample(
+    return Reading(
         at=now,
         server_cpu=cpu,
         generator_cpu=cpu_seconds(generator),
@@ -106,21 +109,21 @@ def sample(server: Server | None, generator: psutil.Process) -> Sample:
     )
 
 
-def between(samples: Sequence[Sample], started: float, ended: float, idle: int | None) -> Usage:
+def between(readings: Sequence[Reading], started: float, ended: float, idle: int | None) -> Usage:
     """
-    Return what was used from `started` to `ended`, interpolated between the samples around each.
+    Return what was used from `started` to `ended`, interpolated between the readings around each.
 
-    samples: in the order of their time. Raises ValueError if they do not reach over the whole window.
+    readings: in the order of their time. Raises ValueError if they do not reach over the whole window.
     """
-    if not samples or samples[0].at > started or samples[-1].at < ended:
+    if not readings or readings[0].at > started or readings[-1].at < ended:
         raise ValueError("the samples do not reach over the measured window")
 
     def used(name: str) -> float:
-        return _interpolate(samples, ended, name) - _interpolate(samples, started, name)
+        return _interpolate(readings, ended, name) - _interpolate(readings, started, name)
 
-    known = samples[0].server_cpu is not None
+    known = readings[0].server_cpu is not None
     server, generator = used("server_cpu") if known else None, used("generator_cpu")
-    within = [each for each in samples if started <= each.at <= ended] or [samples[-1]]
+    within = [each for each in readings if started <= each.at <= ended] or [readings[-1]]
     return Usage(
         server_cpu=server,
         generator_cpu=generator,
@@ -132,10 +135,10 @@ def between(samples: Sequence[Sample], started: float, ended: float, idle: int |
     )
 
 
-def _interpolate(samples: Sequence[Sample], at: float, name: str) -> float:
-    """Return the value that `name` had at `at`, on a straight line between the samples before and after."""
-    before = max((each for each in samples if each.at <= at), key=lambda each: each.at)
-    after = min((each for each in samples if each.at >= at), key=lambda each: each.at)
+def _interpolate(readings: Sequence[Reading], at: float, name: str) -> float:
+    """Return the value that `name` had at `at`, on a straight line between the readings before and after."""
+    before = max((each for each in readings if each.at <= at), key=lambda each: each.at)
+    after = min((each for each in readings if each.at >= at), key=lambda each: each.at)
     low, high = float(getattr(before, name)), float(getattr(after, name))
     if after.at == before.at:
         return low

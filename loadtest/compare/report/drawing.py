@@ -6,7 +6,8 @@ from typing import Any
 
 from loadtest import atomic_write
 from loadtest.compare import store
-from loadtest.compare.report import markdown, page
+from loadtest.compare.report import markdown
+from loadtest.compare.report.html import page
 
 
 def draw(result: Mapping[str, Any], folder: Path) -> None:

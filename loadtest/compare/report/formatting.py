@@ -1,10 +1,10 @@
-"""Figures in a reader's words: what all the reports share."""
+"""Measures in a reader's words: what all the reports share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from loadtest.compare.analysis.measures import Figure, Row, of_throughput
-from loadtest.compare.analysis.summary import Entry, Summary
+from loadtest.compare.analysis.measures import Measure, RunMeasures, of_throughput
+from loadtest.compare.analysis.summary import Estimate, Summary
 
 AT_LEAST: Final = "≥ "
 """Before a lower bound, where more than ASCII can be shown; ">=" elsewhere."""
@@ -22,10 +22,10 @@ COLUMNS: Final = (
     ("longest_wait_us", "longest wait ms", 1e3),
     ("jain", "fairness (Jain)", 1.0),
 )
-"""The figures as they are tabled: name, heading, and what of its unit makes one of the heading's."""
+"""The measures as they are tabled: name, heading, and what of its unit makes one of the heading's."""
 
 UNITS: Final = {name: unit for name, _, unit in COLUMNS}
-"""What a figure is divided by to be tabled."""
+"""What a measure is divided by to be tabled."""
 
 
 _COUNTS: Final = frozenset({"threads"})
@@ -65,82 +65,82 @@ _OPEN: Final = {" to ": (">= ", "<= "), " – ": ("≥ ", "≤ ")}
 """What stands before the only end of an interval, by what stands between two: in ASCII, and elsewhere."""
 
 
-def show(figure: Figure | Summary, unit: float = 1.0, mark: str = ">=") -> str:
-    """Return a figure divided by `unit`: a number, with `mark` before it if it is a lower bound, or "-"."""
-    if figure.value is None:
+def show(measure: Measure | Estimate, unit: float = 1.0, mark: str = ">=") -> str:
+    """Return a measure divided by `unit`: a number, with `mark` before it if it is a lower bound, or "-"."""
+    if measure.value is None:
         return "-"
-    return (mark if figure.at_least else "") + number(figure.value / unit)
+    return (mark if measure.at_least else "") + number(measure.value / unit)
 
 
-def bare(each: Row | Entry, name: str, mark: str = ">=") -> str:
-    """Return a figure of a run or of several, in the unit it is tabled in; in brackets where it is not the server's."""
-    figure: Figure | Summary = each[name] if isinstance(each, Entry) else getattr(each, name)
-    shown = show(figure, UNITS[name], mark)
-    if name in _COUNTS and figure.value is not None:
-        shown = f"{figure.value:,.0f}"
+def bare(each: RunMeasures | Summary, name: str, mark: str = ">=") -> str:
+    """Return a measure of a run or of several, in the unit it is tabled in; in brackets if it is not the server's."""
+    measure: Measure | Estimate = each[name] if isinstance(each, Summary) else getattr(each, name)
+    shown = show(measure, UNITS[name], mark)
+    if name in _COUNTS and measure.value is not None:
+        shown = f"{measure.value:,.0f}"
     by_pauses = name == "requests_per_second" and is_paced(each)
     return f"({shown})" if shown != "-" and (by_pauses or name in of_throughput(each.scenario)) else shown
 
 
-def spread(each: Entry, name: str) -> str:
+def spread(each: Summary, name: str) -> str:
     """Return between which two values a median lies, or the runs do, in the unit it is tabled in; "" of one run."""
-    summary = each[name]
-    if summary.low is None or len(summary.values) < 2 or (name in _COUNTS and summary.low == summary.high):
+    estimate = each[name]
+    if estimate.low is None or len(estimate.values) < 2 or (name in _COUNTS and estimate.low == estimate.high):
         return ""
     unit = UNITS[name]
-    return between(summary.low, summary.high, " – ", lambda end: _tabled(name, end / unit))
+    return between(estimate.low, estimate.high, " – ", lambda end: _tabled(name, end / unit))
 
 
 def _tabled(name: str, value: float) -> str:
     return f"{value:,.0f}" if name in _COUNTS else number(value)
 
 
-def per_cent(summary: Summary) -> str:
+def per_cent(estimate: Estimate) -> str:
     """
     Return the spread in per cent of the median, such as "-2+3%", for where there is little room; "" of one run.
 
     Where nobody knows how far up it goes, it is "-2+?%".
     """
-    if not summary.value or summary.low is None or len(summary.values) < 2:
+    if not estimate.value or estimate.low is None or len(estimate.values) < 2:
         return ""
     down, up = (
-        None if end is None else round(100 * abs(end / summary.value - 1)) for end in (summary.low, summary.high)
+        None if end is None else round(100 * abs(end / estimate.value - 1)) for end in (estimate.low, estimate.high)
     )
     return f"-{min(down or 0, 99)}+{'?' if up is None else min(up, 999)}%"
 
 
-def is_paced(each: Row | Entry) -> bool:
+def is_paced(each: RunMeasures | Summary) -> bool:
     """Whether its clients' pauses, or a schedule, set the rate."""
-    return any(run.paced for run in each.shown) if isinstance(each, Entry) else each.paced
+    return any(run.paced for run in each.shown) if isinstance(each, Summary) else each.paced
 
 
-def served(each: Row | Entry) -> str:
+def served(each: RunMeasures | Summary) -> str:
     """Return how many of the connected clients were served."""
-    some, every = each.served if isinstance(each, Entry) else (each.served, each.connected or each.case.clients)
+    some, every = each.served if isinstance(each, Summary) else (each.served, each.connected or each.workload.clients)
     return f"{some} of {every}"
 
 
-def named(entry: Entry) -> str:
-    """Return whose figures they are, and if some clients got nothing, of how many: no speed may hide that."""
-    some, every = entry.served
-    return entry.subject.label if some == every else f"{entry.subject.label} [served {some} of {every}]"
+def named(summary: Summary) -> str:
+    """Return whose measures they are, and if some clients got nothing, of how many: no speed may hide that."""
+    some, every = summary.served
+    return summary.candidate.label if some == every else f"{summary.candidate.label} [served {some} of {every}]"
 
 
-def brief(each: Row) -> str:
+def brief(each: RunMeasures) -> str:
     """Return a run in a few words, for while the comparison runs."""
     said = f"{served(each)} served, {bare(each, 'requests_per_second')} req/s"
-    name, figure = "response_p99_us", each.response_p99_us
-    if figure.value is None:
-        name, figure = "first_p99_us", each.first_p99_us
+    name, measure = "response_p99_us", each.response_p99_us
+    if measure.value is None:
+        name, measure = "first_p99_us", each.first_p99_us
     if name not in of_throughput(each.scenario):
-        return f"{said}, {'response' if name == 'response_p99_us' else 'first reply'} p99 {show(figure, 1e3)} ms"
+        return f"{said}, {'response' if name == 'response_p99_us' else 'first reply'} p99 {show(measure, 1e3)} ms"
     return f"{said}, {bare(each, 'cpu_us')} us of CPU each"
 
 
-def runs(entry: Entry) -> str:
+def runs(summary: Summary) -> str:
     """Return how many runs are in the medians, and of how many: "10", "8/10"."""
-    every = len(entry.rows) + len(entry.doubtful) + len(entry.failed)
-    return str(every) if entry.runs == every else f"{entry.runs}/{every}"
+    every = len(summary.sound) + len(summary.doubtful) + len(summary.failed)
+    return str(every) if summary.runs == every else f"{summary.runs}/{every}"
 
 
 def run_count(count: int) -> str:
@@ -148,17 +148,17 @@ def run_count(count: int) -> str:
     return f"{count:,} run{'' if count == 1 else 's'}"
 
 
-def scenarios(some: Iterable[Entry]) -> str:
-    """Return the scenarios of entries."""
-    return ", ".join(dict.fromkeys(each.case.scenario for each in some))
+def scenarios(some: Iterable[Summary]) -> str:
+    """Return the scenarios of summaries."""
+    return ", ".join(dict.fromkeys(each.workload.scenario for each in some))
 
 
-def who(some: Sequence[Entry]) -> str:
-    """Return the entries in words, those of the same subject and scenario together."""
+def who(some: Sequence[Summary]) -> str:
+    """Return the summaries in words, those of the same candidate and scenario together."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for each in some:
-        grouped.setdefault((each.subject.label, each.case.scenario), []).append(f"{each.case.clients:,}")
+        grouped.setdefault((each.candidate.label, each.workload.scenario), []).append(f"{each.workload.clients:,}")
     return "; ".join(
-        f"{subject}, {scenario}, {' and '.join(counts)} client{'' if counts == ['1'] else 's'}"
-        for (subject, scenario), counts in grouped.items()
+        f"{candidate}, {scenario}, {' and '.join(counts)} client{'' if counts == ['1'] else 's'}"
+        for (candidate, scenario), counts in grouped.items()
     )

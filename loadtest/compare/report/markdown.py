@@ -4,20 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.compare.analysis.pairwise import WORDS, fair
-from loadtest.compare.analysis.summary import Entry, by_scenario, entries
+from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.escaping import markdown, visible
-from loadtest.compare.report import extras
+from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
+from loadtest.compare.report.html.page import TITLE, command, where
 from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict
-from loadtest.compare.report.page import TITLE, command, where
-from loadtest.compare.report.ranking import load, loads, rankings, sentence
+from loadtest.compare.report.ranking import by_workload, rankings, sentence, workload_in_words
 
 _HEADINGS: Final = {name: heading for name, heading, _ in COLUMNS}
 
 
 def text(result: Mapping[str, Any]) -> str:
     """Return the whole of it."""
-    every = entries(result)
+    every = summaries(result)
     parts = [f"### {TITLE}", markdown(where(result))]
     parts += [f"**{markdown(line)}**" for line in (incomplete(result), indicative(every)) if line]
     if is_verdict(every):
@@ -25,7 +25,7 @@ def text(result: Mapping[str, Any]) -> str:
     for scenario, some in by_scenario(every):
         parts.append(f"**{scenario.name}**: {markdown(scenario.sentence)}")
         parts.append("\n".join(_table(some)))
-    for title, some_lines in extras.lines(result):
+    for title, some_lines in besides_runs.lines(result):
         parts.append("\n".join((f"**{title}**", "", *(f"- {markdown(line)}" for line in some_lines))))
     doubted = doubts(result, every)
     if doubted:
@@ -35,29 +35,29 @@ def text(result: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _verdict(every: Sequence[Entry]) -> Iterable[str]:
-    """Yield a line for each load and figure that is judged."""
-    for some in loads(every):
+def _verdict(every: Sequence[Summary]) -> Iterable[str]:
+    """Yield a line for each load and measure that is judged."""
+    for some in by_workload(every):
         for ranking in rankings(some):
             if ranking.is_verdict:
-                yield f"- {load(some)}, {WORDS[ranking.figure]}: {markdown(sentence(ranking))}"
+                yield f"- {workload_in_words(some)}, {WORDS[ranking.measure]}: {markdown(sentence(ranking))}"
 
 
-def _table(some: Sequence[Entry]) -> Iterable[str]:
-    """Yield the lines of a table: the figures that are fair in the scenario."""
+def _table(some: Sequence[Summary]) -> Iterable[str]:
+    """Yield the lines of a table: the measures that are fair in the scenario."""
     names = fair(some[0].scenario)
     yield f"| server | clients | served | sound runs | {' | '.join(_HEADINGS[name] for name in names)} |"
     yield f"|---|--:|--:|--:|{'--:|' * len(names)}"
     for each in some:
         cells = [
-            markdown(each.subject.label),
-            f"{each.case.clients:,}",
+            markdown(each.candidate.label),
+            f"{each.workload.clients:,}",
             served(each) if each.shown else "-",
             runs(each),
         ]
         yield f"| {' | '.join([*cells, *(_cell(each, name) for name in names)])} |"
 
 
-def _cell(each: Entry, name: str) -> str:
+def _cell(each: Summary, name: str) -> str:
     between = spread(each, name)
     return bare(each, name, AT_LEAST) + (f" ({between})" if between else "")

@@ -1,12 +1,12 @@
-"""What must be said beside the figures of a comparison, in lines of plain text."""
+"""What must be said beside the measures of a comparison, in lines of plain text."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, UNSOUND, ceiling_of, clients, of_throughput
-from loadtest.compare.analysis.significance import MIN_RUNS
-from loadtest.compare.analysis.summary import Entry
+from loadtest.compare.analysis.measures import CLOSED_LOOP, UNSOUND, ceiling_of, of_throughput
+from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import is_paced, number, run_count, scenarios, who
 from loadtest.run_warnings import Doubt
 
@@ -33,7 +33,7 @@ def incomplete(result: Mapping[str, Any]) -> str:
     """Return what is missing from a comparison that did not come to its end, or ""."""
     if result["complete"]:
         return ""
-    outcomes = [cell["status"] == "done" for cell in result["cells"]]
+    outcomes = [run["status"] == "done" for run in result["runs"]]
     if result["plan"].get("ceiling"):
         outcomes.append(ceiling_of(result) is not None)
     cause = "interrupted, with" if result["interrupted"] else "not everything could be measured:"
@@ -42,12 +42,12 @@ def incomplete(result: Mapping[str, Any]) -> str:
     return f"INCOMPLETE: {cause} {sum(outcomes)} of {len(outcomes)} measurements done.{rest}"
 
 
-def is_verdict(every: Iterable[Entry]) -> bool:
+def is_verdict(every: Iterable[Summary]) -> bool:
     """Whether there are enough runs of anything for a verdict."""
     return any(each.runs >= MIN_RUNS for each in every)
 
 
-def indicative(every: Sequence[Entry]) -> str:
+def indicative(every: Sequence[Summary]) -> str:
     """Return, in a sentence, what there are too few runs of for a verdict, or ""."""
     few = [each for each in every if each.runs < MIN_RUNS and (each.shown or each.failed)]
     if not few:
@@ -66,21 +66,23 @@ def indicative(every: Sequence[Entry]) -> str:
     )
 
 
-def briefly(some: Sequence[Entry], every: Sequence[Entry], said: Entry | None = None) -> str:
-    """Return entries in words, whole scenarios by their names; without the one that has been said."""
-    named = [each.case.scenario for each in some]
+def briefly(some: Sequence[Summary], every: Sequence[Summary], said: Summary | None = None) -> str:
+    """Return summaries in words, whole scenarios by their names; without the one that has been said."""
+    named = [each.workload.scenario for each in some]
     whole = [name for name in dict.fromkeys(named) if named.count(name) > 1 and _is_whole(name, some, every)]
     parts = [f"{'all others' if said else 'all'} of {', '.join(whole)}"] if whole else []
-    rest = [each for each in some if each.case.scenario not in whole and each is not said]
+    rest = [each for each in some if each.workload.scenario not in whole and each is not said]
     return "; ".join([*parts, who(rest)] if rest else parts)
 
 
-def _is_whole(scenario: str, some: Sequence[Entry], every: Sequence[Entry]) -> bool:
-    return sum(each.case.scenario == scenario for each in every) == sum(each.case.scenario == scenario for each in some)
+def _is_whole(scenario: str, some: Sequence[Summary], every: Sequence[Summary]) -> bool:
+    return sum(each.workload.scenario == scenario for each in every) == sum(
+        each.workload.scenario == scenario for each in some
+    )
 
 
-def remarks(result: Mapping[str, Any], every: Sequence[Entry], mark: str = ">=") -> list[str]:
-    """Return what must be said beside the figures, a line each."""
+def remarks(result: Mapping[str, Any], every: Sequence[Summary], mark: str = ">=") -> list[str]:
+    """Return what must be said beside the measures, a line each."""
     said = _problems(every)
     shown = [each for each in every if each.shown]
     said += _both_truths(shown)
@@ -94,7 +96,7 @@ def remarks(result: Mapping[str, Any], every: Sequence[Entry], mark: str = ">=")
     return said
 
 
-def _both_truths(shown: Sequence[Entry]) -> Iterable[str]:
+def _both_truths(shown: Sequence[Summary]) -> Iterable[str]:
     """Say what tells response from service, once."""
     if any(each["response_p99_us"].value is not None for each in shown):
         alike = all(run.model == "closed" for each in shown for run in each.shown)
@@ -105,9 +107,9 @@ def _both_truths(shown: Sequence[Entry]) -> Iterable[str]:
         )
 
 
-def _closed_loops(shown: Sequence[Entry]) -> Iterable[str]:
+def _closed_loops(shown: Sequence[Summary]) -> Iterable[str]:
     """Say which latencies are no server's, and why they are in brackets."""
-    by_columns: dict[str, list[Entry]] = {}
+    by_columns: dict[str, list[Summary]] = {}
     for each in shown:
         closed = of_throughput(each.scenario)
         names = {words: any(name in closed for name in names) for words, names in _CLOSED.items()}
@@ -124,7 +126,7 @@ _CLOSED: Final = {
 }
 
 
-def _limits(result: Mapping[str, Any], shown: Sequence[Entry], mark: str) -> Iterable[str]:
+def _limits(result: Mapping[str, Any], shown: Sequence[Summary], mark: str) -> Iterable[str]:
     """Say what limits the requests per second, where it is not the server."""
     ceiling = ceiling_of(result)
     if ceiling:
@@ -148,7 +150,7 @@ def _limits(result: Mapping[str, Any], shown: Sequence[Entry], mark: str) -> Ite
         paced = [each for each in shown if is_paced(each) and any(run.model == model for run in each.shown)]
         if paced:
             yield f"(requests per s) in {scenarios(paced)}: set by {cause}, nobody's speed."
-    waiting = {each.case.scenario: each.scenario for each in shown if _only_waits(each)}
+    waiting = {each.workload.scenario: each.scenario for each in shown if _only_waits(each)}
     for name, scenario in waiting.items():
         yield (
             f"requests per s in {name}: a client can have no more than one in {scenario.amount} ms, which is"
@@ -156,11 +158,11 @@ def _limits(result: Mapping[str, Any], shown: Sequence[Entry], mark: str) -> Ite
         )
 
 
-def _only_waits(each: Entry) -> bool:
+def _only_waits(each: Summary) -> bool:
     return each.scenario.command == "SLEEP" and each.scenario.amount > 0 and not is_paced(each)
 
 
-def _problems(every: Iterable[Entry]) -> list[str]:
+def _problems(every: Iterable[Summary]) -> list[str]:
     """Return the runs that failed or were not run, with the reasons."""
     reasons: dict[str, Counter[str]] = {}
     for each in every:
@@ -172,9 +174,9 @@ def _problems(every: Iterable[Entry]) -> list[str]:
     ]
 
 
-def _reasons(shown: Sequence[Entry], every: Sequence[Entry]) -> list[str]:
-    """Return why figures are left out, each reason once; of one that concerns many, only in which column."""
-    reasons: dict[tuple[str, str], list[Entry]] = {}
+def _reasons(shown: Sequence[Summary], every: Sequence[Summary]) -> list[str]:
+    """Return why measures are left out, each reason once; of one that concerns many, only in which column."""
+    reasons: dict[tuple[str, str], list[Summary]] = {}
     for each in shown:
         columns = ["requests_per_second", "first_p99_us", "resident_bytes"]
         if each["requests_per_second"].value is not None:  # or its reason is theirs too
@@ -182,13 +184,13 @@ def _reasons(shown: Sequence[Entry], every: Sequence[Entry]) -> list[str]:
         for name in columns:
             if each[name].value is None:
                 reasons.setdefault((_COLUMN[name], each[name].why), []).append(each)
-    merged: dict[str, list[tuple[str, list[Entry]]]] = {}
+    merged: dict[str, list[tuple[str, list[Summary]]]] = {}
     for (column, why), some in reasons.items():
         merged.setdefault(why, []).append((column, some))
     said = []
     for why, columns_of in merged.items():
         general = [some for column, some in columns_of if not column]
-        if general:  # it holds for all of an entry's figures
+        if general:  # it holds for all of a summary's measures
             said.append(f"-  {briefly(general[0], every)}: {why}.")
         said += [
             f"-  {column} in {scenarios(some)}: {why}." for column, some in columns_of if column and some not in general
@@ -204,7 +206,7 @@ _COLUMN: Final = {
 }
 
 
-def _failures(each: Entry) -> Iterable[str]:
+def _failures(each: Summary) -> Iterable[str]:
     """Say what failed for the clients, over all runs."""
     total: dict[str, Counter[str]] = {}
     for run in each.shown:
@@ -216,23 +218,23 @@ def _failures(each: Entry) -> Iterable[str]:
         yield f"FAILED {what.upper()} with {each.who}: {counts}{in_all}."
 
 
-def doubts(result: Mapping[str, Any], every: Sequence[Entry]) -> list[Doubted]:
+def doubts(result: Mapping[str, Any], every: Sequence[Summary]) -> list[Doubted]:
     """Return the doubts about a result, each name once, with the measurements it is about."""
     found = [Doubted(Doubt(**each), "", left_out=False) for each in result["doubts"]]
     first: dict[str, Doubt] = {}
-    entries: dict[str, list[Entry]] = {}
+    summaries: dict[str, list[Summary]] = {}
     runs: Counter[str] = Counter()
     for each in every:
         for run in each.shown:
             for doubt in run.doubts:
                 first.setdefault(doubt.name, doubt)
                 runs[doubt.name] += 1
-                if each not in entries.setdefault(doubt.name, []):
-                    entries[doubt.name].append(each)
+                if each not in summaries.setdefault(doubt.name, []):
+                    summaries[doubt.name].append(each)
     ceiling = ceiling_of(result)
     of_ceiling = {doubt.name: doubt for doubt in ceiling.doubts} if ceiling else {}
     for name, doubt in {**of_ceiling, **first}.items():
-        some = entries.get(name, [])
+        some = summaries.get(name, [])
         parts = [who(some[:1]), f"likewise {briefly(some, every, some[0])}" if some[1:] else ""] if some else []
         total = sum(len(each.shown) for each in some)
         if some and total > 1:

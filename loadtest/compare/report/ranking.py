@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from loadtest.compare.analysis.measures import clients
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Verdict, fair, judged, verdicts
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import Entry
+from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.plan import clients
 from loadtest.compare.report import formatting
 from loadtest.compare.report.formatting import AT_LEAST, bare, between, duration, named, number, served
 
@@ -41,27 +41,27 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One place of a ranking. verdict: on the one before and this one; None at the first place."""
+    """One place of a ranking. pair: the one before and this one; None at the first place."""
 
-    entry: Entry
-    verdict: Verdict | None
+    summary: Summary
+    pair: Pair | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """
-    One figure of one load: those that have it, the best median first, each judged with the one before.
+    One measure of one load: those that have it, the best median first, each judged with the one before.
 
     left_out: those that have none.
     """
 
-    figure: str
+    measure: str
     steps: tuple[Step, ...]
-    left_out: tuple[Entry, ...]
+    left_out: tuple[Summary, ...]
 
     @property
     def is_verdict(self) -> bool:
-        """Whether there are runs enough of all that have the figure, so that an order of them means something."""
+        """Whether there are runs enough of all that have the measure, so that an order of them means something."""
         return len(self.steps) > 1 and Answer.INDICATIVE not in self._answers
 
     @property
@@ -71,128 +71,134 @@ class Ranking:
 
     @property
     def _answers(self) -> list[Answer]:
-        return [each.verdict.judgement.answer for each in self.steps if each.verdict]
+        return [each.pair.significance.answer for each in self.steps if each.pair]
 
 
-def factor(verdict: Verdict, better: Entry) -> Factor | None:
+def factor(pair: Pair, better: Summary) -> Factor | None:
     """Return by what factor `better` is better than the other one of the two; None if there is no ratio."""
-    found = verdict.judgement
+    found = pair.significance
     if found.ratio is None:
         return None
-    if (verdict.figure in MORE_IS_BETTER) == (better is verdict.ours):
+    if (pair.measure in MORE_IS_BETTER) == (better is pair.ours):
         return Factor(found.ratio, found.low, found.high, found.bound)
     low, high = (None if end is None else 1 / end for end in (found.high, found.low))
     return Factor(1 / found.ratio, low, high, {">=": "<=", "<=": ">="}.get(found.bound, ""))
 
 
-def loads(every: Sequence[Entry]) -> list[list[Entry]]:
-    """Return sorted entries, those of one load together."""
-    return [list(some) for _, some in groupby(every, key=lambda each: (each.case.scenario, each.case.clients))]
+def by_workload(every: Sequence[Summary]) -> list[list[Summary]]:
+    """Return sorted summaries, those of one load together."""
+    return [list(some) for _, some in groupby(every, key=lambda each: (each.workload.scenario, each.workload.clients))]
 
 
-def rankings(some: Sequence[Entry]) -> list[Ranking]:
-    """Return the rankings of one load's entries, by each figure that is fair there."""
-    return [_ranking(figure, some) for figure in fair(some[0].scenario)]
+def rankings(some: Sequence[Summary]) -> list[Ranking]:
+    """Return the rankings of one load's summaries, by each measure that is fair there."""
+    return [_ranking(measure, some) for measure in fair(some[0].scenario)]
 
 
-def _ranking(figure: str, some: Sequence[Entry]) -> Ranking:
-    having = [each for each in some if each[figure].value is not None]
-    sign = -1 if figure in MORE_IS_BETTER else 1
-    ordered = sorted(having, key=lambda each: sign * (each[figure].value or 0.0))
+def _ranking(measure: str, some: Sequence[Summary]) -> Ranking:
+    having = [each for each in some if each[measure].value is not None]
+    sign = -1 if measure in MORE_IS_BETTER else 1
+    ordered = sorted(having, key=lambda each: sign * (each[measure].value or 0.0))
     steps = [
-        Step(each, judged(figure, ordered[place - 1], each) if place else None) for place, each in enumerate(ordered)
+        Step(each, compare_pair(measure, ordered[place - 1], each) if place else None)
+        for place, each in enumerate(ordered)
     ]
-    return Ranking(figure, tuple(steps), tuple(each for each in some if each[figure].value is None))
+    return Ranking(measure, tuple(steps), tuple(each for each in some if each[measure].value is None))
 
 
-def place(each: Entry, figure: str, *, spread: bool = True) -> str:
-    """Return an entry's figure with its unit and, if wanted, its spread: "40.1 MB (39.9 – 40.3)"."""
-    summary = each[figure]
-    if figure.endswith("_us") and summary.value is not None:
-        shown = (AT_LEAST if summary.at_least else "") + duration(summary.value)
-        ends = between(summary.low, summary.high, " – ", duration) if len(summary.values) > 1 else ""
+def place(each: Summary, measure: str, *, spread: bool = True) -> str:
+    """Return a summary's measure with its unit and, if wanted, its spread: "40.1 MB (39.9 – 40.3)"."""
+    estimate = each[measure]
+    if measure.endswith("_us") and estimate.value is not None:
+        shown = (AT_LEAST if estimate.at_least else "") + duration(estimate.value)
+        ends = between(estimate.low, estimate.high, " – ", duration) if len(estimate.values) > 1 else ""
     else:
-        shown = f"{bare(each, figure, AT_LEAST)}{_UNIT[figure]}"
-        ends = formatting.spread(each, figure)
+        shown = f"{bare(each, measure, AT_LEAST)}{_UNIT[measure]}"
+        ends = formatting.spread(each, measure)
     return f"{shown} ({ends})" if spread and ends else shown
 
 
 _UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads": " threads"}
 
 
-def missing(each: Entry, figure: str) -> str:
-    """Return, in few words if it may be, why an entry lacks a figure."""
+def missing(each: Summary, measure: str) -> str:
+    """Return, in few words if it may be, why a summary lacks a measure."""
     if not each.shown:
         return each.failed[0].problem.partition(":")[0]
-    if not each.rows:
+    if not each.sound:
         return "every run in doubt"
     some, every = each.served
-    return f"only {served(each)} served" if some < every else each[figure].why
+    return f"only {served(each)} served" if some < every else each[measure].why
 
 
-def relation(verdict: Verdict, better: Entry) -> str:
+def relation(pair: Pair, better: Summary) -> str:
     """Return what stands between two neighbours of a ranking, in words."""
-    found = factor(verdict, better)
-    if verdict.judgement.answer is Answer.DIFFERENT and found:
+    found = factor(pair, better)
+    if pair.significance.answer is Answer.DIFFERENT and found:
         interval = f" ({ends})" if (ends := found.interval(" – ")) else ""
         return f"{found.words}{interval} better than"
-    return "equivalent to" if verdict.judgement.answer is Answer.EQUIVALENT else "can't be told from"
+    return "equivalent to" if pair.significance.answer is Answer.EQUIVALENT else "can't be told from"
 
 
-def load(some: Sequence[Entry]) -> str:
+def workload_in_words(some: Sequence[Summary]) -> str:
     """Return a load in words: "saturate, 50 clients"."""
-    return f"{some[0].case.scenario}, {clients(some[0].case.clients)}"
+    return f"{some[0].workload.scenario}, {clients(some[0].workload.clients)}"
 
 
 def sentence(ranking: Ranking) -> str:
-    """Return a ranking in words without its load; of one that is no verdict, the figures."""
-    out = [f"{each.subject.label}: {missing(each, ranking.figure)}" for each in ranking.left_out]
+    """Return a ranking in words without its load; of one that is no verdict, the measures."""
+    out = [f"{each.candidate.label}: {missing(each, ranking.measure)}" for each in ranking.left_out]
     if not ranking.is_verdict:
         return "; ".join(
-            (*(f"{named(each.entry)} {place(each.entry, ranking.figure)}" for each in ranking.steps), *out)
+            (*(f"{named(each.summary)} {place(each.summary, ranking.measure)}" for each in ranking.steps), *out)
         )
-    said = named(ranking.steps[0].entry)
+    said = named(ranking.steps[0].summary)
     for before, step in zip(ranking.steps, ranking.steps[1:], strict=False):
-        if step.verdict:
-            said += f" {relation(step.verdict, before.entry)} {named(step.entry)}"
+        if step.pair:
+            said += f" {relation(step.pair, before.summary)} {named(step.summary)}"
     return "; ".join((said, *out))
 
 
-def headlines(every: Sequence[Entry]) -> list[tuple[str, Ranking]]:
+def headlines(every: Sequence[Summary]) -> list[tuple[str, Ranking]]:
     """
-    Return what comes first: for each scenario the first fair figure that is settled, with the most clients.
+    Return what comes first: for each scenario the first fair measure that is settled, with the most clients.
 
     Where none is settled, one that is judged at all; each with its load in words.
     """
     found = []
-    for _, group in groupby(loads(every), key=lambda some: some[0].case.scenario):
+    for _, group in groupby(by_workload(every), key=lambda some: some[0].workload.scenario):
         ranked = [(some, each) for some in group for each in rankings(some)]
         some, best = max(
             ranked,
-            key=lambda each: (each[1].is_verdict, each[1].is_settled, len(each[1].steps) > 1, each[0][0].case.clients),
+            key=lambda each: (
+                each[1].is_verdict,
+                each[1].is_settled,
+                len(each[1].steps) > 1,
+                each[0][0].workload.clients,
+            ),
         )
-        found.append((load(some), best))
+        found.append((workload_in_words(some), best))
     return found
 
 
-def pairs(some: Sequence[Entry]) -> list[str]:
+def pair_lines(some: Sequence[Summary]) -> list[str]:
     """Return the answers for one load, a line of ASCII each; the pairs that share one and its reason stand together."""
     lines: dict[str, list[str]] = {}
-    figures = list(WORDS)
-    for each in sorted(verdicts(some), key=lambda each: figures.index(each.figure)):
-        if each.judgement.answer is not Answer.INDICATIVE:
-            about, who, rest = _pair(each)
+    measures = list(WORDS)
+    for each in sorted(all_pairs(some), key=lambda each: measures.index(each.measure)):
+        if each.significance.answer is not Answer.INDICATIVE:
+            about, who, rest = _pair_line(each)
             lines.setdefault(f"{about}|{rest}", []).append(who)
     return [f"{about}{', '.join(who)}{rest}" for key, who in lines.items() for about, _, rest in [key.partition("|")]]
 
 
-def _pair(verdict: Verdict) -> tuple[str, str, str]:
-    """Return what a verdict is about and its answer, which two, and the rest."""
-    found, ours, theirs = verdict.judgement, named(verdict.ours), named(verdict.theirs)
-    about = f"{WORDS[verdict.figure]}, {found.answer}: "
+def _pair_line(pair: Pair) -> tuple[str, str, str]:
+    """Return what a pair is compared by and the answer, which two, and the rest."""
+    found, ours, theirs = pair.significance, named(pair.ours), named(pair.theirs)
+    about = f"{WORDS[pair.measure]}, {found.answer}: "
     if found.answer is Answer.DIFFERENT:
-        better, other = (ours, theirs) if verdict.better == verdict.ours.subject.name else (theirs, ours)
-        by = factor(verdict, verdict.ours if better is ours else verdict.theirs)
+        better, other = (ours, theirs) if pair.better == pair.ours.candidate.name else (theirs, ours)
+        by = factor(pair, pair.ours if better is ours else pair.theirs)
         if by:
             interval = f" ({ends})" if (ends := by.interval(" to ")) else ""
             why = f" (a bound: {found.why})" if by.bound else f" ({found.why})" if found.why else ""

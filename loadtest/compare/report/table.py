@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import UNSOUND, Row, clients
-from loadtest.compare.analysis.summary import Entry, by_scenario, entries
+from loadtest.compare.analysis.measures import UNSOUND, RunMeasures
+from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.report import extras
+from loadtest.compare.plan import clients
+from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import bare, brief, number, per_cent, runs, served
 from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict, remarks
-from loadtest.compare.report.ranking import load, loads, pairs
+from loadtest.compare.report.ranking import by_workload, pair_lines, workload_in_words
 
 __all__ = ["brief", "number", "text"]
 
@@ -29,7 +30,7 @@ _HEADINGS: Final = (
     ("CPU us", "per", "request"),
 )
 
-_FIGURES: Final = (
+_MEASURES: Final = (
     "requests_per_second",
     "response_p50_us",
     "response_p99_us",
@@ -41,7 +42,7 @@ _FIGURES: Final = (
 
 def text(result: Mapping[str, Any]) -> str:
     """Return the whole report for the terminal."""
-    every = entries(result)
+    every = summaries(result)
     parts = []
     for scenario, some in by_scenario(every):
         head = (f"{scenario.name}. {scenario.sentence}", f"To compare: {scenario.compare}")
@@ -54,7 +55,7 @@ def text(result: Mapping[str, Any]) -> str:
     ]
     if is_verdict(every):
         parts.append("\n".join(_verdict(every)))
-    for title, some_lines in extras.lines(result):
+    for title, some_lines in besides_runs.lines(result):
         parts.append("\n".join((title, *(_indented(line) for line in some_lines))))
     return visible_lines("\n\n".join(parts))
 
@@ -67,7 +68,7 @@ def _indented(line: str) -> str:
     return textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
 
 
-def _spread(every: Sequence[Entry]) -> str:
+def _spread(every: Sequence[Summary]) -> str:
     """Say what stands under a median, if anything does."""
     several = [each.runs for each in every if each.runs > 1]
     if not several:
@@ -78,15 +79,15 @@ def _spread(every: Sequence[Entry]) -> str:
         said = (
             "-2+3%: the median's 99 % interval goes from 2 % below to 3 % above it; of fewer than 10 runs, their range."
         )
-    several_open = any(each[name].is_open and len(each[name].values) > 1 for each in every for name in _FIGURES)
+    several_open = any(each[name].is_open and len(each[name].values) > 1 for each in every for name in _MEASURES)
     return f"{said} +?: lower bounds are among the runs, and nobody knows how far up." if several_open else said
 
 
-def _grid(some: Sequence[Entry]) -> str:
+def _grid(some: Sequence[Summary]) -> str:
     lines: list[tuple[str, ...]] = [*zip(*_HEADINGS, strict=True)]
     heads = len(lines)
     titles = {}
-    for count, group in groupby(some, key=lambda each: each.case.clients):
+    for count, group in groupby(some, key=lambda each: each.workload.clients):
         titles[len(lines)] = clients(count)
         for each in group:
             lines += _lines(each)
@@ -106,28 +107,28 @@ def _grid(some: Sequence[Entry]) -> str:
     return "\n".join(drawn)
 
 
-def _lines(each: Entry) -> list[tuple[str, ...]]:
-    """Return the medians of an entry, under them how far they are sure, and then each run that is in doubt."""
+def _lines(each: Summary) -> list[tuple[str, ...]]:
+    """Return the medians of a summary, under them how far they are sure, and then each run that is in doubt."""
     if not each.shown:
-        return [(each.subject.label, "-", runs(each), *("-" for _ in _FIGURES))]
-    lines = [(each.subject.label, served(each), runs(each), *(bare(each, name) for name in _FIGURES))]
-    spreads = [per_cent(each[name]) for name in _FIGURES]
+        return [(each.candidate.label, "-", runs(each), *("-" for _ in _MEASURES))]
+    lines = [(each.candidate.label, served(each), runs(each), *(bare(each, name) for name in _MEASURES))]
+    spreads = [per_cent(each[name]) for name in _MEASURES]
     if any(spreads):
         lines.append(("", "", "", *spreads))
-    lines += [(f"? {_doubt(run)}", served(run), "", *(bare(run, name) for name in _FIGURES)) for run in each.doubtful]
+    lines += [(f"? {_doubt(run)}", served(run), "", *(bare(run, name) for name in _MEASURES)) for run in each.doubtful]
     return lines
 
 
-def _doubt(run: Row) -> str:
+def _doubt(run: RunMeasures) -> str:
     return next(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
 
 
-def _verdict(every: Sequence[Entry]) -> list[str]:
+def _verdict(every: Sequence[Summary]) -> list[str]:
     """Return each pair under each load: different, equivalent, or cannot tell; those with too few runs are left out."""
     lines = ["VERDICT, from ten or more sound runs of each (in brackets 99 % intervals):"]
-    for some in loads(every):
-        found = pairs(some)
+    for some in by_workload(every):
+        found = pair_lines(some)
         if found:
-            lines.append(load(some))
+            lines.append(workload_in_words(some))
         lines += [_indented(line) for line in found]
     return lines

@@ -86,7 +86,7 @@ def test_a_comparison_keeps_what_it_has_measured_before(disk: Path) -> None:
         " folder with --output. What was measured before stands in compare.json\n"
     )
     kept = json.loads((folder / "compare.json").read_text())
-    assert [cell["status"] for cell in kept["cells"]] == ["done", *["not run"] * 5]
+    assert [run["status"] for run in kept["runs"]] == ["done", *["not run"] * 5]
     assert not kept["complete"]
     assert [path.name for path in folder.iterdir()] == ["compare.json"]
     (disk / "ballast").unlink()

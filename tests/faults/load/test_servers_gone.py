@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare.analysis.summary import entries
+from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure.run import silence
 from servers.variants import VARIANTS
 from tests.loadtest.compare.test_compare import LOCUST, OWN, result
@@ -142,7 +142,7 @@ def test_a_crashing_server_is_not_a_slow_one(tmp_path: Path) -> None:
         finally:
             os.killpg(shell.pid, signal.SIGKILL)
     assert (done.returncode, done.stderr) == (0, "")
-    [mine] = [each for each in entries(result(results)) if each.subject.name == "mine"]
+    [mine] = [each for each in summaries(result(results)) if each.candidate.name == "mine"]
     assert (mine.runs, len(mine.doubtful)) == (0, 1)
     assert "disconnected" in [doubt.name for doubt in mine.doubtful[0].doubts]
     assert mine["requests_per_second"].value is None

@@ -70,13 +70,13 @@ def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str,
     }
 
 
-def case(scenario: str, clients: int) -> dict[str, Any]:
-    """Make a case, as the result keeps it."""
+def workload(scenario: str, clients: int) -> dict[str, Any]:
+    """Make a workload, as the result keeps it."""
     return {"scenario": scenario, "clients": clients, "warmup": 1, "seconds": 10, "think": None}
 
 
-def cell(subject: str, scenario: str = "saturate", clients: int = 50, **changes: Any) -> dict[str, Any]:
-    """Make a cell that went well: a server at 100 % of its core, 40 MB and 3 threads, a generator at 50 %."""
+def one_run(candidate: str, scenario: str = "saturate", clients: int = 50, **changes: Any) -> dict[str, Any]:
+    """Make a run that went well: a server at 100 % of its core, 40 MB and 3 threads, a generator at 50 %."""
     usage = {
         "server_cpu": changes.pop("server_cpu", 10.0),
         "generator_cpu": 5.0,
@@ -88,24 +88,24 @@ def cell(subject: str, scenario: str = "saturate", clients: int = 50, **changes:
     }
     return {
         "number": 1,
-        "subject": subject,
-        "case": case(scenario, clients),
+        "candidate": candidate,
+        "workload": workload(scenario, clients),
         "repeat": changes.pop("repeat", 1),
         "status": "done",
         "reason": "",
-        "load": load(subject, scenario, clients, **changes),
+        "load": load(candidate, scenario, clients, **changes),
         "usage": usage,
         "took": 13.0,
     }
 
 
-def cells(
-    number: int, subject: str, scenario: str = "saturate", clients: int = 50, **changes: Any
+def several_runs(
+    number: int, candidate: str, scenario: str = "saturate", clients: int = 50, **changes: Any
 ) -> list[dict[str, Any]]:
-    """Make so many runs of a cell; where a change is a list, each run has its own."""
+    """Make so many runs; where a change is a list, each run has its own."""
     return [
-        cell(
-            subject,
+        one_run(
+            candidate,
             scenario,
             clients,
             repeat=place + 1,
@@ -115,12 +115,12 @@ def cells(
     ]
 
 
-def failed(subject: str, reason: str, clients: int = 50) -> dict[str, Any]:
-    """Make a cell that failed."""
+def failed(candidate: str, reason: str, clients: int = 50) -> dict[str, Any]:
+    """Make a run that failed."""
     return {
         "number": 1,
-        "subject": subject,
-        "case": case("saturate", clients),
+        "candidate": candidate,
+        "workload": workload("saturate", clients),
         "repeat": 1,
         "status": "failed",
         "reason": reason,
@@ -128,10 +128,10 @@ def failed(subject: str, reason: str, clients: int = 50) -> dict[str, Any]:
 
 
 def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Make a whole comparison with these cells, of the lab's servers that they name."""
+    """Make a whole comparison with these runs, of the lab's servers that they name."""
     some = tuple({**each, "number": number} for number, each in enumerate(some, 1))
-    names = [name for name in LAB if any(each["subject"] == name for each in some)]
-    loads = {(each["case"]["scenario"], each["case"]["clients"]): each["case"] for each in some}
+    names = [name for name in LAB if any(each["candidate"] == name for each in some)]
+    loads = {(each["workload"]["scenario"], each["workload"]["clients"]): each["workload"] for each in some}
     return {
         "schema": SCHEMA,
         "kind": "comparison",
@@ -143,15 +143,15 @@ def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "plan": {
             "name": "chosen",
             "seed": 7,
-            "subjects": [LAB[name].as_json() for name in names],
+            "candidates": [LAB[name].as_json() for name in names],
             "tasks": [
-                {"case": each, "subjects": names, "repeats": max(every["repeat"] for every in some)}
+                {"workload": each, "candidates": names, "repeats": max(every["repeat"] for every in some)}
                 for each in loads.values()
             ],
             "ceiling": None,
             "capacity": None,
             "memory": False,
-            "target": "",
+            "slo": "",
         },
         "machine": MACHINE,
         "commit": "abc",
@@ -159,7 +159,7 @@ def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "pinned": {"server": [1], "generator": [0]},
         "doubts": [],
         "ceiling": None,
-        "cells": list(some),
+        "runs": list(some),
         **changes,
     }
 
@@ -169,7 +169,7 @@ def doubt(name: str) -> dict[str, str]:
     return {"name": name, "detail": f"{name} was seen", "remedy": "do it again"}
 
 
-def weighed(subject: str, kilobytes: float) -> dict[str, Any]:
+def weighed(candidate: str, kilobytes: float) -> dict[str, Any]:
     """Make what is kept of a server's memory per client: so much for one that has spoken, half if it is silent."""
     price = {"base": 25e6, "r2": 0.9991, "why": ""}
     silent, spoken = (
@@ -177,7 +177,7 @@ def weighed(subject: str, kilobytes: float) -> dict[str, Any]:
         for value in (kilobytes / 2, kilobytes)
     )
     return {
-        "subject": subject,
+        "candidate": candidate,
         "problem": "",
         "runs": [],
         "silent": silent,
@@ -202,27 +202,27 @@ def charged(kilobytes: float) -> dict[str, Any]:
     }
 
 
-def uncharged(subject: str, kilobytes: float, why: str) -> dict[str, Any]:
+def uncharged(candidate: str, kilobytes: float, why: str) -> dict[str, Any]:
     """Make what is kept of a server that had no control group, and why."""
-    return {**weighed(subject, kilobytes), "container_silent": {}, "container_spoken": {}, "container_why": why}
+    return {**weighed(candidate, kilobytes), "container_silent": {}, "container_spoken": {}, "container_why": why}
 
 
-def unweighed(subject: str) -> dict[str, Any]:
+def unweighed(candidate: str) -> dict[str, Any]:
     """Make what is kept of a server that serves one client, however many there are."""
     why = "1 of 1,001 clients have spoken and been answered: too few for a slope"
     unknown = {"value": None, "low": None, "high": None, "base": None, "r2": None, "why": why}
     note = "1 of 1,001 clients served; the others waited in the accept queue"
-    kept = weighed(subject, 0.0)
+    kept = weighed(candidate, 0.0)
     spoken = dict.fromkeys(kept["container_spoken"], unknown)
     return {**kept, "spoken": unknown, "container_spoken": spoken, "served": 1, "note": note}
 
 
-def searched(subject: str, low: int, high: int | None) -> dict[str, Any]:
-    """Make what is kept of the search for the most clients within a target."""
+def searched(candidate: str, low: int, high: int | None) -> dict[str, Any]:
+    """Make what is kept of the search for the most clients within an SLO."""
     return {
-        "subject": subject,
+        "candidate": candidate,
         "scenario": "conversation",
-        "target": "p99<50ms",
+        "slo": "p99<50ms",
         "low": low,
         "high": high,
         "why": "" if high else "no more than 5,000 clients were tried",
@@ -232,7 +232,7 @@ def searched(subject: str, low: int, high: int | None) -> dict[str, Any]:
 
 
 def thorough(repeats: int = 10) -> dict[str, Any]:
-    """Make a comparison as large as a thorough one, with figures like real ones, always the same."""
+    """Make a comparison as large as a thorough one, with measures like real ones, always the same."""
     chance = random.Random(4)
     some = []
     for (scenario, clients), each in _TOLD.items():
@@ -305,7 +305,7 @@ _TOLD: dict[tuple[str, int], dict[str, Told]] = {
 
 
 def _as_told(
-    chance: random.Random, subject: str, scenario: str, clients: int, repeat: int, told: Told
+    chance: random.Random, candidate: str, scenario: str, clients: int, repeat: int, told: Told
 ) -> dict[str, Any]:
     """Make a run: some per cent off what is told of all, with durations that have a long tail."""
     off = chance.gauss(1, 0.02)
@@ -321,11 +321,11 @@ def _as_told(
         changes["generator_cpu"] = min(0.97, told.rate / 60_000)
     if told.served < clients and told.first:
         changes["censored"] = {"first_reply": {str(int(told.first)): 20}}
-    if (subject, scenario, repeat) in {("asyncio", "saturate", 2), ("threaded", "saturate", 3)} and clients == 50:
+    if (candidate, scenario, repeat) in {("asyncio", "saturate", 2), ("threaded", "saturate", 3)} and clients == 50:
         changes["load_doubts"] = [doubt("starved")]
         off *= 0.85
-    return cell(
-        subject,
+    return one_run(
+        candidate,
         scenario,
         clients,
         repeat=repeat,
@@ -334,7 +334,7 @@ def _as_told(
         histograms=histograms,
         server_cpu=min(10.0, told.cpu * requests / 1e6 * chance.gauss(1, 0.01)),
         resident=round(told.megabytes * 1e6 * chance.gauss(1, 0.01)),
-        threads=clients + 2 if subject == "threaded" else 3,
+        threads=clients + 2 if candidate == "threaded" else 3,
         **changes,
     )
 
@@ -363,7 +363,7 @@ def from_before(result: dict[str, Any]) -> dict[str, Any]:
     """Return a result as it was kept before there was the open model: without the keys that came with it, or later."""
     old = deepcopy(result)
     del old["ceiling"]
-    for each in old["cells"]:
+    for each in old["runs"]:
         run = each["load"]
         del run["model"], run["asked_rate"], run["scenario"]["paced"], run["scenario"]["dawdle"]
         for name in ("busy_ratio", "starved_ratio", "stolen_ratio", "lost_workers", "joined_workers"):

@@ -3,17 +3,17 @@ from dataclasses import replace
 
 import pytest
 
-from loadtest.compare.candidates import LAB, TEXTBOOK, Subject, from_json, own
+from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate, from_json, own
 from servers.variants import VARIANTS
 
 
-def test_the_labs_subjects_are_variants_and_stdlib_loop() -> None:
+def test_the_labs_candidates_are_variants_and_stdlib_loop() -> None:
     names = list(LAB)
     assert names.index("asyncio-stdlib") == names.index("asyncio") + 1
     assert set(names) - {"asyncio-stdlib"} == {variant.name for variant in VARIANTS}
     assert (LAB["asyncio-stdlib"].variant, LAB["asyncio-stdlib"].options) == ("asyncio", ("--loop", "asyncio"))
     assert set(TEXTBOOK) <= set(names)
-    colours = [subject.colour for subject in LAB.values()]
+    colours = [candidate.colour for candidate in LAB.values()]
     assert len(set(colours)) == len(colours)
 
 
@@ -49,9 +49,9 @@ def test_an_invalid_server_is_told_in_a_line(text: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("subject", [*LAB.values(), own("mine=a {port}", 0)], ids=lambda each: str(each.name))
-def test_a_subject_survives_json(subject: Subject) -> None:
-    assert from_json(json.loads(json.dumps(subject.as_json()))) == subject
+@pytest.mark.parametrize("candidate", [*LAB.values(), own("mine=a {port}", 0)], ids=lambda each: str(each.name))
+def test_a_candidate_survives_json(candidate: Candidate) -> None:
+    assert from_json(json.loads(json.dumps(candidate.as_json()))) == candidate
 
 
 def test_an_event_loop_server_is_named_with_it() -> None:

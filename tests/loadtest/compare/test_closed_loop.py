@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.compare.analysis import slo, slo_kept
+from loadtest.compare.analysis import slo
 from loadtest.compare.analysis.measures import CLOSED_LOOP, LATENCIES, of_throughput
-from loadtest.compare.analysis.pairwise import fair, verdicts
+from loadtest.compare.analysis.pairwise import all_pairs, fair
 from loadtest.compare.analysis.regression import differences
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import entries, subjects
+from loadtest.compare.analysis.summary import candidates, summaries
 from loadtest.compare.measure import load
-from loadtest.compare.report import charts, markdown, page, ranking, table
-from loadtest.compare.report.svg import inks
+from loadtest.compare.report import besides_runs, markdown, ranking, table
+from loadtest.compare.report.charts import catalogue
+from loadtest.compare.report.charts.svg import inks
+from loadtest.compare.report.html import page
+from loadtest.compare.slo import parse
 from loadtest.scenarios import SCENARIOS, Scenario
 from tests.loadtest.compare import results
-from tests.loadtest.compare.results import cells, comparison
+from tests.loadtest.compare.results import comparison, several_runs
 
 CLOSED = ("saturate", "churn", "io-bound", "cpu-bound")
 JUDGED_LATENCIES = {"response_p99_us", "first_p99_us", "service_p99_us", "response_p50_us", "first_p50_us"}
@@ -35,7 +38,7 @@ def two_stubs(scenario: str = "saturate", clients: int = 50, **changes: Any) -> 
     both = [
         each
         for name, seconds in (("threaded", 8.0), ("asyncio", 4.0))
-        for each in cells(
+        for each in several_runs(
             10, name, scenario, clients, verified=1_000_000, server_cpu=seconds, generator_cpu=0.99, **once, **changes
         )
     ]
@@ -46,12 +49,12 @@ def two_stubs(scenario: str = "saturate", clients: int = 50, **changes: Any) -> 
 @pytest.mark.parametrize("clients", [1, 50, 1000])
 def test_a_generator_at_its_limit_makes_nothing_equivalent(scenario: str, clients: int) -> None:
     result = two_stubs(scenario, clients)
-    every = entries(result)
-    told = {each.figure: each.judgement.answer for each in verdicts(every)}
+    every = summaries(result)
+    told = {each.measure: each.significance.answer for each in all_pairs(every)}
     assert not JUDGED_LATENCIES & told.keys()
     assert told == {"requests_per_second": Answer.CANNOT_TELL, "cpu_us": Answer.DIFFERENT}
     [(_, found)] = ranking.headlines(every)
-    assert found.figure == "cpu_us"
+    assert found.measure == "cpu_us"
     for text in (table.text(result).partition("VERDICT")[2], markdown.text(result)):
         assert "p99" not in text
         assert "equivalent" not in text
@@ -65,7 +68,7 @@ def test_whether_clients_pause_follows_from_the_row(scenario: Scenario) -> None:
     closed = bool(of_throughput(scenario))
     assert closed == (scenario.name in CLOSED)
     assert bool(JUDGED_LATENCIES & set(fair(scenario))) != closed
-    assert slo.is_judged(scenario) != closed
+    assert slo.applies_to(scenario) != closed
 
 
 @pytest.mark.parametrize(
@@ -92,9 +95,9 @@ def test_any_scenario_without_pauses_is_a_closed_loop(changes: dict[str, Any], c
 @pytest.mark.parametrize("scenario", CLOSED)
 def test_with_a_rate_it_is_a_real_latency(scenario: str) -> None:
     result = two_stubs(scenario, tuned={"paced": True})
-    assert {each.figure for each in verdicts(entries(result))} & JUDGED_LATENCIES
+    assert {each.measure for each in all_pairs(summaries(result))} & JUDGED_LATENCIES
     assert CLOSED_LOOP not in table.text(result) + page.html(result)
-    assert slo.is_judged(SCENARIOS[scenario].tuned(paced=True))
+    assert slo.applies_to(SCENARIOS[scenario].tuned(paced=True))
 
 
 @pytest.mark.parametrize("scenario", CLOSED)
@@ -113,48 +116,48 @@ def test_where_it_is_shown_it_says_so(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", CLOSED)
 def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
     result = two_stubs(scenario)
-    every, known = entries(result), inks(subjects(result))
-    for found in (charts.of_figures(every, known), charts.of_distributions(result, every, known)):
-        assert not {each.figure for each in found.drawn} & JUDGED_LATENCIES
+    every, known = summaries(result), inks(candidates(result))
+    for found in (catalogue.of_measures(every, known), catalogue.of_distributions(result, every, known)):
+        assert not {each.measure for each in found.drawn} & JUDGED_LATENCIES
         assert any(CLOSED_LOOP in line for line in found.left_out)
     assert "500 µs" not in page.picture(result)
 
 
-def test_a_target_has_no_basis_in_it() -> None:
+def test_an_slo_has_no_basis_in_it() -> None:
     fast = load.read(results.load("asyncio", "saturate", 50))
     for text in ("p99<50ms", "p99<1us", "later p50<1s", "first p99<30s"):
-        found = slo.judge(slo.parse(text), fast)
-        assert (found.answer, found.why) == (slo.Answer.CANNOT_TELL, CLOSED_LOOP)
+        found = slo.check_run(parse(text), fast)
+        assert (found.answer, found.why) == (slo.SloAnswer.CANNOT_TELL, CLOSED_LOOP)
 
 
-def test_a_result_says_where_its_target_is_unjudged() -> None:
-    result = comparison(*cells(1, "asyncio"), *cells(1, "asyncio", "churn"), *cells(1, "asyncio", "crowd"))
-    result["plan"]["target"] = "p99<1us"
-    assert slo_kept.is_missed(result)
-    assert slo_kept.lines(result)[-1] == f"Target p99<1us not judged in saturate, churn ({CLOSED_LOOP})"
-    only = comparison(*cells(1, "asyncio"))
-    only["plan"]["target"] = "p99<1us"
-    assert not slo_kept.is_missed(only)
+def test_a_result_says_where_its_slo_is_unjudged() -> None:
+    result = comparison(
+        *several_runs(1, "asyncio"), *several_runs(1, "asyncio", "churn"), *several_runs(1, "asyncio", "crowd")
+    )
+    result["plan"]["slo"] = "p99<1us"
+    assert slo.is_missed(result)
+    assert besides_runs.slo_lines(result)[-1] == f"SLO p99<1us not judged in saturate, churn ({CLOSED_LOOP})"
+    only = comparison(*several_runs(1, "asyncio"))
+    only["plan"]["slo"] = "p99<1us"
+    assert not slo.is_missed(only)
 
 
 @pytest.mark.parametrize("scenarios", [("saturate",), ("churn", "cpu-bound"), ("io-bound",)])
-def test_a_target_no_scenario_keeps_is_refused(
+def test_an_slo_no_scenario_keeps_is_refused(
     scenarios: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--scenarios", *scenarios, "--target", "p99<50ms", "--output", str(tmp_path / "results")]
+    options = ["--scenarios", *scenarios, "--slo", "p99<50ms", "--output", str(tmp_path / "results")]
     assert main(["compare", *options]) == 2
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
-    assert (
-        f"--target cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which" in said.err
-    )
+    assert f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which" in said.err
     assert "conversation, crowd, slow-client" in said.err
     assert not (tmp_path / "results").exists()
 
 
 def test_two_results_say_nothing_of_it() -> None:
     found = differences(two_stubs(), two_stubs())
-    assert {each.figure for each in found.found} == {"requests_per_second", "cpu_us"}
+    assert {each.measure for each in found.found} == {"requests_per_second", "cpu_us"}
 
 
 def test_no_latency_is_left_out_of_the_rule() -> None:

@@ -16,15 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest.compare.analysis.measures import ceiling_of, row
-from loadtest.compare.analysis.summary import entries
+from loadtest.compare.analysis.measures import ceiling_of, measures_of
+from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure.run import is_confined, silence
-from tests.loadtest.compare.results import cells, comparison, doubt
+from tests.loadtest.compare.results import comparison, doubt, several_runs
 from tests.support.processes import ROOT, eventually, still_running
 
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
 MEASURED = "[ 2/"
-"""What is said when the second cell begins."""
+"""What is said when the second run begins."""
 
 
 STAND_IN = ("tests.support.quick_compare",)
@@ -53,7 +53,7 @@ def result(output: Path) -> dict[str, Any]:
 
 
 def statuses(output: Path) -> dict[str, str]:
-    return {cell["subject"]: cell["status"] for cell in result(output)["cells"]}
+    return {each["candidate"]: each["status"] for each in result(output)["runs"]}
 
 
 @pytest.fixture
@@ -68,19 +68,19 @@ def test_a_whole_comparison(results: Path) -> None:
     found = result(results)
     assert found["complete"]
     assert not found["interrupted"]
-    assert sorted(cell["subject"] for cell in found["cells"]) == ["asyncio", "single", "threaded"]
+    assert sorted(each["candidate"] for each in found["runs"]) == ["asyncio", "single", "threaded"]
     threads = {}
-    for cell in found["cells"]:
-        subject = cell["subject"]
-        part = cell["load"]["variants"][subject]
-        assert part["served"] == (1 if subject == "single" else 3)
-        window = cell["load"]["window"]["seconds"]
-        assert 0.05 < cell["usage"]["server_cpu"] / window < 1.1
-        assert 10_000_000 < cell["usage"]["idle"] <= cell["usage"]["resident"] < 100_000_000
-        threads[subject] = cell["usage"]["threads"]
-        [entry] = [each for each in entries(found) if each.subject.name == subject]
-        if subject != "single" and entry.rows:
-            assert entry["requests_per_second"].value == pytest.approx(part["verified"] / window)
+    for each in found["runs"]:
+        candidate = each["candidate"]
+        part = each["load"]["variants"][candidate]
+        assert part["served"] == (1 if candidate == "single" else 3)
+        window = each["load"]["window"]["seconds"]
+        assert 0.05 < each["usage"]["server_cpu"] / window < 1.1
+        assert 10_000_000 < each["usage"]["idle"] <= each["usage"]["resident"] < 100_000_000
+        threads[candidate] = each["usage"]["threads"]
+        [summary] = [each for each in summaries(found) if each.candidate.name == candidate]
+        if candidate != "single" and summary.sound:
+            assert summary["requests_per_second"].value == pytest.approx(part["verified"] / window)
     assert threads["threaded"] - threads["single"] == threads["threaded"] - threads["asyncio"] == 3
     assert "1 of 3" in done.stdout
     folder = results / "latest"
@@ -110,8 +110,8 @@ def test_the_generators_ceiling_comes_first(results: Path) -> None:
     assert done.stdout.index("sink, saturate, 50 clients") < done.stdout.index("asyncio on uvloop, saturate, 3 clients")
     assert "Ceiling of the generator itself: " in done.stdout
     assert "Ceiling of the generator itself: " in (results / "latest" / "compare.html").read_text()
-    (cell,) = found["cells"]
-    speed = row(cell, ceiling_of(found)).requests_per_second
+    (one,) = found["runs"]
+    speed = measures_of(one, ceiling_of(found)).requests_per_second
     assert speed.at_least or (speed.value or 0) < 0.9 * ceiling["requests_per_second"]
 
 
@@ -149,11 +149,11 @@ def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
         ("load-silent", "the load left no result that can be read"),
     ],
 )
-def test_a_failed_cell_is_marked_and_others_continue(results: Path, fault: str, reason: str) -> None:
+def test_a_failed_run_is_marked_and_others_continue(results: Path, fault: str, reason: str) -> None:
     done = run(results, "--seed", "1", "--variants", "threaded", "asyncio", fault=fault)
     assert done.returncode == 1
     assert list(statuses(results).items()) == [("threaded", "failed"), ("asyncio", "done")]
-    (failed,) = (cell for cell in result(results)["cells"] if cell["status"] == "failed")
+    (failed,) = (each for each in result(results)["runs"] if each["status"] == "failed")
     assert failed["reason"].startswith(reason)
     assert f"FAILED: {reason}" in done.stdout
     assert "INCOMPLETE" in (results / "latest" / "compare.html").read_text()
@@ -273,8 +273,8 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
         (("--seconds", "1.5"), "'1.5' is not a whole number"),
         (("--fast",), "unrecognized arguments: --fast"),
         (("--thorough",), "--thorough has its own --variants"),
-        (("--target", "quick"), "'quick' is no target; write it like p99<50ms"),
-        (("--capacity",), "--capacity needs a --target, such as 'p99<50ms'"),
+        (("--slo", "quick"), "'quick' is no SLO; write it like p99<50ms"),
+        (("--capacity",), "--capacity needs an --slo, such as 'p99<50ms'"),
         (("--cores", "1"), "'1' is not two different cores"),
         (("--cores", "7777,0"), "core 7777 is none of the cores that may be used here"),
         (("--server", "mine"), "'mine' is no server: give NAME=HOST:PORT"),
@@ -320,10 +320,10 @@ def test_ones_own_server_is_started_and_compared(results: Path, tmp_path: Path) 
     done = run(results, "--server", f"mine={sys.executable} {tmp_path / 'own.py'} {{port}}", "--variants", "asyncio")
     assert (done.returncode, done.stderr) == (0, "")
     assert statuses(results) == {"asyncio": "done", "mine": "done"}
-    [cell] = [each for each in result(results)["cells"] if each["subject"] == "mine"]
-    assert row(cell).served == 3
-    assert cell["usage"]["threads"] >= 4
-    assert cell["usage"]["server_cpu"] > 0.01
+    [mine] = [each for each in result(results)["runs"] if each["candidate"] == "mine"]
+    assert measures_of(mine).served == 3
+    assert mine["usage"]["threads"] >= 4
+    assert mine["usage"]["server_cpu"] > 0.01
     page = (results / "latest" / "compare.html").read_text()
     assert "mine" in page
     assert "Your own" in page
@@ -340,9 +340,9 @@ def test_ones_own_running_server_is_compared(results: Path, tmp_path: Path) -> N
         finally:
             server.kill()
     assert (done.returncode, done.stderr) == (0, "")
-    [cell] = [each for each in result(results)["cells"] if each["subject"] == "mine"]
-    assert row(cell).served == 3
-    assert row(cell).cpu_us.value is None
+    [mine] = [each for each in result(results)["runs"] if each["candidate"] == "mine"]
+    assert measures_of(mine).served == 3
+    assert measures_of(mine).cpu_us.value is None
     assert "it was not started by the comparison" in " ".join(done.stdout.split())
 
 
@@ -369,7 +369,7 @@ def test_missing_packages_name_the_right_environment() -> None:
 
 def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
     """What a gate in CI makes of it: not known is not good."""
-    doubtful = comparison(*cells(10, "asyncio", load_doubts=[[doubt("starved")]] * 10))
+    doubtful = comparison(*several_runs(10, "asyncio", load_doubts=[[doubt("starved")]] * 10))
     for name in ("before", "after"):
         (tmp_path / f"{name}.json").write_text(json.dumps(doubtful))
     both = [sys.executable, "-m", "loadtest", "compare", *map(str, sorted(tmp_path.glob("*.json")))]
@@ -382,13 +382,13 @@ def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
 def test_three_runs_each_are_interleaved_and_summarised(results: Path) -> None:
     done = run(results, "--variants", "threaded", "asyncio", "--repeats", "3", "--seed", "5")
     assert (done.returncode, done.stderr) == (0, "")
-    cells = result(results)["cells"]
-    assert [cell["repeat"] for cell in cells] == [1, 1, 2, 2, 3, 3]
+    runs = result(results)["runs"]
+    assert [each["repeat"] for each in runs] == [1, 1, 2, 2, 3, 3]
     assert all(
-        {a["subject"], b["subject"]} == {"threaded", "asyncio"} for a, b in zip(cells[::2], cells[1::2], strict=True)
+        {a["candidate"], b["candidate"]} == {"threaded", "asyncio"} for a, b in zip(runs[::2], runs[1::2], strict=True)
     )
-    for entry in entries(result(results)):
-        assert len(entry.shown) == 3
+    for summary in summaries(result(results)):
+        assert len(summary.shown) == 3
 
 
 def test_a_report_is_redrawn_from_the_result(results: Path, tmp_path: Path) -> None:
@@ -413,11 +413,11 @@ def test_a_report_is_redrawn_from_the_result(results: Path, tmp_path: Path) -> N
     [
         (lambda text: text[: len(text) // 2], "it is not whole, or no JSON"),
         (
-            lambda text: text.replace('"schema":2', '"schema":1', 1),
-            "it has schema 1, and this version of the lab reads 2",
+            lambda text: text.replace('"schema":3', '"schema":2', 1),
+            "it has schema 2, and this version of the lab reads 3",
         ),
         (lambda text: "[]", "it is no result of a comparison"),
-        (lambda text: '{"kind":"comparison","schema":2}', "command: it is missing (and 11 more)"),
+        (lambda text: '{"kind":"comparison","schema":3}', "command: it is missing (and 11 more)"),
     ],
     ids=["half", "another schema", "a list", "empty"],
 )
@@ -458,17 +458,17 @@ def test_two_comparisons_never_share_a_folder(results: Path) -> None:
 def test_with_locust_itself(results: Path) -> None:
     done = run(results, "--clients", "5", "--seed", "1", module=LOCUST)
     assert (done.returncode, done.stderr) == (0, "")
-    for cell in result(results)["cells"]:
-        figures = row(cell)
-        assert (figures.served, figures.connected) == (1 if cell["subject"] == "single" else 5, 5)
-        assert cell["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
-        if cell["subject"] != "single":
-            assert (figures.requests_per_second.value or 0) > 200
+    for each in result(results)["runs"]:
+        measures = measures_of(each)
+        assert (measures.served, measures.connected) == (1 if each["candidate"] == "single" else 5, 5)
+        assert each["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
+        if each["candidate"] != "single":
+            assert (measures.requests_per_second.value or 0) > 200
             # In the closed model the two are alike. On a busy machine the generator's own delay may be in them.
-            assert figures.service_p99_us == figures.response_p99_us
-            if "generator's own delay" not in figures.response_p50_us.why:
-                assert 10 < (figures.response_p50_us.value or 0) < 100_000
-            assert 1 < (figures.cpu_us.value or 0) < 2000
+            assert measures.service_p99_us == measures.response_p99_us
+            if "generator's own delay" not in measures.response_p50_us.why:
+                assert 10 < (measures.response_p50_us.value or 0) < 100_000
+            assert 1 < (measures.cpu_us.value or 0) < 2000
 
 
 @pytest.mark.measures
@@ -481,13 +481,13 @@ def test_real_locust_runs_another_scenario_and_the_ceiling(results: Path) -> Non
     assert found["ceiling"]["requests_per_second"] > 1000
     assert 1 < found["ceiling"]["cpu_us_per_request"] < 500
     assert not {"corrupt", "conservation", "unserved"} & {doubt["name"] for doubt in found["ceiling"]["doubts"]}
-    for cell in found["cells"]:
-        figures = row(cell)
-        assert (figures.served, figures.connected) == (5, 5)
-        assert (figures.requests_per_second.value or 0) > 50
-        assert figures.response_p99_us.value is None
-        if "generator's own delay" not in figures.first_p99_us.why:
-            assert (figures.first_p99_us.value or 0) > 10
+    for each in found["runs"]:
+        measures = measures_of(each)
+        assert (measures.served, measures.connected) == (5, 5)
+        assert (measures.requests_per_second.value or 0) > 50
+        assert measures.response_p99_us.value is None
+        if "generator's own delay" not in measures.first_p99_us.why:
+            assert (measures.first_p99_us.value or 0) > 10
 
 
 def test_a_server_in_our_group_is_not_confined() -> None:
@@ -508,14 +508,14 @@ def test_too_few_descriptors_are_one_line(results: Path) -> None:
 
 
 @pytest.mark.measures
-@pytest.mark.parametrize(("target", "status", "word"), [("p99<1us", 3, "MISSED"), ("p99<30s", 0, "kept")])
-def test_a_target_decides_the_exit_status(results: Path, target: str, status: int, word: str) -> None:
+@pytest.mark.parametrize(("slo", "status", "word"), [("p99<1us", 3, "MISSED"), ("p99<30s", 0, "kept")])
+def test_an_slo_decides_the_exit_status(results: Path, slo: str, status: int, word: str) -> None:
     """A reply takes longer than a microsecond, and less than 30 s; other work on the machine may excuse a miss."""
     for _ in range(5):
-        done = run(results, "--variants", "asyncio", "--scenarios", "crowd", "--warmup", "1", "--target", target)
+        done = run(results, "--variants", "asyncio", "--scenarios", "crowd", "--warmup", "1", "--slo", slo)
         said = " ".join(done.stdout.split())
-        if f"Target {target} cannot tell" not in said:
+        if f"SLO {slo} cannot tell" not in said:
             break
         assert done.returncode == 0
-    assert f"Target {target} {word}: asyncio on uvloop, crowd, 3 clients, in" in said
+    assert f"SLO {slo} {word}: asyncio on uvloop, crowd, 3 clients, in" in said
     assert done.returncode == status

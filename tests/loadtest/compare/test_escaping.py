@@ -16,8 +16,9 @@ from loadtest.__main__ import main
 from loadtest.compare.candidates import own
 from loadtest.compare.escaping import markdown, markup, visible
 from loadtest.compare.report import markdown as markdown_report
-from loadtest.compare.report import page, table
-from tests.loadtest.compare.results import ceiling, cell, cells, comparison, doubt, failed, searched, weighed
+from loadtest.compare.report import table
+from loadtest.compare.report.html import page
+from tests.loadtest.compare.results import ceiling, comparison, doubt, failed, one_run, searched, several_runs, weighed
 
 EVIL = (
     "<script>alert(1)</script>",
@@ -50,13 +51,13 @@ TEXTS = st.sampled_from(EVIL) | st.text(st.sampled_from("<>&\"'`|*_[]()#-/\\\x1b
 def saying(text: str) -> dict[str, Any]:
     """Make a result that says `text` wherever one may be free, and has it for a name and a colour too."""
     note = {"name": text, "detail": text, "remedy": text}
-    subject = {"name": text, "title": text, "sentence": text, "colour": text, "variant": "", "options": [text]}
-    mine = {**subject, "command": [text], "address": "", "metrics": ""}
+    candidate = {"name": text, "title": text, "sentence": text, "colour": text, "variant": "", "options": [text]}
+    mine = {**candidate, "command": [text], "address": "", "metrics": ""}
     some = [
-        *cells(10, text, load_doubts=[[note]] * 10),
-        *cells(10, "asyncio", verified=[120_000] * 10),
-        cell(text, "conversation", errors={text: 1}, load_doubts=[note, doubt("starved")]),
-        cell(text, clients=3, errors={text: 1}),
+        *several_runs(10, text, load_doubts=[[note]] * 10),
+        *several_runs(10, "asyncio", verified=[120_000] * 10),
+        one_run(text, "conversation", errors={text: 1}, load_doubts=[note, doubt("starved")]),
+        one_run(text, clients=3, errors={text: 1}),
         {**failed(text, text, 7), "repeat": 2},
     ]
     result = comparison(
@@ -73,9 +74,9 @@ def saying(text: str) -> dict[str, Any]:
     )
     result["machine"] = {**result["machine"], "cpu": text, "system": text, "python": text, "packages": {text: text}}
     result["machine"].update(governor=text, architecture=text)
-    result["plan"]["subjects"].append(mine)
+    result["plan"]["candidates"].append(mine)
     for each in result["plan"]["tasks"]:
-        each["subjects"] = [*each["subjects"], text]
+        each["candidates"] = [*each["candidates"], text]
     return result
 
 
@@ -161,8 +162,8 @@ def test_a_text_changes_no_table_on_a_terminal(text: str) -> None:
 
 def test_a_valid_colour_is_drawn_under_any_name() -> None:
     result = saying("</style><b>")
-    result["plan"]["subjects"][-1]["colour"] = "#123456"
-    place = len(result["plan"]["subjects"]) - 1
+    result["plan"]["candidates"][-1]["colour"] = "#123456"
+    place = len(result["plan"]["candidates"]) - 1
     for drawn in (page.html(result), page.picture(result)):
         assert f".of-{place} {{ fill: #123456; stroke: #123456; }}" in drawn
         assert f'class="of-{place}"' in drawn
@@ -172,19 +173,19 @@ def test_a_valid_colour_is_drawn_under_any_name() -> None:
 def test_an_invalid_colour_is_refused_never_drawn(
     colour: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = comparison(cell("asyncio"))
-    result["plan"]["subjects"][0]["colour"] = colour
+    result = comparison(one_run("asyncio"))
+    result["plan"]["candidates"][0]["colour"] = colour
     assert f"fill: {colour}" not in page.html(result)
     file = tmp_path / "compare.json"
     file.write_text(json.dumps(result))
     assert main(["report", str(file)]) == 2
-    assert "plan.subjects[0].colour: it should match pattern" in capsys.readouterr().err
+    assert "plan.candidates[0].colour: it should match pattern" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["<b>bold</b> {port}", "./x --port {port} '\"><script>'", "a | b `id` {port}"])
 def test_a_command_that_was_typed_is_text_too(text: str) -> None:
-    result = comparison(cell("asyncio"), cell("mine"))
-    result["plan"]["subjects"].append(own(f"mine={text}", 0).as_json())
+    result = comparison(one_run("asyncio"), one_run("mine"))
+    result["plan"]["candidates"].append(own(f"mine={text}", 0).as_json())
     drawn = page.html(result)
     assert not {"b", "script"} & {tag for tag, *_ in Tags(drawn).found if tag == "script" or "<b>bold" in drawn}
     assert markup(text) in drawn
@@ -192,7 +193,7 @@ def test_a_command_that_was_typed_is_text_too(text: str) -> None:
 
 def test_two_results_show_no_control_character(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = saying("\x1b[2Jx\u202ey")
-    result["plan"]["subjects"][-1]["colour"] = "#123456"
+    result["plan"]["candidates"][-1]["colour"] = "#123456"
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text(json.dumps(result))
     assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0

@@ -3,26 +3,25 @@ from collections import Counter
 import pytest
 
 from loadtest.compare import plan
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.candidates import LAB, TEXTBOOK, own
-from loadtest.compare.plan import LOADS, Case, chosen, indicative, thorough
+from loadtest.compare.plan import LOADS, MIN_RUNS, Workload, chosen, indicative, thorough
 from loadtest.scenarios import SCENARIOS
 
 ALL = [LAB[name] for name in TEXTBOOK]
 
 
 def test_the_default_is_one_scenario_two_sizes_thrice() -> None:
-    counts = Counter((cell.subject, cell.case.scenario, cell.case.clients) for cell in indicative(1).cells())
+    counts = Counter((run.candidate, run.workload.scenario, run.workload.clients) for run in indicative(1).runs())
     assert counts == {(name, "saturate", clients): 3 for name in TEXTBOOK for clients in (1, 50)}
-    assert [cell.number for cell in indicative(1).cells()] == list(range(1, 19))
+    assert [run.number for run in indicative(1).runs()] == list(range(1, 19))
 
 
 def test_the_default_fits_into_ninety_seconds() -> None:
-    assert sum(cell.case.warmup + cell.case.seconds + 1.8 for cell in indicative(1).cells()) <= 90
+    assert sum(run.workload.warmup + run.workload.seconds + 1.8 for run in indicative(1).runs()) <= 90
 
 
 def test_a_thorough_comparison_suffices_for_a_verdict() -> None:
-    counts = Counter((cell.subject, cell.case.scenario, cell.case.clients) for cell in thorough(1).cells())
+    counts = Counter((run.candidate, run.workload.scenario, run.workload.clients) for run in thorough(1).runs())
     assert {scenario for _, scenario, _ in counts} == set(SCENARIOS)
     for (_, scenario, _), runs in counts.items():
         assert runs == (3 if scenario == "crowd" else MIN_RUNS)
@@ -32,41 +31,44 @@ def test_a_thorough_comparison_suffices_for_a_verdict() -> None:
     assert (thorough(1).memory, thorough(1).capacity is not None, thorough(1).ceiling) == (
         True,
         True,
-        Case("saturate", 50, 1, 2),
+        Workload("saturate", 50, 1, 2),
     )
 
 
 def test_ones_own_server_meets_every_thorough_load() -> None:
     mine = own("mine=127.0.0.1:7000", 0)
     tasks = thorough(1, [mine]).tasks
-    assert all("mine" in task.subjects for task in tasks)
-    assert thorough(1, [mine]).subjects[-1] == mine
+    assert all("mine" in task.candidates for task in tasks)
+    assert thorough(1, [mine]).candidates[-1] == mine
 
 
 def test_the_order_is_the_seeds() -> None:
-    assert indicative(7).cells() == indicative(7).cells()
-    assert len({indicative(seed).cells() for seed in range(20)}) == 20
+    assert indicative(7).runs() == indicative(7).runs()
+    assert len({indicative(seed).runs() for seed in range(20)}) == 20
 
 
-def test_subjects_are_interleaved_a_round_per_repeat() -> None:
+def test_candidates_are_interleaved_a_round_per_repeat() -> None:
     for seed in range(50):
-        cells = indicative(seed).cells()
-        assert [cell.repeat for cell in cells] == [1] * 6 + [2] * 6 + [3] * 6
-        for first in range(0, len(cells), len(TEXTBOOK)):
-            block = cells[first : first + len(TEXTBOOK)]
-            assert {cell.subject for cell in block} == set(TEXTBOOK)
-            assert len({cell.case for cell in block}) == 1
+        runs = indicative(seed).runs()
+        assert [run.repeat for run in runs] == [1] * 6 + [2] * 6 + [3] * 6
+        for first in range(0, len(runs), len(TEXTBOOK)):
+            block = runs[first : first + len(TEXTBOOK)]
+            assert {run.candidate for run in block} == set(TEXTBOOK)
+            assert len({run.workload for run in block}) == 1
 
 
 def test_nobody_is_always_first() -> None:
-    first = Counter(indicative(seed).cells()[0].subject for seed in range(300))
+    first = Counter(indicative(seed).runs()[0].candidate for seed in range(300))
     assert min(first[name] for name in TEXTBOOK) > 60
 
 
 def test_choices_replace_the_defaults() -> None:
     plan = chosen(1, ALL[2:], scenarios=["saturate"], clients=[2, 4], seconds=9, repeats=2)
-    assert [(task.case.clients, task.case.seconds, task.repeats) for task in plan.tasks] == [(2, 9, 2), (4, 9, 2)]
-    assert [(cell.subject, cell.repeat) for cell in plan.cells()] == [("asyncio", n) for n in (1, 1, 2, 2)]
+    assert [(task.workload.clients, task.workload.seconds, task.repeats) for task in plan.tasks] == [
+        (2, 9, 2),
+        (4, 9, 2),
+    ]
+    assert [(run.candidate, run.repeat) for run in plan.runs()] == [("asyncio", n) for n in (1, 1, 2, 2)]
 
 
 def test_every_scenario_and_nothing_else_is_comparable() -> None:
@@ -80,38 +82,38 @@ def test_every_scenario_and_nothing_else_is_comparable() -> None:
 )
 def test_clients_unless_the_user_says_otherwise(scenario: str, clients: int) -> None:
     (task,) = chosen(1, ALL, scenarios=[scenario]).tasks
-    assert (task.case.scenario, task.case.clients, task.repeats) == (scenario, clients, 1)
-    assert task.case.warmup >= 1
-    assert task.case.seconds >= 3
+    assert (task.workload.scenario, task.workload.clients, task.repeats) == (scenario, clients, 1)
+    assert task.workload.warmup >= 1
+    assert task.workload.seconds >= 3
 
 
 def test_single_goes_through_its_queue_before_the_window() -> None:
     """One wait, or the dawdling, of each client that is before the last one."""
 
-    def case(scenario: str) -> Case:
-        return chosen(1, ALL, scenarios=[scenario]).tasks[0].case
+    def workload(scenario: str) -> Workload:
+        return chosen(1, ALL, scenarios=[scenario]).tasks[0].workload
 
-    assert case("io-bound").warmup >= case("io-bound").clients * SCENARIOS["io-bound"].amount / 1000
-    assert case("slow-client").warmup > SCENARIOS["slow-client"].dawdle
-    think = case("crowd").think
+    assert workload("io-bound").warmup >= workload("io-bound").clients * SCENARIOS["io-bound"].amount / 1000
+    assert workload("slow-client").warmup > SCENARIOS["slow-client"].dawdle
+    think = workload("crowd").think
     assert think is not None
-    assert case("crowd").warmup >= think * (1 + SCENARIOS["crowd"].think_spread)
+    assert workload("crowd").warmup >= think * (1 + SCENARIOS["crowd"].think_spread)
 
 
 def test_the_ceiling_is_measured_only_on_request() -> None:
     assert chosen(1, ALL, scenarios=["churn"]).ceiling is None
-    assert chosen(1, ALL, scenarios=["churn"], ceiling=True).ceiling == Case("saturate", 50, 1, 2)
-    assert chosen(1, ALL, scenarios=["churn"], ceiling=True, seconds=4).ceiling == Case("saturate", 50, 1, 4)
+    assert chosen(1, ALL, scenarios=["churn"], ceiling=True).ceiling == Workload("saturate", 50, 1, 2)
+    assert chosen(1, ALL, scenarios=["churn"], ceiling=True, seconds=4).ceiling == Workload("saturate", 50, 1, 4)
 
 
 def test_a_plan_is_kept_whole() -> None:
-    kept = chosen(1, ALL[:1], scenarios=["crowd"], target="p99<50ms", capacity=True, memory=True).as_json()
-    assert kept["subjects"][0]["name"] == "single"
+    kept = chosen(1, ALL[:1], scenarios=["crowd"], slo="p99<50ms", capacity=True, memory=True).as_json()
+    assert kept["candidates"][0]["name"] == "single"
     assert kept["tasks"] == [
         {
-            "case": {"scenario": "crowd", "clients": 1000, "warmup": 6, "seconds": 6, "think": 4.0},
-            "subjects": ("single",),
+            "workload": {"scenario": "crowd", "clients": 1000, "warmup": 6, "seconds": 6, "think": 4.0},
+            "candidates": ("single",),
             "repeats": 1,
         }
     ]
-    assert (kept["name"], kept["seed"], kept["target"], kept["memory"]) == ("chosen", 1, "p99<50ms", True)
+    assert (kept["name"], kept["seed"], kept["slo"], kept["memory"]) == ("chosen", 1, "p99<50ms", True)

@@ -14,11 +14,21 @@ from hypothesis import strategies as st
 from loadtest.__main__ import main
 from loadtest.compare import schema
 from loadtest.compare.analysis.measures import Ceiling
-from loadtest.compare.candidates import Subject
+from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure.sampler import Usage
-from loadtest.compare.plan import Case
+from loadtest.compare.plan import Workload
 from loadtest.scenarios import Scenario
-from tests.loadtest.compare.results import ceiling, cell, cells, comparison, doubt, failed, searched, thorough, weighed
+from tests.loadtest.compare.results import (
+    ceiling,
+    comparison,
+    doubt,
+    failed,
+    one_run,
+    searched,
+    several_runs,
+    thorough,
+    weighed,
+)
 
 Path_ = tuple[str | int, ...]
 
@@ -26,8 +36,8 @@ Path_ = tuple[str | int, ...]
 def rich() -> dict[str, Any]:
     """Make a small result in which there is something of everything that is read."""
     result = comparison(
-        *cells(2, "asyncio", load_doubts=[[doubt("starved")], []]),
-        cell("threaded", "conversation", 30, errors={"timeout": 1}, histograms={"first_reply": {"900": 100}}),
+        *several_runs(2, "asyncio", load_doubts=[[doubt("starved")], []]),
+        one_run("threaded", "conversation", 30, errors={"timeout": 1}, histograms={"first_reply": {"900": 100}}),
         failed("threaded", "no luck"),
         ceiling=ceiling(90_000.0, doubt("stolen-time")),
         memory=[weighed("asyncio", 9.0), weighed("threaded", 41.0)],
@@ -35,7 +45,7 @@ def rich() -> dict[str, Any]:
         doubts=[doubt("not-pinned")],
         settings={"TCPLAB_BACKLOG": "64"},
     )
-    result["plan"]["target"] = "p99<50ms"
+    result["plan"]["slo"] = "p99<50ms"
     return result
 
 
@@ -133,28 +143,28 @@ def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("place", "value", "why"),
     [
-        (("cells", 2, "load", "window", "ended"), GONE, "cells[2].load.window.ended: it is missing"),
-        (("cells", 2, "load", "window", "ended"), "soon", "cells[2].load.window.ended: it should be a valid number"),
-        (("cells", 2, "load", "window", "ended"), 0, "cells[2].load.window: the window should end after it started"),
-        (("cells", 0, "usage"), None, "cells[0]: load and usage should be there, for its status is done"),
-        (("cells", 0, "case", "clients"), 0, "cells[0].case.clients: it should be greater than or equal to 1"),
-        (("cells", 0, "case", "clients"), True, "cells[0].case.clients: it should be a valid integer"),
+        (("runs", 2, "load", "window", "ended"), GONE, "runs[2].load.window.ended: it is missing"),
+        (("runs", 2, "load", "window", "ended"), "soon", "runs[2].load.window.ended: it should be a valid number"),
+        (("runs", 2, "load", "window", "ended"), 0, "runs[2].load.window: the window should end after it started"),
+        (("runs", 0, "usage"), None, "runs[0]: load and usage should be there, for its status is done"),
+        (("runs", 0, "workload", "clients"), 0, "runs[0].workload.clients: it should be greater than or equal to 1"),
+        (("runs", 0, "workload", "clients"), True, "runs[0].workload.clients: it should be a valid integer"),
         (
-            ("cells", 0, "case", "scenario"),
+            ("runs", 0, "workload", "scenario"),
             "rates",
-            "cells[0].case.scenario: it should be a scenario that this version",
+            "runs[0].workload.scenario: it should be a scenario that this version",
         ),
-        (("cells", 0, "case", "scenario"), "churn", "cells[0]: its load is of saturate, its case of churn"),
-        (("cells", 0, "status"), "well", "cells[0].status: it should be 'done', 'failed', 'interrupted' or 'not run'"),
-        (("cells", 0, "number"), 2, "two cells have the number 2"),
-        (("cells", 0, "subject"), "stranger", "'stranger' is none of plan.subjects"),
-        (("cells",), {}, "cells: it should be a valid list"),
+        (("runs", 0, "workload", "scenario"), "churn", "runs[0]: its load is of saturate, its workload of churn"),
+        (("runs", 0, "status"), "well", "runs[0].status: it should be 'done', 'failed', 'interrupted' or 'not run'"),
+        (("runs", 0, "number"), 2, "two runs have the number 2"),
+        (("runs", 0, "candidate"), "stranger", "'stranger' is none of plan.candidates"),
+        (("runs",), {}, "runs: it should be a valid list"),
         (("plan",), [], "plan: it should be a valid object"),
-        (("plan", "target"), "fast", "plan.target: 'fast' is no target; write it like p99<50ms"),
-        (("plan", "subjects", 0, "colour"), "red", "plan.subjects[0].colour: it should match pattern"),
-        (("plan", "subjects", 0, "name"), "", "plan.subjects[0].name: it should have at least 1 character"),
-        (("plan", "subjects", 0, "name"), "asyncio", "plan: two subjects are called 'asyncio'"),
-        (("plan", "subjects", 0, "port"), 9001, "plan.subjects[0].port: it has no place there"),
+        (("plan", "slo"), "fast", "plan.slo: 'fast' is no SLO; write it like p99<50ms"),
+        (("plan", "candidates", 0, "colour"), "red", "plan.candidates[0].colour: it should match pattern"),
+        (("plan", "candidates", 0, "name"), "", "plan.candidates[0].name: it should have at least 1 character"),
+        (("plan", "candidates", 0, "name"), "asyncio", "plan: two candidates are called 'asyncio'"),
+        (("plan", "candidates", 0, "port"), 9001, "plan.candidates[0].port: it has no place there"),
         (("machine", "packages"), None, "machine.packages: it should be a valid object"),
         (("memory", 0, "silent", "low"), None, "memory[0].silent: low and high should both be there, or neither"),
         (("memory", 0, "spoken"), GONE, "memory[0]: spoken is missing"),
@@ -162,8 +172,8 @@ def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, caps
         (("ceiling", "requests_per_second"), 0, "ceiling.requests_per_second: it should be greater than 0"),
         (("ceiling", "cpu_us_per_request"), float("nan"), "ceiling.cpu_us_per_request: it should be a finite number"),
         (("ceiling", "cpu_us_per_request"), float("-inf"), "ceiling.cpu_us_per_request: it should be a finite number"),
-        (("cells", 1, "usage", "stolen"), 10**400, "cells[1].usage.stolen: it should be a valid number"),
-        (("cells", 1, "usage", "resident"), 10**400, "cells[1].usage.resident: it should be less than or equal to"),
+        (("runs", 1, "usage", "stolen"), 10**400, "runs[1].usage.stolen: it should be a valid number"),
+        (("runs", 1, "usage", "resident"), 10**400, "runs[1].usage.resident: it should be less than or equal to"),
     ],
 )
 def test_a_fault_is_said_with_its_place(
@@ -183,16 +193,17 @@ def test_a_fault_is_said_with_its_place(
         ("{}", "it is no result of a comparison"),
         (
             '{"kind": "comparison", "schema": 99}',
-            "it has schema 99, and this version of the lab reads 2; measure again",
+            "it has schema 99, and this version of the lab reads 3; measure again",
         ),
+        ('{"kind": "comparison", "schema": 2, "cells": []}', "it has schema 2, and this version of the lab reads 3;"),
         ('{"kind": "comparison", "schema": true}', "it has schema True, and"),
-        ('{"kind": "comparison", "schema": 2}', "command: it is missing (and 11 more)"),
+        ('{"kind": "comparison", "schema": 3}', "command: it is missing (and 11 more)"),
         ("[" * 100_000 + "]" * 100_000, "it is nested too deeply"),
         ('{"a":' * 100_000 + "1" + "}" * 100_000, "it is nested too deeply"),
         (b"\xff\xfe{}", "it is no text in UTF-8 (byte 0)"),
         (b'{"kind": "\xc3\x28"}', "it is no text in UTF-8 (byte 10)"),
         ("\ufeff{}", "it is not whole, or no JSON"),
-        ('{"kind": "comparison", "schema": 2, "schema": 2}', "schema: it is there twice"),
+        ('{"kind": "comparison", "schema": 3, "schema": 3}', "schema: it is there twice"),
         ('{"kind": {"a": [{"b": 1, "b": 2}]}}', "kind.a[0].b: it is there twice"),
         ('{"kind": ' + "9" * 5000 + "}", "it is not whole, or no JSON"),
         ('{"kind": "comparison"', "it is not whole, or no JSON"),
@@ -211,15 +222,13 @@ def test_depth_where_nobody_looks_is_no_matter(depth: int, tmp_path: Path, capsy
 
 
 def test_a_control_character_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = changed(RESULT, ("cells", 0, "load", "variants"), {"\x1b[2J\nx": None})
-    assert refused(result, tmp_path, capsys).startswith(
-        "cells[0].load.variants.\\x1b[2J x: it should be a valid object"
-    )
+    result = changed(RESULT, ("runs", 0, "load", "variants"), {"\x1b[2J\nx": None})
+    assert refused(result, tmp_path, capsys).startswith("runs[0].load.variants.\\x1b[2J x: it should be a valid object")
 
 
 def test_a_result_of_before_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what was counted then, and without what has come since."""
-    old = changed(RESULT, ("simplicity",), [{"subject": "asyncio", "count": {"lines": 125}}])
+    old = changed(RESULT, ("simplicity",), [{"candidate": "asyncio", "count": {"lines": 125}}])
     del old["ceiling"], old["memory"], old["capacity"]
     assert drawn_or_refused(json.dumps(old), tmp_path, capsys) == (0, "")
 
@@ -227,8 +236,8 @@ def test_a_result_of_before_is_taken(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("model", "kind"),
     [
-        (schema._Case, Case),
-        (schema._Subject, Subject),
+        (schema._Workload, Workload),
+        (schema._Candidate, Candidate),
         (schema._Usage, Usage),
         (schema._Tuned, Scenario),
         (schema._Ceiling, Ceiling),

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.pairwise import verdicts
-from loadtest.compare.analysis.summary import entries
+from loadtest.compare.analysis.pairwise import all_pairs
+from loadtest.compare.analysis.summary import summaries
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.compare.test_compare import LOCUST, OWN, result
 from tests.loadtest.compare.test_compare import run as compare
@@ -250,7 +250,7 @@ def test_a_comparison_tells_who_left_its_clients(tmp_path: Path) -> None:
         module=LOCUST,
     )
     assert done.returncode == 4, done.stdout
-    every = {each.subject.name: each for each in entries(result(tmp_path / "results"))}
+    every = {each.candidate.name: each for each in summaries(result(tmp_path / "results"))}
     assert (every["mine"].runs, len(every["mine"].doubtful)) == (0, 1)
     assert every["mine"]["requests_per_second"].value is None
     said = {doubt.name: doubt.detail for doubt in every["mine"].doubtful[0].doubts}
@@ -258,4 +258,4 @@ def test_a_comparison_tells_who_left_its_clients(tmp_path: Path) -> None:
     assert not [detail for detail in said.values() if "asyncio" in detail]
     assert "stalled-clients" not in [doubt.name for run in every["asyncio"].shown for doubt in run.doubts]
     assert "Doubt, stalled-clients: clients were left waiting" in " ".join(done.stdout.split())
-    assert not [each for each in verdicts(list(every.values())) if each.better]
+    assert not [each for each in all_pairs(list(every.values())) if each.better]

@@ -1,5 +1,5 @@
 r"""
-Makes spread.json: how much the figures of one server differ from run to run, as measured by this project.
+Makes spread.json: how much the measures of one server differ from run to run, as measured by this project.
 
     for seed in 1 2 3 4 5; do
         python -m loadtest compare --variants asyncio --clients 50 --repeats 10 --seconds 1 --warmup 1 --seed $seed \
@@ -22,24 +22,24 @@ from pathlib import Path
 from statistics import median, pstdev
 from typing import Any
 
-from loadtest.compare.analysis.measures import Row, is_unsound, row
+from loadtest.compare.analysis.measures import RunMeasures, is_unsound, measures_of
 
-FIGURES = ("requests_per_second", "cpu_us", "response_p99_us")
+MEASURES = ("requests_per_second", "cpu_us", "response_p99_us")
 KEPT = Path(__file__).with_name("spread.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One figure of one server: each run's, as a multiple of the median of all. doubted: how many runs had doubts."""
+    """One measure of one server: each run's, as a multiple of the median of all. doubted: how many runs had doubts."""
 
     variant: str
-    figure: str
+    measure: str
     doubted: int
     deviations: tuple[float, ...]
 
     @property
     def name(self) -> str:
-        return f"{self.variant} {self.figure}"
+        return f"{self.variant} {self.measure}"
 
     @property
     def wide(self) -> float:
@@ -56,7 +56,7 @@ def kept() -> list[Spread]:
 def main(files: Iterable[str]) -> None:
     """Print what the results in `files` come to."""
     results = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
-    every = [row(cell) for result in results for cell in result["cells"]]
+    every = [measures_of(run) for result in results for run in result["runs"]]
     rows = [each for each in every if not is_unsound(each)]
     first = results[0]
     content = {
@@ -67,20 +67,20 @@ def main(files: Iterable[str]) -> None:
         "cores": first["machine"]["cores"],
         "doubts": Counter(doubt.name for each in rows for doubt in each.doubts),
         "spreads": [
-            _spread([each for each in rows if each.subject == variant], figure)
-            for variant in sorted({each.subject for each in rows})
-            for figure in FIGURES
+            _spread([each for each in rows if each.candidate == variant], measure)
+            for variant in sorted({each.candidate for each in rows})
+            for measure in MEASURES
         ],
     }
     print(json.dumps(content).replace(', {"variant"', ',\n{"variant"'))  # one spread a line, for a diff to be read
 
 
-def _spread(rows: list[Row], figure: str) -> dict[str, Any]:
-    values = [value for each in rows if (value := getattr(each, figure).value) is not None]
+def _spread(rows: list[RunMeasures], measure: str) -> dict[str, Any]:
+    values = [value for each in rows if (value := getattr(each, measure).value) is not None]
     middle = median(values)
     return {
-        "variant": rows[0].subject,
-        "figure": figure,
+        "variant": rows[0].candidate,
+        "measure": measure,
         "doubted": sum(1 for each in rows if each.doubts),
         "deviations": [round(value / middle, 4) for value in values],
     }

@@ -2,7 +2,7 @@
 How often the verdict errs, by a thousand simulated comparisons of each kind.
 
 The runs are drawn from what was measured (spread.py), and from spreads made up to be as wide as the verdict promises
-to cope with; as many of them as a comparison would make (judge/enough.py). The seeds are fixed: it is the method that
+to cope with; as many of them as a comparison would make (stopping_rule.py). The seeds are fixed: it is the method that
 is tested, not luck.
 """
 
@@ -14,9 +14,10 @@ from random import Random
 import pytest
 
 from loadtest.compare.analysis import bootstrap, significance
-from loadtest.compare.analysis.significance import Answer, Sample, judge
+from loadtest.compare.analysis.significance import Answer, Sample, compare_medians
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, is_wide
-from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.analysis.summary import Estimate
+from loadtest.compare.plan import MIN_RUNS
 from tests.loadtest.compare.analysis.spread import Spread, kept
 
 pytestmark = pytest.mark.slow
@@ -48,17 +49,17 @@ def named(spreads: Sequence[Spread]) -> list[object]:
 
 def compared(spread: Spread, factor: float, chance: Random) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the runs of two servers, drawn as long as a comparison goes on."""
-    ours = [factor * run for run in chance.choices(spread.deviations, k=significance.MIN_RUNS)]
-    theirs = chance.choices(spread.deviations, k=significance.MIN_RUNS)
-    while len(ours) < MOST_RUNS and (is_wide(summary(ours)) or is_wide(summary(theirs))):
+    ours = [factor * run for run in chance.choices(spread.deviations, k=MIN_RUNS)]
+    theirs = chance.choices(spread.deviations, k=MIN_RUNS)
+    while len(ours) < MOST_RUNS and (is_wide(estimate(ours)) or is_wide(estimate(theirs))):
         ours.append(factor * chance.choice(spread.deviations))
         theirs.append(chance.choice(spread.deviations))
     return tuple(ours), tuple(theirs)
 
 
-def summary(runs: Sequence[float]) -> Summary:
+def estimate(runs: Sequence[float]) -> Estimate:
     interval = bootstrap.median(runs)
-    return Summary(interval.value, interval.low, interval.high, values=tuple(runs))
+    return Estimate(interval.value, interval.low, interval.high, values=tuple(runs))
 
 
 def answers(spread: Spread, factor: float) -> Counter[str]:
@@ -67,9 +68,9 @@ def answers(spread: Spread, factor: float) -> Counter[str]:
     found = Counter[str]()
     for _ in range(COMPARISONS):
         ours, theirs = compared(spread, factor, chance)
-        judged = judge(Sample(ours), Sample(theirs))
-        found[judged.answer] += 1
-        found["upside down"] += judged.answer is Answer.DIFFERENT and (judged.ratio or 0) < 1 < factor
+        told = compare_medians(Sample(ours), Sample(theirs))
+        found[told.answer] += 1
+        found["upside down"] += told.answer is Answer.DIFFERENT and (told.ratio or 0) < 1 < factor
     assert not found[Answer.INDICATIVE]
     return found
 

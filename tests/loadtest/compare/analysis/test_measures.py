@@ -2,16 +2,16 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.measures import Ceiling, Figure, Row, ceiling, is_unsound, row
+from loadtest.compare.analysis.measures import Ceiling, Measure, RunMeasures, ceiling, is_unsound, measures_of
 from loadtest.compare.measure import load
 from loadtest.compare.measure.sampler import Usage
-from loadtest.compare.plan import Case
+from loadtest.compare.plan import Workload
 from loadtest.run_warnings import Doubt
 from tests.loadtest.compare import results
-from tests.loadtest.compare.results import cell, failed
+from tests.loadtest.compare.results import failed, one_run
 
 
-def rate(shown: Row) -> tuple[float | None, bool]:
+def rate(shown: RunMeasures) -> tuple[float | None, bool]:
     return shown.requests_per_second.value, shown.requests_per_second.at_least
 
 
@@ -28,7 +28,7 @@ def rate(shown: Row) -> tuple[float | None, bool]:
 def test_a_top_speed_needs_a_server_at_capacity(
     server_seconds: float, generator: float, busy: float, at_least: bool
 ) -> None:
-    shown = row(cell("asyncio", server_cpu=server_seconds, generator_cpu=generator, generator_busy=busy))
+    shown = measures_of(one_run("asyncio", server_cpu=server_seconds, generator_cpu=generator, generator_busy=busy))
     assert rate(shown) == (10_000.0, at_least)
 
 
@@ -45,20 +45,22 @@ def test_a_top_speed_needs_a_server_at_capacity(
     ],
 )
 def test_what_bounds_a_rate_follows_the_clients(scenario: str, idle: bool, busy: bool) -> None:
-    assert rate(row(cell("asyncio", scenario, server_cpu=2.0))) == (10_000.0, idle)
-    assert rate(row(cell("asyncio", scenario, generator_cpu=0.95))) == (10_000.0, busy)
-    assert row(cell("asyncio", scenario)).paced == (not busy)
+    assert rate(measures_of(one_run("asyncio", scenario, server_cpu=2.0))) == (10_000.0, idle)
+    assert rate(measures_of(one_run("asyncio", scenario, generator_cpu=0.95))) == (10_000.0, busy)
+    assert measures_of(one_run("asyncio", scenario)).paced == (not busy)
 
 
 def test_a_scenario_is_judged_as_it_was_tuned() -> None:
-    assert row(cell("asyncio", tuned={"think": 0.5})).paced
-    assert row(cell("asyncio", tuned={"paced": True})).paced
-    assert not row(cell("asyncio", "churn", tuned={"think": 0.5})).paced  # who asks once has no time to think
+    assert measures_of(one_run("asyncio", tuned={"think": 0.5})).paced
+    assert measures_of(one_run("asyncio", tuned={"paced": True})).paced
+    assert not measures_of(
+        one_run("asyncio", "churn", tuned={"think": 0.5})
+    ).paced  # who asks once has no time to think
 
 
 @pytest.mark.parametrize(("top", "at_least"), [(11_112, False), (11_111, True), (9_000, True)])
 def test_a_speed_near_the_ceiling_is_a_bound(top: float, at_least: bool) -> None:
-    shown = row(cell("asyncio"), Ceiling(top, 7.0, 50))
+    shown = measures_of(one_run("asyncio"), Ceiling(top, 7.0, 50))
     assert rate(shown) == (10_000.0, at_least)
     assert [doubt.name for doubt in shown.doubts] == ["generator-limited"] * at_least
     if at_least:
@@ -66,7 +68,7 @@ def test_a_speed_near_the_ceiling_is_a_bound(top: float, at_least: bool) -> None
 
 
 def test_pauses_make_the_ceiling_say_nothing() -> None:
-    shown = row(cell("asyncio", "conversation"), Ceiling(10_000, 7.0, 50))
+    shown = measures_of(one_run("asyncio", "conversation"), Ceiling(10_000, 7.0, 50))
     assert rate(shown) == (10_000.0, False)
     assert shown.doubts == ()
 
@@ -76,154 +78,158 @@ def test_the_ceiling_is_what_the_sink_answered() -> None:
     stolen = Doubt("stolen-time", "5 %", "again")
     raw = results.load("single", "saturate", 50, generator_cpu=0.97, load_doubts=[own._asdict(), stolen._asdict()])
     usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.5, resident=1, idle=1, threads=1)
-    found = ceiling(Case("saturate", 50, 1, 10), load.read(raw), usage)
+    found = ceiling(Workload("saturate", 50, 1, 10), load.read(raw), usage)
     assert found == Ceiling(10_000.0, 95.0, 50, (stolen,))
 
 
 def test_a_ceiling_not_reached_is_a_doubt() -> None:
     usage = Usage(server_cpu=10.0, generator_cpu=7.0, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
     found = load.read(results.load("single", "saturate", 50))
-    (doubt,) = ceiling(Case("saturate", 50, 1, 10), found, usage).doubts
+    (doubt,) = ceiling(Workload("saturate", 50, 1, 10), found, usage).doubts
     assert (doubt.name, doubt.detail.partition(":")[0]) == ("sink-limited", "the generator used 70% of its core only")
 
 
 def test_a_generator_at_its_limit_is_a_doubt() -> None:
-    (doubt,) = row(cell("asyncio", generator_cpu=0.97)).doubts
+    (doubt,) = measures_of(one_run("asyncio", generator_cpu=0.97)).doubts
     assert doubt.name == "generator-limited"
     assert "97%" in doubt.detail
     assert doubt.remedy
 
 
 def test_a_generator_off_its_core_is_doubted_alike() -> None:
-    (doubt,) = row(cell("asyncio", generator_cpu=0.6, generator_busy=0.93)).doubts
+    (doubt,) = measures_of(one_run("asyncio", generator_cpu=0.6, generator_busy=0.93)).doubts
     assert doubt.name == "generator-limited"
     assert "used 60% of its core, and was kept from it: it was busy 93%" in doubt.detail
 
 
 def test_the_loads_cpu_doubt_is_not_repeated() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
-    assert row(cell("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()])).doubts == (own,)
+    assert measures_of(one_run("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()])).doubts == (own,)
 
 
 def test_the_generators_limit_is_one_doubt() -> None:
     own = Doubt("generator-cpu", "97 %", "more workers")
-    shown = row(cell("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()]), Ceiling(10_500, 7.0, 50))
+    shown = measures_of(one_run("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()]), Ceiling(10_500, 7.0, 50))
     assert [(doubt.name, doubt.detail.partition(" of")[0]) for doubt in shown.doubts] == [
         ("generator-limited", "this is 95%")
     ]
 
 
-@pytest.mark.parametrize("subject", ["mine", "asyncio-stdlib"])
-def test_a_doubt_calls_a_server_by_name(subject: str) -> None:
+@pytest.mark.parametrize("candidate", ["mine", "asyncio-stdlib"])
+def test_a_doubt_calls_a_server_by_name(candidate: str) -> None:
     """The load knows it by the variant whose users it was given."""
     own = Doubt("disconnected", "a server ended its clients' connections: asyncio (4 closed): one that", "see asyncio")
-    kept = cell(subject)
+    kept = one_run(candidate)
     kept["load"] = results.load("asyncio", "saturate", 50, load_doubts=[own._asdict()])
-    (found,) = row(kept).doubts
-    assert found.detail == f"a server ended its clients' connections: {subject} (4 closed): one that"
+    (found,) = measures_of(kept).doubts
+    assert found.detail == f"a server ended its clients' connections: {candidate} (4 closed): one that"
 
 
 def test_a_doubt_about_the_ceiling_names_the_sink() -> None:
     own = Doubt("unserved", "some clients never had a reply: single served 1 of 50", "again")
     usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
-    found = ceiling(Case("saturate", 50, 1, 10), load.read(results.load("single", "saturate", 50)), usage)
+    found = ceiling(Workload("saturate", 50, 1, 10), load.read(results.load("single", "saturate", 50)), usage)
     assert found.doubts == ()
     raw = results.load("single", "saturate", 50, load_doubts=[own._asdict()])
-    (doubt,) = ceiling(Case("saturate", 50, 1, 10), load.read(raw), usage).doubts
+    (doubt,) = ceiling(Workload("saturate", 50, 1, 10), load.read(raw), usage).doubts
     assert doubt.detail == "some clients never had a reply: the sink served 1 of 50"
 
 
 def test_a_starved_generator_makes_speed_a_bound() -> None:
     own = Doubt("starved", "27 %", "a core of its own")
-    found = row(cell("asyncio", load_doubts=[own._asdict()]))
-    assert found.requests_per_second == Figure(10_000.0, at_least=True)
+    found = measures_of(one_run("asyncio", load_doubts=[own._asdict()]))
+    assert found.requests_per_second == Measure(10_000.0, at_least=True)
     assert found.doubts == (own,)
 
 
 @pytest.mark.parametrize("name", ["loop-lag", "late-sends"])
 def test_a_late_generator_leaves_cost_without_latencies(name: str) -> None:
     own = Doubt(name, "7 ms", "more workers")
-    found = row(cell("asyncio", load_doubts=[own._asdict()]))
-    assert found.response_p99_us == Figure(why=f"it would hold the generator's own delay ({name})")
+    found = measures_of(one_run("asyncio", load_doubts=[own._asdict()]))
+    assert found.response_p99_us == Measure(why=f"it would hold the generator's own delay ({name})")
     assert found.service_p99_us.value is None
-    assert found.cpu_us == Figure(100.0)
-    assert found.requests_per_second == Figure(10_000.0, at_least=True)
+    assert found.cpu_us == Measure(100.0)
+    assert found.requests_per_second == Measure(10_000.0, at_least=True)
     assert not is_unsound(found)
 
 
 @pytest.mark.parametrize("name", ["sink-limited", "starved", "stolen-time"])
 def test_a_doubtful_ceiling_limits_nothing(name: str) -> None:
     doubtful = Ceiling(9_000.0, 7.0, 50, (Doubt(name, "d", "r"),))
-    assert row(cell("asyncio"), doubtful).requests_per_second == Figure(10_000.0)
-    assert row(cell("asyncio"), Ceiling(9_000.0, 7.0, 50)).requests_per_second == Figure(10_000.0, at_least=True)
+    assert measures_of(one_run("asyncio"), doubtful).requests_per_second == Measure(10_000.0)
+    assert measures_of(one_run("asyncio"), Ceiling(9_000.0, 7.0, 50)).requests_per_second == Measure(
+        10_000.0, at_least=True
+    )
 
 
 def test_stolen_time_seen_twice_is_one_doubt() -> None:
     own = Doubt("stolen-time", "5 %", "again")
-    assert row(cell("asyncio", stolen=0.5, load_doubts=[own._asdict()])).doubts == (own,)
+    assert measures_of(one_run("asyncio", stolen=0.5, load_doubts=[own._asdict()])).doubts == (own,)
 
 
 def test_the_loads_other_doubts_are_kept() -> None:
     names = ["late-sends", "rate", "corrupt", "worker-joined"]
     own = [{"name": name, "detail": "d", "remedy": "r"} for name in names]
-    assert [doubt.name for doubt in row(cell("asyncio", load_doubts=own)).doubts] == names
+    assert [doubt.name for doubt in measures_of(one_run("asyncio", load_doubts=own)).doubts] == names
 
 
 def test_cpu_and_memory() -> None:
-    shown = row(cell("asyncio"))
-    assert shown.cpu_us == Figure(100.0)
-    assert shown.resident_bytes == Figure(40_000_000)
+    shown = measures_of(one_run("asyncio"))
+    assert shown.cpu_us == Measure(100.0)
+    assert shown.resident_bytes == Measure(40_000_000)
 
 
 def test_a_cost_of_few_ticks_is_none() -> None:
-    found = row(cell("asyncio", "crowd", server_cpu=0.09)).cpu_us
-    assert found == Figure(why="the server used 90 ms of its core in the window: too little to be told")
-    assert row(cell("asyncio", "crowd", server_cpu=0.1)).cpu_us == Figure(1.0)
+    found = measures_of(one_run("asyncio", "crowd", server_cpu=0.09)).cpu_us
+    assert found == Measure(why="the server used 90 ms of its core in the window: too little to be told")
+    assert measures_of(one_run("asyncio", "crowd", server_cpu=0.1)).cpu_us == Measure(1.0)
 
 
-def test_one_client_of_many_gets_no_figures() -> None:
-    shown = row(cell("single", served=1, censored={"first_reply": {"11000000": 49}}))
+def test_one_client_of_many_gets_no_measures() -> None:
+    shown = measures_of(one_run("single", served=1, censored={"first_reply": {"11000000": 49}}))
     assert (shown.served, shown.connected) == (1, 50)
     speeds = (shown.response_p50_us, shown.response_p99_us, shown.service_p99_us)
-    for figure in (shown.requests_per_second, *speeds, shown.cpu_us):
-        assert figure.value is None
-        assert "the others waited" in figure.why
-    assert shown.first_p99_us == Figure(11_000_000, at_least=True)
+    for measure in (shown.requests_per_second, *speeds, shown.cpu_us):
+        assert measure.value is None
+        assert "the others waited" in measure.why
+    assert shown.first_p99_us == Measure(11_000_000, at_least=True)
     assert shown.resident_bytes.value == 40_000_000
 
 
-def test_one_client_alone_gets_its_figures() -> None:
-    assert row(cell("single", clients=1)).response_p50_us == Figure(1000)
+def test_one_client_alone_gets_its_measures() -> None:
+    assert measures_of(one_run("single", clients=1)).response_p50_us == Measure(1000)
 
 
 def test_unanswered_requests_open_only_quantiles_they_touch() -> None:
-    shown = row(cell("threaded", censored={"response": {"2500000": 2000}}))
-    assert shown.response_p50_us == Figure(1000)
-    assert shown.response_p99_us == Figure(2_500_000, at_least=True)
+    shown = measures_of(one_run("threaded", censored={"response": {"2500000": 2000}}))
+    assert shown.response_p50_us == Measure(1000)
+    assert shown.response_p99_us == Measure(2_500_000, at_least=True)
 
 
 def test_both_truths() -> None:
     """A stall of the server delays what falls due meanwhile, though each takes no longer once it is sent."""
     histograms = {"response": {"1000": 90, "800000": 10}, "service": {"1000": 100}}
-    shown = row(cell("asyncio", tuned={"paced": True}, histograms=histograms))
+    shown = measures_of(one_run("asyncio", tuned={"paced": True}, histograms=histograms))
     assert shown.model == "open"
-    assert (shown.response_p99_us, shown.service_p99_us) == (Figure(800_000), Figure(1000))
+    assert (shown.response_p99_us, shown.service_p99_us) == (Measure(800_000), Measure(1000))
     assert shown.as_json()["response_p99_us"]["value"] == 800_000
     assert shown.as_json()["service_p99_us"]["value"] == 1000
 
 
 def test_one_request_clients_have_only_first_replies() -> None:
-    shown = row(cell("asyncio", "churn", histograms={"response": {}, "service": {}, "first_reply": {"700": 100}}))
-    assert shown.first_p99_us == Figure(700)
-    for figure in (shown.response_p99_us, shown.service_p99_us):
-        assert "every reply is a first one" in figure.why
+    shown = measures_of(
+        one_run("asyncio", "churn", histograms={"response": {}, "service": {}, "first_reply": {"700": 100}})
+    )
+    assert shown.first_p99_us == Measure(700)
+    for measure in (shown.response_p99_us, shown.service_p99_us):
+        assert "every reply is a first one" in measure.why
 
 
 def test_a_crowd_of_whom_one_is_served() -> None:
     censored = {"first_reply": {"19500000": 999}}
-    shown = row(cell("single", "crowd", 1000, served=1, verified=0, histograms={}, censored=censored))
+    shown = measures_of(one_run("single", "crowd", 1000, served=1, verified=0, histograms={}, censored=censored))
     assert shown.requests_per_second.why == "one client was served all the time, the others waited"
-    assert shown.first_p50_us == Figure(19_500_000, at_least=True)
+    assert shown.first_p50_us == Measure(19_500_000, at_least=True)
 
 
 def test_what_failed_stands_apart_by_what_it_was() -> None:
@@ -232,43 +238,43 @@ def test_what_failed_stands_apart_by_what_it_was() -> None:
         "connections": {"connected": 50, "no_port": 7},
         "breaks": {"closed": 2},
     }
-    shown = row(cell("asyncio", **changes))
+    shown = measures_of(one_run("asyncio", **changes))
     assert shown.failed == {"requests": {"timeout": 3}, "connects": {"no_port": 7}, "open connections": {"closed": 2}}
 
 
 def test_first_replies_in_the_warmup_count_as_fastest() -> None:
     """Without them, the 10 of 50 that still wait would look like all there are."""
-    shown = row(cell("threaded", served=40, censored={"first_reply": {"11000000": 10}}))
+    shown = measures_of(one_run("threaded", served=40, censored={"first_reply": {"11000000": 10}}))
     assert shown.first_p50_us.value is None
     assert "warm-up" in shown.first_p50_us.why
-    assert shown.first_p99_us == Figure(11_000_000, at_least=True)
+    assert shown.first_p99_us == Measure(11_000_000, at_least=True)
 
 
 def test_first_replies_in_conversation_are_the_windows() -> None:
     histograms = {"response": {"200": 100}, "first_reply": {"9000000": 20}}
-    shown = row(cell("single", "conversation", 30, histograms=histograms, verified=120))
-    assert shown.first_p50_us == Figure(9_000_000)
+    shown = measures_of(one_run("single", "conversation", 30, histograms=histograms, verified=120))
+    assert shown.first_p50_us == Measure(9_000_000)
     assert shown.paced
 
 
 def test_nothing_answered() -> None:
-    shown = row(cell("asyncio", verified=0, served=0, clients=1, histograms={"response": {}}))
+    shown = measures_of(one_run("asyncio", verified=0, served=0, clients=1, histograms={"response": {}}))
     assert shown.requests_per_second.value is None
     assert shown.cpu_us.why == "no request was answered within the window"
 
 
 def test_other_work_and_stolen_time_are_doubts() -> None:
-    names = [doubt.name for doubt in row(cell("asyncio", others_cpu=3.0, stolen=0.5)).doubts]
+    names = [doubt.name for doubt in measures_of(one_run("asyncio", others_cpu=3.0, stolen=0.5)).doubts]
     assert names == ["busy-machine", "stolen-time"]
 
 
 def test_clients_that_did_not_connect_are_a_doubt() -> None:
-    (doubt,) = row(cell("asyncio", connected=48)).doubts
+    (doubt,) = measures_of(one_run("asyncio", connected=48)).doubts
     assert (doubt.name, doubt.detail) == ("not-connected", "48 of 50 clients connected")
 
 
-def test_a_failed_cell_has_a_reason_no_figures() -> None:
-    shown = row(failed("threaded", "the server died"))
+def test_a_failed_run_has_a_reason_no_measures() -> None:
+    shown = measures_of(failed("threaded", "the server died"))
     assert shown.problem == "failed: the server died"
     assert shown.requests_per_second.value is None
 
@@ -276,9 +282,11 @@ def test_a_failed_cell_has_a_reason_no_figures() -> None:
 def test_a_doubt_about_ones_own_server_names_it() -> None:
     """Users of another variant meet it, and the load knows no other name."""
     detail = "some clients never had a reply: asyncio served 3 of 50; asyncio-stdlib and myasyncio are others"
-    made = cell("mine", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])
+    made = one_run("mine", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])
     made["load"]["variants"] = {"asyncio": made["load"]["variants"].pop("mine")}
-    (told,) = row(made).doubts
+    (told,) = measures_of(made).doubts
     assert told.detail == "some clients never had a reply: mine served 3 of 50; asyncio-stdlib and myasyncio are others"
-    (own_name,) = row(cell("asyncio", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])).doubts
+    (own_name,) = measures_of(
+        one_run("asyncio", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])
+    ).doubts
     assert own_name.detail == detail

@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.pairwise import fair, verdicts
+from loadtest.compare.analysis.pairwise import all_pairs, fair
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import entries
+from loadtest.compare.analysis.summary import summaries
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.compare.results import cells, comparison
+from tests.loadtest.compare.results import comparison, several_runs
 
 
-def judged(*some: list[dict[str, Any]]) -> dict[str, tuple[Answer, str]]:
-    """Return answer and better one by figure, of two subjects under one load."""
-    found = verdicts(entries(comparison(*(each for runs in some for each in runs))))
-    return {each.figure: (each.judgement.answer, each.better) for each in found}
+def compared(*some: list[dict[str, Any]]) -> dict[str, tuple[Answer, str]]:
+    """Return answer and better one by measure, of two candidates under one load."""
+    found = all_pairs(summaries(comparison(*(each for runs in some for each in runs))))
+    return {each.measure: (each.significance.answer, each.better) for each in found}
 
 
 def test_more_requests_and_less_else_are_better() -> None:
-    found = judged(cells(10, "threaded"), cells(10, "asyncio", verified=[120_000] * 10))
+    found = compared(several_runs(10, "threaded"), several_runs(10, "asyncio", verified=[120_000] * 10))
     assert found == {
         "requests_per_second": (Answer.DIFFERENT, "asyncio"),
         "cpu_us": (Answer.DIFFERENT, "asyncio"),  # the same time for more requests
@@ -42,53 +42,57 @@ def test_runs_at_the_generators_limit_are_not_equivalent(
     """Some runs are but lower bounds: the servers may be a third apart in truth."""
     rates = [99_000 + 200 * run for run in range(10)]
     some = [
-        cells(10, name, verified=rates, generator_busy=[0.95 if run in bounds else 0.5 for run in range(10)])
+        several_runs(10, name, verified=rates, generator_busy=[0.95 if run in bounds else 0.5 for run in range(10)])
         for name, bounds in (("threaded", ours), ("asyncio", theirs))
     ]
-    assert judged(*some)["requests_per_second"][0] is answer
+    assert compared(*some)["requests_per_second"][0] is answer
 
 
 def test_nine_runs_are_no_verdict() -> None:
-    found = judged(cells(9, "threaded"), cells(10, "asyncio", verified=[120_000] * 10))
+    found = compared(several_runs(9, "threaded"), several_runs(10, "asyncio", verified=[120_000] * 10))
     assert {answer for answer, _ in found.values()} == {Answer.INDICATIVE}
 
 
 def test_a_run_in_doubt_is_not_counted() -> None:
     doubt = [{"name": "starved", "detail": "d", "remedy": "r"}]
-    found = judged(
-        cells(10, "threaded", load_doubts=[doubt, *([[]] * 9)]), cells(10, "asyncio", verified=[120_000] * 10)
+    found = compared(
+        several_runs(10, "threaded", load_doubts=[doubt, *([[]] * 9)]),
+        several_runs(10, "asyncio", verified=[120_000] * 10),
     )
     assert {answer for answer, _ in found.values()} == {Answer.INDICATIVE}
 
 
 def test_a_slow_generator_makes_the_verdict_abstain() -> None:
     both = [
-        cells(10, name, generator_cpu=0.97, verified=[number] * 10)
+        several_runs(10, name, generator_cpu=0.97, verified=[number] * 10)
         for name, number in (("threaded", 100_000), ("asyncio", 120_000))
     ]
-    every = verdicts(entries(comparison(*(each for runs in both for each in runs))))
-    [speed] = [each for each in every if each.figure == "requests_per_second"]
-    assert (speed.judgement.answer, speed.better) == (Answer.CANNOT_TELL, "")
-    assert "the generator, not the server, was at its limit" in speed.judgement.why
+    every = all_pairs(summaries(comparison(*(each for runs in both for each in runs))))
+    [speed] = [each for each in every if each.measure == "requests_per_second"]
+    assert (speed.significance.answer, speed.better) == (Answer.CANNOT_TELL, "")
+    assert "the generator, not the server, was at its limit" in speed.significance.why
 
 
 @pytest.mark.parametrize("served", [1, 49])
 def test_unserved_clients_outweigh_the_others_speed(served: int) -> None:
-    found = verdicts(
-        entries(
-            comparison(*cells(10, "threaded", served=served, clients=50), *cells(10, "asyncio", verified=[80_000] * 10))
+    found = all_pairs(
+        summaries(
+            comparison(
+                *several_runs(10, "threaded", served=served, clients=50),
+                *several_runs(10, "asyncio", verified=[80_000] * 10),
+            )
         )
     )
     for each in found:
-        if each.figure in {"requests_per_second", "cpu_us"} and each.judgement.runs == (10, 10):
-            assert (each.judgement.answer, each.better) == (Answer.CANNOT_TELL, "")
-            assert f"threaded served {served} of 50 clients only" in each.judgement.why
+        if each.measure in {"requests_per_second", "cpu_us"} and each.significance.runs == (10, 10):
+            assert (each.significance.answer, each.better) == (Answer.CANNOT_TELL, "")
+            assert f"threaded served {served} of 50 clients only" in each.significance.why
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_only_fair_figures_of_a_scenario_are_judged(scenario: Any) -> None:
-    figures = fair(scenario)
+def test_only_fair_measures_of_a_scenario_are_judged(scenario: Any) -> None:
+    measures = fair(scenario)
     # Where pauses set the rate it is nobody's speed; who asks once has no later reply.
-    assert ("requests_per_second" in figures) == (scenario.name in {"saturate", "churn", "io-bound", "cpu-bound"})
-    assert ("response_p99_us" in figures) == (scenario.name in {"conversation", "slow-client"})
-    assert ("resident_bytes" in figures) == (scenario.name == "crowd")
+    assert ("requests_per_second" in measures) == (scenario.name in {"saturate", "churn", "io-bound", "cpu-bound"})
+    assert ("response_p99_us" in measures) == (scenario.name in {"conversation", "slow-client"})
+    assert ("resident_bytes" in measures) == (scenario.name == "crowd")

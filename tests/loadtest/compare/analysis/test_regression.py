@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.compare.analysis.regression import differences, text
-from tests.loadtest.compare.results import cell, comparison
+from loadtest.compare.analysis.regression import differences
+from loadtest.compare.report.differences import text
+from tests.loadtest.compare.results import comparison, one_run
 
 SLOWER = [8_000 + 20 * number for number in range(10)]
 FASTER = [10_000 + 20 * number for number in range(10)]
@@ -18,13 +19,13 @@ FASTER = [10_000 + 20 * number for number in range(10)]
 
 def runs(rates: list[int], **changes: Any) -> dict[str, Any]:
     """Make a comparison with a run for each of these rates."""
-    cells = [cell("asyncio", repeat=number, verified=10 * rate) for number, rate in enumerate(rates, 1)]
-    return comparison(*cells, **changes)
+    some = [one_run("asyncio", repeat=number, verified=10 * rate) for number, rate in enumerate(rates, 1)]
+    return comparison(*some, **changes)
 
 
 def told(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
     found = differences(before, after)
-    return {"worse": [each.figure for each in found.worse], "better": [each.figure for each in found.better]}
+    return {"worse": [each.measure for each in found.worse], "better": [each.measure for each in found.better]}
 
 
 def test_fewer_requests_are_worse_and_more_are_better() -> None:
@@ -53,7 +54,7 @@ def test_a_few_runs_make_nothing_worse() -> None:
 
 
 def test_what_only_one_has_measured_is_named() -> None:
-    found = differences(runs(FASTER), comparison(cell("threaded", clients=7)))
+    found = differences(runs(FASTER), comparison(one_run("threaded", clients=7)))
     assert found.found == ()
     assert found.only_before == ("asyncio on uvloop, saturate, 50 clients",)
     assert found.only_after == ("threaded, saturate, 7 clients",)
@@ -97,7 +98,7 @@ def test_the_help_says_that_two_results_decide_nothing(capsys: pytest.CaptureFix
 
 
 def test_an_open_interval_is_said_as_one() -> None:
-    bounded = [{**each, "load": deepcopy(each["load"])} for each in runs(SLOWER)["cells"]]
+    bounded = [{**each, "load": deepcopy(each["load"])} for each in runs(SLOWER)["runs"]]
     for each in bounded[:4]:
         each["load"]["generator"]["busy_ratio"] = 0.95
     said = text(differences(runs(SLOWER), comparison(*bounded)))

@@ -1,4 +1,4 @@
-"""Targets: what their texts mean, and which runs meet them."""
+"""SLOs: what their texts mean, and which runs meet them."""
 
 from typing import Any, get_args
 
@@ -6,32 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.analysis.slo import (
-    JUDGED,
-    LIGHTENS,
-    LONGEST_US,
-    SLOWS,
-    STALLED,
-    Answer,
-    Judgement,
-    Series,
-    Target,
-    duration,
-    judge,
-    parse,
-    series_in,
-)
+from loadtest.compare.analysis.slo import JUDGED, LIGHTENS, SLOWS, STALLED, SloAnswer, SloCheck, check_run, series_in
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
+from loadtest.compare.slo import LONGEST_US, Series, Slo, exact_duration, parse
 from loadtest.recording.histogram import Bounds
 from loadtest.run_warnings import DOUBTS
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.compare import results
 
-MET, MISSED, CANNOT_TELL = Answer.MET, Answer.MISSED, Answer.CANNOT_TELL
+MET, MISSED, CANNOT_TELL = SloAnswer.MET, SloAnswer.MISSED, SloAnswer.CANNOT_TELL
 
-targets = st.builds(
-    Target,
+slos = st.builds(
+    Slo,
     st.sampled_from(get_args(Series)),
     st.integers(1, 1_000_000).map(lambda millionths: millionths / 1_000_000),
     st.integers(1, LONGEST_US),
@@ -47,26 +34,26 @@ def doubt(name: str) -> dict[str, Any]:
     return {"load_doubts": [{"name": name, "detail": "it was so", "remedy": "r"}]}
 
 
-def answer(text: str, found: Load) -> tuple[Answer, str]:
-    judgement = judge(parse(text), found)
-    return judgement.answer, judgement.why
+def answer(text: str, found: Load) -> tuple[SloAnswer, str]:
+    checked = check_run(parse(text), found)
+    return checked.answer, checked.why
 
 
 @pytest.mark.parametrize(
-    ("text", "target"),
+    ("text", "slo"),
     [
-        ("p99<50ms", Target("", 0.99, 50_000)),
-        ("p50<1ms", Target("", 0.5, 1_000)),
-        ("p99.9<2s", Target("", 0.999, 2_000_000)),
-        ("first p99<100ms", Target("first", 0.99, 100_000)),
-        ("later p99 < 1.5ms", Target("later", 0.99, 1_500)),
-        (" p100 <800us ", Target("", 1.0, 800)),
-        ("p99<30s", Target("", 0.99, 30_000_000)),
-        ("p99<0.000001s", Target("", 0.99, 1)),
+        ("p99<50ms", Slo("", 0.99, 50_000)),
+        ("p50<1ms", Slo("", 0.5, 1_000)),
+        ("p99.9<2s", Slo("", 0.999, 2_000_000)),
+        ("first p99<100ms", Slo("first", 0.99, 100_000)),
+        ("later p99 < 1.5ms", Slo("later", 0.99, 1_500)),
+        (" p100 <800us ", Slo("", 1.0, 800)),
+        ("p99<30s", Slo("", 0.99, 30_000_000)),
+        ("p99<0.000001s", Slo("", 0.99, 1)),
     ],
 )
-def test_what_a_text_means(text: str, target: Target) -> None:
-    assert parse(text) == target
+def test_what_a_text_means(text: str, slo: Slo) -> None:
+    assert parse(text) == slo
 
 
 @pytest.mark.parametrize(
@@ -79,22 +66,22 @@ def test_what_a_text_means(text: str, target: Target) -> None:
     ],
 )
 def test_a_bad_text_is_one_line(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no target") as caught:
+    with pytest.raises(ValueError, match=r"is no SLO") as caught:
         parse(text)
     assert "\n" not in str(caught.value)
 
 
 def test_a_bad_text_is_told_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"'fast' is no target; write it like p99<50ms, p50<800us, or first p99.9<2s$"):
+    with pytest.raises(ValueError, match=r"'fast' is no SLO; write it like p99<50ms, p50<800us, or first p99.9<2s$"):
         parse("fast")
     with pytest.raises(ValueError, match="whole microseconds, from 1us to 30s"):
         parse("p99<0.5us")
 
 
 @settings(deadline=None)
-@given(targets)
-def test_a_target_and_its_text_are_the_same(target: Target) -> None:
-    assert parse(str(target)) == target
+@given(slos)
+def test_an_slo_and_its_text_are_the_same(slo: Slo) -> None:
+    assert parse(str(slo)) == slo
 
 
 @pytest.mark.parametrize("text", ["p99<50ms", "first p99.9<2s", "later p50<1.5ms", "p100<999us", "p99<63.4ms"])
@@ -106,7 +93,7 @@ def test_a_text_comes_back_as_it_was(text: str) -> None:
     ("microseconds", "text"), [(0, "0us"), (999, "999us"), (1000, "1ms"), (100_000, "100ms"), (20_000_000, "20s")]
 )
 def test_durations(microseconds: int, text: str) -> None:
-    assert duration(microseconds) == text
+    assert exact_duration(microseconds) == text
 
 
 @pytest.mark.parametrize(
@@ -121,7 +108,7 @@ def test_durations(microseconds: int, text: str) -> None:
         ("cpu-bound", ("first_reply",), ("first_reply",)),
     ],
 )
-def test_which_replies_a_target_is_about(scenario: str, default: tuple[str, ...], later: tuple[str, ...]) -> None:
+def test_which_replies_an_slo_is_about(scenario: str, default: tuple[str, ...], later: tuple[str, ...]) -> None:
     assert series_in(SCENARIOS[scenario], "") == default
     assert series_in(SCENARIOS[scenario], "later") == later
     assert series_in(SCENARIOS[scenario], "first") == ("first_reply",)
@@ -129,8 +116,8 @@ def test_which_replies_a_target_is_about(scenario: str, default: tuple[str, ...]
 
 def test_the_quantile_decides() -> None:
     """99.5 % of the replies took 1 ms, the others 3 ms."""
-    assert judge(parse("p99<1.01ms"), run()) == Judgement(MET, Bounds(1000, 1000, 100_000))
-    assert judge(parse("p99.9<3ms"), run()) == Judgement(
+    assert check_run(parse("p99<1.01ms"), run()) == SloCheck(MET, Bounds(1000, 1000, 100_000))
+    assert check_run(parse("p99.9<3ms"), run()) == SloCheck(
         MISSED, Bounds(3000, 3000, 100_000), "p99.9 of later replies 3ms"
     )
     assert answer("p99<1ms", run())[0] is MISSED  # below, not at
@@ -146,7 +133,7 @@ def test_in_conversation_first_and_later_replies_both_count() -> None:
     assert answer("first p99<50ms", slow) == (MET, "")
 
 
-def test_the_quantile_further_from_the_target_decides() -> None:
+def test_the_quantile_further_from_the_slo_decides() -> None:
     both = run("conversation", histograms={"response": {"90000": 400}, "first_reply": {"80000": 98}})
     assert answer("p99<50ms", both) == (MISSED, "p99 of later replies 90ms")
     histograms = {"response": {"200": 400}, "first_reply": {"40000": 98}}
@@ -157,20 +144,20 @@ def test_the_quantile_further_from_the_target_decides() -> None:
 
 def test_one_request_clients_are_judged_by_first_replies() -> None:
     found = run("churn", tuned={"paced": True}, histograms={"response": {}, "first_reply": {"700": 100}})
-    assert judge(parse("p99<1ms"), found) == Judgement(MET, Bounds(700, 700, 100))
+    assert check_run(parse("p99<1ms"), found) == SloCheck(MET, Bounds(700, 700, 100))
     assert answer("p99<700us", found)[0] is MISSED
 
 
 def test_what_was_unanswered_may_have_been_too_late() -> None:
     young = run(censored={"response": {"10000": 3000}})
-    assert judge(parse("p99<50ms"), young) == Judgement(
+    assert check_run(parse("p99<50ms"), young) == SloCheck(
         CANNOT_TELL,
         Bounds(10_000, None, 103_000),
         "p99 of later replies >=10ms: what was unanswered in the end may be beyond it; measure longer",
     )
     assert answer("p90<50ms", young) == (MET, "")
     between = run(histograms={"response": {"1000": 990, "60000": 20}}, censored={"response": {"10": 10}})
-    assert judge(parse("p98<50ms"), between).bounds == Bounds(1000, 60_000, 1020)
+    assert check_run(parse("p98<50ms"), between).bounds == Bounds(1000, 60_000, 1020)
     assert answer("p98<50ms", between)[0] is CANNOT_TELL
     assert answer("p98<61ms", between)[0] is MET
     old = run(censored={"response": {"2000000": 3000}})
@@ -179,7 +166,7 @@ def test_what_was_unanswered_may_have_been_too_late() -> None:
 
 def test_without_replies_it_cannot_be_told() -> None:
     silent = run("crowd", histograms={"response": {}})
-    assert judge(parse("p99<50ms"), silent) == Judgement(
+    assert check_run(parse("p99<50ms"), silent) == SloCheck(
         CANNOT_TELL, None, "no p99 of later replies: there were none within the window; measure longer"
     )
 
@@ -189,7 +176,7 @@ def test_first_replies_in_the_warmup_are_not_quick() -> None:
     known = run(histograms={"response": {}, "first_reply": {"700": 50}})
     assert answer("first p99<50ms", known) == (MET, "")
     again = run(histograms={"response": {}, "first_reply": {"700": 60}})  # ten have come back
-    assert judge(parse("first p99<50ms"), again) == Judgement(MET, Bounds(700, 700, 60))
+    assert check_run(parse("first p99<50ms"), again) == SloCheck(MET, Bounds(700, 700, 60))
     late = run(censored={"first_reply": {"60000": 1}})
     assert answer("first p99<50ms", late) == (MISSED, "p99 of the first reply >=60ms")
 
@@ -207,7 +194,7 @@ def test_first_replies_in_the_warmup_are_not_quick() -> None:
     ],
 )
 def test_failures_and_unserved_clients_are_always_misses(changes: dict[str, Any], why: str) -> None:
-    found = judge(parse("p99<50ms"), run(**changes))
+    found = check_run(parse("p99<50ms"), run(**changes))
     assert found.answer is MISSED
     assert found.why.startswith(why)
     assert found.bounds == Bounds(1000, 1000, 100_000)

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.summary import Entry, by_scenario, entries
+from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.report.formatting import served
-from tests.loadtest.compare.results import cell, cells, comparison, doubt, failed
+from tests.loadtest.compare.results import comparison, doubt, failed, one_run, several_runs
 
 
-def only(*some: dict[str, Any]) -> Entry:
-    [entry] = entries(comparison(*some))
-    return entry
+def only(*some: dict[str, Any]) -> Summary:
+    [summary] = summaries(comparison(*some))
+    return summary
 
 
 def rates(*values: int) -> list[int]:
@@ -20,14 +20,14 @@ def rates(*values: int) -> list[int]:
 
 
 def test_a_median_of_few_runs_has_their_range() -> None:
-    found = only(*cells(3, "asyncio", verified=rates(900, 1100, 1000)))["requests_per_second"]
+    found = only(*several_runs(3, "asyncio", verified=rates(900, 1100, 1000)))["requests_per_second"]
     assert (found.value, found.low, found.high) == (1000.0, 900.0, 1100.0)
     assert found.values == (900.0, 1100.0, 1000.0)
     assert not found.is_interval
 
 
 def test_a_median_of_ten_runs_has_an_interval() -> None:
-    runs = cells(10, "asyncio", verified=rates(*range(1000, 1100, 10)))
+    runs = several_runs(10, "asyncio", verified=rates(*range(1000, 1100, 10)))
     found = only(*runs)["requests_per_second"]
     assert found.is_interval
     assert found.value == 1045.0
@@ -51,7 +51,7 @@ def test_a_median_of_ten_runs_has_an_interval() -> None:
     ],
 )
 def test_a_run_in_doubt_is_in_no_median(name: str) -> None:
-    runs = cells(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
+    runs = several_runs(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
     found = only(*runs)
     assert found["requests_per_second"].value == 1100.0
     assert found["requests_per_second"].values == (1000.0, 1200.0)
@@ -61,29 +61,29 @@ def test_a_run_in_doubt_is_in_no_median(name: str) -> None:
 
 @pytest.mark.parametrize("changes", [{"others_cpu": 3.0}, {"stolen": 2.0}])
 def test_trouble_around_a_run_is_a_doubt_too(changes: dict[str, Any]) -> None:
-    assert [len(only(cell("asyncio", **changes)).doubtful), only(cell("asyncio", **changes)).runs] == [1, 0]
+    assert [len(only(one_run("asyncio", **changes)).doubtful), only(one_run("asyncio", **changes)).runs] == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["generator-cpu", "unserved", "unconnected", "rate", "loop-lag"])
 def test_a_reading_doubt_takes_no_run_out(name: str) -> None:
-    found = only(cell("asyncio", load_doubts=[doubt(name)]))
+    found = only(one_run("asyncio", load_doubts=[doubt(name)]))
     assert (found.runs, found.doubtful) == (1, ())
 
 
-def test_every_run_in_doubt_gives_no_figure() -> None:
-    found = only(*cells(2, "asyncio", load_doubts=[[doubt("starved")], [doubt("stolen-time")]]))
-    summary = found["cpu_us"]
-    assert (summary.value, summary.values) == (None, ())
-    assert summary.why == "every run is in doubt: starved, stolen-time"
+def test_every_run_in_doubt_gives_no_measure() -> None:
+    found = only(*several_runs(2, "asyncio", load_doubts=[[doubt("starved")], [doubt("stolen-time")]]))
+    estimate = found["cpu_us"]
+    assert (estimate.value, estimate.values) == (None, ())
+    assert estimate.why == "every run is in doubt: starved, stolen-time"
 
 
-def test_every_run_failed_gives_no_figure() -> None:
+def test_every_run_failed_gives_no_measure() -> None:
     assert only(failed("asyncio", "no luck"))["cpu_us"].why == "failed: no luck"
     assert only(failed("asyncio", "no luck")).served == (0, 0)
 
 
-def test_why_each_run_lacks_a_figure_is_told() -> None:
-    found = only(*cells(2, "single", served=1))["requests_per_second"]
+def test_why_each_run_lacks_a_measure_is_told() -> None:
+    found = only(*several_runs(2, "single", served=1))["requests_per_second"]
     assert found.value is None
     assert found.why.startswith("one client was served all the time")
 
@@ -97,12 +97,12 @@ def test_why_each_run_lacks_a_figure_is_told() -> None:
     ],
 )
 def test_a_median_that_bounds_could_move_is_one(busy: list[float], at_least: bool) -> None:
-    runs = cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy)
+    runs = several_runs(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy)
     assert only(*runs)["requests_per_second"].at_least == at_least
 
 
 def test_a_bound_next_above_the_middle_moves_it() -> None:
-    runs = cells(4, "asyncio", verified=rates(900, 1000, 1100, 1200), generator_busy=[0.5, 0.5, 0.95, 0.5])
+    runs = several_runs(4, "asyncio", verified=rates(900, 1000, 1100, 1200), generator_busy=[0.5, 0.5, 0.95, 0.5])
     assert only(*runs)["requests_per_second"].at_least
 
 
@@ -117,7 +117,7 @@ def test_a_bound_next_above_the_middle_moves_it() -> None:
     ],
 )
 def test_bounds_leave_the_interval_of_a_median_open(busy: list[float], at_least: bool, is_open: bool) -> None:
-    found = only(*cells(10, "asyncio", verified=rates(*range(1000, 1100, 10)), generator_busy=busy))
+    found = only(*several_runs(10, "asyncio", verified=rates(*range(1000, 1100, 10)), generator_busy=busy))
     rate = found["requests_per_second"]
     assert (rate.low, rate.is_open) == (1010.0, is_open)
     assert rate.at_least == at_least
@@ -128,27 +128,29 @@ def test_bounds_leave_the_interval_of_a_median_open(busy: list[float], at_least:
     ("busy", "high"), [([0.5, 0.5, 0.5], 1100.0), ([0.95, 0.5, 0.5], None), ([0.5, 0.5, 0.95], None)]
 )
 def test_bounds_leave_a_range_open(busy: list[float], high: float | None) -> None:
-    found = only(*cells(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy))["requests_per_second"]
+    found = only(*several_runs(3, "asyncio", verified=rates(900, 1000, 1100), generator_busy=busy))[
+        "requests_per_second"
+    ]
     assert (found.low, found.high) == (900.0, high)
 
 
 def test_a_run_without_connections_stands_alone() -> None:
     verified = rates(0, 14_000, 14_100)
-    found = only(*cells(3, "asyncio", connected=[0, 50, 50], served=[0, 50, 49], verified=verified))
+    found = only(*several_runs(3, "asyncio", connected=[0, 50, 50], served=[0, 50, 49], verified=verified))
     assert found.served == (49, 50)
-    assert only(*cells(1, "asyncio", connected=0, served=0, verified=0)).served == (0, 50)
+    assert only(*several_runs(1, "asyncio", connected=0, served=0, verified=0)).served == (0, 50)
 
 
 def test_replies_that_no_client_had_make_no_speed() -> None:
-    found = only(*cells(1, "asyncio", connected=0, served=0, generator_busy=0.95))
+    found = only(*several_runs(1, "asyncio", connected=0, served=0, generator_busy=0.95))
     assert found["requests_per_second"].value is None
     assert found["response_p99_us"].value is None
     assert "no client is known to have been served" in found["cpu_us"].why
 
 
 def test_a_run_that_served_nobody_has_no_speed() -> None:
-    runs = cells(2, "threaded")
-    gone = cell("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
+    runs = several_runs(2, "threaded")
+    gone = one_run("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
     found = only(*runs, gone)
     assert (found["requests_per_second"].value, found.served) == (10_000.0, (50, 50))
     assert [served(each) for each in found.doubtful] == ["0 of 50"]
@@ -156,19 +158,19 @@ def test_a_run_that_served_nobody_has_no_speed() -> None:
 
 
 def test_the_run_that_served_least_is_told() -> None:
-    found = only(*cells(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
+    found = only(*several_runs(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
     assert found.served == (31, 50)
 
 
-def test_entries_are_sorted_for_reading() -> None:
+def test_summaries_are_sorted_for_reading() -> None:
     result = comparison(
-        cell("asyncio", "churn"),
-        cell("asyncio", clients=50),
-        cell("single", clients=50),
-        cell("threaded", clients=1),
-        cell("single", clients=50, repeat=2),
+        one_run("asyncio", "churn"),
+        one_run("asyncio", clients=50),
+        one_run("single", clients=50),
+        one_run("threaded", clients=1),
+        one_run("single", clients=50, repeat=2),
     )
-    every = entries(result)
+    every = summaries(result)
     assert [each.who for each in every] == [
         "threaded, saturate, 1 client",
         "single, saturate, 50 clients",

@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_said() -> None:
         Exported(address).look()
 
 
-def test_exported_figures_agree_with_those_seen() -> None:
+def test_exported_measures_agree_with_those_seen() -> None:
     with server("threaded") as one, server("threaded") as other:
         found, expected = price([measure(one.told, clients=200)]), price([measure(other.seen, clients=200)])
     assert found.threads.value == pytest.approx(1)
@@ -156,7 +156,7 @@ def test_running_servers_are_weighed_before_any_load(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads((tmp_path / "latest" / "compare.json").read_text())
     own, fresh = found["memory"]
-    assert (own["subject"], fresh["subject"]) == ("mine", "protocol")
+    assert (own["candidate"], fresh["candidate"]) == ("mine", "protocol")
     assert len(own["runs"]) == 1
     assert own["note"] == "one process, which ran already: no interval"
     assert 2_000 < own["silent"]["value"] < 20_000

@@ -19,13 +19,13 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest.compare.candidates import LAB, Subject, own
+from loadtest.compare.candidates import LAB, Candidate, own
 from loadtest.compare.measure import groups, memory
 from loadtest.compare.measure.groups import Group, NoGroupError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.measure.memory import price
-from loadtest.compare.measure.process_memory import Footprint
-from loadtest.compare.measure.run import CellFailedError, Laboratory, charges
+from loadtest.compare.measure.process_memory import ProcessMemory
+from loadtest.compare.measure.run import Laboratory, RunFailedError, charges
 from loadtest.lab.processes import Children, Interrupt
 from tests.support.needs import GROUPS, provided
 from tests.support.processes import ROOT
@@ -199,7 +199,7 @@ class StubLaboratory(Laboratory):
 
     options: Mapping[str, Any] = {}
 
-    def server_command(self, _subject: Subject) -> list[str]:
+    def server_command(self, _candidate: Candidate) -> list[str]:
         return [sys.executable, "-m", "tests.support.stubs.memory", json.dumps(self.options)]
 
 
@@ -330,21 +330,21 @@ def test_the_group_is_removed_after_a_servers_crash(
 ) -> None:
     seen: list[list[str]] = []
 
-    def crash(serving: memory.Serving, *_: object) -> memory.Run:
+    def crash(serving: memory.Serving, *_: object) -> memory.MemoryRun:
         seen.append(made_by(parent, os.getpid()))
-        assert isinstance(serving.seen, Footprint)
+        assert isinstance(serving.seen, ProcessMemory)
         os.kill(serving.seen.pid, signal.SIGSEGV)
         raise memory.NotMeasuredError("the server ended while its memory was measured")
 
     monkeypatch.setattr(memory, "measure", crash)
-    with laboratory(tmp_path, StubLaboratory) as lab, pytest.raises(CellFailedError, match="the server ended while"):
+    with laboratory(tmp_path, StubLaboratory) as lab, pytest.raises(RunFailedError, match="the server ended while"):
         lab.weigh(LAB["asyncio"], 50)
     assert [len(names) for names in seen] == [1]
     assert made_by(parent, os.getpid()) == []
 
 
 def test_a_server_that_fails_leaves_no_group(parent: Path, tmp_path: Path) -> None:
-    with laboratory(tmp_path) as lab, pytest.raises(CellFailedError, match="does not serve"):
+    with laboratory(tmp_path) as lab, pytest.raises(RunFailedError, match="does not serve"):
         lab.weigh(own("mine=false {port}", 0), 50)
     assert made_by(parent, os.getpid()) == []
 

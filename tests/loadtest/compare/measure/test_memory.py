@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from loadtest.compare.measure import idle_clients
-from loadtest.compare.measure.idle_clients import Crowd, TooFewDescriptorsError, WrongReplyError
-from loadtest.compare.measure.memory import NotMeasuredError, Point, Run, Serving, measure, price, read_run
-from loadtest.compare.measure.process_memory import Footprint
+from loadtest.compare.measure.idle_clients import IdleClients, TooFewDescriptorsError, WrongReplyError
+from loadtest.compare.measure.memory import MemoryRun, NotMeasuredError, Point, Serving, measure, price, read_memory_run
+from loadtest.compare.measure.process_memory import ProcessMemory
 from loadtest.lab.processes import READY
 from tests.support.processes import ROOT
 from tests.support.ready import server as started_server
@@ -29,7 +29,7 @@ KILOBYTES_64 = 65_536
 
 
 def pid_of(serving: Serving) -> int:
-    assert isinstance(serving.seen, Footprint)
+    assert isinstance(serving.seen, ProcessMemory)
     return serving.seen.pid
 
 
@@ -154,7 +154,7 @@ def test_a_limit_below_the_steps_gives_a_reason() -> None:
 def test_what_is_kept_gives_the_same_prices_again() -> None:
     with stub(charged=100) as serving:
         run = measure(serving, clients=20)
-    assert read_run(json.loads(json.dumps(run.as_json()))) == run
+    assert read_memory_run(json.loads(json.dumps(run.as_json()))) == run
     assert json.loads(json.dumps(price([run]).as_json()))["served"] == 21
 
 
@@ -221,7 +221,7 @@ def test_a_servers_children_are_weighed_with_it() -> None:
         assert match is not None
         (child,) = psutil.Process(process.pid).children()
         ended.callback(child.kill)
-        found = price([measure(Serving(match["host"], int(match["port"]), Footprint(process.pid)), clients=100)])
+        found = price([measure(Serving(match["host"], int(match["port"]), ProcessMemory(process.pid)), clients=100)])
     assert found.silent.value == pytest.approx(KILOBYTES_64, rel=0.05)
 
 
@@ -251,7 +251,7 @@ def test_a_wrong_answer() -> None:
 
 def test_too_few_clients_for_the_steps() -> None:
     with pytest.raises(ValueError, match="9 clients are too few for 10 steps"):
-        measure(Serving("127.0.0.1", 1, Footprint(os.getpid())), clients=9)
+        measure(Serving("127.0.0.1", 1, ProcessMemory(os.getpid())), clients=9)
 
 
 def test_what_the_caller_raises_ends_it() -> None:
@@ -273,8 +273,8 @@ def points(*memory: int, held: int | None = None) -> tuple[Point, ...]:
 
 def test_prices_by_hand() -> None:
     """Silent 100 each; speaking takes 7 more; the other process took 110 and 10 more."""
-    first = Run(31, 31, 31, 0, points(5_000, 6_000, 7_000, 8_000), points(9_000, 9_070, 9_140, 9_210), 1.0)
-    second = Run(31, 31, 31, 0, points(6_000, 7_100, 8_200, 9_300), points(9_000, 9_100, 9_200, 9_300), 1.0)
+    first = MemoryRun(31, 31, 31, 0, points(5_000, 6_000, 7_000, 8_000), points(9_000, 9_070, 9_140, 9_210), 1.0)
+    second = MemoryRun(31, 31, 31, 0, points(6_000, 7_100, 8_200, 9_300), points(9_000, 9_100, 9_200, 9_300), 1.0)
     found = price([first, second])
     assert found.silent.value == pytest.approx(105)
     assert found.silent.base == pytest.approx(5_500)
@@ -286,18 +286,18 @@ def test_prices_by_hand() -> None:
 
 
 def test_who_could_not_connect_is_said() -> None:
-    found = price([Run(101, 31, 31, 0, points(5_000, 6_000, 7_000, 8_000), (), 1.0)])
+    found = price([MemoryRun(101, 31, 31, 0, points(5_000, 6_000, 7_000, 8_000), (), 1.0)])
     assert found.silent.value == pytest.approx(100)
     assert found.note == "31 of 101 clients could connect"
 
 
 def test_without_proc_psutil_is_asked(tmp_path: Path) -> None:
-    with stub() as serving, Crowd(serving.host, serving.port) as crowd:
-        elsewhere = Footprint(pid_of(serving), proc=tmp_path)
+    with stub() as serving, IdleClients(serving.host, serving.port) as idle_clients:
+        elsewhere = ProcessMemory(pid_of(serving), proc=tmp_path)
         before = elsewhere.look()
         assert before.memory == pytest.approx(serving.seen.look().memory, rel=0.2)
-        crowd.grow(3)
-        assert crowd.speak(0, 3, 2) == 3
+        idle_clients.grow(3)
+        assert idle_clients.speak(0, 3, 2) == 3
         assert elsewhere.look().sockets - before.sockets == 3
 
 

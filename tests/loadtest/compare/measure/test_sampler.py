@@ -6,16 +6,16 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from loadtest.compare.measure.sampler import Sample, Server, between, cpu_seconds, sample
+from loadtest.compare.measure.sampler import Reading, Server, between, cpu_seconds, take_reading
 
 
-def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Sample:
-    return Sample(second, cpu, cpu / 2, resident, resident // 100, busy, stolen)
+def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Reading:
+    return Reading(second, cpu, cpu / 2, resident, resident // 100, busy, stolen)
 
 
 def test_cpu_is_interpolated_at_both_window_ends() -> None:
-    samples = [at(10.0, 1.0), at(11.0, 2.0), at(12.0, 4.0), at(13.0, 4.0)]
-    usage = between(samples, 10.5, 11.25, idle=7)
+    readings = [at(10.0, 1.0), at(11.0, 2.0), at(12.0, 4.0), at(13.0, 4.0)]
+    usage = between(readings, 10.5, 11.25, idle=7)
     assert usage.server_cpu == pytest.approx((2.0 + 0.25 * 2.0) - 1.5)
     assert usage.generator_cpu == pytest.approx(((2.0 + 0.25 * 2.0) - 1.5) / 2)
     assert usage.idle == 7
@@ -32,14 +32,14 @@ def test_a_window_that_ends_on_samples() -> None:
 
 
 def test_memory_is_the_most_within_the_window() -> None:
-    samples = [at(0.0, 0, 900), at(1.0, 0, 300), at(2.0, 0, 500), at(3.0, 0, 400), at(4.0, 0, 950)]
-    usage = between(samples, 0.5, 3.5, idle=0)
+    readings = [at(0.0, 0, 900), at(1.0, 0, 300), at(2.0, 0, 500), at(3.0, 0, 400), at(4.0, 0, 950)]
+    usage = between(readings, 0.5, 3.5, idle=0)
     assert (usage.resident, usage.threads) == (500, 5)
 
 
 def test_others_are_the_machines_remaining_work() -> None:
-    samples = [at(0.0, 0.0, busy=0.0, stolen=1.0), at(1.0, 0.8, busy=2.0, stolen=1.5)]
-    usage = between(samples, 0.0, 1.0, idle=0)
+    readings = [at(0.0, 0.0, busy=0.0, stolen=1.0), at(1.0, 0.8, busy=2.0, stolen=1.5)]
+    usage = between(readings, 0.0, 1.0, idle=0)
     assert usage.others_cpu == pytest.approx(2.0 - 0.8 - 0.4)
     assert usage.stolen == pytest.approx(0.5)
 
@@ -67,10 +67,10 @@ def test_a_real_process_is_read_truly() -> None:
     me = psutil.Process(os.getpid())
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", BUSY], **pipes) as process:  # type: ignore[call-overload]
-        before = sample(Server.of(process.pid), me)
+        before = take_reading(Server.of(process.pid), me)
         print(file=process.stdin, flush=True)
         process.stdout.readline()
-        after = sample(Server.of(process.pid), me)
+        after = take_reading(Server.of(process.pid), me)
         print(file=process.stdin, flush=True)
     assert before.server_cpu is not None
     assert after.server_cpu is not None
@@ -98,8 +98,8 @@ def test_a_server_is_all_its_processes() -> None:
 
 def test_nothing_is_known_of_a_server_elsewhere() -> None:
     me = psutil.Process(os.getpid())
-    samples = [sample(None, me), sample(None, me)]
-    usage = between(samples, samples[0].at, samples[1].at, idle=None)
+    readings = [take_reading(None, me), take_reading(None, me)]
+    usage = between(readings, readings[0].at, readings[1].at, idle=None)
     assert (usage.server_cpu, usage.resident, usage.threads, usage.idle) == (None, None, None, None)
 
 

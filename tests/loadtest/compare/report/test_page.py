@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.report import page
-from tests.loadtest.compare.results import cell, cells, comparison, doubt, failed, thorough
+from loadtest.compare.report.html import page
+from tests.loadtest.compare.results import comparison, doubt, failed, one_run, several_runs, thorough
 from tests.support.browser import Browser, browser, required
 
 # What each chart draws of its data, and where it stands on the page.
@@ -46,27 +46,29 @@ _TOUCHING = """
 
 
 def messy() -> dict[str, Any]:
-    """Make what is hard to draw: failures, doubts, bounds, a figure missing, names and numbers as long as they get."""
+    """Make what is hard to draw: failures, doubts, bounds, a measure missing, names and numbers as long as they get."""
     own = "a-server-of-mine"
     result = comparison(
-        *cells(2, "asyncio-stdlib", clients=10_000, verified=[99_999_999, 88_888_888], generator_cpu=[0.95, 0.99]),
-        *cells(2, "threaded", clients=10_000, load_doubts=[[doubt("worker-joined")], []]),
-        *cells(2, own, clients=10_000, served=[1, 1]),
-        cell("asyncio-stdlib", clients=9_000),
-        cell("threaded", "churn", histograms={"first_reply": {"29900000": 10}}, censored={"first_reply": {"1": 9}}),
-        cell(own, "churn", histograms={"first_reply": {"100": 1}}),
+        *several_runs(
+            2, "asyncio-stdlib", clients=10_000, verified=[99_999_999, 88_888_888], generator_cpu=[0.95, 0.99]
+        ),
+        *several_runs(2, "threaded", clients=10_000, load_doubts=[[doubt("worker-joined")], []]),
+        *several_runs(2, own, clients=10_000, served=[1, 1]),
+        one_run("asyncio-stdlib", clients=9_000),
+        one_run("threaded", "churn", histograms={"first_reply": {"29900000": 10}}, censored={"first_reply": {"1": 9}}),
+        one_run(own, "churn", histograms={"first_reply": {"100": 1}}),
         failed("threaded", "<b>no luck</b> " * 20, clients=9_000),
         complete=False,
     )
-    like = result["plan"]["subjects"][0]
-    result["plan"]["subjects"].append({**like, "name": own, "title": own, "colour": "#F0E442", "variant": ""})
+    like = result["plan"]["candidates"][0]
+    result["plan"]["candidates"].append({**like, "name": own, "title": own, "colour": "#F0E442", "variant": ""})
     return result
 
 
 RESULTS: dict[str, Callable[[], dict[str, Any]]] = {
     "indicative": lambda: thorough(3),
     "thorough": lambda: thorough(10),
-    "one": lambda: comparison(cell("asyncio")),
+    "one": lambda: comparison(one_run("asyncio")),
     "messy": messy,
     "nothing": lambda: comparison(failed("asyncio", "no luck"), complete=False),
 }

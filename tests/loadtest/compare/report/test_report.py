@@ -10,15 +10,27 @@ import pytest
 
 from loadtest.__main__ import main
 from loadtest.compare import store
-from loadtest.compare.analysis.measures import Figure
-from loadtest.compare.analysis.summary import Entry, entries, subjects
+from loadtest.compare.analysis.measures import Measure
+from loadtest.compare.analysis.summary import Summary, candidates, summaries
 from loadtest.compare.candidates import LAB, own
-from loadtest.compare.report import charts, drawing, formatting, markdown, page, ranking, table
-from loadtest.compare.report.distributions import Distribution
+from loadtest.compare.report import drawing, formatting, markdown, ranking, table
+from loadtest.compare.report.charts import catalogue
+from loadtest.compare.report.charts.distributions import Distribution
+from loadtest.compare.report.charts.svg import Ink, inks
+from loadtest.compare.report.html import page
 from loadtest.compare.report.notes import incomplete
-from loadtest.compare.report.svg import Ink, inks
 from loadtest.scenarios import SCENARIOS
-from tests.loadtest.compare.results import ceiling, cell, cells, comparison, doubt, failed, thorough, uncharged, weighed
+from tests.loadtest.compare.results import (
+    ceiling,
+    comparison,
+    doubt,
+    failed,
+    one_run,
+    several_runs,
+    thorough,
+    uncharged,
+    weighed,
+)
 
 SHORT = {"response": {"250": 110}, "service": {"240": 110}, "first_reply": {"9900000": 30}}
 
@@ -30,11 +42,11 @@ def whole() -> dict[str, Any]:
     """Make a comparison with a bit of everything, one run of each."""
     waiting = {"first_reply": {"4000000": 49}}
     return comparison(
-        cell("asyncio", clients=50, generator_cpu=0.97),
-        cell("single", clients=50, served=1, censored=waiting),
-        cell("threaded", clients=50, served=45, censored={"response": {"2500000": 2000}}),
-        cell("asyncio", clients=1, server_cpu=6.0),
-        cell("single", "conversation", 30, histograms=SHORT),
+        one_run("asyncio", clients=50, generator_cpu=0.97),
+        one_run("single", clients=50, served=1, censored=waiting),
+        one_run("threaded", clients=50, served=45, censored={"response": {"2500000": 2000}}),
+        one_run("asyncio", clients=1, server_cpu=6.0),
+        one_run("single", "conversation", 30, histograms=SHORT),
     )
 
 
@@ -43,15 +55,15 @@ def several(runs: int, **changes: Any) -> dict[str, Any]:
     steady = [round(100_000 * (1 + (place % 5 - 2) / 100)) for place in range(runs)]
     slower = [round(value * 0.8) for value in steady]
     return comparison(
-        *cells(runs, "single", verified=steady),
-        *cells(runs, "threaded", verified=slower),
-        *cells(runs, "asyncio", verified=steady),
+        *several_runs(runs, "single", verified=steady),
+        *several_runs(runs, "threaded", verified=slower),
+        *several_runs(runs, "asyncio", verified=steady),
         **changes,
     )
 
 
 def lines(result: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
-    """Return the table's cells by subject and clients."""
+    """Return the table's cells by candidate and clients."""
     found, clients = {}, ""
     for line in table.text(result).splitlines():
         parts = re.split(r"\s{2,}", line.strip())
@@ -80,7 +92,7 @@ def test_the_table_line_by_line() -> None:
 
 
 def test_a_median_shows_the_spread_of_its_runs() -> None:
-    result = comparison(*cells(3, "asyncio", verified=[98_000, 100_000, 103_000], resident=[40_000_000] * 3))
+    result = comparison(*several_runs(3, "asyncio", verified=[98_000, 100_000, 103_000], resident=[40_000_000] * 3))
     drawn = table.text(result).splitlines()
     at = next(number for number, line in enumerate(drawn) if line.startswith("asyncio"))
     assert drawn[at].split()[6:8] == ["3", "10,000"]
@@ -90,7 +102,7 @@ def test_a_median_shows_the_spread_of_its_runs() -> None:
 
 
 def test_a_run_in_doubt_has_its_own_line() -> None:
-    runs = cells(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
+    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
     result = comparison(*runs)
     found = lines(result)
     assert found["asyncio", "50"][:3] == ["50 of 50", "2/3", "10,100"]
@@ -118,7 +130,7 @@ def test_what_is_said_beside_the_table() -> None:
 
 
 def test_nothing_is_explained_that_is_not_there() -> None:
-    text = table.text(comparison(cell("asyncio")))
+    text = table.text(comparison(one_run("asyncio")))
     for absent in ("lower bound", "Doubt", "conversation", "waited", "-2+3%"):
         assert absent not in text
 
@@ -132,7 +144,7 @@ def test_the_columns_are_named() -> None:
 
 def test_the_table_is_ascii_and_fits_a_terminal() -> None:
     crowded = [
-        cell("asyncio-stdlib", name, 10_000, repeat=repeat, server_cpu=2.0, verified=1_234_567 * repeat, **large)
+        one_run("asyncio-stdlib", name, 10_000, repeat=repeat, server_cpu=2.0, verified=1_234_567 * repeat, **large)
         for name in SCENARIOS
         for repeat in (1, 2)
         for large in ({"resident": 12_345_678_901, "load_doubts": [doubt("worker-joined")] if repeat == 1 else []},)
@@ -180,7 +192,9 @@ def test_ten_runs_give_a_verdict_on_top() -> None:
 
 def test_runs_that_do_not_tell_are_explained() -> None:
     wild = [60_000, 80_000, 100_000, 120_000, 140_000] * 2
-    result = comparison(*cells(10, "threaded", verified=wild), *cells(10, "asyncio", verified=list(reversed(wild))))
+    result = comparison(
+        *several_runs(10, "threaded", verified=wild), *several_runs(10, "asyncio", verified=list(reversed(wild)))
+    )
     text = said(result)
     assert "requests/s, cannot tell: threaded and asyncio on uvloop (equal or more than 5% apart" in text
     assert "different" not in text.partition("VERDICT")[2]
@@ -189,7 +203,7 @@ def test_runs_that_do_not_tell_are_explained() -> None:
 
 def test_a_speed_limited_by_the_generator_decides_nothing() -> None:
     result = several(10)
-    for each in result["cells"]:
+    for each in result["runs"]:
         each["load"]["generator"]["busy_ratio"] = 0.95
     text = said(result).partition("VERDICT")[2]
     who = "single and threaded, single and asyncio on uvloop, threaded and asyncio on uvloop"
@@ -198,31 +212,34 @@ def test_a_speed_limited_by_the_generator_decides_nothing() -> None:
 
 
 def test_unserved_clients_are_always_named() -> None:
-    result = comparison(*cells(10, "threaded", served=31), *cells(10, "asyncio", verified=[110_000] * 10))
+    result = comparison(*several_runs(10, "threaded", served=31), *several_runs(10, "asyncio", verified=[110_000] * 10))
     assert "asyncio on uvloop 1.10 times better than threaded [served 31 of 50]" in said(result)
     assert "threaded \\[served 31 of 50\\]" in markdown.text(result)
     assert "only 31 of 50 served" in page.html(result)
 
 
 def test_starving_some_is_not_better_by_speed() -> None:
-    result = comparison(*cells(10, "threaded", served=31), *cells(10, "asyncio", verified=[90_000] * 10))
+    result = comparison(*several_runs(10, "threaded", served=31), *several_runs(10, "asyncio", verified=[90_000] * 10))
     assert "times better" not in said(result)
     told = "cannot tell: threaded [served 31 of 50] and asyncio on uvloop (threaded served 31 of 50 clients only"
     assert told in said(result)
 
 
-def test_the_answer_is_about_a_settled_figure() -> None:
+def test_the_answer_is_about_a_settled_measure() -> None:
     result = several(10)
-    for each in result["cells"]:
+    for each in result["runs"]:
         each["load"]["generator"]["busy_ratio"] = 0.95
-    [(about, found)] = ranking.headlines(entries(result))
+    [(about, found)] = ranking.headlines(summaries(result))
     assert about == "saturate, 50 clients"
-    assert found.figure != "requests_per_second"
+    assert found.measure != "requests_per_second"
 
 
 def test_a_partial_verdict_names_the_indicative_loads() -> None:
     result = comparison(
-        *cells(10, "threaded"), *cells(10, "asyncio"), *cells(3, "threaded", "churn"), *cells(3, "asyncio", "churn")
+        *several_runs(10, "threaded"),
+        *several_runs(10, "asyncio"),
+        *several_runs(3, "threaded", "churn"),
+        *several_runs(3, "asyncio", "churn"),
     )
     assert "Indicative: 3 runs of all of churn, where a verdict takes 10" in said(result)
     assert "indicative:" in page.html(result)
@@ -232,7 +249,7 @@ def test_a_partial_verdict_names_the_indicative_loads() -> None:
 
 
 def test_the_ceiling_is_a_sentence_with_its_doubts() -> None:
-    result = comparison(cell("asyncio"), ceiling=ceiling(10_400.0))
+    result = comparison(one_run("asyncio"), ceiling=ceiling(10_400.0))
     text = said(result)
     assert "Ceiling of the generator itself: 10,400 requests/s with 50 clients" in text
     assert "7.25 us of its CPU for each" in text
@@ -247,7 +264,7 @@ def test_the_ceiling_is_a_sentence_with_its_doubts() -> None:
 def test_a_ceiling_in_doubt_limits_nothing() -> None:
     stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
     slow = {"name": "sink-limited", "detail": "slow", "remedy": "again"}
-    result = comparison(cell("asyncio"), ceiling=ceiling(10_400.0, stolen, slow))
+    result = comparison(one_run("asyncio"), ceiling=ceiling(10_400.0, stolen, slow))
     text = said(result)
     assert lines(result)["asyncio", "50"][2] == "10,000"
     assert "Doubt, stolen-time: much (the generator's ceiling)" in text
@@ -259,7 +276,9 @@ def test_a_ceiling_in_doubt_limits_nothing() -> None:
 def test_a_shared_doubt_is_said_once() -> None:
     stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
     result = comparison(
-        cell("asyncio", load_doubts=[stolen]), cell("threaded", load_doubts=[stolen]), ceiling=ceiling(90_000.0, stolen)
+        one_run("asyncio", load_doubts=[stolen]),
+        one_run("threaded", load_doubts=[stolen]),
+        ceiling=ceiling(90_000.0, stolen),
     )
     text = said(result)
     assert text.count("Doubt, stolen-time") == 1
@@ -271,39 +290,41 @@ def test_a_shared_doubt_is_said_once() -> None:
 
 
 def test_a_shared_doubt_names_servers_or_whole_scenarios() -> None:
-    some = [cell(name, clients=count, load_doubts=[doubt("x")]) for name in ("single", "asyncio") for count in (1, 9)]
-    some += [cell("single", "churn", load_doubts=[doubt("x")]), cell("asyncio", "churn")]
+    some = [
+        one_run(name, clients=count, load_doubts=[doubt("x")]) for name in ("single", "asyncio") for count in (1, 9)
+    ]
+    some += [one_run("single", "churn", load_doubts=[doubt("x")]), one_run("asyncio", "churn")]
     text = said(comparison(*some))
     assert "x was seen (single, saturate, 1 client; likewise all others of saturate; single, churn, 50 clients;" in text
     assert "5 of 5 runs)" in text
 
 
 def test_a_missing_ceiling_leaves_a_comparison_incomplete() -> None:
-    result = comparison(cell("asyncio"), complete=False)
+    result = comparison(one_run("asyncio"), complete=False)
     result["plan"]["ceiling"] = {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 3}
     assert incomplete(result).endswith("1 of 2 measurements done.")
 
 
 def test_the_open_model_is_told_apart() -> None:
-    text = said(comparison(cell("asyncio", tuned={"paced": True})))
+    text = said(comparison(one_run("asyncio", tuned={"paced": True})))
     assert "in the open model they part where a request had to wait to be sent" in text
     assert "(requests per s) in saturate: set by the rate asked for" in text
     assert "closed" not in text
 
 
 def test_what_waiting_allows_is_said_beside_it() -> None:
-    text = said(comparison(cell("asyncio", "io-bound")))
+    text = said(comparison(one_run("asyncio", "io-bound")))
     assert "requests per s in io-bound: a client can have no more than one in 50 ms, which is 20.0 a second" in text
 
 
 def test_a_failed_run_is_named_with_its_reason() -> None:
-    text = table.text(comparison(cell("asyncio"), failed("threaded", "no luck"), complete=False))
+    text = table.text(comparison(one_run("asyncio"), failed("threaded", "no luck"), complete=False))
     assert "INCOMPLETE: not everything could be measured: 1 of 2 measurements done." in text
     assert "threaded, saturate, 50 clients (1 run): failed: no luck" in text
 
 
 def test_failed_requests_are_named_by_kind() -> None:
-    text = table.text(comparison(*cells(2, "asyncio", errors=[{"timeout": 3, "reset": 0}, {"timeout": 1}])))
+    text = table.text(comparison(*several_runs(2, "asyncio", errors=[{"timeout": 3, "reset": 0}, {"timeout": 1}])))
     assert "FAILED REQUESTS with asyncio on uvloop, saturate, 50 clients: 4 timeout in 2 runs." in text
 
 
@@ -321,35 +342,35 @@ def test_failed_requests_are_named_by_kind() -> None:
 )
 def test_three_significant_figures(value: float, shown: str) -> None:
     assert table.number(value) == shown
-    assert formatting.show(Figure(value, at_least=True)) == ">=" + shown
+    assert formatting.show(Measure(value, at_least=True)) == ">=" + shown
 
 
 def test_a_run_in_a_few_words() -> None:
-    [entry] = entries(comparison(cell("asyncio", generator_cpu=0.95)))
-    assert table.brief(entry.rows[0]) == "50 of 50 served, >=10,000 req/s, 100 us of CPU each"
-    [entry] = entries(comparison(cell("asyncio", "conversation")))
-    assert table.brief(entry.rows[0]) == "50 of 50 served, (10,000) req/s, response p99 1.00 ms"
+    [summary] = summaries(comparison(one_run("asyncio", generator_cpu=0.95)))
+    assert table.brief(summary.sound[0]) == "50 of 50 served, >=10,000 req/s, 100 us of CPU each"
+    [summary] = summaries(comparison(one_run("asyncio", "conversation")))
+    assert table.brief(summary.sound[0]) == "50 of 50 served, (10,000) req/s, response p99 1.00 ms"
 
 
 # Charts
 
 
-def drawn(result: dict[str, Any]) -> list[charts.Drawn]:
+def drawn(result: dict[str, Any]) -> list[catalogue.Drawn]:
     every = figured(result)
-    return [*charts.of_figures(*every).drawn, *charts.of_distributions(result, *every).drawn]
+    return [*catalogue.of_measures(*every).drawn, *catalogue.of_distributions(result, *every).drawn]
 
 
-def figured(result: dict[str, Any]) -> tuple[list[Entry], dict[str, Ink]]:
-    return entries(result), inks(subjects(result))
+def figured(result: dict[str, Any]) -> tuple[list[Summary], dict[str, Ink]]:
+    return summaries(result), inks(candidates(result))
 
 
 def test_every_scenario_has_its_table_and_its_charts() -> None:
     once: dict[str, Any] = {"histograms": {"response": {}, "service": {}, "first_reply": {"900": 100}}}
-    cells_ = [cell("asyncio", name, **(once if each.requests == 1 else {})) for name, each in SCENARIOS.items()]
-    result = comparison(*cells_)
+    runs = [one_run("asyncio", name, **(once if each.requests == 1 else {})) for name, each in SCENARIOS.items()]
+    result = comparison(*runs)
     text, html = table.text(result), page.html(result)
     found: dict[str, set[str]] = {name: set() for name in SCENARIOS}
-    for each in charts.of_figures(*figured(result)).drawn:
+    for each in catalogue.of_measures(*figured(result)).drawn:
         found[each.scenario].add(each.chart.title.partition(",")[0])
     assert found == {
         "saturate": {"Throughput", "CPU of the server", "Memory of the server"},
@@ -366,35 +387,38 @@ def test_every_scenario_has_its_table_and_its_charts() -> None:
 
 
 def test_an_empty_chart_is_left_out_with_reason() -> None:
-    html = page.html(comparison(cell("asyncio", "conversation")))
+    html = page.html(comparison(one_run("asyncio", "conversation")))
     assert (
         "Wait for the first reply, conversation: asyncio on uvloop at 50: no client connected within the window" in html
     )
 
 
 def test_one_number_of_clients_has_no_line() -> None:
-    [throughput, *_] = charts.of_figures(*figured(comparison(*cells(3, "asyncio")))).drawn
+    [throughput, *_] = catalogue.of_measures(*figured(comparison(*several_runs(3, "asyncio")))).drawn
     assert " line" not in throughput.chart.body
-    several_counts = comparison(*cells(3, "asyncio", clients=1), *cells(3, "asyncio", clients=50))
-    [throughput, *_] = charts.of_figures(*figured(several_counts)).drawn
+    several_counts = comparison(*several_runs(3, "asyncio", clients=1), *several_runs(3, "asyncio", clients=50))
+    [throughput, *_] = catalogue.of_measures(*figured(several_counts)).drawn
     assert 'class="of-asyncio line"' in throughput.chart.body
     assert 'class="of-asyncio band"' in throughput.chart.body
 
 
-def test_a_missing_figure_breaks_a_line() -> None:
+def test_a_missing_measure_breaks_a_line() -> None:
     result = comparison(
-        cell("single", clients=1), cell("single", clients=10, served=1), cell("single", clients=100), cell("asyncio")
+        one_run("single", clients=1),
+        one_run("single", clients=10, served=1),
+        one_run("single", clients=100),
+        one_run("asyncio"),
     )
-    [throughput, *_] = charts.of_figures(*figured(result)).drawn
+    [throughput, *_] = catalogue.of_measures(*figured(result)).drawn
     assert 'class="of-single line"' not in throughput.chart.body
     assert "single at 10: one client was served all the time" in throughput.chart.notes[0]
     assert "1/10" in throughput.chart.body
 
 
 def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
-    runs = cells(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_doubts=[[], [doubt("starved")], []])
-    result = comparison(*runs, *cells(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
-    [throughput, *_] = charts.of_figures(*figured(result)).drawn
+    runs = several_runs(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_doubts=[[], [doubt("starved")], []])
+    result = comparison(*runs, *several_runs(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
+    [throughput, *_] = catalogue.of_measures(*figured(result)).drawn
     assert throughput.chart.body.count(" hollow") == 1
     assert throughput.chart.body.count(" doubtful") == 1
 
@@ -402,9 +426,9 @@ def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
 def test_every_chart_row_shows_the_clients_served() -> None:
     for each in drawn(whole()):
         for text in ET.fromstring(each.chart.inline()).iter("text"):
-            figure, note = (*(part.text or "" for part in text.iter("tspan")), "", "")[:2]
-            if figure:
-                assert re.fullmatch(r"\d+ of \d+", note), f"{each.chart.title}: {figure} {note}"
+            measure, note = (*(part.text or "" for part in text.iter("tspan")), "", "")[:2]
+            if measure:
+                assert re.fullmatch(r"\d+ of \d+", note), f"{each.chart.title}: {measure} {note}"
 
 
 def test_every_chart_line_shows_the_clients_served() -> None:
@@ -438,16 +462,18 @@ def test_a_distribution_opens_where_unanswered_requests_reach() -> None:
 def test_the_sound_runs_of_one_load_are_merged() -> None:
     fast, slow = ({"response": {str(value): 1000}, "service": {str(value): 1000}} for value in (100, 300))
     wrong = {"response": {"900000": 1000}, "service": {"900000": 1000}}
-    runs = cells(3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_doubts=[[], [], [doubt("starved")]])
+    runs = several_runs(3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_doubts=[[], [], [doubt("starved")]])
     result = comparison(*runs)
-    [only] = charts.of_distributions(result, *figured(result)).drawn
+    [only] = catalogue.of_distributions(result, *figured(result)).drawn
     assert "2,000 in 2 runs; served 50 of 50" in only.chart.body
     assert "900 ms" not in only.chart.body
 
 
 def test_a_curve_touched_by_unanswered_requests_is_open() -> None:
-    result = comparison(cell("asyncio", "crowd", censored={"response": {"500000": 20_000}}), cell("threaded", "crowd"))
-    [only] = charts.of_distributions(result, *figured(result)).drawn
+    result = comparison(
+        one_run("asyncio", "crowd", censored={"response": {"500000": 20_000}}), one_run("threaded", "crowd")
+    )
+    [only] = catalogue.of_distributions(result, *figured(result)).drawn
     assert 'class="of-asyncio line open"' in only.chart.body
     assert 'class="of-threaded line open"' not in only.chart.body
     assert 'class="of-threaded line service"' in only.chart.body
@@ -462,13 +488,13 @@ def test_the_page_is_self_contained_with_both_themes() -> None:
         inside = html.replace("http://www.w3.org/2000/svg", "").replace('<link rel="icon" href="data:,">', "")
         assert not re.search(r"https?://|<script|<link|@import|url\(", inside)
         assert html.count("prefers-color-scheme: dark") == 2
-        for subject in result["plan"]["subjects"]:
-            assert f".of-{subject['name']} {{ fill: {subject['colour']};" in html
+        for candidate in result["plan"]["candidates"]:
+            assert f".of-{candidate['name']} {{ fill: {candidate['colour']};" in html
     assert "1 of 50 served" in page.html(whole())
 
 
 def test_the_page_says_how_to_repeat_it() -> None:
-    result = comparison(cell("asyncio"), settings={"TCPLAB_BACKLOG": "64"})
+    result = comparison(one_run("asyncio"), settings={"TCPLAB_BACKLOG": "64"})
     html = page.html(result)
     assert "python -m loadtest compare --seconds 10 --seed 7</code>" in html
     for fact in ("Imagined CPU", "Linux 6.1", "CPython 3.13.1", "uvloop 0.23.0", "TCPLAB_BACKLOG=64", "abc"):
@@ -478,30 +504,30 @@ def test_the_page_says_how_to_repeat_it() -> None:
 
 
 def test_ones_own_server_has_its_own_colour() -> None:
-    result = comparison(cell("asyncio"), cell("mine", clients=50))
+    result = comparison(one_run("asyncio"), one_run("mine", clients=50))
     mine = own("mine=./server --port {port}", 0)
-    result["plan"]["subjects"].append(mine.as_json())
+    result["plan"]["candidates"].append(mine.as_json())
     html = page.html(result)
     assert f".of-mine {{ fill: {mine.colour};" in html
     assert "Your own: ./server --port {port}" in html
-    assert [each.who for each in entries(result)] == [
+    assert [each.who for each in summaries(result)] == [
         "asyncio on uvloop, saturate, 50 clients",
         "mine, saturate, 50 clients",
     ]
 
 
 def test_what_a_failure_says_cannot_break_the_page() -> None:
-    html = page.html(comparison(cell("asyncio"), failed("threaded", "<script>alert(1)</script>")))
+    html = page.html(comparison(one_run("asyncio"), failed("threaded", "<script>alert(1)</script>")))
     assert "<script>" not in html
 
 
 def test_what_a_failure_says_cannot_break_the_markdown() -> None:
-    text = markdown.text(comparison(cell("asyncio", load_doubts=[{**doubt("x"), "detail": "<b>|`*"}])))
+    text = markdown.text(comparison(one_run("asyncio", load_doubts=[{**doubt("x"), "detail": "<b>|`*"}])))
     assert "\\<b\\>\\|\\`\\*" in text
 
 
 def test_a_doubtful_run_is_shown_with_its_doubt() -> None:
-    runs = cells(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
+    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
     html = page.html(comparison(*runs))
     assert '<tr class="unsure"><td>? starved</td><td>50 of 50</td><td></td><td>≥ 5,000</td>' in html
     assert "1 of 3 runs left out of all medians." in html
@@ -544,7 +570,7 @@ def test_process_and_group_stand_side_by_side() -> None:
 def test_a_missing_control_group_is_explained_once() -> None:
     why = "no control group of its own: not here"
     records = [uncharged(name, 10.0, why) for name in ("threaded", "asyncio")]
-    result = comparison(cell("asyncio"), cell("threaded"), memory=records)
+    result = comparison(one_run("asyncio"), one_run("threaded"), memory=records)
     line = f"threaded, asyncio on uvloop: the process's own memory alone; {why}"
     assert said(result).count(line) == 1
     assert f"{escape(line)}." in page.html(result)
@@ -557,21 +583,21 @@ def test_terminal_and_markdown_have_what_was_measured_besides() -> None:
     assert "threaded: 20.5 (20.3 to 20.7) kB if it is silent; 41.0 (40.6 to 41.4) kB once it has spoken" in text
     assert "asyncio on uvloop: >=5,000 (p99<50ms in conversation); no more than 5,000 clients were tried" in text
     assert "- single: 4 to 5 (p99\\<50ms in conversation)" in lines_
-    for absent in ("textbooks", "one more client", "within the target"):
+    for absent in ("textbooks", "one more client", "within the SLO"):
         assert absent not in said(whole())
 
 
 def test_a_negative_slope_is_shown_without_a_bar() -> None:
-    result = comparison(cell("asyncio"), memory=[weighed("asyncio", -0.1)])
+    result = comparison(one_run("asyncio"), memory=[weighed("asyncio", -0.1)])
     assert "asyncio on uvloop: -0.050 (-0.050 to -0.051) kB if it is silent" in said(result)
     assert "-0.100" in page.html(result)
     assert 'width="-' not in page.html(result)
 
 
 def test_an_early_interruption_breaks_nothing() -> None:
-    begun = {"subject": "asyncio", "scenario": "conversation", "target": "p99<50ms"}
-    failed_one = {"subject": "asyncio", "problem": "it ended", "runs": []}
-    html = page.html(comparison(cell("asyncio"), capacity=[begun], memory=[failed_one]))
+    begun = {"candidate": "asyncio", "scenario": "conversation", "slo": "p99<50ms"}
+    failed_one = {"candidate": "asyncio", "problem": "it ended", "runs": []}
+    html = page.html(comparison(one_run("asyncio"), capacity=[begun], memory=[failed_one]))
     assert "it ended" in html
 
 
@@ -599,7 +625,7 @@ def test_an_unfinished_comparison_can_be_drawn() -> None:
     assert "<svg" in page.picture(result)
     assert "INCOMPLETE" in markdown.text(result)
     assert "INCOMPLETE" in table.text(result)
-    assert "Memory or capacity" in incomplete(comparison(cell("asyncio"), complete=False, interrupted=True))
+    assert "Memory or capacity" in incomplete(comparison(one_run("asyncio"), complete=False, interrupted=True))
 
 
 def test_all_files_are_drawn_from_the_json_alone(tmp_path: Path) -> None:
@@ -665,7 +691,7 @@ def test_a_file_that_is_no_result_is_refused(content: str, tmp_path: Path, capsy
 
 def test_no_report_blames_the_gil() -> None:
     """A server without one looks the same on one core."""
-    for result in (thorough(3), comparison(*(cell(name, "cpu-bound", 10) for name in LAB))):
+    for result in (thorough(3), comparison(*(one_run(name, "cpu-bound", 10) for name in LAB))):
         for text in (table.text(result), page.html(result), page.picture(result), markdown.text(result)):
             assert "GIL" not in text
             assert "nterpreter lock" not in text

@@ -1,39 +1,39 @@
-"""The page's first sections: who is better than whom, figure by figure, and what may be doubted."""
+"""The page's first sections: who is better than whom, measure by measure, and what may be doubted."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loadtest.compare.analysis.pairwise import WORDS, Verdict
+from loadtest.compare.analysis.pairwise import WORDS, Pair
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import Entry
-from loadtest.compare.candidates import Subject
+from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import svg
+from loadtest.compare.report.charts import svg
 from loadtest.compare.report.formatting import run_count, served
 from loadtest.compare.report.notes import Doubted, incomplete, indicative, is_verdict
 from loadtest.compare.report.ranking import (
     Ranking,
+    by_workload,
     factor,
     headlines,
-    load,
-    loads,
     missing,
-    pairs,
+    pair_lines,
     place,
     rankings,
     relation,
+    workload_in_words,
 )
 
 
 def answer(
-    result: Mapping[str, Any], every: Sequence[Entry], known: Sequence[Subject], doubted: Sequence[Doubted]
+    result: Mapping[str, Any], every: Sequence[Summary], known: Sequence[Candidate], doubted: Sequence[Doubted]
 ) -> str:
     """Return what comes first: who is better than whom, and what that may be doubted for."""
     marks = looks(known)
     lines = []
     for about, ranking in headlines(every):
         chain = _chain(ranking, marks, tell=is_verdict(every))
-        lines.append(f"<div>{markup(about)}<br>{markup(WORDS[ranking.figure])}</div><div>{chain}</div>")
+        lines.append(f"<div>{markup(about)}<br>{markup(WORDS[ranking.measure])}</div><div>{chain}</div>")
     said = [_caution(text) for text in (incomplete(result), indicative(every)) if text]
     left_out = sum(len(each.doubtful) for each in every)
     total = sum(len(each.shown) for each in every)
@@ -53,8 +53,8 @@ def _caution(text: str, link: str = "") -> str:
     return f'<p class="caution">{markup(text)}{link}</p>'
 
 
-def looks(known: Sequence[Subject]) -> dict[str, str]:
-    """Return each subject's name with its mark."""
+def looks(known: Sequence[Candidate]) -> dict[str, str]:
+    """Return each candidate's name with its mark."""
     inks = svg.inks(known)
     return {
         each.name: f'<span class="who"><svg viewBox="0 0 12 12">{svg.mark(inks[each.name], 6, 6)}</svg>'
@@ -72,55 +72,59 @@ def _chain(ranking: Ranking, marks: Mapping[str, str], *, tell: bool = False) ->
     """
     steps = ranking.steps
     if not ranking.is_verdict:
-        steps = tuple(sorted(steps, key=lambda each: list(marks).index(each.entry.subject.name)))
+        steps = tuple(sorted(steps, key=lambda each: list(marks).index(each.summary.candidate.name)))
     parts = [] if ranking.is_verdict or not tell else ['<span class="than">indicative:</span>']
     for at, step in enumerate(steps):
-        if ranking.is_verdict and step.verdict:
-            parts.append(_than(step.verdict, steps[at - 1].entry))
+        if ranking.is_verdict and step.pair:
+            parts.append(_than(step.pair, steps[at - 1].summary))
         parts.append(
-            _link(step.entry, ranking.figure, place(step.entry, ranking.figure, spread=not ranking.is_verdict), marks)
+            _link(
+                step.summary,
+                ranking.measure,
+                place(step.summary, ranking.measure, spread=not ranking.is_verdict),
+                marks,
+            )
         )
-    parts += [_link(each, ranking.figure, missing(each, ranking.figure), marks) for each in ranking.left_out]
+    parts += [_link(each, ranking.measure, missing(each, ranking.measure), marks) for each in ranking.left_out]
     return f'<div class="chain">{"".join(parts)}</div>'
 
 
-def _link(each: Entry, figure: str, words: str, marks: Mapping[str, str]) -> str:
-    """Return a subject with its figure and the clients served, or with why it has none."""
+def _link(each: Summary, measure: str, words: str, marks: Mapping[str, str]) -> str:
+    """Return a candidate with its measure and the clients served, or with why it has none."""
     among = ""
-    if each[figure].value is not None:
+    if each[measure].value is not None:
         some, every = each.served
         css, only, end = ("warn", "only ", " served") if some < every else ("faint", "", "")
         among = f' <span class="among {css}">{only}{served(each)}{end}</span>'
-    return f'<span class="link">{marks[each.subject.name]} {markup(words)}{among}</span>'
+    return f'<span class="link">{marks[each.candidate.name]} {markup(words)}{among}</span>'
 
 
-def _than(verdict: Verdict, before: Entry) -> str:
+def _than(pair: Pair, before: Summary) -> str:
     """Return what stands between two neighbours of a ranking: the factor, with its interval, or why there is none."""
-    found = factor(verdict, before)
-    words = markup(relation(verdict, before))
-    if verdict.judgement.answer is Answer.DIFFERENT and found:
+    found = factor(pair, before)
+    words = markup(relation(pair, before))
+    if pair.significance.answer is Answer.DIFFERENT and found:
         return f'<span class="than"><b>{found.words}</b>{words.removeprefix(found.words)}</span>'
-    return f'<span class="than" title="{markup(verdict.judgement.why)}">{words}</span>'
+    return f'<span class="than" title="{markup(pair.significance.why)}">{words}</span>'
 
 
-def figure_by_figure(every: Sequence[Entry], known: Sequence[Subject]) -> str:
-    """Return every fair figure of every load, judged; "" where there are too few runs."""
+def measure_by_measure(every: Sequence[Summary], known: Sequence[Candidate]) -> str:
+    """Return every fair measure of every load, judged; "" where there are too few runs."""
     if not is_verdict(every):
         return ""
     marks = looks(known)
     rows, every_pair = [], []
-    for some in loads(every):
+    for some in by_workload(every):
         judged = [ranking for ranking in rankings(some) if ranking.is_verdict]
         if not judged:
             continue
-        rows.append(f'<tr class="load"><td colspan="2">{markup(load(some))}</td></tr>')
+        rows.append(f'<tr class="load"><td colspan="2">{markup(workload_in_words(some))}</td></tr>')
         rows += [
-            f'<tr><td>{markup(WORDS[each.figure])}</td><td class="left">{_chain(each, marks)}</td></tr>'
+            f'<tr><td>{markup(WORDS[each.measure])}</td><td class="left">{_chain(each, marks)}</td></tr>'
             for each in judged
         ]
-        every_pair.append(
-            f"<h3>{markup(load(some))}</h3><ul>{''.join(f'<li>{markup(line)}</li>' for line in pairs(some))}</ul>"
-        )
+        items = "".join(f"<li>{markup(line)}</li>" for line in pair_lines(some))
+        every_pair.append(f"<h3>{markup(workload_in_words(some))}</h3><ul>{items}</ul>")
     return (
         '<h2>The verdict, figure by figure</h2><p class="faint">The best median first; in brackets the 99 % interval of'
         " the factor. Each is judged with its neighbour; all pairs are below.</p>"

@@ -3,14 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis import claims, slo_kept
-from loadtest.compare.analysis.claims import ASPECTS, METHODS, bracket
-from loadtest.compare.analysis.summary import subjects
+from loadtest.compare.analysis import claims
+from loadtest.compare.analysis.capacity import in_words
+from loadtest.compare.analysis.claims import ASPECTS, METHODS
+from loadtest.compare.analysis.summary import candidates
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import bars
-from loadtest.compare.report.extras import Weight, records, searched, settled, slope, uncharged, weights
+from loadtest.compare.report.besides_runs import (
+    Weight,
+    records,
+    searched,
+    settled,
+    slo_lines,
+    slope,
+    uncharged,
+    weights,
+)
+from loadtest.compare.report.charts import bars
+from loadtest.compare.report.charts.svg import Chart, Ink, inks
 from loadtest.compare.report.formatting import number
-from loadtest.compare.report.svg import Chart, Ink, inks
 
 _SIGNS: Final = {"agrees": "✓", "disagrees": "✗", "abstains": "?"}
 _LEFT: Final = ' class="left"'
@@ -40,23 +50,23 @@ def textbooks(result: Mapping[str, Any]) -> str:
     )
 
 
-def _claim(cell: claims.Cell) -> str:
-    sign = f'<b class="{cell.found.mark}">{_SIGNS[cell.found.mark]}</b>'
-    options = "".join(f"<span>{markup(word)}</span> " for word in cell.found.command.split())  # broken between words
+def _claim(checked: claims.CheckedClaim) -> str:
+    sign = f'<b class="{checked.found.mark}">{_SIGNS[checked.found.mark]}</b>'
+    options = "".join(f"<span>{markup(word)}</span> " for word in checked.found.command.split())  # broken between words
     command = f"<small><code>{options}</code></small>" if options else ""
     return (
-        f'<div class="claim">{sign} <b>{markup(cell.claim)}</b>: {cell.found.mark}'
-        f"<small>{markup(cell.found.said)}</small>{command}</div>"
+        f'<div class="claim">{sign} <b>{markup(checked.claim)}</b>: {checked.found.mark}'
+        f"<small>{markup(checked.found.said)}</small>{command}</div>"
     )
 
 
 def memory_charts(result: Mapping[str, Any]) -> list[Chart]:
     """Return what a client takes in memory, silent and once it has spoken; none if that was not measured."""
-    known = inks(subjects(result))
+    known = inks(candidates(result))
     found = records(result, "memory")
     charts = []
     for kind, title in _KINDS:
-        marks = [_price(known[each["subject"]], each, kind) for each in found]
+        marks = [_price(known[each["candidate"]], each, kind) for each in found]
         if any(mark.high is not None for mark in marks):
             says = "slope over fresh processes, less is better"
             notes = [f"{each['label']}: {_why(each, kind)}" for each in found if not _has(each, kind)]
@@ -116,14 +126,14 @@ def _slopes(weight: Weight) -> Iterable[str]:
 
 
 def capacity(result: Mapping[str, Any]) -> str:
-    """Return the most clients within the target, as a bracket for each subject; "" if that was not searched."""
-    heads = ("server", "clients", "target", "scenario", "tries", "to be said")
+    """Return the most clients within the SLO, as a bracket for each candidate; "" if that was not searched."""
+    heads = ("server", "clients", "SLO", "scenario", "tries", "to be said")
     rows = [
         _line(
             (
                 each["label"],
-                bracket(each).replace(">=", "≥ "),
-                each["target"],
+                in_words(each).replace(">=", "≥ "),
+                each["slo"],
                 each["scenario"],
                 str(len(each["probes"])),
                 "; ".join(part for part in (each["why"], *each["contradictions"]) if part),
@@ -131,13 +141,13 @@ def capacity(result: Mapping[str, Any]) -> str:
         )
         for each in searched(result)
     ]
-    return f"<h2>The most clients within the target</h2>{_table(heads, rows)}" if rows else ""
+    return f"<h2>The most clients within the SLO</h2>{_table(heads, rows)}" if rows else ""
 
 
-def target(result: Mapping[str, Any]) -> str:
-    """Return whether the target was kept, by whom; "" without one."""
-    lines = "".join(f"<li>{markup(line)}.</li>" for line in slo_kept.lines(result))
-    return f"<h2>Whether the target was kept</h2><ul>{lines}</ul>" if lines else ""
+def slo(result: Mapping[str, Any]) -> str:
+    """Return whether the SLO was kept, by whom; "" without one."""
+    lines = "".join(f"<li>{markup(line)}.</li>" for line in slo_lines(result))
+    return f"<h2>Whether the SLO was kept</h2><ul>{lines}</ul>" if lines else ""
 
 
 def _line(words: Sequence[str]) -> str:
@@ -147,7 +157,7 @@ def _line(words: Sequence[str]) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[str], words: int = 1) -> str:
-    """Return a table; its first column and its last `words` columns are words, the others figures."""
+    """Return a table; its first column and its last `words` columns are words, the others measures."""
     numbers = len(heads) - words
     head = "".join(f"<th{'' if place < numbers else _LEFT}>{markup(each)}</th>" for place, each in enumerate(heads))
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.compare.candidates import LAB, Subject
+from loadtest.compare.candidates import LAB, Candidate
 from loadtest.compare.escaping import markup
 from loadtest.compare.report.formatting import duration
 
@@ -39,24 +39,24 @@ _DARK: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """How a subject is drawn: its name, its class, and its own shape of marks, for who can't tell the colours apart."""
+    """How a candidate is drawn: name, class, and a shape of marks of its own, for who can't tell the colours apart."""
 
     name: str
     css: str
     shape: int
 
 
-def inks(subjects: Sequence[Subject]) -> dict[str, Ink]:
-    """Return how each subject is drawn, by name; one of the lab's always alike, in whatever company."""
-    strangers = [each.name for each in subjects if each.name not in LAB]
+def inks(candidates: Sequence[Candidate]) -> dict[str, Ink]:
+    """Return how each candidate is drawn, by name; one of the lab's always alike, in whatever company."""
+    strangers = [each.name for each in candidates if each.name not in LAB]
     shapes = {name: place for place, name in enumerate((*LAB, *strangers))}
     return {
-        each.name: Ink(each.label, _class(each.name, place), shapes[each.name]) for place, each in enumerate(subjects)
+        each.name: Ink(each.label, _class(each.name, place), shapes[each.name]) for place, each in enumerate(candidates)
     }
 
 
 def _class(name: str, place: int) -> str:
-    """Return a subject's class in the style sheet; one whose name can be none has its place in the result."""
+    """Return a candidate's class in the style sheet; one whose name can be none has its place in the result."""
     return f"of-{name if _CLASS.fullmatch(name) else place}"
 
 
@@ -64,10 +64,10 @@ _CLASS: Final = re.compile(r"[a-z][a-z0-9-]*")
 _COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
-def style(subjects: Sequence[Subject]) -> str:
+def style(candidates: Sequence[Candidate]) -> str:
     """Return the style sheet for the light and the dark theme."""
     classes = {
-        _class(each.name, place): each.colour for place, each in enumerate(subjects) if _COLOUR.fullmatch(each.colour)
+        _class(each.name, place): each.colour for place, each in enumerate(candidates) if _COLOUR.fullmatch(each.colour)
     }
     colours = "\n".join(f".{css} {{ fill: {colour}; stroke: {colour}; }}" for css, colour in classes.items())
     return f"{_STYLE}{colours}{_MARKS}@media (prefers-color-scheme: dark) {{{_DARK}}}"
@@ -124,7 +124,7 @@ _SHAPES: Final = (
 
 
 def mark(ink: Ink, x: float, y: float, *, hollow: bool = False) -> str:
-    """Return the subject's own mark; a hollow one is only a bound."""
+    """Return the candidate's own mark; a hollow one is only a bound."""
     shape = _SHAPES[ink.shape % len(_SHAPES)]
     return f'<path class="{ink.css}{" hollow" if hollow else ""}" d="M{x:.1f} {y:.1f}{shape}"/>'
 
@@ -181,7 +181,7 @@ def logarithmic(values: Iterable[float], start: float, end: float) -> Scale:
     return Scale(place, ticks)
 
 
-def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, subjects: Sequence[Subject]) -> str:
+def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, candidates: Sequence[Candidate]) -> str:
     """Return a whole SVG document with the charts in two columns, each where there is more room."""
     gap, head = 24, 78
     heights = [head, head]
@@ -197,7 +197,7 @@ def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, subje
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         f' role="img" aria-label="{markup(title)}">\n'
-        f"<style>{style(subjects)}</style>\n"
+        f"<style>{style(candidates)}</style>\n"
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>'
         f'<text class="ink" x="{gap}" y="38" style="font-size:20px;font-weight:600">{markup(title)}</text>'
         f"{text(gap, 60, subtitle, 'muted small')}\n"

@@ -4,17 +4,18 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import UNSOUND, Row, clients, share_of_core
-from loadtest.compare.analysis.significance import MIN_RUNS
-from loadtest.compare.analysis.summary import Entry, by_scenario, entries, subjects
-from loadtest.compare.candidates import Subject
+from loadtest.compare.analysis.measures import UNSOUND, RunMeasures, share_of_core
+from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
+from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import charts, page_answer, sections, svg
+from loadtest.compare.plan import MIN_RUNS, clients
+from loadtest.compare.report.charts import catalogue, svg
+from loadtest.compare.report.charts.svg import Chart
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
+from loadtest.compare.report.html import answer, sections
+from loadtest.compare.report.html.answer import looks
+from loadtest.compare.report.html.text import HOW, STYLE
 from loadtest.compare.report.notes import doubts, remarks
-from loadtest.compare.report.page_answer import looks
-from loadtest.compare.report.page_text import HOW, STYLE
-from loadtest.compare.report.svg import Chart
 from loadtest.scenarios import Scenario
 
 TITLE: Final = "Concurrency models of TCP servers, measured"
@@ -32,27 +33,27 @@ _HEADINGS: Final = (
 
 def html(result: Mapping[str, Any]) -> str:
     """Return the whole page; it needs nothing but itself."""
-    every, known = entries(result), subjects(result)
+    every, known = summaries(result), candidates(result)
     doubted = doubts(result, every)
     inks = svg.inks(known)
-    figures, distributions = charts.of_figures(every, inks), charts.of_distributions(result, every, inks)
+    charts, distributions = catalogue.of_measures(every, inks), catalogue.of_distributions(result, every, inks)
     parts = [
         f"<h1>{TITLE}</h1>",
         f'<p class="faint where">{markup(where(result))}</p>',
-        page_answer.answer(result, every, known, doubted),
+        answer.answer(result, every, known, doubted),
         sections.textbooks(result),
-        page_answer.figure_by_figure(every, known),
-        page_answer.doubts(doubted),
+        answer.measure_by_measure(every, known),
+        answer.doubts(doubted),
         _charts(
             "Against the number of clients",
             "Medians over the sound runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
             " the least and the most of them. Hollow, with arrows: that or more. ×: a run in doubt, in no median.",
-            [*(each.chart for each in figures.drawn), *sections.memory_charts(result)],
-            figures.left_out,
+            [*(each.chart for each in charts.drawn), *sections.memory_charts(result)],
+            charts.left_out,
         ),
         sections.memory(result),
         sections.capacity(result),
-        sections.target(result),
+        sections.slo(result),
         _charts(
             "How long everything took",
             "All sound runs together, by percentile: each step to the right leaves out a tenth of what was slower"
@@ -77,15 +78,15 @@ def html(result: Mapping[str, Any]) -> str:
 
 def picture(result: Mapping[str, Any]) -> str:
     """Return the charts that tell the story as one SVG document, for a README."""
-    every = entries(result)
+    every = summaries(result)
     counts = sorted({each.runs for each in every if each.runs}) or [0]
     of = run_count(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
     kind = "99 % intervals" if counts[0] >= MIN_RUNS else "their range: indicative"
     if counts[0] < MIN_RUNS <= counts[-1]:
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
     foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. Drawn by python -m loadtest report."
-    known = subjects(result)
-    return svg.picture(TITLE, where(result), charts.of_figures(every, svg.inks(known)).pictured(), foot, known)
+    known = candidates(result)
+    return svg.picture(TITLE, where(result), catalogue.of_measures(every, svg.inks(known)).pictured(), foot, known)
 
 
 def where(result: Mapping[str, Any]) -> str:
@@ -119,7 +120,7 @@ def _figure(chart: Chart) -> str:
     return f"<figure>{chart.inline()}{f'<figcaption>{notes}</figcaption>' if notes else ''}</figure>"
 
 
-def _tables(result: Mapping[str, Any], every: Sequence[Entry], known: Sequence[Subject]) -> str:
+def _tables(result: Mapping[str, Any], every: Sequence[Summary], known: Sequence[Candidate]) -> str:
     marks = looks(known)
     lines = "".join(f"<li>{markup(line)}</li>" for line in remarks(result, every, mark="≥"))
     return (
@@ -129,14 +130,14 @@ def _tables(result: Mapping[str, Any], every: Sequence[Entry], known: Sequence[S
     )
 
 
-def _table(scenario: Scenario, some: Sequence[Entry], marks: Mapping[str, str]) -> str:
+def _table(scenario: Scenario, some: Sequence[Summary], marks: Mapping[str, str]) -> str:
     lines = []
     before = None
     for each in some:
-        if each.case.clients != before:
-            lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{clients(each.case.clients)}</td></tr>')
-        before = each.case.clients
-        lines += _lines(each, marks[each.subject.name])
+        if each.workload.clients != before:
+            lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{clients(each.workload.clients)}</td></tr>')
+        before = each.workload.clients
+        lines += _lines(each, marks[each.candidate.name])
     head = "".join(f"<th>{markup(name)}</th>" for name in _HEADINGS)
     return (
         f"<h3>{markup(scenario.name)}</h3><p>{markup(scenario.sentence)}"
@@ -145,20 +146,20 @@ def _table(scenario: Scenario, some: Sequence[Entry], marks: Mapping[str, str]) 
     )
 
 
-def _lines(each: Entry, look: str) -> Iterable[str]:
-    """Yield an entry's medians, and then each of its runs that is in doubt."""
+def _lines(each: Summary, look: str) -> Iterable[str]:
+    """Yield a summary's medians, and then each of its runs that is in doubt."""
     if not each.shown:
         reason = each.failed[0].problem.splitlines()[0]
         yield f'<tr><td>{look}</td><td class="left" colspan="{len(_HEADINGS) - 1}">{markup(reason)}</td></tr>'
         return
     cells = []
     for name, _, _ in COLUMNS:
-        summary = each[name]
+        estimate = each[name]
         cells.append(
-            f'<td title="{markup(summary.why)}">{markup(bare(each, name, AT_LEAST))}'
+            f'<td title="{markup(estimate.why)}">{markup(bare(each, name, AT_LEAST))}'
             f"<small>{markup(spread(each, name))}</small></td>"
         )
-    yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.rows)}</tr>"
+    yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.sound)}</tr>"
     for run in each.doubtful:
         names = ", ".join(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
         shown = "".join(f"<td>{markup(bare(run, name, AT_LEAST))}</td>" for name, _, _ in COLUMNS)
@@ -167,7 +168,7 @@ def _lines(each: Entry, look: str) -> Iterable[str]:
         )
 
 
-def _busy(some: Sequence[Row]) -> str:
+def _busy(some: Sequence[RunMeasures]) -> str:
     """Return how busy server and generator were, at the most."""
     if not some:
         return "<td>-</td>" * 3
@@ -192,20 +193,22 @@ def _circumstances(result: Mapping[str, Any]) -> str:
         if pinned["server"]
         else "not pinned",
         "seed of the order": plan["seed"],
-        "target": plan["target"] or "none",
+        "SLO": plan["slo"] or "none",
         "settings in the environment": ", ".join(f"{name}={value}" for name, value in result["settings"].items())
         or "none",
     }
-    servers = {each.label: f"{each.title}. {each.sentence}" for each in subjects(result)}
-    labels = {each.name: each.label for each in subjects(result)}
+    servers = {each.label: f"{each.title}. {each.sentence}" for each in candidates(result)}
+    labels = {each.name: each.label for each in candidates(result)}
     windows = {
-        f"{task['case']['scenario']}, {clients(task['case']['clients'])}": f"{task['case']['warmup']:g} s warm-up,"
-        f" {task['case']['seconds']:g} s, {run_count(task['repeats'])} of"
-        f" {', '.join(labels[name] for name in task['subjects'])}"
+        f"{each['scenario']}, {clients(each['clients'])}": f"{each['warmup']:g} s warm-up,"
+        f" {each['seconds']:g} s, {run_count(task['repeats'])} of"
+        f" {', '.join(labels[name] for name in task['candidates'])}"
         for task in plan["tasks"]
+        for each in [task["workload"]]
     }
     order = ", ".join(
-        f"{labels[cell['subject']]} ({cell['case']['scenario']} {cell['case']['clients']})" for cell in result["cells"]
+        f"{labels[run['candidate']]} ({run['workload']['scenario']} {run['workload']['clients']})"
+        for run in result["runs"]
     )
     return (
         "<h2>Circumstances</h2><p>To measure it again, in the same order:</p>"

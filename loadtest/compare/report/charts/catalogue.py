@@ -6,24 +6,25 @@ from itertools import groupby
 from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, clients, is_paced, of_throughput, seeks_top_speed, stays
-from loadtest.compare.analysis.summary import Entry, by_scenario
-from loadtest.compare.report import bars, curves
-from loadtest.compare.report.curves import Curve, Point, Series
-from loadtest.compare.report.distributions import Distribution, distributions
+from loadtest.compare.analysis.measures import CLOSED_LOOP, is_paced, of_throughput, seeks_top_speed, stays
+from loadtest.compare.analysis.summary import Summary, by_scenario
+from loadtest.compare.plan import clients
+from loadtest.compare.report.charts import bars, curves
+from loadtest.compare.report.charts.curves import Curve, Point, Series
+from loadtest.compare.report.charts.distributions import Distribution, distributions
+from loadtest.compare.report.charts.svg import Chart, Ink
 from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served
 from loadtest.compare.report.ranking import missing, place
-from loadtest.compare.report.svg import Chart, Ink
 from loadtest.scenarios import Scenario
 
 
 class _Kind(NamedTuple):
-    """A chart that each scenario has which it suits. figure: the one it is about; low: where a range begins."""
+    """A chart that each scenario has which it suits. measure: the one it is about; low: where a range begins."""
 
     title: str
     says: str
     suits: Callable[[Scenario], bool]
-    figure: str
+    measure: str
     low: str = ""
 
 
@@ -78,10 +79,10 @@ _SHORT: Final = 36  # letters that fit beside a name
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A chart, what it is about (a figure's name) and in which scenario."""
+    """A chart, what it is about (a measure's name) and in which scenario."""
 
     chart: Chart
-    figure: str
+    measure: str
     scenario: str
 
 
@@ -95,119 +96,121 @@ class Charts:
     def pictured(self) -> list[Chart]:
         """Return the few that tell the story, the most telling first."""
         places = {each: place for place, each in enumerate(_PICTURED)}
-        ordered = sorted(self.drawn, key=lambda each: places.get((each.figure, each.scenario), len(places)))
+        ordered = sorted(self.drawn, key=lambda each: places.get((each.measure, each.scenario), len(places)))
         return [each.chart for each in ordered[:_MOST_PICTURED]]
 
 
-def of_figures(every: Sequence[Entry], known: Mapping[str, Ink]) -> Charts:
+def of_measures(every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
     """
-    Return the charts of the figures: against the number of clients, or in rows where there is but one.
+    Return the charts of the measures: against the number of clients, or in rows where there is but one.
 
-    known: how each subject is drawn.
+    known: how each candidate is drawn.
     """
     drawn, left_out = [], []
     for kind in _KINDS:
         for scenario, some in by_scenario(every):
             if not kind.suits(scenario):
                 continue
-            if kind.figure in of_throughput(scenario):
+            if kind.measure in of_throughput(scenario):
                 left_out.append(f"{kind.title}, {scenario.name}: {CLOSED_LOOP}")
-            elif any(each[kind.figure].value is not None for each in some):
-                drawn.append(Drawn(_chart(kind, scenario, some, known), kind.figure, scenario.name))
+            elif any(each[kind.measure].value is not None for each in some):
+                drawn.append(Drawn(_chart(kind, scenario, some, known), kind.measure, scenario.name))
             else:
-                left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.figure, some))}")
+                left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.measure, some))}")
     drawn.sort(
-        key=lambda each: len({entry.case.clients for entry in every if entry.case.scenario == each.scenario}) < 2
+        key=lambda each: (
+            len({summary.workload.clients for summary in every if summary.workload.scenario == each.scenario}) < 2
+        )
     )
     return Charts(tuple(drawn), tuple(left_out))
 
 
-def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Entry], known: Mapping[str, Ink]) -> Chart:
-    counts = sorted({each.case.clients for each in some})
+def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+    counts = sorted({each.workload.clients for each in some})
     says = f"{scenario.name}: {kind.says}" if len(counts) > 1 else f"{scenario.name}, {clients(counts[0])}: {kind.says}"
-    notes = _why(kind.figure, some)
+    notes = _why(kind.measure, some)
     if len(counts) > 1:
-        unit = 1.0 if kind.low else UNITS[kind.figure]
+        unit = 1.0 if kind.low else UNITS[kind.measure]
         title = f"{kind.title}, p99" if kind.low else kind.title
         series = [
-            Series(known[name], _points(kind.figure, unit, counts, list(each)))
-            for name, each in groupby(sorted(some, key=_place_of(known)), key=lambda each: each.subject.name)
+            Series(known[name], _points(kind.measure, unit, counts, list(each)))
+            for name, each in groupby(sorted(some, key=_place_of(known)), key=lambda each: each.candidate.name)
         ]
         return curves.against_clients(title, says, counts, series, durations=bool(kind.low), notes=notes)
-    marks = [_mark(kind, each, known[each.subject.name]) for each in some]
+    marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
     title = f"{kind.title}, p50 to p99" if kind.low else kind.title
     draw = bars.ranges if kind.low else bars.bars
     return draw(title, says, marks, notes)
 
 
-def _place_of(known: Mapping[str, Ink]) -> Callable[[Entry], int]:
+def _place_of(known: Mapping[str, Ink]) -> Callable[[Summary], int]:
     names = list(known)
-    return lambda each: names.index(each.subject.name)
+    return lambda each: names.index(each.candidate.name)
 
 
-def _points(figure: str, unit: float, counts: Sequence[int], some: Sequence[Entry]) -> tuple[Point | None, ...]:
-    found = {each.case.clients: each for each in some if each.shown}
-    return tuple(_point(figure, unit, found[count]) if count in found else None for count in counts)
+def _points(measure: str, unit: float, counts: Sequence[int], some: Sequence[Summary]) -> tuple[Point | None, ...]:
+    found = {each.workload.clients: each for each in some if each.shown}
+    return tuple(_point(measure, unit, found[count]) if count in found else None for count in counts)
 
 
-def _point(figure: str, unit: float, each: Entry) -> Point:
-    summary = each[figure]
-    several = len(summary.values) > 1
+def _point(measure: str, unit: float, each: Summary) -> Point:
+    estimate = each[measure]
+    several = len(estimate.values) > 1
     return Point(
-        value=None if summary.value is None else summary.value / unit,
+        value=None if estimate.value is None else estimate.value / unit,
         served=each.served,
-        low=summary.low / unit if several and summary.low is not None else None,
-        high=summary.high / unit if several and summary.high is not None else None,
-        open=summary.at_least,
-        doubtful=_doubtful(each, figure, unit),
+        low=estimate.low / unit if several and estimate.low is not None else None,
+        high=estimate.high / unit if several and estimate.high is not None else None,
+        open=estimate.at_least,
+        doubtful=_doubtful(each, measure, unit),
     )
 
 
-def _doubtful(each: Entry, figure: str, unit: float = 1.0) -> tuple[float, ...]:
-    values = (getattr(run, figure).value for run in each.doubtful)
+def _doubtful(each: Summary, measure: str, unit: float = 1.0) -> tuple[float, ...]:
+    values = (getattr(run, measure).value for run in each.doubtful)
     return tuple(value / unit for value in values if value is not None)
 
 
-def _mark(kind: _Kind, each: Entry, ink: Ink) -> bars.Mark:
-    summary, low = each[kind.figure], each[kind.low] if kind.low else None
-    doubtful = _doubtful(each, kind.figure)
-    if summary.value is None:
-        words = missing(each, kind.figure)
+def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
+    estimate, low = each[kind.measure], each[kind.low] if kind.low else None
+    doubtful = _doubtful(each, kind.measure)
+    if estimate.value is None:
+        words = missing(each, kind.measure)
         return bars.Mark(ink, None, "", words if len(words) < _SHORT else "see below", doubtful=doubtful)
     if low is None:
-        words = place(each, kind.figure)
+        words = place(each, kind.measure)
     else:
         words = " – ".join(
-            (AT_LEAST if found.at_least else "") + duration(found.value or 0.0) for found in (low, summary)
+            (AT_LEAST if found.at_least else "") + duration(found.value or 0.0) for found in (low, estimate)
         )
-    several = len(summary.values) > 1
+    several = len(estimate.values) > 1
     return bars.Mark(
         ink,
-        summary.value,
+        estimate.value,
         words,
         served(each),
         low=low.value if low else None,
-        least=summary.low if several else None,
-        most=summary.high if several else None,
-        open=summary.at_least,
+        least=estimate.low if several else None,
+        most=estimate.high if several else None,
+        open=estimate.at_least,
         doubtful=doubtful,
     )
 
 
-def _why(figure: str, some: Sequence[Entry]) -> tuple[str, ...]:
+def _why(measure: str, some: Sequence[Summary]) -> tuple[str, ...]:
     """Return why some are not drawn, each reason once."""
     reasons: dict[str, dict[str, list[str]]] = {}
     for each in some:
-        if each[figure].value is None:
-            named = reasons.setdefault(each[figure].why, {})
-            named.setdefault(each.subject.label, []).append(f"{each.case.clients:,}")
+        if each[measure].value is None:
+            named = reasons.setdefault(each[measure].why, {})
+            named.setdefault(each.candidate.label, []).append(f"{each.workload.clients:,}")
     return tuple(
         "; ".join(f"{name} at {' and '.join(counts)}" for name, counts in named.items()) + f": {shorten(why, _LONG)}"
         for why, named in reasons.items()
     )
 
 
-def of_distributions(result: Mapping[str, Any], every: Sequence[Entry], known: Mapping[str, Ink]) -> Charts:
+def of_distributions(result: Mapping[str, Any], every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
     """Return the charts of durations against percentiles, for each load: later replies, and first ones apart."""
     merged = distributions(result)
     drawn, left_out = [], []
@@ -216,21 +219,21 @@ def of_distributions(result: Mapping[str, Any], every: Sequence[Entry], known: M
         left_out += [
             f"{kind.title}, {scenario.name}: {CLOSED_LOOP}"
             for kind in _DISTRIBUTIONS
-            if kind.suits(scenario) and kind.figure in closed
+            if kind.suits(scenario) and kind.measure in closed
         ]
-        for count, group in groupby(some, key=lambda each: each.case.clients):
+        for count, group in groupby(some, key=lambda each: each.workload.clients):
             load = list(group)
             for kind in _DISTRIBUTIONS:
-                if not kind.suits(scenario) or kind.figure in closed:
+                if not kind.suits(scenario) or kind.measure in closed:
                     continue
-                pairs = [(each, merged.get((each.subject.name, scenario.name, count), {})) for each in load]
+                pairs = [(each, merged.get((each.candidate.name, scenario.name, count), {})) for each in load]
                 found = [curve for each, parts in pairs if (curve := _curve(kind, each, parts, known))]
                 says = f"{scenario.name}, {clients(count)}: {kind.says}"
-                lacking = [each for each in load if all(curve.ink.name != each.subject.label for curve in found)]
-                notes = tuple(f"{each.subject.label}: {_lacks(kind, each)}" for each in lacking)
+                lacking = [each for each in load if all(curve.ink.name != each.candidate.label for curve in found)]
+                notes = tuple(f"{each.candidate.label}: {_lacks(kind, each)}" for each in lacking)
                 if found:
                     drawn.append(
-                        Drawn(curves.by_percentile(kind.title, says, found, notes), kind.figure, scenario.name)
+                        Drawn(curves.by_percentile(kind.title, says, found, notes), kind.measure, scenario.name)
                     )
                 else:
                     left_out.append(
@@ -243,7 +246,7 @@ class _Series(NamedTuple):
     title: str
     says: str
     suits: Callable[[Scenario], bool]
-    figure: str
+    measure: str
     series: str
     other: str = ""
 
@@ -267,16 +270,16 @@ _DISTRIBUTIONS: Final = (
 )
 
 
-def _curve(kind: _Series, each: Entry, parts: Mapping[str, Distribution], known: Mapping[str, Ink]) -> Curve | None:
-    """Return one subject's curve; None where its figure is left out, or where there is too little for a curve."""
-    if each[kind.figure].value is None or kind.series not in parts:
+def _curve(kind: _Series, each: Summary, parts: Mapping[str, Distribution], known: Mapping[str, Ink]) -> Curve | None:
+    """Return one candidate's curve; None where its measure is left out, or where there is too little for a curve."""
+    if each[kind.measure].value is None or kind.series not in parts:
         return None
     points = parts[kind.series].curve()
     if len(points) < 2:
         return None
     some, everyone = each.served
     return Curve(
-        known[each.subject.name],
+        known[each.candidate.name],
         points,
         parts[kind.other].curve() if kind.other else (),
         parts[kind.series].open_from(),
@@ -284,5 +287,5 @@ def _curve(kind: _Series, each: Entry, parts: Mapping[str, Distribution], known:
     )
 
 
-def _lacks(kind: _Series, each: Entry) -> str:
-    return each[kind.figure].why or "too few for a curve"
+def _lacks(kind: _Series, each: Summary) -> str:
+    return each[kind.measure].why or "too few for a curve"

@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.analysis.slo import Answer, parse
-from loadtest.compare.candidates import LAB, Subject
+from loadtest.compare.analysis.capacity import Bracket, Limits, Probe, conclude, find_capacity, propose
+from loadtest.compare.analysis.slo import SloAnswer
+from loadtest.compare.candidates import LAB, Candidate
 from loadtest.compare.measure import load, machine
-from loadtest.compare.measure.capacity import Bracket, Limits, Probe, conclude, propose
 from loadtest.compare.measure.load import Load
-from loadtest.compare.measure.probing import find_capacity
-from loadtest.compare.measure.run import CellFailedError, Laboratory
-from loadtest.compare.plan import Case
+from loadtest.compare.measure.run import Laboratory, RunFailedError
+from loadtest.compare.plan import Workload
+from loadtest.compare.slo import parse
 from loadtest.lab.processes import Children, Interrupt, InterruptedByUserError
 from loadtest.recording.histogram import Bounds
 from tests.loadtest.compare import results
 from tests.support.stubs.limited import LIMIT
 
-MET, MISSED, CANNOT_TELL = Answer.MET, Answer.MISSED, Answer.CANNOT_TELL
+MET, MISSED, CANNOT_TELL = SloAnswer.MET, SloAnswer.MISSED, SloAnswer.CANNOT_TELL
 
 limits = st.builds(
     lambda start, more, ratio: Limits(start, start + more, ratio, budget=1000),
@@ -35,7 +35,7 @@ limits = st.builds(
 )
 
 
-def search(oracle: Callable[[int], Answer], within: Limits) -> Bracket:
+def search(oracle: Callable[[int], SloAnswer], within: Limits) -> Bracket:
     """Ask the oracle until the search is over; fail if it asks too often, or for what it must not ask for."""
     probes: list[Probe] = []
     while (clients := propose(probes, within)) is not None:
@@ -46,7 +46,7 @@ def search(oracle: Callable[[int], Answer], within: Limits) -> Bracket:
     return conclude(probes, within)
 
 
-def up_to(threshold: int, otherwise: Answer = MISSED) -> Callable[[int], Answer]:
+def up_to(threshold: int, otherwise: SloAnswer = MISSED) -> Callable[[int], SloAnswer]:
     return lambda clients: MET if clients <= threshold else otherwise
 
 
@@ -90,8 +90,8 @@ def test_usual_searches_take_few_tries() -> None:
 
 
 @settings(deadline=None)
-@given(st.randoms(use_true_random=False), limits, st.lists(st.sampled_from(list(Answer)), min_size=1, unique=True))
-def test_it_ends_whatever_is_answered(chance: Random, within: Limits, answers: list[Answer]) -> None:
+@given(st.randoms(use_true_random=False), limits, st.lists(st.sampled_from(list(SloAnswer)), min_size=1, unique=True))
+def test_it_ends_whatever_is_answered(chance: Random, within: Limits, answers: list[SloAnswer]) -> None:
     found = search(lambda _: chance.choice(answers), replace(within, budget=200))
     assert len(found.probes) < 200
     answered = {n: [probe.answer for probe in found.probes if probe.clients == n] for n in tried(found)}
@@ -103,11 +103,11 @@ def test_it_ends_whatever_is_answered(chance: Random, within: Limits, answers: l
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.randoms(use_true_random=False))
 def test_one_disturbed_try_at_each_number_changes_nothing(threshold: int, chance: Random) -> None:
-    """A miss where the server is within its target is not repeated; a luck beyond it isn't, either."""
+    """A miss where the server is within its SLO is not repeated; a luck beyond it isn't, either."""
     disturbed: dict[int, int] = {}
     asked: dict[int, Iterator[int]] = {}
 
-    def oracle(clients: int) -> Answer:
+    def oracle(clients: int) -> SloAnswer:
         turn = next(asked.setdefault(clients, count()))
         if clients <= threshold and turn == disturbed.setdefault(clients, chance.randrange(3)):
             return MISSED
@@ -139,7 +139,7 @@ def test_a_server_quick_again_later_is_reported() -> None:
     ]
     found = conclude(probes, Limits())
     assert (found.low, found.high) == (150, 200)
-    assert found.contradictions == ("400 clients were within the target, and 200 were not",)
+    assert found.contradictions == ("400 clients were within the SLO, and 200 were not",)
 
 
 @settings(deadline=None)
@@ -155,7 +155,7 @@ def test_an_unclear_end_leaves_the_bracket_open(threshold: int, within: Limits) 
 
 
 def test_an_unclear_number_keeps_the_bracket_wide() -> None:
-    def oracle(clients: int) -> Answer:
+    def oracle(clients: int) -> SloAnswer:
         return MET if clients < 120 else CANNOT_TELL if clients < 190 else MISSED
 
     found = search(oracle, Limits(start=100, most=200))
@@ -233,7 +233,7 @@ def test_runs_are_judged_and_told() -> None:
 def test_a_run_that_fails_cannot_tell() -> None:
     def probe(clients: int) -> Load:
         if clients > 100:
-            raise CellFailedError("the server ended by itself")
+            raise RunFailedError("the server ended by itself")
         return imagined(clients)
 
     found = find_capacity(probe, parse("p99<200us"), Limits(start=100), lambda _: None)
@@ -256,8 +256,8 @@ def test_what_was_tried_before_an_interruption_is_kept() -> None:
 class StubLaboratory(Laboratory):
     """Locust itself against the limited stub; its clients stay and ask about four times a second."""
 
-    def server_command(self, subject: Subject) -> list[str]:
-        usual = super().server_command(subject)
+    def server_command(self, candidate: Candidate) -> list[str]:
+        usual = super().server_command(candidate)
         return [*usual[:2], "tests.support.stubs.limited"]
 
 
@@ -268,8 +268,8 @@ def test_a_stub_slow_past_200_has_that_capacity(tmp_path: Path) -> None:
         laboratory = StubLaboratory(tmp_path, cores, children, interrupt)
 
         def probe(clients: int) -> Load:
-            case = Case("crowd", clients, warmup=1, seconds=2, think=0.25)
-            found = load.read(laboratory.put(LAB["asyncio"], case).load)
+            workload = Workload("crowd", clients, warmup=1, seconds=2, think=0.25)
+            found = load.read(laboratory.put(LAB["asyncio"], workload).load)
             # That the machine has other work does not matter here: it adds no 0.2 s, and makes no 0.4 s shorter.
             return replace(found, doubts=())
 

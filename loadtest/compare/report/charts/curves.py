@@ -1,4 +1,4 @@
-"""Charts of lines: a figure against the number of clients, and durations against their percentiles."""
+"""Charts of lines: a measure against the number of clients, and durations against their percentiles."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from loadtest.compare.report import svg
-from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
+from loadtest.compare.report.charts import svg
+from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Scale
 
 _LEFT: Final = 132  # room for names, and for what the axis says
 _RIGHT: Final = WIDTH - 30
@@ -21,7 +21,7 @@ _ROOM: Final = 62  # and between two counts of those served
 @dataclass(frozen=True, slots=True)
 class Point:
     """
-    One subject's figure with one number of clients.
+    One candidate's measure with one number of clients.
 
     value: None if there is none. low, high: between which two the runs leave it; None for nothing, and `high` alone
     where nobody knows. open: the true value is `value` or more. doubtful:
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One subject's points, one for each number of clients; None where it was not measured."""
+    """One candidate's points, one for each number of clients; None where it was not measured."""
 
     ink: Ink
     points: tuple[Point | None, ...]
@@ -54,7 +54,7 @@ def against_clients(
     notes: Sequence[str] = (),
 ) -> Chart:
     """
-    Return a chart with a line for each subject, and beneath it the clients served of those connected.
+    Return a chart with a line for each candidate, and beneath it the clients served of those connected.
 
     counts: the numbers of clients, at least two. durations: values are microseconds, on a logarithmic axis.
     """
@@ -113,7 +113,7 @@ def _places(counts: Sequence[int]) -> list[float]:
 
 
 def _line(series: Series, x: Sequence[float], y: Scale) -> str:
-    """Return a subject's line, broken where it has no figure, with its band, whiskers and marks."""
+    """Return a candidate's line, broken where it has no measure, with its band, whiskers and marks."""
     ink, parts = series.ink, []
     known = [(at, point) for at, point in zip(x, series.points, strict=True)]
     for piece in _pieces(known):
@@ -167,7 +167,7 @@ def _served(series: Series, x: Sequence[float], y: float) -> str:
 @dataclass(frozen=True, slots=True)
 class Curve:
     """
-    One subject's durations.
+    One candidate's durations.
 
     points: (q, microseconds) of the response, or of the first reply; service: the same of the service time, or none.
     open_from: the first q that unanswered requests could raise, if any. note: what stands beside the name.
@@ -219,7 +219,7 @@ def _nines(q: float) -> float:
 
 
 def _curve(curve: Curve, x: Callable[[float], float], y: Scale, ticks: Sequence[float]) -> str:
-    """Return a subject's curve; dotted, with hollow marks, where it may as well lie higher."""
+    """Return a candidate's curve; dotted, with hollow marks, where it may as well lie higher."""
     ink, bound = curve.ink, curve.open_from
     sure = [(x(q), y.place(value)) for q, value in curve.points if bound is None or q < bound]
     open_ = [(x(q), y.place(value)) for q, value in curve.points if bound is not None and q >= bound]

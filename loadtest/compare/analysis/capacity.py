@@ -1,16 +1,20 @@
 """
-Capacity: the most clients for whom a server meets a target, searched and given as a bracket.
+Capacity: the most clients for whom a server meets an SLO, searched and given as a bracket.
 
-No I/O: `propose` says which number of clients to try next, `conclude` what the tries so far amount to, and both are
-functions of the tries alone. A search that was interrupted can be concluded, or taken up again, from what was kept.
+`propose` says which number of clients to try next, `conclude` what the tries so far amount to, and both are functions
+of the tries alone. A search that was interrupted can be concluded, or taken up again, from what was kept.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from loadtest.compare.analysis.slo import Answer, Judgement
+from loadtest.compare.analysis.slo import SloAnswer, SloCheck, check_run
+from loadtest.compare.measure.load import Load
+from loadtest.compare.measure.run import RunFailedError
+from loadtest.compare.plan import clients as counted
+from loadtest.compare.slo import Slo
 from loadtest.recording.histogram import Bounds
 
 TRIES: Final = 3
@@ -38,23 +42,23 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One try: so many clients, and what the run said (as in Judgement)."""
+    """One try: so many clients, and what the run said (as in SloCheck)."""
 
     clients: int
-    answer: Answer
+    answer: SloAnswer
     bounds: Bounds | None = None
     why: str = ""
 
     @classmethod
-    def of(cls, clients: int, judgement: Judgement) -> "Probe":
+    def of(cls, clients: int, checked: SloCheck) -> "Probe":
         """Return the try of so many clients that was judged so."""
-        return cls(clients, judgement.answer, judgement.bounds, judgement.why)
+        return cls(clients, checked.answer, checked.bounds, checked.why)
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Probe":
         """Return the try that `asdict` made plain data of."""
         bounds = Bounds(**kept["bounds"]) if kept["bounds"] else None
-        return cls(kept["clients"], Answer(kept["answer"]), bounds, kept["why"])
+        return cls(kept["clients"], SloAnswer(kept["answer"]), bounds, kept["why"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,9 @@ class Bracket:
     """
     Where the capacity lies: at `low` clients or more, and below `high`.
 
-    low: the most clients seen within the target, 0 if none. high: the fewest seen outside it, twice; None if none were,
+    low: the most clients seen within the SLO, 0 if none. high: the fewest seen outside it, twice; None if none were,
     and then the capacity is '>= low'. why: what kept the bracket from being close, or "". contradictions: numbers of
-    clients that were within the target at one time and not at another, or within it though fewer were not; in words.
+    clients that were within the SLO at one time and not at another, or within it though fewer were not; in words.
     probes: all tries, in order.
     """
 
@@ -79,23 +83,50 @@ class Bracket:
         return asdict(self)
 
 
+def find_capacity(probe: Callable[[int], Load], slo: Slo, limits: Limits, tell: Callable[[Probe], None]) -> Bracket:
+    """
+    Return the bracket of clients between which the capacity within `slo` lies.
+
+    probe: runs a load of so many clients and returns what it found, with every doubt about the run; a run that raises
+    RunFailedError cannot tell, whoever was at fault. tell: told each try when it is over; what it has kept can be
+    concluded (`conclude`) should a run be interrupted, whose exception passes through.
+    """
+    probes: list[Probe] = []
+    while (clients := propose(probes, limits)) is not None:
+        try:
+            checked = check_run(slo, probe(clients))
+        except RunFailedError as error:
+            checked = SloCheck(SloAnswer.CANNOT_TELL, None, f"the run failed: {error}")
+        probes.append(Probe.of(clients, checked))
+        tell(probes[-1])
+    return conclude(probes, limits)
+
+
+def in_words(kept: Mapping[str, Any]) -> str:
+    """Return a kept bracket in words: "200 to 250", or ">=5,000" where no end was seen."""
+    low, high = kept["low"], kept["high"]
+    if high is None:
+        return f">={low or 0:,}"
+    return f"{low or 0:,} to {high:,}"
+
+
 def propose(probes: Sequence[Probe], limits: Limits) -> int | None:
     """
     Return the number of clients to try next; None if there is nothing left to find out, or to find it out with.
 
-    It doubles until a number is not within the target, then halves the bracket (by ratio) until it is close. A number
-    that is not within the target is tried again before it counts, for a disturbance makes any server miss; the low end
+    It doubles until a number is not within the SLO, then halves the bracket (by ratio) until it is close. A number
+    that is not within the SLO is tried again before it counts, for a disturbance makes any server miss; the low end
     is tried again once the bracket is close, for what lies below it has been passed at the first go.
     """
     if len(probes) >= limits.budget:
         return None
     answers = _answers(probes)
     for clients, given in answers.items():
-        if _settled(given) is None and given != [Answer.MET]:
+        if _settled(given) is None and given != [SloAnswer.MET]:
             return clients
     low, end = _ends(answers)
     if _is_close(low, end, limits):
-        return low if answers.get(low) == [Answer.MET] else None
+        return low if answers.get(low) == [SloAnswer.MET] else None
     if end is None:
         return min(2 * low, limits.most) if low else limits.start
     return round(math.sqrt(max(low, 1) * end))  # never an end itself, as the ends differ by 2 or more
@@ -105,56 +136,56 @@ def conclude(probes: Sequence[Probe], limits: Limits) -> Bracket:
     """Return what is known after these tries, also if there should have been more of them."""
     answers = _answers(probes)
     low, end = _ends(answers)
-    high = _fewest(answers, Answer.MISSED)
+    high = _fewest(answers, SloAnswer.MISSED)
     reasons = []
     if end is not None and end != high:
-        told = (each.why for each in reversed(probes) if each.clients == end and each.answer is Answer.CANNOT_TELL)
-        reasons.append(f"at {_clients(end)} it cannot be told: {next(told)}")
+        told = (each.why for each in reversed(probes) if each.clients == end and each.answer is SloAnswer.CANNOT_TELL)
+        reasons.append(f"at {counted(end)} it cannot be told: {next(told)}")
     if end is None and low == limits.most:
-        reasons.append(f"no more than {_clients(low)} were tried")
+        reasons.append(f"no more than {counted(low)} were tried")
     if propose(probes, replace(limits, budget=len(probes) + 1)) is not None:
         reasons.append(f"the search was ended after {len(probes)} tries")
     return Bracket(low, high, "; ".join(reasons), tuple(_contradictions(answers, high)), tuple(probes))
 
 
-def _answers(probes: Iterable[Probe]) -> dict[int, list[Answer]]:
+def _answers(probes: Iterable[Probe]) -> dict[int, list[SloAnswer]]:
     """Return the answers at each number of clients, in order."""
-    answers: dict[int, list[Answer]] = {}
+    answers: dict[int, list[SloAnswer]] = {}
     for probe in probes:
         answers.setdefault(probe.clients, []).append(probe.answer)
     return answers
 
 
-def _settled(given: Sequence[Answer]) -> Answer | None:
+def _settled(given: Sequence[SloAnswer]) -> SloAnswer | None:
     """Return what the answers at one number amount to: what two of them say; None if there are too few for that."""
-    for answer in Answer:
+    for answer in SloAnswer:
         if given.count(answer) >= 2:
             return answer
-    return Answer.CANNOT_TELL if len(given) >= TRIES else None
+    return SloAnswer.CANNOT_TELL if len(given) >= TRIES else None
 
 
-def _fewest(answers: Mapping[int, Sequence[Answer]], settled: Answer, above: int = 0) -> int | None:
+def _fewest(answers: Mapping[int, Sequence[SloAnswer]], settled: SloAnswer, above: int = 0) -> int | None:
     """Return the fewest clients, more than `above`, at whom the answers amount to `settled`; None if there are none."""
     every = (clients for clients, given in answers.items() if clients > above and _settled(given) is settled)
     return min(every, default=None)
 
 
-def _ends(answers: Mapping[int, Sequence[Answer]]) -> tuple[int, int | None]:
+def _ends(answers: Mapping[int, Sequence[SloAnswer]]) -> tuple[int, int | None]:
     """
-    Return between which numbers the search goes on: the most within the target, 0 if none, and the fewest that are not.
+    Return between which numbers the search goes on: the most within the SLO, 0 if none, and the fewest that are not.
 
-    The second may be a number at which it cannot be told; None if all are within. A number that was within the target
+    The second may be a number at which it cannot be told; None if all are within. A number that was within the SLO
     at its only try counts.
     """
-    high = _fewest(answers, Answer.MISSED)
+    high = _fewest(answers, SloAnswer.MISSED)
     low = max((clients for clients in _within(answers) if high is None or clients < high), default=0)
-    dark = _fewest(answers, Answer.CANNOT_TELL, above=low)
+    dark = _fewest(answers, SloAnswer.CANNOT_TELL, above=low)
     return low, min((end for end in (high, dark) if end is not None), default=None)
 
 
-def _within(answers: Mapping[int, Sequence[Answer]]) -> Iterator[int]:
+def _within(answers: Mapping[int, Sequence[SloAnswer]]) -> Iterator[int]:
     for clients, given in answers.items():
-        if _settled(given) is Answer.MET or given == [Answer.MET]:
+        if _settled(given) is SloAnswer.MET or given == [SloAnswer.MET]:
             yield clients
 
 
@@ -165,14 +196,10 @@ def _is_close(low: int, end: int | None, limits: Limits) -> bool:
     return end - low <= 1 or end <= low * limits.ratio
 
 
-def _contradictions(answers: Mapping[int, Sequence[Answer]], high: int | None) -> Iterator[str]:
+def _contradictions(answers: Mapping[int, Sequence[SloAnswer]], high: int | None) -> Iterator[str]:
     for clients, given in sorted(answers.items()):
-        if {Answer.MET, Answer.MISSED} <= set(given):
-            yield f"at {_clients(clients)} it was {', then '.join(given)}"
+        if {SloAnswer.MET, SloAnswer.MISSED} <= set(given):
+            yield f"at {counted(clients)} it was {', then '.join(given)}"
     above = max((clients for clients in _within(answers) if high is not None and clients > high), default=None)
     if above is not None:
-        yield f"{_clients(above)} were within the target, and {high:,} were not"
-
-
-def _clients(number: int) -> str:
-    return f"{number:,} client{'' if number == 1 else 's'}"
+        yield f"{counted(above)} were within the SLO, and {high:,} were not"

@@ -7,68 +7,70 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.significance import MIN_RUNS
 from loadtest.compare.analysis.stopping_rule import MADE_UP, MOST_RUNS, further
-from loadtest.compare.analysis.summary import entries
-from loadtest.compare.candidates import LAB, Subject
+from loadtest.compare.analysis.summary import summaries
+from loadtest.compare.candidates import LAB, Candidate
 from loadtest.compare.comparison import Comparison
 from loadtest.compare.measure.machine import share_out
 from loadtest.compare.measure.run import Laboratory, Measured
 from loadtest.compare.measure.sampler import Usage
-from loadtest.compare.plan import Case, Plan, Task
-from tests.loadtest.compare.results import cell, cells, comparison, doubt, failed
+from loadtest.compare.plan import MIN_RUNS, Plan, Task, Workload
+from tests.loadtest.compare.results import comparison, doubt, failed, one_run, several_runs
 
 STEADY = [10_000 + step for step in range(0, 200, 10)]
 UNSTEADY = [8_000, 12_000] * 10
 
 
 def due(*some: dict[str, Any]) -> list[list[str]]:
-    return [[each.subject.name for each in load] for load in further(entries(comparison(*some)))]
+    return [[each.candidate.name for each in load] for load in further(summaries(comparison(*some)))]
 
 
 def test_runs_that_agree_are_enough() -> None:
-    assert due(*cells(10, "asyncio", verified=STEADY), *cells(10, "threaded", verified=STEADY)) == []
+    assert due(*several_runs(10, "asyncio", verified=STEADY), *several_runs(10, "threaded", verified=STEADY)) == []
 
 
 def test_scattered_runs_repeat_the_whole_load() -> None:
-    some = [*cells(10, "threaded", verified=STEADY), *cells(10, "asyncio", verified=UNSTEADY)]
-    elsewhere = cells(10, "threaded", clients=1, verified=STEADY)
+    some = [*several_runs(10, "threaded", verified=STEADY), *several_runs(10, "asyncio", verified=UNSTEADY)]
+    elsewhere = several_runs(10, "threaded", clients=1, verified=STEADY)
     assert due(*some, *elsewhere) == [["threaded", "asyncio"]]
 
 
 def test_a_clear_difference_between_two_is_no_reason() -> None:
     twice = [2 * each for each in STEADY]
-    assert due(*cells(10, "asyncio", verified=STEADY), *cells(10, "threaded", verified=twice)) == []
+    assert due(*several_runs(10, "asyncio", verified=STEADY), *several_runs(10, "threaded", verified=twice)) == []
 
 
 def test_it_stops_at_the_most_runs() -> None:
-    assert due(*cells(MOST_RUNS - 1, "asyncio", verified=UNSTEADY)) == [["asyncio"]]
-    assert due(*cells(MOST_RUNS, "asyncio", verified=UNSTEADY)) == []
+    assert due(*several_runs(MOST_RUNS - 1, "asyncio", verified=UNSTEADY)) == [["asyncio"]]
+    assert due(*several_runs(MOST_RUNS, "asyncio", verified=UNSTEADY)) == []
 
 
 def test_what_was_planned_for_no_verdict_gets_none() -> None:
-    assert due(*cells(MIN_RUNS - 1, "asyncio", verified=UNSTEADY)) == []
+    assert due(*several_runs(MIN_RUNS - 1, "asyncio", verified=UNSTEADY)) == []
 
 
 def test_an_exact_lower_bound_tells_no_more() -> None:
     # Its server had time left: what it could do is not known.
-    idle = cells(10, "asyncio", verified=UNSTEADY, server_cpu=5.0, generator_cpu=0.97)
-    figures = entries(comparison(*idle))[0]
-    assert figures["requests_per_second"].at_least
-    steady_cost = cells(10, "asyncio", verified=UNSTEADY, server_cpu=[each / 20_000 for each in UNSTEADY[:10]])
+    idle = several_runs(10, "asyncio", verified=UNSTEADY, server_cpu=5.0, generator_cpu=0.97)
+    measures = summaries(comparison(*idle))[0]
+    assert measures["requests_per_second"].at_least
+    steady_cost = several_runs(10, "asyncio", verified=UNSTEADY, server_cpu=[each / 20_000 for each in UNSTEADY[:10]])
     assert due(*steady_cost) == []
 
 
 @pytest.mark.parametrize("lost", [1, MADE_UP])
 def test_a_run_in_doubt_is_made_up_for(lost: int) -> None:
     doubts = [[doubt("starved")]] * lost + [[]] * (10 - lost)
-    found = due(*cells(10, "asyncio", verified=STEADY, load_doubts=doubts), *cells(10, "threaded", verified=STEADY))
+    found = due(
+        *several_runs(10, "asyncio", verified=STEADY, load_doubts=doubts),
+        *several_runs(10, "threaded", verified=STEADY),
+    )
     assert found == [["asyncio"]]
 
 
 def test_doubtful_runs_are_replaced_a_few_times() -> None:
     def doubtful(number: int) -> list[dict[str, Any]]:
-        return cells(number, "asyncio", verified=STEADY, load_doubts=[[doubt("starved")]] * number)
+        return several_runs(number, "asyncio", verified=STEADY, load_doubts=[[doubt("starved")]] * number)
 
     assert due(*doubtful(MIN_RUNS + MADE_UP - 1)) == [["asyncio"]]
     assert due(*doubtful(MIN_RUNS + MADE_UP)) == []
@@ -84,26 +86,26 @@ class Scripted(Laboratory):
     def __init__(self) -> None:
         self.order: list[str] = []
 
-    def put(self, subject: Subject, case: Case) -> Measured:
-        self.order.append(subject.name)
-        number = self.order.count(subject.name)
-        verified = UNSTEADY[number % 2] if subject.name == "asyncio" else STEADY[number % len(STEADY)]
-        made = cell(subject.name, case.scenario, case.clients, verified=verified)
+    def put(self, candidate: Candidate, workload: Workload) -> Measured:
+        self.order.append(candidate.name)
+        number = self.order.count(candidate.name)
+        verified = UNSTEADY[number % 2] if candidate.name == "asyncio" else STEADY[number % len(STEADY)]
+        made = one_run(candidate.name, workload.scenario, workload.clients, verified=verified)
         return Measured(made["load"], Usage(**made["usage"]), 0.1)
 
 
 def test_a_comparison_goes_on_until_it_has_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    case = Case("saturate", 50, warmup=1, seconds=10)
+    workload = Workload("saturate", 50, warmup=1, seconds=10)
     names = ("threaded", "asyncio")
-    plan = Plan("chosen", tuple(LAB[name] for name in names), (Task(case, names, MIN_RUNS),), seed=3)
+    plan = Plan("chosen", tuple(LAB[name] for name in names), (Task(workload, names, MIN_RUNS),), seed=3)
     done = Comparison(plan, tmp_path, share_out(()), {}, [])
     laboratory = Scripted()
     done.run(laboratory)
     assert done.result["complete"]
     assert Counter(laboratory.order) == {"threaded": MOST_RUNS, "asyncio": MOST_RUNS}
     assert all(set(pair) == set(names) for pair in zip(laboratory.order[::2], laboratory.order[1::2], strict=True))
-    assert [each["number"] for each in done.result["cells"]] == list(range(1, 2 * MOST_RUNS + 1))
-    repeats = [each["repeat"] for each in done.result["cells"] if each["subject"] == "asyncio"]
+    assert [each["number"] for each in done.result["runs"]] == list(range(1, 2 * MOST_RUNS + 1))
+    repeats = [each["repeat"] for each in done.result["runs"] if each["candidate"] == "asyncio"]
     assert repeats == list(range(1, MOST_RUNS + 1))
-    assert all({**each["case"]} == asdict(case) for each in done.result["cells"])
+    assert all({**each["workload"]} == asdict(workload) for each in done.result["runs"])
     assert f"[{2 * MOST_RUNS}/{2 * MOST_RUNS} " in capsys.readouterr().out

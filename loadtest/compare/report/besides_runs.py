@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis import claims, slo_kept
+from loadtest.compare.analysis import claims
+from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.claims import METHODS
-from loadtest.compare.analysis.summary import subjects
+from loadtest.compare.analysis.measures import CLOSED_LOOP
+from loadtest.compare.analysis.slo import SloAnswer, applies_to, kept
+from loadtest.compare.analysis.summary import candidates, summaries
 from loadtest.compare.report.formatting import number
 
 Lines = list[tuple[str, list[str]]]
@@ -14,9 +17,9 @@ Lines = list[tuple[str, list[str]]]
 
 
 def records(result: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
-    """Return what is kept of each subject's memory, or capacity, with its `label` for a reader."""
-    labels = {each.name: each.label for each in subjects(result)}
-    return [{**each, "label": labels[each["subject"]]} for each in result.get(kind) or ()]
+    """Return what is kept of each candidate's memory, or capacity, with its `label` for a reader."""
+    labels = {each.name: each.label for each in candidates(result)}
+    return [{**each, "label": labels[each["candidate"]]} for each in result.get(kind) or ()]
 
 
 def priced(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -29,7 +32,7 @@ def searched(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in records(result, "capacity") if "low" in each]
 
 
-def settled(result: Mapping[str, Any]) -> list[claims.Cell]:
+def settled(result: Mapping[str, Any]) -> list[claims.CheckedClaim]:
     """Return the textbook's table; nothing for a comparison that was not made to settle it."""
     if not (result.get("memory") and result.get("capacity")):
         return []
@@ -42,10 +45,27 @@ def lines(result: Mapping[str, Any]) -> Lines:
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
-        ("Whether the target was kept:", slo_kept.lines(result)),
-        ("The most clients within the target:", [_capacity(each) for each in searched(result)]),
+        ("Whether the SLO was kept:", slo_lines(result)),
+        ("The most clients within the SLO:", [_capacity(each) for each in searched(result)]),
     )
     return [(title, some) for title, some in every if some]
+
+
+_MARKS: Final = {SloAnswer.MET: "kept", SloAnswer.MISSED: "MISSED", SloAnswer.CANNOT_TELL: "cannot tell"}
+
+
+def slo_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return a line for each candidate and load, and one for the scenarios in which the SLO can't be judged."""
+    slo = result["plan"]["slo"]
+    if not slo:
+        return []
+    closed = dict.fromkeys(each.workload.scenario for each in summaries(result) if not applies_to(each.scenario))
+    without = [f"SLO {slo} not judged in {', '.join(closed)} ({CLOSED_LOOP})"] if closed else []
+    return [
+        f"SLO {slo} {_MARKS[each.answer]}: {each.who}, in {each.runs.get(SloAnswer.MET, 0)} of"
+        f" {sum(each.runs.values())} runs" + (f" ({each.why})" if each.why else "")
+        for each in kept(result)
+    ] + without
 
 
 class Weight(NamedTuple):
@@ -121,5 +141,5 @@ def _signed(value: float) -> str:
 
 def _capacity(record: Mapping[str, Any]) -> str:
     notes = "; ".join(part for part in (record["why"], *record["contradictions"]) if part)
-    about = f"{record['label']}: {claims.bracket(record)} ({record['target']} in {record['scenario']})"
+    about = f"{record['label']}: {in_words(record)} ({record['slo']} in {record['scenario']})"
     return f"{about}; {notes}" if notes else about

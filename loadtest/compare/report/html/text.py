@@ -1,4 +1,4 @@
-"""What stands on every page: its style sheet, and how each figure was obtained."""
+"""What stands on every page: its style sheet, and how each measure was obtained."""
 
 from typing import Final
 
@@ -85,7 +85,7 @@ HOW: Final = (
         " needs its whole length to build up.",
     ),
 )
-"""Figures, each with how it was obtained."""
+"""Measures, each with how it was obtained."""
 
 STYLE: Final = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2024; --muted: #555c63; --line: #dfe3e6; --panel: #f6f7f8;

@@ -1,10 +1,10 @@
-"""How long everything took, over all sound runs of one subject under one load: merged, never averaged."""
+"""How long everything took, over all sound runs of one candidate under one load: merged, never averaged."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import LATE, UNSOUND, row
+from loadtest.compare.analysis.measures import LATE, UNSOUND, measures_of
 from loadtest.compare.measure import load
 from loadtest.recording.histogram import Histogram, bounded_quantile, merge
 
@@ -15,7 +15,7 @@ _STEPS: Final = 16  # for each nine
 _NINES: Final = 5
 
 Key = tuple[str, str, int]
-"""A subject's name, the scenario and the number of clients."""
+"""A candidate's name, the scenario and the number of clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ _QUANTILES: Final = tuple(
 
 
 def distributions(result: Mapping[str, Any]) -> dict[Key, dict[str, Distribution]]:
-    """Return the distributions of response, service and first_reply of each subject under each load."""
+    """Return the distributions of response, service and first_reply of each candidate under each load."""
     found: dict[Key, list[load.Load]] = {}
-    for cell in _sound(result):
-        key = cell["subject"], cell["case"]["scenario"], cell["case"]["clients"]
-        found.setdefault(key, []).append(load.read(cell["load"]))
+    for run in _sound(result):
+        key = run["candidate"], run["workload"]["scenario"], run["workload"]["clients"]
+        found.setdefault(key, []).append(load.read(run["load"]))
     return {
         key: {
             series: Distribution(
@@ -77,6 +77,6 @@ def _merged(every: Iterable[Mapping[int, int]]) -> Histogram:
 
 def _sound(result: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """Yield the runs whose durations are the server's."""
-    for cell in result["cells"]:
-        if cell["status"] == "done" and not {doubt.name for doubt in row(cell).doubts} & (UNSOUND | LATE):
-            yield cell
+    for run in result["runs"]:
+        if run["status"] == "done" and not {doubt.name for doubt in measures_of(run).doubts} & (UNSOUND | LATE):
+            yield run

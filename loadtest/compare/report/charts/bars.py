@@ -1,12 +1,12 @@
-"""Charts with a row for each subject, for loads with one number of clients: bars from zero, and ranges of durations."""
+"""Charts with a row for each candidate, for one number of clients: bars from zero, and ranges of durations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import svg
-from loadtest.compare.report.svg import WIDTH, Chart, Ink, Scale
+from loadtest.compare.report.charts import svg
+from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Scale
 
 _HEAD: Final = 46
 _ROW: Final = 36
@@ -21,7 +21,7 @@ class Mark:
     high: where the bar, or the range, ends; None to draw nothing. low: where a range begins. least, most: between which
     two the runs leave `high`; None for nothing, and `most` alone where nobody knows. open: the true value is `high` or
     more. doubtful: what runs in doubt gave.
-    text: the figure in words; note: clients served, or why there is nothing.
+    text: the measure in words; note: clients served, or why there is nothing.
     """
 
     ink: Ink

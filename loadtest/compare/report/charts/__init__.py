@@ -1,0 +1,1 @@
+"""Charts as SVG text, and which of them a comparison has."""

@@ -1,0 +1,46 @@
+"""What seems better or worse from one result to another, for the terminal."""
+
+from typing import Final
+
+from loadtest.compare.analysis.pairwise import WORDS, Pair
+from loadtest.compare.analysis.regression import Differences
+from loadtest.compare.analysis.significance import Answer, Significance
+from loadtest.compare.escaping import visible_lines
+
+INDICATIVE: Final = (
+    "Indicative only: two sessions of one and the same server often differ by 2 to 3 %, and then a quarter to a third"
+    " of such comparisons name a difference that is none; to know, run both interleaved in one session: python -m"
+    " loadtest compare --server 'before=COMMAND {port}' --server 'after=COMMAND {port}' --repeats 10"
+)
+"""Said first, for sessions are no runs: what differs between them is in no interval."""
+
+
+def text(found: Differences) -> str:
+    """Return what seems better or worse, for the terminal."""
+    lines = [INDICATIVE] if found.found else []
+    lines += [f"Not the same circumstances: {each}." for each in found.elsewhere]
+    for title, some in (("seems worse", found.worse), ("seems better", found.better)):
+        lines += [f"{title}: {_line(each)}" for each in some]
+    rest = [each for each in found.found if each.significance.answer is not Answer.DIFFERENT]
+    seems = {Answer.EQUIVALENT: "seems alike", Answer.CANNOT_TELL: "cannot tell", Answer.INDICATIVE: "too few runs"}
+    for answer, title in seems.items():
+        lines += [f"{title}: {_line(each)}" for each in rest if each.significance.answer is answer]
+    for name, missing in (("first", found.only_before), ("second", found.only_after)):
+        lines += [f"only in the {name}: {who}" for who in missing]
+    return visible_lines("\n".join(lines))
+
+
+def _line(each: Pair) -> str:
+    ratio = each.significance
+    what = f"{each.ours.who}: {WORDS[each.measure]}"
+    if ratio.ratio is None:
+        return f"{what} ({ratio.why})"
+    interval = f" (99 % interval {_interval(ratio)})" if ratio.low is not None or ratio.high is not None else ""
+    why = f"; {ratio.why}" if ratio.why else ""
+    return f"{what} {ratio.bound}{ratio.ratio:.2f} times what it was{interval}{why}"
+
+
+def _interval(ratio: Significance) -> str:
+    if ratio.low is None:
+        return f"<= {ratio.high:.2f}"
+    return f">= {ratio.low:.2f}" if ratio.high is None else f"{ratio.low:.2f} to {ratio.high:.2f}"
