@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtest.cluster.web_guard import names
+from loadtest.host_names import names
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
 from loadtest.shapes import SHAPES
 from servers.variants import VARIANTS, Variant
@@ -24,6 +24,9 @@ MAX_USERS: Final = 100_000 * len(VARIANTS)
 
 PORT: Final = 9104
 """Default port of the load's /metrics."""
+
+JOINED: Final = "Joined the master at "
+"""What a worker logs once its master has let it in; lab/hosts.py looks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ the page by a name of its own, or a foreign name could be made to mean this mach
 read by another page, or shown inside of it.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from loadtest.host_names import Place, names, place
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing: so it is with every route of Locust's."""
@@ -18,7 +19,6 @@ READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 WILDCARDS: Final = frozenset({"", "*", "0.0.0.0", "::"})
 """What a page is bound to that answers at every address of its machine."""
 
-_NAME: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*[a-z0-9_-])\.?(?::([0-9]{1,5}))?", re.ASCII)
 _PORTS: Final = {"http": 80, "https": 443}
 
 _HEADERS: Final = (
@@ -30,38 +30,6 @@ _HEADERS: Final = (
 
 Environ = Mapping[str, Any]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-class Place(NamedTuple):
-    """Where a request went, or came from: a name in small letters, or an address; port: None if it isn't said."""
-
-    name: str
-    port: int | None
-
-
-def place(text: str) -> Place | None:
-    """Return the place that "name", "name:port", "address:port" or "[address]:port" is; None if it is none."""
-    found = _NAME.fullmatch(text.lower())
-    if found is None:
-        return None
-    name, port = found[1], None if found[2] is None else int(found[2])
-    if name.startswith("["):
-        try:
-            name = str(ip_address(name[1:-1]))
-        except ValueError:
-            return None
-    return Place(name, port)
-
-
-def names(listed: str) -> frozenset[str]:
-    """Return the names of a list with commas; ValueError if one is none."""
-    found = set()
-    for each in filter(None, map(str.strip, listed.split(","))):
-        where = place(f"[{each}]" if each.count(":") > 1 and not each.startswith("[") else each)
-        if where is None:
-            raise ValueError(f"{each!r} is no host; give names with commas between, such as lab.example,10.0.0.2")
-        found.add(where.name)
-    return frozenset(found)
 
 
 def own_names(bound: str, more: str) -> frozenset[str]:

@@ -1,9 +1,10 @@
 """
 What happened to every request, answered or not, in integer microseconds.
 
-A load process keeps one `Recorder`. It hands out a `ClientStats` for each client; the player, or a TcpClient, tells it
-what happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away what has
-been counted since the last report, as plain dicts and lists (they travel in msgpack), and aggregator.py adds it up.
+A load process keeps one `Recorder`. It hands out a `ClientStats` for each client; a ClientConnection, or a TcpClient,
+tells it what happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away
+what has been counted since the last report, as plain dicts and lists (they travel in msgpack), and aggregator.py adds
+it up.
 
 Four series, each a histogram {microseconds: count}:
 - connect: from the start of connect() to the open connection.
@@ -41,7 +42,7 @@ class Recorder:
     Everything one load process counts.
 
     phase: the number of the phase that now runs; counts belong to the phase in which they are made. clock: nanoseconds.
-    waited: returns for how many nanoseconds the process's engine has waited for something to do; None without one.
+    waited: returns for how many nanoseconds the process's event loop has waited for something to do; None without one.
     """
 
     def __init__(
@@ -121,8 +122,8 @@ class Recorder:
         """
         End the phase: what is open now is unanswered. Nothing happens outside of phases.
 
-        now: when the engine last looked (nanoseconds). What fell due while it was kept from looking, by the end of the
-        run itself, tells nothing.
+        now: when the event loop last looked (nanoseconds). What fell due while it was kept from looking, by the end of
+        the run itself, tells nothing.
         """
         if self.phase == OUTSIDE:
             return
@@ -177,7 +178,7 @@ class Recorder:
         now_waited = self.waited() if self.waited else None
         self._from = now, self._processor(), self._starved(), self._stolen(), now_waited
         seconds = (now - then) / 1e9
-        # Before it ran, the engine was not busy.
+        # Before it ran, the event loop was not busy.
         busy = 0.0 if waited is None or now_waited is None else max(0.0, seconds - (now_waited - waited) / 1e9)
         lag, self._lag = self._lag, {}
         _, processor_now, starved_now, stolen_now, _ = self._from
