@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, Self
 
 MIN_SIZE: Final = 40
-"""Bytes a message needs so that no other message has the same text (see script.play)."""
+"""Bytes a message needs so that no other message has the same text (see client/script.py)."""
 
 MAX_SIZE: Final = 65_000
 """Bytes that fit into a line of the wire together with any command."""
@@ -96,7 +96,7 @@ _ALL: Final = (
     Scenario(
         name="slow-client",
         sentence="One client stops for 2 s in the middle of its request, the others are quick: who waits for whom?",
-        compare="The wait for the first reply, at every variant: of all clients, of whom one dawdles.",
+        compare="The wait for the first reply, at every variant: of all clients, of which one stalls.",
         requests=2,
         away=0.5,
         dawdle=2.0,

@@ -25,6 +25,9 @@ MAX_USERS: Final = 100_000 * len(VARIANTS)
 PORT: Final = 9104
 """Default port of the load's /metrics."""
 
+JOINED: Final = "Joined the master at "
+"""What a worker logs once its master has let it in; lab/hosts.py looks for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -23,8 +23,13 @@ MODELS = {variant.module for variant in VARIANTS}
 
 def imports(path: Path) -> set[str]:
     """Return the modules that a file imports, each name of `from package import name` as package.name too."""
+    return found_in(path.read_text(), path)
+
+
+def found_in(source: str, path: Path) -> set[str]:
+    """Return the modules that a file with this text imports: see `imports`."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -92,25 +97,58 @@ def test_the_load_takes_only_wire_and_variants(path: Path) -> None:
     assert {name for name in ours(path) if name.startswith("servers.")} <= {"servers.wire", "servers.variants"}
 
 
-ROOMS = {"recording": set[str](), "client": {"recording"}, "cluster": {"client", "recording"}, "lab": {"cluster"}}
-"""What each of the load's rooms takes of the others; the tables that stand beside them take of none."""
+ROOMS: dict[str, set[str]] = {
+    "recording": set(),
+    "client": {"recording"},
+    "cluster": {"client", "recording"},
+    "lab": set(),
+    "compare": {"client", "recording", "lab"},
+}
+"""The rooms of the load, and which others each may import."""
+
+WIRING = {"locustfile", "__main__"}
+"""The modules at the top of the load that may import any room; the others are tables, which import none."""
 
 
-def taken(path: Path) -> set[str]:
-    """Return the load's rooms, as folders, that a file imports something of."""
-    names = {name.split(".")[1] for name in ours(path) if name.startswith("loadtest.")}
-    return {name for name in names if (ROOT / "loadtest" / name).is_dir()}
+def room(module: str) -> str:
+    """Return the room of one of the load's modules; "" if it stands at the top."""
+    _, name, *rest = f"{module}.".split(".")
+    return name if name in ROOMS and rest else ""
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS))
-def test_the_loads_rooms_import_in_one_direction(room: str) -> None:
-    for path in sorted((ROOT / "loadtest" / room).rglob("*.py")):
-        assert taken(path) <= ROOMS[room] | {room}, path.name
+def astray(path: Path, source: str) -> list[str]:
+    """Return the rooms that a module of the load imports and may not."""
+    modules = {name for name in found_in(source, path) if name.startswith("loadtest.")}
+    own = path.relative_to(ROOT / "loadtest").parts
+    allowed = ROOMS[own[0]] | {own[0], ""} if len(own) > 1 else set(ROOMS) | {""} if path.stem in WIRING else {""}
+    return sorted({room(name) for name in modules} - allowed)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "loadtest").glob("*.py")), ids=lambda path: str(path.name))
-def test_the_loads_tables_import_no_room(path: Path) -> None:
-    assert path.name in {"locustfile.py", "__main__.py"} or taken(path) == set()
+@pytest.mark.parametrize("path", LOADTEST, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_loads_rooms_import_one_way(path: Path) -> None:
+    assert astray(path, path.read_text()) == []
+
+
+def test_the_loads_rooms_are_all_known() -> None:
+    assert {path.parent.name for path in (ROOT / "loadtest").glob("*/__init__.py")} == set(ROOMS)
+    for name, allowed in ROOMS.items():
+        assert not any(name in ROOMS[other] for other in allowed), "two rooms may not import each other"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("recording/recorder.py", "from loadtest.client import outcomes", ["client"]),
+        ("client/tcp_user.py", "from loadtest.cluster import exporter", ["cluster"]),
+        ("client/tcp_user.py", "from loadtest.recording import histogram", []),
+        ("lab/hosts.py", "from loadtest.cluster.compatibility import VERSION", ["cluster"]),
+        ("compare/plan.py", "import loadtest.cluster.master", ["cluster"]),
+        ("settings.py", "from loadtest.cluster.web_guard import refusal", ["cluster"]),
+        ("locustfile.py", "from loadtest.cluster import master", []),
+    ],
+)
+def test_an_import_the_wrong_way_is_found(module: str, source: str, found: list[str]) -> None:
+    assert astray(ROOT / "loadtest" / module, source) == found
 
 
 @pytest.mark.parametrize("name", ["session", "wire", "work"])

@@ -16,17 +16,17 @@ Where = tuple[socket.AddressFamily, Any]
 """An address family, and what its connect() takes."""
 
 
-class Target:
+class Address:
     """
-    A server's address. All users of a process who have the same host share one.
+    Where a server is. All users of a process that have the same host share one.
 
     where: what a socket connects to; None while the name is unknown. unknown: as which outcome a connect counts then.
-    reached: somebody was connected to it.
+    reached: a client was connected to it.
     """
 
     def __init__(self, host: str) -> None:
         """Take the server's "host:port"; ValueError on a bad one."""
-        self._address = outcomes.split_address(host)
+        self._host_and_port = outcomes.split_address(host)
         self._looked_at = 0.0
         self._known = False
         self.where: Where | None = None
@@ -36,7 +36,7 @@ class Target:
     def look_up(self) -> None:
         """Look the name up; the greenlet that calls waits for the answer."""
         self._looked_at = time.monotonic()
-        host, port = self._address
+        host, port = self._host_and_port
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         except OSError as error:
@@ -54,6 +54,6 @@ class Target:
 
 
 @functools.cache
-def target_of(host: str) -> Target:
-    """Return this process's target for "host:port"; ValueError on a bad one."""
-    return Target(host)
+def address_of(host: str) -> Address:
+    """Return this process's address for "host:port"; ValueError on a bad one."""
+    return Address(host)

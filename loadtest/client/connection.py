@@ -1,4 +1,4 @@
-"""One client of the event loop's: plays a script over a non-blocking socket, without ever waiting itself."""
+"""One client: does the steps of a script over a non-blocking socket; the event loop waits for it."""
 
 import _socket
 import errno
@@ -11,7 +11,7 @@ from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
 from loadtest.client import outcomes
-from loadtest.client.address import Target
+from loadtest.client.address import Address
 from loadtest.client.event_loop import EventLoop
 from loadtest.client.script import Connect, Pause, Script, Send, Step, Turn
 from loadtest.recording.client_stats import LATE, ClientStats
@@ -28,24 +28,25 @@ _WATCH: Final = 0
 
 Tell = Callable[[str, int | None, bool], object]
 """
-Is told of a failure: its outcome, after how many nanoseconds (None: no request was open), and whether it was on the way
-to a first reply.
+Called with a failure: its outcome, after how many nanoseconds (None: no request was open), and whether it was on the
+way to a first reply.
 """
 
 
 class ClientConnection:
     """
-    One client, who plays a script over a socket.
+    One client, which does the steps of a script over a socket, one connection after another.
 
     generation: of the timer that it now waits for; any other one that fires is of the past.
     """
 
     __slots__ = (
+        "_address",
         "_advance",
         "_arrived",
         "_broken",
         "_client_stats",
-        "_engine",
+        "_event_loop",
         "_last",
         "_late",
         "_receive",
@@ -55,7 +56,6 @@ class ClientConnection:
         "_send",
         "_socket",
         "_steps",
-        "_target",
         "_tell",
         "_timed",
         "_turn",
@@ -64,17 +64,19 @@ class ClientConnection:
         "generation",
     )
 
-    def __init__(self, engine: EventLoop, target: Target, client_stats: ClientStats, steps: Script, tell: Tell) -> None:
-        """Take the script's steps, where to go with them, and whom to tell of failures."""
-        self._engine = engine
-        self._target = target
+    def __init__(
+        self, event_loop: EventLoop, address: Address, client_stats: ClientStats, steps: Script, tell: Tell
+    ) -> None:
+        """Take the script's steps, the server's address, and what is called with failures."""
+        self._event_loop = event_loop
+        self._address = address
         self._client_stats = client_stats
         self._steps = steps
         self._advance = steps.send
         self._tell = tell
         self._socket: _socket.socket | None = None
         self._waits_for = _NOTHING
-        self._rest = b""  # of a request: what the kernel did not take, or what a dawdler keeps back
+        self._rest = b""  # of a request: what the kernel did not take, or what a slow client holds back
         self._reply = b""  # what is yet to come of it
         self._last = False
         self._late = False
@@ -134,7 +136,7 @@ class ClientConnection:
                 self._go_on(now)
 
     def stop(self) -> None:
-        """Play no more, whatever it was doing."""
+        """End, whatever it was doing."""
         self.generation += 1
         self._waits_for = _NOTHING
         self._client_stats.stopped(_clock())
@@ -168,7 +170,7 @@ class ClientConnection:
         while True:
             if isinstance(step, Send):
                 self._reply, self._last = step.reply, step.last
-                if step.dawdle:
+                if step.stall:
                     if self._begin(step, now):
                         return
                 elif self._dispatch(step.request, now):
@@ -198,9 +200,9 @@ class ClientConnection:
         if client_stats.schedule is None:
             self._late = False  # it is due from here
         client_stats.connecting(now)
-        where = self._target.where
+        where = self._address.where
         if where is None:
-            self._tell_of_connect(self._target.unknown, now)
+            self._tell_of_connect(self._address.unknown, now)
             return False
         family, address = where
         try:
@@ -217,7 +219,7 @@ class ClientConnection:
             self._socket = None
             self._tell_of_connect(self._outcome_of(failure), _clock())
             return False
-        self._engine.watch(connection.fileno(), self.ready)
+        self._event_loop.watch(connection.fileno(), self.ready)
         self._sleep_until(now + int(outcomes.CONNECT_TIMEOUT * 1e9), _CONNECTION)
         return True
 
@@ -230,7 +232,7 @@ class ClientConnection:
         elif news & (EPOLLOUT | _FAILED):
             connection = self._socket
             unasked = self._unasked() if news & EPOLLIN else b""
-            self._target.reached = True
+            self._address.reached = True
             self._client_stats.connected_at(now)
             self._do(self._advance(True), now)
             if news & (EPOLLIN | EPOLLRDHUP) and self._socket is connection:
@@ -249,7 +251,7 @@ class ClientConnection:
 
     def _outcome_of(self, failure: int) -> str:
         """Return how a connect ended whose error number this is."""
-        return outcomes.of_connect(OSError(failure, os.strerror(failure)), known=self._target.reached)
+        return outcomes.of_connect(OSError(failure, os.strerror(failure)), known=self._address.reached)
 
     def _connection(self) -> _socket.socket:
         if self._socket is None:
@@ -261,7 +263,7 @@ class ClientConnection:
         self._do(self._advance(False), now)
 
     def _tell_of_connect(self, outcome: str, now: int) -> None:
-        self._target.doubt()
+        self._address.doubt()
         self._tell(outcome, self._client_stats.connect_failed(outcome, now), True)
 
     def _begin(self, step: Send, now: int) -> bool:
@@ -273,8 +275,8 @@ class ClientConnection:
             self._broke("reset")
             return False
         self._rest = step.request[sent:]
-        self._client_stats.put_off(int(step.dawdle * 1e9))
-        self._sleep_until(now + int(step.dawdle * 1e9))
+        self._client_stats.put_off(int(step.stall * 1e9))
+        self._sleep_until(now + int(step.stall * 1e9))
         return True
 
     def _dispatch(self, request: bytes, now: int) -> bool:
@@ -306,7 +308,7 @@ class ClientConnection:
     def _watch(self) -> None:
         """See to it that a reply that doesn't come is noticed: by one timer for many requests."""
         self._watched = True
-        self._engine.call(self, self._client_stats.sent_at + int(outcomes.REPLY_TIMEOUT * 1e9), _WATCH)
+        self._event_loop.call(self, self._client_stats.sent_at + int(outcomes.REPLY_TIMEOUT * 1e9), _WATCH)
 
     def _take(self, data: bytes, news: int) -> None:
         """Take what was received, which isn't simply the reply, or is the last one or comes with the end."""
@@ -348,7 +350,7 @@ class ClientConnection:
         self._waits_for = waits_for
         self._timed = when
         self.generation += 1
-        self._engine.call(self, when, self.generation)
+        self._event_loop.call(self, when, self.generation)
 
     # How requests and connections end
 
@@ -431,7 +433,7 @@ class ClientConnection:
     def _close(self) -> None:
         """Close the connection, if there is one."""
         if self._socket is not None:
-            self._engine.forget(self._socket.fileno())
+            self._event_loop.forget(self._socket.fileno())
             self._socket.close()
             self._socket = None
         self._rest = self._said = b""

@@ -1,10 +1,10 @@
 """
-One loop that drives the sockets of all of a process's users, for a Locust that reaches the servers' limits.
+The event loop: it drives the sockets of all of a process's users, so that the load reaches the servers' limits.
 
 A user of Locust's own kind has a greenlet that waits for each reply; going there and back costs more than the kernel's
-whole work. Here the users are parked, and one greenlet plays their scripts (script.py): it asks the kernel which
-sockets have something to read, takes it, compares it, notes it (recorder.py) and sends the next request. Every 2 ms it
-gives Locust's other greenlets their turn.
+whole work. Here the users are parked, and one greenlet does the steps of their scripts (script.py): it asks the kernel
+which sockets have something to read, takes it, compares it, notes it (client_stats.py) and sends the next request.
+Every 2 ms it gives Locust's other greenlets their turn.
 
 Sockets are watched edge-triggered (epoll(7)): told of news once, and so read until there is nothing left, or less came
 than was asked for.
@@ -20,7 +20,6 @@ import gevent
 from gevent import monkey
 from gevent.event import Event
 
-from loadtest.client.greenlets import run_for_ever
 from loadtest.client.recorded_user import RECORDER
 from loadtest.recording.recorder import LAG_INTERVAL
 
@@ -34,7 +33,7 @@ NAP: Final = 1_000_000
 """Nanoseconds for which the whole process may sleep: waking this loop alone, by gevent, takes some 50 us longer."""
 
 LINGER: Final = 5_000_000
-"""Nanoseconds without news for which it goes on napping: a reply that finds it dozing is seen 0.1 ms late."""
+"""Nanoseconds without news for which it goes on napping: a reply that finds the loop dozing is seen 0.1 ms late."""
 
 DOZE: Final = 2_500_000
 """Nanoseconds before a timer at which gevent is to wake it up: after a nap of 1 ms, that takes up to 1 ms too long."""
@@ -47,6 +46,21 @@ _clock: Final = time.perf_counter_ns
 # gevent's own versions yield to other greenlets, or are missing.
 _epoll: Final = monkey.get_original("select", "epoll")
 _select: Final = monkey.get_original("select", "select")
+
+
+def run_for_ever(function: Callable[[], object]) -> gevent.Greenlet:
+    """
+    Run `function`, which doesn't return, in a greenlet of its own.
+
+    If it fails, so does the process: counts that nobody adds up any more must not look like servers that are silent.
+    """
+    greenlet = gevent.spawn(function)
+    greenlet.link_exception(_end_process)
+    return greenlet
+
+
+def _end_process(failed: gevent.Greenlet) -> None:
+    gevent.get_hub().handle_system_error(*failed.exc_info[:2])
 
 
 class Called(Protocol):
@@ -76,7 +90,7 @@ class EventLoop:
         self._waiting_since = 0
 
     def add(self, client: Called) -> None:
-        """Begin to play."""
+        """Call a client for the first time, at once; start the loop if it doesn't run yet."""
         if self._loop is None:
             # Not before: Locust's --processes forks after the locustfile is loaded, and children would share it.
             self._epoll = _epoll()
@@ -104,10 +118,10 @@ class EventLoop:
         """Let go of a socket that is about to be closed, by which the kernel forgets it too."""
         del self._ready[descriptor]
 
-    def call(self, whom: Called, when: int, generation: int) -> None:
-        """Call somebody at a time (nanoseconds)."""
+    def call(self, called: Called, when: int, generation: int) -> None:
+        """Call `called` at a time (nanoseconds)."""
         self._serial += 1
-        heapq.heappush(self._timers, (when, self._serial, whom, generation))
+        heapq.heappush(self._timers, (when, self._serial, called, generation))
         if self._waiting_since:
             self._wake.set()  # it may come before the one that the loop waits for
 
@@ -143,16 +157,16 @@ class EventLoop:
                 now = _clock()
 
     def _fire(self, now: int) -> bool:
-        """Call those that wanted to be called by now, not too many at a time. Return whether there was a client."""
+        """Do what is due by now, BATCH timers at most. Return whether one of them was a client's."""
         timers = self._timers
-        client = False
+        found = False
         for _ in range(BATCH):
             if not timers or timers[0][0] > now:
                 break
-            _, _, whom, generation = heapq.heappop(timers)
-            whom.called(generation)
-            client = client or not isinstance(whom, _Probe)
-        return client
+            _, _, called, generation = heapq.heappop(timers)
+            called.called(generation)
+            found = found or not isinstance(called, _Probe)
+        return found
 
     def _doze(self, since: int, nanoseconds: int) -> None:
         """Let other greenlets run until there is news, a new timer, or the time is over."""
@@ -167,9 +181,9 @@ class EventLoop:
 class _Probe:
     """Notes how late the event loop is, by a timer like those of clients."""
 
-    def __init__(self, engine: EventLoop) -> None:
+    def __init__(self, event_loop: EventLoop) -> None:
         self.generation = 0
-        self._engine = engine
+        self._event_loop = event_loop
         self._due = _clock()
 
     def called(self, _generation: int) -> None:
@@ -177,7 +191,7 @@ class _Probe:
         now = _clock()
         RECORDER.lagged((now - self._due) // 1000)
         self._due = now + LAG_INTERVAL
-        self._engine.call(self, self._due, 0)
+        self._event_loop.call(self, self._due, 0)
 
 
 EVENT_LOOP: Final = EventLoop()

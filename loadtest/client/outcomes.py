@@ -1,4 +1,4 @@
-"""How what happens on a connection is classed, without I/O: for the connection and for TcpClient."""
+"""How what happens on a connection is classed, without I/O: for ClientConnection and for TcpClient."""
 
 import errno
 import socket

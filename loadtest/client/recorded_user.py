@@ -1,4 +1,4 @@
-"""What this process counts, and the users whom it counts: the event loop's, and those of people's own locustfiles."""
+"""What this process counts, and the users that it counts: scenario users, and those of people's own locustfiles."""
 
 import os
 from typing import ClassVar, Final
@@ -17,7 +17,7 @@ os.register_at_fork(after_in_child=RECORDER.renew)
 
 class RecordedUser(User):
     """
-    A user of whom RECORDER knows.
+    A user that RECORDER counts.
 
     label: its name in the statistics and metrics; by default the class's own. client_stats: follows what it does.
     """

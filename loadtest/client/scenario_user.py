@@ -14,21 +14,20 @@ from locust import task
 from locust.env import Environment
 
 from loadtest.client import locust_stats
-from loadtest.client.address import target_of
+from loadtest.client.address import address_of
 from loadtest.client.connection import ClientConnection
-from loadtest.client.event_loop import EVENT_LOOP
-from loadtest.client.greenlets import run_for_ever
+from loadtest.client.event_loop import EVENT_LOOP, run_for_ever
 from loadtest.client.outcomes import ERRORS
 from loadtest.client.recorded_user import RECORDER, RecordedUser
-from loadtest.client.script import Cast, Script, play
+from loadtest.client.script import Script, SlowClient, play
 from loadtest.pacing import Schedule
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 
-FEED_INTERVAL: Final = 0.5
+BATCH_INTERVAL: Final = 0.5
 """Seconds between two batches of requests for Locust's own statistics."""
 
-_CASTS: Final = defaultdict[str, Cast](Cast)
-"""The casts of this process, by the name of their users."""
+_SLOW_CLIENTS: Final = defaultdict[str, SlowClient](SlowClient)
+"""Which clients of this process stall, by the name of their users."""
 
 _RANDOM: Final = Random()
 """What clients draw from; a forked process draws anew."""
@@ -49,25 +48,25 @@ class ScenarioUser(RecordedUser):
     abstract = True
     scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
     interval: ClassVar[float] = 1.0
-    _feeds: ClassVar[dict[str, locust_stats.Feed]] = {}
+    _batches: ClassVar[dict[str, locust_stats.Batches]] = {}
     _failures: ClassVar[list[Callable[[], None]]] = []
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._target = target_of(self.host or "")
-        if not self._feeds:
-            run_for_ever(_feed_statistics)
-        if self.name not in self._feeds:
-            self._feeds[self.name] = locust_stats.Feed(environment, self.name)
-            RECORDER.variant_stats(self.name).told = self._feeds[self.name].take
+        self._address = address_of(self.host or "")
+        if not self._batches:
+            run_for_ever(_flush_for_ever)
+        if self.name not in self._batches:
+            self._batches[self.name] = locust_stats.Batches(environment, self.name)
+            RECORDER.variant_stats(self.name).told = self._batches[self.name].take
         self._connection: ClientConnection | None = None
 
     @task
     def play(self) -> None:
         """Have the scenario played until this greenlet is killed."""
-        if self._target.where is None:
-            self._target.look_up()
-        self._connection = ClientConnection(EVENT_LOOP, self._target, self.client_stats, self._script(), self._tell)
+        if self._address.where is None:
+            self._address.look_up()
+        self._connection = ClientConnection(EVENT_LOOP, self._address, self.client_stats, self._script(), self._tell)
         EVENT_LOOP.add(self._connection)
         gevent.get_hub().switch()
 
@@ -75,21 +74,21 @@ class ScenarioUser(RecordedUser):
         """Return the steps to play; the client_stats knows their schedule, if there is one."""
         self.client_stats.schedule = _schedule(self.scenario, self.interval)
         name = secrets.token_hex(8).encode()  # no other client has it, in any process
-        return play(self.scenario, name, _RANDOM, _CASTS[self.name])
+        return play(self.scenario, name, _RANDOM, _SLOW_CLIENTS[self.name])
 
     def stop(self, force: bool = False) -> bool:
         """Stop at once: its greenlet is parked, and waits for nothing of its own."""
         return bool(super().stop(force=True))
 
     def on_stop(self) -> None:
-        """Play no more; what is unanswered is counted as such."""
+        """End the client; what is unanswered is counted as such."""
         if self._connection is not None:
             self._connection.stop()
         else:
             self.client_stats.stopped(_clock())
 
     def _tell(self, outcome: str, nanoseconds: int | None, first: bool) -> None:
-        """Tell Locust of a failure once the event loop lets others have a turn: a listener of somebody's may wait."""
+        """Tell Locust of a failure once the event loop lets others have a turn: a listener may wait."""
         fire = partial(
             self.environment.events.request.fire,
             request_type=locust_stats.METHOD,
@@ -106,9 +105,9 @@ class ScenarioUser(RecordedUser):
     @classmethod
     def flush(cls) -> None:
         """Hand on to Locust what the recorder has counted since the last time."""
-        for name, each in cls._feeds.items():
+        for name, batches in cls._batches.items():
             RECORDER.variant_stats(name).settle()
-            each.flush(len("OK \n") + cls.scenario.size)
+            batches.flush(len("OK \n") + cls.scenario.size)
 
 
 def _schedule(scenario: Scenario, interval: float) -> Schedule | None:
@@ -125,8 +124,8 @@ def _tell_failures(failures: list[Callable[[], None]]) -> None:
         del failures[0]
 
 
-def _feed_statistics() -> None:
+def _flush_for_ever() -> None:
     """Hand on to Locust's statistics what users have done, for ever."""
     while True:
-        gevent.sleep(FEED_INTERVAL)
+        gevent.sleep(BATCH_INTERVAL)
         ScenarioUser.flush()

@@ -1,7 +1,7 @@
 """
 A client's side of a scenario, without I/O: it says what to do next, connection.py does it and says how it went.
 
-    steps = play(scenario, who, random.Random(), Cast())
+    steps = play(scenario, name, random.Random(), SlowClient())
     step = next(steps)
     while True:
         step = steps.send(do(step))     # True if it went well
@@ -34,17 +34,17 @@ class Send:
     connection takes from it what it needs before it goes on.
 
     last: the client leaves after this reply; the connection half-closes and reads to the end, to see surplus bytes.
-    dawdle: seconds to wait between the request's first half and its second, with which it counts as sent.
+    stall: seconds to wait between the request's first half and its second, with which it counts as sent.
     """
 
     request: bytes
     reply: bytes
     last: bool
-    dawdle: float
+    stall: float
 
 
 class Pause(NamedTuple):
-    """Wait. Went well: the connection, if there is one, is still whole, as far as the connection can see."""
+    """Wait. Went well: the connection, if there is one, is still whole, as far as can be seen."""
 
     seconds: float
 
@@ -77,44 +77,44 @@ def _nonces() -> Iterator[list[bytes]]:
 _nonce: Final = chain.from_iterable(_nonces()).__next__
 
 
-class Cast:
-    """Who plays the part that only one client of those who share the cast plays: the one who dawdles."""
+class SlowClient:
+    """Which client stalls: one of all that share this object."""
 
     def __init__(self) -> None:
-        self._dawdler: bytes | None = None
+        self._name: bytes | None = None
 
-    def dawdles(self, who: bytes) -> bool:
-        """Whether it is `who`; a part that nobody has is given to whoever asks."""
-        self._dawdler = self._dawdler or who
-        return self._dawdler == who
+    def stalls(self, name: bytes) -> bool:
+        """Whether the client of this name is the one; if there is none yet, it is from now on."""
+        self._name = self._name or name
+        return self._name == name
 
-    def leaves(self, who: bytes) -> None:
-        """Free the part, if `who` had it."""
-        if self._dawdler == who:
-            self._dawdler = None
+    def leaves(self, name: bytes) -> None:
+        """Let another client be the one, if this was."""
+        if self._name == name:
+            self._name = None
 
 
-def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
+def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClient) -> Script:
     """
     Yield the steps of one client for ever; the connection sends back whether each went well, and closes it in the end.
 
-    who: at most 16 bytes without a dot, which no other client has; every message begins with it and with
+    name: at most 16 bytes without a dot, which no other client has; every message begins with it and with
     the message's number, so no two messages of all clients have the same text. Raises ValueError otherwise.
     A nonce follows, so that a reply can't be sent before its request has been read.
     """
-    if len(who) > 16 or b"." in who:
-        raise ValueError(f"{who!r} is longer than 16 bytes, or has a dot")
+    if len(name) > 16 or b"." in name:
+        raise ValueError(f"{name!r} is longer than 16 bytes, or has a dot")
     command = scenario.command.encode() + (b" %d" % scenario.amount if scenario.command != "ECHO" else b"")
-    ask = b"%b %b." % (command, who)
-    answer = wire.ok(b" %b." % who).removesuffix(b"\n")
-    filler = b"x" * (scenario.size - len(who) - len(b"..") - len(_nonce())) + b"\n"
+    ask = b"%b %b." % (command, name)
+    answer = wire.ok(b" %b." % name).removesuffix(b"\n")
+    filler = b"x" * (scenario.size - len(name) - len(b"..") - len(_nonce())) + b"\n"
     rest = b""
     serial = 0
     longer = 1  # the next serial that has a digit more
     send = Send(b"", b"", False, 0.0)
     try:
         while True:
-            dawdle = scenario.dawdle if scenario.dawdle and cast.dawdles(who) else 0.0
+            stall = scenario.dawdle if scenario.dawdle and slow_client.stalls(name) else 0.0
             if scenario.paced:
                 yield _TURN
             well = yield _CONNECT
@@ -134,7 +134,7 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
                 send.request = ask + tail
                 send.reply = answer + tail
                 send.last = number == scenario.requests
-                send.dawdle = dawdle if number == 2 else 0.0
+                send.stall = stall if number == 2 else 0.0
                 well = yield send
                 if send.last or not well:
                     break
@@ -143,7 +143,7 @@ def play(scenario: Scenario, who: bytes, random: Random, cast: Cast) -> Script:
             if away and not scenario.paced:
                 yield Pause(_around(away, spread, random))
     finally:
-        cast.leaves(who)
+        slow_client.leaves(name)
 
 
 def _around(mean: float, spread: float, random: Random) -> float:

@@ -13,7 +13,7 @@ A whole locustfile, mine.py, in the lab's folder:
         wait_time = constant(0.1)
 
         @task
-        def talk(self):
+        def session(self):
             if self.client.connect():
                 self.client.ask(b"ECHO hello\n", b"OK hello\n")
                 self.client.ask(b"ECHO world\n", b"OK world\n", last=True)
@@ -42,7 +42,7 @@ from locust.env import Environment
 from locust.event import EventHook
 
 from loadtest.client import locust_stats, outcomes
-from loadtest.client.address import target_of
+from loadtest.client.address import address_of
 from loadtest.client.recorded_user import RecordedUser
 from loadtest.recording.client_stats import ClientStats
 
@@ -55,7 +55,7 @@ class TcpClient:
 
     def __init__(self, host: str, name: str, client_stats: ClientStats, request_event: EventHook) -> None:
         """Take the server's "host:port", a name for the statistics, and where to record. ValueError on a bad host."""
-        self._target = target_of(host)
+        self._address = address_of(host)
         self._names = locust_stats.names(name)
         self._client_stats = client_stats
         self._fire: Callable[..., object] = request_event.fire
@@ -64,16 +64,16 @@ class TcpClient:
     def connect(self) -> bool:
         """Open a connection, within outcomes.CONNECT_TIMEOUT. Return whether it is open."""
         self.leave()
-        target, client_stats = self._target, self._client_stats
-        if target.where is None:
-            target.look_up()  # before the clock runs: the name service isn't what is measured
+        address, client_stats = self._address, self._client_stats
+        if address.where is None:
+            address.look_up()  # before the clock runs: the name service isn't what is measured
         client_stats.connecting(_clock())
         outcome = self._open()
         if outcome != "connected":
-            target.doubt()
+            address.doubt()
             self._tell(outcome, client_stats.connect_failed(outcome, _clock()), first=True)
             return False
-        target.reached = True
+        address.reached = True
         client_stats.connected_at(_clock())
         return True
 
@@ -120,9 +120,9 @@ class TcpClient:
 
     def _open(self) -> str:
         """Connect. Return the outcome."""
-        if self._target.where is None:
-            return self._target.unknown
-        family, address = self._target.where
+        if self._address.where is None:
+            return self._address.unknown
+        family, address = self._address.where
         try:
             self._socket = socket.socket(family, socket.SOCK_STREAM)
             with gevent.Timeout(outcomes.CONNECT_TIMEOUT, TimeoutError):
@@ -132,7 +132,7 @@ class TcpClient:
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
-            return outcomes.of_connect(error, known=self._target.reached)
+            return outcomes.of_connect(error, known=self._address.reached)
         return "connected"
 
     def _connection(self) -> socket.socket:

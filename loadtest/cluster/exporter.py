@@ -1,4 +1,4 @@
-"""The load's /metrics: a Prometheus collector that reads a aggregator when it is scraped."""
+"""The load's /metrics: a Prometheus collector that reads an aggregator when it is scraped."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,8 +46,8 @@ _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
     ),
     (
         "tcplab_load_worker_busy_ratio",
-        "Share of the last 10 s in which a load process's engine had no moment to wait, whether it worked or was kept"
-        " from its core; from 0.9 its figures are doubtful",
+        "Share of the last 10 s in which a load process's event loop had no moment to wait, whether it worked or was"
+        " kept from its core; from 0.9 its figures are doubtful",
         lambda effort: effort.busy_ratio,
     ),
     (
@@ -87,7 +87,7 @@ class Status:
 
 
 class LoadCollector(Collector):
-    """Turns a aggregator into metrics. Every variant and every known doubt is there from the start, at zero."""
+    """Turns an aggregator into metrics. Every variant and every known doubt is there from the start, at zero."""
 
     def __init__(self, aggregator: Aggregator, status: Callable[[], Status], clock: Callable[[], float]) -> None:
         """Read `aggregator` and `status()` at each scrape; `clock` is the aggregator's steady clock in seconds."""

@@ -1,5 +1,5 @@
 """
-How a load process ends: once, whatever asks for it, and with nothing said that is no news.
+How a load process ends: once, whatever asks for it, and without a traceback.
 
 Locust shuts down in a greenlet of its own on SIGTERM, and in the main one when what that waits for has ended. The first
 ends what the second waits for, so that there were two shutdowns at once, and the end of one cut off the other (with a
@@ -8,13 +8,14 @@ traceback from Python 3.13 on).
 
 import signal
 import sys
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import gevent
 from locust.env import Environment
-from locust.runners import WorkerRunner
 
-from loadtest.cluster.worker import listen
+from loadtest import locust_internals
+from loadtest.locust_internals import listen
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LONG: Final = 3600.0
@@ -35,7 +36,8 @@ def install() -> None:
     # is started deaf to Ctrl-C, and stays so.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         gevent.signal_handler(signal.SIGINT, _interrupt)
-    _end_while_waiting()
+    locust_internals.hide_interrupt_traceback()
+    locust_internals.wrap_connect(_connect_or_leave)
 
 
 def shut_down_once(environment: Environment) -> None:
@@ -71,21 +73,13 @@ def _hear_no_more(**_: object) -> None:
         signal.signal(each, signal.SIG_IGN)
 
 
-def _end_while_waiting() -> None:
-    """Let a worker go that waits for its master. Locust hears SIGTERM later, and calls Ctrl-C a failure."""
-    connect = WorkerRunner.connect_to_master
-
-    def connect_or_leave(self: WorkerRunner) -> None:
-        if self.retry:  # called by itself, again
-            connect(self)  # type: ignore[no-untyped-call]
-            return
-        told = gevent.signal_handler(signal.SIGTERM, lambda: _raise_in_main(KeyboardInterrupt()))
-        try:
-            connect(self)  # type: ignore[no-untyped-call]
-        except SystemExit as end:
-            # A text is the master's refusal; a number is Locust's for a worker that was told to end.
-            sys.exit(end.code if isinstance(end.code, str) else 0)
-        finally:
-            told.cancel()
-
-    WorkerRunner.connect_to_master = connect_or_leave  # type: ignore[method-assign]
+def _connect_or_leave(connect: Callable[[], object]) -> None:
+    """Connect to the master; let a worker go that waits for it."""
+    told = gevent.signal_handler(signal.SIGTERM, lambda: _raise_in_main(KeyboardInterrupt()))
+    try:
+        connect()
+    except SystemExit as end:
+        # A text is the master's refusal; a number is Locust's for a worker that was told to end.
+        sys.exit(end.code if isinstance(end.code, str) else 0)
+    finally:
+        told.cancel()

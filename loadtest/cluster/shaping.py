@@ -1,17 +1,23 @@
-"""Hands the shapes (shapes.py) to Locust, as load shapes of its own kind."""
+"""How many clients there are: by a shape (shapes.py), as a load shape of Locust's, or by Locust's own options."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from locust import LoadTestShape, User
 from locust.env import Environment
 
+from loadtest import settings
 from loadtest.shapes import SHAPES, Plan
 
 SPAWN_SECONDS: Final = 5
 MIN_SPAWN_RATE: Final = 10.0
 MAX_SPAWN_RATE: Final = 500.0
-"""The clients of a stage start within five seconds, at no fewer and no more per second than these; they end at once."""
+"""
+The clients of a stage start within five seconds, at no fewer and no more per second than these; they end at once.
+
+Without a shape the default spawn rate starts all users within as long, at no more than 100 a second.
+"""
 
 Tick = tuple[int, float, list[type[User]]]
 
@@ -60,3 +66,19 @@ def offer(environment: Environment, chosen: str | None) -> None:
         shape.runner = environment.runner
     environment.available_shape_classes = dict(shapes)
     environment.shape_class = shapes[chosen] if chosen else None
+
+
+def default_users(environment: Environment) -> None:
+    """Have --clients for each variant, unless -u says how many in all. SystemExit, with a line, on a bad number."""
+    options = vars(environment.parsed_options)
+    if options["shape"] != "none" and options["num_users"] is not None:
+        sys.exit("tcplab: a shape says how many clients there are: give it --clients in place of --users")
+    if (options["num_users"] or 0) < 0:
+        sys.exit(f"tcplab: {options['num_users']} users are too few; give -u a number from 0")
+    for name, option in (("num_users", "-u"), ("spawn_rate", "-r")):
+        if (options[name] or 0) > settings.MAX_USERS:
+            sys.exit(f"tcplab: {option} {options[name]:.0f} is too many; give at most {settings.MAX_USERS}")
+    if options["num_users"] is None:
+        options["num_users"] = options["clients"] * len(environment.user_classes)
+    if options["spawn_rate"] is None:
+        options["spawn_rate"] = min(100.0, max(1.0, options["num_users"] / SPAWN_SECONDS))

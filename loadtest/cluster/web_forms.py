@@ -4,9 +4,14 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
-from loadtest import settings
+from flask import Flask, Response, jsonify, request
+from locust.env import Environment
+
+from loadtest import locust_internals, settings
+from loadtest.cluster import web_guard
 
 _OF_LOCUST: Final = frozenset(
     {"user_count", "spawn_rate", "host", "run_time", "profile", "user_classes", "shape_class"}
@@ -79,3 +84,58 @@ def _wrong(name: str, text: str | None, kind: Callable[[str], object]) -> str | 
     except (argparse.ArgumentTypeError, ValueError) as error:
         return f"{name}: {error}"
     return None
+
+
+class Forms:
+    """Refuses what must not be asked of the page."""
+
+    def __init__(self, environment: Environment, stopped: Callable[[], object]) -> None:
+        """Take what is called when somebody stops the run on the page."""
+        self._environment = environment
+        self._stopped = stopped
+
+    def watch(self, app: Flask, bound: str) -> None:
+        """Keep other web pages away from Locust's, bound to an address; look at each form before Locust does."""
+        own = web_guard.own_names(bound, vars(self._environment.parsed_options)["web_hosts"])
+        locust_internals.wrap_page(app, lambda application: web_guard.Guard(application, own))
+        app.before_request(self._check)
+        app.after_request(self._forget_host)
+
+    def _check(self) -> Response | None:
+        """Return the answer that refuses a form with a bad value; None if Locust is to answer."""
+        route = (request.endpoint or "").rpartition(".")[2]
+        if route == "stop":
+            self._stopped()
+        elif route == "update_user":
+            return self._refuse_if(of_users(request.get_data(), self._hosts()), HTTPStatus.BAD_REQUEST)
+        elif route == "swarm":
+            shown = {self._environment.host or "", *self._hosts().values()}
+            wrong = of_a_run(request.form, locust_internals.form_fields(), shown)
+            return self._refuse_if(wrong, HTTPStatus.BAD_REQUEST) or self._refuse_if(self._wrong_settings())
+        return None
+
+    def _hosts(self) -> dict[str, str]:
+        """Return where the users of each class go, by the class's name."""
+        classes = self._environment.available_user_classes or self._environment.user_classes_by_name
+        return {name: each.host or "" for name, each in classes.items()}
+
+    def _wrong_settings(self) -> str | None:
+        """Return what is wrong with the lab's own settings in the form."""
+        try:
+            settings.read({**vars(self._environment.parsed_options), **request.form})
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _refuse_if(self, wrong: str | None, status: HTTPStatus = HTTPStatus.OK) -> Response | None:
+        """Say what is wrong, if anything is; the page shows it only where the status is 200."""
+        if wrong is None:
+            return None
+        answer = jsonify({"success": False, "message": f"tcplab: {wrong}", "host": self._environment.host})
+        answer.status_code = status
+        return answer
+
+    def _forget_host(self, answer: Response) -> Response:
+        """Forget the host that the form has, though it is one of ours: all classes' users would go there."""
+        self._environment.host = None
+        return answer

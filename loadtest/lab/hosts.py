@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
-from loadtest.cluster.gate import JOINED
 from loadtest.lab.local import HOST, LOOK_EVERY, ROOT, cannot_listen, start_servers, watch
 from loadtest.lab.processes import Child, Children, Interrupt, describe, python_environment, say, supervise
+from loadtest.settings import JOINED
 from servers.variants import VARIANTS
 
 MASTER_PORT: Final = 5557

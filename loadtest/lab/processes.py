@@ -48,7 +48,7 @@ def _in_child(parent: int, cores: Collection[int], group: Path | None) -> Callab
         if cores:
             os.sched_setaffinity(0, cores)
         if group is not None:
-            with suppress(OSError):  # whoever made the group asks it whether it holds the child
+            with suppress(OSError):  # the maker of the group looks whether it holds the child
                 group.write_text("0")
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

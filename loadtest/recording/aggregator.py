@@ -167,7 +167,7 @@ class Aggregator:
                 self._lose(name, worker)
 
     def end(self, now: float, users: Mapping[str, int]) -> None:
-        """End the phase, which had so many users by variant; whoever has not closed it by now is lost."""
+        """End the phase, which had so many users by variant; a worker that has not closed it by now is lost."""
         figures = self.figures
         if figures is None or figures.ended is not None:
             return

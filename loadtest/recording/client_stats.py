@@ -9,7 +9,7 @@ from loadtest.recording.counters import PENDING, Counters, Gauges
 from loadtest.recording.histogram import Histogram, count, count_progression, merge
 
 OUTSIDE: Final = 0
-"""The phase of whatever happens outside of a run's phases: it counts in the totals and in no result."""
+"""The phase of all that happens outside of a run's phases: it counts in the totals and in no result."""
 
 JUST_NOW: Final = 1_000_000_000
 """Nanoseconds for which a client that had been served before may wait for a reply and doesn't count as left waiting."""
@@ -35,7 +35,7 @@ class VariantStats:
     even: microseconds of later replies to requests that left when they were due. responses, services: of the others,
     the two times of each. first: of first replies. All of them are of verified replies, and wait for `settle`.
     first_sent, later_sent: when the latest of the requests was sent that had their replies, first ones and later ones.
-    told: who is told of them too: called with whether they are first replies, and with the histogram.
+    told: called with them too: with whether they are first replies, and with the histogram.
     """
 
     __slots__ = ("clients", "counters", "even", "first", "first_sent", "later_sent", "responses", "services", "told")
@@ -86,12 +86,12 @@ class VariantStats:
 
 class ClientStats:
     """
-    Follows one client. Times are nanoseconds of one steady clock.
+    Counts what one client does. Times are nanoseconds of one steady clock.
 
     connected: it has a connection. served: it has had a verified reply on it. served_in: the last phase in which it
     has had any. replies: how many it has had in that phase, over all its connections. sent_at: when its open request
     was sent, 0 without one. schedule: when its requests fall due, if that isn't when it wants to send them. retuned:
-    called when that has changed: who sleeps until then sleeps amiss.
+    called when that has changed, so that a sleeping client wakes up in time.
     """
 
     __slots__ = (
@@ -141,7 +141,7 @@ class ClientStats:
 
     @property
     def is_kept_back(self) -> bool:
-        """Whether its request is due and on its way: it is connecting, or dawdling."""
+        """Whether its request is due and on its way: it is connecting, or stalls."""
         return self._asked > 0
 
     def due(self, when: int) -> None:

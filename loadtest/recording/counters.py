@@ -178,9 +178,9 @@ class Effort:
     """
     What the load process itself did.
 
-    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its engine
-    did not wait for anything: it worked, or wanted to and was not let. starved_seconds: time in which it could have run
-    and waited for a core, as the kernel tells. stolen_seconds: processor time that the machine's host kept back, over
+    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its event
+    loop did not wait for anything: it worked, or wanted to and was not let. starved_seconds: time in which it could
+    have run and waited for a core, as the kernel tells. stolen_seconds: processor time that its host kept back, over
     all cores. lag: histogram of how late its loop woke up. conntrack_ratio: the share of its machine's
     connection-tracking table that was in use, at most.
     """
@@ -200,7 +200,7 @@ class Effort:
 
     @property
     def busy_ratio(self) -> float:
-        """Share of the time in which its engine had no moment to wait."""
+        """Share of the time in which its event loop had no moment to wait."""
         return self.busy_seconds / self.seconds if self.seconds else 0.0
 
     @property

@@ -1,9 +1,10 @@
 """
 What happened to every request, answered or not, in integer microseconds.
 
-A load process keeps one `Recorder`. It hands out a `ClientStats` for each client; the connection, or a TcpClient, tells
-it what happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away what has
-been counted since the last report, as plain dicts and lists (they travel in msgpack), and aggregator.py adds it up.
+A load process keeps one `Recorder`. It hands out a `ClientStats` for each client; a ClientConnection, or a TcpClient,
+tells it what happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away
+what has been counted since the last report, as plain dicts and lists (they travel in msgpack), and aggregator.py adds
+it up.
 
 Four series, each a histogram {microseconds: count}:
 - connect: from the start of connect() to the open connection.
@@ -41,7 +42,7 @@ class Recorder:
     Everything one load process counts.
 
     phase: the number of the phase that now runs; counts belong to the phase in which they are made. clock: nanoseconds.
-    waited: returns for how many nanoseconds the process's engine has waited for something to do; None without one.
+    waited: returns for how many nanoseconds the process's event loop has waited for something to do; None without one.
     """
 
     def __init__(

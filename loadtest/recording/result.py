@@ -2,112 +2,18 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from loadtest import atomic_write
-from loadtest.recording import stalls
 from loadtest.recording.aggregator import Figures
-from loadtest.recording.counters import PENDING, Counters
+from loadtest.recording.counters import Counters
 from loadtest.recording.histogram import Histogram, Quantile, quantile
-from loadtest.run_warnings import Doubt, Facts, VariantFacts
-from loadtest.scenarios import Scenario
+from loadtest.run_warnings import Doubt
 from loadtest.settings import Settings
 
 SCHEMA: Final = 1
-
-
-def facts(figures: Figures, settings: Settings) -> Facts:
-    """Return what run_warnings.py wants to know of a phase that has ended."""
-    return Facts(
-        alone=settings.scenario.alone,
-        stays=settings.scenario.requests is None,
-        rate=settings.rate or 0.0,
-        seconds=figures.seconds,
-        **figures.worst_strain()._asdict(),
-        lost_workers=len(figures.lost),
-        joined_workers=len(figures.joined),
-        variants={
-            name: replace(
-                of_variant(
-                    counters,
-                    users=(users := figures.users.get(name, 0)),
-                    connected=counters.clients_connected,
-                    served=counters.clients_served,
-                    unsent=counters.unsent,
-                    imbalance=counters.imbalance,
-                    missing=(missing := max(0, users - counters.clients_connected)),
-                    pending=_pending(counters, missing),
-                ),
-                asked=counters.sent
-                + counters.carried
-                + sum(counters.connections.values())
-                + sum(counters.censored["connect"].values()),
-                stalled=_stalled(counters, figures.seconds_of(name), settings.scenario),
-            )
-            for name, counters in figures.counters.items()
-        },
-    )
-
-
-def _pending(counters: Counters, missing: int) -> int:
-    """Return how many connects had no answer for long in the end: a tenth of it is long if clients never had any."""
-    shortest = PENDING // 10 if missing else PENDING
-    return sum(number for age, number in counters.censored["connect"].items() if age >= shortest)
-
-
-def _stalled(counters: Counters, seconds: float, scenario: Scenario) -> int:
-    """Return how many clients the server has left waiting: others overtook them, or none was answered any more."""
-    found = counters.histograms
-    later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
-    # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
-    asked_for = scenario.dawdle + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
-    silent = stalls.silent(seconds) + asked_for * 1e6
-    return sum(
-        max(
-            stalls.stalled(finished, counters.overtaken[kind], seconds, stalls.OVERTAKEN),
-            stalls.stalled(finished, counters.silent[kind], seconds, silent),
-        )
-        for kind, finished in (("first", found["first_reply"]), ("later", later))
-    )
-
-
-def of_variant(
-    counters: Counters,
-    *,
-    users: int,
-    connected: int,
-    served: int,
-    unsent: int,
-    imbalance: int,
-    missing: int,
-    pending: int,
-) -> VariantFacts:
-    """Return the facts about a variant: those that a counters has, and those that differ while a run is on."""
-    return VariantFacts(
-        users=users,
-        connected=connected,
-        served=served,
-        unsent=unsent,
-        imbalance=imbalance,
-        missing=missing,
-        pending=pending,
-        unconnected={kind: number for kind, number in counters.connections.items() if kind != "connected" and number},
-        sent=counters.sent,
-        verified=counters.verified,
-        timeouts=counters.outcomes["timeout"],
-        late=counters.late_sends,
-        corrupt=counters.outcomes["corrupt"] + counters.breaks["corrupt"],
-        lost={kind: number for kind, number in _lost(counters).items() if number},
-    )
-
-
-def _lost(counters: Counters) -> dict[str, int]:
-    """Return how often a server was not there, or ended a connection, by how that showed."""
-    ended = {kind: counters.outcomes[kind] + counters.breaks[kind] for kind in ("closed", "reset")}
-    # Linux refuses nobody for want of room in the accept queue: nobody listened.
-    return {"refused": counters.connections["refused"], **ended}
 
 
 def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
@@ -181,7 +87,7 @@ def _keyed(histogram: Histogram) -> dict[str, int]:
 
 
 def write(path: Path, result: Mapping[str, Any]) -> None:
-    """Write the result, like whole.write."""
+    """Write the result, like atomic_write.write."""
     atomic_write.write(path, json.dumps(result, indent=1) + "\n")
 
 

@@ -1,5 +1,5 @@
 """
-The baseline of the load's engine: Locust as its documentation would have it.
+The baseline of the load: Locust as its documentation would have it.
 
 A gevent user with a socket, and a task with one send, one recv and one `request.fire`; each message unique, each reply
 compared.

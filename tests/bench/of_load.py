@@ -1,5 +1,5 @@
 """
-The load's engine beside Locust as its documentation would have it, both against the same bare sink.
+The load beside Locust as its documentation would have it, both against the same bare sink.
 
 A B A B, each in fresh processes, the sink on one core and the load on the other: CPU per request and requests per
 second while 50 clients never pause; memory and loop lag while 10,000 are connected.
@@ -71,7 +71,7 @@ def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
             time.sleep(SECONDS)
             ratio = (process.cpu_seconds() - used) / (time.time() - began)
         entries = json.loads((folder / "statistics.json").read_text())
-    # Whole seconds well within: Locust's own count, which the baseline has and the engine feeds.
+    # Whole seconds well within: Locust's own count, which the baseline has and the load adds to.
     inside = range(int(began) + 1, int(began + SECONDS))
     answered = sum(entry["num_reqs_per_sec"].get(str(second), 0) for entry in entries for second in inside)
     rate = answered / len(inside)

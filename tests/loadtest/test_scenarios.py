@@ -24,7 +24,7 @@ CLIENTS = 6
 """For each of the variants."""
 
 LONGER = {"slow-client": 6}
-"""Seconds of a run that needs more than 3: the dawdler dawdles for 2."""
+"""Seconds of a run that needs more than 3: one client stalls for 2."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path)
         assert all(served[name] == CLIENTS for name in served if name != "single")
     assert ("all-at-once" in doubts(outcome)) == SCENARIOS[scenario].alone
     if scenario == "slow-client":
-        # One of six dawdles: at the single server everybody waits for that one, elsewhere nobody does.
+        # One of six stalls: at the single server everybody waits for that one, elsewhere nobody does.
         for name, part in variants.items():
             assert wait(part, 0.99) > 1 if name == "single" else wait(part, 0.99) < 0.5, name
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from loadtest.cluster.version import ROOT
+from loadtest.cluster.compatibility import ROOT
 
 
 def another_version(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What the engine's clients meet: connections that last, slow and talkative servers, servers that return, Ctrl-C."""
+"""What clients meet: connections that last, slow and talkative servers, servers that return, Ctrl-C."""
 
 import re
 import signal
@@ -81,7 +81,7 @@ connection._socket = types.SimpleNamespace(socket=Small)
 def _(**_):
     print(f"the kernel took a part only: {partial} times")
 """
-"""Lines of a locustfile by which the kernel takes large requests of the engine's in pieces."""
+"""Lines of a locustfile by which the kernel takes large requests in pieces."""
 
 
 @pytest.mark.parametrize("scenario", ["saturate", "slow-client", "churn"])
@@ -113,7 +113,7 @@ def connect_and_sleep(self, now):
 
 ClientConnection._connect = connect_and_sleep
 """
-"""Lines of a locustfile by which the engine learns of a connection and of what came over it at the same moment."""
+"""Lines of a locustfile by which the event loop learns of a connection and of what came over it at the same moment."""
 
 
 @pytest.mark.parametrize("stays", [False, True], ids=["closes", "stays"])
@@ -206,7 +206,7 @@ def test_fairness_shows_how_replies_are_shared(shares: tuple[int, ...], index: f
 RETUNES = """
 import gevent, time
 from locust import events
-from loadtest.cluster import worker
+from loadtest.cluster import rate
 from loadtest.client.recorded_user import RECORDER
 
 def served():
@@ -217,7 +217,7 @@ def retune():
         gevent.sleep(0.01)
     for seconds, interval in ((4, 4), (2, 0.5)):
         print(f"another interval at {time.monotonic()}", flush=True)
-        worker.set_interval(interval)
+        rate.set_interval(interval)
         gevent.sleep(seconds)
 
 events.test_start.add_listener(lambda **_: gevent.spawn(retune))

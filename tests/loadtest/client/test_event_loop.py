@@ -1,4 +1,4 @@
-"""The engine's loop by itself, in a process of its own: importing it patches the process."""
+"""The event loop by itself, in a process of its own: importing it patches the process."""
 
 import subprocess
 import sys

@@ -155,7 +155,7 @@ def test_a_stopped_client_has_nothing_due() -> None:
     assert counters(found, OUTSIDE).histograms["first_reply"] == {130: 1}
 
 
-def test_ages_count_to_the_engines_last_look() -> None:
+def test_ages_count_to_the_last_look() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
@@ -171,12 +171,12 @@ def test_ages_count_to_the_engines_last_look() -> None:
 def test_what_began_after_the_look_has_no_age() -> None:
     found, clock = recorder()
     found.begin(1)
-    client_stats, dawdler, first = served(found, clock), served(found, clock), connected(found, clock)
+    client_stats, stalling, first = served(found, clock), served(found, clock), connected(found, clock)
     connecting = found.client("single")
     connecting.started()
     looked = clock()
     client_stats.sent(clock.after(400))
-    dawdler.due(clock())
+    stalling.due(clock())
     first.connecting(clock())
     first.connected_at(clock.after(10))
     first.sent(clock())
@@ -306,7 +306,7 @@ def test_what_was_put_off_holds_for_one_request() -> None:
 
 
 def test_nothing_falls_due_during_a_stall() -> None:
-    """Its next request too is due that much later: else the server would be charged with the dawdling."""
+    """Its next request too is due that much later: else the server would be charged with the stall."""
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
@@ -315,7 +315,7 @@ def test_nothing_falls_due_during_a_stall() -> None:
     client_stats.put_off(7_500_000)
     clock.after(7_500)
     [*_, part] = unpack(found.report())
-    assert part.gauges["single"].unsent == 1, "the one that it dawdles with"
+    assert part.gauges["single"].unsent == 1, "the one that it stalls with"
     client_stats.sent(clock())
     client_stats.verified(clock.after(300))
     assert client_stats.schedule.upcoming == clock() + 700_000

@@ -131,8 +131,8 @@ def test_a_run_keeps_its_rate_from_the_start(tmp_path: Path) -> None:
 STEPS = """
 from locust.dispatch import UsersDispatcher
 from types import SimpleNamespace
-from loadtest.cluster.dispatching import ToldDispatcher
-from loadtest.cluster.worker import parts
+from loadtest.locust_internals import ToldDispatcher
+from loadtest.cluster.rate import parts
 
 class SomeUser:
     weight, fixed_count = 1, 0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.client.script import Cast, Pause, Script, Send, Step, Turn, play
+from loadtest.client.script import Pause, Script, Send, SlowClient, Step, Turn, play
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
 from servers import wire
 
@@ -28,10 +28,15 @@ def drive(script: Script, number: int) -> list[Step]:
 
 
 def steps(
-    scenario: Scenario, number: int, *, who: bytes = b"me", fail_at: int | None = None, cast: Cast | None = None
+    scenario: Scenario,
+    number: int,
+    *,
+    name: bytes = b"me",
+    fail_at: int | None = None,
+    slow_client: SlowClient | None = None,
 ) -> list[Step]:
-    """Return the first `number` steps; the player says that step `fail_at` (from 0) has failed."""
-    script = play(scenario, who, Random(1), cast or Cast())
+    """Return the first `number` steps; the connection says that step `fail_at` (from 0) has failed."""
+    script = play(scenario, name, Random(1), slow_client or SlowClient())
     found = [copied(next(script))]
     while len(found) < number:
         found.append(copied(script.send(len(found) - 1 != fail_at)))
@@ -79,7 +84,7 @@ def test_every_scenarios_steps_are_tested() -> None:
 
 
 def test_a_script_repeats_the_same_send() -> None:
-    script = play(SCENARIOS["saturate"], b"me", Random(1), Cast())
+    script = play(SCENARIOS["saturate"], b"me", Random(1), SlowClient())
     next(script)
     one = script.send(True)
     assert isinstance(one, Send)
@@ -205,95 +210,95 @@ def test_the_open_model_has_no_think_time() -> None:
     assert replace(tuned, paced=False) == SCENARIOS[DEFAULT]
 
 
-# Who dawdles
+# Which client stalls
 
 SLOW = SCENARIOS["slow-client"]
 
 
-def dawdles(found: list[Step]) -> list[float]:
-    return [step.dawdle for step in found if isinstance(step, Send)]
+def stalls(found: list[Step]) -> list[float]:
+    return [step.stall for step in found if isinstance(step, Send)]
 
 
 @pytest.mark.parametrize("paced", [False, True])
 def test_the_first_client_stalls_in_its_second_request(paced: bool) -> None:
-    cast = Cast()
+    slow_client = SlowClient()
     scenario = SLOW.tuned(paced=paced)
-    scripts = [play(scenario, who, Random(1), cast) for who in (b"one", b"two", b"three")]
+    scripts = [play(scenario, name, Random(1), slow_client) for name in (b"one", b"two", b"three")]
     found = [drive(script, 12) for script in scripts]
-    assert dawdles(found[0])[:4] == [0, 2, 0, 2]
-    assert dawdles(found[1])[:4] == dawdles(found[2])[:4] == [0, 0, 0, 0]
+    assert stalls(found[0])[:4] == [0, 2, 0, 2]
+    assert stalls(found[1])[:4] == stalls(found[2])[:4] == [0, 0, 0, 0]
 
 
-def test_another_cast_has_its_own_stalling_client() -> None:
-    assert dawdles(steps(SLOW, 3, who=b"one", cast=Cast())) == [0, 2]
-    assert dawdles(steps(SLOW, 3, who=b"two", cast=Cast())) == [0, 2]
+def test_each_slow_client_stalls_for_itself() -> None:
+    assert stalls(steps(SLOW, 3, name=b"one", slow_client=SlowClient())) == [0, 2]
+    assert stalls(steps(SLOW, 3, name=b"two", slow_client=SlowClient())) == [0, 2]
 
 
 def test_the_next_client_takes_over_the_stall() -> None:
-    cast = Cast()
-    dawdler, other = (play(SLOW, who, Random(1), cast) for who in (b"one", b"two"))
-    next(dawdler)
+    slow_client = SlowClient()
+    slow, other = (play(SLOW, name, Random(1), slow_client) for name in (b"one", b"two"))
+    next(slow)
     next(other)
-    other.close()  # it had no part to give away
-    third = play(SLOW, b"three", Random(1), cast)
-    assert dawdles(drive(third, 3)) == [0, 0]
-    dawdler.close()
-    fourth = play(SLOW, b"four", Random(1), cast)
-    assert dawdles(drive(fourth, 3)) == [0, 2]
+    other.close()  # it was not the one
+    third = play(SLOW, b"three", Random(1), slow_client)
+    assert stalls(drive(third, 3)) == [0, 0]
+    slow.close()
+    fourth = play(SLOW, b"four", Random(1), slow_client)
+    assert stalls(drive(fourth, 3)) == [0, 2]
 
 
 @pytest.mark.parametrize("paced", [False, True])
 def test_the_first_client_back_takes_over_the_stall(paced: bool) -> None:
-    cast = Cast()
+    slow_client = SlowClient()
     scenario = SLOW.tuned(paced=paced)
-    dawdler, one, other = (play(scenario, who, Random(1), cast) for who in (b"dawdler", b"one", b"other"))
+    slow, one, other = (play(scenario, name, Random(1), slow_client) for name in (b"slow", b"one", b"other"))
     visit = len(["Connect", "Send", "Send", "Leave"]) + (2 if paced else 1)  # two turns, or a pause
-    for script in (dawdler, one, other):
+    for script in (slow, one, other):
         assert kinds(drive(script, 2 if paced else 1))[-1] == "Connect"
-    dawdler.close()
+    slow.close()
     found = [[copied(script.send(True)) for _ in range(3 * visit)] for script in (other, one)]
-    assert dawdles(found[0]) == [0, 0, 0, 2, 0, 2]  # not in the visit that it was at: it had asked at its beginning
-    assert dawdles(found[1]) == [0, 0, 0, 0, 0, 0]
+    assert stalls(found[0]) == [0, 0, 0, 2, 0, 2]  # not in the visit that it was at: it had asked at its beginning
+    assert stalls(found[1]) == [0, 0, 0, 0, 0, 0]
 
 
-class Asked(Cast):
-    """A cast that knows how often it was asked for the part."""
+class Asked(SlowClient):
+    """It knows how often it was asked."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times = 0
 
-    def dawdles(self, who: bytes) -> bool:
+    def stalls(self, name: bytes) -> bool:
         self.times += 1
-        return super().dawdles(who)
+        return super().stalls(name)
 
 
 @pytest.mark.parametrize("fail_at", [None, 0, 1, 2])
-def test_the_cast_is_asked_once_each_visit(fail_at: int | None) -> None:
-    cast = Asked()
-    found = steps(SLOW, 21, fail_at=fail_at, cast=cast)
-    assert cast.times == kinds(found).count("Connect") > 3
-    assert cast.dawdles(b"me")  # whoever has the part keeps it while it is away
-    assert not cast.dawdles(b"another")
+def test_it_is_asked_once_each_visit(fail_at: int | None) -> None:
+    slow_client = Asked()
+    found = steps(SLOW, 21, fail_at=fail_at, slow_client=slow_client)
+    assert slow_client.times == kinds(found).count("Connect") > 3
+    assert slow_client.stalls(b"me")  # the one stays the one while it is away
+    assert not slow_client.stalls(b"another")
 
 
-def test_a_script_closed_unstarted_had_no_part() -> None:
-    cast = Cast()
-    dawdler = play(SLOW, b"one", Random(1), cast)
-    play(SLOW, b"two", Random(1), cast).close()
-    assert dawdles(drive(dawdler, 3)) == [0, 2]
+def test_a_script_closed_unstarted_never_stalls() -> None:
+    slow_client = SlowClient()
+    slow = play(SLOW, b"one", Random(1), slow_client)
+    play(SLOW, b"two", Random(1), slow_client).close()
+    assert stalls(drive(slow, 3)) == [0, 2]
 
 
 def test_other_scenarios_have_no_client_that_stalls() -> None:
     for name, scenario in SCENARIOS.items():
         if name != "slow-client":
-            cast = Cast()
-            script = play(scenario, b"one", Random(1), cast)
+            slow_client = SlowClient()
+            script = play(scenario, b"one", Random(1), slow_client)
             found = drive(script, 12)
-            assert set(dawdles(found)) == {0.0}
-            assert cast.dawdles(b"two")
+            assert set(stalls(found)) == {0.0}
+            assert slow_client.stalls(b"two")
             script.close()
-            assert not cast.dawdles(b"three")
+            assert not slow_client.stalls(b"three")
 
 
 # Messages
@@ -305,7 +310,7 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
     texts = Counter(
         step.request
         for number in range(clients)
-        for step in steps(scenario, 60, who=b"%016d" % number)
+        for step in steps(scenario, 60, name=b"%016d" % number)
         if isinstance(step, Send)
     )
     assert max(texts.values()) == 1
@@ -328,15 +333,15 @@ def test_a_reply_cannot_be_guessed_from_earlier_ones(name: str) -> None:
     assert len({nonce[:1] for nonce in nonces}) == 16
 
 
-@pytest.mark.parametrize("who", [b"x" * 17, b"a.b"])
-def test_a_client_whose_name_could_clash_is_refused(who: bytes) -> None:
+@pytest.mark.parametrize("name", [b"x" * 17, b"a.b"])
+def test_a_client_whose_name_could_clash_is_refused(name: bytes) -> None:
     with pytest.raises(ValueError, match="dot"):
-        next(play(SCENARIOS[DEFAULT], who, Random(), Cast()))
+        next(play(SCENARIOS[DEFAULT], name, Random(), SlowClient()))
 
 
 @given(st.integers(0, 2**32))
 def test_pauses_are_drawn_from_the_scenarios_range(seed: int) -> None:
-    script = play(SCENARIOS["conversation"], b"me", Random(seed), Cast())
+    script = play(SCENARIOS["conversation"], b"me", Random(seed), SlowClient())
     step: Step = next(script)
     pauses = []
     for _ in range(11):
@@ -374,7 +379,7 @@ def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 def test_the_largest_message_fits_every_command() -> None:
     scenario = Scenario("x", "x", "x", requests=1, command="WORK", amount=wire.MAX_WORK_ROUNDS, size=MAX_SIZE)
-    _, request, *_ = steps(scenario, 2, who=b"x" * 16)
+    _, request, *_ = steps(scenario, 2, name=b"x" * 16)
     assert isinstance(request, Send)
     assert len(request.request) <= wire.MAX_LINE
 
@@ -382,8 +387,9 @@ def test_the_largest_message_fits_every_command() -> None:
 def test_what_needs_no_locust_does_not_import_it() -> None:
     """Importing Locust patches the whole process; tests and the comparison use these modules without it."""
     modules = (
-        "scenarios", "shapes", "run_warnings", "settings", "pacing", "client.script", "client.outcomes",
-        "recording.recorder", "recording.aggregator", "recording.result", "cluster.exporter",
+        "scenarios", "shapes", "run_warnings", "settings", "pacing", "host_names", "client.script", "client.outcomes",
+        "recording.recorder", "recording.aggregator", "recording.facts", "recording.result", "cluster.exporter",
+        "cluster.compatibility", "cluster.web_guard",
     )  # fmt: skip
     lines = [*(f"import loadtest.{module}" for module in modules), "import sys", "assert 'gevent' not in sys.modules"]
     subprocess.run([sys.executable, "-c", "; ".join(lines)], cwd=Path(__file__).parents[3], check=True)

@@ -236,7 +236,7 @@ def test_the_web_ui_sets_rate_and_shape(tmp_path: Path) -> None:
         assert "Traceback" not in locust.log
 
 
-def test_processes_that_locust_forks_have_an_engine_each(tmp_path: Path) -> None:
+def test_forked_processes_have_an_event_loop_each(tmp_path: Path) -> None:
     """They once shared one epoll, and heard of each other's replies: most came a second late."""
     with Stub(honest) as stub:
         arguments = (

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from loadtest.cluster.web_guard import Guard, own_names, refusal
-from loadtest.host_names import Place, names, place
 
 OWN = own_names("192.0.2.7", "lab.example, [2001:db8::1]")
 
@@ -154,20 +153,6 @@ def test_a_page_on_every_address_answers_known_names() -> None:
             assert refusal(asked(host=host, origin=f"http://{host}"), own) is None
         assert refusal(asked(host="evil.example:8089"), own) is not None
         assert refusal(asked(host="0.0.0.0:8089", origin="http://evil.example"), own) is not None
-
-
-def test_names_are_read_from_a_list() -> None:
-    assert names("") == names(" , ") == frozenset()
-    assert names("Lab.example., 10.0.0.2:8089,[::1],2001:db8::2") == {"lab.example", "10.0.0.2", "::1", "2001:db8::2"}
-    for bad in ("*", "http://lab.example", "a b", "lab.example/x"):
-        with pytest.raises(ValueError, match="is no host; give names with commas between"):
-            names(bad)
-
-
-def test_a_place_has_a_name_maybe_a_port() -> None:
-    assert place("A.b:1") == Place("a.b", 1)
-    assert place("[::0]") == Place("::", None)
-    assert place("a:123456") is None
 
 
 def test_cors_headers_are_left_out() -> None:

@@ -72,7 +72,7 @@ def half() -> Answer:
 
 
 def one(good: float = GOOD) -> Answer:
-    """Leave whoever asks first."""
+    """Leave the client that asks first."""
     left: list[bytes] = []
     lock = threading.Lock()
 

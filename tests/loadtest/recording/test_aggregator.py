@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from loadtest import run_warnings
 from loadtest.cluster.exporter import BOUNDS, LoadCollector, Status, cumulative
 from loadtest.pacing import Schedule
-from loadtest.recording import result
+from loadtest.recording import facts, result
 from loadtest.recording.aggregator import RECENT, SETTLED, SILENT, STALLED, Aggregator, Worker
 from loadtest.recording.client_stats import ClientStats
 from loadtest.recording.counters import Counters, Effort
@@ -28,7 +28,7 @@ Samples = dict[tuple[str, ...], float]
 
 class Lab:
     """
-    A aggregator with workers whose clocks are set by hand.
+    An aggregator with workers whose clocks are set by hand.
 
     Each of them uses a tenth of a core, waits half of the time and has a hundredth of a core kept back by its host.
     """
@@ -220,7 +220,7 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     staying.due(staying.schedule.take() if staying.schedule else 0)
     staying.sent(lab.now)
     lab.seconds += 2.5
-    going.due(going.schedule.take() if going.schedule else 0)  # it dawdles: of its three, one is on its way
+    going.due(going.schedule.take() if going.schedule else 0)  # it stalls: of its three, one is on its way
     lab.report()
     assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
     if seen:
@@ -233,7 +233,7 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     assert set(figures.lost) == {"going"}
     counters = figures.counters["asyncio"]
     assert (counters.sent, counters.unanswered, counters.unsent, counters.imbalance) == (3, 1, 3, 0)
-    assert "rate" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, replace(SETTINGS, rate=1.0)))]
+    assert "rate" in [doubt.name for doubt in run_warnings.doubts(facts.final(figures, replace(SETTINGS, rate=1.0)))]
 
 
 def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
@@ -362,9 +362,9 @@ def test_a_lost_worker_that_reports_again_is_restored() -> None:
         1,
         0,
     )
-    facts = result.facts(figures, SETTINGS)
-    assert (facts.lost_workers, facts.joined_workers) == (0, 1)
-    names = [doubt.name for doubt in run_warnings.doubts(facts)]
+    known = facts.final(figures, SETTINGS)
+    assert (known.lost_workers, known.joined_workers) == (0, 1)
+    names = [doubt.name for doubt in run_warnings.doubts(known)]
     assert "worker-joined" in names
     assert "worker-lost" not in names
 
@@ -543,8 +543,8 @@ def test_a_worker_first_heard_later_has_joined() -> None:
     figures = lab.aggregator.figures
     assert figures is not None
     assert figures.joined == {"late": joined}
-    assert result.facts(figures, SETTINGS).joined_workers == 1
-    assert "worker-joined" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))]
+    assert facts.final(figures, SETTINGS).joined_workers == 1
+    assert "worker-joined" in [doubt.name for doubt in run_warnings.doubts(facts.final(figures, SETTINGS))]
 
 
 def test_a_joined_worker_starts_the_next_phase() -> None:
@@ -627,7 +627,7 @@ def test_a_worker_may_be_lost_before_any_report() -> None:
     assert figures is not None
     assert figures.lost == {"other": {}}
     assert figures.counters["asyncio"].imbalance == 0
-    assert "worker-lost" in [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))]
+    assert "worker-lost" in [doubt.name for doubt in run_warnings.doubts(facts.final(figures, SETTINGS))]
 
 
 def test_a_worker_given_up_early_is_restored() -> None:
@@ -660,7 +660,7 @@ def test_the_worst_ten_seconds_are_not_averaged_away() -> None:
     assert figures is not None
     assert figures.strain().cpu_ratio == pytest.approx((30 * 0.99 + 60 * 0.1) / 90)
     assert figures.worst_strain().cpu_ratio == pytest.approx(0.99)
-    assert [doubt.name for doubt in run_warnings.doubts(result.facts(figures, SETTINGS))] == ["generator-cpu"]
+    assert [doubt.name for doubt in run_warnings.doubts(facts.final(figures, SETTINGS))] == ["generator-cpu"]
 
 
 def test_how_many_seconds_the_live_figures_are_about() -> None:
@@ -875,7 +875,7 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     lab.end()
     figures = lab.aggregator.figures
     assert figures is not None
-    doubts = run_warnings.doubts(result.facts(figures, SETTINGS))
+    doubts = run_warnings.doubts(facts.final(figures, SETTINGS))
     path = tmp_path / "result.json"
     path.write_text("older")
     result.write(path, result.document(figures, SETTINGS, doubts))
@@ -956,7 +956,7 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
     figures = lab.aggregator.figures
     assert figures is not None
     chosen = Settings(SCENARIOS["conversation"].tuned(paced=True), rate=2.0, warmup=0.0, result=None)
-    doubts = run_warnings.doubts(result.facts(figures, chosen))
+    doubts = run_warnings.doubts(facts.final(figures, chosen))
     assert [doubt.name for doubt in doubts] == ["rate", "corrupt"]
     document = result.document(figures, chosen, doubts)
     assert (document["model"], document["asked_rate"], document["scenario"]["paced"]) == ("open", 2.0, True)
@@ -985,7 +985,7 @@ def test_belief_looks_at_what_the_run_did() -> None:
     figures = lab.aggregator.figures
     assert figures is not None
     alone = Settings(SCENARIOS["churn"], rate=5.0, warmup=0.0, result=None)
-    found = result.facts(figures, alone)
+    found = facts.final(figures, alone)
     names = ("cpu_ratio", "busy_ratio", "starved_ratio", "stolen_ratio")
     ratios = {name: round(getattr(found, name), 9) for name in names}
     assert replace(found, **ratios) == run_warnings.Facts(

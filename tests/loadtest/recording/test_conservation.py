@@ -104,7 +104,7 @@ class Client:
     One of the property tests' clients, and what the test knows of it by itself.
 
     upcoming: when its next request falls due, 0 without a schedule. interval: how long after it the one after that.
-    fell_due, taken: requests. connecting, dawdling: the one that was taken last waits for that.
+    fell_due, taken: requests. connecting, stalling: the one that was taken last waits for that.
     """
 
     client_stats: ClientStats
@@ -113,7 +113,7 @@ class Client:
     fell_due: int = 0
     taken: int = 0
     connecting: bool = False
-    dawdling: bool = False
+    stalling: bool = False
 
     def look(self, now: int) -> None:
         """Count one by one what has fallen due."""
@@ -125,7 +125,7 @@ class Client:
         if not self.upcoming:
             return 0
         self.look(now)
-        return self.fell_due - self.taken + self.connecting + self.dawdling
+        return self.fell_due - self.taken + self.connecting + self.stalling
 
     def take_turn(self, now: int) -> bool:
         """Take the turn, if it has come; a client without a schedule needs none."""
@@ -205,28 +205,28 @@ class Crowd:
         elif client.client_stats.sent_at:
             self._end(client.client_stats, OUTCOMES[1 + number] if action == "fail" else "verified", now)
         elif action == "broke":
-            self.unsent[self.recorder.phase] += client.dawdling and client.upcoming > 0
-            client.dawdling = False
+            self.unsent[self.recorder.phase] += client.stalling and client.upcoming > 0
+            client.stalling = False
             client.client_stats.broke("closed")
             client.client_stats.left()
             self.breaks += 1
-        elif client.dawdling:
-            client.dawdling = False
+        elif client.stalling:
+            client.stalling = False
             client.client_stats.sent(now)
         else:
             self._ask(client, action, now)
 
     @staticmethod
     def _ask(client: Client, action: str, now: int) -> None:
-        """Have it ask for something, if it is its turn; by the action, it connects anew for it, or dawdles with it."""
+        """Have it ask for something, if it is its turn; by the action, it connects anew for it, or stalls with it."""
         if action == "connect":
             client.client_stats.left()
         if client.take_turn(now):
             if not client.client_stats.connected:
                 client.client_stats.connecting(now)
                 client.connecting = True
-            elif action == "dawdle":
-                client.dawdling = True
+            elif action == "stall":
+                client.stalling = True
             else:
                 client.client_stats.sent(now)
 
@@ -247,7 +247,7 @@ class Crowd:
         return sum(bool(client and client.client_stats.sent_at) for client in self.clients)
 
 
-ACTS = ["step", "fail", "stop", "connect", "dawdle", "broke", "retune"]
+ACTS = ["step", "fail", "stop", "connect", "stall", "broke", "retune"]
 ACTIONS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([*ACTS, "report", "phase", "close"])), max_size=80)
 
 

@@ -235,14 +235,14 @@ def test_busy_time_is_time_not_spent_waiting() -> None:
     assert part.effort.busy_ratio == 0.0
 
 
-def test_without_an_engine_nothing_is_busy() -> None:
+def test_without_an_event_loop_nothing_is_busy() -> None:
     found, clock = recorder()
     clock.after(2_000_000)
     [part] = unpack(found.report())
     assert (part.effort.seconds, part.effort.busy_ratio) == (2.0, 0.0)
 
 
-def test_an_engine_was_not_busy_before_it_ran() -> None:
+def test_it_was_not_busy_before_it_ran() -> None:
     found, clock = recorder()
     waited = 0
     clock.after(1_000_000)

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.cluster.clocks import REMEMBERED, Clocks, correct
-from loadtest.cluster.gate import STAMP, Gate
-from loadtest.cluster.version import ROOT, VERSION, digest, sources
+from loadtest.cluster.compatibility import REMEMBERED, ROOT, STAMP, VERSION, Clocks, Gate, digest, sources
 from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, honest
@@ -24,6 +22,7 @@ def test_the_version_covers_every_source_of_the_load() -> None:
     assert {
         "loadtest/recording/recorder.py",
         "loadtest/cluster/worker.py",
+        "loadtest/locust_internals.py",
         "loadtest/scenarios.py",
         "servers/wire.py",
     } <= names
@@ -48,6 +47,11 @@ def test_the_version_ignores_line_ends_only(tmp_path: Path) -> None:
     assert VERSION.endswith(digest(sources()))
 
 
+def gate() -> Gate:
+    """Return a gate of version 1.0 that moves no times."""
+    return Gate(lambda report, seconds: None, "1.0")
+
+
 @pytest.mark.parametrize(
     ("kind", "data", "admitted"),
     [
@@ -63,13 +67,13 @@ def test_the_version_ignores_line_ends_only(tmp_path: Path) -> None:
     ],
 )
 def test_a_message_of_another_version_is_not_taken(kind: str, data: object, admitted: bool) -> None:
-    assert Gate("1.0").admits("host_1", kind, data) is admitted
+    assert gate().admits("host_1", kind, data) is admitted
 
 
 def test_a_repeated_refusal_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    gate = Gate("1.0")
+    found = gate()
     for worker, version in (("a_1", "0.9"), ("a_2", "0.9"), ("b_3", "0.9"), ("a_4", "0.8")):
-        assert not gate.admits(worker, "client_ready", version)
+        assert not found.admits(worker, "client_ready", version)
     assert [record.args for record in caplog.records] == [
         ("a", "0.9", "1.0"),
         ("b", "0.9", "1.0"),
@@ -77,35 +81,13 @@ def test_a_repeated_refusal_is_told_once(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
-def entry(second: int) -> dict[str, Any]:
-    """Return what Locust's statistics report of one second in which two requests ended, one of them badly."""
-    return {
-        "start_time": float(second),
-        "last_request_timestamp": second + 0.5,
-        "num_reqs_per_sec": {second: 2},
-        "num_fail_per_sec": {second: 1},
-    }
-
-
 def test_a_report_is_filed_under_the_masters_seconds() -> None:
     """The worker's clock is an hour ahead, and the report was 0.2 s on its way."""
-    error = {"first_seen": 4600.0, "last_seen": 4600.5}
-    data = {
-        "stats": [entry(4600)],
-        "stats_total": {**entry(4600), "last_request_timestamp": None},
-        "errors": {"some": error},
-        STAMP: ["1.0", 4601.0],
-    }
-    assert Gate("1.0", clock=lambda: 1001.2).admits("host_1", "stats", data)
-    assert data["stats"] == [entry(1000)]
-    assert data["stats_total"] == {**entry(1000), "last_request_timestamp": None}
-    assert error == {"first_seen": 1000.0, "last_seen": 1000.5}
-
-
-def test_a_clock_that_agrees_moves_nothing() -> None:
-    report = {"stats": [entry(1000)], "stats_total": entry(1000), "errors": {}}
-    correct(report, Clocks().behind("host_1", 1001.0, 1001.3))
-    assert report == {"stats": [entry(1000)], "stats_total": entry(1000), "errors": {}}
+    data = {STAMP: ["1.0", 4601.0]}
+    moved: list[tuple[dict[str, Any], int]] = []
+    found = Gate(lambda report, seconds: moved.append((report, seconds)), "1.0", clock=lambda: 1001.2)
+    assert found.admits("host_1", "stats", data)
+    assert moved == [(data, -3600)]
 
 
 def test_a_delayed_report_says_nothing_about_clocks() -> None:

@@ -1,0 +1,124 @@
+"""What run_warnings.py wants to know of a run: live, over its last seconds, and final, of a phase that has ended."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from loadtest.recording import stalls
+from loadtest.recording.aggregator import Aggregator, Figures
+from loadtest.recording.counters import PENDING, Counters, Strain, strain
+from loadtest.run_warnings import Facts, VariantFacts
+from loadtest.scenarios import Scenario
+from loadtest.settings import Settings
+
+JOINED_SECONDS: Final = 30.0
+"""For so long is a worker that has joined a run a doubt about its live figures."""
+
+
+def final(figures: Figures, settings: Settings) -> Facts:
+    """Return the facts about a phase that has ended."""
+    variants = {}
+    for name, counters in figures.counters.items():
+        users = figures.users.get(name, 0)
+        missing = max(0, users - counters.clients_connected)
+        variants[name] = _variant(
+            counters,
+            users=users,
+            connected=counters.clients_connected,
+            served=counters.clients_served,
+            missing=missing,
+            pending=_pending(counters, missing),
+            unsent=counters.unsent,
+            imbalance=counters.imbalance,
+            asked=counters.sent
+            + counters.carried
+            + sum(counters.connections.values())
+            + sum(counters.censored["connect"].values()),
+            stalled=_stalled(counters, figures.seconds_of(name), settings.scenario),
+        )
+    return _facts(
+        settings, figures.worst_strain(), variants, figures.seconds, lost=len(figures.lost), joined=len(figures.joined)
+    )
+
+
+def live(aggregator: Aggregator, settings: Settings, now: float) -> Facts:
+    """
+    Return the facts about the last seconds of the run that is on; what is lost stays lost until it ends.
+
+    Those that only an end can tell are left out: imbalance, asked and stalled. now: seconds of the aggregator's clock.
+    """
+    figures = aggregator.figures
+    recent = aggregator.recent(now)
+    variants = {
+        name: _variant(
+            recent.get(name) or Counters(),
+            users=gauges.users,
+            connected=gauges.connected,
+            served=gauges.connected - gauges.unserved,
+            missing=0 if gauges.connected else gauges.users,  # the others may be away
+            pending=gauges.pending,
+            unsent=gauges.unsent,
+        )
+        for name, gauges in aggregator.gauges().items()
+    }
+    return _facts(
+        settings,
+        strain([worker.recent_effort() for worker in aggregator.workers.values() if worker.present]),
+        variants,
+        aggregator.recent_seconds(now),
+        lost=len(figures.lost) if figures else 0,
+        joined=sum(now - when < JOINED_SECONDS for when in figures.joined.values()) if figures else 0,
+    )
+
+
+def _facts(
+    settings: Settings, most: Strain, variants: Mapping[str, VariantFacts], seconds: float, *, lost: int, joined: int
+) -> Facts:
+    return Facts(
+        alone=settings.scenario.alone,
+        stays=settings.scenario.requests is None,
+        rate=settings.rate or 0.0,
+        seconds=seconds,
+        **most._asdict(),
+        lost_workers=lost,
+        joined_workers=joined,
+        variants=variants,
+    )
+
+
+def _variant(counters: Counters, **others: int) -> VariantFacts:
+    """Return the facts about a variant: those that its counters have, and others."""
+    ended = {kind: counters.outcomes[kind] + counters.breaks[kind] for kind in ("closed", "reset")}
+    # Linux refuses nobody for want of room in the accept queue: nobody listened.
+    lost = {"refused": counters.connections["refused"], **ended}
+    return VariantFacts(
+        unconnected={kind: number for kind, number in counters.connections.items() if kind != "connected" and number},
+        sent=counters.sent,
+        verified=counters.verified,
+        timeouts=counters.outcomes["timeout"],
+        late=counters.late_sends,
+        corrupt=counters.outcomes["corrupt"] + counters.breaks["corrupt"],
+        lost={kind: number for kind, number in lost.items() if number},
+        **others,
+    )
+
+
+def _pending(counters: Counters, missing: int) -> int:
+    """Return how many connects had no answer for long in the end: a tenth of it is long if clients never had any."""
+    shortest = PENDING // 10 if missing else PENDING
+    return sum(number for age, number in counters.censored["connect"].items() if age >= shortest)
+
+
+def _stalled(counters: Counters, seconds: float, scenario: Scenario) -> int:
+    """Return how many clients the server has left waiting: others overtook them, or none was answered any more."""
+    found = counters.histograms
+    later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
+    # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
+    asked_for = scenario.dawdle + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
+    silent = stalls.silent(seconds) + asked_for * 1e6
+    return sum(
+        max(
+            stalls.stalled(finished, counters.overtaken[kind], seconds, stalls.OVERTAKEN),
+            stalls.stalled(finished, counters.silent[kind], seconds, silent),
+        )
+        for kind, finished in (("first", found["first_reply"]), ("later", later))
+    )
