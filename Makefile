@@ -78,6 +78,10 @@ variants: .venv-dev/ready ## Write what the lab needs of servers/variants.py (Co
 	.venv-dev/bin/python -m servers.write
 	.venv-dev/bin/python -m grafana.write
 
+tables: .venv-dev/ready ## Write what the lab needs of the tables of scenarios and warnings (dashboards, loadtest/README.md)
+	.venv-dev/bin/python -m loadtest.write
+	.venv-dev/bin/python -m grafana.write
+
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
 	.venv-dev/bin/python -m grafana.write
 

@@ -30,8 +30,8 @@ def _changes(metric: str) -> str:
 def every() -> list[Builder[dashboard.AnnotationQuery]]:
     """Return the annotations of every dashboard."""
     return [
-        # One band, whichever the doubts are: "What was doubted, and when?" of the load's page tells them apart.
-        _annotation("Doubts", "max(tcplab_load_doubt) == 1", "In doubt", colours.DOUBT),
+        # One band, whichever the warnings are: "Which warnings, and when?" of the load's page tells them apart.
+        _annotation("Warnings", "max(tcplab_load_warning) == 1", "With warnings", colours.WARNING),
         # The value is the moment itself, in milliseconds: exact, however coarse the steps.
         _annotation(
             "Runs begin", "1000 * max(tcplab_load_run_start_timestamp_seconds)", "A run begins"

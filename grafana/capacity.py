@@ -18,7 +18,7 @@ from servers.variants import VARIANTS
 STEADY = "variant:tcplab_steady_clients:max"
 """How many clients a variant has, present only while that number has stood for as long as figures look back."""
 
-IN_DOUBT = "on () (max(tcplab_load_doubt) == 1)"
+WARNED = "on () (max(tcplab_load_warning) == 1)"
 
 NOWHERE = 'max by (variant) (up{job="servers"}) * 0 - Inf'
 """A place that no point is drawn at: without a field for each variant, Grafana shows "Err" in place of no points."""
@@ -26,14 +26,14 @@ NOWHERE = 'max by (variant) (up{job="servers"}) * 0 - Inf'
 HOW = (
     "Each point is ten seconds in which the number of clients had stood for 15 s and a run was on; points of other "
     "moments are left out, for then a figure is of no number of clients. Filled: believed. Hollow: the load "
-    "generator doubted its own figures. Points of one number differ by chance: do not read a difference smaller "
-    "than their spread. More numbers: TCPLAB_SHAPE=tour or steps, or ask for other numbers on Locust's page, and "
+    "generator had a warning. Points of one number differ by chance: do not read a difference smaller than "
+    "their spread. More numbers: TCPLAB_SHAPE=tour or steps, or ask for other numbers on Locust's page, and "
     "set the time shown to hold them all."
 )
 
 INTRODUCTION = f"""\
 {legend()} &nbsp; Each point: ten seconds of a steady number of clients, in the time shown.<br>
-Hollow: in doubt. For more numbers: `TCPLAB_SHAPE=tour docker compose up`, or ask for them on Locust's page.
+Hollow: with warnings. For more numbers: `TCPLAB_SHAPE=tour docker compose up`, or ask for them on Locust's page.
 """
 
 
@@ -58,8 +58,8 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
         # `max` drops the recorded name: beside a nameless series of its variant, neither is found by its legend.
         .with_target(query(f"max by (variant) ({STEADY})\nor {NOWHERE}", letter(0), "{{variant}} clients"))
-        .with_target(query(f"max by (variant) ({y} unless {IN_DOUBT})\nor {NOWHERE}", letter(1), "{{variant}}"))
-        .with_target(query(f"{y} and {IN_DOUBT}", letter(2), "{{variant}} in doubt"))
+        .with_target(query(f"max by (variant) ({y} unless {WARNED})\nor {NOWHERE}", letter(1), "{{variant}}"))
+        .with_target(query(f"{y} and {WARNED}", letter(2), "{{variant}} with warnings"))
         .with_transformation(transform("joinByField", {"byField": "Time", "mode": "outer"}))
         .override_by_regexp(
             "/ clients$/",
@@ -79,17 +79,17 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
     series: list[Builder[xychart.XYSeriesConfig]] = []
     for variant in VARIANTS:
         x = f"{variant.name} clients"
-        doubted = f"{variant.name} in doubt"
+        warned = f"{variant.name} with warnings"
         panel.override_by_name(variant.name, [fixed_colour(variant.colour)])
         panel.override_by_name(
-            doubted,
+            warned,
             [
                 fixed_colour(variant.colour),
                 prop("custom.fillOpacity", 0),
                 prop("custom.hideFrom", {"viz": False, "legend": True, "tooltip": False}),
             ],
         )
-        series += [_series(variant.title, x, variant.name), _series(f"{variant.title}, in doubt", x, doubted)]
+        series += [_series(variant.title, x, variant.name), _series(f"{variant.title}, with warnings", x, warned)]
     return panel.series(series)
 
 

@@ -1,8 +1,8 @@
 """Every colour but the variants' own, which are in servers/variants.py. Red is for errors, and for nothing else."""
 
 GOOD = "#2e9e5b"
-FAINT = "rgba(46, 158, 91, 0.25)"  # good, where a whole wall of it would drown what is doubted
-DOUBT = "#d9a514"
+FAINT = "rgba(46, 158, 91, 0.25)"  # good, where a whole wall of it would drown a warning
+WARNING = "#d9a514"
 ERROR = "#d63c3c"
 NEUTRAL = "#8e8e99"
 KINDS = ("#56b4e9", "#b5bd4c", "#9b7ede", "#5fbfb0", "#a89f91", "#6d83b5", "#c2a5cf", "#879150", "#7fcdee", "#d8c9f0")

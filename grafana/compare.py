@@ -19,8 +19,8 @@ from servers.variants import VARIANTS, Variant
 INTRODUCTION = """\
 **Same requests, same load: only the way to serve many clients at once differs.** Read latency, memory and CPU per
 request beside *clients served*: who isn't served is in no latency. In `conversation`, *one at a time* makes its clients
-**wait** (the accept queue, the first reply); it isn't slow: one conversation follows another. **Doubt** what stands in
-an amber band: there the load generator doubts its own figures, and the tile at the top says why.
+**wait** (the accept queue, the first reply); it isn't slow: one conversation follows another. **Don't trust**
+what stands in an amber band: the load generator had a warning then, and the tile at the top says which.
 """
 
 TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)

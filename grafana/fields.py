@@ -56,8 +56,8 @@ def at_first_hidden() -> dashboard.DynamicConfigValue:
 
 
 def threshold_line(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
-    """Return the chart with a dashed line at the limit past which its figures are doubted."""
-    return panel.thresholds(steps(colours.NONE, (limit, colours.DOUBT))).thresholds_style(
+    """Return the chart with a dashed line at the limit past which there is a warning."""
+    return panel.thresholds(steps(colours.NONE, (limit, colours.WARNING))).thresholds_style(
         common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
     )
 

@@ -139,7 +139,7 @@ MEMORY_ABOVE_IDLE = Figure(
     "Memory above idle",
     texts.MEMORY_ABOVE_IDLE,
     units.BYTES,
-    "clamp_min(max by (variant) (tcplab_resident_memory_bytes - tcplab_initial_memory_bytes), 0)",
+    "clamp_min(max by (variant) (tcplab_resident_memory_bytes - tcplab_idle_memory_bytes), 0)",
     empty=texts.ONLY_LINUX,
 )
 MEMORY_PER_CLIENT = Figure(

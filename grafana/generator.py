@@ -13,7 +13,7 @@ from grafana.page import page
 from grafana.panels import Series, chart, chart_of, timeline
 from grafana.status import status
 from loadtest.recording.counters import BREAKS, CONNECTIONS, OUTCOMES
-from loadtest.run_warnings import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
+from loadtest.run_checks import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
 
 
 def by_variant(title: str, description: str, expr: str, unit: str) -> timeseries.Panel:
@@ -36,7 +36,7 @@ def by_worker(title: str, description: str, expr: str, unit: str) -> timeseries.
 
 
 def limited(title: str, description: str, metric: str, unit: str, limit: float) -> Builder[dashboard.Panel]:
-    """Return a chart of each load process, with the limit past which a figure is doubted."""
+    """Return a chart of each load process, with the limit past which there is a warning."""
     panel = by_worker(title, description, f"max by (worker) ({metric})", unit)
     return threshold_line(panel.axis_soft_max(limit * 1.2), limit)
 
@@ -46,7 +46,7 @@ def load() -> list[Line]:
     workers = chart(
         "Workers",
         "Load processes that report. One that joins or leaves during a run has clients moved to or from it: figures of "
-        "that moment are doubted.",
+        "that moment carry a warning.",
         [Series("max(tcplab_load_workers)", legend="workers")],
         unit=units.COUNT,
         empty=texts.NO_LOAD,
@@ -69,7 +69,7 @@ def load() -> list[Line]:
 
 
 def strain() -> list[Line]:
-    """Return what the load processes suffer from: each limit is one of loadtest/run_warnings.py."""
+    """Return what the load processes suffer from: each limit is one of loadtest/run_checks.py."""
     busy = limited(
         "How busy is it?",
         "Share of the time in which a load process's engine had no moment to wait, whether it worked or was kept "
@@ -111,19 +111,19 @@ def strain() -> list[Line]:
         units.SHARE,
         STOLEN,
     )
-    return [Line(8, [cpu, busy, lag]), Line(8, [starved, stolen, _doubts()])]
+    return [Line(8, [cpu, busy, lag]), Line(8, [starved, stolen, _warnings()])]
 
 
-def _doubts() -> Builder[dashboard.Panel]:
+def _warnings() -> Builder[dashboard.Panel]:
     panel = timeline(
-        "What was doubted, and when?",
-        "Each doubt that the load generator knows, over time: an empty lane was never doubted. The same doubts are "
-        "amber bands in all charts. loadtest/README.md has the remedy of each.",
-        "max by (doubt) (tcplab_load_doubt)",
-        "{{doubt}}",
+        "Which warnings, and when?",
+        "Each warning of the load generator, over time: an empty lane never had it. The same warnings are "
+        "amber bands in all charts. loadtest/README.md has the hint of each.",
+        "max by (warning) (tcplab_load_warning)",
+        "{{warning}}",
         texts.NO_LOAD,
     )
-    return panel.mappings([words({"0": ("no", colours.FAINT), "1": ("doubt", colours.DOUBT)})])
+    return panel.mappings([words({"0": ("no", colours.FAINT), "1": ("warning", colours.WARNING)})])
 
 
 def pace() -> list[Line]:
@@ -134,7 +134,7 @@ def pace() -> list[Line]:
         f"fast as it is answered. Sent and answered right: by all clients together. Where less than {ON_TIME:.0%} "
         "of what is due is sent, the run says so (rate).",
         [
-            Series("max(tcplab_load_asked_rate)", legend="asked for"),
+            Series("max(tcplab_load_target_rate)", legend="asked for"),
             Series("sum(rate(tcplab_load_sent_total[$__rate_interval]))", legend="sent"),
             Series(
                 'sum(rate(tcplab_load_requests_total{outcome="verified"}[$__rate_interval]))', legend="answered right"
@@ -205,7 +205,7 @@ def lost() -> list[Line]:
         "Connections that break",
         "Connections that ended while no request was open on them, each second: corrupt (bytes that nobody had "
         "asked for), closed, reset. No request's failure, yet no client's wish either.",
-        "sum by (outcome) (rate(tcplab_load_breaks_total[$__rate_interval]))",
+        "sum by (outcome) (rate(tcplab_load_connections_broken_total[$__rate_interval]))",
         BREAKS,
     )
     return [Line(8, [under_way, abandoned, connecting]), Line(8, [failed, unconnected, breaks])]

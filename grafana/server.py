@@ -229,12 +229,12 @@ def process() -> list[Line]:
     threads = one("Threads", f"tcplab_threads. {texts.THREADS}", gauge("tcplab_threads"), units.COUNT)
     memory = one(
         "Process memory",
-        "tcplab_resident_memory_bytes; dashed tcplab_initial_memory_bytes, what it was before the first client. "
+        "tcplab_resident_memory_bytes; dashed tcplab_idle_memory_bytes, what it was before the first client. "
         "What lies between is the clients' memory, but of all that there ever were: little goes back when they "
         f"leave. {texts.PROCESS_MEMORY}",
         gauge("tcplab_resident_memory_bytes"),
         units.BYTES,
-        Series(gauge("tcplab_initial_memory_bytes"), "before its first client", dashed=True),
+        Series(gauge("tcplab_idle_memory_bytes"), "before its first client", dashed=True),
         empty=texts.ONLY_LINUX,
     )
     standard = coloured(

@@ -1,4 +1,4 @@
-"""The line at the head of a dashboard: what is running, and whether to believe what it shows."""
+"""The line at the head of a dashboard: what is running, and whether there are warnings."""
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.models import common
@@ -8,6 +8,7 @@ from grafana.fields import prop, steps
 from grafana.layout import Line
 from grafana.panels import tile
 from grafana.targets import query_now
+from loadtest.run_warnings import CHECKED
 
 HEIGHT = 3
 
@@ -16,14 +17,14 @@ max by (scenario) (tcplab_load_run_info)
 or label_replace(max(tcplab_load_running) == 0, "scenario", "no run is on", "", "")
 or label_replace(0 * absent(tcplab_load_running), "scenario", "the load is not measured", "", "")"""
 
-DOUBTS_NOW = """\
-max by (doubt) (tcplab_load_doubt) == 1
-or label_replace(max(tcplab_load_doubt) == 0, "doubt", "no doubts", "", "")
-or label_replace(2 * absent(tcplab_load_doubt), "doubt", "the load is not measured", "", "")"""
+WARNINGS_NOW = """\
+max by (warning) (tcplab_load_warning) == 1
+or label_replace(max(tcplab_load_warning) == 0, "warning", "no warnings", "", "")
+or label_replace(2 * absent(tcplab_load_warning), "warning", "the load is not measured", "", "")"""
 
-_ALERTS = 'ALERTS{alertstate="firing",alertname!~"FiguresInDoubt|GeneratorSaturated"}'
+_ALERTS = 'ALERTS{alertstate="firing",alertname!~"RunWarnings|GeneratorSaturated"}'
 
-WARNINGS_NOW = f"""\
+ALERTS_NOW = f"""\
 max by (alertname, variant) ({_ALERTS})
 or label_replace(0 * absent({_ALERTS}), "alertname", "nothing", "", "")"""
 
@@ -54,31 +55,31 @@ def status() -> Line:
         .text(common_builders.VizTextDisplayOptions().title_size(12).value_size(24))
         .thresholds(steps(colours.NEUTRAL))
     )
-    doubts = (
+    warnings = (
         tile(
             "Believe these figures?",
-            "Every doubt that the load generator has about its own run; loadtest/README.md has the remedy of each. In "
-            "doubt, a figure may be the generator's limit and not the server's. Amber bands in the charts show when.",
+            "Every warning that the load generator has about its own run; loadtest/README.md says what to do. With a "
+            "warning, a figure may be the generator's limit and not the server's. Amber bands in the charts show when.",
             texts.NO_LOAD,
         )
-        .with_target(query_now(DOUBTS_NOW, "A", "{{doubt}}"))
+        .with_target(query_now(WARNINGS_NOW, "A", "{{warning}}"))
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.DOUBT), (2, colours.NEUTRAL)))
+        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING), (2, colours.NEUTRAL)))
     )
-    for name, meaning in texts.DOUBTS.items():
-        doubts.override_by_name(name, [prop("displayName", f"{name}: {meaning}")])
-    warnings = (
+    for name, row in CHECKED.items():
+        warnings.override_by_name(name, [prop("displayName", f"{name}: {row.short}")])
+    alerts = (
         tile(
             "What else is wrong?",
             "The alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, requests that fail, a "
             "full accept queue, a CPU quota that holds a server back.",
             texts.NO_SERVER,
         )
-        .with_target(query_now(WARNINGS_NOW, "A", "{{alertname}} {{variant}}"))
+        .with_target(query_now(ALERTS_NOW, "A", "{{alertname}} {{variant}}"))
         .text_mode(common.BigValueTextMode.NAME)
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.DOUBT)))
+        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING)))
     )
-    return Line(HEIGHT, [scenario, size, doubts, warnings], [5, 5, 8, 6])
+    return Line(HEIGHT, [scenario, size, warnings, alerts], [5, 5, 8, 6])

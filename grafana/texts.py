@@ -1,4 +1,4 @@
-"""What more than one panel says, and the words for a doubt. What one panel alone says stands where that is made."""
+"""What more than one panel says. What one panel alone says stands where that is made."""
 
 NO_REPLY = "No reply in the last ten seconds"
 NO_LOAD = "No load is measured"
@@ -101,26 +101,3 @@ BUCKETS = (
     "Each column is a moment, each row a bucket of the histogram; the darker, the more replies. Two bands mean two "
     "kinds of requests: a quantile would show one of them."
 )
-
-DOUBTS = {
-    "generator-cpu": "the load is at its own limit",
-    "starved": "the load had to wait for a core",
-    "loop-lag": "the load's own loop lags",
-    "late-sends": "the load sends late",
-    "rate": "the rate asked for is not reached",
-    "stolen-time": "the host keeps CPU time back",
-    "corrupt": "wrong bytes came back",
-    "disconnected": "a server went away",
-    "all-at-once": "servers compete for the cores",
-    "worker-lost": "a load process was lost",
-    "worker-joined": "a load process joined on the way",
-    "conservation": "requests went uncounted",
-    "local-limit": "the load's machine cannot connect",
-    "conntrack": "the kernel drops connections",
-    "unconnected": "some clients never connected",
-    "unserved": "some clients are not served",
-    "nothing-answered": "nothing is answered",
-    "stalled-clients": "served clients are left waiting",
-    "timeouts": "replies did not come in 30 s",
-}
-"""Every doubt of loadtest/run_warnings.py, in words short enough for a tile."""

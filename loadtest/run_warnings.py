@@ -1,366 +1,398 @@
 """
-May the figures of a run be believed? Named doubts, each with its remedy: pure functions over measured facts.
+Why the figures of a run may not be what they seem: the table of warnings.
 
-A new doubt is one function, one row in DOUBTS.
+A row carries everything about its warning; the exporter, alerts, tiles, documents and the comparison read it here.
 """
 
-import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
 
-BUSY: Final = 0.90
-"""Share of a core from which a load process is too busy to be believed."""
+from loadtest import run_checks
+from loadtest.run_checks import Facts
 
-LAGGING: Final = 0.005
-"""Seconds of loop lag (p99) from which the generator's own delay may show in the latencies."""
-
-STARVED: Final = 0.02
-"""
-Share of the time that a load process waits for a core, from which that shows in its figures: at 3 % a p99 of 0.5 ms
-read 2.7 ms (one other process on its core); with a core of its own it was 0.2 % at most.
-"""
-
-STOLEN: Final = 0.02
-"""Share of a core from which the time that the host keeps back moves a figure by more than two runs usually differ."""
-
-OWN_FAILURES: Final = frozenset({"no_port", "failed"})
-"""How a connect fails by the load's own machine: without a local port, a descriptor, or the server's address."""
-
-NEARLY_FULL: Final = 0.90
-"""Share of the connection-tracking table in use from which it may have been full: it is looked at once a second."""
-
-UNANSWERED: Final = frozenset({"nothing-answered", "stalled-clients", "timeouts"})
-"""The doubts that a server has left clients without an answer: they show in an exit status."""
-
-ON_TIME: Final = 0.98
-"""
-Share of the requests due that must be sent, and share of those sent that must not be late. No more may be sent beyond
-those asked for than may be missing.
-"""
+Figure = Literal["rate", "latency", "served", "CPU", "memory"]
+"""What a warning may say of: requests per second, times, clients served, CPU per request, memory per client."""
 
 
-@dataclass(frozen=True, slots=True)
-class VariantFacts:
+class About(StrEnum):
+    """Where the reason lies."""
+
+    GENERATOR = "generator"
+    SERVER = "server"
+    RUN = "run"
+
+
+class TakesOut(StrEnum):
+    """What a comparison leaves out of the medians."""
+
+    NOTHING = "nothing"
+    """The warning tells what a measure means, and its mark says so."""
+
+    LATENCIES = "latencies"
+    """They hold the generator's own delay. CPU and memory are as they were; a top speed is a lower bound."""
+
+    RUN = "the run"
+    """What was measured is not, or not only, what the server does."""
+
+
+class ForSlo(StrEnum):
+    """What it means for an objective (SLO) that a run met or missed."""
+
+    SLOWER = "slower"
     """
-    What happened to one variant: users, different clients connected and served, and requests.
+    Replies can only have looked slower: a miss may be its fault, an SLO met was met.
 
-    missing: clients that never had a connection. pending: those whose connect had no answer for over a second in the
-    end. unconnected: connects that failed, by kind (counters.CONNECTIONS). imbalance: sent - verified - errors -
-    unanswered. asked: requests that were on the way, and connects. verified: right replies. timeouts: requests.
-    stalled: clients left waiting for longer than the others' replies explain (stalls.py). late: of those sent, the ones
-    that the generator sent late. unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost:
-    connections that the server closed or reset, with a request open on them or without, and connects that nobody
-    listened for (refused).
+    That the generator had too little of a core does not make the load lighter as long as requests left on time; whether
+    they did is a warning of its own, late-sends. Where clients never pause, what the generator adds to a reply it takes
+    from the waiting at the server, and no more than that.
     """
 
-    users: int = 0
-    connected: int = 0
-    served: int = 0
-    missing: int = 0
-    pending: int = 0
-    unconnected: Mapping[str, int] = field(default_factory=dict)
-    imbalance: int = 0
-    sent: int = 0
-    asked: int = 0
-    verified: int = 0
-    timeouts: int = 0
-    stalled: int = 0
-    late: int = 0
-    unsent: int = 0
-    corrupt: int = 0
-    lost: Mapping[str, int] = field(default_factory=dict)
+    LIGHTER = "lighter"
+    """The load was lighter than asked for: an SLO met says nothing, a miss is one all the more."""
+
+    COUNTED = "counted"
+    """The server's doing, which is judged by the counts themselves."""
+
+    MISSED = "missed"
+    """A miss by itself: the clients left waiting may be too few to move a quantile."""
+
+    VOID = "void"
+    """The run says nothing either way."""
+
+    UNTOUCHED = "untouched"
+    """It is not about the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """
-    What was measured about a run.
-
-    alone: its scenario wants the variants one after another. stays: its clients never leave. rate: requests per second
-    asked for in all; 0 in the closed model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load
-    process, in cores; the second counts the time in which it worked or was kept from it. starved_ratio: share of the
-    time in which it waited for a core, of the one that waited most. stolen_ratio: cores that the host kept back.
-    lag_p99: seconds, of the process that lagged most. conntrack_ratio: share of the fullest connection-tracking table
-    in use. lost_workers, joined_workers: load processes that vanished, or came, during the run.
-    """
-
-    alone: bool = False
-    stays: bool = False
-    rate: float = 0.0
-    seconds: float = 0.0
-    cpu_ratio: float = 0.0
-    busy_ratio: float = 0.0
-    starved_ratio: float = 0.0
-    stolen_ratio: float = 0.0
-    lag_p99: float = 0.0
-    conntrack_ratio: float = 0.0
-    lost_workers: int = 0
-    joined_workers: int = 0
-    variants: Mapping[str, VariantFacts] = field(default_factory=dict)
-
-
-class Doubt(NamedTuple):
-    """A reason not to believe a run's figures. detail: what was seen. remedy: what to do about it."""
+class RunWarning(NamedTuple):
+    """A reason not to trust a run's figures. detail: what was seen. hint: what to do about it."""
 
     name: str
     detail: str
-    remedy: str
+    hint: str
 
 
-def _generator_cpu(facts: Facts) -> str | None:
-    if facts.cpu_ratio >= BUSY:
-        return f"a load process used {facts.cpu_ratio:.0%} of a core: a top speed is the generator's, not the server's"
-    if facts.busy_ratio >= BUSY:
-        return (
-            f"a load process was busy {facts.busy_ratio:.0%} of the time and was given {facts.cpu_ratio:.0%} of a core:"
-            " a top speed is the generator's, not the server's"
-        )
-    return None
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    All about one warning.
+
+    short: what happened, in words short enough for a tile. when: its threshold. hint: what to do. moves: the figures
+    that it can change. check: what finds it in the facts; None: the comparison finds it. unanswered: clients were left
+    without an answer, which shows in an exit status.
+    """
+
+    short: str
+    when: str
+    hint: str
+    about: About
+    moves: frozenset[Figure]
+    takes_out: TakesOut
+    slo: ForSlo
+    check: Callable[[Facts], str | None] | None = None
+    unanswered: bool = False
 
 
-def _starved(facts: Facts) -> str | None:
-    if facts.starved_ratio <= STARVED:
-        return None
-    return (
-        f"a load process waited for a core {facts.starved_ratio:.0%} of the time (others had it, or a quota was used"
-        " up): latencies include that, and a top speed is the generator's, not the server's"
-    )
+_SPEED: Final = frozenset[Figure]({"rate", "latency"})
+_ANY: Final = frozenset[Figure]({"rate", "latency", "served", "CPU", "memory"})
+_OF_SOME: Final = frozenset[Figure]({"rate", "latency", "served"})
 
-
-def _loop_lag(facts: Facts) -> str | None:
-    if facts.lag_p99 <= LAGGING:
-        return None
-    return f"a load process woke up {facts.lag_p99 * 1000:.1f} ms late (p99): latencies include its own delay"
-
-
-def _late_sends(facts: Facts) -> str | None:
-    late, sent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("late", "sent"))
-    if late <= (1 - ON_TIME) * sent:
-        return None
-    return f"{late} of {sent} requests left over 5 ms after their time, by the generator's own fault"
-
-
-def _rate(facts: Facts) -> str | None:
-    sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
-    asked = facts.rate * facts.seconds
-    if asked and sent > (2 - ON_TIME) * asked + 1 + _chance(facts):
-        return f"{sent} requests were sent where {asked:.0f} were asked for: the servers had more to do than was meant"
-    if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1):
-        return None
-    if sent >= ON_TIME * (sent + unsent):
-        return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
-    of_due = f"{unsent} of {sent + unsent} requests that fell due"
-    return f"{of_due} were not sent: their clients still waited for replies, or had no connection"
-
-
-def _chance(facts: Facts) -> float:
-    """Return how many requests more fall due by chance: three deviations; a client begins anywhere in its interval."""
-    return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
-
-
-def _stolen_time(facts: Facts) -> str | None:
-    if facts.stolen_ratio <= STOLEN:
-        return None
-    return f"the host of the load's machine kept back {facts.stolen_ratio:.0%} of a core meanwhile"
-
-
-def _corrupt(facts: Facts) -> str | None:
-    wrong = [f"{name} ({variant.corrupt})" for name, variant in facts.variants.items() if variant.corrupt]
-    if not wrong:
-        return None
-    return f"other bytes came than the right replies: {', '.join(wrong)}"
-
-
-def _disconnected(facts: Facts) -> str | None:
-    some = _by_variant({name: variant.lost for name, variant in facts.variants.items()})
-    if not some:
-        return None
-    return (
-        f"a server ended its clients' connections, or was not there: {some}: one that crashed, was started again or"
-        " closes by itself is not a slow one"
-    )
-
-
-def _all_at_once(facts: Facts) -> str | None:
-    loaded = [name for name, variant in facts.variants.items() if variant.users]
-    if not facts.alone or len(loaded) < 2:
-        return None
-    return f"{', '.join(loaded)} were loaded at the same time: they competed for the cores"
-
-
-def _worker_lost(facts: Facts) -> str | None:
-    if not facts.lost_workers:
-        return None
-    return f"{facts.lost_workers} load process(es) vanished: what they counted last is missing"
-
-
-def _worker_joined(facts: Facts) -> str | None:
-    if not facts.joined_workers:
-        return None
-    return f"{facts.joined_workers} load process(es) joined on the way, or came back: clients were moved"
-
-
-def _conservation(facts: Facts) -> str | None:
-    wrong = [f"{name} by {variant.imbalance}" for name, variant in facts.variants.items() if variant.imbalance]
-    if not wrong:
-        return None
-    return f"sent is not verified + errors + unanswered: {', '.join(wrong)}"
-
-
-def _unserved(facts: Facts) -> str | None:
-    waiting = [
-        f"{name} served {variant.served} of {variant.connected}"
-        for name, variant in facts.variants.items()
-        if variant.served < variant.connected
-    ]
-    if not waiting:
-        return None
-    return f"some clients never had a reply: {', '.join(waiting)}"
-
-
-def _timeouts(facts: Facts) -> str | None:
-    late = [
-        f"{name} ({variant.timeouts})"
-        for name, variant in facts.variants.items()
-        # Who stays with a server of one client at a time makes the others wait for ever: it serves 1 of N (unserved).
-        if variant.timeouts and not (facts.stays and variant.served == 1 < variant.connected)
-    ]
-    if not late:
-        return None
-    return f"requests had no reply within the time allowed: {', '.join(late)}"
-
-
-def _stalled_clients(facts: Facts) -> str | None:
-    left = [
-        f"{name} {variant.stalled} of {variant.connected}"
-        for name, variant in facts.variants.items()
-        if variant.stalled
-    ]
-    if not left:
-        return None
-    return (
-        f"clients were left waiting in the end, for far longer than the replies of the others took: {', '.join(left)}:"
-        " a server that stops answering some has more time for the rest"
-    )
-
-
-def _nothing_answered(facts: Facts) -> str | None:
-    silent = [
-        f"{name} (0 of {variant.users} clients served)"
-        for name, variant in facts.variants.items()
-        if variant.asked and not variant.verified
-    ]
-    if not silent:
-        return None
-    return f"no request was answered rightly: {', '.join(silent)}"
-
-
-def _conntrack(facts: Facts) -> str | None:
-    if facts.conntrack_ratio < NEARLY_FULL:
-        return None
-    return (
-        f"the connection-tracking table of a load process's machine was {facts.conntrack_ratio:.0%} full: past its"
-        " limit the kernel drops packets, so that connects get no answer and replies go missing"
-    )
-
-
-def _local_limit(facts: Facts) -> str | None:
-    some = _failed_connects(facts, OWN_FAILURES)
-    return f"the load's own machine could not connect: {some}" if some else None
-
-
-def _unconnected(facts: Facts) -> str | None:
-    without = [
-        f"{name} {each.missing}"
-        for name, each in facts.variants.items()
-        if each.missing and (each.unconnected or each.pending)
-    ]
-    pending = [f"{name} {each.pending}" for name, each in facts.variants.items() if each.pending]
-    if not (without or pending):
-        return None
-    kinds = {kind for each in facts.variants.values() for kind in each.unconnected}
-    failed = _failed_connects(facts, kinds)
-    parts = {
-        "some clients never had a connection": ", ".join(without),
-        "connects failed": failed if without else "",
-        "connects had no answer in the end": ", ".join(pending),
-    }
-    return "; ".join(f"{what}: {some}" for what, some in parts.items() if some)
-
-
-def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
-    """Return the connects of these kinds that failed, by variant, in words; "" if there are none."""
-    return _by_variant(
-        {
-            name: {kind: number for kind, number in variant.unconnected.items() if kind in kinds}
-            for name, variant in facts.variants.items()
-        }
-    )
-
-
-def _by_variant(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Return counts by variant and kind in words, without the variants that have none."""
-    return "; ".join(
-        f"{name} ({', '.join(f'{number} {kind}' for kind, number in kinds.items())})"
-        for name, kinds in counts.items()
-        if kinds
-    )
-
-
-class _Row(NamedTuple):
-    see: Callable[[Facts], str | None]
-    remedy: str
-
-
-DOUBTS: Final[Mapping[str, _Row]] = {
-    "generator-cpu": _Row(_generator_cpu, "add workers, or give the load a core of its own; fewer clients also help"),
-    "starved": _Row(
-        _starved, "give the load a core of its own (and no CPU quota), or end what else runs; fewer clients don't help"
+RUN_WARNINGS: Final[Mapping[str, Row]] = {
+    "generator-cpu": Row(
+        "the load is at its own limit",
+        "a load process used 90 % of a core, or its event loop was busy for 90 % of the time: a top speed is the"
+        " generator's",
+        "add workers, or give the load a core of its own; fewer clients also help",
+        About.GENERATOR,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.SLOWER,
+        run_checks.generator_cpu,
     ),
-    "loop-lag": _Row(_loop_lag, "add workers or take fewer clients; keep other work off the load's core"),
-    "late-sends": _Row(_late_sends, "add workers or take fewer clients; keep other work off the load's core"),
-    "rate": _Row(
-        _rate,
+    "starved": Row(
+        "the load had to wait for a core",
+        "a load process waited for a core for over 2 % of the time: others had it, or a CPU quota was used up. Its CPU"
+        " and lag need not show that",
+        "give the load a core of its own (and no CPU quota), or end what else runs; fewer clients don't help",
+        About.GENERATOR,
+        _SPEED,
+        TakesOut.RUN,
+        ForSlo.SLOWER,
+        run_checks.starved,
+    ),
+    "loop-lag": Row(
+        "the load's own loop lags",
+        "a load process's event loop was over 5 ms late (p99): latencies include its own delay",
+        "add workers or take fewer clients; keep other work off the load's core",
+        About.GENERATOR,
+        _SPEED,
+        TakesOut.LATENCIES,
+        ForSlo.SLOWER,
+        run_checks.loop_lag,
+    ),
+    "late-sends": Row(
+        "the load sends late",
+        "over 2 % of the requests left over 5 ms late, by the generator's fault",
+        "add workers or take fewer clients; keep other work off the load's core",
+        About.GENERATOR,
+        _SPEED,
+        TakesOut.LATENCIES,
+        ForSlo.VOID,
+        run_checks.late_sends,
+    ),
+    "rate": Row(
+        "the rate asked for is not reached",
+        "less than 98 % of the rate asked for fell due or was sent, or over 102 % was sent, beyond chance",
         "read it as the most that these clients got; take more clients, a lower rate, or a warm-up in which all start"
         " (too many sent: a longer one, for requests from before the window were made up for)",
+        About.RUN,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.LIGHTER,
+        run_checks.rate,
     ),
-    "stolen-time": _Row(_stolen_time, "measure again, or on a machine that is not shared"),
-    "corrupt": _Row(_corrupt, "mend the server first: the speed of wrong replies is no result"),
-    "disconnected": _Row(
-        _disconnected,
+    "stolen-time": Row(
+        "the host keeps CPU time back",
+        "the machine's host kept back over 2 % of a core",
+        "measure again, or on a machine that is not shared",
+        About.RUN,
+        _SPEED,
+        TakesOut.RUN,
+        ForSlo.SLOWER,
+        run_checks.stolen_time,
+    ),
+    "corrupt": Row(
+        "wrong bytes came back",
+        "other bytes came than the right replies",
+        "mend the server first: the speed of wrong replies is no result",
+        About.SERVER,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.COUNTED,
+        run_checks.corrupt,
+    ),
+    "disconnected": Row(
+        "a server went away",
+        "the server closed or reset connections, or nobody listened (a killed container's name, too): it crashed, was"
+        " restarted, or closes by itself; that isn't slow",
         "see why the server ended, or closed (its log; docker compose ps --all; 137: killed, or out of memory), and run"
         " it again",
+        About.SERVER,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.COUNTED,
+        run_checks.disconnected,
     ),
-    "all-at-once": _Row(_all_at_once, "load one variant at a time: name one user class, such as AsyncioUser"),
-    "worker-lost": _Row(_worker_lost, "run it again; see why the worker ended (memory, kill, network)"),
-    "worker-joined": _Row(_worker_joined, "measure once all load processes are there"),
-    "conservation": _Row(_conservation, "discard the run: this is a fault in the load generator, please report it"),
-    "local-limit": _Row(
-        _local_limit,
-        "no_port: fewer connects per second, or net.ipv4.tcp_tw_reuse=1; failed: see whether the server's name is"
-        " known and its host can be reached, and ulimit -n",
+    "all-at-once": Row(
+        "servers compete for the cores",
+        "`saturate`, `churn` or `cpu-bound` against several servers at once: they compete for the cores",
+        "load one variant at a time: name one user class, such as AsyncioUser, or take the shape one-after-another",
+        About.RUN,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.SLOWER,
+        run_checks.all_at_once,
     ),
-    "conntrack": _Row(
-        _conntrack,
+    "worker-lost": Row(
+        "a load process was lost",
+        "a load process vanished: its last counts are missing",
+        "run it again; see why the worker ended (memory, kill, network)",
+        About.RUN,
+        _OF_SOME,
+        TakesOut.RUN,
+        ForSlo.VOID,
+        run_checks.worker_lost,
+    ),
+    "worker-joined": Row(
+        "a load process joined on the way",
+        "a load process joined during the run, or came back: clients were moved",
+        "measure once all load processes are there",
+        About.RUN,
+        _OF_SOME,
+        TakesOut.RUN,
+        ForSlo.VOID,
+        run_checks.worker_joined,
+    ),
+    "conservation": Row(
+        "requests went uncounted",
+        "sent is not verified + errors + unanswered",
+        "discard the run: this is a fault in the load generator, please report it",
+        About.RUN,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.VOID,
+        run_checks.conservation,
+    ),
+    "local-limit": Row(
+        "the load's machine cannot connect",
+        "the load's own machine could not connect: no local port, no descriptor, an unknown name, no way to the host",
+        "no_port: fewer connects per second, or net.ipv4.tcp_tw_reuse=1; failed: see whether the server's name is known"
+        " and its host can be reached, and ulimit -n",
+        About.RUN,
+        _OF_SOME,
+        TakesOut.RUN,
+        ForSlo.VOID,
+        run_checks.local_limit,
+    ),
+    "conntrack": Row(
+        "the kernel drops connections",
+        "the connection-tracking table of a load process's machine was 90 % full (`net.netfilter.nf_conntrack_count`; a"
+        " container sees only its own): a full one drops packets silently",
         "raise net.netfilter.nf_conntrack_max on the machine that tracks, make fewer connects per second, or load by a"
         " way that isn't tracked",
+        About.RUN,
+        _OF_SOME,
+        TakesOut.RUN,
+        ForSlo.VOID,
+        run_checks.conntrack,
     ),
-    "unconnected": _Row(_unconnected, "see that the server is there, accepts, and takes so many clients"),
-    "unserved": _Row(
-        _unserved,
+    "unconnected": Row(
+        "some clients never connected",
+        "some clients never had a connection, or connects had no answer for over a second at the end",
+        "see that the server is there, accepts, and takes so many clients",
+        About.SERVER,
+        _OF_SOME,
+        TakesOut.NOTHING,
+        ForSlo.COUNTED,
+        run_checks.unconnected,
+    ),
+    "unserved": Row(
+        "some clients are not served",
+        "some clients never had a reply",
         "read throughput and latency as those of the clients served, not of all; measure longer, or take fewer clients",
+        About.SERVER,
+        _OF_SOME,
+        TakesOut.NOTHING,
+        ForSlo.COUNTED,
+        run_checks.unserved,
     ),
-    "nothing-answered": _Row(_nothing_answered, "see that the server is there and answers; measure longer"),
-    "stalled-clients": _Row(
-        _stalled_clients,
+    "nothing-answered": Row(
+        "nothing is answered",
+        "no request was answered rightly",
+        "see that the server is there and answers; measure longer",
+        About.SERVER,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.COUNTED,
+        run_checks.nothing_answered,
+        unanswered=True,
+    ),
+    "stalled-clients": Row(
+        "served clients are left waiting",
+        "clients that had been served waited at the end for far longer than the others' replies explain: a server that"
+        " drops some has more time for the rest",
         "see why the server no longer answers them (its log); until then its speed and its latency are no result",
+        About.SERVER,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.MISSED,
+        run_checks.stalled_clients,
+        unanswered=True,
     ),
-    "timeouts": _Row(_timeouts, "see why the server did not answer (its log), or take fewer clients"),
+    "timeouts": Row(
+        "replies did not come in 30 s",
+        "requests had no reply within 30 s (at a server of one at a time, whose clients stay, `unserved` says so"
+        " instead)",
+        "see why the server did not answer (its log), or take fewer clients",
+        About.SERVER,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.COUNTED,
+        run_checks.timeouts,
+        unanswered=True,
+    ),
+    "generator-limited": Row(
+        "the generator is the limit",
+        "in a comparison: the generator was at the limit of its core, or near its ceiling; the server may be faster",
+        "compare CPU per request instead, which holds; or measure on a machine with faster cores",
+        About.GENERATOR,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.SLOWER,
+    ),
+    "sink-limited": Row(
+        "the ceiling is not the generator's",
+        "in a comparison: the generator had time to spare when its ceiling was measured",
+        "end what else runs, and measure again",
+        About.RUN,
+        _SPEED,
+        TakesOut.RUN,
+        ForSlo.UNTOUCHED,
+    ),
+    "no-ceiling": Row(
+        "the ceiling is not known",
+        "in a comparison: the generator's ceiling could not be measured",
+        "do it again without what failed there; trust a top speed less",
+        About.RUN,
+        frozenset({"rate"}),
+        TakesOut.NOTHING,
+        ForSlo.UNTOUCHED,
+    ),
+    "busy-machine": Row(
+        "other programs run",
+        "in a comparison: other programs used over 15 % of a core",
+        "end what else runs, and measure again",
+        About.RUN,
+        _SPEED,
+        TakesOut.RUN,
+        ForSlo.SLOWER,
+    ),
+    "not-connected": Row(
+        "some clients never connected",
+        "in a comparison: fewer clients connected than were asked for",
+        "look at the errors; raise ulimit -n if there were too few descriptors",
+        About.RUN,
+        _OF_SOME,
+        TakesOut.NOTHING,
+        ForSlo.LIGHTER,
+    ),
+    "not-pinned": Row(
+        "server and generator share cores",
+        "in a comparison: server and generator could not be pinned to cores of their own",
+        "measure on Linux with two cores or more; trust CPU per request alone",
+        About.RUN,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.SLOWER,
+    ),
+    "shared-core": Row(
+        "server and generator share a core",
+        "in a comparison: server and generator ran on two hyperthreads of the same core",
+        "use a machine, or a container, with two whole cores",
+        About.RUN,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.SLOWER,
+    ),
 }
 
+CHECKED: Final = {name: row for name, row in RUN_WARNINGS.items() if row.check is not None}
+"""The warnings that a run's own facts can bring, which are exported."""
 
-def doubts(facts: Facts) -> list[Doubt]:
-    """Return every doubt that the facts give rise to."""
-    found = ((name, row.see(facts), row.remedy) for name, row in DOUBTS.items())
-    return [Doubt(name, detail, remedy) for name, detail, remedy in found if detail is not None]
+
+UNANSWERED: Final = frozenset(name for name, row in RUN_WARNINGS.items() if row.unanswered)
+"""The warnings that a server has left clients without an answer: they show in an exit status."""
+
+
+def warning(name: str, detail: str) -> RunWarning:
+    """Return a warning with its row's hint; KeyError for a name that has no row."""
+    return RunWarning(name, detail, RUN_WARNINGS[name].hint)
+
+
+def check(facts: Facts) -> list[RunWarning]:
+    """Return every warning that the facts give rise to."""
+    found = ((name, row.check(facts)) for name, row in RUN_WARNINGS.items() if row.check is not None)
+    return [warning(name, detail) for name, detail in found if detail is not None]
+
+
+def takes_out(name: str) -> TakesOut:
+    """Return what a warning takes out of the medians; one without a row, of another version, takes nothing."""
+    row = RUN_WARNINGS.get(name)
+    return TakesOut.NOTHING if row is None else row.takes_out
+
+
+def for_slo(name: str) -> ForSlo:
+    """Return what a warning means for an SLO; one without a row makes the run say nothing."""
+    row = RUN_WARNINGS.get(name)
+    return ForSlo.VOID if row is None else row.slo

@@ -1,7 +1,7 @@
-"""The scenarios: what the clients of a run do, as plain data. A new one is one entry in SCENARIOS."""
+"""The scenarios: what the clients of a run do, as plain data. A new one is one row."""
 
-from dataclasses import dataclass, replace
-from typing import Final, Literal, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal, Self
 
 MIN_SIZE: Final = 40
 """Bytes a message needs so that no other message has the same text (see client/script.py)."""
@@ -10,18 +10,41 @@ MAX_SIZE: Final = 65_000
 """Bytes that fit into a line of the wire together with any command."""
 
 
+MANY: Final = 1000
+"""Clients from which on, textbooks say, threads slow down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """
+    With what a scenario is compared unless the user says otherwise.
+
+    clients: numbers of clients for each server. warmup, seconds: of a run. thorough: the numbers of clients of a
+    thorough comparison. every: whether those candidates join that are no model of their own, and show what the API or
+    the loop costs. think: another think time than the scenario's.
+    """
+
+    clients: tuple[int, ...] = (30,)
+    warmup: int = 5
+    seconds: int = 10
+    thorough: tuple[int, ...] = (30,)
+    every: bool = False
+    think: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """
     What each client does, over and over: connect, ask and think, leave, stay away.
 
-    name: what a user types. sentence: what it shows. compare: what may fairly be compared in it.
+    name: what a user types. sentence: what it shows. does: what a client does, in words. compare: what may fairly be
+    compared in it. loads: with how many clients, and for how long, it is compared.
     requests: requests on one connection, then the client leaves; None: it stays for good.
     think, think_spread: seconds between a reply and the next request, drawn evenly from mean * (1 ± spread).
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
     command, amount: what is asked of the server: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
     size: bytes of a message's text.
-    dawdle: one client of each variant, in each load process, waits so many seconds in the middle of each connection's
+    stall: one client of each variant, in each load process, waits so many seconds in the middle of each connection's
     second request; 0: none does.
     paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away.
     alone: the variants are to be loaded one after another; all at once they compete for the cores.
@@ -29,6 +52,7 @@ class Scenario:
 
     name: str
     sentence: str
+    does: str
     compare: str
     requests: int | None
     think: float = 0.0
@@ -38,9 +62,14 @@ class Scenario:
     command: Literal["ECHO", "SLEEP", "WORK"] = "ECHO"
     amount: int = 0
     size: int = 64
-    dawdle: float = 0.0
+    stall: float = 0.0
     paced: bool = False
     alone: bool = False
+    loads: Loads = Loads()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a result keeps: all but what a comparison and a document take from the row."""
+        return {name: value for name, value in asdict(self).items() if name not in {"does", "loads"}}
 
     def tuned(self, *, think: float | None = None, size: int | None = None, paced: bool = False) -> Self:
         """
@@ -60,64 +89,82 @@ class Scenario:
         return replace(self, think=think, size=self.size if size is None else size, paced=paced)
 
 
+# Where clients wait for each other, the queue at the single server needs its whole length before the waits are what
+# they stay at, and as long again to be seen: 30 conversations of 0.4 s, 50 waits of 50 ms. Where they never pause, even
+# one client brings tens of thousands of requests in two seconds.
 _ALL: Final = (
-    Scenario(
-        name="conversation",
-        sentence="Clients come, ask five times with pauses, leave, and come back: who waits for whom?",
-        compare="The wait for the first reply, and the latency after it. The single server's rate is one over the time"
-        " that a conversation takes, by construction: it makes clients wait, which is not the same as being slow.",
-        requests=5,
-        think=0.1,
-        away=1.0,
-    ),
     Scenario(
         name="saturate",
         sentence="Clients stay and never pause: how fast can it go, and what does a request cost?",
-        compare="Top speed and CPU per request, one variant after another. The single server is compared at one"
-        " client; with more it serves one of them and says nothing to the rest.",
+        does="stays, never pauses",
+        compare="top speed and CPU per request, one server after another; single with one client, for with more it"
+        " serves one of them and says nothing to the rest",
         requests=None,
         alone=True,
+        loads=Loads((1, 50), warmup=1, seconds=2, thorough=(1, 50, MANY), every=True),
+    ),
+    Scenario(
+        name="conversation",
+        sentence="Clients come, ask five times with pauses, leave, and come back: who waits for whom?",
+        does="connects, asks 5 times with 100 ms ± 50 % between, leaves, stays away 1 s ± 50 %",
+        compare="the wait for the first reply, and the latency after it. single's rate is fixed by how long a"
+        " conversation takes: clients wait, which is not the same as slow",
+        requests=5,
+        think=0.1,
+        away=1.0,
+        loads=Loads((30,), warmup=6, seconds=12, thorough=(30,)),
     ),
     Scenario(
         name="churn",
         sentence="Each client connects, asks once, leaves, and comes back at once: what does accepting a client cost?",
-        compare="Connections per second and CPU per connection, one variant after another, at any number of clients.",
+        does="connects, asks once, leaves, comes back at once",
+        compare="connections per second and CPU per connection, one server after another, any number of clients",
         requests=1,
         alone=True,
+        loads=Loads((50,), warmup=1, seconds=3, thorough=(50,), every=True),
     ),
     Scenario(
         name="crowd",
         sentence="Thousands are connected and each asks every 20 s or so: what does a client cost by being there?",
-        compare="Memory and threads per client. The single server serves one of them: how many wait, and how long, is"
-        " the answer there, not missing data.",
+        does="stays, asks every 20 s ± 50 %",
+        compare="memory and threads per client; at single, how many wait and how long",
         requests=None,
         think=20.0,
+        # A client that thinks for 4 s asks for the second time after 2 to 6 s: from then on there is something to see.
+        loads=Loads((1000,), warmup=6, seconds=6, thorough=(1, 10, 100, 1000, 5000), think=4.0),
     ),
     Scenario(
         name="slow-client",
         sentence="One client stops for 2 s in the middle of its request, the others are quick: who waits for whom?",
-        compare="The wait for the first reply, at every variant: of all clients, of which one stalls.",
+        does="connects, asks twice, leaves, stays away 0.5 s ± 50 %; one client stalls for 2 s in its second request",
+        compare="the wait for the first reply: who waits for the one that stalls",
         requests=2,
         away=0.5,
-        dawdle=2.0,
+        stall=2.0,
+        # The one that stalls takes about 2.5 s for a round.
+        loads=Loads((30,), warmup=3, seconds=8, thorough=(30,)),
     ),
     Scenario(
         name="io-bound",
         sentence="Each request waits 50 ms, as for a database: who overlaps the waiting?",
-        compare="Throughput, at any number of clients: each asks once, and the wait is clients / throughput.",
+        does="connects, asks for something that waits 50 ms, leaves",
+        compare="throughput, any number of clients: each asks once, and the wait is clients / throughput",
         requests=1,
         command="SLEEP",
         amount=50,
+        loads=Loads((50,), warmup=3, seconds=5, thorough=(50,)),
     ),
     Scenario(
         name="cpu-bound",
         sentence="Each request computes for some milliseconds in pure Python: who is served while others compute?",
-        compare="Throughput and CPU per request, one variant after another, at any number of clients: each asks once,"
-        " and the wait is clients / throughput.",
+        does="connects, asks for some milliseconds of Python, leaves",
+        compare="throughput and CPU per request, one server after another, any number of clients: each asks once, and"
+        " the wait is clients / throughput",
         requests=1,
         command="WORK",
         amount=50_000,
         alone=True,
+        loads=Loads((10,), warmup=1, seconds=4, thorough=(10,)),
     ),
 )
 

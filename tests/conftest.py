@@ -8,7 +8,7 @@ import pytest
 pytest.register_assert_rewrite("tests.support")
 
 # After what rewrites their asserts.
-from tests.support.needs import remedy  # noqa: E402
+from tests.support.needs import hint  # noqa: E402
 from tests.support.servers import Model  # noqa: E402
 
 
@@ -36,6 +36,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if isinstance(report.longrepr, tuple)
     )
     for why, number in sorted(skipped.items()):
-        how = remedy(why)
+        how = hint(why)
         told = f"NOT CHECKED: {number} {'test' if number == 1 else 'tests'}: {why}{f'. {how}' if how else ''}"
         terminalreporter.write_line(told, yellow=True, bold=True)

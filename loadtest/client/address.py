@@ -46,7 +46,7 @@ class Address:
             self.where = family, address
             self._known = True
 
-    def doubt(self) -> None:
+    def look_up_again(self) -> None:
         """Look the name up again in the background, now and then: the server may come back elsewhere."""
         if time.monotonic() - self._looked_at >= LOOK_UP_AGAIN:
             self._looked_at = time.monotonic()

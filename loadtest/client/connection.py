@@ -263,7 +263,7 @@ class ClientConnection:
         self._do(self._advance(False), now)
 
     def _tell_of_connect(self, outcome: str, now: int) -> None:
-        self._address.doubt()
+        self._address.look_up_again()
         self._tell(outcome, self._client_stats.connect_failed(outcome, now), True)
 
     def _begin(self, step: Send, now: int) -> bool:

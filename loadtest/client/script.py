@@ -114,7 +114,7 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
     send = Send(b"", b"", False, 0.0)
     try:
         while True:
-            stall = scenario.dawdle if scenario.dawdle and slow_client.stalls(name) else 0.0
+            stall = scenario.stall if scenario.stall and slow_client.stalls(name) else 0.0
             if scenario.paced:
                 yield _TURN
             well = yield _CONNECT

@@ -27,7 +27,7 @@ Run it without a web page, or with one at http://localhost:8089, or with a maste
     locust -f mine.py --worker
 
 Each reply is compared byte for byte; each request and each failed connect fires Locust's `request` event. With
-`from loadtest.cluster import master` and `master.install()` the run has the lab's result, metrics and doubts as well.
+`from loadtest.cluster import master` and `master.install()` the run has the lab's result, metrics and warnings as well.
 """
 
 import socket
@@ -70,7 +70,7 @@ class TcpClient:
         client_stats.connecting(_clock())
         outcome = self._open()
         if outcome != "connected":
-            address.doubt()
+            address.look_up_again()
             self._tell(outcome, client_stats.connect_failed(outcome, _clock()), first=True)
             return False
         address.reached = True

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from loadtest.recording.aggregator import Aggregator, Worker
 from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram, quantile
-from loadtest.run_warnings import DOUBTS, Doubt
+from loadtest.run_warnings import CHECKED, RunWarning
 
 BOUNDS: Final = (
     *(round(step * scale) for scale in (1, 10, 100, 1000, 10_000, 100_000) for step in (20, 30, 50, 70, 100, 150)),
@@ -41,13 +41,13 @@ _SECONDS: Final = (
 _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
     (
         "tcplab_load_worker_cpu_ratio",
-        "Share of one core that a load process used over the last 10 s; from 0.9 its figures are doubtful",
+        "Share of one core that a load process used over the last 10 s; from 0.9 its figures are excluded",
         lambda effort: effort.cpu_ratio,
     ),
     (
         "tcplab_load_worker_busy_ratio",
         "Share of the last 10 s in which a load process's event loop had no moment to wait, whether it worked or was"
-        " kept from its core; from 0.9 its figures are doubtful",
+        " kept from its core; from 0.9 its figures are excluded",
         lambda effort: effort.busy_ratio,
     ),
     (
@@ -75,19 +75,19 @@ class Status:
     What the collector can't read from the aggregator.
 
     started: when the run that is on began (unix seconds); None if none is on. scenario: what it plays. rate: requests
-    per second that it is asked for, 0 in the closed model. doubts: those there are now. workers: those that are
+    per second that it is asked for, 0 in the closed model. warnings: those there are now. workers: those that are
     present, by an index that no other worker is ever given.
     """
 
     started: float | None
     scenario: str
     rate: float
-    doubts: Iterable[Doubt]
+    warnings: Iterable[RunWarning]
     workers: Mapping[int, Worker]
 
 
 class LoadCollector(Collector):
-    """Turns an aggregator into metrics. Every variant and every known doubt is there from the start, at zero."""
+    """Turns an aggregator into metrics. Every variant and every known warning is there from the start, at zero."""
 
     def __init__(self, aggregator: Aggregator, status: Callable[[], Status], clock: Callable[[], float]) -> None:
         """Read `aggregator` and `status()` at each scrape; `clock` is the aggregator's steady clock in seconds."""
@@ -141,7 +141,7 @@ class LoadCollector(Collector):
             lambda counters: counters.connections,
         )
         yield by_outcome(
-            "tcplab_load_breaks",
+            "tcplab_load_connections_broken",
             "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for),"
             " closed, reset",
             lambda counters: counters.breaks,
@@ -219,19 +219,20 @@ def _about_the_run(status: Status) -> Iterator[Metric]:
     yield began
     yield run
     yield GaugeMetricFamily(
-        "tcplab_load_asked_rate",
+        "tcplab_load_target_rate",
         "Requests per second that fall due in all, whether or not the servers keep up; 0 in the closed model",
         value=status.rate,
     )
-    doubt = GaugeMetricFamily(
-        "tcplab_load_doubt",
-        "1 while there is this reason not to believe the figures; loadtest/README.md has the remedies",
-        labels=["doubt"],
+    warning = GaugeMetricFamily(
+        "tcplab_load_warning",
+        "1 while there is this reason not to trust the figures; about: the generator, the server, or the run"
+        " (loadtest/README.md says what to do)",
+        labels=["warning", "about"],
     )
-    present = {found.name for found in status.doubts}
-    for name in DOUBTS:
-        doubt.add_metric([name], name in present)
-    yield doubt
+    present = {found.name for found in status.warnings}
+    for name, row in CHECKED.items():
+        warning.add_metric([name, row.about], name in present)
+    yield warning
 
 
 def _histograms(totals: dict[str, Counters]) -> Iterator[Metric]:

@@ -76,7 +76,7 @@ class Master:
         self._started: float | None = None
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
-        self._doubts: list[run_warnings.Doubt] = []
+        self._warnings: list[run_warnings.RunWarning] = []
         # Given back to write the result with: a run may end because there was no descriptor left.
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
         self._refuse_host()
@@ -186,9 +186,11 @@ class Master:
             indexes[name]: each for name, each in self._aggregator.workers.items() if each.present and name in indexes
         }
         if not self._running:
-            return exporter.Status(None, self._settings.scenario.name, 0.0, self._doubts, workers)
-        doubts = run_warnings.doubts(facts.live(self._aggregator, self._settings, time.monotonic()))
-        return exporter.Status(self._started, self._settings.scenario.name, self._settings.rate or 0.0, doubts, workers)
+            return exporter.Status(None, self._settings.scenario.name, 0.0, self._warnings, workers)
+        warnings = run_warnings.check(facts.live(self._aggregator, self._settings, time.monotonic()))
+        return exporter.Status(
+            self._started, self._settings.scenario.name, self._settings.rate or 0.0, warnings, workers
+        )
 
     # Ending
 
@@ -232,14 +234,14 @@ class Master:
 
     def _tell_result(self, figures: Figures) -> None:
         """Log what the run brought, choose the exit status, and write the result."""
-        self._doubts = run_warnings.doubts(facts.final(figures, self._settings))
-        for line in result.lines(figures, self._doubts):
+        self._warnings = run_warnings.check(facts.final(figures, self._settings))
+        for line in result.lines(figures, self._warnings):
             _terminal.info(line)
-        unanswered = {doubt.name for doubt in self._doubts} & {*run_warnings.UNANSWERED, "unconnected"}
+        unanswered = {warning.name for warning in self._warnings} & {*run_warnings.UNANSWERED, "unconnected"}
         if unanswered and self._options["headless"]:
             self._environment.process_exit_code = self._options["exit_code_on_error"] or None
         if self._settings.result is not None:
-            self._write(self._settings.result, result.document(figures, self._settings, self._doubts))
+            self._write(self._settings.result, result.document(figures, self._settings, self._warnings))
 
     def _write(self, path: Path, document: Mapping[str, Any]) -> None:
         self._spare.close()

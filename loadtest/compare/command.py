@@ -21,7 +21,7 @@ from loadtest.compare.comparison import Comparison, rough_duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
-from loadtest.compare.plan import LOADS, Plan, chosen, indicative, thorough
+from loadtest.compare.plan import Plan, chosen, indicative, thorough
 from loadtest.compare.report import differences, drawing, table
 from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
@@ -109,7 +109,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.slo and not options.capacity and not any(slo.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
             f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
-            f" pause, such as {', '.join(name for name in LOADS if slo.applies_to(SCENARIOS[name]))}"
+            f" pause, such as {', '.join(name for name, each in SCENARIOS.items() if slo.applies_to(each))}"
         )
     return chosen(
         options.seed,
@@ -215,10 +215,10 @@ def _compare(
 
 def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
     return any(
-        doubt.name in run_warnings.UNANSWERED
+        warning.name in run_warnings.UNANSWERED
         for each in summaries(result)
         for run in each.shown
-        for doubt in run.doubts
+        for warning in run.warnings
     )
 
 
@@ -266,7 +266,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--scenarios",
         nargs="+",
-        choices=tuple(LOADS),
+        choices=tuple(SCENARIOS),
         help="what the clients do (saturate; with an --slo conversation)",
     )
     parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")
@@ -326,6 +326,6 @@ def _differences(files: Sequence[Path]) -> int:
         return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
     say(differences.text(found))
     if all(each.significance.ratio is None for each in found.found):
-        sys.stderr.write("tcplab: nothing can be compared: no figure has sound runs in both; measure again\n")
+        sys.stderr.write("tcplab: nothing can be compared: no figure has valid runs in both; measure again\n")
         return 1
     return 0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest import run_warnings
 from loadtest.compare import schema, store
 from loadtest.compare.analysis import capacity, measures
 from loadtest.compare.analysis.measures import CLOSED_LOOP
@@ -22,7 +23,7 @@ from loadtest.compare.plan import MIN_RUNS, Plan, Run, Workload, clients
 from loadtest.compare.report import table
 from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import RunWarning
 
 _OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until runs have been measured
 _BAR: Final = 20
@@ -64,7 +65,7 @@ class Comparison:
             "commit": machine.commit(ROOT),
             "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
-            "doubts": [cores.doubt._asdict()] if cores.doubt else [],
+            "warnings": [cores.warning._asdict()] if cores.warning else [],
             "ceiling": None,
             "runs": [_not_run(run) for run in self._runs],
             "memory": [],
@@ -133,12 +134,8 @@ class Comparison:
             measured = laboratory.put_on_null_server(workload)
             found = measures.ceiling(workload, load.read(measured.load), measured.usage)
         except RunFailedError as error:
-            doubt = Doubt(
-                "no-ceiling",
-                f"the generator's ceiling could not be measured: {error}",
-                "do it again without what failed there; trust a top speed less",
-            )
-            self.result["doubts"].append(doubt._asdict())
+            warning = run_warnings.warning("no-ceiling", f"the generator's ceiling could not be measured: {error}")
+            self.result["warnings"].append(warning._asdict())
             say(f"FAILED: {error}")
         else:
             self.result["ceiling"] = found.as_json()
@@ -218,8 +215,8 @@ class Comparison:
             measured = laboratory.put(candidate, asked)
             found = load.read(measured.load)
             shown = measures.measures_of_load(candidate.name, asked, found, measured.usage)
-            common = tuple(Doubt(**each) for each in self.result["doubts"])
-            return replace(found, doubts=(*shown.doubts, *common))
+            common = tuple(RunWarning(**each) for each in self.result["warnings"])
+            return replace(found, warnings=(*shown.warnings, *common))
 
         def tell(each: capacity.Probe) -> None:
             probes.append(each)

@@ -100,45 +100,6 @@ class Plan:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """
-    How a scenario is measured unless the user says otherwise: as in Workload, but for several numbers of clients.
-
-    thorough: the numbers of clients of a thorough comparison. rows: whether those candidates join that are no model of
-    their own, and show what the API or the loop costs.
-    """
-
-    clients: tuple[int, ...]
-    warmup: int
-    seconds: int
-    thorough: tuple[int, ...]
-    rows: bool = False
-    think: float | None = None
-
-
-MANY: Final = 1000
-"""Clients from which on, textbooks say, threads slow down."""
-
-# Where clients wait for each other, the queue at the single server needs its whole length before the waits are what
-# they stay at, and as long again to be seen: 30 conversations of 0.4 s, 50 waits of 50 ms. Where they never pause, even
-# one client brings tens of thousands of requests in two seconds.
-_USUAL: Final = {
-    "saturate": Usual((1, 50), warmup=1, seconds=2, thorough=(1, 50, MANY), rows=True),
-    "conversation": Usual((30,), warmup=6, seconds=12, thorough=(30,)),
-    "churn": Usual((50,), warmup=1, seconds=3, thorough=(50,), rows=True),
-    # Who thinks for 4 s asks for the second time after 2 to 6 s: from then on there is something to be seen.
-    "crowd": Usual((1000,), warmup=6, seconds=6, thorough=(1, 10, 100, 1000, 5000), think=4.0),
-    # The one who dawdles takes about 2.5 s for a round.
-    "slow-client": Usual((30,), warmup=3, seconds=8, thorough=(30,)),
-    "io-bound": Usual((50,), warmup=3, seconds=5, thorough=(50,)),
-    "cpu-bound": Usual((10,), warmup=1, seconds=4, thorough=(10,)),
-}
-_OTHERWISE: Final = Usual((30,), warmup=5, seconds=10, thorough=(30,))
-
-LOADS: Final = {**_USUAL, **{name: _OTHERWISE for name in SCENARIOS if name not in _USUAL}}
-"""How each scenario is measured, in the order in which they are shown. A new scenario need not be named here."""
-
 CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
 """
 With what the capacity is searched: clients who come and go, so that every reply counts, the wait to be served included.
@@ -161,7 +122,7 @@ CROWD_RUNS: Final = 3
 
 def indicative(seed: int) -> Plan:
     """Return what a newcomer runs, within 90 s: one scenario, two numbers of clients, the textbook's three models."""
-    load = LOADS["saturate"]
+    load = SCENARIOS["saturate"].loads
     tasks = tuple(Task(_workload("saturate", clients), TEXTBOOK, INDICATIVE_RUNS) for clients in load.clients)
     return Plan("indicative", tuple(LAB[name] for name in TEXTBOOK), tasks, seed)
 
@@ -171,9 +132,13 @@ def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
     main = (*TEXTBOOK, *(candidate.name for candidate in own))
     every = (*LAB, *(candidate.name for candidate in own))
     tasks = [
-        Task(_workload(name, clients), every if load.rows else main, CROWD_RUNS if name == "crowd" else MIN_RUNS)
-        for name, load in LOADS.items()
-        for clients in load.thorough
+        Task(
+            _workload(name, clients),
+            every if each.loads.every else main,
+            CROWD_RUNS if name == "crowd" else MIN_RUNS,
+        )
+        for name, each in SCENARIOS.items()
+        for clients in each.loads.thorough
     ]
     return Plan(
         "thorough",
@@ -211,7 +176,7 @@ def chosen(
     tasks = [
         Task(_workload(name, count, warmup, seconds), names, repeats)
         for name in scenarios
-        for count in (clients or LOADS[name].clients)
+        for count in (clients or SCENARIOS[name].loads.clients)
     ]
     return Plan(
         "chosen",
@@ -232,7 +197,7 @@ def clients(count: int) -> str:
 
 
 def _workload(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Workload:
-    usual = LOADS[scenario]
+    usual = SCENARIOS[scenario].loads
     return Workload(
         scenario,
         clients,

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from loadtest.compare.plan import LOADS
 from loadtest.compare.slo import parse
-from loadtest.scenarios import MAX_SIZE
+from loadtest.scenarios import MAX_SIZE, SCENARIOS
 
 SCHEMA: Final = 3
 """Of a comparison's result."""
@@ -29,8 +28,8 @@ def _slo(text: str) -> str:
 
 
 def _scenario(name: str) -> str:
-    if name not in LOADS:
-        raise ValueError(f"it should be a scenario that this version has: {', '.join(LOADS)}")
+    if name not in SCENARIOS:
+        raise ValueError(f"it should be a scenario that this version has: {', '.join(SCENARIOS)}")
     return name
 
 
@@ -59,10 +58,10 @@ class _Exact(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
 
-class _Doubt(_Exact):
+class _Warning(_Exact):
     name: str
     detail: str
-    remedy: str
+    hint: str
 
 
 class _Workload(_Exact):
@@ -127,7 +126,7 @@ class _Ceiling(_Exact):
     requests_per_second: Annotated[float, Field(gt=0, le=_MOST)]
     cpu_us_per_request: _Amount
     clients: _Some
-    doubts: list[_Doubt]
+    warnings: list[_Warning]
 
 
 class _Usage(_Exact):
@@ -154,7 +153,7 @@ class _Tuned(_Exact):
     command: Literal["ECHO", "SLEEP", "WORK"]
     amount: _Count
     size: Annotated[int, Field(ge=1, le=MAX_SIZE)]
-    dawdle: _Amount
+    stall: _Amount
     paced: bool
     alone: bool
 
@@ -197,12 +196,12 @@ class _Part(_Loose):
 
 
 class _Load(_Loose):
-    schema_: Annotated[Literal[1], Field(alias="schema")]
+    schema_: Annotated[Literal[2], Field(alias="schema")]
     scenario: _Tuned
     model: Literal["closed", "open"]
     window: _Window
     generator: _Generator
-    doubts: list[_Doubt]
+    warnings: list[_Warning]
     variants: Annotated[dict[_Name, _Part], Field(min_length=1, max_length=1)]
 
 
@@ -306,7 +305,7 @@ class _Result(_Loose):
     commit: str | None
     settings: dict[str, str]
     pinned: _Pinned
-    doubts: list[_Doubt]
+    warnings: list[_Warning]
     ceiling: _Ceiling | None = None
     runs: list[_Run]
     memory: list[_Memory] = []

@@ -1,4 +1,4 @@
-"""What run_warnings.py wants to know of a run: live, over its last seconds, and final, of a phase that has ended."""
+"""What run_checks.py wants to know of a run: live, over its last seconds, and final, of a phase that has ended."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from loadtest.recording import stalls
 from loadtest.recording.aggregator import Aggregator, Figures
 from loadtest.recording.counters import PENDING, Counters, Strain, strain
-from loadtest.run_warnings import Facts, VariantFacts
+from loadtest.run_checks import Facts, VariantFacts
 from loadtest.scenarios import Scenario
 from loadtest.settings import Settings
 
 JOINED_SECONDS: Final = 30.0
-"""For so long is a worker that has joined a run a doubt about its live figures."""
+"""For so long a worker that has joined a run is a warning about the live figures."""
 
 
 def final(figures: Figures, settings: Settings) -> Facts:
@@ -113,7 +113,7 @@ def _stalled(counters: Counters, seconds: float, scenario: Scenario) -> int:
     found = counters.histograms
     later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
     # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
-    asked_for = scenario.dawdle + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
+    asked_for = scenario.stall + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
     silent = stalls.silent(seconds) + asked_for * 1e6
     return sum(
         max(

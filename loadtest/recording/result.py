@@ -1,8 +1,7 @@
-"""The result of one load run, as JSON (schema 1), and as lines for the terminal."""
+"""The result of one load run, as JSON (schema 2), and as lines for the terminal."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,20 +9,21 @@ from loadtest import atomic_write
 from loadtest.recording.aggregator import Figures
 from loadtest.recording.counters import Counters
 from loadtest.recording.histogram import Histogram, Quantile, quantile
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import RunWarning
 from loadtest.settings import Settings
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""Of a load run's result."""
 
 
-def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> dict[str, Any]:
+def document(figures: Figures, settings: Settings, warnings: Iterable[RunWarning]) -> dict[str, Any]:
     """Return the result of a phase that has ended, ready for json.dumps."""
     strain, worst = figures.strain(), figures.worst_strain()
     return {
         "schema": SCHEMA,
-        "scenario": asdict(settings.scenario),
+        "scenario": settings.scenario.as_json(),
         "model": "open" if settings.rate else "closed",
-        "asked_rate": settings.rate,
+        "target_rate": settings.rate,
         "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
         "warmup_seconds": settings.warmup,
         "generator": {
@@ -38,7 +38,7 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
             "lost_workers": len(figures.lost),
             "joined_workers": len(figures.joined),
         },
-        "doubts": [doubt._asdict() for doubt in doubts],
+        "warnings": [warning._asdict() for warning in warnings],
         "variants": {
             name: _variant(counters, figures.users.get(name, 0), figures.seconds_of(name))
             for name, counters in _took_part(figures)
@@ -91,7 +91,7 @@ def write(path: Path, result: Mapping[str, Any]) -> None:
     atomic_write.write(path, json.dumps(result, indent=1) + "\n")
 
 
-def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
+def lines(figures: Figures, warnings: Iterable[RunWarning]) -> Iterable[str]:
     """Yield the run's figures for the terminal, in milliseconds with three figures."""
     yield (
         f"{'variant':<12}{'served of':>12}{'fairness':>10}{'longest wait ms':>17}"
@@ -114,8 +114,8 @@ def lines(figures: Figures, doubts: Iterable[Doubt]) -> Iterable[str]:
             f"{rate:>11.1f}{sum(counters.errors.values()):>8}{unconnected:>12}{unanswered:>12}"
             f"{response[0]:>17}{response[1]:>9}{service:>16}{first[0]:>20}{first[1]:>9}"
         )
-    for doubt in doubts:
-        yield f"doubt {doubt.name}: {doubt.detail}. Remedy: {doubt.remedy}."
+    for warning in warnings:
+        yield f"warning {warning.name}: {warning.detail}. Hint: {warning.hint}."
 
 
 def _shown(counters: Counters, series: str, fraction: float) -> str:

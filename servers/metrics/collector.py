@@ -116,7 +116,7 @@ class ServerCollector(Collector):
             )
             initial = [block.initial_bytes for block in self._listener.stats.blocks]
             yield _gauge(
-                "initial_memory_bytes",
+                "idle_memory_bytes",
                 "Memory that the process had in RAM before its first client: what is more now is the clients', those "
                 "included that have left, for little of it goes back.",
                 sum(first or now or 0 for first, now in zip(initial, resident, strict=False)),

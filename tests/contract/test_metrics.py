@@ -41,7 +41,7 @@ FAMILIES = {
     "threads": "gauge",
     "cpu_seconds": "counter",
     "resident_memory_bytes": "gauge",
-    "initial_memory_bytes": "gauge",
+    "idle_memory_bytes": "gauge",
     "gc_pause_seconds": "histogram",
 }
 CONTAINER = {"container_memory_bytes", "container_throttled_periods", "container_throttled_seconds"}
@@ -137,13 +137,13 @@ def test_a_blocked_server_can_still_be_scraped(launch: Launch) -> None:
 
 def test_initial_memory_is_from_before_the_first_client(model: Model, launch: Launch) -> None:
     server = launch(model)
-    before = server.metrics()("initial_memory_bytes")
+    before = server.metrics()("idle_memory_bytes")
     with server.client() as client:
         client.ask(b"ECHO a\n", b"OK a\n")
-        first = server.metrics()("initial_memory_bytes")
+        first = server.metrics()("idle_memory_bytes")
         assert abs(first - before) < 3e6, "a scrape, and what a loop loads when it starts"
         text = b"x" * 60_000
         client.send((b"ECHO " + text + b"\n") * 50)
         client.expect((b"OK " + text + b"\n") * 50)
         seen = server.wait_for(lambda now: now("resident_memory_bytes") > first, "it has grown")
-        assert seen("initial_memory_bytes") == first
+        assert seen("idle_memory_bytes") == first

@@ -301,10 +301,10 @@ def test_every_query_of_every_panel_has_data(lab: Lab, query: Query) -> None:
 
 
 def capacity() -> dict[str, list[Query]]:
-    """Return the queries of the points of each panel of Capacity, those believed and those in doubt."""
+    """Return the queries of the points of each panel of Capacity, those believed and those excluded."""
     found: dict[str, list[Query]] = {}
     for query in queries():
-        if query.dashboard == "capacity.json" and "doubt" in query.may_be_empty:
+        if query.dashboard == "capacity.json" and "warning" in query.may_be_empty:
             found.setdefault(query.panel, []).append(query)
     return found
 
@@ -312,9 +312,9 @@ def capacity() -> dict[str, list[Query]]:
 @pytest.mark.parametrize("panel", capacity())
 @pytest.mark.usefixtures("watched")
 def test_every_figure_has_a_point_per_variant(lab: Lab, panel: str) -> None:
-    believed, doubted = capacity()[panel]
-    found = lab.by_variant(f"({believed.promql()}) >= 0 or ({doubted.promql()})")
-    assert set(found) == set(NAMES), "of the believed ones and of those in doubt, each variant has one at any moment"
+    believed, warned = capacity()[panel]
+    found = lab.by_variant(f"({believed.promql()}) >= 0 or ({warned.promql()})")
+    assert set(found) == set(NAMES), "of the believed ones and of those excluded, each variant has one at any moment"
 
 
 def about(expected: dict[str, float]) -> object:
@@ -455,9 +455,9 @@ def test_nothing_is_miscounted_after_the_load_stops(lab: Lab) -> None:
 # Losing
 
 
-def doubted(lab: Lab, name: str) -> bool:
-    """Return whether the load doubts its own figures for this reason."""
-    return lab.load().of("tcplab_load_doubt", doubt=name) == 1
+def warned(lab: Lab, name: str) -> bool:
+    """Return whether the load warnings its own figures for this reason."""
+    return lab.load().of("tcplab_load_warning", warning=name) == 1
 
 
 def held(lab: Lab, end: float) -> float:
@@ -490,7 +490,7 @@ def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> 
             if not victim.startswith("locust"):
                 until(flows(lab, others), 30, f"the load goes on for {others}")
         if victim in NAMES:
-            until(lambda: doubted(lab, "disconnected"), 15, "the run is marked")
+            until(lambda: warned(lab, "disconnected"), 15, "the run is marked")
         for other in CONCURRENT:
             if other != victim:
                 assert lab.dialogue(other, b"ECHO still there\nQUIT\n") == b"OK still there\nOK\n"
@@ -529,7 +529,7 @@ def test_a_lost_master_reloads_within_90_seconds(lab: Lab) -> None:
 
 
 def test_a_server_out_of_memory_is_marked(lab: Lab) -> None:
-    """The kernel kills it at its container's limit: the run is in doubt, alerts fire, and nobody takes it for slow."""
+    """The kernel kills it at its container's limit: the run is excluded, alerts fire, and nobody takes it for slow."""
     victim = "threaded"
     (container,) = lab.containers(victim)
     limit = lab.inspect(victim)["HostConfig"]["Memory"]
@@ -547,9 +547,9 @@ def test_a_server_out_of_memory_is_marked(lab: Lab) -> None:
         until(is_gone, 20, "it is out of memory")
         state = lab.inspect(victim)["State"]
         assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
-        until(lambda: doubted(lab, "disconnected"), 15, "the run is marked")
+        until(lambda: warned(lab, "disconnected"), 15, "the run is marked")
         firing = 'ALERTS{alertstate="firing",alertname="%s",%s}'
-        until(lambda: lab.query(firing % ("FiguresInDoubt", 'doubt="disconnected"')), 30, "FiguresInDoubt fires")
+        until(lambda: lab.query(firing % ("RunWarnings", 'warning="disconnected"')), 30, "RunWarnings fires")
         until(lambda: lab.query(firing % ("ServerDown", f'variant="{victim}"')), 40, "ServerDown fires")
         until(flows(lab, [name for name in NAMES if name != victim]), 30, "the load goes on for the others")
     finally:

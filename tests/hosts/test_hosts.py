@@ -13,7 +13,7 @@ import pytest
 
 from loadtest.recording.counters import OUTCOMES
 from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
-from tests.support.locust_processes import assert_conserved, doubts, durations
+from tests.support.locust_processes import assert_conserved, durations, warnings
 from tests.support.processes import eventually
 from tests.support.servers import Samples
 from tests.support.versions import another_version
@@ -75,7 +75,7 @@ def test_totals_agree_despite_clocks_and_strangers(lab: Lab, tmp_path: Path) -> 
     assert re.match(r"tcplab hosts: worker-[12] has ended by itself, exit status 1: tcplab: the master refused", line)
     ended = time.time()
     assert_agrees(outcome, counted, served_since(before, lab))
-    assert not doubts(outcome) & LOSSES
+    assert not warnings(outcome) & LOSSES
     assert began <= outcome["window"]["started"] <= outcome["window"]["ended"] <= ended
     assert SECONDS <= outcome["window"]["seconds"] < ended - began
     for part in outcome["variants"].values():
@@ -94,7 +94,7 @@ def test_the_networks_delay_is_in_response_times(lab: Lab, tmp_path: Path) -> No
         assert_agrees(outcome, counted, served_since(before, lab))
     finally:
         lab.away.cable.delay = 0.0
-    assert not doubts(outcome) & LOSSES
+    assert not warnings(outcome) & LOSSES
     for part in outcome["variants"].values():
         for series, ways in (("response", 1), ("connect", 1), ("first_reply", 2)):
             least, _ = least_and_median(part, series)
@@ -110,14 +110,14 @@ def test_a_host_cut_off_returns_and_is_marked(lab: Lab, tmp_path: Path) -> None:
         lab.far.cut_off()
         cut = time.monotonic()
         try:
-            eventually(lambda: lab.load()("load_doubt", doubt="worker-lost") == 1, "its loss is told", CUT)
+            eventually(lambda: lab.load()("load_warning", warning="worker-lost") == 1, "its loss is told", CUT)
             eventually(lambda: lab.runs_on(1, CLIENTS), "the near host carries all", PATIENCE)
             time.sleep(max(0.0, cut + CUT - time.monotonic()))
         finally:
             lab.far.join()
         eventually(lambda: lab.runs_on(2, CLIENTS), "both hosts carry the load again", PATIENCE)
         live = lab.load()
-        assert (live("load_doubt", doubt="worker-lost"), live("load_doubt", doubt="worker-joined")) == (0, 1)
+        assert (live("load_warning", warning="worker-lost"), live("load_warning", warning="worker-joined")) == (0, 1)
         outcome, counted = run.stop()
     assert_agrees(outcome, counted, served_since(before, lab))
-    assert doubts(outcome) & LOSSES - {"local-limit"} == {"worker-joined"}
+    assert warnings(outcome) & LOSSES - {"local-limit"} == {"worker-joined"}

@@ -1,8 +1,9 @@
-"""Doubts: a row for each, on both sides of its threshold."""
+"""Warnings: a row for each, on both sides of its threshold."""
 
 import pytest
 
-from loadtest.run_warnings import DOUBTS, Facts, VariantFacts, doubts
+from loadtest.run_checks import Facts, VariantFacts
+from loadtest.run_warnings import RUN_WARNINGS, check
 
 GOOD = VariantFacts(users=30, connected=30, served=30)
 
@@ -77,8 +78,8 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(cpu_ratio=1, lag_p99=1, lost_workers=2), ["generator-cpu", "loop-lag", "worker-lost"]),
     ],
 )
-def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]) -> None:
-    assert [doubt.name for doubt in doubts(facts)] == expected
+def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[str]) -> None:
+    assert [warning.name for warning in check(facts)] == expected
 
 
 @pytest.mark.parametrize(
@@ -177,11 +178,11 @@ def test_which_facts_give_rise_to_which_doubts(facts: Facts, expected: list[str]
         ),
     ],
 )  # fmt: skip
-def test_a_doubt_says_what_happened_and_a_remedy(facts: Facts, detail: str) -> None:
-    [doubt] = doubts(facts)
-    assert doubt.detail == detail
-    assert doubt.remedy == DOUBTS[doubt.name].remedy
+def test_a_warning_says_what_happened_and_a_remedy(facts: Facts, detail: str) -> None:
+    [warning] = check(facts)
+    assert warning.detail == detail
+    assert warning.hint == RUN_WARNINGS[warning.name].hint
 
 
-def test_every_doubt_has_a_remedy() -> None:
-    assert [name for name, row in DOUBTS.items() if not row.remedy] == []
+def test_every_warning_has_a_remedy() -> None:
+    assert [name for name, row in RUN_WARNINGS.items() if not row.hint] == []

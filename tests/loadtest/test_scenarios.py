@@ -16,7 +16,7 @@ import pytest
 from loadtest.recording.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
-from tests.support.locust_processes import Locust, assert_conserved, doubts, durations, nonzero
+from tests.support.locust_processes import Locust, assert_conserved, durations, nonzero, warnings
 from tests.support.processes import eventually, free_ports
 from tests.support.servers import Model, Server
 
@@ -81,7 +81,7 @@ def load(folder: Path, scenario: str, *arguments: str, seconds: int) -> dict[str
         eventually(locust.result.exists, "it has a result", within=seconds + 20)
         eventually(lambda: not any(users(locust)), "the last counts are in")
         outcome = locust.outcome()
-        assert not doubts(outcome) & {"conservation", "corrupt", "worker-lost"}
+        assert not warnings(outcome) & {"conservation", "corrupt", "worker-lost"}
         for name, server in servers.items():
             part, whole = outcome["variants"][name], totals(locust, name)
             assert_conserved(part)
@@ -120,11 +120,11 @@ def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path)
         # Nobody ever leaves, so the single server serves one client: each of the others has asked, and still waits.
         assert served == {each.name: 1 if each.name == "single" else CLIENTS for each in VARIANTS}
         assert variants["single"]["unanswered"] >= CLIENTS - 1
-        [unserved] = [doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "unserved"]
+        [unserved] = [warning["detail"] for warning in outcome["warnings"] if warning["name"] == "unserved"]
         assert unserved == f"some clients never had a reply: single served 1 of {CLIENTS}"
     else:
         assert all(served[name] == CLIENTS for name in served if name != "single")
-    assert ("all-at-once" in doubts(outcome)) == SCENARIOS[scenario].alone
+    assert ("all-at-once" in warnings(outcome)) == SCENARIOS[scenario].alone
     if scenario == "slow-client":
         # One of six stalls: at the single server everybody waits for that one, elsewhere nobody does.
         for name, part in variants.items():
@@ -135,7 +135,7 @@ def test_load_and_servers_agree_on_a_schedule(tmp_path: Path) -> None:
     """The open model: nothing is sent before it falls due, what falls due isn't lost, and nobody waits in `churn`."""
     rate = 90
     outcome = load(tmp_path, "churn", "--rate", str(rate), seconds=3)
-    assert (outcome["model"], outcome["asked_rate"]) == ("open", rate)
+    assert (outcome["model"], outcome["target_rate"]) == ("open", rate)
     due = 0
     for name, part in outcome["variants"].items():
         assert part["served"] == CLIENTS

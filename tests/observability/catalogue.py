@@ -62,7 +62,7 @@ def load() -> Catalogue:
         "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }
     aggregator.take("worker", {"parts": [report]}, now=0.0)
-    status = Status(started=0.0, scenario="saturate", rate=0.0, doubts=(), workers={0: Worker()})
+    status = Status(started=0.0, scenario="saturate", rate=0.0, warnings=(), workers={0: Worker()})
     collector = LoadCollector(aggregator, lambda: status, lambda: 0.0)
     return _listed(collector.collect(), TARGET)
 
@@ -85,7 +85,7 @@ def rules() -> list[dict[str, str]]:
 
 def _alerts() -> dict[str, set[str]]:
     names = {rule["alert"] for rule in rules() if "alert" in rule}
-    return {"alertname": names, "alertstate": {"pending", "firing"}, "doubt": set(), **TARGET, **VARIANT}
+    return {"alertname": names, "alertstate": {"pending", "firing"}, "warning": set(), **TARGET, **VARIANT}
 
 
 def _listed(families: Iterable[Metric], target: dict[str, set[str]]) -> Catalogue:

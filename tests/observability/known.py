@@ -24,7 +24,7 @@ from loadtest.cluster.exporter import LoadCollector, Status
 from loadtest.recording.aggregator import Aggregator as LoadLedger
 from loadtest.recording.client_stats import ClientStats
 from loadtest.recording.recorder import Recorder
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import RunWarning
 from servers.connections.listener import Listener, listen
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
@@ -97,11 +97,11 @@ def truth(metric: str, variant: str) -> Distribution:
 
 @dataclass
 class Load:
-    """The load's side: a aggregator, and two workers whose clock is set by hand; it doubts what it is told to."""
+    """The load's side: an aggregator, and two workers whose clock is set by hand; with given warnings."""
 
     aggregator: LoadLedger = field(default_factory=lambda: LoadLedger(NAMES))
     now: int = 100 * 10**9
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
 
     def __post_init__(self) -> None:
         self.workers = [Recorder(lambda: self.now, lambda: 0.0) for _ in range(2)]
@@ -150,7 +150,7 @@ class Load:
     def status(self) -> Status:
         """Tell of a run that is on."""
         workers = {int(name): worker for name, worker in self.aggregator.workers.items()}
-        return Status(started=1.0, scenario="conversation", rate=0.0, doubts=self.doubts, workers=workers)
+        return Status(started=1.0, scenario="conversation", rate=0.0, warnings=self.warnings, workers=workers)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 Every query of the committed dashboards, for tests here and for those that ask a real Prometheus (tests/e2e).
 
 A query's place in the comparison is told by `per`: "variant" (one series, or more, for each variant), "one variant"
-(the panel is about the variant named in the query), or "lab" (about the load, its workers or its doubts).
+(the panel is about the variant named in the query), or "lab" (about the load, its workers or its warnings).
 """
 
 import json
@@ -55,10 +55,10 @@ class Query:
             return "it marks what has happened, and nothing need have"
         if "tcplab_memory_bytes_per_client" in self.expr:
             return "too few clients may be connected"
-        if self.expr.endswith("on () (max(tcplab_load_doubt) == 1)"):
-            return "nothing need be in doubt"
-        if "unless on () (max(tcplab_load_doubt) == 1)" in self.expr:
-            return "everything may be in doubt"
+        if self.expr.endswith("on () (max(tcplab_load_warning) == 1)"):
+            return "there need be no warnings"
+        if "unless on () (max(tcplab_load_warning) == 1)" in self.expr:
+            return "all may have warnings"
         return ""
 
     def promql(self, *, rate_interval: str = "8s", shown: str = "15m") -> str:

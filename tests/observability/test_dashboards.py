@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana import colours, texts, write
+from grafana import colours, write
 from grafana.layout import COLUMNS, SCREEN
-from loadtest import run_warnings
+from loadtest import run_checks, run_warnings
 from loadtest.recording.counters import BREAKS, CONNECTIONS
 from servers.stats import ERRORS
 from servers.variants import VARIANTS
@@ -150,7 +150,7 @@ REDS = {red for number in (1, len(BREAKS), len(CONNECTIONS) - 1, len(ERRORS)) fo
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=TITLES)
 def test_red_is_for_errors_alone(name: str, panel: Panel) -> None:
     about_errors = any(
-        re.search(r'outcome!="|errors_total|breaks_total|load_failed:|\bup\{', target["expr"])
+        re.search(r'outcome!="|errors_total|broken_total|load_failed:|\bup\{', target["expr"])
         for target in panel.get("targets", ())
     )
     assert not colours_of(panel) & REDS or about_errors
@@ -171,7 +171,13 @@ def test_every_colour_is_a_variants_or_known() -> None:
 
 
 def test_no_colour_stands_for_two_things() -> None:
-    told_apart = [*(variant.colour.lower() for variant in VARIANTS), *colours.KINDS, *REDS, colours.GOOD, colours.DOUBT]
+    told_apart = [
+        *(variant.colour.lower() for variant in VARIANTS),
+        *colours.KINDS,
+        *REDS,
+        colours.GOOD,
+        colours.WARNING,
+    ]
     assert len(set(told_apart)) == len(told_apart)
 
 
@@ -186,21 +192,21 @@ def test_a_variant_keeps_its_title_and_colour_everywhere(name: str, panel: Panel
             assert chosen["displayName"].startswith(variant.title)
 
 
-def test_limits_are_drawn_only_where_figures_become_doubtful() -> None:
+def test_limits_are_drawn_only_where_figures_become_excluded() -> None:
     drawn = {
         panel["targets"][0]["expr"]: panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]
         for _, panel in CHARTS
         if panel["fieldConfig"]["defaults"]["custom"].get("thresholdsStyle", {}).get("mode", "off") != "off"
     }
     limits = {
-        "cpu_ratio": run_warnings.BUSY,
-        "busy_ratio": run_warnings.BUSY,
-        "starved_ratio": run_warnings.STARVED,
-        "stolen_ratio": run_warnings.STOLEN,
-        "lag_seconds": run_warnings.LAGGING,
+        "cpu_ratio": run_checks.BUSY,
+        "busy_ratio": run_checks.BUSY,
+        "starved_ratio": run_checks.STARVED,
+        "stolen_ratio": run_checks.STOLEN,
+        "lag_seconds": run_checks.LAGGING,
     }
     assert drawn == {
-        f"max by (worker) (tcplab_load_worker_{metric})": {"value": limit, "color": colours.DOUBT}
+        f"max by (worker) (tcplab_load_worker_{metric})": {"value": limit, "color": colours.WARNING}
         for metric, limit in limits.items()
     }
 
@@ -287,7 +293,7 @@ def test_the_answer_is_seen_without_scrolling(with_a_fifth: dict[str, dict[str, 
         "tcplab_load_run_info",
         "tcplab_load_users",
         "tcplab_load_workers",
-        "tcplab_load_doubt",
+        "tcplab_load_warning",
         'tcplab_load_requests_total{outcome="verified"}',
         "tcplab_load_clients_served",
         "tcplab_load_clients_connected",
@@ -295,7 +301,7 @@ def test_the_answer_is_seen_without_scrolling(with_a_fifth: dict[str, dict[str, 
         'series="first_reply"',
         "tcplab_resident_memory_bytes",
         "tcplab_container_memory_bytes",
-        "tcplab_initial_memory_bytes",
+        "tcplab_idle_memory_bytes",
         "variant:tcplab_memory_bytes_per_client:ratio",
         "tcplab_cpu_seconds_total",
     ):
@@ -319,12 +325,11 @@ def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
             assert panel["options"]["calculate"] is False
 
 
-def test_every_doubt_has_its_words() -> None:
-    assert set(texts.DOUBTS) == set(run_warnings.DOUBTS)
+def test_every_warning_has_its_words() -> None:
     for name in ("compare.json", "capacity.json", "load.json"):
         (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Believe these figures?"]
-        for doubt, words in texts.DOUBTS.items():
-            assert overrides(tile)[doubt] == {"displayName": f"{doubt}: {words}"}
+        for warning, row in run_warnings.CHECKED.items():
+            assert overrides(tile)[warning] == {"displayName": f"{warning}: {row.short}"}
 
 
 # Capacity
@@ -332,27 +337,30 @@ def test_every_doubt_has_its_words() -> None:
 
 @pytest.mark.parametrize("panel", POINTS, ids=[panel["title"] for panel in POINTS])
 def test_points_show_steady_clients_and_mark_doubtful_runs(panel: Panel) -> None:
-    clients, believed, doubted = (target["expr"] for target in panel["targets"])
+    clients, believed, warned = (target["expr"] for target in panel["targets"])
     assert len(POINTS) == 12
     assert [target["legendFormat"] for target in panel["targets"]] == [
         "{{variant}} clients",
         "{{variant}}",
-        "{{variant}} in doubt",
+        "{{variant}} with warnings",
     ]
-    steady, doubt = "variant:tcplab_steady_clients:max", "on () (max(tcplab_load_doubt) == 1)"
+    steady, warning = "variant:tcplab_steady_clients:max", "on () (max(tcplab_load_warning) == 1)"
     assert clients.startswith(f"max by (variant) ({steady})\nor ")
-    assert f"\nand on (variant) {steady} unless {doubt})\nor " in believed
-    assert doubted.endswith(f"\nand on (variant) {steady} and {doubt}")
+    assert f"\nand on (variant) {steady} unless {warning})\nor " in believed
+    assert warned.endswith(f"\nand on (variant) {steady} and {warning}")
     assert panel["fieldConfig"]["defaults"]["custom"]["show"] == "points", "a line would invent what lies between"
     fields = overrides(panel)
     assert fields["/ clients$/"]["custom.scaleDistribution"] == {"type": "log", "log": 10}
     series = {one["name"]["fixed"]: one for one in panel["options"]["series"]}
     for variant in VARIANTS:
-        for title, y in ((variant.title, variant.name), (f"{variant.title}, in doubt", f"{variant.name} in doubt")):
+        for title, y in (
+            (variant.title, variant.name),
+            (f"{variant.title}, with warnings", f"{variant.name} with warnings"),
+        ):
             assert series[title]["x"]["matcher"]["options"] == f"{variant.name} clients"
             assert series[title]["y"]["matcher"]["options"] == y
             assert fields[y]["color"] == {"mode": "fixed", "fixedColor": variant.colour}
-        assert fields[f"{variant.name} in doubt"]["custom.fillOpacity"] == 0
+        assert fields[f"{variant.name} with warnings"]["custom.fillOpacity"] == 0
 
 
 # Server in detail
@@ -434,7 +442,7 @@ def test_annotations_come_from_prometheus_alike_everywhere() -> None:
     assert all(other == first for other in others)
     read = {one["name"]: {selector.metric for selector in selectors(one["expr"])} for one in first}
     assert read == {
-        "Doubts": {"tcplab_load_doubt"},
+        "Warnings": {"tcplab_load_warning"},
         "Runs begin": {"tcplab_load_run_start_timestamp_seconds"},
         "Runs end": {"tcplab_load_running"},
         "Clients": {"tcplab_load_users", "tcplab_load_running"},
@@ -445,7 +453,7 @@ def test_annotations_come_from_prometheus_alike_everywhere() -> None:
     for one in first:
         assert one["enable"] is True
         assert one["datasource"] == {"type": "prometheus", "uid": "prometheus"}
-        assert one["iconColor"] == (colours.DOUBT if one["name"] == "Doubts" else colours.NEUTRAL)
+        assert one["iconColor"] == (colours.WARNING if one["name"] == "Warnings" else colours.NEUTRAL)
         assert bool(one.get("useValueForTime")) == ("1000 *" in one["expr"]), (
             "a value that is a time is in milliseconds"
         )

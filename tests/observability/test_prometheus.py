@@ -96,29 +96,29 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("doubts", "shown"),
+    ("warnings", "shown"),
     [
-        pytest.param({"slow": "0x6", "late": "0x6"}, {"no doubts": 0}, id="none"),
+        pytest.param({"slow": "0x6", "late": "0x6"}, {"no warnings": 0}, id="none"),
         pytest.param({"slow": "0x6", "late": "1x6"}, {"late": 1}, id="one"),
         pytest.param({"slow": "1x6", "late": "1x6"}, {"slow": 1, "late": 1}, id="two"),
         pytest.param({}, {"the load is not measured": 2}, id="no load"),
     ],
 )
-def test_the_tile_names_every_doubt(
-    doubts: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
+def test_the_tile_names_every_warning(
+    warnings: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
 ) -> None:
     (tile,) = {query.promql() for query in queries() if query.panel == "Believe these figures?"}
     test = {
         "interval": "5s",
         "input_series": [
-            {"series": f'tcplab_load_doubt{{job="load",doubt="{name}"}}', "values": values}
-            for name, values in doubts.items()
+            {"series": f'tcplab_load_warning{{job="load",warning="{name}"}}', "values": values}
+            for name, values in warnings.items()
         ],
         "promql_expr_test": [
             {
                 "expr": tile,
                 "eval_time": "15s",
-                "exp_samples": [{"labels": f'{{doubt="{name}"}}', "value": value} for name, value in shown.items()],
+                "exp_samples": [{"labels": f'{{warning="{name}"}}', "value": value} for name, value in shown.items()],
             }
         ],
     }

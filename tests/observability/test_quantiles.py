@@ -12,7 +12,7 @@ from math import inf
 
 import pytest
 
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import RunWarning
 from tests.observability import known
 from tests.observability.promql import Selector, grouped_by, selectors
 from tests.observability.queries import Query, queries
@@ -56,16 +56,16 @@ class Played:
     """
     A Prometheus that has seen all exporters at zero, and then all that is known.
 
-    sound, doubtful: moments after that (unix seconds), before and after the load has come to doubt itself.
+    valid, excluded: moments after that (unix seconds), before and after the load has come to warning itself.
     """
 
     prometheus: Prometheus
-    sound: float
-    doubtful: float
+    valid: float
+    excluded: float
 
     def query(self, promql: str) -> Result:
-        """Return what a query gives; one that tells of doubtful figures alone gives nothing before they are."""
-        return self.prometheus.query(promql, self.sound) or self.prometheus.query(promql, self.doubtful)
+        """Return what a query gives; one that tells of excluded figures alone gives nothing before they are."""
+        return self.prometheus.query(promql, self.valid) or self.prometheus.query(promql, self.excluded)
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +86,11 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 running.wait_for(f"{count} == {known.NUMBER}", number)
             # What is recorded of it as well.
             running.wait_for("variant:tcplab_load_verified:rate10s > 0", number)
-            ((_, sound),) = running.query("vector(time())")
-            exporters.load.doubts = (Doubt("corrupt", "", ""),)
-            running.wait_for('tcplab_load_doubt{doubt="corrupt"} == 1', 1)
-            ((_, doubtful),) = running.query("vector(time())")
-            yield Played(running, sound, doubtful)
+            ((_, valid),) = running.query("vector(time())")
+            exporters.load.warnings = (RunWarning("corrupt", "", ""),)
+            running.wait_for('tcplab_load_warning{warning="corrupt"} == 1', 1)
+            ((_, excluded),) = running.query("vector(time())")
+            yield Played(running, valid, excluded)
 
 
 def label(selector: Selector, labels: dict[str, str], name: str) -> str:

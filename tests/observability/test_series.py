@@ -75,7 +75,7 @@ def of_load(workers: int, clients: int) -> Series:
                     client.broke(how)
         aggregator.take(f"{index}-of-{workers}", recorder.report(), now=0.0)
     processes = dict(enumerate(aggregator.workers.values()))
-    status = Status(started=1.0, scenario="conversation", rate=0.0, doubts=(), workers=processes)
+    status = Status(started=1.0, scenario="conversation", rate=0.0, warnings=(), workers=processes)
     return series(LoadCollector(aggregator, lambda: status, lambda: 0.0).collect())
 
 

@@ -149,7 +149,7 @@ def test_cpu_and_memory_are_those_of_both(server: Server) -> None:
     for client in clients:
         client.ask(b"QUIT\n", b"OK\n")
     eventually(lambda: server.metrics()("threads") == seen("threads") - len(clients), "their threads have ended")
-    assert 0 < seen("initial_memory_bytes") <= seen("resident_memory_bytes")
+    assert 0 < seen("idle_memory_bytes") <= seen("resident_memory_bytes")
     its[0].kill()
     after = server.metrics()
     assert sum(after.by("cpu_seconds_total", "mode").values()) >= sum(seen.by("cpu_seconds_total", "mode").values())

@@ -93,6 +93,12 @@ class Locust:
         }
 
 
+def shows(metrics: Mapping[tuple[str, ...], float], warning: str) -> float:
+    """Return the value of a warning's metric, whatever it is about."""
+    (value,) = [value for key, value in metrics.items() if key[0] == "tcplab_load_warning" and warning in key]
+    return value
+
+
 def headless(folder: Path, *arguments: str, seconds: float | None = None, **more: Any) -> Locust:
     """Start Locust headless, to end after some seconds, if by itself at all."""
     folder.mkdir(exist_ok=True)
@@ -118,7 +124,7 @@ from loadtest.scenarios import SCENARIOS
 
 script.SETBACK = 0.1
 for each in SCENARIOS.values():
-    SCENARIOS[each.name] = replace(each, away=each.away / 20, dawdle=each.dawdle / 20)
+    SCENARIOS[each.name] = replace(each, away=each.away / 20, stall=each.stall / 20)
 """
 """Lines of a locustfile by which nobody stays away for long."""
 
@@ -207,9 +213,9 @@ def durations(variant: Mapping[str, Any], series: str, kind: str = "histograms")
     return {int(key): number for key, number in variant[kind][series].items()}
 
 
-def doubts(outcome: Mapping[str, Any]) -> set[str]:
-    """Return the names of a result's doubts."""
-    return {doubt["name"] for doubt in outcome["doubts"]}
+def warnings(outcome: Mapping[str, Any]) -> set[str]:
+    """Return the names of a result's warnings."""
+    return {warning["name"] for warning in outcome["warnings"]}
 
 
 def post(port: str, path: str, form: dict[str, str] | None) -> bytes:

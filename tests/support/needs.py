@@ -16,12 +16,12 @@ class Need:
     """
     Something that a machine may lack.
 
-    variable: the environment variable that makes its absence a failure when it is 1. remedy: how to have it.
+    variable: the environment variable that makes its absence a failure when it is 1. hint: how to have it.
     """
 
     name: str
     variable: str
-    remedy: str
+    hint: str
 
 
 DOCKER: Final = Need("Docker", "TCPLAB_REQUIRE_DOCKER", "install Docker with Compose v2, or run .ci/run")
@@ -48,6 +48,6 @@ def reason(need: Need, missing: str) -> str:
     return f"needs {need.name}: {missing}"
 
 
-def remedy(why: str) -> str:
+def hint(why: str) -> str:
     """Return how to have what the reason of a skip says is missing; empty if it is none of the needs."""
-    return next((need.remedy for need in NEEDS if why.startswith(reason(need, ""))), "")
+    return next((need.hint for need in NEEDS if why.startswith(reason(need, ""))), "")

@@ -87,7 +87,7 @@ def find_capacity(probe: Callable[[int], Load], slo: Slo, limits: Limits, tell: 
     """
     Return the bracket of clients between which the capacity within `slo` lies.
 
-    probe: runs a load of so many clients and returns what it found, with every doubt about the run; a run that raises
+    probe: runs a load of so many clients and returns what it found, with every warning about the run; a run that raises
     RunFailedError cannot tell, whoever was at fault. tell: told each try when it is over; what it has kept can be
     concluded (`conclude`) should a run be interrupted, whose exception passes through.
     """

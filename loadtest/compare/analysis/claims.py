@@ -3,7 +3,7 @@ The table that teachers draw by hand, filled in with what was measured; a cell a
 
 Each claim of the textbook's is a row in CLAIMS: what it says, and a function that looks for it in the evidence. A claim
 about "more" or "less" is tested as any other pair of measures is (significance.py), so that it is settled by ten runs
-or not at all; one about what happens (who waits, how many are served) holds if it was so in every sound run.
+or not at all; one about what happens (who waits, how many are served) holds if it was so in every valid run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from loadtest.compare.analysis.pairwise import compare_pair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Estimate, Summary, summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK
-from loadtest.compare.plan import LOADS, MANY, MIN_RUNS
-from loadtest.scenarios import SCENARIOS
+from loadtest.compare.plan import MIN_RUNS
+from loadtest.scenarios import MANY, SCENARIOS
 
 Mark = Literal["agrees", "disagrees", "abstains"]
 
 ONE: Final = "speed with 1 client"
-MANY_AT_ONCE: Final = f"speed with {LOADS['saturate'].clients[-1]} clients"
+MANY_AT_ONCE: Final = f"speed with {SCENARIOS['saturate'].loads.clients[-1]} clients"
 ASPECTS: Final = (ONE, MANY_AT_ONCE, "number of clients", "a slow client", "resource use", "for whom")
 """The table's rows; measures of different loads stand in different ones."""
 
@@ -70,9 +70,9 @@ class Evidence:
     capacity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def summary(self, candidate: str, scenario: str, clients: int) -> Summary | None:
-        """Return the runs of a candidate under a load, if there are sound ones."""
+        """Return the runs of a candidate under a load, if there are valid ones."""
         found = self.runs.get((candidate, scenario, clients))
-        return found if found and found.sound else None
+        return found if found and found.valid else None
 
 
 def evidence(result: Mapping[str, Any]) -> Evidence:
@@ -124,20 +124,20 @@ def _lacking(*what: str) -> Found:
 def _few(some: Sequence[Summary]) -> str:
     """Return why no verdict can be given on these, "" if it can."""
     fewest = min(each.runs for each in some)
-    return "" if fewest >= MIN_RUNS else f"; {fewest} sound runs, where a verdict takes {MIN_RUNS}"
+    return "" if fewest >= MIN_RUNS else f"; {fewest} valid runs, where a verdict takes {MIN_RUNS}"
 
 
 # What is looked for
 
 
 def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found]:
-    clients = LOADS["saturate"].clients[-1]
+    clients = SCENARIOS["saturate"].loads.clients[-1]
 
     def see(known: Evidence) -> Found:
         found = known.summary(method, "saturate", clients)
         if found is None:
             return _lacking(f"saturate with {clients} clients")
-        counts = sorted(run.served for run in found.sound)
+        counts = sorted(run.served for run in found.valid)
         said = f"served {_between(counts)} of {clients} clients that stay, in {found.runs} runs"
         holds = counts[0] > 1 if several else counts[-1] == 1
         return Found("agrees" if holds else "disagrees", said, _again("saturate", clients, method))
@@ -165,7 +165,7 @@ def _speed_of_single(known: Evidence) -> Found:
 
 
 def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
-    clients = LOADS["saturate"].clients[-1]
+    clients = SCENARIOS["saturate"].loads.clients[-1]
 
     def see(known: Evidence) -> Found:
         mine, theirs = known.summary(method, "saturate", clients), known.summary(other, "saturate", clients)
@@ -186,16 +186,16 @@ def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
 
 def _many_clients(method: str) -> Callable[[Evidence], Found]:
     """Return what was seen with very many clients: no verdict, for windows of a few seconds can't settle it."""
-    few = LOADS["saturate"].clients[-1]
+    few = SCENARIOS["saturate"].loads.clients[-1]
 
     def see(known: Evidence) -> Found:
         at_few, at_many = known.summary(method, "saturate", few), known.summary(method, "saturate", MANY)
         if at_few is None or at_many is None:
             return _lacking(f"saturate with {few} and {MANY} clients")
-        served = sorted(run.served for run in at_many.sound)
+        served = sorted(run.served for run in at_many.valid)
         said = f"with {few} clients {_told(at_few['cpu_us'], 1, 'us of CPU each')}, with {MANY:,}"
         said += f" {_told(at_many['cpu_us'], 1, 'us')}; served {_between(served)} of {MANY:,}"
-        crowd = known.summary(method, "crowd", LOADS["crowd"].thorough[-1])
+        crowd = known.summary(method, "crowd", SCENARIOS["crowd"].loads.thorough[-1])
         if crowd:
             said += f"; of a crowd of {crowd.workload.clients:,} it served {crowd.served[0]:,}"
         searched = known.capacity.get(method)
@@ -208,16 +208,16 @@ def _many_clients(method: str) -> Callable[[Evidence], Found]:
 
 
 def _slow_client(method: str, *, hangs: bool) -> Callable[[Evidence], Found]:
-    clients = LOADS["slow-client"].clients[0]
-    dawdle = SCENARIOS["slow-client"].dawdle
+    clients = SCENARIOS["slow-client"].loads.clients[0]
+    stall = SCENARIOS["slow-client"].stall
 
     def see(known: Evidence) -> Found:
         found = known.summary(method, "slow-client", clients)
         waits = found["first_p99_us"] if found else Estimate()
         if found is None or waits.value is None or waits.low is None:
             return _lacking("slow-client")
-        said = f"one of {clients} dawdles for {dawdle:g} s: {_told(waits, 1e3, 'ms until the first reply (p99)')}"
-        wait, none = waits.low >= dawdle * 1e6 / 2, waits.high is not None and waits.high < dawdle * 1e6 / 4
+        said = f"one of {clients} stalls for {stall:g} s: {_told(waits, 1e3, 'ms until the first reply (p99)')}"
+        wait, none = waits.low >= stall * 1e6 / 2, waits.high is not None and waits.high < stall * 1e6 / 4
         mark: Mark = "agrees" if (wait if hangs else none) else "disagrees" if (none if hangs else wait) else "abstains"
         return Found(mark, said + _few([found]), _again("slow-client", clients, method))
 

@@ -14,39 +14,12 @@ from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.sampler import NOT_OURS, Usage
 from loadtest.compare.plan import Workload
 from loadtest.recording.histogram import bounded_quantile
-from loadtest.run_warnings import BUSY, STOLEN, Doubt
+from loadtest.run_checks import BUSY, STOLEN
+from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 from loadtest.scenarios import SCENARIOS, Scenario
 
 SERVER_LIMITED: Final = 0.95
 """Share of its core from which a server counts as busy all the time."""
-
-UNSOUND: Final = frozenset(
-    {
-        "starved",
-        "stolen-time",
-        "busy-machine",
-        "corrupt",
-        "disconnected",
-        "worker-lost",
-        "worker-joined",
-        "conservation",
-        "local-limit",
-        "conntrack",
-        "nothing-answered",
-        "stalled-clients",
-        "timeouts",
-    }
-)
-"""
-The doubts that take a run out of the medians: what was measured is not, or not only, what the server does. The others
-(generator-cpu, unserved, unconnected, rate, ...) tell what a measure means, and its mark says so.
-"""
-
-LATE: Final = frozenset({"loop-lag", "late-sends"})
-"""
-The doubts that take the latencies out of a run: they hold the generator's own delay. What a request cost the server,
-and its memory, are as they were; a top speed is a lower bound.
-"""
 
 LEAST_CPU: Final = 0.1
 """Processor seconds within a window from which a cost is told: some kernels count them by 10 ms."""
@@ -54,7 +27,7 @@ LEAST_CPU: Final = 0.1
 NEAR_CEILING: Final = 0.90
 """Share of the generator's own ceiling from which a top speed counts as the generator's."""
 
-# From here on other work is worth a doubt: a core's share that moves a throughput by more than two runs
+# From here on other work is worth a warning: a core's share that moves a throughput by more than two runs
 # usually differ.
 _OTHERS_CPU: Final = 0.15
 
@@ -107,22 +80,22 @@ class Ceiling:
     """
     What the generator can do at most: its requests per second against a sink that does next to nothing.
 
-    cpu_us_per_request: the generator's own. clients: how many it had. doubts: about this measurement.
+    cpu_us_per_request: the generator's own. clients: how many it had. warnings: about this measurement.
     """
 
     requests_per_second: float
     cpu_us_per_request: float
     clients: int
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
 
     @property
-    def is_doubtful(self) -> bool:
+    def is_void(self) -> bool:
         """Whether it tells nothing of the generator, so that it limits no measure."""
-        return any(doubt.name in UNSOUND | {"sink-limited"} for doubt in self.doubts)
+        return excludes(self.warnings)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
-        return {**asdict(self), "doubts": [doubt._asdict() for doubt in self.doubts]}
+        return {**asdict(self), "warnings": [each._asdict() for each in self.warnings]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +111,7 @@ class RunMeasures:
     clients' shares of the replies were, 1/connected to 1 (Counters.fairness); longest_wait_us: for a reply, answered
     by then or not. server_cpu, generator_cpu: shares of a core; the first is None of a server that was not started
     here. generator_busy: share of the time in which the generator worked or was kept from its core. failed: what
-    failed, by "requests", "connects" and "open connections", and then by kind. doubts: about this run.
+    failed, by "requests", "connects" and "open connections", and then by kind. warnings: about this run.
     """
 
     number: int
@@ -164,7 +137,7 @@ class RunMeasures:
     generator_cpu: float = 0.0
     generator_busy: float = 0.0
     failed: Mapping[str, Mapping[str, int]] | None = None
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
 
     @property
     def paced(self) -> bool:
@@ -231,7 +204,7 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
 def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
     """Return the generator's ceiling as it is kept in the result, if it was measured."""
     kept = result.get("ceiling")
-    return Ceiling(**{**kept, "doubts": tuple(Doubt(**each) for each in kept["doubts"])}) if kept else None
+    return Ceiling(**{**kept, "warnings": tuple(RunWarning(**each) for each in kept["warnings"])}) if kept else None
 
 
 def ceiling(workload: Workload, found: Load, usage: Usage) -> Ceiling:
@@ -239,20 +212,19 @@ def ceiling(workload: Workload, found: Load, usage: Usage) -> Ceiling:
     found = found.about("the sink")
     cpu = _generator_cpu(found, usage)
     # That it is at its limit is the point.
-    known = [doubt for doubt in found.doubts if doubt.name != "generator-cpu"]
+    known = [each for each in found.warnings if each.name != "generator-cpu"]
     if max(cpu, found.generator_busy) < BUSY:
         known.append(
-            Doubt(
+            warning(
                 "sink-limited",
                 f"the generator used {cpu:.0%} of its core only: its ceiling may be higher than the sink let it go",
-                "end what else runs, and measure again",
             )
         )
     return Ceiling(
         requests_per_second=found.verified / found.seconds,
         cpu_us_per_request=usage.generator_cpu / found.verified * 1e6,
         clients=workload.clients,
-        doubts=(*known, *_surroundings(found, usage)),
+        warnings=(*known, *_surroundings(found, usage)),
     )
 
 
@@ -275,7 +247,7 @@ def measures_of_load(
     rate = cost = Measure(why=why)
     if not why:
         rate = Measure(found.verified / found.seconds)
-        slow = any(doubt.name in LATE | {"starved"} for doubt in found.doubts)
+        slow = any(each.name == "starved" or takes_out(each.name) is TakesOut.LATENCIES for each in found.warnings)
         limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
         idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
@@ -306,17 +278,17 @@ def measures_of_load(
         generator_busy=found.generator_busy,
         failed=_failed(found),
     )
-    late = [doubt.name for doubt in found.doubts if doubt.name in LATE]
+    late = [each.name for each in found.warnings if takes_out(each.name) is TakesOut.LATENCIES]
     if late:
         own = Measure(why=f"it would hold the generator's own delay ({', '.join(late)})")
         measured: dict[str, Any] = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
         shown = replace(shown, **measured)
-    return replace(shown, doubts=tuple(_doubts(shown, found, usage, ceiling)))
+    return replace(shown, warnings=tuple(_warnings(shown, found, usage, ceiling)))
 
 
-def is_unsound(run: RunMeasures) -> bool:
-    """Whether a run is in doubt for another reason than the server."""
-    return any(doubt.name in UNSOUND for doubt in run.doubts)
+def excludes(warnings: Iterable[RunWarning]) -> bool:
+    """Whether warnings take a run out of the medians."""
+    return any(takes_out(each.name) is TakesOut.RUN for each in warnings)
 
 
 def _cost(seconds: float | None, requests: int) -> Measure:
@@ -337,8 +309,8 @@ def _generator_cpu(found: Load, usage: Usage) -> float:
 
 
 def _is_near(ceiling: Ceiling | None, rate: Measure) -> bool:
-    """Whether a rate is near the generator's ceiling; one that is itself in doubt is no measure."""
-    if ceiling is None or ceiling.is_doubtful:
+    """Whether a rate is near the generator's ceiling; one that is itself excluded is no measure."""
+    if ceiling is None or ceiling.is_void:
         return False
     return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
 
@@ -381,8 +353,8 @@ def _first(found: Load, q: float) -> Measure:
     return Measure(bounds.low, at_least=bounds.open)
 
 
-def _doubts(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[Doubt]:
-    known = {doubt.name: doubt for doubt in found.doubts}
+def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[RunWarning]:
+    known = {each.name: each for each in found.warnings}
     if _alone(found):  # the row itself says that, and why
         known.pop("unserved", None)
     detail = ""
@@ -402,33 +374,26 @@ def _doubts(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None
         )
     yield from known.values()
     if detail:
-        yield Doubt(
-            "generator-limited",
-            detail,
-            "compare CPU per request instead, which holds; or measure on a machine with faster cores",
-        )
+        yield warning("generator-limited", detail)
     yield from _surroundings(found, usage)
 
 
-def _surroundings(found: Load, usage: Usage) -> Iterable[Doubt]:
-    """Yield the doubts that what was around a run gives rise to, and that the load has not had itself."""
+def _surroundings(found: Load, usage: Usage) -> Iterable[RunWarning]:
+    """Yield the warnings that what was around a run gives rise to, and that the load has not had itself."""
     # A server that runs already may be on this machine, and is then among the others.
     if usage.server_cpu is not None and usage.others_cpu / found.seconds > _OTHERS_CPU:
-        yield Doubt(
+        yield warning(
             "busy-machine",
             f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile",
-            "end what else runs, and measure again",
         )
     stolen = usage.stolen / found.seconds
-    if stolen > STOLEN and all(doubt.name != "stolen-time" for doubt in found.doubts):
-        yield Doubt(
+    if stolen > STOLEN and all(each.name != "stolen-time" for each in found.warnings):
+        yield warning(
             "stolen-time",
             f"the virtual machine's host kept back {stolen:.0%} of a core meanwhile",
-            "measure again, or on a machine that is not shared",
         )
     if found.connected < found.users:
-        yield Doubt(
+        yield warning(
             "not-connected",
             f"{found.connected:,} of {found.users:,} clients connected",
-            "look at the errors; raise ulimit -n if there were too few descriptors",
         )

@@ -63,7 +63,7 @@ class Answer(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Sample:
     """
-    One measure of one candidate: a value for each sound run, all above 0 (ValueError), in any unit.
+    One measure of one candidate: a value for each valid run, all above 0 (ValueError), in any unit.
 
     bounds: which of them are lower bounds, whose true value may be more; () for none. limit: why, in words.
     """
@@ -121,7 +121,7 @@ def compare_medians(ours: Sample, theirs: Sample) -> Significance:
     """
     runs = len(ours.values), len(theirs.values)
     enough = min(runs) >= MIN_RUNS
-    few = "" if enough else f"{runs[0]} and {runs[1]} sound runs, where a verdict takes {MIN_RUNS} of each"
+    few = "" if enough else f"{runs[0]} and {runs[1]} valid runs, where a verdict takes {MIN_RUNS} of each"
     if not all(runs):
         return Significance(Answer.INDICATIVE, None, None, None, runs, few)
     found = bootstrap.ratio(ours.values, theirs.values, ours.bounds, theirs.bounds)

@@ -1,14 +1,14 @@
 """
 Whether a run met its SLO, and what the runs of a candidate under a load say together.
 
-A run meets its SLO, misses it, or cannot tell. What a doubt does to that follows from what it may have done to the
+A run meets its SLO, misses it, or cannot tell. What a warning does to that follows from what it may have done to the
 run. Clients that the generator kept waiting look slower than they were, so that a run which met the SLO in spite of
 it did meet it, while one that missed it may owe that to the generator. A load that was lighter than asked for is the
 other way round. A run whose counts, or whose clients, are not those asked for says nothing either way.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -19,47 +19,8 @@ from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
 from loadtest.compare.slo import Series, Slo, exact_duration, parse
 from loadtest.recording.histogram import Bounds, bounded_quantile
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import ForSlo, RunWarning, for_slo
 from loadtest.scenarios import Scenario
-
-SLOWS: Final = frozenset(
-    {
-        "all-at-once",
-        "busy-machine",
-        "generator-cpu",
-        "generator-limited",
-        "loop-lag",
-        "not-pinned",
-        "shared-core",
-        "starved",
-        "stolen-time",
-    }
-)
-"""
-Doubts about what can only have made replies look slower: a miss may be its fault, an SLO met was met.
-
-That the generator had too little of a core does not make the load lighter as long as requests left on time: whether
-they did is a doubt of its own, late-sends. Where clients never pause, what the generator adds to a reply it takes
-from the waiting at the server, and no more than that.
-"""
-
-LIGHTENS: Final = frozenset({"not-connected", "rate"})
-"""Doubts about a load that was lighter than asked for: an SLO met says nothing, a miss is one all the more."""
-
-JUDGED: Final = frozenset(
-    {
-        "corrupt",
-        "disconnected",
-        "nothing-answered",
-        "timeouts",
-        "unconnected",
-        "unserved",
-    }
-)
-"""Doubts about what the server did, which is judged by the counts themselves."""
-
-STALLED: Final = "stalled-clients"
-"""The doubt that is a miss by itself, for who is left waiting may be too few to move a quantile."""
 
 _WORDS: Final = {"response": "later replies", "first_reply": "the first reply"}
 # Connects that fail for want of local ports, or of descriptors, fail on the load's own machine.
@@ -112,7 +73,7 @@ def check_run(slo: Slo, found: Load) -> SloCheck:
     """
     Return whether a run met `slo`.
 
-    found: with every doubt there is about the run, also those that the load does not have itself (as in RunMeasures).
+    found: with every warning there is about the run, also those that the load does not have itself (as in RunMeasures).
     Clients that were not served, failed requests, failed connects and broken connections are misses whatever the
     quantile, for those who had no reply are not in it. What a slow generator may have caused (a wait, in the end) is
     told apart from what only the server can have done.
@@ -123,7 +84,7 @@ def check_run(slo: Slo, found: Load) -> SloCheck:
         return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, spoilt)
     certain = _blame(found)
     miss = certain or _lack(slo, found) or (decisive.why if decisive.answer is SloAnswer.MISSED else "")
-    slow = "" if certain else _first(found, SLOWS)
+    slow = "" if certain else _first(found, ForSlo.SLOWER)
     if miss and slow:
         return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, f"{miss}; but {slow}")
     if miss:
@@ -134,26 +95,26 @@ def check_run(slo: Slo, found: Load) -> SloCheck:
     return decisive
 
 
-def _first(found: Load, names: Collection[str]) -> str:
-    """Return the first doubt of these names, in words; "" if there is none."""
-    return next((f"{doubt.detail} ({doubt.name})" for doubt in found.doubts if doubt.name in names), "")
+def _first(found: Load, meaning: ForSlo) -> str:
+    """Return the first warning that means this, in words; "" if there is none."""
+    return next((f"{each.detail} ({each.name})" for each in found.warnings if for_slo(each.name) is meaning), "")
 
 
 def _spoilt(found: Load) -> str:
-    """Return why the run says nothing either way, in words; a doubt that is not known here is reason enough."""
+    """Return why the run says nothing either way, in words; a warning that is not known here is reason enough."""
     if not applies_to(found.scenario):
         return CLOSED_LOOP
     own = _some(found.connections, _OWN_FAILURES)
     if own:
         return f"connects that failed on the load's own machine: {own}"
-    return _first(found, {doubt.name for doubt in found.doubts} - SLOWS - LIGHTENS - JUDGED - {STALLED})
+    return _first(found, ForSlo.VOID)
 
 
 def _light(found: Load) -> str:
     """Return why the load was lighter than asked for, in words; "" if it was not."""
     if found.connected < found.users:
         return f"{found.connected:,} of {found.users:,} clients connected within the window; measure longer"
-    return _first(found, LIGHTENS)
+    return _first(found, ForSlo.LIGHTER)
 
 
 def _blame(found: Load) -> str:
@@ -172,7 +133,7 @@ def _lack(slo: Slo, found: Load) -> str:
     every = [f"{what} that timed out: {number:,}" for what, number in late.items() if number]
     if found.served < found.connected:
         every.append(f"served {found.served:,} of {found.connected:,} connected clients")
-    stalled = _first(found, {STALLED})
+    stalled = _first(found, ForSlo.MISSED)
     if stalled:
         every.append(stalled)
     connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= slo.limit_us)
@@ -233,14 +194,14 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
     if not result["plan"]["slo"]:
         return []
     slo = parse(result["plan"]["slo"])
-    common = tuple(Doubt(**each) for each in result["doubts"])
+    common = tuple(RunWarning(**each) for each in result["warnings"])
     loads = {run["number"]: run["load"] for run in result["runs"] if run["status"] == "done"}
     found = []
     for summary in summaries(result):
         if not applies_to(summary.scenario):
             continue
         checked = [
-            check_run(slo, replace(load.read(loads[run.number]), doubts=(*run.doubts, *common)))
+            check_run(slo, replace(load.read(loads[run.number]), warnings=(*run.warnings, *common)))
             for run in summary.shown
         ]
         counts = Counter(each.answer for each in checked)

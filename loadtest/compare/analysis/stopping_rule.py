@@ -23,7 +23,7 @@ MOST_RUNS: Final = 2 * MIN_RUNS
 """Runs of each at which it ends all the same: it can't be told then, or not more exactly."""
 
 MADE_UP: Final = 3
-"""Runs at most that stand in for those in doubt: on a machine that is never quiet, one can't tell."""
+"""Runs at most that stand in for those excluded: on a machine that is never quiet, one can't tell."""
 
 
 def further(every: Sequence[Summary]) -> list[list[Summary]]:
@@ -38,7 +38,7 @@ def further(every: Sequence[Summary]) -> list[list[Summary]]:
     for _, some in groupby(every, key=lambda each: each.workload):
         load = list(some)
         unsteady = any(_is_unsteady(each) for each in load)
-        due = [each for each in load if _is_short(each) or (unsteady and each.sound and each.attempts < MOST_RUNS)]
+        due = [each for each in load if _is_short(each) or (unsteady and each.valid and each.attempts < MOST_RUNS)]
         if due:
             rounds.append(due)
     return rounds

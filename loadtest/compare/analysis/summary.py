@@ -1,7 +1,7 @@
 """
-From all runs of one candidate under one load to what is shown of it: medians over the runs that are sound.
+From all runs of one candidate under one load to what is shown of it: medians over the runs that are valid.
 
-A run that is in doubt for another reason than the server is kept, and shown with its doubt; it is in no median.
+A run that is excluded for another reason than the server is kept, and shown with its warning; it is in no median.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,23 +13,23 @@ from typing import Any
 from loadtest.compare.analysis import bootstrap
 from loadtest.compare.analysis.measures import (
     MEASURES,
-    UNSOUND,
     Measure,
     RunMeasures,
     ceiling_of,
-    is_unsound,
+    excludes,
     measures_of,
 )
 from loadtest.compare.analysis.significance import is_bound
 from loadtest.compare.candidates import Candidate, from_json
-from loadtest.compare.plan import LOADS, MIN_RUNS, Workload, clients
-from loadtest.scenarios import Scenario
+from loadtest.compare.plan import MIN_RUNS, Workload, clients
+from loadtest.run_warnings import TakesOut, takes_out
+from loadtest.scenarios import SCENARIOS, Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """
-    One measure over all sound runs.
+    One measure over all valid runs.
 
     value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
     least and the most with fewer; high is None where the lower bounds among the runs leave it open. at_least: the true
@@ -61,15 +61,15 @@ class Summary:
     """
     What is shown of one candidate under one load.
 
-    sound, doubtful: its runs without and with a doubt of UNSOUND. failed: those that gave nothing, or were
-    not made. measures: each of MEASURES, over `sound`.
+    valid, excluded: its runs without and with a warning that takes a run out. failed: those that gave nothing, or were
+    not made. measures: each of MEASURES, over `valid`.
     """
 
     candidate: Candidate
     workload: Workload
     scenario: Scenario
-    sound: tuple[RunMeasures, ...]
-    doubtful: tuple[RunMeasures, ...]
+    valid: tuple[RunMeasures, ...]
+    excluded: tuple[RunMeasures, ...]
     failed: tuple[RunMeasures, ...]
     measures: Mapping[str, Estimate]
 
@@ -79,13 +79,13 @@ class Summary:
 
     @property
     def runs(self) -> int:
-        """How many sound runs there are."""
-        return len(self.sound)
+        """How many valid runs there are."""
+        return len(self.valid)
 
     @property
     def shown(self) -> tuple[RunMeasures, ...]:
-        """The runs that gave something, sound or not."""
-        return (*self.sound, *self.doubtful)
+        """The runs that gave something, valid or not."""
+        return (*self.valid, *self.excluded)
 
     @property
     def attempts(self) -> int:
@@ -118,7 +118,7 @@ def summaries(result: Mapping[str, Any]) -> list[Summary]:
     """Return the summaries of a result, sorted for reading: by scenario, number of clients and candidate."""
     ceiling = ceiling_of(result)
     known = {candidate.name: candidate for candidate in candidates(result)}
-    scenarios, names = list(LOADS), list(known)
+    scenarios, names = list(SCENARIOS), list(known)
 
     def place(each: RunMeasures) -> tuple[int, int, int]:
         return scenarios.index(each.workload.scenario), each.workload.clients, names.index(each.candidate)
@@ -130,25 +130,27 @@ def summaries(result: Mapping[str, Any]) -> list[Summary]:
 def summarize(candidate: Candidate, runs: Sequence[RunMeasures]) -> Summary:
     """Return the summary of a candidate's runs under one load."""
     failed = tuple(each for each in runs if each.problem)
-    doubtful = tuple(each for each in runs if not each.problem and is_unsound(each))
-    sound = tuple(each for each in runs if not each.problem and not is_unsound(each))
+    excluded = tuple(each for each in runs if not each.problem and excludes(each.warnings))
+    valid = tuple(each for each in runs if not each.problem and not excludes(each.warnings))
     return Summary(
         candidate=candidate,
         workload=runs[0].workload,
-        scenario=(sound or doubtful or failed)[0].scenario,
-        sound=sound,
-        doubtful=doubtful,
+        scenario=(valid or excluded or failed)[0].scenario,
+        valid=valid,
+        excluded=excluded,
         failed=failed,
-        measures={name: _estimate([getattr(each, name) for each in sound], doubtful, failed) for name in MEASURES},
+        measures={name: _estimate([getattr(each, name) for each in valid], excluded, failed) for name in MEASURES},
     )
 
 
-def _estimate(found: Sequence[Measure], doubtful: Sequence[RunMeasures], failed: Sequence[RunMeasures]) -> Estimate:
+def _estimate(found: Sequence[Measure], excluded: Sequence[RunMeasures], failed: Sequence[RunMeasures]) -> Estimate:
     known = [each for each in found if each.value is not None]
     values, bounds = tuple(each.value or 0.0 for each in known), tuple(each.at_least for each in known)
-    if not found and doubtful:
-        names = dict.fromkeys(doubt.name for run in doubtful for doubt in run.doubts if doubt.name in UNSOUND)
-        return Estimate(why=f"every run is in doubt: {', '.join(names)}")
+    if not found and excluded:
+        names = dict.fromkeys(
+            warning.name for run in excluded for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN
+        )
+        return Estimate(why=f"every run is excluded: {', '.join(names)}")
     if not found:
         return Estimate(why=failed[0].problem if failed else "not measured")
     if not values:

@@ -1,14 +1,13 @@
-"""What a load run found: reads the JSON that `locust ... --result FILE` writes (schema 1)."""
+"""What a load run found: reads the JSON that `locust ... --result FILE` writes (schema 2)."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loadtest.run_warnings import Doubt
-from loadtest.scenarios import Scenario
-
-SCHEMA = 1
+from loadtest.recording.result import SCHEMA
+from loadtest.run_warnings import RunWarning
+from loadtest.scenarios import SCENARIOS, Scenario
 
 
 class UnreadableError(ValueError):
@@ -52,15 +51,15 @@ class Load:
     unfinished: Mapping[str, Mapping[int, int]]
     generator_cpu: float
     generator_busy: float
-    doubts: tuple[Doubt, ...]
+    warnings: tuple[RunWarning, ...]
 
     def about(self, candidate: str) -> "Load":
-        """Return it with doubts that name `candidate`, whom users of another variant may have met."""
+        """Return it with warnings that name `candidate`, whom users of another variant may have met."""
         if candidate == self.variant:
             return self
         name = re.compile(rf"(?<![\w-]){re.escape(self.variant)}(?![\w-])")
-        doubts = (each._replace(detail=name.sub(lambda _: candidate, each.detail)) for each in self.doubts)
-        return replace(self, doubts=tuple(doubts))
+        warnings = (each._replace(detail=name.sub(lambda _: candidate, each.detail)) for each in self.warnings)
+        return replace(self, warnings=tuple(warnings))
 
     @property
     def seconds(self) -> float:
@@ -97,7 +96,7 @@ def read(result: Mapping[str, Any]) -> Load:
             unfinished=_histograms(part["censored"]),
             generator_cpu=float(generator["cpu_ratio"]),
             generator_busy=float(generator["busy_ratio"]),
-            doubts=tuple(Doubt(each["name"], each["detail"], each["remedy"]) for each in result["doubts"]),
+            warnings=tuple(RunWarning(each["name"], each["detail"], each["hint"]) for each in result["warnings"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error
@@ -108,7 +107,7 @@ def read(result: Mapping[str, Any]) -> Load:
 
 def _scenario(raw: Mapping[str, Any]) -> Scenario:
     """Return the scenario as it was recorded."""
-    return Scenario(**raw)
+    return replace(SCENARIOS[raw["name"]], **raw)
 
 
 def _histograms(raw: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:

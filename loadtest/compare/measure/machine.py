@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from loadtest.run_warnings import Doubt
+from loadtest import run_warnings
+from loadtest.run_warnings import RunWarning
 
 _SYSTEM_CPUS = Path("/sys/devices/system/cpu")
 PACKAGES = ("locust", "uvloop", "prometheus-client", "gevent", "psutil")
@@ -20,13 +21,13 @@ class Cores:
     """
     Who runs where. server, generator, rest: numbers of cores; empty means anywhere. rest is for ourselves.
 
-    doubt: why the two could not be kept apart, or None.
+    warning: why the two could not be kept apart, or None.
     """
 
     server: frozenset[int] = frozenset()
     generator: frozenset[int] = frozenset()
     rest: frozenset[int] = frozenset()
-    doubt: Doubt | None = None
+    warning: RunWarning | None = None
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -58,9 +59,7 @@ def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
     if len(free) < 2:
         seen = "this system cannot pin processes" if not free else "there is one core only"
         detail = f"server and generator were not pinned to cores of their own ({seen}): each slows the other down"
-        return Cores(
-            doubt=Doubt("not-pinned", detail, "measure on Linux with two cores or more; trust CPU per request alone")
-        )
+        return Cores(warning=run_warnings.warning("not-pinned", detail))
     server = free[-1]
     together = siblings(server, cpus)
     apart = [core for core in free if core not in together]
@@ -69,14 +68,13 @@ def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
 
 def keep_apart(server: int, generator: int, cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
     """Return who runs where if these two cores are theirs; the others of `cores`, and the second, are for ourselves."""
-    doubt = None
+    warning = None
     if generator in siblings(server, cpus):
-        doubt = Doubt(
+        warning = run_warnings.warning(
             "shared-core",
             "server and generator ran on two hyperthreads of the same core: each slows the other down",
-            "use a machine, or a container, with two whole cores",
         )
-    return Cores(frozenset({server}), frozenset({generator}), frozenset(cores) - {server}, doubt)
+    return Cores(frozenset({server}), frozenset({generator}), frozenset(cores) - {server}, warning)
 
 
 def describe() -> dict[str, object]:

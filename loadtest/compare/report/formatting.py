@@ -139,7 +139,7 @@ def brief(each: RunMeasures) -> str:
 
 def runs(summary: Summary) -> str:
     """Return how many runs are in the medians, and of how many: "10", "8/10"."""
-    every = len(summary.sound) + len(summary.doubtful) + len(summary.failed)
+    every = len(summary.valid) + len(summary.excluded) + len(summary.failed)
     return str(every) if summary.runs == every else f"{summary.runs}/{every}"
 
 

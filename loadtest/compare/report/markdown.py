@@ -1,4 +1,4 @@
-"""The comparison as Markdown, for a pull request: the verdict, a table for each scenario, the doubts, the command."""
+"""The comparison as Markdown, for a pull request: the verdict, a table for each scenario, the warnings, the command."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -9,7 +9,7 @@ from loadtest.compare.escaping import markdown, visible
 from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
 from loadtest.compare.report.html.page import TITLE, command, where
-from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict
+from loadtest.compare.report.notes import incomplete, indicative, is_verdict, warnings
 from loadtest.compare.report.ranking import by_workload, rankings, sentence, workload_in_words
 
 _HEADINGS: Final = {name: heading for name, heading, _ in COLUMNS}
@@ -27,9 +27,11 @@ def text(result: Mapping[str, Any]) -> str:
         parts.append("\n".join(_table(some)))
     for title, some_lines in besides_runs.lines(result):
         parts.append("\n".join((f"**{title}**", "", *(f"- {markdown(line)}" for line in some_lines))))
-    doubted = doubts(result, every)
-    if doubted:
-        parts.append("\n".join(f"- Doubt, {markdown(each.doubt.name)}: {markdown(each.sentence)}" for each in doubted))
+    warned = warnings(result, every)
+    if warned:
+        parts.append(
+            "\n".join(f"- Warning, {markdown(each.warning.name)}: {markdown(each.sentence)}" for each in warned)
+        )
     # Indented, and in a line, so that nothing in the command can end it: it may hold anything that a shell takes.
     parts.append(f"To measure it again:\n\n    {visible(command(result))}")
     return "\n\n".join(parts) + "\n"
@@ -46,7 +48,7 @@ def _verdict(every: Sequence[Summary]) -> Iterable[str]:
 def _table(some: Sequence[Summary]) -> Iterable[str]:
     """Yield the lines of a table: the measures that are fair in the scenario."""
     names = fair(some[0].scenario)
-    yield f"| server | clients | served | sound runs | {' | '.join(_HEADINGS[name] for name in names)} |"
+    yield f"| server | clients | served | valid runs | {' | '.join(_HEADINGS[name] for name in names)} |"
     yield f"|---|--:|--:|--:|{'--:|' * len(names)}"
     for each in some:
         cells = [

@@ -4,28 +4,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, UNSOUND, ceiling_of, of_throughput
+from loadtest.compare.analysis.measures import CLOSED_LOOP, ceiling_of, of_throughput
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import is_paced, number, run_count, scenarios, who
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import RunWarning, TakesOut, takes_out
 
 _CEILING: Final = "the generator's ceiling"
 
 _LATENCIES: Final = ("response_p50_us", "response_p99_us", "service_p99_us", "first_p50_us", "first_p99_us")
 
 
-class Doubted(NamedTuple):
-    """A doubt as first seen. about: the runs that share it, in words. left_out: whether they are in no median."""
+class SharedWarning(NamedTuple):
+    """A warning as first seen. about: the runs that share it, in words. left_out: whether they are in no median."""
 
-    doubt: Doubt
+    warning: RunWarning
     about: str
     left_out: bool
 
     @property
     def sentence(self) -> str:
         """What was seen, of whom, and what follows from it."""
-        detail, about = self.doubt.detail.removesuffix("."), f" ({self.about})" if self.about else ""
+        detail, about = self.warning.detail.removesuffix("."), f" ({self.about})" if self.about else ""
         return f"{detail}{about}{'; left out of the medians' if self.left_out else ''}."
 
 
@@ -52,16 +52,16 @@ def indicative(every: Sequence[Summary]) -> str:
     few = [each for each in every if each.runs < MIN_RUNS and (each.shown or each.failed)]
     if not few:
         return ""
-    if not any(each.runs for each in every) and any(each.doubtful for each in every):
+    if not any(each.runs for each in every) and any(each.excluded for each in every):
         return (
-            "Nothing can be said: every run is in doubt. The doubts have their remedies; most come of other work on"
+            "Nothing can be said: every run is excluded. Each warning says what to do; most come of other work on"
             " this machine."
         )
     counts = sorted({each.runs for each in few if each.runs}) or [0]
     runs = run_count(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
     of = "each" if len(few) == len(every) else briefly(few, every)
     return (
-        f"Indicative: {runs} of {of}, where a verdict takes {MIN_RUNS} that are sound. The same server differs by some"
+        f"Indicative: {runs} of {of}, where a verdict takes {MIN_RUNS} that are valid. The same server differs by some"
         " per cent from run to run, so small differences say nothing."
     )
 
@@ -135,13 +135,13 @@ def _limits(result: Mapping[str, Any], shown: Sequence[Summary], mark: str) -> I
             f" {clients(ceiling.clients)}, against a sink that does next to nothing;"
             f" {number(ceiling.cpu_us_per_request)} us of its CPU for each."
             + (
-                " It is in doubt, and limits no figure."
-                if ceiling.is_doubtful
+                " It is excluded, and limits no figure."
+                if ceiling.is_void
                 else " From 90 % of it on a top speed is the generator's."
             )
         )
     if any(each["requests_per_second"].at_least for each in shown):
-        near = ", or near its ceiling" if ceiling and not ceiling.is_doubtful else ""
+        near = ", or near its ceiling" if ceiling and not ceiling.is_void else ""
         yield (
             f"{mark} before requests per s: a lower bound, for the server was not busy all the time (95 % of its core),"
             f" or the generator was (90 %{near}). With 1 client the round trip sets the rate."
@@ -218,22 +218,22 @@ def _failures(each: Summary) -> Iterable[str]:
         yield f"FAILED {what.upper()} with {each.who}: {counts}{in_all}."
 
 
-def doubts(result: Mapping[str, Any], every: Sequence[Summary]) -> list[Doubted]:
-    """Return the doubts about a result, each name once, with the measurements it is about."""
-    found = [Doubted(Doubt(**each), "", left_out=False) for each in result["doubts"]]
-    first: dict[str, Doubt] = {}
+def warnings(result: Mapping[str, Any], every: Sequence[Summary]) -> list[SharedWarning]:
+    """Return the warnings about a result, each name once, with the measurements it is about."""
+    found = [SharedWarning(RunWarning(**each), "", left_out=False) for each in result["warnings"]]
+    first: dict[str, RunWarning] = {}
     summaries: dict[str, list[Summary]] = {}
     runs: Counter[str] = Counter()
     for each in every:
         for run in each.shown:
-            for doubt in run.doubts:
-                first.setdefault(doubt.name, doubt)
-                runs[doubt.name] += 1
-                if each not in summaries.setdefault(doubt.name, []):
-                    summaries[doubt.name].append(each)
+            for warning in run.warnings:
+                first.setdefault(warning.name, warning)
+                runs[warning.name] += 1
+                if each not in summaries.setdefault(warning.name, []):
+                    summaries[warning.name].append(each)
     ceiling = ceiling_of(result)
-    of_ceiling = {doubt.name: doubt for doubt in ceiling.doubts} if ceiling else {}
-    for name, doubt in {**of_ceiling, **first}.items():
+    of_ceiling = {warning.name: warning for warning in ceiling.warnings} if ceiling else {}
+    for name, warning in {**of_ceiling, **first}.items():
         some = summaries.get(name, [])
         parts = [who(some[:1]), f"likewise {briefly(some, every, some[0])}" if some[1:] else ""] if some else []
         total = sum(len(each.shown) for each in some)
@@ -241,5 +241,9 @@ def doubts(result: Mapping[str, Any], every: Sequence[Summary]) -> list[Doubted]
             parts.append(f"{runs[name]} of {total} runs")
         if name in of_ceiling:
             parts.append(f"likewise {_CEILING}" if some else _CEILING)
-        found.append(Doubted(doubt, "; ".join(part for part in parts if part), bool(some) and name in UNSOUND))
+        found.append(
+            SharedWarning(
+                warning, "; ".join(part for part in parts if part), bool(some) and takes_out(name) is TakesOut.RUN
+            )
+        )
     return found

@@ -125,8 +125,8 @@ def missing(each: Summary, measure: str) -> str:
     """Return, in few words if it may be, why a summary lacks a measure."""
     if not each.shown:
         return each.failed[0].problem.partition(":")[0]
-    if not each.sound:
-        return "every run in doubt"
+    if not each.valid:
+        return "every run excluded"
     some, every = each.served
     return f"only {served(each)} served" if some < every else each[measure].why
 

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import UNSOUND, RunMeasures
+from loadtest.compare.analysis.measures import RunMeasures
 from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.escaping import visible_lines
 from loadtest.compare.plan import clients
 from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import bare, brief, number, per_cent, runs, served
-from loadtest.compare.report.notes import doubts, incomplete, indicative, is_verdict, remarks
+from loadtest.compare.report.notes import incomplete, indicative, is_verdict, remarks, warnings
 from loadtest.compare.report.ranking import by_workload, pair_lines, workload_in_words
+from loadtest.run_warnings import TakesOut, takes_out
 
 __all__ = ["brief", "number", "text"]
 
@@ -21,7 +22,7 @@ _WIDTH: Final = 100
 _HEADINGS: Final = (
     ("", "", "server"),
     ("", "", "served"),
-    ("", "sound", "runs"),
+    ("", "valid", "runs"),
     ("", "requests", "per s"),
     ("", "response", "p50 ms"),
     ("", "response", "p99 ms"),
@@ -50,8 +51,8 @@ def text(result: Mapping[str, Any]) -> str:
     said = [incomplete(result), indicative(every), _spread(every), *remarks(result, every)]
     parts.append("\n".join(_wrap(line) for line in said if line))
     parts += [
-        _wrap(f"Doubt, {each.doubt.name}: {each.sentence} Remedy: {each.doubt.remedy}.")
-        for each in doubts(result, every)
+        _wrap(f"Warning, {each.warning.name}: {each.sentence} Hint: {each.warning.hint}.")
+        for each in warnings(result, every)
     ]
     if is_verdict(every):
         parts.append("\n".join(_verdict(every)))
@@ -108,24 +109,26 @@ def _grid(some: Sequence[Summary]) -> str:
 
 
 def _lines(each: Summary) -> list[tuple[str, ...]]:
-    """Return the medians of a summary, under them how far they are sure, and then each run that is in doubt."""
+    """Return the medians of a summary, under them how far they are sure, and then each run that is excluded."""
     if not each.shown:
         return [(each.candidate.label, "-", runs(each), *("-" for _ in _MEASURES))]
     lines = [(each.candidate.label, served(each), runs(each), *(bare(each, name) for name in _MEASURES))]
     spreads = [per_cent(each[name]) for name in _MEASURES]
     if any(spreads):
         lines.append(("", "", "", *spreads))
-    lines += [(f"? {_doubt(run)}", served(run), "", *(bare(run, name) for name in _MEASURES)) for run in each.doubtful]
+    lines += [
+        (f"? {_warning(run)}", served(run), "", *(bare(run, name) for name in _MEASURES)) for run in each.excluded
+    ]
     return lines
 
 
-def _doubt(run: RunMeasures) -> str:
-    return next(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
+def _warning(run: RunMeasures) -> str:
+    return next(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
 
 
 def _verdict(every: Sequence[Summary]) -> list[str]:
     """Return each pair under each load: different, equivalent, or cannot tell; those with too few runs are left out."""
-    lines = ["VERDICT, from ten or more sound runs of each (in brackets 99 % intervals):"]
+    lines = ["VERDICT, from ten or more valid runs of each (in brackets 99 % intervals):"]
     for some in by_workload(every):
         found = pair_lines(some)
         if found:

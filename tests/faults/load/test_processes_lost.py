@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, locustfile, users
+from tests.support.locust_processes import ALL, Locust, assert_conserved, locustfile, shows, users, warnings
 from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 
@@ -43,8 +43,8 @@ def carried_by(cluster: Cluster, workers: int) -> Callable[[], bool]:
     return check
 
 
-def live(cluster: Cluster, doubt: str) -> bool:
-    return cluster.master.metrics()["tcplab_load_doubt", doubt] == 1
+def live(cluster: Cluster, warning: str) -> bool:
+    return shows(cluster.master.metrics(), warning) == 1
 
 
 def indexes(samples: Mapping[tuple[str, ...], float]) -> set[str]:
@@ -91,8 +91,8 @@ def test_a_frozen_worker_returns_and_marks_the_run(tmp_path: Path) -> None:
     verified = sum(totals["tcplab_load_requests_total", "verified", variant] for variant in ALL)
     abandoned = sum(totals["tcplab_load_abandoned_total", variant] for variant in ALL)
     assert sent == asked == verified + abandoned
-    assert {"worker-joined", "loop-lag"} <= doubts(outcome)
-    assert "conservation" not in doubts(outcome)
+    assert {"worker-joined", "loop-lag"} <= warnings(outcome)
+    assert "conservation" not in warnings(outcome)
     assert "Traceback" not in master.log + stands.log
 
 
@@ -109,10 +109,10 @@ def test_a_result_says_that_a_worker_was_lost(tmp_path: Path) -> None:
         outcome = master.outcome()
         assert master.stop(signal.SIGTERM) == 0, master.log
         asked = len(stub.texts)
-    assert {"worker-lost", "worker-joined"} <= doubts(outcome)
+    assert {"worker-lost", "worker-joined"} <= warnings(outcome)
     assert outcome["generator"]["lost_workers"] == 1
     assert outcome["generator"]["joined_workers"] >= 1  # on a busy machine the other may have been missed for a while
-    assert "conservation" not in doubts(outcome)
+    assert "conservation" not in warnings(outcome)
     for variant in ALL:
         assert_conserved(outcome["variants"][variant])
     assert sum(part["sent"] for part in outcome["variants"].values()) < asked, "what it counted last is missing"
@@ -149,7 +149,7 @@ def test_a_killed_masters_successor_has_a_sound_result(tmp_path: Path) -> None:
     for variant in ALL:
         assert_conserved(outcome["variants"][variant])
     assert 0 < sum(part["sent"] for part in outcome["variants"].values()) <= asked
-    assert not doubts(outcome) & {"conservation", "worker-lost", "disconnected"}
+    assert not warnings(outcome) & {"conservation", "worker-lost", "disconnected"}
     assert "Traceback" not in master.log + "".join(worker.log for worker in workers)
 
 

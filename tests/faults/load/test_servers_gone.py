@@ -20,13 +20,14 @@ from tests.support.locust_processes import (
     HASTY,
     Locust,
     assert_conserved,
-    doubts,
     headless,
     kinds,
     locustfile,
     nonzero,
     run,
+    shows,
     users,
+    warnings,
 )
 from tests.support.processes import eventually, held_ports
 from tests.support.servers import MODELS, Server
@@ -63,14 +64,14 @@ def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
         eventually(grows(locust, connects, "refused"), "nobody is there: refused")
         seen = locust.metrics()
         assert [seen[requests, "verified", variant] for variant in ALL] == [0] * len(ALL)
-        assert seen["tcplab_load_doubt", "disconnected"] == seen["tcplab_load_doubt", "unconnected"] == 1
+        assert shows(seen, "disconnected") == shows(seen, "unconnected") == 1
         first = start()
         eventually(grows(locust, requests, "verified"), "the servers have come: verified")
         for server in first:
             server.process.kill()
             server.ended(-9)
         eventually(grows(locust, connects, "refused"), "the servers were killed: refused")
-        assert locust.metrics()["tcplab_load_doubt", "disconnected"] == 1
+        assert shows(locust.metrics(), "disconnected") == 1
         start()
         eventually(grows(locust, requests, "verified"), "the servers are back: verified")
         assert locust.stop(signal.SIGTERM) == 1, locust.log  # Locust's own status for failed requests
@@ -82,9 +83,9 @@ def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
         assert set(nonzero(part["connections"])) == {"connected", "refused"}, variant
         assert set(nonzero(part["breaks"])) <= {"closed", "reset"}, variant
         assert (part["users"], part["connected"], part["served"]) == (CLIENTS, CLIENTS, CLIENTS)
-    assert "disconnected" in doubts(outcome)
-    assert "conservation" not in doubts(outcome)
-    [line] = [line for line in locust.log.splitlines() if "doubt disconnected" in line]
+    assert "disconnected" in warnings(outcome)
+    assert "conservation" not in warnings(outcome)
+    [line] = [line for line in locust.log.splitlines() if "warning disconnected" in line]
     assert all(f"{variant} (" in line for variant in ALL), line
     assert "Traceback" not in locust.log
 
@@ -103,7 +104,7 @@ def test_a_quick_restart_still_marks_the_run(tmp_path: Path) -> None:
     assert nonzero(part["errors"]) == {"closed": CLIENTS}
     assert set(nonzero(part["connections"])) == {"connected"}
     assert part["verified"] > 200
-    assert "disconnected" in doubts(outcome)
+    assert "disconnected" in warnings(outcome)
     assert f"asyncio ({CLIENTS} closed)" in locust.log
 
 
@@ -117,7 +118,7 @@ def test_a_close_after_a_reply_fails_no_request(how: Answer, tmp_path: Path) -> 
         assert_conserved(part)
         assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"closed"}}
         assert part["breaks"]["closed"] > 6, "each of the three has come back"
-        assert "disconnected" in doubts(locust.outcome())
+        assert "disconnected" in warnings(locust.outcome())
         # Every connection has one right reply, and then breaks; three may be at it when the window ends.
         assert part["verified"] - 3 <= part["breaks"]["closed"] <= part["verified"]
         assert part["sent"] <= part["connections"]["connected"] <= stub.connections
@@ -143,7 +144,7 @@ def test_a_crashing_server_is_not_a_slow_one(tmp_path: Path) -> None:
             os.killpg(shell.pid, signal.SIGKILL)
     assert (done.returncode, done.stderr) == (0, "")
     [mine] = [each for each in summaries(result(results)) if each.candidate.name == "mine"]
-    assert (mine.runs, len(mine.doubtful)) == (0, 1)
-    assert "disconnected" in [doubt.name for doubt in mine.doubtful[0].doubts]
+    assert (mine.runs, len(mine.excluded)) == (0, 1)
+    assert "disconnected" in [warning.name for warning in mine.excluded[0].warnings]
     assert mine["requests_per_second"].value is None
-    assert "Doubt, disconnected: a server ended its clients' connections" in " ".join(done.stdout.split())
+    assert "RunWarning, disconnected: a server ended its clients' connections" in " ".join(done.stdout.split())

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, HASTY, assert_conserved, doubts, locustfile, users
+from tests.support.locust_processes import ALL, HASTY, assert_conserved, locustfile, users, warnings
 from tests.support.processes import eventually
 from tests.support.servers import MODELS, Server
 
@@ -81,4 +81,4 @@ def test_a_minute_of_load_leaks_nothing(tmp_path: Path) -> None:
     for variant in ALL:
         assert_conserved(outcome["variants"][variant])
         assert not any(outcome["variants"][variant]["errors"].values()), variant
-    assert not doubts(outcome) & {"conservation", "disconnected", "corrupt", "worker-lost"}
+    assert not warnings(outcome) & {"conservation", "disconnected", "corrupt", "worker-lost"}

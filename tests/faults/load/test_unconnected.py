@@ -23,13 +23,14 @@ from tests.support.locust_processes import (
     IMPATIENT,
     LOCUSTFILE,
     assert_conserved,
-    doubts,
     headless,
     locustfile,
     nonzero,
     run,
+    shows,
     total,
     users,
+    warnings,
 )
 from tests.support.processes import ROOT, eventually, held_ports
 from tests.support.stubs.recording import Stub, honest, right
@@ -106,7 +107,7 @@ MODELS = pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed"
 
 @MODELS
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_clients_stuck_in_connect_are_a_doubt(scenario: str, model: tuple[str, ...], tmp_path: Path) -> None:
+def test_clients_stuck_in_connect_are_a_warning(scenario: str, model: tuple[str, ...], tmp_path: Path) -> None:
     """None of their connects has failed yet."""
     with stuck() as address:
         arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", scenario, *model)
@@ -114,7 +115,7 @@ def test_clients_stuck_in_connect_are_a_doubt(scenario: str, model: tuple[str, .
     outcome = locust.outcome()
     part = outcome["variants"]["asyncio"]
     assert (part["connected"], part["sent"], nonzero(part["connections"])) == (0, 0, {})
-    said = {doubt["name"]: doubt["detail"] for doubt in outcome["doubts"]}
+    said = {warning["name"]: warning["detail"] for warning in outcome["warnings"]}
     some = re.fullmatch(
         r"some clients never had a connection: asyncio 20; connects had no answer in the end: asyncio (\d+)",
         said["unconnected"],
@@ -126,7 +127,7 @@ def test_clients_stuck_in_connect_are_a_doubt(scenario: str, model: tuple[str, .
     assert locust.process.returncode == 1
 
 
-def test_some_stuck_clients_are_a_doubt(tmp_path: Path) -> None:
+def test_some_stuck_clients_are_a_warning(tmp_path: Path) -> None:
     with stuck(serves=3) as address:
         # One a second: of those that come at once the kernel may take more than its queue has room for.
         arguments = ("AsyncioUser", "-u", "6", "-r", "1", "--scenario", "saturate", "--think", "0.01")
@@ -134,13 +135,13 @@ def test_some_stuck_clients_are_a_doubt(tmp_path: Path) -> None:
     outcome = locust.outcome()
     part = outcome["variants"]["asyncio"]
     assert (part["connected"], part["served"]) == (3, 3)
-    [said] = [doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "unconnected"]
+    [said] = [warning["detail"] for warning in outcome["warnings"] if warning["name"] == "unconnected"]
     assert said == ("some clients never had a connection: asyncio 3; connects had no answer in the end: asyncio 3")
     assert locust.process.returncode == 1
 
 
 @pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
-def test_clients_stuck_on_reconnect_are_a_doubt(scenario: str, tmp_path: Path) -> None:
+def test_clients_stuck_on_reconnect_are_a_warning(scenario: str, tmp_path: Path) -> None:
     """All of them had a connection before."""
     own = locustfile(tmp_path, HASTY, users())
     with stuck(serves=10**6, good=2.0) as address:
@@ -150,7 +151,7 @@ def test_clients_stuck_on_reconnect_are_a_doubt(scenario: str, tmp_path: Path) -
     part = outcome["variants"]["asyncio"]
     assert part["connected"] == 3
     assert part["verified"] > 3
-    assert "unconnected" in doubts(outcome), locust.log
+    assert "unconnected" in warnings(outcome), locust.log
     assert locust.process.returncode == 1
 
 
@@ -158,7 +159,7 @@ def test_stuck_connects_show_while_the_run_is_on(tmp_path: Path) -> None:
     with stuck() as address:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100")
         with headless(tmp_path, *arguments, targets={"asyncio": address}) as locust:
-            eventually(lambda: locust.metrics()["tcplab_load_doubt", "unconnected"] == 1, "the doubt is exported")
+            eventually(lambda: shows(locust.metrics(), "unconnected") == 1, "the warning is exported")
             assert locust.metrics()["tcplab_load_connections_total", "timeout", "asyncio"] == 0
 
 
@@ -181,7 +182,7 @@ def test_a_run_goes_on_without_descriptors(tmp_path: Path) -> None:
     assert part["served"] == part["connected"]
     assert set(nonzero(part["connections"])) == {"connected", "failed"}
     assert not nonzero(part["breaks"])
-    assert {"local-limit", "unconnected"} <= doubts(outcome)
+    assert {"local-limit", "unconnected"} <= warnings(outcome)
     assert "Traceback" not in locust.log
 
 
@@ -208,5 +209,5 @@ def test_a_run_goes_on_without_local_ports(tmp_path: Path) -> None:
     assert 5 <= part["connected"] == part["served"] <= 11  # the load's own /metrics may have one of them
     assert set(nonzero(part["connections"])) == {"connected", "no_port"}
     assert not nonzero(part["breaks"]), "what never connected can't break"
-    assert {"local-limit", "unconnected"} <= doubts(outcome)
+    assert {"local-limit", "unconnected"} <= warnings(outcome)
     assert "Traceback" not in done.stdout + done.stderr

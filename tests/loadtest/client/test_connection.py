@@ -15,7 +15,6 @@ from tests.support.locust_processes import (
     ALL,
     HASTY,
     assert_conserved,
-    doubts,
     durations,
     headless,
     kinds,
@@ -23,6 +22,7 @@ from tests.support.locust_processes import (
     nonzero,
     run,
     users,
+    warnings,
 )
 from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, answers_and_closes_in_one, honest, silent
@@ -54,7 +54,7 @@ def test_a_connection_may_outlive_the_connect_timeout(settings: tuple[str, ...],
         assert part["connections"]["connected"] == stub.connections == 4
         assert part["verified"] > 100
         assert max(Counter(stub.texts).values()) == 1, "a request was sent twice"
-    assert not doubts(locust.outcome()) & {"conservation", "corrupt", "unserved"}
+    assert not warnings(locust.outcome()) & {"conservation", "corrupt", "unserved"}
 
 
 SMALL_BUFFER = """
@@ -173,7 +173,7 @@ def test_a_server_that_returns_has_its_clients_back(model: tuple[str, ...], tmp_
     assert set(nonzero(part["errors"])) <= {"closed", "reset"}
     assert sum(part["errors"].values()) + sum(part["breaks"].values()) == 4, "each connection broke once"
     assert set(nonzero(part["connections"])) == {"connected", "refused"}
-    assert not doubts(outcome) & {"conservation", "corrupt", "unserved"}
+    assert not warnings(outcome) & {"conservation", "corrupt", "unserved"}
 
 
 @pytest.mark.measures
@@ -266,7 +266,7 @@ def test_a_stall_in_the_open_model_charges_nobody(tmp_path: Path) -> None:
         assert max(durations(part, series)) < 1_000_000, series
         assert max(durations(part, series, "censored"), default=0) < 1_000_000, series
     assert 150 < part["sent"] < 185, "seven clients have sent their share, the one that stalls a small part of its own"
-    assert "rate" in doubts(outcome)
+    assert "rate" in warnings(outcome)
 
 
 def shaped(**settings: float) -> str:
@@ -318,7 +318,7 @@ def test_one_after_another_loads_one_variant_each(tmp_path: Path) -> None:
         assert part["served"] == 100
         assert part["verified"] > 50
     assert list(outcome["variants"]) == list(ALL)
-    assert "all-at-once" not in doubts(outcome)
+    assert "all-at-once" not in warnings(outcome)
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,14 @@ from tests.support.locust_processes import (
     HASTY,
     Locust,
     assert_conserved,
-    doubts,
     label,
     load_each,
     locustfile,
     nonzero,
     run,
+    shows,
     users,
+    warnings,
 )
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import LIES, Answer, Stub, adds, adds_later, honest, sometimes, swaps, truncates
@@ -48,12 +49,12 @@ RARE: dict[str, tuple[Answer, str]] = {
 
 @dataclass(frozen=True)
 class Caught:
-    """What became of a lie: its part of the result, what its stub kept, and the run's scenario, doubt and log."""
+    """What became of a lie: its part of the result, what its stub kept, and the run's scenario, warning and log."""
 
     scenario: Scenario
     part: Mapping[str, Any]
     stub: Stub
-    doubt: str
+    warning: str
     log: str
 
 
@@ -74,7 +75,7 @@ def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         results = {}
         for name, locust in loaded.items():
             outcome = locust.outcome()
-            said = " ".join(doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "corrupt")
+            said = " ".join(warning["detail"] for warning in outcome["warnings"] if warning["name"] == "corrupt")
             part = outcome["variants"][label(name)]
             results[name] = Caught(scenario, part, stubs[name], said, locust.log)
     yield results
@@ -119,14 +120,14 @@ def test_each_of_a_few_lies_is_counted(name: str, caught: dict[str, Caught]) -> 
     assert 100 - len(EVERY_20TH) <= part["verified"] <= len(stub.texts)
 
 
-def test_wrong_bytes_are_a_doubt_that_names_servers(caught: dict[str, Caught]) -> None:
+def test_wrong_bytes_are_a_warning_that_names_servers(caught: dict[str, Caught]) -> None:
     wrong = {
         (label(name), str(times))
         for name, each in caught.items()
         if (times := each.part["errors"]["corrupt"] + each.part["breaks"]["corrupt"])
     }
-    assert set(re.findall(r"(\w+) \((\d+)\)", caught["wrong byte"].doubt)) == wrong
-    assert not caught["silent"].doubt
+    assert set(re.findall(r"(\w+) \((\d+)\)", caught["wrong byte"].warning)) == wrong
+    assert not caught["silent"].warning
 
 
 def test_a_surplus_byte_after_the_end_is_seen(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_stray_byte_is_seen_while_thinking(tmp_path: Path) -> None:
     assert part["breaks"]["corrupt"] >= 3
     assert part["breaks"]["corrupt"] <= part["sent"] <= part["connections"]["connected"]
     assert not nonzero(part["errors"])
-    assert doubts(locust.outcome()) & {"corrupt", "conservation"} == {"corrupt"}
+    assert warnings(locust.outcome()) & {"corrupt", "conservation"} == {"corrupt"}
     assert_conserved(part)
 
 
@@ -214,7 +215,7 @@ def test_a_lie_is_soon_in_the_masters_metrics(tmp_path: Path) -> None:
 
         eventually(lambda: all(len(stub.texts) > 100 for stub in stubs.values()), "load flows")
         assert [reported(variant) for variant in ALL] == [0] * len(ALL)
-        assert master.metrics()["tcplab_load_doubt", "corrupt"] == 0
+        assert shows(master.metrics(), "corrupt") == 0
         lie.set()
         arrived: dict[str, float] = {}
 
@@ -225,7 +226,7 @@ def test_a_lie_is_soon_in_the_masters_metrics(tmp_path: Path) -> None:
             return len(arrived) == len(ALL)
 
         eventually(all_arrived, "the lies are at the master's /metrics", within=10)
-        eventually(lambda: master.metrics()["tcplab_load_doubt", "corrupt"] == 1, "they are a doubt", within=10)
+        eventually(lambda: shows(master.metrics(), "corrupt") == 1, "they are a warning", within=10)
         seen = {
             variant: (kind, float(when)) for variant, kind, when in re.findall(r"seen: (\w+) (\w+) (\S+)", worker.log)
         }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import HASTY, assert_conserved, doubts, headless, locustfile, nonzero, users
+from tests.support.locust_processes import HASTY, assert_conserved, headless, locustfile, nonzero, users, warnings
 from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 
@@ -51,8 +51,8 @@ def test_a_lost_name_means_an_absent_server(scenario: tuple[str, ...], code: str
     part = outcome["variants"]["asyncio"]
     assert_conserved(part)
     assert nonzero(part["connections"]).keys() == {"connected", "refused"}
-    assert "disconnected" in doubts(outcome)
-    assert "local-limit" not in doubts(outcome)
+    assert "disconnected" in warnings(outcome)
+    assert "local-limit" not in warnings(outcome)
 
 
 @CODES
@@ -64,8 +64,8 @@ def test_an_unknown_name_is_the_loads_trouble(code: str, tmp_path: Path) -> None
         locust.ended()
     outcome = locust.outcome()
     assert nonzero(outcome["variants"]["asyncio"]["connections"]).keys() == {"failed"}
-    assert "local-limit" in doubts(outcome)
-    assert "disconnected" not in doubts(outcome)
+    assert "local-limit" in warnings(outcome)
+    assert "disconnected" not in warnings(outcome)
 
 
 def test_a_server_is_found_again_by_name(tmp_path: Path) -> None:

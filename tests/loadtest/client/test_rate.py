@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import Locust, doubts, locustfile, post, users
+from tests.support.locust_processes import Locust, locustfile, post, users, warnings
 from tests.support.processes import ROOT, eventually, free_ports
 from tests.support.stubs.recording import Answer, Stub, honest
 
@@ -108,8 +108,8 @@ def test_the_rate_holds_while_users_come_and_go(
         assert max(seconds) < 1.8 * RATE, slices
         post(web, "/stop", {})
         eventually(master.result.exists, "the result is written")
-        found = doubts(master.outcome())
-        assert "rate" not in found or "starved" in found, master.outcome()["doubts"]
+        found = warnings(master.outcome())
+        assert "rate" not in found or "starved" in found, master.outcome()["warnings"]
 
 
 @pytest.mark.measures

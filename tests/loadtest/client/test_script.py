@@ -120,7 +120,7 @@ def test_request_and_reply_are_what_the_wire_says() -> None:
     ("command", "amount", "begins"), [("SLEEP", 20, b"SLEEP 20 me.1."), ("WORK", 9, b"WORK 9 me.1.")]
 )
 def test_other_commands_carry_their_amount(command: str, amount: int, begins: bytes) -> None:
-    scenario = Scenario("x", "x", "x", requests=1, command=command, amount=amount)  # type: ignore[arg-type]
+    scenario = Scenario("x", "x", "x", "x", requests=1, command=command, amount=amount)  # type: ignore[arg-type]
     _, request, *_ = steps(scenario, 2)
     assert isinstance(request, Send)
     assert request.request.startswith(begins)
@@ -378,7 +378,7 @@ def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 
 def test_the_largest_message_fits_every_command() -> None:
-    scenario = Scenario("x", "x", "x", requests=1, command="WORK", amount=wire.MAX_WORK_ROUNDS, size=MAX_SIZE)
+    scenario = Scenario("x", "x", "x", "x", requests=1, command="WORK", amount=wire.MAX_WORK_ROUNDS, size=MAX_SIZE)
     _, request, *_ = steps(scenario, 2, name=b"x" * 16)
     assert isinstance(request, Send)
     assert len(request.request) <= wire.MAX_LINE
@@ -387,7 +387,8 @@ def test_the_largest_message_fits_every_command() -> None:
 def test_what_needs_no_locust_does_not_import_it() -> None:
     """Importing Locust patches the whole process; tests and the comparison use these modules without it."""
     modules = (
-        "scenarios", "shapes", "run_warnings", "settings", "pacing", "host_names", "client.script", "client.outcomes",
+        "scenarios", "shapes", "run_warnings", "run_checks", "settings", "pacing", "host_names",
+        "client.script", "client.outcomes",
         "recording.recorder", "recording.aggregator", "recording.facts", "recording.result", "cluster.exporter",
         "cluster.compatibility", "cluster.web_guard",
     )  # fmt: skip

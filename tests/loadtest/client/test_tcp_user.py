@@ -22,7 +22,6 @@ from tests.support.locust_processes import (
     IMPATIENT,
     Locust,
     assert_conserved,
-    doubts,
     headless,
     kinds,
     label,
@@ -30,6 +29,7 @@ from tests.support.locust_processes import (
     nonzero,
     post,
     run,
+    warnings,
 )
 from tests.support.processes import ROOT, eventually, free_ports, held_ports
 from tests.support.stubs.recording import LIES, Stub, honest, silent
@@ -203,7 +203,7 @@ def test_a_server_is_lost_and_found_by_name(code: str, tmp_path: Path) -> None:
         part = locust.outcome()["variants"]["server"]
     assert_conserved(part)
     assert nonzero(part["connections"]).keys() == {"connected", "refused"}
-    assert "local-limit" not in doubts(locust.outcome())
+    assert "local-limit" not in warnings(locust.outcome())
 
 
 def test_an_unknown_name_is_the_loads_trouble(tmp_path: Path) -> None:

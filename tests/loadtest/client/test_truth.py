@@ -134,4 +134,4 @@ def test_a_freeze_shows_in_the_open_model_only(model: str, tmp_path: Path) -> No
         # Ten waited, and meanwhile nobody asked: coordinated omission.
         assert response == service
         assert response.microseconds < 300_000
-        assert "rate" not in [doubt["name"] for doubt in outcome["doubts"]]
+        assert "rate" not in [warning["name"] for warning in outcome["warnings"]]

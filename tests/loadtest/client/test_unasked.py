@@ -14,7 +14,7 @@ import pytest
 from loadtest.client.outcomes import is_idle_deadline, may_be_idle_deadline
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.client.test_connection import LOOKS_LATE
-from tests.support.locust_processes import ALL, HASTY, assert_conserved, doubts, kinds, label, locustfile, run, users
+from tests.support.locust_processes import ALL, HASTY, assert_conserved, kinds, label, locustfile, run, users, warnings
 from tests.support.servers import MODELS, Model, Server
 from tests.support.stubs.recording import Answer, Stub, right, says, text_of
 
@@ -72,7 +72,7 @@ def test_a_reset_after_the_last_reply_is_seen(scenario: str, model: tuple[str, .
         assert_conserved(part)
         assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"reset"}}
         assert part["verified"] == part["breaks"]["reset"] >= 6
-    assert "disconnected" in doubts(outcome)
+    assert "disconnected" in warnings(outcome)
 
 
 @pytest.mark.parametrize("scenario", ["conversation", "slow-client"])
@@ -119,7 +119,7 @@ def test_a_reply_ahead_of_its_request_is_wrong(tmp_path: Path) -> None:
     assert_conserved(part)
     assert part["verified"] <= part["connections"]["connected"], "of each connection the first reply alone"
     assert part["errors"]["corrupt"] + part["breaks"]["corrupt"] >= 2
-    assert "corrupt" in doubts(locust.outcome())
+    assert "corrupt" in warnings(locust.outcome())
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def test_a_reply_before_the_first_request_is_wrong(scenario: str, tmp_path: Path
     assert_conserved(part)
     assert part["verified"] == 0
     assert part["errors"]["corrupt"] >= 3
-    assert {"corrupt", "nothing-answered"} <= doubts(locust.outcome())
+    assert {"corrupt", "nothing-answered"} <= warnings(locust.outcome())
 
 
 def test_bytes_before_the_first_request_are_no_reply(tmp_path: Path) -> None:

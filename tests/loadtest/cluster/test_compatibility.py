@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadtest.cluster.compatibility import REMEMBERED, ROOT, STAMP, VERSION, Clocks, Gate, digest, sources
-from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts
+from tests.support.locust_processes import ALL, Locust, assert_conserved, warnings
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, honest
 from tests.support.versions import another_version
@@ -149,7 +149,7 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
     assert master.log.count("Refused a worker on ") == 1
     outcome = master.outcome()
     assert outcome["generator"]["workers"] == 2
-    assert not doubts(outcome) & {"worker-lost", "worker-joined", "conservation"}
+    assert not warnings(outcome) & {"worker-lost", "worker-joined", "conservation"}
     for part in outcome["variants"].values():
         assert_conserved(part)
     window = outcome["window"]

@@ -15,7 +15,7 @@ from tests.support.servers import MODELS, Server
 pytestmark = pytest.mark.measures
 
 GENERATORS = {"generator-cpu", "starved", "loop-lag", "late-sends"}
-"""The doubts that say that the generator was too slow. Stolen time is another doubt, and so is a rate not reached."""
+"""The warnings of a generator that was too slow. Stolen time is another warning, and so is a rate not reached."""
 
 RATE = 10_000
 SECONDS = 3
@@ -40,8 +40,8 @@ def burning(core: int, number: int) -> Iterator[None]:
         yield
 
 
-def doubts_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
-    """Load `server` with RATE requests/s from `core`. Return the names of the doubts."""
+def warnings_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
+    """Load `server` with RATE requests/s from `core`. Return the names of the warnings."""
     folder.mkdir()
     arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", "saturate", "--rate", str(RATE))
     window = ("--headless", "--only-summary", "-t", f"{SECONDS + 2}s", "--warmup", "2")
@@ -51,8 +51,8 @@ def doubts_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
         assert locust.ended(90) == 0, locust.log
     outcome = locust.outcome()
     assert_conserved(outcome["variants"]["asyncio"])
-    print(outcome["generator"], [doubt["detail"] for doubt in outcome["doubts"]])
-    return {doubt["name"] for doubt in outcome["doubts"]}
+    print(outcome["generator"], [warning["detail"] for warning in outcome["warnings"]])
+    return {warning["name"] for warning in outcome["warnings"]}
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
@@ -64,7 +64,7 @@ def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
         os.sched_setaffinity(server.process.pid, {server_core})
 
         def five(name: str) -> list[set[str]]:
-            return [doubts_of_a_run(tmp_path / f"{name}{number}", server, load_core) for number in range(5)]
+            return [warnings_of_a_run(tmp_path / f"{name}{number}", server, load_core) for number in range(5)]
 
         with burning(load_core, BURNERS):
             squeezed = five("squeezed")
@@ -74,4 +74,4 @@ def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
             with_room.append(five(f"room{series}-"))
             if sum(not (found & GENERATORS) for found in with_room[-1]) >= 4:
                 return
-    raise AssertionError(f"doubts of each run with room, series by series: {with_room}")
+    raise AssertionError(f"warnings of each run with room, series by series: {with_room}")

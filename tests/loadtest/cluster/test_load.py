@@ -18,7 +18,17 @@ from typing import Any
 import pytest
 
 from loadtest.recording.histogram import quantile
-from tests.support.locust_processes import ALL, Locust, assert_conserved, doubts, durations, headless, post, run, total
+from tests.support.locust_processes import (
+    ALL,
+    Locust,
+    assert_conserved,
+    durations,
+    headless,
+    post,
+    run,
+    total,
+    warnings,
+)
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, after, honest, right
 
@@ -87,7 +97,7 @@ def test_two_workers_report_exactly_what_the_stub_answered(tmp_path: Path) -> No
         assert (part["connected"], part["served"]) == (4, 4)
         assert not any(part["errors"].values())
     assert sent - 8 * len(ALL) <= sum(part["sent"] for part in variants) <= sent
-    assert not doubts(outcome) & {"conservation", "worker-lost"}
+    assert not warnings(outcome) & {"conservation", "worker-lost"}
     # Locust's own statistics are of the same requests.
     assert "TCP      asyncio first reply" in master.log
 
@@ -140,8 +150,8 @@ def test_clients_of_a_full_server_are_counted_waiting(tmp_path: Path) -> None:
     assert total(part["censored"]["first_reply"]) == 4
     assert all(int(age) > 2_000_000 for age in part["censored"]["first_reply"])
     assert_conserved(part)
-    assert "unserved" in doubts(outcome)
-    assert "doubt unserved: some clients never had a reply: single served 1 of 5" in locust.log
+    assert "unserved" in warnings(outcome)
+    assert "warning unserved: some clients never had a reply: single served 1 of 5" in locust.log
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -218,7 +228,7 @@ def test_the_web_ui_sets_rate_and_shape(tmp_path: Path) -> None:
         web = ("--autostart", "--class-picker", "--web-host", "127.0.0.1", "--web-port", port)
         settings = ("--clients", "2", "--scenario", "saturate", "--rate", "40", "AsyncioUser")
         with Locust(tmp_path, *web, *settings, targets={"asyncio": stub.address}) as locust:
-            asked = ("tcplab_load_asked_rate",)
+            asked = ("tcplab_load_target_rate",)
             eventually(lambda: locust.metrics()[asked] == 40, "it runs at the rate that was asked for")
             assert "one-after-another" in post(port, "/", None).decode(), "the class picker offers the shapes"
             form = {"user_count": "2", "spawn_rate": "9", "scenario": "saturate", "size": "64", "warmup": ""}
@@ -322,7 +332,7 @@ def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
     assert (outcome["scenario"]["size"], outcome["scenario"]["think"]) == (50, 0)
     assert {name: part["users"] for name, part in outcome["variants"].items()} == {"asyncio": 2, "threaded": 2}
     assert {len(text) for text in stub.texts} == {50}
-    assert "all-at-once" in doubts(outcome)
+    assert "all-at-once" in warnings(outcome)
 
 
 def test_ones_own_locustfile_may_play_a_scenario(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from copy import deepcopy
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from loadtest.compare.candidates import LAB
@@ -55,17 +54,17 @@ def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str,
         "joined_workers": 0,
     }
     tuned = SCENARIOS[scenario].tuned(**changes.pop("tuned", {}))
-    doubts = changes.pop("load_doubts", [])
+    warnings = changes.pop("load_warnings", [])
     part.update(changes)
     return {
-        "schema": 1,
-        "scenario": asdict(tuned),
+        "schema": 2,
+        "scenario": tuned.as_json(),
         "model": "open" if tuned.paced else "closed",
-        "asked_rate": 10_000.0 if tuned.paced else None,
+        "target_rate": 10_000.0 if tuned.paced else None,
         "window": {"started": 1000.0, "ended": 1010.0, "seconds": 10.0},
         "warmup_seconds": 1.0,
         "generator": generator,
-        "doubts": doubts,
+        "warnings": warnings,
         "variants": {variant: part},
     }
 
@@ -157,16 +156,16 @@ def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "commit": "abc",
         "settings": {},
         "pinned": {"server": [1], "generator": [0]},
-        "doubts": [],
+        "warnings": [],
         "ceiling": None,
         "runs": list(some),
         **changes,
     }
 
 
-def doubt(name: str) -> dict[str, str]:
-    """Make a doubt of the load's."""
-    return {"name": name, "detail": f"{name} was seen", "remedy": "do it again"}
+def warning(name: str) -> dict[str, str]:
+    """Make a warning of the load's."""
+    return {"name": name, "detail": f"{name} was seen", "hint": "do it again"}
 
 
 def weighed(candidate: str, kilobytes: float) -> dict[str, Any]:
@@ -322,7 +321,7 @@ def _as_told(
     if told.served < clients and told.first:
         changes["censored"] = {"first_reply": {str(int(told.first)): 20}}
     if (candidate, scenario, repeat) in {("asyncio", "saturate", 2), ("threaded", "saturate", 3)} and clients == 50:
-        changes["load_doubts"] = [doubt("starved")]
+        changes["load_warnings"] = [warning("starved")]
         off *= 0.85
     return one_run(
         candidate,
@@ -349,13 +348,13 @@ def _durations(chance: random.Random, middle: float, number: int) -> dict[str, i
     return dict(counts)
 
 
-def ceiling(requests_per_second: float, *doubts: dict[str, str]) -> dict[str, Any]:
+def ceiling(requests_per_second: float, *warnings: dict[str, str]) -> dict[str, Any]:
     """Make a generator's ceiling at 50 clients."""
     return {
         "requests_per_second": requests_per_second,
         "cpu_us_per_request": 7.25,
         "clients": 50,
-        "doubts": list(doubts),
+        "warnings": list(warnings),
     }
 
 
@@ -365,7 +364,7 @@ def from_before(result: dict[str, Any]) -> dict[str, Any]:
     del old["ceiling"]
     for each in old["runs"]:
         run = each["load"]
-        del run["model"], run["asked_rate"], run["scenario"]["paced"], run["scenario"]["dawdle"]
+        del run["model"], run["target_rate"], run["scenario"]["paced"], run["scenario"]["stall"]
         for name in ("busy_ratio", "starved_ratio", "stolen_ratio", "lost_workers", "joined_workers"):
             del run["generator"][name]
         for part in run["variants"].values():

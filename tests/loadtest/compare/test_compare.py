@@ -19,7 +19,7 @@ import pytest
 from loadtest.compare.analysis.measures import ceiling_of, measures_of
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure.run import is_confined, silence
-from tests.loadtest.compare.results import comparison, doubt, several_runs
+from tests.loadtest.compare.results import comparison, several_runs, warning
 from tests.support.processes import ROOT, eventually, still_running
 
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
@@ -79,7 +79,7 @@ def test_a_whole_comparison(results: Path) -> None:
         assert 10_000_000 < each["usage"]["idle"] <= each["usage"]["resident"] < 100_000_000
         threads[candidate] = each["usage"]["threads"]
         [summary] = [each for each in summaries(found) if each.candidate.name == candidate]
-        if candidate != "single" and summary.sound:
+        if candidate != "single" and summary.valid:
             assert summary["requests_per_second"].value == pytest.approx(part["verified"] / window)
     assert threads["threaded"] - threads["single"] == threads["threaded"] - threads["asyncio"] == 3
     assert "1 of 3" in done.stdout
@@ -106,7 +106,7 @@ def test_the_generators_ceiling_comes_first(results: Path) -> None:
     assert ceiling["requests_per_second"] > 500
     # It is the generator's own core that is paid with.
     assert 0.01 < ceiling["requests_per_second"] * ceiling["cpu_us_per_request"] / 1e6 < 1.1
-    assert {*ceiling} == {"requests_per_second", "cpu_us_per_request", "clients", "doubts"}
+    assert {*ceiling} == {"requests_per_second", "cpu_us_per_request", "clients", "warnings"}
     assert done.stdout.index("sink, saturate, 50 clients") < done.stdout.index("asyncio on uvloop, saturate, 3 clients")
     assert "Ceiling of the generator itself: " in done.stdout
     assert "Ceiling of the generator itself: " in (results / "latest" / "compare.html").read_text()
@@ -121,7 +121,7 @@ def test_without_a_ceiling_the_comparison_goes_on(results: Path) -> None:
     found = result(results)
     assert found["ceiling"] is None
     assert not found["complete"]
-    assert [doubt["name"] for doubt in found["doubts"]][-1] == "no-ceiling"
+    assert [warning["name"] for warning in found["warnings"]][-1] == "no-ceiling"
     assert "FAILED: sink ended by itself, exit status 1: no sink today" in done.stdout
     assert statuses(results) == {"asyncio": "done"}
     assert "1 of 2 measurements done" in " ".join(done.stdout.split())
@@ -137,7 +137,7 @@ def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
         assert len(found["pinned"]["server"]) == len(found["pinned"]["generator"]) == 1
         assert found["pinned"]["server"] != found["pinned"]["generator"]
     else:
-        assert [doubt["name"] for doubt in found["doubts"]] == ["not-pinned"]
+        assert [warning["name"] for warning in found["warnings"]] == ["not-pinned"]
 
 
 @pytest.mark.parametrize(
@@ -369,12 +369,12 @@ def test_missing_packages_name_the_right_environment() -> None:
 
 def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
     """What a gate in CI makes of it: not known is not good."""
-    doubtful = comparison(*several_runs(10, "asyncio", load_doubts=[[doubt("starved")]] * 10))
+    excluded = comparison(*several_runs(10, "asyncio", load_warnings=[[warning("starved")]] * 10))
     for name in ("before", "after"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(doubtful))
+        (tmp_path / f"{name}.json").write_text(json.dumps(excluded))
     both = [sys.executable, "-m", "loadtest", "compare", *map(str, sorted(tmp_path.glob("*.json")))]
     done = subprocess.run(both, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    told = "tcplab: nothing can be compared: no figure has sound runs in both; measure again\n"
+    told = "tcplab: nothing can be compared: no figure has valid runs in both; measure again\n"
     assert (done.returncode, done.stderr) == (1, told)
 
 
@@ -480,7 +480,7 @@ def test_real_locust_runs_another_scenario_and_the_ceiling(results: Path) -> Non
     found = result(results)
     assert found["ceiling"]["requests_per_second"] > 1000
     assert 1 < found["ceiling"]["cpu_us_per_request"] < 500
-    assert not {"corrupt", "conservation", "unserved"} & {doubt["name"] for doubt in found["ceiling"]["doubts"]}
+    assert not {"corrupt", "conservation", "unserved"} & {warning["name"] for warning in found["ceiling"]["warnings"]}
     for each in found["runs"]:
         measures = measures_of(each)
         assert (measures.served, measures.connected) == (5, 5)

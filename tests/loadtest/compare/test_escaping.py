@@ -18,7 +18,16 @@ from loadtest.compare.escaping import markdown, markup, visible
 from loadtest.compare.report import markdown as markdown_report
 from loadtest.compare.report import table
 from loadtest.compare.report.html import page
-from tests.loadtest.compare.results import ceiling, comparison, doubt, failed, one_run, searched, several_runs, weighed
+from tests.loadtest.compare.results import (
+    ceiling,
+    comparison,
+    failed,
+    one_run,
+    searched,
+    several_runs,
+    warning,
+    weighed,
+)
 
 EVIL = (
     "<script>alert(1)</script>",
@@ -50,13 +59,13 @@ TEXTS = st.sampled_from(EVIL) | st.text(st.sampled_from("<>&\"'`|*_[]()#-/\\\x1b
 
 def saying(text: str) -> dict[str, Any]:
     """Make a result that says `text` wherever one may be free, and has it for a name and a colour too."""
-    note = {"name": text, "detail": text, "remedy": text}
+    note = {"name": text, "detail": text, "hint": text}
     candidate = {"name": text, "title": text, "sentence": text, "colour": text, "variant": "", "options": [text]}
     mine = {**candidate, "command": [text], "address": "", "metrics": ""}
     some = [
-        *several_runs(10, text, load_doubts=[[note]] * 10),
+        *several_runs(10, text, load_warnings=[[note]] * 10),
         *several_runs(10, "asyncio", verified=[120_000] * 10),
-        one_run(text, "conversation", errors={text: 1}, load_doubts=[note, doubt("starved")]),
+        one_run(text, "conversation", errors={text: 1}, load_warnings=[note, warning("starved")]),
         one_run(text, clients=3, errors={text: 1}),
         {**failed(text, text, 7), "repeat": 2},
     ]
@@ -65,7 +74,7 @@ def saying(text: str) -> dict[str, Any]:
         memory=[{**weighed(text, 9.0), "note": text, "container_silent": {}, "container_why": text}],
         capacity=[{**searched(text, 4, 5), "why": text, "contradictions": [text]}],
         ceiling=ceiling(1e9, note),
-        doubts=[note],
+        warnings=[note],
         settings={text: text},
         command=["python", text],
         commit=text,

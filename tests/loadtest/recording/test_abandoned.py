@@ -1,4 +1,4 @@
-"""A server that stops answering some of its clients is in doubt, in every scenario; an honest one is not."""
+"""A server that stops answering some of its clients is excluded, in every scenario; an honest one is not."""
 
 import queue
 import re
@@ -24,12 +24,13 @@ from tests.support.locust_processes import (
     IMPATIENT,
     Locust,
     assert_conserved,
-    doubts,
     headless,
     label,
     locustfile,
     run,
+    shows,
     users,
+    warnings,
 )
 from tests.support.stubs.recording import Answer, Stub, after, honest, right, silent, text_of
 
@@ -138,8 +139,8 @@ HONEST: dict[str, Callable[[], Answer]] = {
 
 
 def stalled(outcome: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many clients each server has left waiting, as the doubt says."""
-    said = " ".join(doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "stalled-clients")
+    """Return how many clients each server has left waiting, as the warning says."""
+    said = " ".join(warning["detail"] for warning in outcome["warnings"] if warning["name"] == "stalled-clients")
     return {name: int(number) for name, number in re.findall(r"(\w+) (\d+) of \d+", said)}
 
 
@@ -156,7 +157,7 @@ def load(folder: Path, scenario: str, model: str, answers: Mapping[str, Callable
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_clients_left_without_an_answer_are_a_doubt(scenario: str, model: str, tmp_path: Path) -> None:
+def test_clients_left_without_an_answer_are_a_warning(scenario: str, model: str, tmp_path: Path) -> None:
     locust = load(tmp_path, scenario, model, LEAVING)
     outcome = locust.outcome()
     for part in outcome["variants"].values():
@@ -175,7 +176,7 @@ def test_clients_left_without_an_answer_are_a_doubt(scenario: str, model: str, t
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_honest_servers_leave_nobody(scenario: str, model: str, tmp_path: Path) -> None:
     locust = load(tmp_path, scenario, model, HONEST)
-    assert not doubts(locust.outcome()) & {"stalled-clients", "timeouts", "nothing-answered", "unconnected"}
+    assert not warnings(locust.outcome()) & {"stalled-clients", "timeouts", "nothing-answered", "unconnected"}
     assert locust.process.returncode == 0, locust.log
 
 
@@ -188,7 +189,7 @@ def test_one_of_fifty_abandoned_late_is_seen(scenario: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_any_request_that_times_out_is_a_doubt(scenario: str, tmp_path: Path) -> None:
+def test_any_request_that_times_out_is_a_warning(scenario: str, tmp_path: Path) -> None:
     """All of them; or one of thousands, while every other client has its replies."""
     seldom = so_many(20)
     with Stub(silent) as never, Stub(seldom) as some:
@@ -198,7 +199,7 @@ def test_any_request_that_times_out_is_a_doubt(scenario: str, tmp_path: Path) ->
         targets = {"never": never.address, "some": some.address}
         locust = run(tmp_path, *arguments, seconds=4, locustfile=own, targets=targets)
     outcome = locust.outcome()
-    said = {doubt["name"]: doubt["detail"] for doubt in outcome["doubts"]}
+    said = {warning["name"]: warning["detail"] for warning in outcome["warnings"]}
     counts = {name: part["errors"]["timeout"] for name, part in outcome["variants"].items()}
     assert all(counts.values())
     assert said["timeouts"].endswith(f": never ({counts['never']}), some ({counts['some']})")
@@ -212,7 +213,7 @@ def test_timeouts_are_told_while_the_run_is_on(tmp_path: Path) -> None:
         arguments = ("-u", "3", "-r", "100", "--scenario", "saturate")
         with headless(tmp_path, *arguments, locustfile=own, targets={"never": stub.address}) as locust:
             deadline = time.monotonic() + 20
-            while not locust.metrics().get(("tcplab_load_doubt", "timeouts")):
+            while not shows(locust.metrics(), "timeouts"):
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
 
@@ -251,11 +252,11 @@ def test_a_comparison_tells_who_left_its_clients(tmp_path: Path) -> None:
     )
     assert done.returncode == 4, done.stdout
     every = {each.candidate.name: each for each in summaries(result(tmp_path / "results"))}
-    assert (every["mine"].runs, len(every["mine"].doubtful)) == (0, 1)
+    assert (every["mine"].runs, len(every["mine"].excluded)) == (0, 1)
     assert every["mine"]["requests_per_second"].value is None
-    said = {doubt.name: doubt.detail for doubt in every["mine"].doubtful[0].doubts}
+    said = {warning.name: warning.detail for warning in every["mine"].excluded[0].warnings}
     assert "took: mine 3 of 6: " in said["stalled-clients"]
     assert not [detail for detail in said.values() if "asyncio" in detail]
-    assert "stalled-clients" not in [doubt.name for run in every["asyncio"].shown for doubt in run.doubts]
-    assert "Doubt, stalled-clients: clients were left waiting" in " ".join(done.stdout.split())
+    assert "stalled-clients" not in [warning.name for run in every["asyncio"].shown for warning in run.warnings]
+    assert "RunWarning, stalled-clients: clients were left waiting" in " ".join(done.stdout.split())
     assert not [each for each in all_pairs(list(every.values())) if each.better]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest import run_warnings
+from loadtest import run_checks, run_warnings
 from loadtest.cluster.exporter import BOUNDS, LoadCollector, Status, cumulative
 from loadtest.pacing import Schedule
 from loadtest.recording import facts, result
@@ -21,6 +21,7 @@ from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.recorder import Recorder
 from loadtest.scenarios import SCENARIOS
 from loadtest.settings import Settings
+from tests.support.locust_processes import shows
 
 SETTINGS = Settings(SCENARIOS["conversation"], rate=None, warmup=1.5, result=None)
 Samples = dict[tuple[str, ...], float]
@@ -88,11 +89,11 @@ class Lab:
         *,
         started: float | None = 1234.5,
         rate: float = 0.0,
-        doubts: tuple[run_warnings.Doubt, ...] = (),
+        warnings: tuple[run_warnings.RunWarning, ...] = (),
         workers: dict[int, Worker] | None = None,
     ) -> Samples:
         registry = CollectorRegistry()
-        status = Status(started, "conversation", rate, doubts, workers or {})
+        status = Status(started, "conversation", rate, warnings, workers or {})
         registry.register(LoadCollector(self.aggregator, lambda: status, lambda: self.seconds))
         text = generate_latest(registry).decode()
         return {
@@ -233,7 +234,7 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     assert set(figures.lost) == {"going"}
     counters = figures.counters["asyncio"]
     assert (counters.sent, counters.unanswered, counters.unsent, counters.imbalance) == (3, 1, 3, 0)
-    assert "rate" in [doubt.name for doubt in run_warnings.doubts(facts.final(figures, replace(SETTINGS, rate=1.0)))]
+    assert "rate" in [warning.name for warning in run_warnings.check(facts.final(figures, replace(SETTINGS, rate=1.0)))]
 
 
 def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
@@ -364,7 +365,7 @@ def test_a_lost_worker_that_reports_again_is_restored() -> None:
     )
     known = facts.final(figures, SETTINGS)
     assert (known.lost_workers, known.joined_workers) == (0, 1)
-    names = [doubt.name for doubt in run_warnings.doubts(known)]
+    names = [warning.name for warning in run_warnings.check(known)]
     assert "worker-joined" in names
     assert "worker-lost" not in names
 
@@ -544,7 +545,7 @@ def test_a_worker_first_heard_later_has_joined() -> None:
     assert figures is not None
     assert figures.joined == {"late": joined}
     assert facts.final(figures, SETTINGS).joined_workers == 1
-    assert "worker-joined" in [doubt.name for doubt in run_warnings.doubts(facts.final(figures, SETTINGS))]
+    assert "worker-joined" in [warning.name for warning in run_warnings.check(facts.final(figures, SETTINGS))]
 
 
 def test_a_joined_worker_starts_the_next_phase() -> None:
@@ -627,7 +628,7 @@ def test_a_worker_may_be_lost_before_any_report() -> None:
     assert figures is not None
     assert figures.lost == {"other": {}}
     assert figures.counters["asyncio"].imbalance == 0
-    assert "worker-lost" in [doubt.name for doubt in run_warnings.doubts(facts.final(figures, SETTINGS))]
+    assert "worker-lost" in [warning.name for warning in run_warnings.check(facts.final(figures, SETTINGS))]
 
 
 def test_a_worker_given_up_early_is_restored() -> None:
@@ -660,7 +661,7 @@ def test_the_worst_ten_seconds_are_not_averaged_away() -> None:
     assert figures is not None
     assert figures.strain().cpu_ratio == pytest.approx((30 * 0.99 + 60 * 0.1) / 90)
     assert figures.worst_strain().cpu_ratio == pytest.approx(0.99)
-    assert [doubt.name for doubt in run_warnings.doubts(facts.final(figures, SETTINGS))] == ["generator-cpu"]
+    assert [warning.name for warning in run_warnings.check(facts.final(figures, SETTINGS))] == ["generator-cpu"]
 
 
 def test_how_many_seconds_the_live_figures_are_about() -> None:
@@ -740,11 +741,11 @@ def test_everything_is_exported_from_zero() -> None:
         for gauge in ("unanswered", "unsent", "clients_connected", "clients_served", "users"):
             assert samples[f"tcplab_load_{gauge}", variant] == 0
         for how in ("corrupt", "closed", "reset"):
-            assert samples["tcplab_load_breaks_total", how, variant] == 0
-    for name in run_warnings.DOUBTS:
-        assert samples["tcplab_load_doubt", name] == 0
+            assert samples["tcplab_load_connections_broken_total", how, variant] == 0
+    for name in run_warnings.CHECKED:
+        assert shows(samples, name) == 0
     assert samples["tcplab_load_running",] == samples["tcplab_load_workers",] == 0
-    assert samples["tcplab_load_asked_rate",] == 0
+    assert samples["tcplab_load_target_rate",] == 0
     absent = {
         "tcplab_load_run_info",
         "tcplab_load_run_start_timestamp_seconds",
@@ -789,7 +790,7 @@ def test_what_is_exported_is_what_happened() -> None:
     client_stats.sent(lab.now)
     lab.report()
     samples = lab.samples(
-        doubts=tuple(run_warnings.doubts(run_warnings.Facts(cpu_ratio=1))),
+        warnings=tuple(run_warnings.check(run_checks.Facts(cpu_ratio=1))),
         workers={
             0: worker(
                 Effort(2.5, 10, busy_seconds=6, starved_seconds=0.3, stolen_seconds=0.5, lag={1000: 99, 2000: 1})
@@ -827,8 +828,8 @@ def test_what_is_exported_is_what_happened() -> None:
     assert requests == {"0": 0, "3": 7}
     assert samples["tcplab_load_run_info", "conversation"] == 1
     assert samples["tcplab_load_run_start_timestamp_seconds",] == 1234.5
-    assert samples["tcplab_load_doubt", "generator-cpu"] == 1
-    assert samples["tcplab_load_doubt", "loop-lag"] == 0
+    assert shows(samples, "generator-cpu") == 1
+    assert shows(samples, "loop-lag") == 0
 
 
 def test_the_open_models_export_is_what_happened() -> None:
@@ -846,12 +847,12 @@ def test_the_open_models_export_is_what_happened() -> None:
     lab.report()
     samples = lab.samples(rate=12.5)
     assert (samples["tcplab_load_unsent", "asyncio"], samples["tcplab_load_unsent", "single"]) == (3, 0)
-    assert samples["tcplab_load_breaks_total", "closed", "single"] == 2
-    assert samples["tcplab_load_breaks_total", "corrupt", "single"] == 1
-    assert samples["tcplab_load_breaks_total", "reset", "single"] == 0
-    assert samples["tcplab_load_breaks_total", "closed", "asyncio"] == 0
+    assert samples["tcplab_load_connections_broken_total", "closed", "single"] == 2
+    assert samples["tcplab_load_connections_broken_total", "corrupt", "single"] == 1
+    assert samples["tcplab_load_connections_broken_total", "reset", "single"] == 0
+    assert samples["tcplab_load_connections_broken_total", "closed", "asyncio"] == 0
     assert samples["tcplab_load_late_sends_total", "asyncio"] == 1
-    assert samples["tcplab_load_asked_rate",] == 12.5
+    assert samples["tcplab_load_target_rate",] == 12.5
     assert samples["tcplab_load_response_seconds_sum", "asyncio"] == 3.0
     assert samples["tcplab_load_service_seconds_sum", "asyncio"] == 0.5
 
@@ -864,7 +865,7 @@ def test_buckets_span_20_us_to_twice_the_timeout() -> None:
     assert total == pytest.approx(130.000_061)
 
 
-def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
+def test_the_result_is_schema_2_and_whole(tmp_path: Path) -> None:
     lab = Lab()
     client_stats, waiting = lab.client("one"), lab.client("one", "single")
     lab.begin(5)
@@ -875,17 +876,17 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     lab.end()
     figures = lab.aggregator.figures
     assert figures is not None
-    doubts = run_warnings.doubts(facts.final(figures, SETTINGS))
+    warnings = run_warnings.check(facts.final(figures, SETTINGS))
     path = tmp_path / "result.json"
     path.write_text("older")
-    result.write(path, result.document(figures, SETTINGS, doubts))
+    result.write(path, result.document(figures, SETTINGS, warnings))
     found = json.loads(path.read_text())
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert found["scenario"]["name"] == "conversation"
     assert found["window"] == {"started": 1100.0, "ended": pytest.approx(1100.753), "seconds": pytest.approx(0.753)}
     assert found["warmup_seconds"] == 1.5
-    assert (found["model"], found["asked_rate"]) == ("closed", None)
+    assert (found["model"], found["target_rate"]) == ("closed", None)
     assert found["generator"] == {
         "workers": 1,
         "cpu_ratio": pytest.approx(0.1),
@@ -905,7 +906,7 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
         "lost_workers": 0,
         "joined_workers": 0,
     }
-    assert [doubt["name"] for doubt in found["doubts"]] == ["unserved", "nothing-answered"]
+    assert [warning["name"] for warning in found["warnings"]] == ["unserved", "nothing-answered"]
     assert found["variants"]["single"]["fairness"] == {
         "jain": None,
         "longest_wait_seconds": 0.753,
@@ -930,13 +931,13 @@ def test_the_result_is_schema_1_and_whole(tmp_path: Path) -> None:
     }
     assert found["variants"]["single"]["unanswered"] == 1
     assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
-    table = list(result.lines(figures, doubts))
+    table = list(result.lines(figures, warnings))
     assert table[1].split() == (
         ["asyncio", "1", "of", "1", "1.000", "250", "2.7", "0", "0", "0", "3", "3", "3", "250", "250"]
     )
     assert table[2].split()[:6] == ["single", "0", "of", "1", "-", ">=753"]
     assert table[2].split()[-2:] == [">=753", ">=753"]
-    assert table[3].startswith("doubt unserved: ")
+    assert table[3].startswith("warning unserved: ")
 
 
 def test_an_open_result_has_rate_asked_and_unsent() -> None:
@@ -956,17 +957,17 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
     figures = lab.aggregator.figures
     assert figures is not None
     chosen = Settings(SCENARIOS["conversation"].tuned(paced=True), rate=2.0, warmup=0.0, result=None)
-    doubts = run_warnings.doubts(facts.final(figures, chosen))
-    assert [doubt.name for doubt in doubts] == ["rate", "corrupt"]
-    document = result.document(figures, chosen, doubts)
-    assert (document["model"], document["asked_rate"], document["scenario"]["paced"]) == ("open", 2.0, True)
+    warnings = run_warnings.check(facts.final(figures, chosen))
+    assert [warning.name for warning in warnings] == ["rate", "corrupt"]
+    document = result.document(figures, chosen, warnings)
+    assert (document["model"], document["target_rate"], document["scenario"]["paced"]) == ("open", 2.0, True)
     variant = document["variants"]["asyncio"]
     assert (variant["sent"], variant["unsent"], variant["unanswered"]) == (2, 3, 0)
     assert variant["breaks"] == {"corrupt": 1, "closed": 0, "reset": 0}
     assert variant["histograms"]["response"] == {"3000000": 1}
     assert variant["histograms"]["service"] == {"500000": 1}
     assert variant["censored"]["response"] == {"0": 1, "1000000": 1, "2000000": 1}
-    _, line, *_ = result.lines(figures, doubts)
+    _, line, *_ = result.lines(figures, warnings)
     assert line.split()[-5:-2] == [">=1000", ">=3000", "500"]
 
 
@@ -988,7 +989,7 @@ def test_belief_looks_at_what_the_run_did() -> None:
     found = facts.final(figures, alone)
     names = ("cpu_ratio", "busy_ratio", "starved_ratio", "stolen_ratio")
     ratios = {name: round(getattr(found, name), 9) for name in names}
-    assert replace(found, **ratios) == run_warnings.Facts(
+    assert replace(found, **ratios) == run_checks.Facts(
         alone=True,
         rate=5.0,
         seconds=2.0,
@@ -1000,7 +1001,7 @@ def test_belief_looks_at_what_the_run_did() -> None:
         lost_workers=0,
         joined_workers=0,
         variants={
-            "asyncio": run_warnings.VariantFacts(
+            "asyncio": run_checks.VariantFacts(
                 users=2,
                 connected=1,
                 served=0,

@@ -1,4 +1,4 @@
-"""A connection-tracking table near its limit is a doubt, where the load process can read it."""
+"""A connection-tracking table near its limit is a warning, where the load process can read it."""
 
 from pathlib import Path
 
@@ -49,8 +49,8 @@ def test_the_fullest_moment_is_what_is_told() -> None:
     assert total.conntrack_ratio == 0.97
 
 
-@pytest.mark.parametrize(("count", "doubted"), [("970", True), ("890", False)])
-def test_a_table_nearly_full_is_a_doubt(count: str, doubted: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "warned"), [("970", True), ("890", False)])
+def test_a_table_nearly_full_is_a_warning(count: str, warned: bool, tmp_path: Path) -> None:
     folder = table(tmp_path, count, "1000")
     own = locustfile(
         tmp_path,
@@ -63,5 +63,5 @@ def test_a_table_nearly_full_is_a_doubt(count: str, doubted: bool, tmp_path: Pat
         locust = run(tmp_path, *arguments, seconds=2, locustfile=own, targets={"asyncio": stub.address})
     outcome = locust.outcome()
     assert outcome["generator"]["conntrack_ratio"] == int(count) / 1000
-    said = [doubt["detail"] for doubt in outcome["doubts"] if doubt["name"] == "conntrack"]
-    assert ["was 97% full" in each for each in said] == [True] * doubted
+    said = [warning["detail"] for warning in outcome["warnings"] if warning["name"] == "conntrack"]
+    assert ["was 97% full" in each for each in said] == [True] * warned

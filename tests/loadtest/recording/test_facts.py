@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from loadtest.recording import facts
 from loadtest.recording.facts import JOINED_SECONDS
-from loadtest.run_warnings import VariantFacts
+from loadtest.run_checks import VariantFacts
 from tests.loadtest.recording.test_aggregator import SETTINGS, Lab
 
 ONLY_FINAL = {"asked", "stalled", "imbalance"}

@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from loadtest.scenarios import SCENARIOS
@@ -43,10 +42,10 @@ def main() -> None:
     waiting = int(clients) - served
     age = int((ended - started + float(warmup)) * 1e6)
     found = {
-        "schema": 1,
-        "scenario": asdict(SCENARIOS[scenario]),
+        "schema": 2,
+        "scenario": SCENARIOS[scenario].as_json(),
         "model": "closed",
-        "asked_rate": None,
+        "target_rate": None,
         "window": {"started": started, "ended": ended, "seconds": ended - started},
         "warmup_seconds": float(warmup),
         "generator": {
@@ -59,7 +58,7 @@ def main() -> None:
             "lost_workers": 0,
             "joined_workers": 0,
         },
-        "doubts": [],
+        "warnings": [],
         "variants": {
             variant: {
                 "users": int(clients),

@@ -20,7 +20,7 @@ class Mark:
 
     high: where the bar, or the range, ends; None to draw nothing. low: where a range begins. least, most: between which
     two the runs leave `high`; None for nothing, and `most` alone where nobody knows. open: the true value is `high` or
-    more. doubtful: what runs in doubt gave.
+    more. excluded: what excluded runs gave.
     text: the measure in words; note: clients served, or why there is nothing.
     """
 
@@ -32,7 +32,7 @@ class Mark:
     least: float | None = None
     most: float | None = None
     open: bool = False
-    doubtful: tuple[float, ...] = ()
+    excluded: tuple[float, ...] = ()
 
 
 def bars(title: str, subtitle: str, marks: Sequence[Mark], notes: Sequence[str] = ()) -> Chart:
@@ -63,7 +63,7 @@ def ranges(title: str, subtitle: str, marks: Sequence[Mark], notes: Sequence[str
 
 
 def _values(marks: Sequence[Mark]) -> list[float]:
-    return [value for mark in marks for value in (mark.low, mark.high, mark.least, mark.most, *mark.doubtful) if value]
+    return [value for mark in marks for value in (mark.low, mark.high, mark.least, mark.most, *mark.excluded) if value]
 
 
 def _chart(
@@ -100,6 +100,6 @@ def _chart(
             parts += [svg.line("whisker", x, middle - 4, x, middle + 4) for x in (least, most)]
         if mark.high is not None and (mark.open or (mark.least is not None and mark.most is None)):
             parts.append(svg.further(mark.ink, scale.place(max(mark.high, mark.most or 0)) + 4, middle))
-        parts += [svg.doubtful(mark.ink, scale.place(value), middle) for value in mark.doubtful]
+        parts += [svg.excluded(mark.ink, scale.place(value), middle) for value in mark.excluded]
     labelled = any(label for _, label in scale.ticks)
     return Chart(*words, "".join(parts), int(bottom) + (20 if labelled else 4), tuple(notes))

@@ -162,21 +162,21 @@ def _point(measure: str, unit: float, each: Summary) -> Point:
         low=estimate.low / unit if several and estimate.low is not None else None,
         high=estimate.high / unit if several and estimate.high is not None else None,
         open=estimate.at_least,
-        doubtful=_doubtful(each, measure, unit),
+        excluded=_excluded(each, measure, unit),
     )
 
 
-def _doubtful(each: Summary, measure: str, unit: float = 1.0) -> tuple[float, ...]:
-    values = (getattr(run, measure).value for run in each.doubtful)
+def _excluded(each: Summary, measure: str, unit: float = 1.0) -> tuple[float, ...]:
+    values = (getattr(run, measure).value for run in each.excluded)
     return tuple(value / unit for value in values if value is not None)
 
 
 def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
     estimate, low = each[kind.measure], each[kind.low] if kind.low else None
-    doubtful = _doubtful(each, kind.measure)
+    excluded = _excluded(each, kind.measure)
     if estimate.value is None:
         words = missing(each, kind.measure)
-        return bars.Mark(ink, None, "", words if len(words) < _SHORT else "see below", doubtful=doubtful)
+        return bars.Mark(ink, None, "", words if len(words) < _SHORT else "see below", excluded=excluded)
     if low is None:
         words = place(each, kind.measure)
     else:
@@ -193,7 +193,7 @@ def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
         least=estimate.low if several else None,
         most=estimate.high if several else None,
         open=estimate.at_least,
-        doubtful=doubtful,
+        excluded=excluded,
     )
 
 

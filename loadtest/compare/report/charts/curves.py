@@ -24,8 +24,8 @@ class Point:
     One candidate's measure with one number of clients.
 
     value: None if there is none. low, high: between which two the runs leave it; None for nothing, and `high` alone
-    where nobody knows. open: the true value is `value` or more. doubtful:
-    what runs in doubt gave. served: how many clients were, of how many.
+    where nobody knows. open: the true value is `value` or more. excluded:
+    what excluded runs gave. served: how many clients were, of how many.
     """
 
     value: float | None
@@ -33,7 +33,7 @@ class Point:
     low: float | None = None
     high: float | None = None
     open: bool = False
-    doubtful: tuple[float, ...] = ()
+    excluded: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def against_clients(
         for series in every
         for point in series.points
         if point
-        for value in (point.value, point.low, point.high, *point.doubtful)
+        for value in (point.value, point.low, point.high, *point.excluded)
         if value is not None
     ]
     y = svg.logarithmic(values, _BOTTOM, _TOP) if durations else svg.linear(values, _BOTTOM, _TOP, _short)
@@ -130,7 +130,7 @@ def _line(series: Series, x: Sequence[float], y: Scale) -> str:
             low, high = y.place(point.low), y.place(point.value if point.high is None else point.high)
             parts.append(svg.line("whisker", at, low, at, high))
             parts += [svg.line("whisker", at - 3, end, at + 3, end) for end in (low, high) if abs(low - high) > 1]
-        parts += [svg.doubtful(ink, at, y.place(value)) for value in point.doubtful]
+        parts += [svg.excluded(ink, at, y.place(value)) for value in point.excluded]
         if point.value is not None:
             height = y.place(point.value)
             parts.append(svg.mark(ink, at, height, hollow=point.open))

@@ -1,12 +1,13 @@
-"""How long everything took, over all sound runs of one candidate under one load: merged, never averaged."""
+"""How long everything took, over all valid runs of one candidate under one load: merged, never averaged."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import LATE, UNSOUND, measures_of
+from loadtest.compare.analysis.measures import measures_of
 from loadtest.compare.measure import load
 from loadtest.recording.histogram import Histogram, bounded_quantile, merge
+from loadtest.run_warnings import TakesOut, takes_out
 
 BEYOND: Final = 10
 """Durations that must lie beyond a quantile, or it would be the luck of a few."""
@@ -78,5 +79,7 @@ def _merged(every: Iterable[Mapping[int, int]]) -> Histogram:
 def _sound(result: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """Yield the runs whose durations are the server's."""
     for run in result["runs"]:
-        if run["status"] == "done" and not {doubt.name for doubt in measures_of(run).doubts} & (UNSOUND | LATE):
+        if run["status"] == "done" and all(
+            takes_out(each.name) is TakesOut.NOTHING for each in measures_of(run).warnings
+        ):
             yield run

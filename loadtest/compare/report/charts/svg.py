@@ -28,7 +28,7 @@ svg .small { font-size: 12px; } svg .value { font-weight: 600; } .paper { fill: 
 _MARKS: Final = """
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .service { stroke-dasharray: 5 4; stroke-width: 1.5; }
 .open { stroke-dasharray: 1 4; stroke-linecap: round; } .band { stroke: none; opacity: .16; }
-.hollow { fill: #f6f7f8; stroke-width: 2; } .doubtful { fill: none; stroke-width: 1.5; opacity: .75; }
+.hollow { fill: #f6f7f8; stroke-width: 2; } .excluded { fill: none; stroke-width: 1.5; opacity: .75; }
 """
 
 _DARK: Final = """
@@ -129,9 +129,9 @@ def mark(ink: Ink, x: float, y: float, *, hollow: bool = False) -> str:
     return f'<path class="{ink.css}{" hollow" if hollow else ""}" d="M{x:.1f} {y:.1f}{shape}"/>'
 
 
-def doubtful(ink: Ink, x: float, y: float) -> str:
-    """Return the cross of a run that is in doubt."""
-    return f'<path class="{ink.css} doubtful" d="M{x - 3.5:.1f} {y - 3.5:.1f}l7 7m0 -7l-7 7"/>'
+def excluded(ink: Ink, x: float, y: float) -> str:
+    """Return the cross of a run that is excluded."""
+    return f'<path class="{ink.css} excluded" d="M{x - 3.5:.1f} {y - 3.5:.1f}l7 7m0 -7l-7 7"/>'
 
 
 def further(ink: Ink, x: float, y: float, *, up: bool = False) -> str:

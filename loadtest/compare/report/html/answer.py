@@ -1,4 +1,4 @@
-"""The page's first sections: who is better than whom, measure by measure, and what may be doubted."""
+"""The page's first sections: who is better than whom, measure by measure, and the warnings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
 from loadtest.compare.report.charts import svg
 from loadtest.compare.report.formatting import run_count, served
-from loadtest.compare.report.notes import Doubted, incomplete, indicative, is_verdict
+from loadtest.compare.report.notes import SharedWarning, incomplete, indicative, is_verdict
 from loadtest.compare.report.ranking import (
     Ranking,
     by_workload,
@@ -26,21 +26,21 @@ from loadtest.compare.report.ranking import (
 
 
 def answer(
-    result: Mapping[str, Any], every: Sequence[Summary], known: Sequence[Candidate], doubted: Sequence[Doubted]
+    result: Mapping[str, Any], every: Sequence[Summary], known: Sequence[Candidate], warned: Sequence[SharedWarning]
 ) -> str:
-    """Return what comes first: who is better than whom, and what that may be doubted for."""
+    """Return what comes first: who is better than whom, and the warnings about it."""
     marks = looks(known)
     lines = []
     for about, ranking in headlines(every):
         chain = _chain(ranking, marks, tell=is_verdict(every))
         lines.append(f"<div>{markup(about)}<br>{markup(WORDS[ranking.measure])}</div><div>{chain}</div>")
     said = [_caution(text) for text in (incomplete(result), indicative(every)) if text]
-    left_out = sum(len(each.doubtful) for each in every)
+    left_out = sum(len(each.excluded) for each in every)
     total = sum(len(each.shown) for each in every)
-    if doubted:
-        names = ", ".join(dict.fromkeys(each.doubt.name for each in doubted))
+    if warned:
+        names = ", ".join(dict.fromkeys(each.warning.name for each in warned))
         runs_out = f"{left_out} of {run_count(total)} left out of all medians. " if left_out else ""
-        said.append(_caution(f"In doubt: {names}. {runs_out}", '<a href="#doubts">Which, and what to do</a>'))
+        said.append(_caution(f"Excluded: {names}. {runs_out}", '<a href="#warnings">Which, and what to do</a>'))
     title = "The answer" if is_verdict(every) else "What was seen (no verdict)"
     key = "".join(f'<li>{marks[each.name]} <span class="faint">{markup(each.title)}</span></li>' for each in known)
     return (
@@ -133,13 +133,13 @@ def measure_by_measure(every: Sequence[Summary], known: Sequence[Candidate]) -> 
     )
 
 
-def doubts(doubted: Sequence[Doubted]) -> str:
-    """Return every doubt, with what was seen and what to do."""
-    if not doubted:
-        return '<h2 id="doubts">Doubts</h2><p>None.</p>'
+def warnings(warned: Sequence[SharedWarning]) -> str:
+    """Return every warning, with what was seen and what to do."""
+    if not warned:
+        return '<h2 id="warnings">Warnings</h2><p>None.</p>'
     lines = "".join(
-        f'<li><span class="warn">{markup(each.doubt.name)}:</span> {markup(each.sentence)}'
-        f' <span class="faint">Remedy: {markup(each.doubt.remedy)}.</span></li>'
-        for each in doubted
+        f'<li><span class="warn">{markup(each.warning.name)}:</span> {markup(each.sentence)}'
+        f' <span class="faint">Hint: {markup(each.warning.hint)}.</span></li>'
+        for each in warned
     )
-    return f'<h2 id="doubts">Doubts</h2><ul>{lines}</ul>'
+    return f'<h2 id="warnings">Warnings</h2><ul>{lines}</ul>'

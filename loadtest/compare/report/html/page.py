@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import UNSOUND, RunMeasures, share_of_core
+from loadtest.compare.analysis.measures import RunMeasures, share_of_core
 from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
@@ -15,7 +15,8 @@ from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_coun
 from loadtest.compare.report.html import answer, sections
 from loadtest.compare.report.html.answer import looks
 from loadtest.compare.report.html.text import HOW, STYLE
-from loadtest.compare.report.notes import doubts, remarks
+from loadtest.compare.report.notes import remarks, warnings
+from loadtest.run_warnings import TakesOut, takes_out
 from loadtest.scenarios import Scenario
 
 TITLE: Final = "Concurrency models of TCP servers, measured"
@@ -23,7 +24,7 @@ TITLE: Final = "Concurrency models of TCP servers, measured"
 _HEADINGS: Final = (
     "server",
     "served",
-    "sound runs",
+    "valid runs",
     *(heading for _, heading, _ in COLUMNS),
     "server's core",
     "generator's core",
@@ -34,20 +35,20 @@ _HEADINGS: Final = (
 def html(result: Mapping[str, Any]) -> str:
     """Return the whole page; it needs nothing but itself."""
     every, known = summaries(result), candidates(result)
-    doubted = doubts(result, every)
+    warned = warnings(result, every)
     inks = svg.inks(known)
     charts, distributions = catalogue.of_measures(every, inks), catalogue.of_distributions(result, every, inks)
     parts = [
         f"<h1>{TITLE}</h1>",
         f'<p class="faint where">{markup(where(result))}</p>',
-        answer.answer(result, every, known, doubted),
+        answer.answer(result, every, known, warned),
         sections.textbooks(result),
         answer.measure_by_measure(every, known),
-        answer.doubts(doubted),
+        answer.warnings(warned),
         _charts(
             "Against the number of clients",
-            "Medians over the sound runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
-            " the least and the most of them. Hollow, with arrows: that or more. ×: a run in doubt, in no median.",
+            "Medians over the valid runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
+            " the least and the most of them. Hollow, with arrows: that or more. ×: an excluded run, in no median.",
             [*(each.chart for each in charts.drawn), *sections.memory_charts(result)],
             charts.left_out,
         ),
@@ -56,7 +57,7 @@ def html(result: Mapping[str, Any]) -> str:
         sections.slo(result),
         _charts(
             "How long everything took",
-            "All sound runs together, by percentile: each step to the right leaves out a tenth of what was slower"
+            "All valid runs together, by percentile: each step to the right leaves out a tenth of what was slower"
             " before. Dotted, hollow: that or more, for requests were still unanswered.",
             [each.chart for each in distributions.drawn],
             distributions.left_out,
@@ -147,7 +148,7 @@ def _table(scenario: Scenario, some: Sequence[Summary], marks: Mapping[str, str]
 
 
 def _lines(each: Summary, look: str) -> Iterable[str]:
-    """Yield a summary's medians, and then each of its runs that is in doubt."""
+    """Yield a summary's medians, and then each of its runs that is excluded."""
     if not each.shown:
         reason = each.failed[0].problem.splitlines()[0]
         yield f'<tr><td>{look}</td><td class="left" colspan="{len(_HEADINGS) - 1}">{markup(reason)}</td></tr>'
@@ -159,9 +160,9 @@ def _lines(each: Summary, look: str) -> Iterable[str]:
             f'<td title="{markup(estimate.why)}">{markup(bare(each, name, AT_LEAST))}'
             f"<small>{markup(spread(each, name))}</small></td>"
         )
-    yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.sound)}</tr>"
-    for run in each.doubtful:
-        names = ", ".join(doubt.name for doubt in run.doubts if doubt.name in UNSOUND)
+    yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.valid)}</tr>"
+    for run in each.excluded:
+        names = ", ".join(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
         shown = "".join(f"<td>{markup(bare(run, name, AT_LEAST))}</td>" for name, _, _ in COLUMNS)
         yield (
             f'<tr class="unsure"><td>? {markup(names)}</td><td>{served(run)}</td><td></td>{shown}{_busy([run])}</tr>'

@@ -5,8 +5,8 @@ from typing import Final
 HOW: Final = (
     (
         "a figure",
-        "The median over the runs that are sound. Under it, from ten runs on, the median's 99 % bootstrap interval over"
-        " runs, and with fewer the least and the most of them, which is no more than indicative. A run in doubt for"
+        "The median over the runs that are valid. Under it, from ten runs on, the median's 99 % bootstrap interval over"
+        " runs, and with fewer the least and the most of them, which is no more than indicative. A run excluded for"
         " another reason than the server (×, ?) is shown and is in no median, interval, curve or verdict.",
     ),
     (
@@ -42,7 +42,7 @@ HOW: Final = (
     ),
     (
         "durations by percentile",
-        "The histograms of all sound runs merged, not an average of their percentiles; as far as ten durations lie"
+        "The histograms of all valid runs merged, not an average of their percentiles; as far as ten durations lie"
         " beyond. Dotted, with hollow marks: requests that were unanswered could raise it.",
     ),
     (

@@ -9,7 +9,7 @@ Makes spread.json: how much the measures of one server differ from run to run, a
     here=tests/loadtest/compare/analysis
     python -m ${here//\//.}.spread FOLDER/2*/compare.json > $here/spread.json
 
-Only the sound runs' deviations from the median are kept. The same five comparisons are the verdict's trial in reality:
+Only the valid runs' deviations from the median are kept. The same five comparisons are the verdict's trial in reality:
 one server under two names (twin), and one whose every request takes 1.6 us more, a fifth.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median, pstdev
 from typing import Any
 
-from loadtest.compare.analysis.measures import RunMeasures, is_unsound, measures_of
+from loadtest.compare.analysis.measures import RunMeasures, excludes, measures_of
 
 MEASURES = ("requests_per_second", "cpu_us", "response_p99_us")
 KEPT = Path(__file__).with_name("spread.json")
@@ -30,11 +30,11 @@ KEPT = Path(__file__).with_name("spread.json")
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One measure of one server: each run's, as a multiple of the median of all. doubted: how many runs had doubts."""
+    """One measure of one server: each run's, as a multiple of the median of all. warned: how many runs had warnings."""
 
     variant: str
     measure: str
-    doubted: int
+    warned: int
     deviations: tuple[float, ...]
 
     @property
@@ -57,7 +57,7 @@ def main(files: Iterable[str]) -> None:
     """Print what the results in `files` come to."""
     results = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
     every = [measures_of(run) for result in results for run in result["runs"]]
-    rows = [each for each in every if not is_unsound(each)]
+    rows = [each for each in every if not excludes(each.warnings)]
     first = results[0]
     content = {
         "made": "by tests/loadtest/compare/analysis/spread.py, whose first lines say how",
@@ -65,7 +65,7 @@ def main(files: Iterable[str]) -> None:
         "commit": first["commit"],
         "cpu": first["machine"]["cpu"],
         "cores": first["machine"]["cores"],
-        "doubts": Counter(doubt.name for each in rows for doubt in each.doubts),
+        "warnings": Counter(warning.name for each in rows for warning in each.warnings),
         "spreads": [
             _spread([each for each in rows if each.candidate == variant], measure)
             for variant in sorted({each.candidate for each in rows})
@@ -81,7 +81,7 @@ def _spread(rows: list[RunMeasures], measure: str) -> dict[str, Any]:
     return {
         "variant": rows[0].candidate,
         "measure": measure,
-        "doubted": sum(1 for each in rows if each.doubts),
+        "warned": sum(1 for each in rows if each.warnings),
         "deviations": [round(value / middle, 4) for value in values],
     }
 

@@ -271,7 +271,7 @@ def test_a_stub_slow_past_200_has_that_capacity(tmp_path: Path) -> None:
             workload = Workload("crowd", clients, warmup=1, seconds=2, think=0.25)
             found = load.read(laboratory.put(LAB["asyncio"], workload).load)
             # That the machine has other work does not matter here: it adds no 0.2 s, and makes no 0.4 s shorter.
-            return replace(found, doubts=())
+            return replace(found, warnings=())
 
         found = find_capacity(probe, parse("p90<200ms"), Limits(start=128), lambda _: None)
     assert found.low <= LIMIT < (found.high or 0), found

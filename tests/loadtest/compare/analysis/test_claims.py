@@ -56,7 +56,7 @@ def test_nine_runs_settle_no_speed() -> None:
     few = [several_runs(9, name, clients=1, server_cpu=13.0 if name == "single" else 10.0) for name in METHODS]
     mark, said = found(*few)["single", "slow"]
     assert mark == "abstains"
-    assert said.endswith("9 sound runs, where a verdict takes 10")
+    assert said.endswith("9 valid runs, where a verdict takes 10")
 
 
 def test_one_at_a_time_always_serves_one() -> None:

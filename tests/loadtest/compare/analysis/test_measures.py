@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.analysis.measures import Ceiling, Measure, RunMeasures, ceiling, is_unsound, measures_of
+from loadtest.compare.analysis.measures import Ceiling, Measure, RunMeasures, ceiling, excludes, measures_of
 from loadtest.compare.measure import load
 from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import Workload
-from loadtest.run_warnings import Doubt
+from loadtest.run_warnings import RunWarning
 from tests.loadtest.compare import results
 from tests.loadtest.compare.results import failed, one_run
 
@@ -62,115 +62,120 @@ def test_a_scenario_is_judged_as_it_was_tuned() -> None:
 def test_a_speed_near_the_ceiling_is_a_bound(top: float, at_least: bool) -> None:
     shown = measures_of(one_run("asyncio"), Ceiling(top, 7.0, 50))
     assert rate(shown) == (10_000.0, at_least)
-    assert [doubt.name for doubt in shown.doubts] == ["generator-limited"] * at_least
+    assert [warning.name for warning in shown.warnings] == ["generator-limited"] * at_least
     if at_least:
-        assert f"of the {top:,} requests/s that are the generator's own ceiling" in shown.doubts[0].detail
+        assert f"of the {top:,} requests/s that are the generator's own ceiling" in shown.warnings[0].detail
 
 
 def test_pauses_make_the_ceiling_say_nothing() -> None:
     shown = measures_of(one_run("asyncio", "conversation"), Ceiling(10_000, 7.0, 50))
     assert rate(shown) == (10_000.0, False)
-    assert shown.doubts == ()
+    assert shown.warnings == ()
 
 
 def test_the_ceiling_is_what_the_sink_answered() -> None:
-    own = Doubt("generator-cpu", "97 %", "more workers")
-    stolen = Doubt("stolen-time", "5 %", "again")
-    raw = results.load("single", "saturate", 50, generator_cpu=0.97, load_doubts=[own._asdict(), stolen._asdict()])
+    own = RunWarning("generator-cpu", "97 %", "more workers")
+    stolen = RunWarning("stolen-time", "5 %", "again")
+    raw = results.load("single", "saturate", 50, generator_cpu=0.97, load_warnings=[own._asdict(), stolen._asdict()])
     usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.5, resident=1, idle=1, threads=1)
     found = ceiling(Workload("saturate", 50, 1, 10), load.read(raw), usage)
     assert found == Ceiling(10_000.0, 95.0, 50, (stolen,))
 
 
-def test_a_ceiling_not_reached_is_a_doubt() -> None:
+def test_a_ceiling_not_reached_is_a_warning() -> None:
     usage = Usage(server_cpu=10.0, generator_cpu=7.0, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
     found = load.read(results.load("single", "saturate", 50))
-    (doubt,) = ceiling(Workload("saturate", 50, 1, 10), found, usage).doubts
-    assert (doubt.name, doubt.detail.partition(":")[0]) == ("sink-limited", "the generator used 70% of its core only")
+    (warning,) = ceiling(Workload("saturate", 50, 1, 10), found, usage).warnings
+    assert (warning.name, warning.detail.partition(":")[0]) == (
+        "sink-limited",
+        "the generator used 70% of its core only",
+    )
 
 
-def test_a_generator_at_its_limit_is_a_doubt() -> None:
-    (doubt,) = measures_of(one_run("asyncio", generator_cpu=0.97)).doubts
-    assert doubt.name == "generator-limited"
-    assert "97%" in doubt.detail
-    assert doubt.remedy
+def test_a_generator_at_its_limit_is_a_warning() -> None:
+    (warning,) = measures_of(one_run("asyncio", generator_cpu=0.97)).warnings
+    assert warning.name == "generator-limited"
+    assert "97%" in warning.detail
+    assert warning.hint
 
 
 def test_a_generator_off_its_core_is_doubted_alike() -> None:
-    (doubt,) = measures_of(one_run("asyncio", generator_cpu=0.6, generator_busy=0.93)).doubts
-    assert doubt.name == "generator-limited"
-    assert "used 60% of its core, and was kept from it: it was busy 93%" in doubt.detail
+    (warning,) = measures_of(one_run("asyncio", generator_cpu=0.6, generator_busy=0.93)).warnings
+    assert warning.name == "generator-limited"
+    assert "used 60% of its core, and was kept from it: it was busy 93%" in warning.detail
 
 
-def test_the_loads_cpu_doubt_is_not_repeated() -> None:
-    own = Doubt("generator-cpu", "97 %", "more workers")
-    assert measures_of(one_run("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()])).doubts == (own,)
+def test_the_loads_cpu_warning_is_not_repeated() -> None:
+    own = RunWarning("generator-cpu", "97 %", "more workers")
+    assert measures_of(one_run("asyncio", generator_cpu=0.97, load_warnings=[own._asdict()])).warnings == (own,)
 
 
-def test_the_generators_limit_is_one_doubt() -> None:
-    own = Doubt("generator-cpu", "97 %", "more workers")
-    shown = measures_of(one_run("asyncio", generator_cpu=0.97, load_doubts=[own._asdict()]), Ceiling(10_500, 7.0, 50))
-    assert [(doubt.name, doubt.detail.partition(" of")[0]) for doubt in shown.doubts] == [
+def test_the_generators_limit_is_one_warning() -> None:
+    own = RunWarning("generator-cpu", "97 %", "more workers")
+    shown = measures_of(one_run("asyncio", generator_cpu=0.97, load_warnings=[own._asdict()]), Ceiling(10_500, 7.0, 50))
+    assert [(warning.name, warning.detail.partition(" of")[0]) for warning in shown.warnings] == [
         ("generator-limited", "this is 95%")
     ]
 
 
 @pytest.mark.parametrize("candidate", ["mine", "asyncio-stdlib"])
-def test_a_doubt_calls_a_server_by_name(candidate: str) -> None:
+def test_a_warning_calls_a_server_by_name(candidate: str) -> None:
     """The load knows it by the variant whose users it was given."""
-    own = Doubt("disconnected", "a server ended its clients' connections: asyncio (4 closed): one that", "see asyncio")
+    own = RunWarning(
+        "disconnected", "a server ended its clients' connections: asyncio (4 closed): one that", "see asyncio"
+    )
     kept = one_run(candidate)
-    kept["load"] = results.load("asyncio", "saturate", 50, load_doubts=[own._asdict()])
-    (found,) = measures_of(kept).doubts
+    kept["load"] = results.load("asyncio", "saturate", 50, load_warnings=[own._asdict()])
+    (found,) = measures_of(kept).warnings
     assert found.detail == f"a server ended its clients' connections: {candidate} (4 closed): one that"
 
 
-def test_a_doubt_about_the_ceiling_names_the_sink() -> None:
-    own = Doubt("unserved", "some clients never had a reply: single served 1 of 50", "again")
+def test_a_warning_about_the_ceiling_names_the_sink() -> None:
+    own = RunWarning("unserved", "some clients never had a reply: single served 1 of 50", "again")
     usage = Usage(server_cpu=6.0, generator_cpu=9.5, others_cpu=0.0, stolen=0.0, resident=1, idle=1, threads=1)
     found = ceiling(Workload("saturate", 50, 1, 10), load.read(results.load("single", "saturate", 50)), usage)
-    assert found.doubts == ()
-    raw = results.load("single", "saturate", 50, load_doubts=[own._asdict()])
-    (doubt,) = ceiling(Workload("saturate", 50, 1, 10), load.read(raw), usage).doubts
-    assert doubt.detail == "some clients never had a reply: the sink served 1 of 50"
+    assert found.warnings == ()
+    raw = results.load("single", "saturate", 50, load_warnings=[own._asdict()])
+    (warning,) = ceiling(Workload("saturate", 50, 1, 10), load.read(raw), usage).warnings
+    assert warning.detail == "some clients never had a reply: the sink served 1 of 50"
 
 
 def test_a_starved_generator_makes_speed_a_bound() -> None:
-    own = Doubt("starved", "27 %", "a core of its own")
-    found = measures_of(one_run("asyncio", load_doubts=[own._asdict()]))
+    own = RunWarning("starved", "27 %", "a core of its own")
+    found = measures_of(one_run("asyncio", load_warnings=[own._asdict()]))
     assert found.requests_per_second == Measure(10_000.0, at_least=True)
-    assert found.doubts == (own,)
+    assert found.warnings == (own,)
 
 
 @pytest.mark.parametrize("name", ["loop-lag", "late-sends"])
 def test_a_late_generator_leaves_cost_without_latencies(name: str) -> None:
-    own = Doubt(name, "7 ms", "more workers")
-    found = measures_of(one_run("asyncio", load_doubts=[own._asdict()]))
+    own = RunWarning(name, "7 ms", "more workers")
+    found = measures_of(one_run("asyncio", load_warnings=[own._asdict()]))
     assert found.response_p99_us == Measure(why=f"it would hold the generator's own delay ({name})")
     assert found.service_p99_us.value is None
     assert found.cpu_us == Measure(100.0)
     assert found.requests_per_second == Measure(10_000.0, at_least=True)
-    assert not is_unsound(found)
+    assert not excludes(found.warnings)
 
 
 @pytest.mark.parametrize("name", ["sink-limited", "starved", "stolen-time"])
 def test_a_doubtful_ceiling_limits_nothing(name: str) -> None:
-    doubtful = Ceiling(9_000.0, 7.0, 50, (Doubt(name, "d", "r"),))
-    assert measures_of(one_run("asyncio"), doubtful).requests_per_second == Measure(10_000.0)
+    excluded = Ceiling(9_000.0, 7.0, 50, (RunWarning(name, "d", "r"),))
+    assert measures_of(one_run("asyncio"), excluded).requests_per_second == Measure(10_000.0)
     assert measures_of(one_run("asyncio"), Ceiling(9_000.0, 7.0, 50)).requests_per_second == Measure(
         10_000.0, at_least=True
     )
 
 
-def test_stolen_time_seen_twice_is_one_doubt() -> None:
-    own = Doubt("stolen-time", "5 %", "again")
-    assert measures_of(one_run("asyncio", stolen=0.5, load_doubts=[own._asdict()])).doubts == (own,)
+def test_stolen_time_seen_twice_is_one_warning() -> None:
+    own = RunWarning("stolen-time", "5 %", "again")
+    assert measures_of(one_run("asyncio", stolen=0.5, load_warnings=[own._asdict()])).warnings == (own,)
 
 
-def test_the_loads_other_doubts_are_kept() -> None:
+def test_the_loads_other_warnings_are_kept() -> None:
     names = ["late-sends", "rate", "corrupt", "worker-joined"]
-    own = [{"name": name, "detail": "d", "remedy": "r"} for name in names]
-    assert [doubt.name for doubt in measures_of(one_run("asyncio", load_doubts=own)).doubts] == names
+    own = [{"name": name, "detail": "d", "hint": "r"} for name in names]
+    assert [warning.name for warning in measures_of(one_run("asyncio", load_warnings=own)).warnings] == names
 
 
 def test_cpu_and_memory() -> None:
@@ -263,14 +268,14 @@ def test_nothing_answered() -> None:
     assert shown.cpu_us.why == "no request was answered within the window"
 
 
-def test_other_work_and_stolen_time_are_doubts() -> None:
-    names = [doubt.name for doubt in measures_of(one_run("asyncio", others_cpu=3.0, stolen=0.5)).doubts]
+def test_other_work_and_stolen_time_are_warnings() -> None:
+    names = [warning.name for warning in measures_of(one_run("asyncio", others_cpu=3.0, stolen=0.5)).warnings]
     assert names == ["busy-machine", "stolen-time"]
 
 
-def test_clients_that_did_not_connect_are_a_doubt() -> None:
-    (doubt,) = measures_of(one_run("asyncio", connected=48)).doubts
-    assert (doubt.name, doubt.detail) == ("not-connected", "48 of 50 clients connected")
+def test_clients_that_did_not_connect_are_a_warning() -> None:
+    (warning,) = measures_of(one_run("asyncio", connected=48)).warnings
+    assert (warning.name, warning.detail) == ("not-connected", "48 of 50 clients connected")
 
 
 def test_a_failed_run_has_a_reason_no_measures() -> None:
@@ -279,14 +284,14 @@ def test_a_failed_run_has_a_reason_no_measures() -> None:
     assert shown.requests_per_second.value is None
 
 
-def test_a_doubt_about_ones_own_server_names_it() -> None:
+def test_a_warning_about_ones_own_server_names_it() -> None:
     """Users of another variant meet it, and the load knows no other name."""
     detail = "some clients never had a reply: asyncio served 3 of 50; asyncio-stdlib and myasyncio are others"
-    made = one_run("mine", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])
+    made = one_run("mine", load_warnings=[{"name": "unserved", "detail": detail, "hint": "r"}])
     made["load"]["variants"] = {"asyncio": made["load"]["variants"].pop("mine")}
-    (told,) = measures_of(made).doubts
+    (told,) = measures_of(made).warnings
     assert told.detail == "some clients never had a reply: mine served 3 of 50; asyncio-stdlib and myasyncio are others"
     (own_name,) = measures_of(
-        one_run("asyncio", load_doubts=[{"name": "unserved", "detail": detail, "remedy": "r"}])
-    ).doubts
+        one_run("asyncio", load_warnings=[{"name": "unserved", "detail": detail, "hint": "r"}])
+    ).warnings
     assert own_name.detail == detail

@@ -53,10 +53,10 @@ def test_nine_runs_are_no_verdict() -> None:
     assert {answer for answer, _ in found.values()} == {Answer.INDICATIVE}
 
 
-def test_a_run_in_doubt_is_not_counted() -> None:
-    doubt = [{"name": "starved", "detail": "d", "remedy": "r"}]
+def test_a_run_excluded_is_not_counted() -> None:
+    warning = [{"name": "starved", "detail": "d", "hint": "r"}]
     found = compared(
-        several_runs(10, "threaded", load_doubts=[doubt, *([[]] * 9)]),
+        several_runs(10, "threaded", load_warnings=[warning, *([[]] * 9)]),
         several_runs(10, "asyncio", verified=[120_000] * 10),
     )
     assert {answer for answer, _ in found.values()} == {Answer.INDICATIVE}

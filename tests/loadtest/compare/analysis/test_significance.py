@@ -66,13 +66,13 @@ def test_the_distance_is_a_ratio_of_both() -> None:
 @pytest.mark.parametrize(("ours", "theirs"), [(9, 10), (10, 9), (3, 3), (1, 30)])
 def test_too_few_runs_give_no_verdict_or_interval(ours: int, theirs: int) -> None:
     found = compare_medians(Sample((50.0,) * ours), Sample((100.0,) * theirs))
-    why = f"{ours} and {theirs} sound runs, where a verdict takes 10 of each"
+    why = f"{ours} and {theirs} valid runs, where a verdict takes 10 of each"
     assert found == Significance(Answer.INDICATIVE, 0.5, None, None, (ours, theirs), why)
 
 
 def test_without_any_run_there_is_no_ratio() -> None:
     found = compare_medians(Sample(()), Sample((100.0,) * 10))
-    why = "0 and 10 sound runs, where a verdict takes 10 of each"
+    why = "0 and 10 valid runs, where a verdict takes 10 of each"
     assert found == Significance(Answer.INDICATIVE, None, None, None, (0, 10), why)
 
 

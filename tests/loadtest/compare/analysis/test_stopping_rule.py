@@ -15,7 +15,7 @@ from loadtest.compare.measure.machine import share_out
 from loadtest.compare.measure.run import Laboratory, Measured
 from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import MIN_RUNS, Plan, Task, Workload
-from tests.loadtest.compare.results import comparison, doubt, failed, one_run, several_runs
+from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, warning
 
 STEADY = [10_000 + step for step in range(0, 200, 10)]
 UNSTEADY = [8_000, 12_000] * 10
@@ -59,21 +59,21 @@ def test_an_exact_lower_bound_tells_no_more() -> None:
 
 
 @pytest.mark.parametrize("lost", [1, MADE_UP])
-def test_a_run_in_doubt_is_made_up_for(lost: int) -> None:
-    doubts = [[doubt("starved")]] * lost + [[]] * (10 - lost)
+def test_a_run_excluded_is_made_up_for(lost: int) -> None:
+    warnings = [[warning("starved")]] * lost + [[]] * (10 - lost)
     found = due(
-        *several_runs(10, "asyncio", verified=STEADY, load_doubts=doubts),
+        *several_runs(10, "asyncio", verified=STEADY, load_warnings=warnings),
         *several_runs(10, "threaded", verified=STEADY),
     )
     assert found == [["asyncio"]]
 
 
 def test_doubtful_runs_are_replaced_a_few_times() -> None:
-    def doubtful(number: int) -> list[dict[str, Any]]:
-        return several_runs(number, "asyncio", verified=STEADY, load_doubts=[[doubt("starved")]] * number)
+    def excluded(number: int) -> list[dict[str, Any]]:
+        return several_runs(number, "asyncio", verified=STEADY, load_warnings=[[warning("starved")]] * number)
 
-    assert due(*doubtful(MIN_RUNS + MADE_UP - 1)) == [["asyncio"]]
-    assert due(*doubtful(MIN_RUNS + MADE_UP)) == []
+    assert due(*excluded(MIN_RUNS + MADE_UP - 1)) == [["asyncio"]]
+    assert due(*excluded(MIN_RUNS + MADE_UP)) == []
 
 
 def test_a_server_that_never_starts_is_given_up() -> None:
@@ -81,7 +81,7 @@ def test_a_server_that_never_starts_is_given_up() -> None:
 
 
 class Scripted(Laboratory):
-    """Gives every run at once: steady for one, 20 % to and fro for the other; `lost` runs of it in doubt."""
+    """Gives every run at once: steady for one, 20 % to and fro for the other; `lost` runs of it excluded."""
 
     def __init__(self) -> None:
         self.order: list[str] = []

@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.report.formatting import served
-from tests.loadtest.compare.results import comparison, doubt, failed, one_run, several_runs
+from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, warning
 
 
 def only(*some: dict[str, Any]) -> Summary:
@@ -50,31 +50,31 @@ def test_a_median_of_ten_runs_has_an_interval() -> None:
         "timeouts",
     ],
 )
-def test_a_run_in_doubt_is_in_no_median(name: str) -> None:
-    runs = several_runs(3, "asyncio", verified=rates(1000, 100, 1200), load_doubts=[[], [doubt(name)], []])
+def test_a_run_excluded_is_in_no_median(name: str) -> None:
+    runs = several_runs(3, "asyncio", verified=rates(1000, 100, 1200), load_warnings=[[], [warning(name)], []])
     found = only(*runs)
     assert found["requests_per_second"].value == 1100.0
     assert found["requests_per_second"].values == (1000.0, 1200.0)
-    assert [run.requests_per_second.value for run in found.doubtful] == [100.0]
+    assert [run.requests_per_second.value for run in found.excluded] == [100.0]
     assert (found.runs, len(found.shown), len(found.failed)) == (2, 3, 0)
 
 
 @pytest.mark.parametrize("changes", [{"others_cpu": 3.0}, {"stolen": 2.0}])
-def test_trouble_around_a_run_is_a_doubt_too(changes: dict[str, Any]) -> None:
-    assert [len(only(one_run("asyncio", **changes)).doubtful), only(one_run("asyncio", **changes)).runs] == [1, 0]
+def test_trouble_around_a_run_is_a_warning_too(changes: dict[str, Any]) -> None:
+    assert [len(only(one_run("asyncio", **changes)).excluded), only(one_run("asyncio", **changes)).runs] == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["generator-cpu", "unserved", "unconnected", "rate", "loop-lag"])
-def test_a_reading_doubt_takes_no_run_out(name: str) -> None:
-    found = only(one_run("asyncio", load_doubts=[doubt(name)]))
-    assert (found.runs, found.doubtful) == (1, ())
+def test_a_reading_warning_takes_no_run_out(name: str) -> None:
+    found = only(one_run("asyncio", load_warnings=[warning(name)]))
+    assert (found.runs, found.excluded) == (1, ())
 
 
-def test_every_run_in_doubt_gives_no_measure() -> None:
-    found = only(*several_runs(2, "asyncio", load_doubts=[[doubt("starved")], [doubt("stolen-time")]]))
+def test_every_run_excluded_gives_no_measure() -> None:
+    found = only(*several_runs(2, "asyncio", load_warnings=[[warning("starved")], [warning("stolen-time")]]))
     estimate = found["cpu_us"]
     assert (estimate.value, estimate.values) == (None, ())
-    assert estimate.why == "every run is in doubt: starved, stolen-time"
+    assert estimate.why == "every run is excluded: starved, stolen-time"
 
 
 def test_every_run_failed_gives_no_measure() -> None:
@@ -150,15 +150,15 @@ def test_replies_that_no_client_had_make_no_speed() -> None:
 
 def test_a_run_that_served_nobody_has_no_speed() -> None:
     runs = several_runs(2, "threaded")
-    gone = one_run("threaded", repeat=3, load_doubts=[doubt("nothing-answered")], served=0, connected=0, verified=0)
+    gone = one_run("threaded", repeat=3, load_warnings=[warning("nothing-answered")], served=0, connected=0, verified=0)
     found = only(*runs, gone)
     assert (found["requests_per_second"].value, found.served) == (10_000.0, (50, 50))
-    assert [served(each) for each in found.doubtful] == ["0 of 50"]
+    assert [served(each) for each in found.excluded] == ["0 of 50"]
     assert only(gone).served == (0, 50)
 
 
 def test_the_run_that_served_least_is_told() -> None:
-    found = only(*several_runs(3, "threaded", served=[50, 31, 49], load_doubts=[[], [doubt("starved")], []]))
+    found = only(*several_runs(3, "threaded", served=[50, 31, 49], load_warnings=[[], [warning("starved")], []]))
     assert found.served == (31, 50)
 
 

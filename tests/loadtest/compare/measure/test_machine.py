@@ -23,7 +23,7 @@ def test_hyperthreads_of_one_core(cpus: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("usable", "server", "generator", "doubt"),
+    ("usable", "server", "generator", "warning"),
     [
         (range(8), {7}, {6}, None),
         ([0, 1], {1}, {0}, None),
@@ -34,11 +34,11 @@ def test_hyperthreads_of_one_core(cpus: Path) -> None:
     ],
 )
 def test_server_and_generator_share_no_hardware_if_possible(
-    cpus: Path, usable: list[int], server: set[int], generator: set[int], doubt: str | None
+    cpus: Path, usable: list[int], server: set[int], generator: set[int], warning: str | None
 ) -> None:
     cores = share_out(usable, cpus)
     assert (set(cores.server), set(cores.generator)) == (server, generator)
-    assert (cores.doubt and cores.doubt.name) == doubt
+    assert (cores.warning and cores.warning.name) == warning
     assert not cores.rest & cores.server
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.report.html import page
-from tests.loadtest.compare.results import comparison, doubt, failed, one_run, several_runs, thorough
+from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, thorough, warning
 from tests.support.browser import Browser, browser, required
 
 # What each chart draws of its data, and where it stands on the page.
@@ -46,13 +46,13 @@ _TOUCHING = """
 
 
 def messy() -> dict[str, Any]:
-    """Make what is hard to draw: failures, doubts, bounds, a measure missing, names and numbers as long as they get."""
+    """Make what is hard to draw: failures, warnings, bounds, a measure missing, the longest names and numbers."""
     own = "a-server-of-mine"
     result = comparison(
         *several_runs(
             2, "asyncio-stdlib", clients=10_000, verified=[99_999_999, 88_888_888], generator_cpu=[0.95, 0.99]
         ),
-        *several_runs(2, "threaded", clients=10_000, load_doubts=[[doubt("worker-joined")], []]),
+        *several_runs(2, "threaded", clients=10_000, load_warnings=[[warning("worker-joined")], []]),
         *several_runs(2, own, clients=10_000, served=[1, 1]),
         one_run("asyncio-stdlib", clients=9_000),
         one_run("threaded", "churn", histograms={"first_reply": {"29900000": 10}}, censored={"first_reply": {"1": 9}}),
@@ -111,7 +111,7 @@ def test_a_page_in_a_browser(chromium: Browser, pages: dict[str, Path], name: st
 
 
 @pytest.mark.parametrize("name", ["indicative", "thorough"])
-def test_answer_and_doubts_are_seen_without_scrolling(chromium: Browser, pages: dict[str, Path], name: str) -> None:
+def test_answer_and_warnings_are_seen_without_scrolling(chromium: Browser, pages: dict[str, Path], name: str) -> None:
     chromium.open(pages[name], 1440, 900)
     bottom = chromium.evaluate("document.querySelector('#answer').getBoundingClientRect().bottom")
     assert 200 < bottom <= 900

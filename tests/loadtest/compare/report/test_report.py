@@ -23,12 +23,12 @@ from loadtest.scenarios import SCENARIOS
 from tests.loadtest.compare.results import (
     ceiling,
     comparison,
-    doubt,
     failed,
     one_run,
     several_runs,
     thorough,
     uncharged,
+    warning,
     weighed,
 )
 
@@ -101,14 +101,14 @@ def test_a_median_shows_the_spread_of_its_runs() -> None:
     assert "-2+3%: the least of the runs is 2 % below the median above it" in said(result)
 
 
-def test_a_run_in_doubt_has_its_own_line() -> None:
-    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
+def test_a_run_excluded_has_its_own_line() -> None:
+    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_warnings=[[], [warning("starved")], []])
     result = comparison(*runs)
     found = lines(result)
     assert found["asyncio", "50"][:3] == ["50 of 50", "2/3", "10,100"]
     assert found["? starved", "50"][:2] == ["50 of 50", ">=5,000"]
     assert (
-        "Doubt, starved: starved was seen (asyncio on uvloop, saturate, 50 clients; 1 of 3 runs); left out of"
+        "Warning, starved: starved was seen (asyncio on uvloop, saturate, 50 clients; 1 of 3 runs); left out of"
         in said(result)
     )
 
@@ -118,27 +118,27 @@ def test_what_is_said_beside_the_table() -> None:
     assert "Indicative: 1 run of each, where a verdict takes 10" in text
     assert "a lower bound" in text
     assert "unanswered requests had waited that long" in text
-    assert "The single server's rate is one over the time that a conversation takes, by construction" in text
+    assert "single's rate is fixed by how long a conversation takes" in text
     assert "(requests per s) in conversation: set by the clients' pauses, nobody's speed." in text
     assert text.count("in the closed model, as here, the two are alike") == 1
     assert "Ceiling" not in text
     assert "single, saturate, 50 clients: one client was served all the time, the others waited" in text
-    assert "Doubt, generator-limited: the generator used 97%" in text
-    assert "Remedy: compare CPU per request instead" in text
+    assert "Warning, generator-limited: the generator used 97%" in text
+    assert "Hint: compare CPU per request instead" in text
     assert "INCOMPLETE" not in text
     assert "VERDICT" not in text
 
 
 def test_nothing_is_explained_that_is_not_there() -> None:
     text = table.text(comparison(one_run("asyncio")))
-    for absent in ("lower bound", "Doubt", "conversation", "waited", "-2+3%"):
+    for absent in ("lower bound", "Warning", "conversation", "waited", "-2+3%"):
         assert absent not in text
 
 
 def test_the_columns_are_named() -> None:
     head = table.text(whole()).splitlines()[3:6]
     columns = [" ".join(line[at : at + 8].strip() for line in head).strip() for at in range(len(head[2]))]
-    for name in ("response p50 ms", "response p99 ms", "reply p99 ms", "sound runs"):
+    for name in ("response p50 ms", "response p99 ms", "reply p99 ms", "valid runs"):
         assert any(name in column for column in columns), head
 
 
@@ -147,7 +147,7 @@ def test_the_table_is_ascii_and_fits_a_terminal() -> None:
         one_run("asyncio-stdlib", name, 10_000, repeat=repeat, server_cpu=2.0, verified=1_234_567 * repeat, **large)
         for name in SCENARIOS
         for repeat in (1, 2)
-        for large in ({"resident": 12_345_678_901, "load_doubts": [doubt("worker-joined")] if repeat == 1 else []},)
+        for large in ({"resident": 12_345_678_901, "load_warnings": [warning("worker-joined")] if repeat == 1 else []},)
     ]
     for result in (whole(), thorough(3), thorough(10), comparison(*crowded, ceiling=ceiling(123_456.0))):
         text = table.text(result)
@@ -160,7 +160,7 @@ def test_the_table_is_ascii_and_fits_a_terminal() -> None:
 
 def test_three_runs_are_indicative_and_get_no_verdict() -> None:
     result = several(3)
-    assert "Indicative: 3 runs of each, where a verdict takes 10 that are sound." in said(result)
+    assert "Indicative: 3 runs of each, where a verdict takes 10 that are valid." in said(result)
     assert "VERDICT" not in table.text(result)
     assert "better than" not in page.html(result)
     assert "What was seen (no verdict)" in page.html(result)
@@ -170,7 +170,7 @@ def test_three_runs_are_indicative_and_get_no_verdict() -> None:
 def test_ten_runs_get_a_verdict_in_the_terminal() -> None:
     text = said(several(10))
     assert "Indicative" not in text
-    assert "VERDICT, from ten or more sound runs" in text
+    assert "VERDICT, from ten or more valid runs" in text
     assert re.search(
         r"requests/s, different: single 1\.25 times better than threaded \(1\.2\d to 1\.\d+\), asyncio on uvloop",
         text,
@@ -248,52 +248,52 @@ def test_a_partial_verdict_names_the_indicative_loads() -> None:
 # What must be said
 
 
-def test_the_ceiling_is_a_sentence_with_its_doubts() -> None:
+def test_the_ceiling_is_a_sentence_with_its_warnings() -> None:
     result = comparison(one_run("asyncio"), ceiling=ceiling(10_400.0))
     text = said(result)
     assert "Ceiling of the generator itself: 10,400 requests/s with 50 clients" in text
     assert "7.25 us of its CPU for each" in text
     assert lines(result)["asyncio", "50"][2] == ">=10,000"
-    assert "Doubt, generator-limited: this is 96% of the 10,400 requests/s" in text
+    assert "Warning, generator-limited: this is 96% of the 10,400 requests/s" in text
     assert "the generator was (90 %, or near its ceiling)" in text
     html = page.html(result)
     assert "Ceiling of the generator itself: 10,400 requests/s with 50 clients" in html
     assert "≥ 10,000" in html
 
 
-def test_a_ceiling_in_doubt_limits_nothing() -> None:
-    stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
-    slow = {"name": "sink-limited", "detail": "slow", "remedy": "again"}
+def test_a_ceiling_excluded_limits_nothing() -> None:
+    stolen = {"name": "stolen-time", "detail": "much", "hint": "again"}
+    slow = {"name": "sink-limited", "detail": "slow", "hint": "again"}
     result = comparison(one_run("asyncio"), ceiling=ceiling(10_400.0, stolen, slow))
     text = said(result)
     assert lines(result)["asyncio", "50"][2] == "10,000"
-    assert "Doubt, stolen-time: much (the generator's ceiling)" in text
-    assert "Doubt, sink-limited: slow (the generator's ceiling)" in text
-    assert "It is in doubt, and limits no figure." in text
+    assert "Warning, stolen-time: much (the generator's ceiling)" in text
+    assert "Warning, sink-limited: slow (the generator's ceiling)" in text
+    assert "It is excluded, and limits no figure." in text
     assert "near its ceiling" not in text
 
 
-def test_a_shared_doubt_is_said_once() -> None:
-    stolen = {"name": "stolen-time", "detail": "much", "remedy": "again"}
+def test_a_shared_warning_is_said_once() -> None:
+    stolen = {"name": "stolen-time", "detail": "much", "hint": "again"}
     result = comparison(
-        one_run("asyncio", load_doubts=[stolen]),
-        one_run("threaded", load_doubts=[stolen]),
+        one_run("asyncio", load_warnings=[stolen]),
+        one_run("threaded", load_warnings=[stolen]),
         ceiling=ceiling(90_000.0, stolen),
     )
     text = said(result)
-    assert text.count("Doubt, stolen-time") == 1
+    assert text.count("Warning, stolen-time") == 1
     assert (
         "much (threaded, saturate, 50 clients; likewise all others of saturate; 2 of 2 runs; likewise the generator's"
-        " ceiling); left out of the medians. Remedy: again." in text
+        " ceiling); left out of the medians. Hint: again." in text
     )
-    assert "every run is in doubt: stolen-time" in text
+    assert "every run is excluded: stolen-time" in text
 
 
-def test_a_shared_doubt_names_servers_or_whole_scenarios() -> None:
+def test_a_shared_warning_names_servers_or_whole_scenarios() -> None:
     some = [
-        one_run(name, clients=count, load_doubts=[doubt("x")]) for name in ("single", "asyncio") for count in (1, 9)
+        one_run(name, clients=count, load_warnings=[warning("x")]) for name in ("single", "asyncio") for count in (1, 9)
     ]
-    some += [one_run("single", "churn", load_doubts=[doubt("x")]), one_run("asyncio", "churn")]
+    some += [one_run("single", "churn", load_warnings=[warning("x")]), one_run("asyncio", "churn")]
     text = said(comparison(*some))
     assert "x was seen (single, saturate, 1 client; likewise all others of saturate; single, churn, 50 clients;" in text
     assert "5 of 5 runs)" in text
@@ -347,9 +347,9 @@ def test_three_significant_figures(value: float, shown: str) -> None:
 
 def test_a_run_in_a_few_words() -> None:
     [summary] = summaries(comparison(one_run("asyncio", generator_cpu=0.95)))
-    assert table.brief(summary.sound[0]) == "50 of 50 served, >=10,000 req/s, 100 us of CPU each"
+    assert table.brief(summary.valid[0]) == "50 of 50 served, >=10,000 req/s, 100 us of CPU each"
     [summary] = summaries(comparison(one_run("asyncio", "conversation")))
-    assert table.brief(summary.sound[0]) == "50 of 50 served, (10,000) req/s, response p99 1.00 ms"
+    assert table.brief(summary.valid[0]) == "50 of 50 served, (10,000) req/s, response p99 1.00 ms"
 
 
 # Charts
@@ -416,11 +416,11 @@ def test_a_missing_measure_breaks_a_line() -> None:
 
 
 def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
-    runs = several_runs(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_doubts=[[], [doubt("starved")], []])
+    runs = several_runs(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_warnings=[[], [warning("starved")], []])
     result = comparison(*runs, *several_runs(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
     [throughput, *_] = catalogue.of_measures(*figured(result)).drawn
     assert throughput.chart.body.count(" hollow") == 1
-    assert throughput.chart.body.count(" doubtful") == 1
+    assert throughput.chart.body.count(" excluded") == 1
 
 
 def test_every_chart_row_shows_the_clients_served() -> None:
@@ -462,7 +462,9 @@ def test_a_distribution_opens_where_unanswered_requests_reach() -> None:
 def test_the_sound_runs_of_one_load_are_merged() -> None:
     fast, slow = ({"response": {str(value): 1000}, "service": {str(value): 1000}} for value in (100, 300))
     wrong = {"response": {"900000": 1000}, "service": {"900000": 1000}}
-    runs = several_runs(3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_doubts=[[], [], [doubt("starved")]])
+    runs = several_runs(
+        3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_warnings=[[], [], [warning("starved")]]
+    )
     result = comparison(*runs)
     [only] = catalogue.of_distributions(result, *figured(result)).drawn
     assert "2,000 in 2 runs; served 50 of 50" in only.chart.body
@@ -522,12 +524,12 @@ def test_what_a_failure_says_cannot_break_the_page() -> None:
 
 
 def test_what_a_failure_says_cannot_break_the_markdown() -> None:
-    text = markdown.text(comparison(one_run("asyncio", load_doubts=[{**doubt("x"), "detail": "<b>|`*"}])))
+    text = markdown.text(comparison(one_run("asyncio", load_warnings=[{**warning("x"), "detail": "<b>|`*"}])))
     assert "\\<b\\>\\|\\`\\*" in text
 
 
-def test_a_doubtful_run_is_shown_with_its_doubt() -> None:
-    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_doubts=[[], [doubt("starved")], []])
+def test_a_doubtful_run_is_shown_with_its_warning() -> None:
+    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_warnings=[[], [warning("starved")], []])
     html = page.html(comparison(*runs))
     assert '<tr class="unsure"><td>? starved</td><td>50 of 50</td><td></td><td>≥ 5,000</td>' in html
     assert "1 of 3 runs left out of all medians." in html

@@ -1,0 +1,316 @@
+"""
+What is checked of a run: pure functions over measured facts, each with its threshold.
+
+A check returns what was seen, in words, or None; run_warnings.py has the table that names it.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+BUSY: Final = 0.90
+"""Share of a core from which a load process is too busy to be believed."""
+
+LAGGING: Final = 0.005
+"""Seconds of loop lag (p99) from which the generator's own delay may show in the latencies."""
+
+STARVED: Final = 0.02
+"""
+Share of the time that a load process waits for a core, from which that shows in its figures: at 3 % a p99 of 0.5 ms
+read 2.7 ms (one other process on its core); with a core of its own it was 0.2 % at most.
+"""
+
+STOLEN: Final = 0.02
+"""Share of a core from which the time that the host keeps back moves a figure by more than two runs usually differ."""
+
+OWN_FAILURES: Final = frozenset({"no_port", "failed"})
+"""How a connect fails by the load's own machine: without a local port, a descriptor, or the server's address."""
+
+NEARLY_FULL: Final = 0.90
+"""Share of the connection-tracking table in use from which it may have been full: it is looked at once a second."""
+
+ON_TIME: Final = 0.98
+"""
+Share of the requests due that must be sent, and share of those sent that must not be late. No more may be sent beyond
+those asked for than may be missing.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFacts:
+    """
+    What happened to one variant: users, different clients connected and served, and requests.
+
+    missing: clients that never had a connection. pending: those whose connect had no answer for over a second in the
+    end. unconnected: connects that failed, by kind (counters.CONNECTIONS). imbalance: sent - verified - errors -
+    unanswered. asked: requests that were on the way, and connects. verified: right replies. timeouts: requests.
+    stalled: clients left waiting for longer than the others' replies explain (stalls.py). late: of those sent, the ones
+    that the generator sent late. unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost:
+    connections that the server closed or reset, with a request open on them or without, and connects that nobody
+    listened for (refused).
+    """
+
+    users: int = 0
+    connected: int = 0
+    served: int = 0
+    missing: int = 0
+    pending: int = 0
+    unconnected: Mapping[str, int] = field(default_factory=dict)
+    imbalance: int = 0
+    sent: int = 0
+    asked: int = 0
+    verified: int = 0
+    timeouts: int = 0
+    stalled: int = 0
+    late: int = 0
+    unsent: int = 0
+    corrupt: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    What was measured about a run.
+
+    alone: its scenario wants the variants one after another. stays: its clients never leave. rate: requests per second
+    asked for in all; 0 in the closed model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load
+    process, in cores; the second counts the time in which it worked or was kept from it. starved_ratio: share of the
+    time in which it waited for a core, of the one that waited most. stolen_ratio: cores that the host kept back.
+    lag_p99: seconds, of the process that lagged most. conntrack_ratio: share of the fullest connection-tracking table
+    in use. lost_workers, joined_workers: load processes that vanished, or came, during the run.
+    """
+
+    alone: bool = False
+    stays: bool = False
+    rate: float = 0.0
+    seconds: float = 0.0
+    cpu_ratio: float = 0.0
+    busy_ratio: float = 0.0
+    starved_ratio: float = 0.0
+    stolen_ratio: float = 0.0
+    lag_p99: float = 0.0
+    conntrack_ratio: float = 0.0
+    lost_workers: int = 0
+    joined_workers: int = 0
+    variants: Mapping[str, VariantFacts] = field(default_factory=dict)
+
+
+def generator_cpu(facts: Facts) -> str | None:
+    """Find a load process at the limit of its core."""
+    if facts.cpu_ratio >= BUSY:
+        return f"a load process used {facts.cpu_ratio:.0%} of a core: a top speed is the generator's, not the server's"
+    if facts.busy_ratio >= BUSY:
+        return (
+            f"a load process was busy {facts.busy_ratio:.0%} of the time and was given {facts.cpu_ratio:.0%} of a core:"
+            " a top speed is the generator's, not the server's"
+        )
+    return None
+
+
+def starved(facts: Facts) -> str | None:
+    """Find a load process that waited for a core."""
+    if facts.starved_ratio <= STARVED:
+        return None
+    return (
+        f"a load process waited for a core {facts.starved_ratio:.0%} of the time (others had it, or a quota was used"
+        " up): latencies include that, and a top speed is the generator's, not the server's"
+    )
+
+
+def loop_lag(facts: Facts) -> str | None:
+    """Find an event loop that woke up late."""
+    if facts.lag_p99 <= LAGGING:
+        return None
+    return f"a load process woke up {facts.lag_p99 * 1000:.1f} ms late (p99): latencies include its own delay"
+
+
+def late_sends(facts: Facts) -> str | None:
+    """Find requests that left late by the fault of the load."""
+    late, sent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("late", "sent"))
+    if late <= (1 - ON_TIME) * sent:
+        return None
+    return f"{late} of {sent} requests left over 5 ms after their time, by the generator's own fault"
+
+
+def rate(facts: Facts) -> str | None:
+    """Find a rate that was not kept."""
+    sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
+    asked = facts.rate * facts.seconds
+    if asked and sent > (2 - ON_TIME) * asked + 1 + _chance(facts):
+        return f"{sent} requests were sent where {asked:.0f} were asked for: the servers had more to do than was meant"
+    if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1):
+        return None
+    if sent >= ON_TIME * (sent + unsent):
+        return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
+    of_due = f"{unsent} of {sent + unsent} requests that fell due"
+    return f"{of_due} were not sent: their clients still waited for replies, or had no connection"
+
+
+def _chance(facts: Facts) -> float:
+    """Return how many requests more fall due by chance: three deviations; a client begins anywhere in its interval."""
+    return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
+
+
+def stolen_time(facts: Facts) -> str | None:
+    """Find time that the host of a virtual machine kept back."""
+    if facts.stolen_ratio <= STOLEN:
+        return None
+    return f"the host of the load's machine kept back {facts.stolen_ratio:.0%} of a core meanwhile"
+
+
+def corrupt(facts: Facts) -> str | None:
+    """Find bytes that are not the right reply."""
+    wrong = [f"{name} ({variant.corrupt})" for name, variant in facts.variants.items() if variant.corrupt]
+    if not wrong:
+        return None
+    return f"other bytes came than the right replies: {', '.join(wrong)}"
+
+
+def disconnected(facts: Facts) -> str | None:
+    """Find connections that a server ended, or that nobody listened for."""
+    some = _by_variant({name: variant.lost for name, variant in facts.variants.items()})
+    if not some:
+        return None
+    return (
+        f"a server ended its clients' connections, or was not there: {some}: one that crashed, was started again or"
+        " closes by itself is not a slow one"
+    )
+
+
+def all_at_once(facts: Facts) -> str | None:
+    """Find servers that competed for the cores."""
+    loaded = [name for name, variant in facts.variants.items() if variant.users]
+    if not facts.alone or len(loaded) < 2:
+        return None
+    return f"{', '.join(loaded)} were loaded at the same time: they competed for the cores"
+
+
+def worker_lost(facts: Facts) -> str | None:
+    """Find a load process that vanished."""
+    if not facts.lost_workers:
+        return None
+    return f"{facts.lost_workers} load process(es) vanished: what they counted last is missing"
+
+
+def worker_joined(facts: Facts) -> str | None:
+    """Find a load process that came during the run."""
+    if not facts.joined_workers:
+        return None
+    return f"{facts.joined_workers} load process(es) joined on the way, or came back: clients were moved"
+
+
+def conservation(facts: Facts) -> str | None:
+    """Find requests that are counted nowhere."""
+    wrong = [f"{name} by {variant.imbalance}" for name, variant in facts.variants.items() if variant.imbalance]
+    if not wrong:
+        return None
+    return f"sent is not verified + errors + unanswered: {', '.join(wrong)}"
+
+
+def unserved(facts: Facts) -> str | None:
+    """Find clients without any reply."""
+    waiting = [
+        f"{name} served {variant.served} of {variant.connected}"
+        for name, variant in facts.variants.items()
+        if variant.served < variant.connected
+    ]
+    if not waiting:
+        return None
+    return f"some clients never had a reply: {', '.join(waiting)}"
+
+
+def timeouts(facts: Facts) -> str | None:
+    """Find requests without a reply in the time allowed."""
+    late = [
+        f"{name} ({variant.timeouts})"
+        for name, variant in facts.variants.items()
+        # Who stays with a server of one client at a time makes the others wait for ever: it serves 1 of N (unserved).
+        if variant.timeouts and not (facts.stays and variant.served == 1 < variant.connected)
+    ]
+    if not late:
+        return None
+    return f"requests had no reply within the time allowed: {', '.join(late)}"
+
+
+def stalled_clients(facts: Facts) -> str | None:
+    """Find clients that a server stopped answering."""
+    left = [
+        f"{name} {variant.stalled} of {variant.connected}"
+        for name, variant in facts.variants.items()
+        if variant.stalled
+    ]
+    if not left:
+        return None
+    return (
+        f"clients were left waiting in the end, for far longer than the replies of the others took: {', '.join(left)}:"
+        " a server that stops answering some has more time for the rest"
+    )
+
+
+def nothing_answered(facts: Facts) -> str | None:
+    """Find a server without a single right reply."""
+    silent = [
+        f"{name} (0 of {variant.users} clients served)"
+        for name, variant in facts.variants.items()
+        if variant.asked and not variant.verified
+    ]
+    if not silent:
+        return None
+    return f"no request was answered rightly: {', '.join(silent)}"
+
+
+def conntrack(facts: Facts) -> str | None:
+    """Find a connection-tracking table that is nearly full."""
+    if facts.conntrack_ratio < NEARLY_FULL:
+        return None
+    return (
+        f"the connection-tracking table of a load process's machine was {facts.conntrack_ratio:.0%} full: past its"
+        " limit the kernel drops packets, so that connects get no answer and replies go missing"
+    )
+
+
+def local_limit(facts: Facts) -> str | None:
+    """Find connects that fail on the load's own machine."""
+    some = _failed_connects(facts, OWN_FAILURES)
+    return f"the load's own machine could not connect: {some}" if some else None
+
+
+def unconnected(facts: Facts) -> str | None:
+    """Find clients that never had a connection, and connects without an answer."""
+    without = [
+        f"{name} {each.missing}"
+        for name, each in facts.variants.items()
+        if each.missing and (each.unconnected or each.pending)
+    ]
+    pending = [f"{name} {each.pending}" for name, each in facts.variants.items() if each.pending]
+    if not (without or pending):
+        return None
+    kinds = {kind for each in facts.variants.values() for kind in each.unconnected}
+    failed = _failed_connects(facts, kinds)
+    parts = {
+        "some clients never had a connection": ", ".join(without),
+        "connects failed": failed if without else "",
+        "connects had no answer in the end": ", ".join(pending),
+    }
+    return "; ".join(f"{what}: {some}" for what, some in parts.items() if some)
+
+
+def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
+    """Return the connects of these kinds that failed, by variant, in words; "" if there are none."""
+    return _by_variant(
+        {
+            name: {kind: number for kind, number in variant.unconnected.items() if kind in kinds}
+            for name, variant in facts.variants.items()
+        }
+    )
+
+
+def _by_variant(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Return counts by variant and kind in words, without the variants that have none."""
+    return "; ".join(
+        f"{name} ({', '.join(f'{number} {kind}' for kind, number in kinds.items())})"
+        for name, kinds in counts.items()
+        if kinds
+    )

@@ -1,0 +1,101 @@
+"""A warning and a scenario are one row each: added to a copy of the tree, they are found everywhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.copies import copy_tree, run
+from tests.support.processes import ROOT
+
+WARNING = """
+    "too-quiet": Row(
+        "it is too quiet",
+        "nobody is there",
+        "make some noise",
+        About.RUN,
+        frozenset({"rate"}),
+        TakesOut.RUN,
+        ForSlo.VOID,
+        lambda facts: None if facts.variants else "nobody is there",
+    ),
+"""
+SCENARIO = """
+    Scenario(
+        name="quiet",
+        sentence="Nobody says much: who notices?",
+        does="connects, asks once",
+        compare="silence, at any number of clients",
+        requests=1,
+        loads=Loads((7,), thorough=(7, 8)),
+    ),
+"""
+ASK = """
+import argparse, json
+from prometheus_client import CollectorRegistry, generate_latest
+from loadtest import run_checks, run_warnings, settings
+from loadtest.cluster.exporter import LoadCollector, Status
+from loadtest.compare.analysis import measures
+from loadtest.compare.plan import thorough
+from loadtest.recording.aggregator import Aggregator
+found = run_warnings.check(run_checks.Facts())
+status = Status(None, "", 0.0, found, {})
+registry = CollectorRegistry()
+registry.register(LoadCollector(Aggregator([]), lambda: status, lambda: 0.0))
+print(json.dumps({
+    "hint": [each.hint for each in found],
+    "metrics": [line for line in generate_latest(registry).decode().splitlines() if "too-quiet" in line],
+    "excludes": measures.excludes(found),
+    "plan": [t.workload.clients for t in thorough(1).tasks if t.workload.scenario == "quiet"],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy with a row more in each table, in which `make tables` was run."""
+    root = copy_tree(tmp_path_factory.mktemp("rows"))
+    for name, end, row in (("run_warnings", "\n}\n", WARNING), ("scenarios", "\n)\n\nSCENARIOS", SCENARIO)):
+        table = root / "loadtest" / f"{name}.py"
+        text = table.read_text(encoding="utf-8")
+        at = text.index(end)
+        table.write_text(text[:at] + row.rstrip() + text[at:], encoding="utf-8")
+    rule = (root / "Makefile").read_text().partition("\ntables:")[2].partition("\n\n")[0]
+    commands = [line.split("python ")[1] for line in rule.splitlines()[1:]]
+    assert len(commands) == 2
+    for command in commands:
+        run(root, *command.split())
+    return root
+
+
+def test_a_row_is_checked_exported_and_compared(added: Path) -> None:
+    assert json.loads(run(added, "-c", ASK)) == {
+        "hint": ["make some noise"],
+        "metrics": ['tcplab_load_warning{about="run",warning="too-quiet"} 1.0'],
+        "excludes": True,
+        "plan": [7, 8],
+    }
+
+
+def test_a_row_is_on_dashboards_and_documents(added: Path) -> None:
+    readme = (added / "loadtest" / "README.md").read_text(encoding="utf-8")
+    assert "| `too-quiet` | nobody is there | make some noise | the run |" in readme
+    assert "| `quiet` | connects, asks once | silence, at any number of clients |" in readme
+    for name in ("compare", "capacity", "load"):
+        page = (added / "grafana" / "dashboards" / f"{name}.json").read_text(encoding="utf-8")
+        assert '"too-quiet: it is too quiet"' in page
+
+
+def test_a_new_scenario_can_be_chosen(added: Path) -> None:
+    assert "quiet" in run(added, "-m", "loadtest", "compare", "--help")
+    command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--scenario", "nobody"]
+    refused = subprocess.run(command, cwd=added, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "'quiet'" in refused.stderr
+
+
+def test_the_readmes_tables_are_the_rows() -> None:
+    said = "from loadtest import write; assert write.text() == write.README.read_text(encoding='utf-8'), 'make tables'"
+    subprocess.run([sys.executable, "-c", said], cwd=ROOT, check=True)
