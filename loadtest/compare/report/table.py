@@ -46,7 +46,7 @@ def text(result: Mapping[str, Any]) -> str:
     every = summaries(result)
     parts = []
     for scenario, some in by_scenario(every):
-        head = (f"{scenario.name}. {scenario.sentence}", f"To compare: {scenario.compare}")
+        head = (f"{scenario.name}. {scenario.sentence}", f"To compare: {scenario.compare}.")
         parts.append("\n".join((*map(_wrap, head), _grid(some))))
     said = [incomplete(result), indicative(every), _spread(every), *remarks(result, every)]
     parts.append("\n".join(_wrap(line) for line in said if line))

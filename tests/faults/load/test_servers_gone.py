@@ -147,4 +147,4 @@ def test_a_crashing_server_is_not_a_slow_one(tmp_path: Path) -> None:
     assert (mine.runs, len(mine.excluded)) == (0, 1)
     assert "disconnected" in [warning.name for warning in mine.excluded[0].warnings]
     assert mine["requests_per_second"].value is None
-    assert "RunWarning, disconnected: a server ended its clients' connections" in " ".join(done.stdout.split())
+    assert "Warning, disconnected: a server ended its clients' connections" in " ".join(done.stdout.split())

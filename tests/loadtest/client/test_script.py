@@ -359,7 +359,9 @@ def test_every_scenario_says_what_it_shows() -> None:
     for name, scenario in SCENARIOS.items():
         assert scenario.name == name
         assert scenario.sentence.endswith("?")
-        assert scenario.compare.endswith(".")
+        assert scenario.does.partition(" ")[0] in {"connects,", "stays,"}
+        assert scenario.compare
+        assert not scenario.compare.endswith(".")
 
 
 def test_tuning_changes_only_what_it_names() -> None:

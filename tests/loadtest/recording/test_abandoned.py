@@ -258,5 +258,5 @@ def test_a_comparison_tells_who_left_its_clients(tmp_path: Path) -> None:
     assert "took: mine 3 of 6: " in said["stalled-clients"]
     assert not [detail for detail in said.values() if "asyncio" in detail]
     assert "stalled-clients" not in [warning.name for run in every["asyncio"].shown for warning in run.warnings]
-    assert "RunWarning, stalled-clients: clients were left waiting" in " ".join(done.stdout.split())
+    assert "Warning, stalled-clients: clients were left waiting" in " ".join(done.stdout.split())
     assert not [each for each in all_pairs(list(every.values())) if each.better]

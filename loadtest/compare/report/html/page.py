@@ -142,7 +142,7 @@ def _table(scenario: Scenario, some: Sequence[Summary], marks: Mapping[str, str]
     head = "".join(f"<th>{markup(name)}</th>" for name in _HEADINGS)
     return (
         f"<h3>{markup(scenario.name)}</h3><p>{markup(scenario.sentence)}"
-        f' <span class="faint">To compare: {markup(scenario.compare)}</span></p>'
+        f' <span class="faint">To compare: {markup(scenario.compare)}.</span></p>'
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     )
 
