@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import MethodType
 from typing import cast
 
 from servers.connections.connection import Connection
@@ -15,19 +16,20 @@ from servers.connections.timeouts import UnreadError
 Receive = Callable[["ProtocolConnection", bytes], None]
 
 
-class ProtocolConnection(Connection, asyncio.Protocol):
+class ProtocolConnection(Connection, asyncio.BaseProtocol):
     """
     A client that the loop calls back about; none of the callbacks raises.
 
     A client is not read while a pause is under way, nor while it leaves more replies unread than asyncio's high-water
     mark (64 KiB, transports.py): what it sends meanwhile stays with the kernel, which makes it wait.
-    send: sends a reply, if only to what waits unsent.
+    send: sends a reply, if only to what waits unsent. data_received: the model's, so that the loop calls it directly.
     """
 
-    __slots__ = ("_next", "_pause", "_receive", "_stuck", "_timer", "_transport", "_trouble", "send")
+    __slots__ = ("_next", "_pause", "_stuck", "_timer", "_transport", "_trouble", "data_received", "send")
 
     _listener: "ProtocolListener"
     send: Callable[[bytes], None]
+    data_received: Callable[[bytes], None]
 
     def __init__(self, client: socket.socket, listener: "ProtocolListener") -> None:
         super().__init__(client, listener)
@@ -40,7 +42,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     async def call(self, receive: Receive) -> None:
         """Have the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
         self._begin()
-        self._receive = receive
+        self.data_received = MethodType(receive, self)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: self, self._client)
         except Exception as error:
@@ -49,7 +51,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
     def wait(self, pause: float) -> None:
         """Have the loop call the model in so many seconds, if the client has taken its replies by then."""
         self._pause = pause
-        self._put_off(partial(self._receive, self, b""))
+        self._put_off(partial(self.data_received, b""))
 
     def close(self) -> None:
         """Tell the client what is left to be said, and close once it has taken that."""
@@ -65,15 +67,6 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self.send = self._transport.write
         self._listener.awaited.add(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on the client's bytes."""
-        try:
-            self._receive(self, data)
-            if self._stuck and self._next is None:
-                self._put_off(_do_nothing)
-        except Exception as error:  # one client's trouble is not the others'
-            self._fail(error)
-
     def eof_received(self) -> bool:
         """Answer what the client has begun; True, for otherwise the loop would close before it has the replies."""
         if self.session.outcome:
@@ -83,9 +76,11 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Give the client until the write deadline to take its replies."""
+        """Give the client until the write deadline to take its replies, and read nothing until then."""
         self._stuck = True
         self._expect_taken()
+        if self._next is None:
+            self._put_off(_do_nothing)
 
     def resume_writing(self) -> None:
         """Go on: it has taken them."""
@@ -102,7 +97,8 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._end(self._trouble)
 
     def _close(self, end: Callable[[], bytes]) -> None:
-        self._receive = _forget
+        self.data_received = _forget
+        self._transport.set_protocol(self)  # uvloop keeps the method that it calls
         self.send(end())
         self._put_off(self._part)
 
@@ -122,9 +118,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
             return
         do, self._next = self._next, None
         do()
-        if self._stuck and self._next is None:
-            self._next = _do_nothing
-        elif self._next is None and self.session.outcome is None:
+        if self._next is None and self.session.outcome is None:
             self.session.replies_taken()
             self._listener.awaited.add(self)
             self._transport.resume_reading()
@@ -172,7 +166,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._transport.abort()
 
 
-def _forget(_: ProtocolConnection, _data: bytes) -> None:
+def _forget(_: bytes) -> None:
     """Forget what a client sends after the end of its session."""
 
 
