@@ -25,7 +25,7 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
     send: sends a reply, if only to what waits unsent. data_received: the model's, so that the loop calls it directly.
     """
 
-    __slots__ = ("_next", "_pause", "_stuck", "_timer", "_transport", "_trouble", "data_received", "send")
+    __slots__ = ("_next", "_stuck", "_timer", "_transport", "_trouble", "data_received", "send")
 
     _listener: "ProtocolListener"
     send: Callable[[bytes], None]
@@ -34,8 +34,7 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
     def __init__(self, client: socket.socket, listener: "ProtocolListener") -> None:
         super().__init__(client, listener)
         self._stuck = False  # above the high-water mark
-        self._pause: float | None = None
-        self._next: Callable[[], None] | None = None  # what is put off, until it is not stuck and the pause is over
+        self._next: Callable[[], None] | None = None  # what is put off until it is not stuck
         self._timer: asyncio.TimerHandle | None = None  # one thing at a time is waited for
         self._trouble: BaseException | None = None
 
@@ -50,8 +49,7 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
 
     def wait(self, pause: float) -> None:
         """Have the loop call the model in so many seconds, if the client has taken its replies by then."""
-        self._pause = pause
-        self._put_off(partial(self.data_received, b""))
+        self._put_off(partial(self._sleep, pause))
 
     def close(self) -> None:
         """Tell the client what is left to be said, and close once it has taken that."""
@@ -103,18 +101,15 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
         self._put_off(self._part)
 
     def _put_off(self, do: Callable[[], None]) -> None:
-        """Do it when the client has taken its replies and the pause is over, and read nothing until then."""
+        """Do it when the client has taken its replies, and read nothing until then."""
         self._listener.awaited.discard(self)
         self._transport.pause_reading()
         self._next = do
         self._go_on()
 
     def _go_on(self) -> None:
-        """Wait for the client to read, then for the pause to pass, then do what was put off, and read on."""
+        """Do what was put off once the client has taken its replies, and read on."""
         if self._stuck or self._next is None:
-            return
-        if self._pause is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._pause, self._wake)
             return
         do, self._next = self._next, None
         do()
@@ -123,12 +118,16 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
             self._listener.awaited.add(self)
             self._transport.resume_reading()
 
+    def _sleep(self, pause: float) -> None:
+        self._next = _do_nothing  # so that it is not read meanwhile
+        self._timer = asyncio.get_running_loop().call_later(pause, self._wake)
+
     def _wake(self) -> None:
-        self._pause = None
         # Nobody has read the client during the pause, so nobody has heard whether it left.
         if error := self._client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._fail(OSError(error, os.strerror(error)))
         else:
+            self._next = partial(self.data_received, b"")
             self._do(self._go_on)
 
     def _part(self) -> None:
@@ -171,7 +170,7 @@ def _forget(_: bytes) -> None:
 
 
 def _do_nothing() -> None:
-    """Do nothing but read on."""
+    """Put nothing off but reading."""
 
 
 class ProtocolListener(LoopAccept[ProtocolConnection]):
