@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import MethodType
 from typing import cast
 
 from servers.connections.connection import Connection
@@ -15,32 +16,32 @@ from servers.connections.timeouts import UnreadError
 Receive = Callable[["ProtocolConnection", bytes], None]
 
 
-class ProtocolConnection(Connection, asyncio.Protocol):
+class ProtocolConnection(Connection, asyncio.BaseProtocol):
     """
     A client that the loop calls back about; none of the callbacks raises.
 
     A client is not read while a pause is under way, nor while it leaves more replies unread than asyncio's high-water
     mark (64 KiB, transports.py): what it sends meanwhile stays with the kernel, which makes it wait.
-    send: sends a reply, if only to what waits unsent.
+    send: sends a reply, if only to what waits unsent. data_received: the model's, so that the loop calls it directly.
     """
 
-    __slots__ = ("_next", "_pause", "_receive", "_stuck", "_timer", "_transport", "_trouble", "send")
+    __slots__ = ("_next", "_stuck", "_timer", "_transport", "_trouble", "data_received", "send")
 
     _listener: "ProtocolListener"
     send: Callable[[bytes], None]
+    data_received: Callable[[bytes], None]
 
     def __init__(self, client: socket.socket, listener: "ProtocolListener") -> None:
         super().__init__(client, listener)
         self._stuck = False  # above the high-water mark
-        self._pause: float | None = None
-        self._next: Callable[[], None] | None = None  # what is put off, until it is not stuck and the pause is over
+        self._next: Callable[[], None] | None = None  # what is put off until it is not stuck
         self._timer: asyncio.TimerHandle | None = None  # one thing at a time is waited for
         self._trouble: BaseException | None = None
 
     async def call(self, receive: Receive) -> None:
         """Have the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
         self._begin()
-        self._receive = receive
+        self.data_received = MethodType(receive, self)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: self, self._client)
         except Exception as error:
@@ -48,8 +49,7 @@ class ProtocolConnection(Connection, asyncio.Protocol):
 
     def wait(self, pause: float) -> None:
         """Have the loop call the model in so many seconds, if the client has taken its replies by then."""
-        self._pause = pause
-        self._put_off(partial(self._receive, self, b""))
+        self._put_off(partial(self._sleep, pause))
 
     def close(self) -> None:
         """Tell the client what is left to be said, and close once it has taken that."""
@@ -65,15 +65,6 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self.send = self._transport.write
         self._listener.awaited.add(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on the client's bytes."""
-        try:
-            self._receive(self, data)
-            if self._stuck and self._next is None:
-                self._put_off(_do_nothing)
-        except Exception as error:  # one client's trouble is not the others'
-            self._fail(error)
-
     def eof_received(self) -> bool:
         """Answer what the client has begun; True, for otherwise the loop would close before it has the replies."""
         if self.session.outcome:
@@ -83,9 +74,11 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Give the client until the write deadline to take its replies."""
+        """Give the client until the write deadline to take its replies, and read nothing until then."""
         self._stuck = True
         self._expect_taken()
+        if self._next is None:
+            self._put_off(_do_nothing)
 
     def resume_writing(self) -> None:
         """Go on: it has taken them."""
@@ -102,39 +95,39 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._end(self._trouble)
 
     def _close(self, end: Callable[[], bytes]) -> None:
-        self._receive = _forget
+        self.data_received = _forget
+        self._transport.set_protocol(self)  # uvloop keeps the method that it calls
         self.send(end())
         self._put_off(self._part)
 
     def _put_off(self, do: Callable[[], None]) -> None:
-        """Do it when the client has taken its replies and the pause is over, and read nothing until then."""
+        """Do it when the client has taken its replies, and read nothing until then."""
         self._listener.awaited.discard(self)
         self._transport.pause_reading()
         self._next = do
         self._go_on()
 
     def _go_on(self) -> None:
-        """Wait for the client to read, then for the pause to pass, then do what was put off, and read on."""
+        """Do what was put off once the client has taken its replies, and read on."""
         if self._stuck or self._next is None:
-            return
-        if self._pause is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._pause, self._wake)
             return
         do, self._next = self._next, None
         do()
-        if self._stuck and self._next is None:
-            self._next = _do_nothing
-        elif self._next is None and self.session.outcome is None:
+        if self._next is None and self.session.outcome is None:
             self.session.replies_taken()
             self._listener.awaited.add(self)
             self._transport.resume_reading()
 
+    def _sleep(self, pause: float) -> None:
+        self._next = _do_nothing  # so that it is not read meanwhile
+        self._timer = asyncio.get_running_loop().call_later(pause, self._wake)
+
     def _wake(self) -> None:
-        self._pause = None
         # Nobody has read the client during the pause, so nobody has heard whether it left.
         if error := self._client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._fail(OSError(error, os.strerror(error)))
         else:
+            self._next = partial(self.data_received, b"")
             self._do(self._go_on)
 
     def _part(self) -> None:
@@ -172,12 +165,12 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._transport.abort()
 
 
-def _forget(_: ProtocolConnection, _data: bytes) -> None:
+def _forget(_: bytes) -> None:
     """Forget what a client sends after the end of its session."""
 
 
 def _do_nothing() -> None:
-    """Do nothing but read on."""
+    """Put nothing off but reading."""
 
 
 class ProtocolListener(LoopAccept[ProtocolConnection]):
