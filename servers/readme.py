@@ -98,9 +98,9 @@ RUSSIAN: Final = Language(
 MAIN: Final = replace(
     ENGLISH,
     headings={
-        ("served", 50): "clients served at once, of 50",
-        ("slow-client", 30): "one of 30 clients stops for two seconds: first reply of a new one, p99",
-        ("group silent", None): "memory of a silent client, with the kernel's part",
+        ("served", 50): "of 50 clients, served at once",
+        ("slow-client", 30): "wait for the first reply (p99), while one of 30 clients stalls for two seconds",
+        ("group silent", None): "server and kernel memory for each client that is connected and silent",
         ("cpu", 50): "CPU per request, 50 clients",
     },
 )
