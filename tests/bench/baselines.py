@@ -66,9 +66,9 @@ def protocol(listening: socket.socket) -> None:
         runner.run(serve())
 
 
-RIVALS = {"single": single, "threaded": threaded, "asyncio": asynchronous, "protocol": protocol}
+BASELINES = {"single": single, "threaded": threaded, "asyncio": asynchronous, "protocol": protocol}
 
 if __name__ == "__main__":
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print("ready", listening.getsockname()[1], flush=True)
-    RIVALS[sys.argv[1]](listening)
+    BASELINES[sys.argv[1]](listening)

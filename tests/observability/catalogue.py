@@ -8,8 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from loadtest.cluster.exporter import LoadCollector, Status
-from loadtest.recording.aggregator import Aggregator as LoadLedger
-from loadtest.recording.aggregator import Worker
+from loadtest.recording.aggregator import Aggregator, Worker
 from loadtest.recording.counters import SERIES, Counters, Gauges
 from servers.connections.listener import Listener, listen
 from servers.metrics.cgroup import Container, Throttled
@@ -51,7 +50,7 @@ def server(stats: Stats) -> Iterator[CollectorRegistry]:
 
 def load() -> Catalogue:
     """Return what the load's master exports once there was a reply of every kind, as Prometheus stores it."""
-    aggregator = LoadLedger([variant.name for variant in VARIANTS])
+    aggregator = Aggregator([variant.name for variant in VARIANTS])
     counters = Counters(histograms={series: {1: 1} for series in SERIES}).to_wire()
     report = {
         "phase": 0,

@@ -21,7 +21,7 @@ from prometheus_client import REGISTRY
 
 from loadtest.cluster import exporter
 from loadtest.cluster.exporter import LoadCollector, Status
-from loadtest.recording.aggregator import Aggregator as LoadLedger
+from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.client_stats import ClientStats
 from loadtest.recording.recorder import Recorder
 from loadtest.run_warnings import RunWarning
@@ -99,7 +99,7 @@ def truth(metric: str, variant: str) -> Distribution:
 class Load:
     """The load's side: an aggregator, and two workers whose clock is set by hand; with given warnings."""
 
-    aggregator: LoadLedger = field(default_factory=lambda: LoadLedger(NAMES))
+    aggregator: Aggregator = field(default_factory=lambda: Aggregator(NAMES))
     now: int = 100 * 10**9
     warnings: tuple[RunWarning, ...] = ()
 

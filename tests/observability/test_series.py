@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
 from loadtest.cluster.exporter import LoadCollector, Status
-from loadtest.recording.aggregator import Aggregator as LoadLedger
+from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.counters import BREAKS, CONNECTIONS, OUTCOMES
 from loadtest.recording.recorder import Recorder
 from servers.stats import ERRORS, Stats
@@ -51,7 +51,7 @@ def of_load(workers: int, clients: int) -> Series:
     def clock() -> int:
         return now
 
-    aggregator = LoadLedger([variant.name for variant in VARIANTS])
+    aggregator = Aggregator([variant.name for variant in VARIANTS])
     for index in range(workers):
         recorder = Recorder(clock)
         for variant in VARIANTS:
