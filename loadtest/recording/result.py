@@ -23,6 +23,7 @@ def document(figures: Figures, settings: Settings, doubts: Iterable[Doubt]) -> d
         "schema": SCHEMA,
         "scenario": asdict(settings.scenario),
         "model": "open" if settings.rate else "closed",
+        "arrivals": settings.arrivals if settings.rate else None,
         "asked_rate": settings.rate,
         "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
         "warmup_seconds": settings.warmup,

@@ -35,6 +35,13 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(rate=100, seconds=10, variants=requests(sent=2000, unsent=1000)), ["rate"]),
         (Facts(rate=100, seconds=10, variants={"asyncio": VariantFacts(users=100, sent=1036)}), []),  # by chance
         (Facts(rate=100, seconds=10, variants={"asyncio": VariantFacts(users=100, sent=1037)}), ["rate"]),
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=10_501)), []),  # 2 %, 300 by chance, one
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=10_502)), ["rate"]),
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=9_499)), []),
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=9_498)), ["rate"]),
+        (Facts(rate=10_000, seconds=100, poisson=True, variants=requests(sent=976_000)), ["rate"]),  # 2.4 %
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=9_700, unsent=300)), ["rate"]),
+        (Facts(rate=100, poisson=True, variants=requests(sent=97, unsent=3)), ["rate"]),
         (Facts(rate=100, variants=requests(sent=2000)), []),  # live, as below
         (Facts(rate=100, seconds=10, variants={**requests(sent=490), "single": VariantFacts(sent=490)}), []),
         (Facts(rate=100, seconds=10), ["rate"]),
