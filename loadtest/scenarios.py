@@ -20,10 +20,12 @@ class Scenario:
     think, think_spread: seconds between a reply and the next request, drawn evenly from mean * (1 ± spread).
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
     command, amount: what is asked of the server: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
+    share: of the requests, drawn one by one, that ask for it; the others ask for an ECHO.
     size: bytes of a message's text.
     dawdle: one client of each variant, in each load process, waits so many seconds in the middle of each connection's
     second request; 0: none does.
-    paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away.
+    paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away; in a
+    row here: it is played in no other way.
     alone: the variants are to be loaded one after another; all at once they compete for the cores.
     """
 
@@ -37,6 +39,7 @@ class Scenario:
     away_spread: float = 0.5
     command: Literal["ECHO", "SLEEP", "WORK"] = "ECHO"
     amount: int = 0
+    share: float = 1.0
     size: int = 64
     dawdle: float = 0.0
     paced: bool = False
@@ -52,6 +55,7 @@ class Scenario:
             raise ValueError(f"the think time is {think:g} s; choose from 0 to 3600")
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise ValueError(f"the message size is {size} bytes; choose from {MIN_SIZE} to {MAX_SIZE}")
+        paced = paced or self.paced
         if paced and think is not None:
             raise ValueError(
                 "a rate sets when requests fall due, a think time how long clients pause: choose one of them"
@@ -76,6 +80,19 @@ _ALL: Final = (
         compare="Top speed and CPU per request, one variant after another. The single server is compared at one"
         " client; with more it serves one of them and says nothing to the rest.",
         requests=None,
+        alone=True,
+    ),
+    Scenario(
+        name="rates",
+        sentence="Clients stay, and requests come at a rate, half of them to compute: how long do they take, and up to"
+        " which rate?",
+        compare="Response times and CPU per request at the same rate, one variant after another; then the highest rate"
+        " with response times within an objective. The single server is compared at one client.",
+        requests=None,
+        command="WORK",
+        amount=2_400,
+        share=0.5,
+        paced=True,
         alone=True,
     ),
     Scenario(

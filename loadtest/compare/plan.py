@@ -136,8 +136,15 @@ _USUAL: Final = {
 }
 _OTHERWISE: Final = Usual((30,), warmup=5, seconds=10, thorough=(30,))
 
-LOADS: Final = {**_USUAL, **{name: _OTHERWISE for name in SCENARIOS if name not in _USUAL}}
-"""How each scenario is measured, in the order in which they are shown. A new scenario need not be named here."""
+LOADS: Final = {
+    **_USUAL,
+    **{name: _OTHERWISE for name, each in SCENARIOS.items() if name not in _USUAL and not each.paced},
+}
+"""
+How each scenario is measured, in the order in which they are shown. A new scenario need not be named here.
+
+One that is played at a rate is in none of them.
+"""
 
 CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
 """
