@@ -140,51 +140,34 @@ class Gaps:
             yield [-log(1.0 - random()) for _ in range(100)]
 
 
-class _Past:
-    """The rest of a Poisson process whose rate has changed: `upcoming` is due and not taken; nothing is after `end`."""
-
-    __slots__ = ("end", "interval", "upcoming")
-
-    def __init__(self, upcoming: int, end: int, interval: int) -> None:
-        self.upcoming = upcoming
-        self.end = end
-        self.interval = interval
-
-
 class Poisson:
     """
     A schedule with exponential gaps: those of many clients together are a Poisson process, however many there are.
 
-    A due time is drawn when the one before it is taken. Of a client that is behind only the next one is known, then;
-    the number that it owes is the one to be expected, and their ages are drawn when they are asked for.
+    A due time is drawn when the one before it is taken. Of a client that is behind only the next one is known, then:
+    the number that it owes is the one to be expected, and their ages are drawn when they are asked for. What a change
+    of the rate cuts short is drawn anew from there, for such a process has no memory.
+
+    upcoming: when the next request is due.
     """
 
-    __slots__ = ("_gap", "_interval", "_kept", "_next", "_pause")
+    __slots__ = ("_changes", "_gap", "_interval", "_pause", "upcoming")
 
     def __init__(self, since: int, interval: int, gap: Callable[[], float]) -> None:
         """Let requests fall due from `since` on, `interval` nanoseconds apart on average; gap: Gaps.draw."""
-        self._next = since + int(gap() * interval)
+        self.upcoming = since + int(gap() * interval)
         self._interval = interval
         self._gap = gap
-        self._kept = deque[_Past]()
+        self._changes = deque[tuple[int, int]]()  # of the interval, after `upcoming`: when, and to what
         self._pause = 0  # when the client's own pause ends, if it has made one
-
-    @property
-    def upcoming(self) -> int:
-        """When the next request is due."""
-        return self._kept[0].upcoming if self._kept else self._next
 
     def take(self) -> int:
         """Return when the next request is due, and go on to the one after it."""
-        if self._kept:
-            past = self._kept[0]
-            due = past.upcoming
-            past.upcoming += int(self._gap() * past.interval)
-            if past.upcoming > past.end:
-                self._kept.popleft()
-            return due
-        due = self._next
-        self._next = due + int(self._gap() * self._interval)
+        due = self.upcoming
+        self.upcoming = due + int(self._gap() * self._interval)
+        while self._changes and self.upcoming > self._changes[0][0]:
+            when, self._interval = self._changes.popleft()
+            self.upcoming = when + int(self._gap() * self._interval)
         return due
 
     def retune(self, interval: int, now: int) -> None:
@@ -195,44 +178,45 @@ class Poisson:
         left at the pause's end.
         """
         now = max(now, self._pause)
-        if self._next <= now:
-            self._kept.append(_Past(self._next, now, self._interval))
-            self._next = now + int(self._gap() * interval)
+        if self.upcoming <= now:
+            self._changes.append((now, interval))
         else:
-            self._next = now + (self._next - now) * interval // self._interval
-        self._next = max(self._next, now + 1)
-        self._interval = interval
+            self.upcoming = now + max(1, (self.upcoming - now) * interval // self._interval)
+            self._interval = interval
 
     def put_off(self, nanoseconds: int, now: int) -> None:
         """Let everything fall due so much later: see Schedule."""
         self._pause = max(now, self._pause) + nanoseconds
-        self._next += nanoseconds
-        for past in self._kept:
-            past.upcoming += nanoseconds
-            past.end += nanoseconds
+        self.upcoming += nanoseconds
+        self._changes = deque((when + nanoseconds, interval) for when, interval in self._changes)
 
     def owed(self, now: int) -> int:
         """Return how many requests are due and not taken: as many as are to be expected."""
-        return sum(1 + (end - due) // interval for due, end, interval in self._processes(now))
+        if self.upcoming > now:
+            return 0
+        return 1 + sum(round((end - begin) / interval) for begin, end, interval in self._since_upcoming(now))
 
     def overdue(self, now: int) -> list[Stretch]:
         """Return the requests that are due and not taken."""
-        return [stretch for process in self._processes(now) for stretch in self._drawn(*process, now)]
+        if self.upcoming > now:
+            return []
+        found = [Stretch(now - self.upcoming, self._interval, 1)]
+        for begin, end, interval in self._since_upcoming(now):
+            number = (end - begin) // interval
+            if number >= MANY:
+                found.append(Stretch(now - begin - number * interval, interval, number))
+                continue
+            due = begin + int(self._gap() * interval)
+            while due <= end:
+                found.append(Stretch(now - due, interval, 1))
+                due += int(self._gap() * interval)
+        return found
 
-    def _processes(self, now: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the next due time, the end and the interval of each process that has requests due, the oldest first."""
-        for past in self._kept:
-            if past.upcoming <= now:
-                yield past.upcoming, min(past.end, now), past.interval
-        if self._next <= now:
-            yield self._next, now, self._interval
-
-    def _drawn(self, due: int, end: int, interval: int, now: int) -> Iterator[Stretch]:
-        """Yield the requests due until `end`."""
-        number = 1 + (end - due) // interval
-        if number >= MANY:
-            yield Stretch(now - due - interval * (number - 1), interval, number)
-            return
-        while due <= end:
-            yield Stretch(now - due, interval, 1)
-            due += int(self._gap() * interval)
+    def _since_upcoming(self, now: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the times in which requests have fallen due after the next one: begin, end, and the interval."""
+        begin, interval = self.upcoming, self._interval
+        for when, following in (*self._changes, (now, 0)):
+            end = min(when, now)
+            if end > begin:
+                yield begin, end, interval
+            begin, interval = when, following

@@ -208,7 +208,7 @@ class ClientStats:
             counters.late_sends += 1
         self.sent_at = now
         if self.served:
-            self._due = min(self._asked, now) if self._asked else now
+            self._due = self._asked if 0 < self._asked < now else now
         self._asked = 0
 
     def verified(self, now: int) -> int:
