@@ -75,7 +75,8 @@ class Facts:
     What was measured about a run.
 
     alone: its scenario wants the variants one after another. stays: its clients never leave. rate: requests per second
-    asked for in all; 0 in the closed model. seconds: how long it was. cpu_ratio, busy_ratio: of the busiest load
+    asked for in all; 0 in the closed model. poisson: they fall due at random. seconds: how long it was. cpu_ratio,
+    busy_ratio: of the busiest load
     process, in cores; the second counts the time in which it worked or was kept from it. starved_ratio: share of the
     time in which it waited for a core, of the one that waited most. stolen_ratio: cores that the host kept back.
     lag_p99: seconds, of the process that lagged most. conntrack_ratio: share of the fullest connection-tracking table
@@ -85,6 +86,7 @@ class Facts:
     alone: bool = False
     stays: bool = False
     rate: float = 0.0
+    poisson: bool = False
     seconds: float = 0.0
     cpu_ratio: float = 0.0
     busy_ratio: float = 0.0
@@ -138,9 +140,11 @@ def rate(facts: Facts) -> str | None:
     """Find a rate that was not kept."""
     sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
     asked = facts.rate * facts.seconds
-    if asked and sent > (2 - ON_TIME) * asked + 1 + _chance(facts):
+    more = _chance(facts)
+    fewer = more if facts.poisson else 0.0
+    if asked and sent > (2 - ON_TIME) * asked + 1 + more:
         return f"{sent} requests were sent where {asked:.0f} were asked for: the servers had more to do than was meant"
-    if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1):
+    if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1 - fewer):
         return None
     if sent >= ON_TIME * (sent + unsent):
         return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
@@ -149,7 +153,10 @@ def rate(facts: Facts) -> str | None:
 
 
 def _chance(facts: Facts) -> float:
-    """Return how many requests more fall due by chance: three deviations; a client begins anywhere in its interval."""
+    """Return how many requests more fall due by chance: three deviations."""
+    if facts.poisson:
+        return 3 * math.sqrt(facts.rate * facts.seconds)
+    # A client begins anywhere in its interval.
     return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
 
 

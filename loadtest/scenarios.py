@@ -43,10 +43,12 @@ class Scenario:
     think, think_spread: seconds between a reply and the next request, drawn evenly from mean * (1 ± spread).
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
     command, amount: what is asked of the server: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
+    share: of the requests, drawn one by one, that ask for it; the others ask for an ECHO.
     size: bytes of a message's text.
     stall: one client of each variant, in each load process, waits so many seconds in the middle of each connection's
     second request; 0: none does.
-    paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away.
+    paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away; in a
+    row here: it is played in no other way.
     alone: the variants are to be loaded one after another; all at once they compete for the cores.
     """
 
@@ -61,6 +63,7 @@ class Scenario:
     away_spread: float = 0.5
     command: Literal["ECHO", "SLEEP", "WORK"] = "ECHO"
     amount: int = 0
+    share: float = 1.0
     size: int = 64
     stall: float = 0.0
     paced: bool = False
@@ -81,6 +84,7 @@ class Scenario:
             raise ValueError(f"the think time is {think:g} s; choose from 0 to 3600")
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise ValueError(f"the message size is {size} bytes; choose from {MIN_SIZE} to {MAX_SIZE}")
+        paced = paced or self.paced
         if paced and think is not None:
             raise ValueError(
                 "a rate sets when requests fall due, a think time how long clients pause: choose one of them"
@@ -113,6 +117,20 @@ _ALL: Final = (
         think=0.1,
         away=1.0,
         loads=Loads((30,), warmup=6, seconds=12, thorough=(30,)),
+    ),
+    Scenario(
+        name="rates",
+        sentence="Clients stay, and requests come at a rate, half of them to compute: how long do they take, and up to"
+        " which rate?",
+        does="stays, asks at `--rate`, half for an ECHO and half for 2,400 rounds of WORK, drawn one by one",
+        compare="response times and CPU per request at the same rate, one server after another; the highest rate"
+        " within an objective; single with one client",
+        requests=None,
+        command="WORK",
+        amount=2_400,
+        share=0.5,
+        paced=True,
+        alone=True,
     ),
     Scenario(
         name="churn",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.host_names import names
+from loadtest.pacing import ARRIVALS
 from loadtest.scenarios import DEFAULT, MAX_SIZE, MIN_SIZE, SCENARIOS, Scenario
 from loadtest.shapes import SHAPES
 from servers.variants import VARIANTS, Variant
@@ -16,7 +17,7 @@ from servers.variants import VARIANTS, Variant
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
 
-OF_A_RUN: Final = ("scenario", "think", "rate", "size", "warmup")
+OF_A_RUN: Final = ("scenario", "think", "rate", "arrivals", "size", "warmup")
 """The options that a run keeps from its beginning to its end."""
 
 MAX_USERS: Final = 100_000 * len(VARIANTS)
@@ -34,12 +35,14 @@ class Settings:
     """
     Settings of one run.
 
-    scenario: tuned as asked. rate: requests per second in total, in the open model; None in the closed one. warmup:
-    seconds whose figures are thrown away. result: where the JSON goes, if anywhere.
+    scenario: tuned as asked. rate: requests per second in total, in the open model; None in the closed one. arrivals:
+    how they fall due, one of ARRIVALS. warmup: seconds whose figures are thrown away. result: where the JSON goes, if
+    anywhere.
     """
 
     scenario: Scenario
     rate: float | None
+    arrivals: str
     warmup: float
     result: Path | None
 
@@ -59,6 +62,7 @@ def add_options(parser: "LocustArgumentParser") -> None:
     option(
         "--rate", _as_text(_rate), None, "requests per second in total, due whether or not servers keep up (open model)"
     )
+    option("--arrivals", str, ARRIVALS[0], "how they fall due: at random, or evenly", choices=list(ARRIVALS))
     option("--size", _size, 64, "bytes of a message")
     option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away")
     option(
@@ -86,6 +90,9 @@ def read(options: Mapping[str, Any]) -> Settings:
     name = options["scenario"]
     if name not in SCENARIOS:
         raise ValueError(f"the scenario is {name!r}; choose from {', '.join(SCENARIOS)}")
+    arrivals = options["arrivals"]
+    if arrivals not in ARRIVALS:
+        raise ValueError(f"the arrivals are {arrivals!r}; choose from {', '.join(ARRIVALS)}")
     try:
         think, rate = _optional(_seconds, options.get("think")), _optional(_rate, options.get("rate"))
         warmup = _optional(_seconds, options.get("warmup")) or 0.0
@@ -93,8 +100,10 @@ def read(options: Mapping[str, Any]) -> Settings:
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise ValueError(f"think, rate, warmup and size are numbers: {error}") from None
     result = options.get("result")
+    if SCENARIOS[name].paced and rate is None:
+        raise ValueError(f"{name} asks at a rate: give --rate, in requests per second")
     scenario = SCENARIOS[name].tuned(think=think, size=size, paced=rate is not None)
-    return Settings(scenario, rate, warmup, Path(result) if result else None)
+    return Settings(scenario, rate, arrivals, warmup, Path(result) if result else None)
 
 
 def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str:

@@ -10,9 +10,11 @@ Sockets are watched edge-triggered (epoll(7)): told of news once, and so read un
 than was asked for.
 """
 
-import heapq
+import ctypes
+import gc
 import time
 from collections.abc import Callable
+from heapq import heappop, heappush
 from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final, Protocol
 
@@ -38,6 +40,9 @@ LINGER: Final = 5_000_000
 DOZE: Final = 2_500_000
 """Nanoseconds before a timer at which gevent is to wake it up: after a nap of 1 ms, that takes up to 1 ms too long."""
 
+EARLY: Final = 15_000
+"""Nanoseconds before a timer at which a sleep ends, for it may last so much too long; from then on it looks at once."""
+
 FOR_EVER: Final = 1_000_000_000
 """Nanoseconds to wait when there is no timer; a new one ends it."""
 
@@ -46,6 +51,8 @@ _clock: Final = time.perf_counter_ns
 # gevent's own versions yield to other greenlets, or are missing.
 _epoll: Final = monkey.get_original("select", "epoll")
 _select: Final = monkey.get_original("select", "select")
+_libc: Final = ctypes.CDLL(None)
+_PR_SET_TIMERSLACK: Final = 29  # linux/prctl.h
 
 
 def run_for_ever(function: Callable[[], object]) -> gevent.Greenlet:
@@ -61,6 +68,14 @@ def run_for_ever(function: Callable[[], object]) -> gevent.Greenlet:
 
 def _end_process(failed: gevent.Greenlet) -> None:
     gevent.get_hub().handle_system_error(*failed.exc_info[:2])
+
+
+def _prepare_process() -> None:
+    """Have timers in time, and the garbage collector leave alone what was there before the load."""
+    # Linux may let a sleep last 50 us longer, by which it saves power.
+    _libc.prctl(_PR_SET_TIMERSLACK, 1)
+    # To walk through Locust's modules takes it some 20 ms, in which nothing is sent.
+    gc.freeze()
 
 
 class Called(Protocol):
@@ -94,9 +109,11 @@ class EventLoop:
         if self._loop is None:
             # Not before: Locust's --processes forks after the locustfile is loaded, and children would share it.
             self._epoll = _epoll()
+            _prepare_process()
             self._readable = gevent.get_hub().loop.io(self._epoll.fileno(), 1)
             RECORDER.waited = self.waited
-            self.call(_Probe(self), _clock(), 0)
+            self._probe = _Probe(self)
+            self.call(self._probe, _clock(), 0)
             self._loop = run_for_ever(self._run)
         self.call(client, _clock(), client.generation)
 
@@ -120,14 +137,15 @@ class EventLoop:
 
     def call(self, called: Called, when: int, generation: int) -> None:
         """Call `called` at a time (nanoseconds)."""
-        self._serial += 1
-        heapq.heappush(self._timers, (when, self._serial, called, generation))
+        self._serial = serial = self._serial + 1
+        heappush(self._timers, (when, serial, called, generation))
         if self._waiting_since:
             self._wake.set()  # it may come before the one that the loop waits for
 
     def _run(self) -> None:
         """Look after sockets and timers, for ever."""
-        ready, timers, poll = self._ready, self._timers, self._epoll.poll
+        ready, timers, poll, epoll = self._ready, self._timers, self._epoll.poll, (self._epoll,)
+        events: list[tuple[int, int]] = []
         now = yielded = active = _clock()
         while True:
             if now - yielded > TURN:
@@ -135,12 +153,14 @@ class EventLoop:
                 now = yielded = _clock()
             left = timers[0][0] - now if timers else FOR_EVER
             since = now
-            events = poll(0 if left < DOZE else NAP / 1e9, BATCH)
-            if not events and 0 < left < DOZE:
-                # The kernel's epoll sleeps for whole milliseconds, its select for microseconds.
-                _select((self._epoll,), (), (), left / 1e9)
+            if left < DOZE:
+                if left > EARLY and not events:  # where there was news there is likely more
+                    # The kernel's epoll sleeps for whole milliseconds, its select for microseconds.
+                    _select(epoll, (), (), (left - EARLY) / 1e9)
                 events = poll(0, BATCH)
-            elif not events and left >= DOZE and since - active > LINGER:
+            else:
+                events = poll(NAP / 1e9, BATCH)
+            if not events and left >= DOZE and since - active > LINGER:
                 self._doze(since, left - DOZE)
                 events = poll(0, BATCH)
                 yielded = _clock()
@@ -158,14 +178,15 @@ class EventLoop:
 
     def _fire(self, now: int) -> bool:
         """Do what is due by now, BATCH timers at most. Return whether one of them was a client's."""
-        timers = self._timers
+        timers, probe = self._timers, self._probe
         found = False
         for _ in range(BATCH):
             if not timers or timers[0][0] > now:
                 break
-            _, _, called, generation = heapq.heappop(timers)
+            _, _, called, generation = heappop(timers)
             called.called(generation)
-            found = found or not isinstance(called, _Probe)
+            if called is not probe:
+                found = True
         return found
 
     def _doze(self, since: int, nanoseconds: int) -> None:

@@ -20,7 +20,7 @@ from loadtest.client.event_loop import EVENT_LOOP, run_for_ever
 from loadtest.client.outcomes import ERRORS
 from loadtest.client.recorded_user import RECORDER, RecordedUser
 from loadtest.client.script import Script, SlowClient, play
-from loadtest.pacing import Schedule
+from loadtest.pacing import ARRIVALS, Gaps, Periodic, Poisson, Schedule
 from loadtest.scenarios import DEFAULT, SCENARIOS, Scenario
 
 BATCH_INTERVAL: Final = 0.5
@@ -33,20 +33,26 @@ _RANDOM: Final = Random()
 """What clients draw from; a forked process draws anew."""
 
 os.register_at_fork(after_in_child=_RANDOM.seed)
+
+_GAPS: Final = Gaps()
+"""Between the requests of Poisson arrivals, for all clients of this process."""
+
 _clock: Final = time.perf_counter_ns
 
 
 class ScenarioUser(RecordedUser):
     """
-    A user that plays `scenario` until it is stopped. A run sets it, and the interval, for all such users at once.
+    A user that plays `scenario` until it is stopped. A run sets it, arrivals and interval, for all such users at once.
 
     Locust's `request` event is fired for failures alone; successes reach its statistics in batches (locust_stats.py).
 
-    interval: seconds between two requests of this user, if the scenario is paced: users divided by requests per second.
+    arrivals: one of ARRIVALS. interval: (mean) seconds between two requests of this user, if the scenario is paced:
+    users divided by requests per second.
     """
 
     abstract = True
     scenario: ClassVar[Scenario] = SCENARIOS[DEFAULT]
+    arrivals: ClassVar[str] = ARRIVALS[0]
     interval: ClassVar[float] = 1.0
     _batches: ClassVar[dict[str, locust_stats.Batches]] = {}
     _failures: ClassVar[list[Callable[[], None]]] = []
@@ -72,7 +78,7 @@ class ScenarioUser(RecordedUser):
 
     def _script(self) -> Script:
         """Return the steps to play; the client_stats knows their schedule, if there is one."""
-        self.client_stats.schedule = _schedule(self.scenario, self.interval)
+        self.client_stats.schedule = _schedule(self.scenario, self.arrivals, self.interval)
         name = secrets.token_hex(8).encode()  # no other client has it, in any process
         return play(self.scenario, name, _RANDOM, _SLOW_CLIENTS[self.name])
 
@@ -110,12 +116,14 @@ class ScenarioUser(RecordedUser):
             batches.flush(len("OK \n") + cls.scenario.size)
 
 
-def _schedule(scenario: Scenario, interval: float) -> Schedule | None:
+def _schedule(scenario: Scenario, arrivals: str, interval: float) -> Schedule | None:
     """Return when the requests of a new client are due, if not when it wants to send them; `interval`: seconds."""
     if not scenario.paced:
         return None
+    if arrivals == "poisson":
+        return Poisson(_clock(), int(interval * 1e9), _GAPS.draw)
     # Clients start anywhere in their interval, or they would all send at the same moments.
-    return Schedule(_clock() + int(interval * _RANDOM.random() * 1e9), int(interval * 1e9))
+    return Periodic(_clock() + int(interval * _RANDOM.random() * 1e9), int(interval * 1e9))
 
 
 def _tell_failures(failures: list[Callable[[], None]]) -> None:

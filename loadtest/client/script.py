@@ -105,7 +105,8 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
     if len(name) > 16 or b"." in name:
         raise ValueError(f"{name!r} is longer than 16 bytes, or has a dot")
     command = scenario.command.encode() + (b" %d" % scenario.amount if scenario.command != "ECHO" else b"")
-    ask = b"%b %b." % (command, name)
+    ask, echo = b"%b %b." % (command, name), b"ECHO %b." % name
+    share, draw = scenario.share, random.random
     answer = wire.ok(b" %b." % name).removesuffix(b"\n")
     filler = b"x" * (scenario.size - len(name) - len(b"..") - len(_nonce())) + b"\n"
     rest = b""
@@ -131,7 +132,7 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
                     longer *= 10
                     rest = filler[len(str(serial)) :]
                 tail = b"%d.%b%b" % (serial, _nonce(), rest)
-                send.request = ask + tail
+                send.request = (ask if share == 1 or draw() < share else echo) + tail
                 send.reply = answer + tail
                 send.last = number == scenario.requests
                 send.stall = stall if number == 2 else 0.0

@@ -84,6 +84,7 @@ def obey(runner: WorkerRunner) -> None:
 def play(chosen: settings.Settings) -> None:
     """Have users play the scenario that was chosen, from their next start on."""
     ScenarioUser.scenario = chosen.scenario
+    ScenarioUser.arrivals = chosen.arrivals
     ScenarioUser.interval = 0.0  # nobody plays now: any interval that is set is longer
 
 

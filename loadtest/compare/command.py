@@ -21,7 +21,7 @@ from loadtest.compare.comparison import Comparison, rough_duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
-from loadtest.compare.plan import Plan, chosen, indicative, thorough
+from loadtest.compare.plan import COMPARED, Plan, chosen, indicative, thorough
 from loadtest.compare.report import differences, drawing, table
 from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
@@ -109,7 +109,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.slo and not options.capacity and not any(slo.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
             f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
-            f" pause, such as {', '.join(name for name, each in SCENARIOS.items() if slo.applies_to(each))}"
+            f" pause, such as {', '.join(name for name in COMPARED if slo.applies_to(SCENARIOS[name]))}"
         )
     return chosen(
         options.seed,
@@ -266,7 +266,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--scenarios",
         nargs="+",
-        choices=tuple(SCENARIOS),
+        choices=COMPARED,
         help="what the clients do (saturate; with an --slo conversation)",
     )
     parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")

@@ -100,6 +100,9 @@ class Plan:
         }
 
 
+COMPARED: Final = tuple(name for name, each in SCENARIOS.items() if not each.paced)
+"""The scenarios that a comparison can play: all that need no rate."""
+
 CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
 """
 With what the capacity is searched: clients who come and go, so that every reply counts, the wait to be served included.
@@ -134,11 +137,11 @@ def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
     tasks = [
         Task(
             _workload(name, clients),
-            every if each.loads.every else main,
+            every if SCENARIOS[name].loads.every else main,
             CROWD_RUNS if name == "crowd" else MIN_RUNS,
         )
-        for name, each in SCENARIOS.items()
-        for clients in each.loads.thorough
+        for name in COMPARED
+        for clients in SCENARIOS[name].loads.thorough
     ]
     return Plan(
         "thorough",

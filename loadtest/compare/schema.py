@@ -152,6 +152,7 @@ class _Tuned(_Exact):
     away_spread: _Amount
     command: Literal["ECHO", "SLEEP", "WORK"]
     amount: _Count
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
     size: Annotated[int, Field(ge=1, le=MAX_SIZE)]
     stall: _Amount
     paced: bool

@@ -80,7 +80,7 @@ class VariantStats:
             unanswered += client_stats.sent_at > 0
             pending += client_stats.is_pending(now)
             if client_stats.schedule is not None:
-                unsent += client_stats.is_kept_back + sum(each.number for each in client_stats.schedule.overdue(now))
+                unsent += client_stats.is_kept_back + client_stats.schedule.owed(now)
         return Gauges(len(self.clients), connected, served, unserved, pending, unanswered, unsent)
 
 
@@ -208,7 +208,7 @@ class ClientStats:
             counters.late_sends += 1
         self.sent_at = now
         if self.served:
-            self._due = min(self._asked, now) if self._asked else now
+            self._due = self._asked if 0 < self._asked < now else now
         self._asked = 0
 
     def verified(self, now: int) -> int:

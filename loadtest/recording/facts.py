@@ -77,6 +77,7 @@ def _facts(
         alone=settings.scenario.alone,
         stays=settings.scenario.requests is None,
         rate=settings.rate or 0.0,
+        poisson=settings.arrivals == "poisson",
         seconds=seconds,
         **most._asdict(),
         lost_workers=lost,

@@ -23,6 +23,7 @@ def document(figures: Figures, settings: Settings, warnings: Iterable[RunWarning
         "schema": SCHEMA,
         "scenario": settings.scenario.as_json(),
         "model": "open" if settings.rate else "closed",
+        "arrivals": settings.arrivals if settings.rate else None,
         "target_rate": settings.rate,
         "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
         "warmup_seconds": settings.warmup,

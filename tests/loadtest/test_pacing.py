@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.pacing import Schedule, Stretch
+from loadtest.pacing import Periodic, Stretch
 
 TIMES = st.integers(0, 5_000)
 INTERVALS = st.integers(1, 300)
@@ -20,13 +20,13 @@ def ages(stretches: Iterable[Stretch]) -> list[int]:
 
 @given(TIMES, INTERVALS, st.integers(1, 50))
 def test_requests_fall_due_at_a_steady_interval(first: int, interval: int, number: int) -> None:
-    schedule = Schedule(first, interval)
+    schedule = Periodic(first, interval)
     assert [schedule.take() for _ in range(number)] == [first + turn * interval for turn in range(number)]
     assert schedule.upcoming == first + number * interval
 
 
 def test_a_late_client_catches_up_and_drops_none() -> None:
-    schedule = Schedule(100, 10)
+    schedule = Periodic(100, 10)
     assert schedule.take() == 100
     now = 145  # held up since 100
     assert schedule.overdue(now) == [Stretch(youngest=5, interval=10, number=4)]
@@ -39,7 +39,7 @@ def test_a_late_client_catches_up_and_drops_none() -> None:
 
 
 def test_a_request_is_due_at_its_exact_time() -> None:
-    schedule = Schedule(100, 10)
+    schedule = Periodic(100, 10)
     assert schedule.overdue(99) == []
     assert schedule.overdue(100) == [(0, 10, 1)]
     assert schedule.overdue(109) == [(9, 10, 1)]
@@ -48,7 +48,7 @@ def test_a_request_is_due_at_its_exact_time() -> None:
 
 @given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
 def test_overdue_requests_match_a_plain_search(first: int, interval: int, taken: int, now: int) -> None:
-    schedule = Schedule(first, interval)
+    schedule = Periodic(first, interval)
     for _ in range(taken):
         schedule.take()
     due = [now - due for due in range(first + taken * interval, now + 1, interval)]
@@ -66,12 +66,12 @@ def rescaled(upcoming: int, now: int, old: int, new: int) -> int:
 
 
 def test_a_new_interval_holds_for_the_rest() -> None:
-    schedule = Schedule(100, 10)
+    schedule = Periodic(100, 10)
     schedule.take()
     schedule.retune(30, 105)
     assert schedule.overdue(119) == []
     assert [schedule.take() for _ in range(3)] == [120, 150, 180]
-    schedule = Schedule(100, 10)
+    schedule = Periodic(100, 10)
     schedule.take()
     schedule.retune(4, 105)
     assert schedule.overdue(106) == []
@@ -79,13 +79,13 @@ def test_a_new_interval_holds_for_the_rest() -> None:
 
 
 def test_a_distant_first_request_is_rescaled_too() -> None:
-    schedule = Schedule(1_000, 10)
+    schedule = Periodic(1_000, 10)
     schedule.retune(5, 200)
     assert [schedule.take() for _ in range(2)] == [600, 605]
 
 
 def test_what_is_left_is_never_nothing() -> None:
-    schedule = Schedule(101, 1_000)
+    schedule = Periodic(101, 1_000)
     schedule.retune(1, 100)
     assert schedule.overdue(100) == []
     assert [schedule.take() for _ in range(3)] == [101, 102, 103]
@@ -93,7 +93,7 @@ def test_what_is_left_is_never_nothing() -> None:
 
 @given(TIMES, INTERVALS, st.integers(0, 10), TIMES)
 def test_the_same_interval_again_changes_nothing(first: int, interval: int, taken: int, now: int) -> None:
-    schedule, other = Schedule(first, interval), Schedule(first, interval)
+    schedule, other = Periodic(first, interval), Periodic(first, interval)
     for _ in range(taken):
         assert schedule.take() == other.take()
     schedule.retune(interval, now)
@@ -105,7 +105,7 @@ def test_the_same_interval_again_changes_nothing(first: int, interval: int, take
 @pytest.mark.parametrize("now", [2_000, 2_050, 2_999])
 def test_clients_that_were_spread_evenly_stay_so(interval: int, now: int) -> None:
     """Ten clients share a rate: at any other there is neither a burst nor a pause."""
-    schedules = [Schedule(place * 100, 1_000) for place in range(10)]
+    schedules = [Periodic(place * 100, 1_000) for place in range(10)]
     for schedule in schedules:
         while schedule.upcoming <= now:
             schedule.take()
@@ -118,7 +118,7 @@ def test_clients_that_were_spread_evenly_stay_so(interval: int, now: int) -> Non
 
 def test_a_new_interval_keeps_requests_already_due() -> None:
     for interval in (50, 1):
-        schedule = Schedule(0, 10)
+        schedule = Periodic(0, 10)
         before = ages(schedule.overdue(100))
         assert len(before) == 11
         schedule.retune(interval, 100)
@@ -127,7 +127,7 @@ def test_a_new_interval_keeps_requests_already_due() -> None:
 
 
 def test_requests_kept_from_two_changes_come_last() -> None:
-    schedule = Schedule(0, 10)
+    schedule = Periodic(0, 10)
     schedule.retune(3, 25)
     assert schedule.overdue(25) == [(5, 10, 3)]
     schedule.retune(50, 35)  # due by 3 since: 26, 29, 32 and 35; 3 are left of 3
@@ -139,7 +139,7 @@ def test_requests_kept_from_two_changes_come_last() -> None:
 
 
 def test_a_kept_request_was_not_due_early() -> None:
-    schedule = Schedule(0, 10)
+    schedule = Periodic(0, 10)
     schedule.retune(50, 25)
     assert ages(schedule.overdue(15)) == [5, 15]
 
@@ -148,7 +148,7 @@ def test_a_kept_request_was_not_due_early() -> None:
 
 
 def test_a_pause_delays_due_and_later_requests() -> None:
-    schedule = Schedule(0, 10)
+    schedule = Periodic(0, 10)
     schedule.retune(30, 25)  # 0, 10 and 20 stay due; then 40, 70, ...
     schedule.put_off(1_000, 50)
     assert schedule.upcoming == 1_000
@@ -157,7 +157,7 @@ def test_a_pause_delays_due_and_later_requests() -> None:
 
 
 def test_an_interval_changed_while_paused_holds_afterwards() -> None:
-    schedule = Schedule(0, 10)
+    schedule = Periodic(0, 10)
     schedule.put_off(1_000, 5)  # one is due, 5 are left until the next one
     schedule.retune(2, 600)
     assert schedule.overdue(999) == []
@@ -166,7 +166,7 @@ def test_an_interval_changed_while_paused_holds_afterwards() -> None:
 
 def test_overlapping_pauses_add_up() -> None:
     """The connection broke in the middle of the first."""
-    schedule = Schedule(0, 10)
+    schedule = Periodic(0, 10)
     schedule.put_off(100, 5)
     schedule.put_off(100, 50)
     schedule.retune(20, 60)
@@ -177,7 +177,7 @@ def test_overlapping_pauses_add_up() -> None:
 def test_nothing_ages_or_falls_due_in_a_pause(
     first: int, interval: int, changes: list[tuple[int, int]], length: int, turn: int
 ) -> None:
-    schedule, now = Schedule(first, interval), 0
+    schedule, now = Periodic(first, interval), 0
     for other, after in changes:
         now += after
         schedule.retune(other, now)
@@ -226,7 +226,7 @@ ACTS = st.tuples(st.sampled_from(["wait", "take", "retune", "put off"]), st.inte
 
 @given(st.integers(0, 50), st.integers(1, 30), st.lists(ACTS, max_size=25))
 def test_due_requests_match_a_plain_search(first: int, interval: int, acts: list[tuple[str, int]]) -> None:
-    schedule, dues, now = Schedule(first, interval), Dues(first, interval), 0
+    schedule, dues, now = Periodic(first, interval), Dues(first, interval), 0
     dues.look(now)
     for act, number in acts:
         if act == "wait":
@@ -248,7 +248,7 @@ def test_due_requests_match_a_plain_search(first: int, interval: int, acts: list
 
 @given(st.integers(1, 30), st.tuples(INTERVALS, INTERVALS), st.integers(0, 300), st.integers(0, 300))
 def test_two_changes_forget_nothing_due(interval: int, then: tuple[int, int], first: int, second: int) -> None:
-    schedule, dues = Schedule(0, interval), Dues(0, interval)
+    schedule, dues = Periodic(0, interval), Dues(0, interval)
     for other, now in zip(then, (first, first + second), strict=True):
         dues.retune(other, now)
         schedule.retune(other, now)

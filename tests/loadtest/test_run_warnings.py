@@ -36,6 +36,13 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(rate=100, seconds=10, variants=requests(sent=2000, unsent=1000)), ["rate"]),
         (Facts(rate=100, seconds=10, variants={"asyncio": VariantFacts(users=100, sent=1036)}), []),  # by chance
         (Facts(rate=100, seconds=10, variants={"asyncio": VariantFacts(users=100, sent=1037)}), ["rate"]),
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=10_501)), []),  # 2 %, 300 by chance, one
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=10_502)), ["rate"]),
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=9_499)), []),
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=9_498)), ["rate"]),
+        (Facts(rate=10_000, seconds=100, poisson=True, variants=requests(sent=976_000)), ["rate"]),  # 2.4 %
+        (Facts(rate=100, seconds=100, poisson=True, variants=requests(sent=9_700, unsent=300)), ["rate"]),
+        (Facts(rate=100, poisson=True, variants=requests(sent=97, unsent=3)), ["rate"]),
         (Facts(rate=100, variants=requests(sent=2000)), []),  # live, as below
         (Facts(rate=100, seconds=10, variants={**requests(sent=490), "single": VariantFacts(sent=490)}), []),
         (Facts(rate=100, seconds=10), ["rate"]),
@@ -178,11 +185,11 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
         ),
     ],
 )  # fmt: skip
-def test_a_warning_says_what_happened_and_a_remedy(facts: Facts, detail: str) -> None:
+def test_a_warning_says_what_happened_and_a_hint(facts: Facts, detail: str) -> None:
     [warning] = check(facts)
     assert warning.detail == detail
     assert warning.hint == RUN_WARNINGS[warning.name].hint
 
 
-def test_every_warning_has_a_remedy() -> None:
+def test_every_warning_has_a_hint() -> None:
     assert [name for name, row in RUN_WARNINGS.items() if not row.hint] == []

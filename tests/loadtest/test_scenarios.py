@@ -113,7 +113,8 @@ def wait(part: Mapping[str, Any], fraction: float) -> float:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path) -> None:
-    outcome = load(tmp_path, scenario, seconds=LONGER.get(scenario, 3))
+    pace = ("--rate", "400") if SCENARIOS[scenario].paced else ()
+    outcome = load(tmp_path, scenario, *pace, seconds=LONGER.get(scenario, 3))
     variants = outcome["variants"]
     served = {name: part["served"] for name, part in variants.items()}
     if SCENARIOS[scenario].requests is None:
@@ -134,8 +135,8 @@ def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path)
 def test_load_and_servers_agree_on_a_schedule(tmp_path: Path) -> None:
     """The open model: nothing is sent before it falls due, what falls due isn't lost, and nobody waits in `churn`."""
     rate = 90
-    outcome = load(tmp_path, "churn", "--rate", str(rate), seconds=3)
-    assert (outcome["model"], outcome["target_rate"]) == ("open", rate)
+    outcome = load(tmp_path, "churn", "--rate", str(rate), "--arrivals", "periodic", seconds=3)
+    assert (outcome["model"], outcome["arrivals"], outcome["target_rate"]) == ("open", "periodic", rate)
     due = 0
     for name, part in outcome["variants"].items():
         assert part["served"] == CLIENTS

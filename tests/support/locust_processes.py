@@ -154,7 +154,7 @@ def load_each(
 
     silent: those that never answer. Their users don't wait for long; the others wait as long as on any machine.
     """
-    think = ("--think", "0.01") if scenario.think else ()
+    pace = ("--rate", str(60 * len(targets))) if scenario.paced else ("--think", "0.01") if scenario.think else ()
     started: dict[str, Locust] = {}
     with ExitStack() as stack:
         for part in ("silent", "talking"):
@@ -163,7 +163,7 @@ def load_each(
             place.mkdir(parents=True)
             locust = headless(
                 place,
-                *("--scenario", scenario.name, *think, "-u", str(3 * len(names)), "-r", "100"),
+                *("--scenario", scenario.name, *pace, "-u", str(3 * len(names)), "-r", "100"),
                 seconds=3,
                 locustfile=locustfile(place, IMPATIENT if part == "silent" else "", HASTY, users(names)),
                 targets={label(name): targets[name] for name in names},

@@ -105,8 +105,10 @@ def stuck(serves: int = 0, good: float = inf) -> Iterator[str]:
 MODELS = pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed", "open"])
 
 
-@MODELS
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    ("scenario", "model"),
+    [(name, model) for name, each in SCENARIOS.items() for model in ((), ("--rate", "100")) if model or not each.paced],
+)
 def test_clients_stuck_in_connect_are_a_warning(scenario: str, model: tuple[str, ...], tmp_path: Path) -> None:
     """None of their connects has failed yet."""
     with stuck() as address:

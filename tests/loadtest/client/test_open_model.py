@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.pacing import Schedule
+from loadtest.pacing import Periodic
 from loadtest.recording.client_stats import OUTSIDE, ClientStats
 from loadtest.recording.histogram import Quantile, quantile
 from loadtest.recording.recorder import unpack
@@ -88,12 +88,12 @@ def test_due_unsent_requests_are_censored_at_their_age() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 400_000)
+    client_stats.schedule = Periodic(clock(), 400_000)
     client_stats.due(client_stats.schedule.take())
     client_stats.sent(clock())
     early = found.client("single")
     early.started()
-    early.schedule = Schedule(clock() + 10**9, 10**6)
+    early.schedule = Periodic(clock() + 10**9, 10**6)
     clock.after(1_300)
     [*_, part] = unpack(found.report())
     assert part.gauges["single"].unsent == 3
@@ -128,7 +128,7 @@ def test_a_stopped_client_leaves_unsent_and_schedules_nothing() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 1_000_000)
+    client_stats.schedule = Periodic(clock(), 1_000_000)
     client_stats.stopped(clock.after(2_500))
     clock.after(5_000)
     found.close()
@@ -141,7 +141,7 @@ def test_a_stopped_client_has_nothing_due() -> None:
     found, clock = recorder()
     client_stats = found.client("single")
     client_stats.started()
-    client_stats.schedule = Schedule(clock(), 1_000_000)
+    client_stats.schedule = Periodic(clock(), 1_000_000)
     client_stats.due(client_stats.schedule.take())
     client_stats.connecting(clock.after(1_500))
     client_stats.stopped(clock())
@@ -159,7 +159,7 @@ def test_ages_count_to_the_last_look() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 1_000_000)
+    client_stats.schedule = Periodic(clock(), 1_000_000)
     looked = clock.after(1_500)
     clock.after(60_000)  # in which nobody looked
     found.close(looked)
@@ -197,7 +197,7 @@ def test_a_later_rate_change_tells_nothing_of_ages() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 1_000_000)
+    client_stats.schedule = Periodic(clock(), 1_000_000)
     looked = clock.after(1_500)
     clock.after(60_000)  # in which nobody looked
     found.retune(7_000_000)
@@ -310,7 +310,7 @@ def test_nothing_falls_due_during_a_stall() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 1_000_000)
+    client_stats.schedule = Periodic(clock(), 1_000_000)
     client_stats.due(client_stats.schedule.take())
     client_stats.put_off(7_500_000)
     clock.after(7_500)
@@ -413,7 +413,7 @@ def test_a_connect_to_send_shows_as_unsent() -> None:
     found, clock = recorder()
     client_stats = found.client("single")
     client_stats.started()
-    client_stats.schedule = Schedule(clock(), 1_500_000)
+    client_stats.schedule = Periodic(clock(), 1_500_000)
     client_stats.due(client_stats.schedule.take())
     client_stats.connecting(clock.after(2_000))
     [part] = unpack(found.report())
@@ -428,7 +428,7 @@ def test_ages_of_overdue_requests_keep_half_a_percent() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 38_461)  # 26,000 requests per second
+    client_stats.schedule = Periodic(clock(), 38_461)  # 26,000 requests per second
     clock.after(1_000_000)
     found.close()
     counted = counters(found, 1)
@@ -440,7 +440,7 @@ def test_another_rate_reaches_every_scheduled_client() -> None:
     found, clock = recorder()
     one, other, closed = connected(found, clock), connected(found, clock, "asyncio"), connected(found, clock)
     now = clock()
-    one.schedule, other.schedule = Schedule(now + 100, 10), Schedule(now - 15, 10)
+    one.schedule, other.schedule = Periodic(now + 100, 10), Periodic(now - 15, 10)
     found.retune(7)
     assert [one.schedule.take() - now for _ in range(2)] == [70, 77]
     assert [other.schedule.take() - now for _ in range(4)] == [-15, -5, 3, 10]
@@ -453,7 +453,7 @@ def test_a_schedule_has_a_rate_before_its_client() -> None:
     clients = {name: connected(found, clock) for name in ("paced", "other", "closed", "stopped")}
     now = clock()
     for name, first in (("paced", 100), ("other", 40), ("stopped", 60)):
-        clients[name].schedule = Schedule(now + first, 10)
+        clients[name].schedule = Periodic(now + first, 10)
 
     def listen(name: str, client_stats: ClientStats) -> None:
         client_stats.retuned = lambda: told.append(
@@ -471,7 +471,7 @@ def test_requests_due_by_an_older_rate_stay_due() -> None:
     found, clock = recorder()
     found.begin(1)
     client_stats = served(found, clock)
-    client_stats.schedule = Schedule(clock(), 1_000_000)
+    client_stats.schedule = Periodic(clock(), 1_000_000)
     clock.after(2_500)
     found.retune(200_000)
     clock.after(600)  # since the first was due: 3,100 us

@@ -65,6 +65,7 @@ def test_a_saturating_client_stays_and_never_pauses() -> None:
     [
         ("conversation", ["Connect", *["Send", "Pause"] * 4, "Send", "Leave", "Pause"], [False] * 4 + [True]),
         ("saturate", ["Connect", *["Send"] * 50], [False] * 50),
+        ("rates", ["Turn", "Connect", "Send", *["Turn", "Send"] * 50], [False] * 51),
         ("churn", ["Connect", "Send", "Leave"], [True]),
         ("crowd", ["Connect", *["Send", "Pause"] * 50], [False] * 50),
         ("slow-client", ["Connect", "Send", "Send", "Leave", "Pause"], [False, True]),
@@ -80,7 +81,8 @@ def test_each_scenario_has_its_steps_over_and_over(name: str, one: list[str], la
 
 
 def test_every_scenarios_steps_are_tested() -> None:
-    assert set(SCENARIOS) == {"conversation", "saturate", "churn", "crowd", "slow-client", "io-bound", "cpu-bound"}
+    closed = {"conversation", "saturate", "churn", "crowd", "slow-client", "io-bound", "cpu-bound"}
+    assert set(SCENARIOS) == closed | {"rates"}
 
 
 def test_a_script_repeats_the_same_send() -> None:
@@ -139,7 +141,7 @@ def place_of(found: list[Step], kind: str) -> int:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [(name, kind) for name in sorted(SCENARIOS) for kind in ("Connect", "Send")]
+    [(name, kind) for name, each in SCENARIOS.items() for kind in ("Connect", "Send") if not each.paced]
     + [("conversation", "Pause"), ("crowd", "Pause")],
 )
 def test_after_a_failure_it_leaves_and_returns(name: str, kind: str) -> None:
@@ -314,8 +316,10 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
         if isinstance(step, Send)
     )
     assert max(texts.values()) == 1
-    command = scenario.command + (f" {scenario.amount}" if scenario.amount else "")
-    assert {len(text) for text in texts} == {len(f"{command} \n") + size}
+    commands = {scenario.command + (f" {scenario.amount}" if scenario.amount else "")}
+    if scenario.share < 1:
+        commands.add("ECHO")
+    assert {len(text) for text in texts} == {len(f"{command} \n") + size for command in commands}
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
@@ -331,6 +335,24 @@ def test_a_reply_cannot_be_guessed_from_earlier_ones(name: str) -> None:
     assert all(re.fullmatch(rb"[0-9a-f]{8}", nonce) for nonce in nonces)
     assert len(set(nonces)) >= len(nonces) - 2  # of 2^32, which may repeat by chance
     assert len({nonce[:1] for nonce in nonces}) == 16
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.1, 0.5, 0.9]))
+def test_a_share_of_requests_asks_for_work(seed: int, share: float) -> None:
+    scenario = replace(SCENARIOS["saturate"], command="WORK", amount=70, share=share)
+    script = play(scenario, b"me", Random(seed), SlowClient())
+    asked = [step for step in drive(script, 2001) if isinstance(step, Send)]
+    found = Counter(bytes(re.fullmatch(rb"(WORK 70|ECHO) (me\..*\n)", step.request)[1]) for step in asked)  # type: ignore[index]
+    assert found.total() == 2000
+    assert abs(found[b"WORK 70"] - 2000 * share) <= 5 * (2000 * share * (1 - share)) ** 0.5
+    assert all(step.request.endswith(step.reply.removeprefix(b"OK ")) for step in asked)
+
+
+def test_the_verdicts_requests_are_echo_and_work() -> None:
+    asked = [step.request for step in steps(SCENARIOS["rates"], 4001) if isinstance(step, Send)]
+    found = Counter(request.split(b" me.", 1)[0] for request in asked)
+    assert set(found) == {b"ECHO", b"WORK 2400"}
+    assert 0.45 <= found[b"ECHO"] / len(asked) <= 0.55
 
 
 @pytest.mark.parametrize("name", [b"x" * 17, b"a.b"])

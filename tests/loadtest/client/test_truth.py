@@ -101,7 +101,7 @@ def test_known_delays_are_reported_as_recorded(workers: int, tmp_path: Path) -> 
 @pytest.mark.parametrize("model", ["open", "closed"])
 def test_a_freeze_shows_in_the_open_model_only(model: str, tmp_path: Path) -> None:
     """The server stands still for 1.4 s of 10; 10 connections, 500 requests/s (closed: as many, by thinking)."""
-    pace = {"open": ("--rate", "500"), "closed": ("--think", "0.02")}[model]
+    pace = {"open": ("--rate", "500", "--arrivals", "periodic"), "closed": ("--think", "0.02")}[model]
     [asyncio] = [each for each in MODELS if each.name == "asyncio"]
     with Server(asyncio) as server:
         arguments = ("AsyncioUser", "-u", "10", "-r", "100", "--scenario", "saturate", *pace)

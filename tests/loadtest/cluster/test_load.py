@@ -278,6 +278,9 @@ def test_forked_processes_have_an_event_loop_each(tmp_path: Path) -> None:
         (["--think", "x"], {}, "argument --think: 'x' is not a number of seconds from 0 to 3600"),
         (["--rate", "0"], {}, "argument --rate: '0' is not a number of requests per second from 0.01 to 1000000"),
         (["--rate", "5", "--think", "1"], {}, "tcplab: a rate sets when requests fall due, a think time how long"),
+        (["--arrivals", "evenly"], {}, "argument --arrivals: invalid choice: 'evenly'"),
+        (["--scenario", "rates"], {}, "tcplab: rates asks at a rate: give --rate, in requests per second"),
+        (["--scenario", "rates", "--rate", "5", "--think", "1"], {}, "tcplab: a rate sets when requests fall due"),
         (["--shape", "round"], {}, "argument --shape: invalid choice: 'round'"),
         (["--shape", "spike", "-u", "9"], {}, "tcplab: a shape says how many clients there are: give it --clients"),
         (["--size", "5"], {}, "argument --size: '5' is not a whole number from 40 to 65000"),
@@ -323,12 +326,15 @@ def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
                 "TCPLAB_SCENARIO": "saturate",
                 "TCPLAB_SIZE": "50",
                 "TCPLAB_THINK": "",
+                "TCPLAB_RATE": "80",
+                "TCPLAB_ARRIVALS": "periodic",
                 "TCPLAB_CLIENTS": "2",
                 "LOCUST_SPAWN_RATE": "100",
             },
         )
     outcome = locust.outcome()
     assert outcome["scenario"]["name"] == "saturate"
+    assert (outcome["target_rate"], outcome["arrivals"]) == (80, "periodic")
     assert (outcome["scenario"]["size"], outcome["scenario"]["think"]) == (50, 0)
     assert {name: part["users"] for name, part in outcome["variants"].items()} == {"asyncio": 2, "threaded": 2}
     assert {len(text) for text in stub.texts} == {50}

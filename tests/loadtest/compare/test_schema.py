@@ -151,7 +151,7 @@ def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, caps
         (("runs", 0, "workload", "clients"), True, "runs[0].workload.clients: it should be a valid integer"),
         (
             ("runs", 0, "workload", "scenario"),
-            "rates",
+            "unheard-of",
             "runs[0].workload.scenario: it should be a scenario that this version",
         ),
         (("runs", 0, "workload", "scenario"), "churn", "runs[0]: its load is of saturate, its workload of churn"),

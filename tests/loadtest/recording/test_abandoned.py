@@ -43,6 +43,8 @@ GOOD = 1.5
 
 MODELS: dict[str, tuple[str, ...]] = {"closed": (), "open": ("--rate", "300")}
 
+PLAYED = [(name, model) for name, each in SCENARIOS.items() for model in MODELS if model == "open" or not each.paced]
+
 
 def leaves(chosen: Callable[[socket.socket, bytes], bool], good: float = GOOD) -> Answer:
     """Answer rightly; after a good while no more on those connections, or to those clients, that are chosen."""
@@ -155,8 +157,7 @@ def load(folder: Path, scenario: str, model: str, answers: Mapping[str, Callable
         return run(folder, *arguments, seconds=SECONDS, locustfile=own, targets=targets)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(("scenario", "model"), PLAYED)
 def test_clients_left_without_an_answer_are_a_warning(scenario: str, model: str, tmp_path: Path) -> None:
     locust = load(tmp_path, scenario, model, LEAVING)
     outcome = locust.outcome()
@@ -172,8 +173,7 @@ def test_clients_left_without_an_answer_are_a_warning(scenario: str, model: str,
     assert locust.process.returncode == 1
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(("scenario", "model"), PLAYED)
 def test_honest_servers_leave_nobody(scenario: str, model: str, tmp_path: Path) -> None:
     locust = load(tmp_path, scenario, model, HONEST)
     assert not warnings(locust.outcome()) & {"stalled-clients", "timeouts", "nothing-answered", "unconnected"}
@@ -194,8 +194,9 @@ def test_any_request_that_times_out_is_a_warning(scenario: str, tmp_path: Path) 
     seldom = so_many(20)
     with Stub(silent) as never, Stub(seldom) as some:
         think = ("--think", "0.01") if SCENARIOS[scenario].think else ()
+        pace = MODELS["open"] if SCENARIOS[scenario].paced else think
         own = locustfile(tmp_path, IMPATIENT, HASTY, users(("never", "some")))
-        arguments = ("-u", "40", "-r", "200", "--scenario", scenario, *think)
+        arguments = ("-u", "40", "-r", "200", "--scenario", scenario, *pace)
         targets = {"never": never.address, "some": some.address}
         locust = run(tmp_path, *arguments, seconds=4, locustfile=own, targets=targets)
     outcome = locust.outcome()

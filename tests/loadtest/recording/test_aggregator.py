@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest import run_checks, run_warnings
 from loadtest.cluster.exporter import BOUNDS, LoadCollector, Status, cumulative
-from loadtest.pacing import Schedule
+from loadtest.pacing import Periodic
 from loadtest.recording import facts, result
 from loadtest.recording.aggregator import RECENT, SETTLED, SILENT, STALLED, Aggregator, Worker
 from loadtest.recording.client_stats import ClientStats
@@ -23,7 +23,7 @@ from loadtest.scenarios import SCENARIOS
 from loadtest.settings import Settings
 from tests.support.locust_processes import shows
 
-SETTINGS = Settings(SCENARIOS["conversation"], rate=None, warmup=1.5, result=None)
+SETTINGS = Settings(SCENARIOS["conversation"], rate=None, arrivals="poisson", warmup=1.5, result=None)
 Samples = dict[tuple[str, ...], float]
 
 
@@ -217,7 +217,7 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     lab.ask(staying, 0.1)
     lab.ask(going, 0.1)
     for client_stats, seconds in ((staying, 100), (going, 1)):
-        client_stats.schedule = Schedule(lab.now, seconds * 10**9)
+        client_stats.schedule = Periodic(lab.now, seconds * 10**9)
     staying.due(staying.schedule.take() if staying.schedule else 0)
     staying.sent(lab.now)
     lab.seconds += 2.5
@@ -242,7 +242,7 @@ def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
     going = lab.client("going")
     lab.begin(5)
     lab.ask(going, 0.1)
-    going.schedule = Schedule(lab.now, 10**9)
+    going.schedule = Periodic(lab.now, 10**9)
     lab.seconds += 2.5
     lab.report()
     lab.workers["going"].close()
@@ -310,7 +310,7 @@ def returned(*, heard: bool = True) -> tuple[Lab, float]:
     lab.begin(5)
     lab.ask(staying, 0.1)
     lab.ask(back, 0.1)
-    back.schedule = Schedule(lab.now, 10**9)
+    back.schedule = Periodic(lab.now, 10**9)
     back.due(back.schedule.take())
     back.sent(lab.now)
     lab.seconds += 2.5
@@ -836,7 +836,7 @@ def test_the_open_models_export_is_what_happened() -> None:
     lab = Lab()
     client_stats, failing = lab.client("one"), lab.client("one", "single")
     lab.ask(client_stats, 0.25)
-    client_stats.schedule = Schedule(lab.now, 10**9)
+    client_stats.schedule = Periodic(lab.now, 10**9)
     lab.seconds += 2.5
     client_stats.due(client_stats.schedule.take())
     client_stats.sent(lab.now, late=True)
@@ -945,7 +945,7 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
     client_stats = lab.client("one")
     lab.begin(5)
     lab.ask(client_stats, 0.25)
-    client_stats.schedule = Schedule(lab.now, 10**9)
+    client_stats.schedule = Periodic(lab.now, 10**9)
     lab.report()
     lab.seconds += 2.5
     client_stats.due(client_stats.schedule.take())
@@ -956,7 +956,9 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
     lab.end()
     figures = lab.aggregator.figures
     assert figures is not None
-    chosen = Settings(SCENARIOS["conversation"].tuned(paced=True), rate=2.0, warmup=0.0, result=None)
+    chosen = Settings(
+        SCENARIOS["conversation"].tuned(paced=True), rate=2.0, arrivals="periodic", warmup=0.0, result=None
+    )
     warnings = run_warnings.check(facts.final(figures, chosen))
     assert [warning.name for warning in warnings] == ["rate", "corrupt"]
     document = result.document(figures, chosen, warnings)
@@ -980,12 +982,12 @@ def test_belief_looks_at_what_the_run_did() -> None:
     client_stats.failed("corrupt", lab.now)
     client_stats.broke("corrupt")
     client_stats.broke("reset")
-    client_stats.schedule = Schedule(lab.now, 10**9)
+    client_stats.schedule = Periodic(lab.now, 10**9)
     lab.worker("one").lagged(7000)
     lab.end()
     figures = lab.aggregator.figures
     assert figures is not None
-    alone = Settings(SCENARIOS["churn"], rate=5.0, warmup=0.0, result=None)
+    alone = Settings(SCENARIOS["churn"], rate=5.0, arrivals="periodic", warmup=0.0, result=None)
     found = facts.final(figures, alone)
     names = ("cpu_ratio", "busy_ratio", "starved_ratio", "stolen_ratio")
     ratios = {name: round(getattr(found, name), 9) for name in names}

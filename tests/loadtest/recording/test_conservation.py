@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.pacing import Schedule
+from loadtest.pacing import Periodic
 from loadtest.recording.client_stats import OUTSIDE, SETTLE, ClientStats
 from loadtest.recording.counters import OUTCOMES, Counters
 from loadtest.recording.histogram import Histogram, merge
@@ -190,7 +190,7 @@ class Crowd:
             client = self.clients[number] = Client(connected(self.recorder, self.clock))
             if number >= 2:
                 client.upcoming, client.interval = self.clock(), self.interval
-                client.client_stats.schedule = Schedule(self.clock(), self.interval)
+                client.client_stats.schedule = Periodic(self.clock(), self.interval)
         elif action == "stop":
             self._stop(client, now)
             self.clients[number] = None
