@@ -44,7 +44,7 @@ def test_missing_packages_name_the_right_environment() -> None:
     done = subprocess.run(
         bare, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
-    told = "python -m servers: this Python has no prometheus-client; make local makes one that has: .venv/bin\n"
+    told = "python -m servers: this Python lacks prometheus-client; run make local, then use .venv/bin/python\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
 
 
@@ -151,8 +151,8 @@ def test_a_server_that_cannot_report_ready_says_why(variant: str) -> None:
         )
     assert done.returncode == 2
     assert done.stderr == (
-        b"python -m servers: cannot say on stdout that it is ready (No space left on device);"
-        b" let something take its output\n"
+        b"python -m servers: cannot write to stdout that it is ready (No space left on device);"
+        b" redirect stdout to where it can be written\n"
     )
 
 
@@ -173,7 +173,7 @@ def test_a_bad_address_is_told_by_its_option(option: str, host: str) -> None:
         (
             160,
             ("--max-connections", "33"),
-            "--max-connections 33 needs more descriptors than 160; raise ulimit -n, or ask for 32",
+            "--max-connections 33 needs more than 160 descriptors; raise ulimit -n, or ask for 32",
         ),
     ],
 )
