@@ -103,7 +103,7 @@ def on_compare(panel: str, part: str = "") -> list[Query]:
 
 
 def test_panels_have_data_within_half_a_minute(lab: Lab) -> None:
-    (chart,) = on_compare("Right replies a second")
+    (chart,) = on_compare("Right replies per second")
     left = lab.healthy_at + 30 - time.monotonic()
     until(lambda: set(lab.by_variant(chart.promql())) == set(NAMES), max(left, 1), f"{chart.panel} shows {NAMES}")
 
@@ -329,7 +329,7 @@ def asked(lab: Lab, panel: str, part: str = "") -> dict[str, float]:
 
 def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     rates, _, _ = watched
-    assert asked(lab, "Right replies a second") == about(rates)
+    assert asked(lab, "Right replies per second") == about(rates)
     assert asked(lab, "The last minute, side by side", part="verified:rate1m") == about(rates)
 
 
@@ -341,7 +341,7 @@ def test_cpu_per_request_agrees_with_server_counts(lab: Lab, watched: tuple[dict
 
 def test_first_replies_agree_with_the_loads_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, _, first = watched
-    single = asked(lab, "First reply (p99 dashed)", part='q="0.5"')["single"]
+    single = asked(lab, "First reply p50 (p99 dashed)", part='q="0.5"')["single"]
     assert single == pytest.approx(first["single"], rel=0.1)
 
 
@@ -676,7 +676,7 @@ def test_the_answer_is_seen_without_scrolling(page: Browser, lab: Lab) -> None:
     every = dashboards()["compare.json"]["panels"]
     first = next(index for index, panel in enumerate(every) if panel["type"] == "row")
     for panel in every[:first]:
-        title = panel["title"].replace("${series:raw}", "response")
+        title = panel["title"].replace("${series:text}", "Response time")
         assert bottoms[title] <= 900, title
 
 

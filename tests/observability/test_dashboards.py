@@ -316,7 +316,7 @@ def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
     }
     assert len(drawn) == 2 * len(VARIANTS)
     for variant in VARIANTS:
-        for metric, title in (("${series}", "Then"), ("first_reply", "First")):
+        for metric, title in (("${series}", "Later replies"), ("first_reply", "First reply")):
             panel = drawn[metric, f"{title}: {variant.title}"]
             (target,) = panel["targets"]
             assert target["format"] == "heatmap"
@@ -327,7 +327,7 @@ def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
 
 def test_every_warning_has_its_words() -> None:
     for name in ("compare.json", "capacity.json", "load.json"):
-        (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Believe these figures?"]
+        (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Run warnings"]
         for warning, row in run_warnings.CHECKED.items():
             assert overrides(tile)[warning] == {"displayName": f"{warning}: {row.short}"}
 

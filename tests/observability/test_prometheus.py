@@ -107,7 +107,7 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
 def test_the_tile_names_every_warning(
     warnings: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
 ) -> None:
-    (tile,) = {query.promql() for query in queries() if query.panel == "Believe these figures?"}
+    (tile,) = {query.promql() for query in queries() if query.panel == "Run warnings"}
     test = {
         "interval": "5s",
         "input_series": [
