@@ -1,4 +1,4 @@
-"""Whoever opens Grafana can look and cannot edit, and there is no password to be left at its default."""
+"""Anyone who opens Grafana can view and cannot edit; no password is left at its default."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 """
-A server with known delays and an exact record of them: python -m tests.support.stubs.delays
+A server with known delays and an exact record of them: python -m tests.support.stubs.delays.
 
 A request waits 2 ms, every 50th 50 ms, every 500th 200 ms. Its time runs from when the kernel had the request
 (SO_TIMESTAMPNS), not from when this process read it, until the reply is passed to the kernel. The server prints

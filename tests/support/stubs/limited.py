@@ -1,5 +1,5 @@
 """
-A server of known capacity, slow beyond 200 clients: python -m tests.support.stubs.limited
+A server of known capacity, slow beyond 200 clients: python -m tests.support.stubs.limited.
 
 It answers ECHO after about 1 ms while at most LIMIT clients are connected, and after SLOW seconds with more. It
 announces itself as the real servers do, but with a false address for metrics, which it has not.
