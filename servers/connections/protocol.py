@@ -1,4 +1,4 @@
-"""A connection in the callbacks of asyncio's Protocol, for models that never wait."""
+"""A connection in the callbacks of asyncio's Protocol: for the models that wait for nothing at all."""
 
 import asyncio
 import os
@@ -17,11 +17,11 @@ Receive = Callable[["ProtocolConnection", bytes], None]
 
 class ProtocolConnection(Connection, asyncio.Protocol):
     """
-    A client whose events the loop reports by callbacks; none of them raises.
+    A client that the loop calls back about; none of the callbacks raises.
 
-    It is not read during a pause, nor while it leaves more replies unread than asyncio's high-water mark (64 KiB,
-    transports.py): its bytes stay in the kernel, which makes it wait.
-    send: sends a reply, or queues it to be sent.
+    A client is not read while a pause is under way, nor while it leaves more replies unread than asyncio's high-water
+    mark (64 KiB, transports.py): what it sends meanwhile stays with the kernel, which makes it wait.
+    send: sends a reply, if only to what waits unsent.
     """
 
     __slots__ = ("_next", "_pause", "_receive", "_stuck", "_timer", "_transport", "_trouble", "send")
@@ -33,12 +33,12 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         super().__init__(client, listener)
         self._stuck = False  # above the high-water mark
         self._pause: float | None = None
-        self._next: Callable[[], None] | None = None  # to do once replies are taken and the pause is over
-        self._timer: asyncio.TimerHandle | None = None  # one at a time
+        self._next: Callable[[], None] | None = None  # what is put off, until it is not stuck and the pause is over
+        self._timer: asyncio.TimerHandle | None = None  # one thing at a time is waited for
         self._trouble: BaseException | None = None
 
     async def call(self, receive: Receive) -> None:
-        """Make the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
+        """Have the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
         self._begin()
         self._receive = receive
         try:
@@ -47,35 +47,35 @@ class ProtocolConnection(Connection, asyncio.Protocol):
             self._end(error)
 
     def wait(self, pause: float) -> None:
-        """Make the loop call the model in `pause` seconds, or later if the client has not taken its replies."""
+        """Have the loop call the model in so many seconds, if the client has taken its replies by then."""
         self._pause = pause
         self._put_off(partial(self._receive, self, b""))
 
     def close(self) -> None:
-        """Send the last reply, and close once the client has taken it."""
+        """Tell the client what is left to be said, and close once it has taken that."""
         self._close(self.session.finish)
 
     def expire(self) -> None:
-        """End the session because its deadline has passed."""
+        """End the session, for its deadline has passed."""
         self._do(partial(self._close, self.session.expire))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start to wait for the client's bytes."""
+        """Await the client's bytes."""
         self._transport = cast("asyncio.Transport", transport)
         self.send = self._transport.write
         self._listener.awaited.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Pass the client's bytes to the model."""
+        """Hand on the client's bytes."""
         try:
             self._receive(self, data)
             if self._stuck and self._next is None:
                 self._put_off(_do_nothing)
-        except Exception as error:  # an error must not affect other clients
+        except Exception as error:  # one client's trouble is not the others'
             self._fail(error)
 
     def eof_received(self) -> bool:
-        """Answer what has arrived; True keeps the loop from closing before the replies are sent."""
+        """Answer what the client has begun; True, for otherwise the loop would close before it has the replies."""
         if self.session.outcome:
             self._shut()
         else:
@@ -83,18 +83,18 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Start the write deadline."""
+        """Give the client until the write deadline to take its replies."""
         self._stuck = True
         self._expect_taken()
 
     def resume_writing(self) -> None:
-        """Go on, since the client has taken its replies."""
+        """Go on: it has taken them."""
         self._stuck = False
         self._forget_timer()
         self._do(self._go_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count how the session ended; a reset after its end is ignored, since blocking sockets never see it."""
+        """Count how the session ended; that a client left when it was over, blocking sockets never hear of."""
         self._forget_timer()
         self._listener.awaited.discard(self)
         if self._trouble is None and self.session.outcome is None:
@@ -107,14 +107,14 @@ class ProtocolConnection(Connection, asyncio.Protocol):
         self._put_off(self._part)
 
     def _put_off(self, do: Callable[[], None]) -> None:
-        """Stop reading, and call `do` once the client has taken its replies and the pause is over."""
+        """Do it when the client has taken its replies and the pause is over, and read nothing until then."""
         self._listener.awaited.discard(self)
         self._transport.pause_reading()
         self._next = do
         self._go_on()
 
     def _go_on(self) -> None:
-        """Wait for the client to take its replies, then for the pause; then call what was put off, and read on."""
+        """Wait for the client to read, then for the pause to pass, then do what was put off, and read on."""
         if self._stuck or self._next is None:
             return
         if self._pause is not None:
@@ -131,24 +131,24 @@ class ProtocolConnection(Connection, asyncio.Protocol):
 
     def _wake(self) -> None:
         self._pause = None
-        # The socket was not read during the pause, so only SO_ERROR shows whether the client has left.
+        # Nobody has read the client during the pause, so nobody has heard whether it left.
         if error := self._client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._fail(OSError(error, os.strerror(error)))
         else:
             self._do(self._go_on)
 
     def _part(self) -> None:
-        """Close, after draining the client's input if any may come: unread input would reset the connection."""
+        """Close, after draining the client's input if there may be some: it would reset the connection."""
         if not self.session.linger:
             self._shut()
             return
-        with suppress(OSError):  # it has left, which no longer changes the outcome
+        with suppress(OSError):  # it has left: how it ended is settled
             self._transport.write_eof()
         self._timer = asyncio.get_running_loop().call_later(self._deadlines.linger, self._shut)
         self._transport.resume_reading()
 
     def _shut(self) -> None:
-        """Close once the client has taken what is still unsent, or at the write deadline."""
+        """Close once the client has taken what is still unsent: it must not be held for ever."""
         self._forget_timer()
         self._expect_taken()
         self._transport.close()
@@ -173,14 +173,14 @@ class ProtocolConnection(Connection, asyncio.Protocol):
 
 
 def _forget(_: ProtocolConnection, _data: bytes) -> None:
-    """Discard what a client sends after the end of its session."""
+    """Forget what a client sends after the end of its session."""
 
 
 def _do_nothing() -> None:
-    """Do nothing; reading then resumes."""
+    """Do nothing but read on."""
 
 
 class ProtocolListener(LoopAccept[ProtocolConnection]):
-    """Accepts connections that work by callbacks."""
+    """Accepts connections that are called back, and awaits them."""
 
     connect = ProtocolConnection

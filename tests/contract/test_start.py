@@ -121,7 +121,7 @@ def unprivileged() -> tuple[str, ...]:
     if first.exists() and int(first.read_text()) <= 80:
         prefix = ("unshare", "--net")  # a new network namespace has the kernel's defaults
         if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
-            pytest.skip("here everybody may have every port, and nobody a network of its own")
+            pytest.skip("here every user may use every port, and no new network namespace can be made")
     if os.geteuid() == 0:
         prefix += ("setpriv", "--bounding-set=-net_bind_service")
     return prefix

@@ -456,7 +456,7 @@ def test_nothing_is_miscounted_after_the_load_stops(lab: Lab) -> None:
 
 
 def warned(lab: Lab, name: str) -> bool:
-    """Return whether the run has this warning."""
+    """Return whether the load has this warning."""
     return lab.load().of("tcplab_load_warning", warning=name) == 1
 
 
@@ -599,7 +599,7 @@ def test_a_taken_port_is_one_line_with_advice(lab: Lab, service: str, setting: s
     assert done.stdout == ""
     line, made = done.stderr.splitlines()
     assert line == (
-        f"tcplab: port {port}, for {service}, is in use; end what holds it, or choose another:"
+        f"tcplab: port {port}, for {service}, is in use; end what uses it, or choose another:"
         f" TCPLAB_PORT_{setting}=... make up (or in .env)"
     )
     assert made.startswith("make: ***")

@@ -50,7 +50,7 @@ def server(stats: Stats) -> Iterator[CollectorRegistry]:
 
 
 def load() -> Catalogue:
-    """Return the series of the load's master after a reply of every kind, as Prometheus stores them."""
+    """Return what the load's master exports once there was a reply of every kind, as Prometheus stores it."""
     aggregator = LoadLedger([variant.name for variant in VARIANTS])
     counters = Counters(histograms={series: {1: 1} for series in SERIES}).to_wire()
     report = {

@@ -176,6 +176,6 @@ def test_the_load_stays_while_workers_come_and_go(tmp_path: Path) -> None:
         eventually(lambda: cluster.master.metrics()["tcplab_load_running",] == 0, "no worker, no run")
         cluster.start_worker()
         eventually(carried_by(cluster, 1), "the load is back with the worker")
-        assert indexes(cluster.master.metrics()) == {"3"}, "nobody gets the index of one who has left"
+        assert indexes(cluster.master.metrics()) == {"3"}, "no worker gets the index of one that has left"
         assert cluster.master.stop(signal.SIGINT) == 0
         assert "Traceback" not in cluster.master.log

@@ -61,7 +61,7 @@ def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
         def start() -> list[Server]:
             return [stack.enter_context(Server(models[name], "--port", port)) for name, port in ports.items()]
 
-        eventually(grows(locust, connects, "refused"), "nobody is there: refused")
+        eventually(grows(locust, connects, "refused"), "no server listens: refused")
         seen = locust.metrics()
         assert [seen[requests, "verified", variant] for variant in ALL] == [0] * len(ALL)
         assert shows(seen, "disconnected") == shows(seen, "unconnected") == 1
