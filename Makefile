@@ -1,5 +1,5 @@
-# Every target does its own set-up; CI calls these same targets.
-# PYTHON names the interpreter to make the virtual environments with: make compare PYTHON=python3.14
+# Every target does its own set-up; CI calls the same targets.
+# PYTHON names the interpreter for the virtual environments: make compare PYTHON=python3.14
 PYTHON ?= python3
 checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "tcplab: $(PYTHON) is missing or older than Python 3.11; install one, or name it: make PYTHON=python3.14 ..." >&2; exit 1; }
@@ -8,16 +8,16 @@ checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 .DELETE_ON_ERROR:
 .PHONY: help up compare local test test-all faults check bench dashboards lock audit clean
 
-help: ## Show what can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-# Docker names a port that is taken, but neither whose it is nor what to change; and it has started half of the lab by then.
+# Docker's own error names a taken port, but not its service nor the setting; and by then half of the lab has started.
 up: ## Start the full lab in Docker (docker compose up), if its ports are free
 	@docker compose config | awk '/^  [a-z-]+:$$/ {service = $$1} /host_ip:/ {host = $$2} /published:/ && host == "127.0.0.1" {print service, $$2}' | tr -d ':"' | \
 	  while read -r service port; do \
 	    if [ -z "$$(docker compose ps --quiet --status running $$service)" ] && bash -c "</dev/tcp/127.0.0.1/$$port" 2>/dev/null; then \
 	      setting=TCPLAB_PORT_$$(echo $${service%-master} | tr a-z A-Z); \
-	      echo "tcplab: port $$port, for $$service, is in use; end what holds it, or choose another: $$setting=... make up (or in .env)" >&2; \
+	      echo "tcplab: port $$port, for $$service, is in use; end what uses it, or choose another: $$setting=... make up (or in .env)" >&2; \
 	      exit 1; \
 	    fi; \
 	  done
@@ -26,77 +26,76 @@ up: ## Start the full lab in Docker (docker compose up), if its ports are free
 compare: .venv/ready ## Compare the servers without Docker: a table, a page, Markdown and JSON (90 s; python -m loadtest compare --help)
 	@.venv/bin/python -m loadtest compare
 
-local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends all of it
+local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends them all
 	@.venv/bin/python -m loadtest.lab.local
 
 .PHONY: servers master workers
-servers: .venv/ready ## On several machines, the servers alone: make servers SERVERS=10.0.0.5
+servers: .venv/ready ## Several hosts: run the servers: make servers SERVERS=10.0.0.5
 	@.venv/bin/python -m loadtest.lab.hosts servers --servers "$(SERVERS)"
 
-master: .venv/ready ## The load's master, which workers elsewhere join: make master MASTER=10.0.0.2 SERVERS=10.0.0.5
+master: .venv/ready ## Several hosts: run the load's master: make master MASTER=10.0.0.2 SERVERS=10.0.0.5
 	@.venv/bin/python -m loadtest.lab.hosts master --servers "$(SERVERS)" --master "$(MASTER)"
 
-workers: .venv/ready ## N load processes that join a master: make workers N=4 MASTER=10.0.0.2 SERVERS=10.0.0.5
+workers: .venv/ready ## Several hosts: run N load processes: make workers N=4 MASTER=10.0.0.2 SERVERS=10.0.0.5
 	@.venv/bin/python -m loadtest.lab.hosts workers --servers "$(SERVERS)" --master "$(MASTER)" $(if $(N),--number $(N))
 
-# Which tests are in which part stands here alone, by markers (pyproject.toml). tests/test_selection.py holds that every test is in one.
-# Most wait for deadlines more than they work, so four at a time; those that measure have the machine to themselves.
+# Markers (pyproject.toml) divide the tests into parts, only here; tests/test_selection.py holds that each test is in one.
+# Most tests wait for deadlines more than they work, so four run at a time; those that measure run alone.
 ALONE = measures or hosts or docker
 LONGER = (stdlib_loop or slow) and not ($(ALONE))
 QUICK = not (stdlib_loop or slow or $(ALONE))
 SIDE_BY_SIDE = .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal
 
-test: .venv-dev/ready ## Run the tests that need neither Docker nor a machine to themselves (some 5 minutes)
+test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle machine (some 5 minutes)
 	@$(SIDE_BY_SIDE) -m "$(QUICK)"
 
-test-all: .venv-dev/ready ## Run every test: those, the standard library's event loop, measuring, several hosts, Docker (some 30 minutes)
+test-all: .venv-dev/ready ## Run every test, also on the standard library's event loop, over several hosts and in Docker (some 30 minutes)
 	@status=0; \
 	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
-	echo "tcplab: the servers on the standard library's event loop, and what takes minutes of CPU"; \
+	echo "tcplab: tests on the standard library's event loop, and tests that take minutes of CPU"; \
 	$(SIDE_BY_SIDE) -m "$(LONGER)" || status=1; \
-	echo "tcplab: what measures, several hosts and Docker, one after another"; \
+	echo "tcplab: tests that measure, several hosts and Docker, one after another"; \
 	.venv-dev/bin/python -m pytest -m "$(ALONE)" || status=1; \
 	exit $$status
 
 FAULTS = tests/faults tests/contract tests/test_locks.py
-faults: .venv-dev/ready ## Of the tests, the servers' contract and the faults, on both event loops (RUNS=20 for 20 runs in a row)
+faults: .venv-dev/ready ## Run the tests of the contract and the faults, on both event loops (RUNS=20: 20 times)
 	@for run in $$(seq $${RUNS:-1}); do \
 	  echo "tcplab: the servers' contract and the faults, run $$run"; \
 	  $(SIDE_BY_SIDE) $(FAULTS) || exit 1; \
 	done
 
-check: .venv-dev/ready ## Lint, formatting and types
+check: .venv-dev/ready ## Check lint, formatting and types
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 
-bench: .venv-dev/ready ## What the lab's servers cost beside bare echo servers of their own kind
+bench: .venv-dev/ready ## Measure what the lab's servers cost beside bare echo servers
 	@.venv-dev/bin/python -m tests.bench
 
 .PHONY: variants
-variants: .venv-dev/ready ## Write what the lab needs of servers/variants.py (Compose, Prometheus, .env, dashboards), and the READMEs' tables
+variants: .venv-dev/ready ## Write what follows from servers/variants.py (Compose, Prometheus, .env, dashboards), and the READMEs' tables
 	.venv-dev/bin/python -m servers.write
 	.venv-dev/bin/python -m grafana.write
 
-tables: .venv-dev/ready ## Write what the lab needs of the tables of scenarios and warnings (dashboards, loadtest/README.md)
+tables: .venv-dev/ready ## Write what follows from the tables of scenarios and warnings (dashboards, loadtest/README.md)
 	.venv-dev/bin/python -m loadtest.write
 	.venv-dev/bin/python -m grafana.write
 
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program
 	.venv-dev/bin/python -m grafana.write
 
-# uv writes the locks for every platform and Python at once; it's needed for nothing else. Without --upgrade it would keep
-# what the locks hold already, and nothing that a dependency brings would ever get newer.
-lock: .venv-dev/ready ## Write the hash-locked requirements again from pyproject.toml, each at its newest release
+# uv writes locks for every platform and Python at once. Without --upgrade it would keep the locked versions for ever.
+lock: .venv-dev/ready ## Write the hash-locked requirements from pyproject.toml, each at its newest release
 	.venv-dev/bin/python -m pip install --quiet uv==0.13.9
 	for room in servers: loadtest:--extra=load tests:"--extra=load --extra=dev"; do \
 	  .venv-dev/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command 'make lock' --no-emit-find-links --no-emit-index-url \
 	    $${room#*:} --output-file $${room%%:*}/requirements.lock || exit 1; done
 
-# The pins come first and need nothing but Python; what they say is kept, whatever becomes of pip-audit.
-# Strict: what can't be looked up fails, for it isn't known to be safe. Nothing else needs pip-audit.
-audit: ## Say which pinned versions have no support any more, and ask PyPI for known vulnerabilities of what the locks name
+# The pins come first, because they need only Python: a failing pip-audit must not hide what they say.
+# --strict: a package that can't be looked up fails, because it isn't known to be safe.
+audit: ## Report pinned versions out of support, and locked packages with known vulnerabilities (asks PyPI)
 	@$(checked)
 	@status=0; \
 	$(PYTHON) -m tests.pins || status=1; \

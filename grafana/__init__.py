@@ -2,5 +2,5 @@
 
 import warnings
 
-# The classic model is the one that file provisioning takes; the library would rather have us use its second one.
+# File provisioning needs the classic model; the library warns that its new model is preferred.
 warnings.filterwarnings("ignore", message="Prefer using dashboardv2", category=DeprecationWarning)

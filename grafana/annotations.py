@@ -1,4 +1,4 @@
-"""What happened meanwhile, drawn into every chart. Prometheus's series tell all of it; nothing else is asked."""
+"""Events drawn into every chart, all from Prometheus's series."""
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
@@ -21,8 +21,8 @@ def _annotation(name: str, expr: str, title: str, colour: str = colours.NEUTRAL)
 
 
 def _changes(metric: str) -> str:
-    # $__rate_interval is longer than a step by a scrape, so that no change falls between two steps. Only the first step
-    # that sees one counts: a moment is drawn as a line, and a few of them as a band between two.
+    # $__rate_interval exceeds a step by a scrape, so no change falls between two steps. Only the first step that sees a
+    # change counts: Grafana draws one moment as a line, several as a band.
     window = f"{metric}[$__rate_interval]"
     return f"max(changes({window})) > 0 unless max(changes({window} offset $__interval)) > 0"
 
@@ -30,19 +30,17 @@ def _changes(metric: str) -> str:
 def every() -> list[Builder[dashboard.AnnotationQuery]]:
     """Return the annotations of every dashboard."""
     return [
-        # One band, whichever the warnings are: "Which warnings, and when?" of the load's page tells them apart.
+        # One band for all warnings; "Run warnings over time" of the load's page tells them apart.
         _annotation("Warnings", "max(tcplab_load_warning) == 1", "With warnings", colours.WARNING),
-        # The value is the moment itself, in milliseconds: exact, however coarse the steps.
+        # The value is the moment in milliseconds, so it is exact even with coarse steps.
         _annotation(
             "Runs begin", "1000 * max(tcplab_load_run_start_timestamp_seconds)", "A run begins"
         ).use_value_for_time(True),
-        _annotation(
-            "Runs end", f"{_changes('tcplab_load_running')} and max(tcplab_load_running) == 0", "A run has ended"
-        ),
+        _annotation("Runs end", f"{_changes('tcplab_load_running')} and max(tcplab_load_running) == 0", "A run ends"),
         _annotation(
             "Clients", f"{_changes('tcplab_load_users')} and max(tcplab_load_running) == 1", "The clients change"
         ),
-        _annotation("Workers", _changes("tcplab_load_workers"), "The load's workers change"),
+        _annotation("Workers", _changes("tcplab_load_workers"), "The workers change"),
         _annotation(
             "Servers start",
             '1000 * max by (variant) (process_start_time_seconds{job="servers"})',

@@ -1,4 +1,4 @@
-"""The dashboard "Capacity": the same figures against the number of clients, from the same metrics."""
+"""The dashboard "Capacity": Compare's figures against the number of clients."""
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import xychart as builders
@@ -16,34 +16,27 @@ from grafana.targets import DATASOURCE, letter, query
 from servers.variants import VARIANTS
 
 STEADY = "variant:tcplab_steady_clients:max"
-"""How many clients a variant has, present only while that number has stood for as long as figures look back."""
+"""A variant's number of clients, present only once it has been steady for as long as figures look back."""
 
 WARNED = "on () (max(tcplab_load_warning) == 1)"
 
 NOWHERE = 'max by (variant) (up{job="servers"}) * 0 - Inf'
-"""A place that no point is drawn at: without a field for each variant, Grafana shows "Err" in place of no points."""
-
-HOW = (
-    "Each point is ten seconds in which the number of clients had stood for 15 s and a run was on; points of other "
-    "moments are left out, for then a figure is of no number of clients. Filled: believed. Hollow: the load "
-    "generator had a warning. Points of one number differ by chance: do not read a difference smaller than "
-    "their spread. More numbers: TCPLAB_SHAPE=tour or steps, or ask for other numbers on Locust's page, and "
-    "set the time shown to hold them all."
-)
+"""A value at which no point is drawn: if a variant has no field, Grafana shows "Err" instead of an empty chart."""
 
 INTRODUCTION = f"""\
-{legend()} &nbsp; Each point: ten seconds of a steady number of clients, in the time shown.<br>
-Hollow: with warnings. For more numbers: `TCPLAB_SHAPE=tour docker compose up`, or ask for them on Locust's page.
+{legend()} &nbsp; Each point: ten seconds of a number of clients steady for 15 s. Hollow: with warnings.<br>
+Ignore differences smaller than the points' spread. For more numbers: `TCPLAB_SHAPE=tour docker compose up`, or
+Locust's page; show a time that holds them all.
 """
 
 
 def points(figure: Figure) -> Builder[dashboard.Panel]:
-    """Return a figure against the number of clients: a cloud of points for each variant."""
+    """Return a chart of a figure against the number of clients, with a cloud of points for each variant."""
     y = f"{figure.of_ten_seconds}\nand on (variant) {STEADY}"
     panel = (
         builders.Panel()
         .title(figure.title)
-        .description(f"{figure.text} {HOW}")
+        .description(figure.text)
         .datasource(DATASOURCE)
         .unit(figure.unit)
         .no_value(texts.NOTHING_STEADY)
@@ -56,7 +49,7 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
         .mapping(xychart.SeriesMapping.MANUAL)
         .legend(without_legend())
         .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
-        # `max` drops the recorded name: beside a nameless series of its variant, neither is found by its legend.
+        # `max` drops the recorded name: if one series of a variant has a name and one has none, no legend matches.
         .with_target(query(f"max by (variant) ({STEADY})\nor {NOWHERE}", letter(0), "{{variant}} clients"))
         .with_target(query(f"max by (variant) ({y} unless {WARNED})\nor {NOWHERE}", letter(1), "{{variant}}"))
         .with_target(query(f"{y} and {WARNED}", letter(2), "{{variant}} with warnings"))
@@ -66,7 +59,7 @@ def points(figure: Figure) -> Builder[dashboard.Panel]:
             [
                 prop("unit", units.SHORT),
                 prop("min", 1),
-                prop("mappings", []),  # the figure's are not the clients'
+                prop("mappings", []),  # not the figure's
                 prop("custom.scaleDistribution", {"type": "log", "log": 10}),
                 prop("custom.axisLabel", "clients"),
             ],
@@ -97,7 +90,7 @@ def _series(title: str, x: str, y: str) -> builders.XYSeriesConfig:
     def named(name: str) -> builders.MatcherConfig:
         return builders.MatcherConfig().id("byName").options(name)
 
-    frame = builders.MatcherConfig().id("byIndex").options(0)  # the joining leaves one
+    frame = builders.MatcherConfig().id("byIndex").options(0)  # the join leaves one frame
     return (
         builders.XYSeriesConfig()
         .name(builders.XychartXYSeriesConfigName().fixed(title))

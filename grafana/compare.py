@@ -1,4 +1,4 @@
-"""The dashboard "Compare": the variants side by side under the same load, and whether the figures can be believed."""
+"""The dashboard "Compare": the variants side by side under the same load."""
 
 from math import ceil
 
@@ -17,16 +17,16 @@ from grafana.targets import letter, query_table
 from servers.variants import VARIANTS, Variant
 
 INTRODUCTION = """\
-**Same requests, same load: only the way to serve many clients at once differs.** Read latency, memory and CPU per
-request beside *clients served*: who isn't served is in no latency. In `conversation`, *one at a time* makes its clients
-**wait** (the accept queue, the first reply); it isn't slow: one conversation follows another. **Don't trust**
-what stands in an amber band: the load generator had a warning then, and the tile at the top says which.
+**Same requests, same load: only the concurrency model differs.** Read latency, memory and CPU per request beside
+*clients served*: no latency includes a client that isn't served. In `conversation`, *one at a time* makes its clients
+**wait** (accept queue, first reply); it isn't slow: one conversation follows another. **Don't trust** figures in an
+amber band: the load generator had a warning then, which the tile at the top names.
 """
 
 TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)
 """
-Height of the table with a row for each variant, in units of Grafana's grid of 38 pixels: its header takes 28, a row 36,
-the panel's title, frame and gap 58.
+Height of the table in units of Grafana's grid, 38 pixels: its header takes 28 pixels, each variant's row 36, the
+panel's title, frame and gap 58.
 """
 
 COLUMNS: tuple[tuple[str, Figure], ...] = (
@@ -34,7 +34,7 @@ COLUMNS: tuple[tuple[str, Figure], ...] = (
     ("Served", figures.SERVED),
     ("Of clients", figures.CONNECTED),
     ("First p50", figures.FIRST_P50),
-    ("Then p50", figures.LATER_P50),
+    ("Later p50", figures.LATER_P50),
     ("p95", figures.LATER_P95),
     ("p99", figures.LATER_P99),
     ("CPU/req.", figures.CPU_PER_REQUEST),
@@ -46,15 +46,13 @@ COLUMNS: tuple[tuple[str, Figure], ...] = (
 
 
 def side_by_side() -> Builder[dashboard.Panel]:
-    """Return the table of the last minute: one row for each variant, whose colour it is a legend of."""
+    """Return the table of the last minute: one row for each variant; its colours are the charts' legend."""
     panel = grid(
         "The last minute, side by side",
-        "Replies, failures and CPU are over the last minute, latencies exact over the last ten seconds as the "
-        "clients saw them, the rest is now. First: a connection's first reply, from the start of connect(), the "
-        "wait in the accept queue included. Then: its later replies, from when they were due (or sent: choose "
-        "above). A latency tells of those who were served: read it beside served and clients (connected). Memory of "
-        "the process, of its container, and for each client (from 100 connected ones on). At a light load, CPU per "
-        "request contains what an idle server uses. A server's name leads to everything that it exports.",
+        "Replies, failures and CPU: the last minute; latencies: exact over ten seconds, at the clients; the rest: now. "
+        "A first reply counts from connect(), a later one from when it was due (or sent: choose above); clients not "
+        "served are in neither. At a light load CPU per request includes an idle server's; memory per client needs 100 "
+        "clients.",
         units.COUNT,
         "–",
     ).min_width(80)
@@ -97,7 +95,7 @@ def side_by_side() -> Builder[dashboard.Panel]:
 
 
 def served() -> Builder[dashboard.Panel]:
-    """Return who has been served, of whom."""
+    """Return the chart of clients served and connected."""
     return chart(
         "Clients served of connected",
         f"Solid: served; dashed: connected. {texts.SERVED}",
@@ -112,10 +110,10 @@ def served() -> Builder[dashboard.Panel]:
 
 
 def first_reply() -> Builder[dashboard.Panel]:
-    """Return how long a new client waits."""
+    """Return the chart of the time to a first reply."""
     return chart(
-        "First reply (p99 dashed)",
-        f"{figures.FIRST_P50.text} Solid p50, dashed p99.",
+        "First reply p50 (p99 dashed)",
+        figures.FIRST_P50.text,
         [Series(figures.FIRST_P50.expr, "p50"), Series(figures.FIRST_P99.expr, "p99", dashed=True)],
         unit=units.SECONDS,
         log=True,
@@ -125,11 +123,11 @@ def first_reply() -> Builder[dashboard.Panel]:
 
 
 def memory() -> Builder[dashboard.Panel]:
-    """Return what the process weighs, and its container."""
+    """Return the chart of the memory of process and container."""
     return chart(
         "Memory (container dashed)",
-        f"Solid: the process. {texts.PROCESS_MEMORY} Dashed: its container. {texts.CONTAINER_MEMORY} "
-        "Without a container there is no dashed line.",
+        "Solid: resident memory of the server's process, without the kernel's. Dashed: its container's, with the "
+        "kernel's memory for it and socket buffers, without file cache. Without a container there is no dashed line.",
         [
             Series(figures.PROCESS_MEMORY.expr, "process"),
             Series(figures.CONTAINER_MEMORY.expr, "container", dashed=True),
@@ -141,7 +139,7 @@ def memory() -> Builder[dashboard.Panel]:
 
 
 def answer() -> list[Line]:
-    """Return what is seen without scrolling."""
+    """Return the lines seen without scrolling."""
     return [
         status(),
         Line(TABLE, [side_by_side()]),
@@ -167,10 +165,10 @@ def answer() -> list[Line]:
 
 
 def waiting() -> list[Line]:
-    """Return who waits where, and what the server knows of it."""
+    """Return the charts of the accept queue, and of what the server sees."""
     queue = chart(
         figures.ACCEPT_QUEUE.title,
-        f"{texts.ACCEPT_QUEUE} The limit stands in the legend (a click draws it, too).",
+        texts.ACCEPT_QUEUE,
         [
             Series(figures.ACCEPT_QUEUE.expr),
             Series("min(tcplab_accept_queue_limit)", legend="limit"),
@@ -188,14 +186,14 @@ def waiting() -> list[Line]:
 
 
 def distributions() -> list[Line]:
-    """Return a heatmap for each variant, of the first replies and of the later ones."""
+    """Return heatmaps of each variant's first and later replies."""
 
     def growth(metric: str, variant: Variant) -> str:
         return f'sum by (le) (increase({metric}_bucket{{variant="{variant.name}"}}[$__rate_interval]))'
 
     later = [
         buckets(
-            f"Then: {variant.title}",
+            f"Later replies: {variant.title}",
             texts.LATER_REPLIES,
             growth("tcplab_load_${series}_seconds", variant),
             variant.colour,
@@ -205,7 +203,7 @@ def distributions() -> list[Line]:
     ]
     first = [
         buckets(
-            f"First: {variant.title}",
+            f"First reply: {variant.title}",
             texts.FIRST_REPLY,
             growth("tcplab_load_first_reply_seconds", variant),
             variant.colour,
@@ -217,7 +215,7 @@ def distributions() -> list[Line]:
 
 
 def cost() -> list[Line]:
-    """Return what the models cost besides what the answer shows."""
+    """Return the charts of CPU, threads and container memory."""
     parts = (
         ("anon", "the program's own", 0.0),
         ("kernel", "the kernel's", 0.45),
@@ -227,8 +225,7 @@ def cost() -> list[Line]:
     def container(variant: Variant) -> Builder[dashboard.Panel]:
         panel = chart(
             f"Memory: {variant.title}",
-            f"{texts.CONTAINER_MEMORY} Stacked: the program's own (anon: heap and stacks), the kernel's, socket "
-            "buffers.",
+            f"Stacked memory of the container. {texts.CONTAINER_MEMORY}",
             [
                 Series(
                     f'max by (part) (tcplab_container_memory_bytes{{variant="{variant.name}",part="{part}"}})',
@@ -240,7 +237,7 @@ def cost() -> list[Line]:
             empty=texts.ONLY_A_CONTAINER,
         )
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
-        # The charts stand side by side: one scale while all fit into it.
+        # Charts side by side share one scale while all fit into it.
         panel.fill_opacity(60).line_width(1).axis_soft_max(50e6)
         for _, title, lightness in parts:
             panel.override_by_name(title, [fixed_colour(colours.shade(variant.colour, lightness))])
@@ -253,11 +250,11 @@ def cost() -> list[Line]:
 
 
 def errors() -> list[Line]:
-    """Return what went wrong: over time, and by kind, where zero reads as zero."""
+    """Return the failures over time, and counts by kind, which show zeros."""
     failing = chart(
-        "Failures",
-        "Requests that timed out (30 s), came back wrong or were cut off, and connections that could not be made, each "
-        "second, as the clients counted them.",
+        "Failures /s",
+        "Requests that timed out (30 s), came back wrong or were cut off, and failed attempts to connect, counted by "
+        "the clients.",
         [
             Series(
                 'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))\n'
@@ -268,25 +265,24 @@ def errors() -> list[Line]:
         empty=texts.NO_LOAD,
     ).axis_soft_max(1)
     seen = _by_kind(
-        "What the clients saw fail",
-        "Counts in the time shown; Prometheus extrapolates them, so they may be off by a few per cent, but zero is "
-        "zero. closed and reset: the server ended the connection before it answered. corrupt: a reply with wrong "
-        "bytes. refused: the server said ERR, or nobody listened. no_port: the client's machine ran out of ports.",
+        "Failures counted by the clients",
+        "Counts in the time shown, which Prometheus extrapolates: off by a few per cent, but zero is exact. closed, "
+        "reset: the server ended the connection before it answered; corrupt: wrong bytes; refused: the server sent "
+        "ERR, or none listened; no_port: the client's machine ran out of ports.",
         'sum by (variant, kind) (label_replace(increase(tcplab_load_requests_total{outcome!="verified"}'
         '[$__range]), "kind", "request $1", "outcome", "(.*)"))\n'
         'or sum by (variant, kind) (label_replace(increase(tcplab_load_connections_total{outcome!="connected"}'
         '[$__range]), "kind", "connect $1", "outcome", "(.*)"))',
         texts.NO_LOAD,
     )
-    complained = _by_kind(
-        "What the servers complained of",
-        "Counts in the time shown, by the servers' own reckoning. unknown, argument, overlong, unfinished: a "
-        "client broke the protocol. idle, dripping, unread: a client met a deadline. full, threads, descriptors: "
-        "the server met a limit.",
+    counted = _by_kind(
+        "Errors counted by the servers",
+        "Counts in the time shown. unknown, argument, overlong, unfinished: a client broke the protocol; idle, "
+        "dripping, unread: a client passed a deadline. full, threads, descriptors: the server reached a limit.",
         "sum by (variant, kind) (increase(tcplab_errors_total[$__range]))",
         texts.NO_SERVER,
     )
-    return [Line(14, [failing, seen, complained], [4, 10, 10])]
+    return [Line(14, [failing, seen, counted], [4, 10, 10])]
 
 
 def _by_kind(title: str, description: str, expr: str, empty: str) -> Builder[dashboard.Panel]:
@@ -336,8 +332,8 @@ def build() -> dashboard.Dashboard:
         [
             Section("", answer()),
             Section("Waiting", [Line(3, [note(INTRODUCTION)]), *waiting()]),
-            Section("Latency in full: first replies, then ${series:text}", distributions()),
-            Section("Cost in full, and what the containers hold", cost()),
+            Section("Latency distributions: first replies, then ${series:text} of later ones", distributions()),
+            Section("CPU, threads and container memory", cost()),
             Section("Errors", errors()),
         ],
         shown=["series"],

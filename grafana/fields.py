@@ -1,4 +1,4 @@
-"""How a panel's fields are drawn: overrides, thresholds, words for values, and what Grafana does to the data before."""
+"""How a panel's fields are drawn: overrides, thresholds, words for values, transformations."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -23,17 +23,17 @@ def fixed_colour(colour: str) -> dashboard.DynamicConfigValue:
 
 
 def all_in(colour: str) -> builders.FieldColor:
-    """Return the colour scheme in which every field has this colour, unless an override says otherwise."""
+    """Return the colour scheme in which fields without an override have this colour."""
     return builders.FieldColor().mode(dashboard.FieldColorModeId.FIXED).fixed_color(colour)
 
 
 def by_threshold() -> builders.FieldColor:
-    """Return the colour scheme in which a value's thresholds decide."""
+    """Return the colour scheme by thresholds."""
     return builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS)
 
 
 def steps(first: str, *others: tuple[float, str]) -> builders.ThresholdsConfig:
-    """Return thresholds: the first colour, and from each value on the next."""
+    """Return thresholds: the first colour, then one from each value on."""
     return (
         builders.ThresholdsConfig()
         .mode(dashboard.ThresholdsMode.ABSOLUTE)
@@ -44,26 +44,26 @@ def steps(first: str, *others: tuple[float, str]) -> builders.ThresholdsConfig:
 
 
 def coloured(panel: timeseries.Panel, names: Sequence[str], palette: Sequence[str]) -> timeseries.Panel:
-    """Return the chart with a colour of the palette for each of its fields."""
+    """Colour the chart's fields by the palette, and return it."""
     for name, colour in zip(names, cycle(palette), strict=False):
         panel.override_by_name(name, [fixed_colour(colour)])
     return panel
 
 
 def at_first_hidden() -> dashboard.DynamicConfigValue:
-    """Return the override that leaves a line out of the chart, for its scale is another's; the legend draws it."""
+    """Return the override that hides a line of another scale until it is clicked in the legend."""
     return prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})
 
 
 def threshold_line(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
-    """Return the chart with a dashed line at the limit past which there is a warning."""
+    """Draw a dashed line at the limit beyond which a run gets a warning; return the chart."""
     return panel.thresholds(steps(colours.NONE, (limit, colours.WARNING))).thresholds_style(
         common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
     )
 
 
 def words(meanings: dict[str, tuple[str, str]]) -> dashboard.ValueMap:
-    """Return a mapping from values to what is shown for them: value -> (text, colour)."""
+    """Return a mapping of values to what is shown instead: value -> (text, colour)."""
     return dashboard.ValueMap(
         options={
             value: dashboard.ValueMappingResult(text=shown, color=colour, index=index)
@@ -73,20 +73,20 @@ def words(meanings: dict[str, tuple[str, str]]) -> dashboard.ValueMap:
 
 
 def hundred_seconds() -> dashboard.ValueMap:
-    """Return the mapping that spares a logarithmic axis of seconds the tick `1.67 mins`."""
+    """Return the mapping that shows `100 s` on a logarithmic axis instead of `1.67 mins`."""
     return words({"100": ("100 s", colours.NEUTRAL)})
 
 
 def variant_words() -> dashboard.ValueMap:
-    """Return the mapping from variants' names to their titles and colours."""
+    """Return the mapping of variants' names to their titles and colours."""
     return words({variant.name: (variant.title, variant.colour) for variant in VARIANTS})
 
 
 def logarithmic() -> common_builders.ScaleDistributionConfig:
-    """Return an axis of powers of ten; it has no zero."""
+    """Return an axis of powers of ten, which has no zero."""
     return common_builders.ScaleDistributionConfig().type(common.ScaleDistribution.LOG).log(10)
 
 
 def transform(name: str, options: dict[str, object]) -> dashboard.DataTransformerConfig:
-    """Return one step of what Grafana does to the data before it draws them."""
+    """Return one transformation of the data before they are drawn."""
     return dashboard.DataTransformerConfig(id_val=name, options=options)

@@ -1,5 +1,5 @@
 """
-What the variants are compared by: each figure's title, unit, text and queries, once for all dashboards.
+The figures that compare the variants: title, unit, text and queries, once for all dashboards.
 
 A query returns one series for each variant, by the label `variant`.
 """
@@ -12,11 +12,11 @@ from grafana import texts, units
 @dataclass(frozen=True, slots=True)
 class Figure:
     """
-    One figure, of each variant.
+    One figure of each variant.
 
-    expr: PromQL for a chart over time. minute: the same over the last minute, for tables. steady: the same over the
-    last ten seconds, for what is set against the number of clients. Both are `expr` where it looks at a moment anyway.
-    log: drawn on a logarithmic axis. empty: what is shown where there is none.
+    expr: PromQL for a chart over time. minute: over the last minute, for tables. steady: over the last ten seconds, for
+    charts against the number of clients. Without them `expr` is used.
+    log: whether the axis is logarithmic. empty: the text shown without data.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Figure:
 
     @property
     def of_ten_seconds(self) -> str:
-        """The query for what is set against the number of clients."""
+        """The query for charts against the number of clients."""
         return self.steady or self.expr
 
 
@@ -46,7 +46,7 @@ def recent(series: str, quantile: str) -> str:
 
 def _later(quantile: str, percent: str, trap: str) -> Figure:
     return Figure(
-        f"${{series:raw}} {percent}",
+        f"${{series:text}} {percent}",
         f"{trap} {texts.LATER_REPLIES} {texts.EXACT}",
         units.SECONDS,
         recent("$series", quantile),
@@ -68,12 +68,12 @@ def _first(quantile: str, percent: str) -> Figure:
 
 LATER_P50 = _later("0.5", "p50", "Half of the replies took longer than this.")
 LATER_P95 = _later("0.95", "p95", "One reply in twenty took longer than this.")
-LATER_P99 = _later("0.99", "p99", "One reply in a hundred took longer; at few replies a second, a handful of samples.")
+LATER_P99 = _later("0.99", "p99", "One reply in a hundred took longer; at a low rate that is a handful of samples.")
 FIRST_P50 = _first("0.5", "p50")
 FIRST_P99 = _first("0.99", "p99")
 
 THROUGHPUT = Figure(
-    "Right replies a second",
+    "Right replies per second",
     texts.THROUGHPUT,
     units.REQUESTS_PER_SECOND,
     'sum by (variant) (rate(tcplab_load_requests_total{outcome="verified"}[$__rate_interval]))',
@@ -82,7 +82,7 @@ THROUGHPUT = Figure(
     empty=texts.NO_LOAD,
 )
 FAILED = Figure(
-    "Requests that fail",
+    "Requests that fail per second",
     texts.FAILED,
     units.PER_SECOND,
     'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))',
@@ -150,14 +150,14 @@ MEMORY_PER_CLIENT = Figure(
     empty=texts.TOO_FEW,
 )
 ACCEPT_QUEUE = Figure(
-    "Waiting to be accepted",
+    "Connections in the accept queue",
     texts.ACCEPT_QUEUE,
     units.COUNT,
     "max by (variant) (tcplab_accept_queue_connections)",
     empty=texts.ONLY_LINUX,
 )
 CONNECTIONS = Figure(
-    "Connections that the server serves",
+    "Connections open",
     texts.CONNECTIONS,
     units.COUNT,
     "max by (variant) (tcplab_connections_open)",
@@ -170,8 +170,8 @@ CORES = Figure(
 )
 THREADS = Figure("Threads", texts.THREADS, units.COUNT, "max by (variant) (tcplab_threads)")
 SERVICE_P99 = Figure(
-    "What the server sees (p99)",
-    f"{texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET} Logarithmic axis.",
+    "Service time p99, at the server",
+    f"{texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET}",
     units.SECONDS,
     "histogram_quantile(0.99, sum by (le, variant) (rate(tcplab_service_seconds_bucket[$__rate_interval])))",
     log=True,

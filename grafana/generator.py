@@ -1,4 +1,4 @@
-"""The dashboard "Load generator": what makes the load, and whether a figure is its own limit, not the servers'."""
+"""The dashboard "Load generator": whether a figure shows the servers' limit or the generator's own."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from loadtest.run_checks import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
 
 
 def by_variant(title: str, description: str, expr: str, unit: str) -> timeseries.Panel:
-    """Return a chart with a line for each variant, of what the load counts."""
+    """Return a chart of what the load counts, with a line for each variant."""
     return chart(title, description, [Series(expr)], unit=unit, empty=texts.NO_LOAD)
 
 
@@ -25,43 +25,43 @@ def by_worker(title: str, description: str, expr: str, unit: str) -> timeseries.
     """Return a chart with a line for each load process."""
     panel = chart(
         title,
-        f"{description} A load process's number is never given to another; its line ends with it.",
+        f"{description} A worker's number is never reused; its line ends with the process.",
         [Series(expr, legend="worker {{worker}}")],
         unit=unit,
         empty=texts.NO_LOAD,
     )
-    for digit, colour in enumerate(colours.KINDS):  # numbers grow without bound, and those present are neighbours
+    for digit, colour in enumerate(colours.KINDS):  # numbers grow without bound; neighbours differ in the last digit
         panel.override_by_regexp(f"/{digit}$/", [fixed_colour(colour)])
     return panel
 
 
 def limited(title: str, description: str, metric: str, unit: str, limit: float) -> Builder[dashboard.Panel]:
-    """Return a chart of each load process, with the limit past which there is a warning."""
+    """Return a chart of each load process, with the limit beyond which a run gets a warning."""
     panel = by_worker(title, description, f"max by (worker) ({metric})", unit)
     return threshold_line(panel.axis_soft_max(limit * 1.2), limit)
 
 
 def load() -> list[Line]:
-    """Return how much load there is, and by whom."""
+    """Return the charts of clients, workers and their requests."""
     workers = chart(
         "Workers",
-        "Load processes that report. One that joins or leaves during a run has clients moved to or from it: figures of "
-        "that moment carry a warning.",
+        "Load processes that report. When one joins or leaves during a run, clients move, and the figures carry a "
+        "warning.",
         [Series("max(tcplab_load_workers)", legend="workers")],
         unit=units.COUNT,
         empty=texts.NO_LOAD,
     )
     users = by_variant(
         "Clients",
-        "Clients (Locust's users) that the load runs, connected or away, for each server. Who is away has no "
-        "connection: compare with clients connected.",
+        "Clients (Locust's users) for each server, connected or away. A client that is away has no connection: compare "
+        "with clients connected.",
         "max by (variant) (tcplab_load_users)",
         units.COUNT,
     )
     requests = by_worker(
-        "Requests by worker",
-        "Requests that have ended, right or wrong, each second. Workers share the clients alike: one that does much "
-        "less than the others is kept from its core, or has the slower servers' clients.",
+        "Requests ended per second, by worker",
+        "Right and wrong ones. Workers share the clients equally: one that does much less than the others is kept from "
+        "its core, or has the slower servers' clients.",
         "sum by (worker) (worker:tcplab_load_requests:rate10s)",
         units.REQUESTS_PER_SECOND,
     )
@@ -69,44 +69,42 @@ def load() -> list[Line]:
 
 
 def strain() -> list[Line]:
-    """Return what the load processes suffer from: each limit is one of loadtest/run_checks.py."""
+    """Return the charts of the load processes' limits, which are those of loadtest/run_checks.py."""
     busy = limited(
-        "How busy is it?",
-        "Share of the time in which a load process's engine had no moment to wait, whether it worked or was kept "
-        f"from its core. From {BUSY:.0%} on a top speed is the generator's: add workers.",
+        "Event loop busy, share of time",
+        "Time in which a load process's event loop never waited, because it worked or was kept from its core. From "
+        f"{BUSY:.0%} on, a top speed is the generator's: add workers.",
         "tcplab_load_worker_busy_ratio",
         units.SHARE,
         BUSY,
     )
     cpu = limited(
-        "CPU",
-        f"CPU of each load process, as a share of one core, over ten seconds. From {BUSY:.0%} on its figures are "
-        "its own limit, not the server's: add workers.",
+        "CPU, share of one core",
+        f"CPU of each load process over ten seconds. From {BUSY:.0%} on, figures show the generator's limit, not the "
+        "server's: add workers.",
         "tcplab_load_worker_cpu_ratio",
         units.SHARE,
         BUSY,
     )
     lag = limited(
-        "How late does it wake up?",
-        "How much later than asked a load process's loop looked at a timer (p99, ten seconds). Above "
-        f"{LAGGING * 1000:g} ms latencies are partly its own.",
+        "Timer lag p99",
+        "How much later than asked a load process's event loop ran a timer (p99 over ten seconds). Above "
+        f"{LAGGING * 1000:g} ms, latencies are partly the generator's.",
         "tcplab_load_worker_lag_seconds",
         units.SECONDS,
         LAGGING,
     )
     starved = limited(
-        "Waiting for a core",
-        "Share of the time in which a load process could run and others had its core (/proc/self/schedstat). Above "
-        f"{STARVED:.0%} it shows in the latencies, though neither CPU nor lag need tell. 0 where the system does "
-        "not tell.",
+        "Waiting for a core, share of time",
+        "Time in which a load process could run but others had its core (/proc/self/schedstat; 0 where the system "
+        f"does not report it). Above {STARVED:.0%} it adds to latencies, even if CPU and lag do not show it.",
         "tcplab_load_worker_starved_ratio",
         units.SHARE,
         STARVED,
     )
     stolen = limited(
-        "Stolen by the host",
-        f"CPU that the host of a virtual machine kept back, as a share of one core. Above {STOLEN:.0%} two runs "
-        "differ by more than runs do.",
+        "CPU stolen by the host, share of one core",
+        f"CPU that a virtual machine's host withheld. Above {STOLEN:.0%}, two runs differ by more than usual.",
         "tcplab_load_worker_stolen_ratio",
         units.SHARE,
         STOLEN,
@@ -116,8 +114,8 @@ def strain() -> list[Line]:
 
 def _warnings() -> Builder[dashboard.Panel]:
     panel = timeline(
-        "Which warnings, and when?",
-        "Each warning of the load generator, over time: an empty lane never had it. The same warnings are "
+        "Run warnings over time",
+        "A lane for each warning of the load generator; in an empty lane it never occurred. The same warnings are "
         "amber bands in all charts. loadtest/README.md has the hint of each.",
         "max by (warning) (tcplab_load_warning)",
         "{{warning}}",
@@ -127,14 +125,14 @@ def _warnings() -> Builder[dashboard.Panel]:
 
 
 def pace() -> list[Line]:
-    """Return whether what is asked for is done, and in time."""
+    """Return the charts of requests due, sent and late."""
     rates = chart(
-        "Rate asked for and achieved",
-        "Dashed: what falls due each second in all, in the open model (--rate); 0 in the closed one, which asks as "
-        f"fast as it is answered. Sent and answered right: by all clients together. Where less than {ON_TIME:.0%} "
-        "of what is due is sent, the run says so (rate).",
+        "Requests due, sent and answered per second",
+        "All clients together; dashed: requests due in the open model (--rate). In the closed model it is 0, because a "
+        f"client sends once it is answered. If less than {ON_TIME:.0%} of the requests due are sent, the run gets the "
+        "warning `rate`.",
         [
-            Series("max(tcplab_load_target_rate)", legend="asked for"),
+            Series("max(tcplab_load_target_rate)", legend="due"),
             Series("sum(rate(tcplab_load_sent_total[$__rate_interval]))", legend="sent"),
             Series(
                 'sum(rate(tcplab_load_requests_total{outcome="verified"}[$__rate_interval]))', legend="answered right"
@@ -145,20 +143,19 @@ def pace() -> list[Line]:
     )
     coloured(rates, ["sent", "answered right"], colours.KINDS)
     rates.override_by_name(
-        "asked for", [fixed_colour(colours.NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})]
+        "due", [fixed_colour(colours.NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})]
     )
     unsent = by_variant(
-        "Due and not sent",
-        "Requests that are due by the schedule and not sent yet (open model), for their clients still wait for a "
-        "reply. None is dropped: each is sent as soon as it can be, and its response time counts from when it was "
-        "due.",
+        "Requests due and not sent",
+        "Requests due by the schedule (open model) whose clients still wait for a reply. None is dropped: each is sent "
+        "as soon as possible, and its response time counts from when it was due.",
         "max by (variant) (tcplab_load_unsent)",
         units.COUNT,
     ).axis_soft_max(1)
     late = by_variant(
-        "Requests sent late",
-        "Requests that left over 5 ms after they were due because the generator was busy, each second. Response time "
-        "counts from when they were due, so it contains this delay; service time doesn't.",
+        "Requests sent late per second",
+        "Requests that left over 5 ms after they were due because the generator was busy. Response time counts from "
+        "when they were due, so it includes this delay; service time doesn't.",
         "sum by (variant) (rate(tcplab_load_late_sends_total[$__rate_interval]))",
         units.PER_SECOND,
     ).axis_soft_max(1)
@@ -166,49 +163,49 @@ def pace() -> list[Line]:
 
 
 def lost() -> list[Line]:
-    """Return what became of what was not answered."""
-    under_way = by_variant(
-        "Requests under way",
-        "Sent and not answered yet, as the clients count. Such requests are never forgotten: at the end of a run, "
-        "sent = verified + failed + abandoned (their client was stopped) + unanswered.",
+    """Return the charts of requests without a right reply, and of connections."""
+    in_flight = by_variant(
+        "Requests in flight",
+        "Sent and not answered yet, counted by the clients. None is lost: at the end of a run, sent = verified + "
+        "failed + abandoned (their client was stopped) + unanswered.",
         "max by (variant) (tcplab_load_unanswered)",
         units.COUNT,
     )
     abandoned = by_variant(
-        "Requests abandoned",
-        "Requests whose client was stopped before the reply came, each second: the end of a run, fewer clients, or "
-        "clients moved to another worker. Neither answered nor failed.",
+        "Requests abandoned per second",
+        "Requests whose client was stopped before the reply came: the run ended, clients were removed, or moved to "
+        "another worker. They are neither answered nor failed.",
         "sum by (variant) (rate(tcplab_load_abandoned_total[$__rate_interval]))",
         units.PER_SECOND,
     ).axis_soft_max(1)
     connecting = by_variant(
-        "Connections made",
-        "Attempts to connect that succeeded, each second. Nothing to see in `saturate` and `crowd`, whose clients "
-        "stay.",
+        "Connections made per second",
+        "Attempts to connect that succeeded. There are none in `saturate` and `crowd` once their clients, which stay, "
+        "have connected.",
         'sum by (variant) (rate(tcplab_load_connections_total{outcome="connected"}[$__rate_interval]))',
         units.PER_SECOND,
     )
     failed = _by_outcome(
-        "Requests that fail",
+        "Requests that fail per second",
         texts.FAILED,
         'sum by (outcome) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))',
         OUTCOMES[1:],
     )
     unconnected = _by_outcome(
-        "Connects that fail",
-        "Attempts to connect by how they failed, each second: refused (nobody listened), timeout (5 s; a full accept "
-        "queue), reset; no_port and failed are this machine's own fault.",
+        "Connects that fail per second",
+        "Failed attempts to connect: refused (no server listened), timeout (5 s; a full accept queue), reset. no_port "
+        "and failed are the load's own machine's fault.",
         'sum by (outcome) (rate(tcplab_load_connections_total{outcome!="connected"}[$__rate_interval]))',
         CONNECTIONS[1:],
     )
     breaks = _by_outcome(
-        "Connections that break",
-        "Connections that ended while no request was open on them, each second: corrupt (bytes that nobody had "
-        "asked for), closed, reset. No request's failure, yet no client's wish either.",
+        "Connections broken per second",
+        "Connections that ended while no request was open on them: corrupt (unrequested bytes), closed, reset. No "
+        "request failed, but no client ended them either.",
         "sum by (outcome) (rate(tcplab_load_connections_broken_total[$__rate_interval]))",
         BREAKS,
     )
-    return [Line(8, [under_way, abandoned, connecting]), Line(8, [failed, unconnected, breaks])]
+    return [Line(8, [in_flight, abandoned, connecting]), Line(8, [failed, unconnected, breaks])]
 
 
 def _by_outcome(title: str, description: str, expr: str, outcomes: Sequence[str]) -> Builder[dashboard.Panel]:
@@ -217,12 +214,12 @@ def _by_outcome(title: str, description: str, expr: str, outcomes: Sequence[str]
 
 
 def connecting_time() -> Sequence[Line]:
-    """Return what the kernel alone answers."""
+    """Return the charts of the time to connect."""
     connect = [
         chart(
-            f"Connecting ({percent})",
-            "From the start of connect() to the open connection. The kernel answers it, so a server that serves nobody "
-            f"connects in microseconds, until its accept queue is full: then a second or more. {texts.EXACT}",
+            f"Time to connect, {percent}",
+            "From the start of connect() to the open connection. The kernel answers, so even a stuck server connects "
+            f"in microseconds until its accept queue is full, then in a second or more. {texts.EXACT}",
             [Series(figures.recent("connect", quantile))],
             unit=units.SECONDS,
             empty="No connection made in the last ten seconds",
@@ -239,9 +236,9 @@ def build() -> dashboard.Dashboard:
         "load",
         [
             Section("", [status(), *load()]),
-            Section("May its figures be believed?", strain()),
-            Section("Is what is asked for done, and in time?", pace()),
-            Section("What was lost?", lost()),
+            Section("The generator's own limits", strain()),
+            Section("Load asked for and achieved", pace()),
+            Section("Requests and connections that failed", lost()),
             Section("Connecting", connecting_time()),
         ],
         shown=[],

@@ -10,23 +10,22 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 GRAFANA: Final = "12.4.9"
-"""The Grafana that the panels are written for: it would take their options for an old one's, and "migrate" them."""
+"""The Grafana version of the panels: without it, Grafana would migrate their options as an old version's."""
 
 COLUMNS: Final = 24
 
 SCREEN: Final = 20
 """
-Units of height that are seen without scrolling at 1440x900.
+Units of height seen without scrolling at 1440x900.
 
-A unit is 38 pixels, its gap of 8 included (Grafana's GRID_CELL_HEIGHT and GRID_CELL_VMARGIN). Of the 900 pixels two
-header bars take 80 (they are two while the menu is docked, as it is from 1,200 pixels on), and the line of variables,
-links and time takes 64.
+A unit is 38 pixels with its gap of 8 (Grafana's GRID_CELL_HEIGHT and GRID_CELL_VMARGIN). Of the 900 pixels, two header
+bars take 80 (two because the menu is docked from 1,200 pixels on), the line of variables, links and time 64.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Panels side by side. height: in units of Grafana's grid. widths: in columns; all alike if there are none."""
+    """Panels side by side. height: in units of Grafana's grid. widths: in columns; without them all are equal."""
 
     height: int
     panels: Sequence[Builder[dashboard.Panel]]
@@ -48,7 +47,7 @@ class Section:
 
 
 def lay_out(sections: Sequence[Section]) -> list[dashboard.Panel | dashboard.RowPanel]:
-    """Return the sections' panels, each at its place and with a number of its own."""
+    """Return the sections' panels, placed and numbered."""
     placed: list[dashboard.Panel | dashboard.RowPanel] = []
     y = 0
     for section in sections:

@@ -1,4 +1,4 @@
-"""Where one gets from a dashboard to another, with the time and the choices that one has made."""
+"""Links between dashboards, which keep the time and the chosen variables."""
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
@@ -7,14 +7,14 @@ from grafana_foundation_sdk.models import dashboard
 PAGES = (
     ("compare", "Compare", "The variants side by side, over time"),
     ("capacity", "Capacity", "The same figures against the number of clients"),
-    ("load", "Load generator", "What makes the load, and what it suffers from"),
+    ("load", "Load generator", "The load generator and its own limits"),
     ("server", "Server in detail", "Everything that one server exports"),
 )
-"""Every dashboard: uid, title, what it is for."""
+"""Every dashboard: uid, title, purpose."""
 
 
 def to_the_others(uid: str) -> list[Builder[dashboard.DashboardLink]]:
-    """Return a dashboard's links to the others; they keep the time and the variables."""
+    """Return a dashboard's links to the others."""
     return [
         builders.DashboardLink(title)
         .type(dashboard.DashboardLinkType.LINK)
@@ -29,7 +29,7 @@ def to_the_others(uid: str) -> list[Builder[dashboard.DashboardLink]]:
 
 
 def to_the_server(variant: str) -> dict[str, object]:
-    """Return a series' link to what its server exports, at the time shown. variant: its name, or a Grafana variable."""
+    """Return a series' link to its server's details. variant: its name, or a Grafana variable."""
     return {
         "title": "This server in detail",
         "url": f"/d/server?var-variant={variant}&${{series:queryparam}}&${{__url_time_range}}",

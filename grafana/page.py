@@ -1,4 +1,4 @@
-"""What all dashboards have in common: how they follow the time, their links, choices and annotations."""
+"""The parts that all dashboards share: time, links, variables and annotations."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from grafana.layout import Section, lay_out
 from grafana.targets import DATASOURCE
 
 SERIES = {"Response time": "response", "Service time": "service"}
-"""What a latency counts from: when the request was due, or when it was sent."""
+"""Latency, counted from when the request was due, or from when it was sent."""
 
 DEFAULT_VARIANT = "asyncio"
 
@@ -19,8 +19,8 @@ def page(uid: str, sections: Sequence[Section], shown: Sequence[str]) -> dashboa
     """
     Return a dashboard in Grafana's classic model.
 
-    shown: the variables that one chooses from on this page. The others are there too, hidden: a link takes along what
-    the page it stands on knows, so a choice is kept on the way over a page that does not use it.
+    shown: the variables to choose from on this page. The others are hidden but present, because a link passes on only
+    the variables of its own page.
     """
     (title, purpose) = next((title, purpose) for page, title, purpose in links.PAGES if page == uid)
     builder = (
@@ -41,7 +41,7 @@ def page(uid: str, sections: Sequence[Section], shown: Sequence[str]) -> dashboa
     built = builder.build()
     built.panels = lay_out(sections)
     for link in built.links or ():
-        link.placement = None  # type: ignore[assignment]  # in sight; the library would have it in a menu
+        link.placement = None  # type: ignore[assignment]  # visible; the library's default puts it in a menu
     return built
 
 
@@ -71,7 +71,10 @@ def _series(hide: dashboard.VariableHide) -> builders.CustomVariable:
     return (
         builders.CustomVariable("series")
         .label("Latency")
-        .description("Response time counts from when a request was due, service time from when it was sent.")
+        .description(
+            "Response time counts from when a request was due, service time from when it was sent. They differ in the "
+            "open model (a rate), or when the generator is late."
+        )
         .hide(hide)
         .values(", ".join(f"{text} : {value}" for text, value in SERIES.items()))
         .options(options)

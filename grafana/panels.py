@@ -1,8 +1,8 @@
 """
-The kinds of panels of the lab. What they show is said by their callers, where they stand by layout.py.
+The kinds of panels; their callers say what they show, layout.py places them.
 
-A query's legend is either `{{variant}}`, or `{{variant}} <suffix>`: the overrides made here turn both into the
-variant's title and colour, for every row of servers/variants.py.
+A query's legend is `{{variant}}` or `{{variant}} <suffix>`: overrides turn both into the variant's title and colour,
+for every row of servers/variants.py.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from grafana.targets import DATASOURCE, letter, query, query_buckets
 from servers.variants import VARIANTS, Variant
 
 GAP = 6_000
-"""Milliseconds without a sample that a line bridges: two scrapes may be missed; a longer silence is shown."""
+"""Milliseconds without a sample that a line bridges: two missed scrapes; longer gaps stay visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Series:
     """
     One query of a chart.
 
-    expr: PromQL that returns one series for each variant (or, with a legend of its own, for something else).
-    suffix: what tells this query's series from another's in the same chart, as in `one at a time, p99`.
+    expr: PromQL that returns one series for each variant (or, with a `legend`, for something else).
+    suffix: distinguishes this query's series from another's in the same chart, as in `one at a time, p99`.
     dashed: how the line is drawn, where two queries share a variant's colour.
-    legend: set where the series are not the variants'; a Grafana legend format.
+    legend: a Grafana legend format, for series that are not the variants'.
     """
 
     expr: str
@@ -42,15 +42,15 @@ class Series:
 
     @property
     def legend_format(self) -> str:
-        """What Grafana makes the series' names of."""
+        """The format of the series' names in Grafana."""
         return self.legend or f"{{{{variant}}}} {self.suffix}".strip()
 
     def name_of(self, variant: Variant) -> str:
-        """Return the name that the query gives to a variant's series."""
+        """Return the name of a variant's series in the query's result."""
         return f"{variant.name} {self.suffix}".strip()
 
     def title_of(self, variant: Variant) -> str:
-        """Return what the legend says of a variant's series."""
+        """Return a variant's legend."""
         return f"{variant.title}, {self.suffix}" if self.suffix else variant.title
 
 
@@ -67,8 +67,8 @@ def chart(
     """
     Return a chart over time.
 
-    empty: what is shown in place of "No data". log: a logarithmic axis, for what spans decades; it has no zero.
-    bare: without a legend, where a neighbour tells whose colour is whose.
+    empty: the text shown instead of "No data". log: a logarithmic axis, without zero, for values that span decades.
+    bare: without a legend, where a neighbouring panel has it.
     """
     panel = (
         timeseries.Panel()
@@ -110,7 +110,7 @@ def chart(
 
 
 def chart_of(figure: Figure, *, bare: bool = False) -> timeseries.Panel:
-    """Return the chart of one figure: a line for each variant."""
+    """Return the chart of a figure, with a line for each variant."""
     return chart(
         figure.title,
         figure.text,
@@ -123,7 +123,7 @@ def chart_of(figure: Figure, *, bare: bool = False) -> timeseries.Panel:
 
 
 def buckets(title: str, description: str, expr: str, colour: str, empty: str) -> heatmap_builders.Panel:
-    """Return a heatmap of a histogram of seconds, in shades of one colour. expr: its buckets' growth, by `le`."""
+    """Return a heatmap of a histogram of seconds in shades of one colour. expr: the buckets' growth by `le`."""
     return (
         heatmap_builders.Panel()
         .title(title)
@@ -141,19 +141,19 @@ def buckets(title: str, description: str, expr: str, colour: str, empty: str) ->
             .exponent(0.5)
             .steps(64)
         )
-        .filter_values(heatmap_builders.FilterValueRange().le(1e-9))  # what is empty isn't drawn
+        .filter_values(heatmap_builders.FilterValueRange().le(1e-9))  # empty cells aren't drawn
         .y_axis(heatmap_builders.YAxisConfig().unit(units.SECONDS))
         .rows_frame(heatmap_builders.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE))
         .cell_values(heatmap_builders.CellValues().unit(units.SHORT))
         .cell_gap(0)
-        .exemplars_color(colours.NEUTRAL)  # there are none; the library's own would be pink
+        .exemplars_color(colours.NEUTRAL)  # there are none; the library's default is pink
         .hide_legend()
         .tooltip(heatmap_builders.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).y_histogram(True))
     )
 
 
 def timeline(title: str, description: str, expr: str, legend: str, empty: str) -> statetimeline.Panel:
-    """Return a panel that shows when each of several states held."""
+    """Return a panel that shows when each state held."""
     return (
         statetimeline.Panel()
         .title(title)
@@ -212,14 +212,14 @@ def note(markdown: str) -> text.Panel:
 
 
 def legend() -> str:
-    """Return which colour is whose, as a line of Markdown: for charts that leave it out."""
+    """Return a legend of the variants as a line of Markdown, for charts without one."""
     return " &nbsp; ".join(
         f'<b style="color:{variant.colour}; white-space:nowrap">■ {variant.title}</b>' for variant in VARIANTS
     )
 
 
 def without_legend() -> common_builders.VizLegendOptions:
-    """Return that a chart has no legend, for a neighbour tells whose colour is whose."""
+    """Return the options that hide a chart's legend."""
     return (
         common_builders.VizLegendOptions()
         .show_legend(False)

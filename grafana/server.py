@@ -1,4 +1,4 @@
-"""The dashboard "Server in detail": one variant, everything that it exports, and what is easily misread in it."""
+"""The dashboard "Server in detail": everything that one variant exports, and how it is easily misread."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ GENERATIONS = ("0", "1", "2")
 
 
 def one(title: str, trap: str, expr: str, unit: str, *others: Series, empty: str = texts.NO_SERVER) -> timeseries.Panel:
-    """Return a chart of one figure in the variant's colour, and of what it is to be seen beside."""
+    """Return a chart of one figure in the variant's colour, and of others to compare it with."""
     return chart(title, trap, [Series(expr), *others], unit=unit, empty=empty)
 
 
@@ -30,7 +30,7 @@ def gauge(metric: str) -> str:
 
 
 def rate(metric: str) -> str:
-    """Return the query of a counter's growth each second."""
+    """Return the query of a counter's rate per second."""
     return f"sum by (variant) (rate({metric}{{{CHOSEN}}}[$__rate_interval]))"
 
 
@@ -45,13 +45,13 @@ def parts(
     palette: Sequence[str] = colours.KINDS,
     empty: str = texts.NO_SERVER,
 ) -> timeseries.Panel:
-    """Return a chart of the parts of a figure, by a label. kinds: the values that the label has."""
+    """Return a chart of a figure's parts by a label. kinds: the label's values."""
     panel = chart(title, trap, [Series(expr, legend=f"{{{{{label}}}}}")], unit=unit, empty=empty)
     return coloured(panel, kinds, palette)
 
 
 def rates(metric: str, label: str) -> str:
-    """Return the query of a counter's growth each second, by a label."""
+    """Return the query of a counter's rate per second by a label."""
     return f"sum by ({label}) (rate({metric}{{{CHOSEN}}}[$__rate_interval]))"
 
 
@@ -62,21 +62,19 @@ def distribution(title: str, trap: str, metric: str) -> Heatmap:
 
 
 def quantile(metric: str, fraction: str) -> str:
-    """Return the query of a quantile of a histogram, within a bucket."""
+    """Return the query of a histogram's quantile, estimated within a bucket."""
     return f"histogram_quantile({fraction}, sum by (le, variant) (rate({metric}_bucket{{{CHOSEN}}}[$__rate_interval])))"
 
 
 def limit(metric: str) -> Series:
-    """Return a limit, to be seen beside what it limits."""
+    """Return the series of a limit."""
     return Series(f"max({metric}{{{CHOSEN}}})", legend="limit")
 
 
 def head() -> Line:
-    """Return what the server is: up, since when, on what."""
+    """Return the tiles: up, uptime, Python."""
     up = (
-        tile(
-            "Is it up?", "Whether the server answers on its metrics port. It does so even while its clients wait.", "?"
-        )
+        tile("Up", "Whether the server answers on its metrics port. It does so even while its clients wait.", "?")
         .with_target(query_now(f'max by (variant) (up{{job="servers",{CHOSEN}}})', "A", "{{variant}}"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
         .thresholds(steps(colours.NEUTRAL))
@@ -84,9 +82,8 @@ def head() -> Line:
     )
     since = (
         tile(
-            "Up for",
-            "Time since the server's process began (process_start_time_seconds). Its counters began then, too: what "
-            "came before is in none of them.",
+            "Uptime",
+            "Time since the server's process started (process_start_time_seconds). Its counters started at zero then.",
             texts.NO_SERVER,
         )
         .unit("s")
@@ -98,8 +95,8 @@ def head() -> Line:
     python = (
         tile(
             "Python",
-            "The interpreter that runs the server (python_info). Compare servers on the same one: event loops and the "
-            "GIL differ from version to version.",
+            "The server's interpreter (python_info). Compare servers on the same one: event loops and the GIL differ "
+            "between versions.",
             texts.NO_SERVER,
         )
         .with_target(
@@ -116,20 +113,18 @@ def head() -> Line:
 
 
 def connections() -> list[Line]:
-    """Return whom it serves, who waits, and how they leave."""
+    """Return the charts of connections open, waiting and ended."""
     served = one(
         "Connections open",
-        f"tcplab_connections_open, tcplab_connections_limit. {texts.CONNECTIONS} The limit (10,000, or what the "
-        "descriptors allow) stands in the legend; a click draws it. The one-at-a-time server serves one, whatever the "
-        "limit says.",
+        "tcplab_connections_open; tcplab_connections_limit (click it in the legend) is 10,000, or what the descriptors "
+        f"allow. {texts.CONNECTIONS}",
         gauge("tcplab_connections_open"),
         units.COUNT,
         limit("tcplab_connections_limit"),
     )
     queue = one(
-        "Waiting to be accepted",
-        f"tcplab_accept_queue_connections, tcplab_accept_queue_limit. {texts.ACCEPT_QUEUE} A full queue hides further "
-        "clients, who try again after a second. The limit stands in the legend; a click draws it.",
+        "Connections in the accept queue",
+        f"tcplab_accept_queue_connections, tcplab_accept_queue_limit: {texts.ACCEPT_QUEUE}",
         gauge("tcplab_accept_queue_connections"),
         units.COUNT,
         limit("tcplab_accept_queue_limit"),
@@ -144,10 +139,10 @@ def connections() -> list[Line]:
             ],
         )
     ended = parts(
-        "How connections end",
-        "tcplab_connections_ended_total, each second. quit: the client said so; closed, reset: it left; idle, "
-        "dripping, unread: a deadline; overlong: a line over 64 KiB; shutdown, failed (a bug), refused. A client "
-        "that gave up in the accept queue is closed or reset much later, when its turn comes.",
+        "Connections ended per second",
+        "tcplab_connections_ended_total. quit: the client sent QUIT; closed, reset: it left; idle, dripping, unread: "
+        "it passed a deadline; overlong: a line over 64 KiB; shutdown; failed: a bug; refused. A client that gave up "
+        "in the accept queue ends much later, when its turn comes.",
         rates("tcplab_connections_ended_total", "outcome"),
         "outcome",
         units.PER_SECOND,
@@ -157,21 +152,21 @@ def connections() -> list[Line]:
 
 
 def requests() -> list[Line]:
-    """Return what it is asked, how long it takes, and what goes wrong."""
+    """Return the charts of requests, errors, bytes and service time."""
     answered = parts(
-        "Requests answered",
-        "tcplab_requests_total, each second, by command: answered with OK. The client may have left before the reply: "
-        "compare with what the clients counted as right replies. quit ends a conversation; clients don't count it.",
+        "Requests answered per second",
+        "tcplab_requests_total by command: requests answered with OK. The client may have left before the reply: "
+        "compare with the clients' right replies, which don't count quit.",
         rates("tcplab_requests_total", "command"),
         "command",
         units.REQUESTS_PER_SECOND,
         kinds=[command.name.lower() for command in Command],
     )
     errors = parts(
-        "Errors",
-        "tcplab_errors_total, each second. unknown, argument, overlong, unfinished: requests answered with ERR. "
-        "idle, dripping, unread: a client met a deadline. full, threads: clients refused. descriptors: accept had "
-        "to back off. internal: a bug. Not all of them are replies.",
+        "Errors per second",
+        "tcplab_errors_total; not all are replies. unknown, argument, overlong, unfinished: requests answered with "
+        "ERR; idle, dripping, unread: a client passed a deadline; full, threads: a client was refused; descriptors: "
+        "accept had to back off; internal: a bug.",
         rates("tcplab_errors_total", "kind"),
         "kind",
         units.PER_SECOND,
@@ -180,9 +175,9 @@ def requests() -> list[Line]:
     ).axis_soft_max(1)
     bytes_ = coloured(
         chart(
-            "Bytes",
-            "tcplab_received_bytes_total, tcplab_sent_bytes_total, each second: requests read and replies written. "
-            "Payload alone, without TCP's headers; the reply to an ECHO is two bytes shorter than the request.",
+            "Bytes per second",
+            "tcplab_received_bytes_total and tcplab_sent_bytes_total: requests and replies without TCP's headers. The "
+            "reply to an ECHO is two bytes shorter than the request.",
             [
                 Series(f"sum(rate(tcplab_received_bytes_total{{{CHOSEN}}}[$__rate_interval]))", legend="received"),
                 Series(f"sum(rate(tcplab_sent_bytes_total{{{CHOSEN}}}[$__rate_interval]))", legend="sent"),
@@ -193,10 +188,10 @@ def requests() -> list[Line]:
         ["received", "sent"],
         colours.KINDS,
     )
-    service = distribution("Service time", f"tcplab_service_seconds. {texts.SERVICE_TIME}", "tcplab_service_seconds")
+    service = distribution("Service time", f"tcplab_service_seconds: {texts.SERVICE_TIME}", "tcplab_service_seconds")
     quantiles = chart(
-        "Service time (p50, p99 dashed)",
-        f"tcplab_service_seconds. {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET} Logarithmic axis.",
+        "Service time p50 (p99 dashed)",
+        f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET}",
         [
             Series(quantile("tcplab_service_seconds", "0.5"), "p50"),
             Series(quantile("tcplab_service_seconds", "0.99"), "p99", dashed=True),
@@ -209,29 +204,29 @@ def requests() -> list[Line]:
 
 
 def process() -> list[Line]:
-    """Return what it costs as a process."""
+    """Return the charts of the process's CPU, threads, memory and descriptors."""
     cpu = parts(
-        "CPU",
-        "tcplab_cpu_seconds_total, by mode: in its own code (user), and in the kernel for it (system). Answering "
-        f"Prometheus is in it. {texts.CORES}",
+        "CPU, cores in use",
+        "tcplab_cpu_seconds_total by mode, user (its own code) and system (the kernel), answering Prometheus included. "
+        f"{texts.CORES}",
         rates("tcplab_cpu_seconds_total", "mode"),
         "mode",
         units.CORES,
         kinds=["user", "system"],
     )
     whole = one(
-        "CPU, as the kernel's ticks count it",
+        "CPU in the standard metric, cores in use",
         "process_cpu_seconds_total: the same CPU in steps of 10 ms, for tools that expect this name. Too coarse for "
-        "CPU per request under a light load: take tcplab_cpu_seconds_total.",
+        "CPU per request at a light load: use tcplab_cpu_seconds_total.",
         'sum by (variant) (rate(process_cpu_seconds_total{job="servers",variant="$variant"}[$__rate_interval]))',
         units.CORES,
     )
-    threads = one("Threads", f"tcplab_threads. {texts.THREADS}", gauge("tcplab_threads"), units.COUNT)
+    threads = one("Threads", f"tcplab_threads: {texts.THREADS}", gauge("tcplab_threads"), units.COUNT)
     memory = one(
         "Process memory",
-        "tcplab_resident_memory_bytes; dashed tcplab_idle_memory_bytes, what it was before the first client. "
-        "What lies between is the clients' memory, but of all that there ever were: little goes back when they "
-        f"leave. {texts.PROCESS_MEMORY}",
+        "tcplab_resident_memory_bytes; dashed: tcplab_idle_memory_bytes, from before the first client. The difference "
+        "is due to all clients so far, because little is returned when they leave. The kernel's socket buffers are "
+        "not included: see the container's.",
         gauge("tcplab_resident_memory_bytes"),
         units.BYTES,
         Series(gauge("tcplab_idle_memory_bytes"), "before its first client", dashed=True),
@@ -239,10 +234,9 @@ def process() -> list[Line]:
     )
     standard = coloured(
         chart(
-            "Memory under its standard names",
-            "process_resident_memory_bytes is the same as on the left. process_virtual_memory_bytes (hidden; a "
-            "click in the legend draws it) is address space, not memory: 500 idle threads reserve 5 GB and use 10 "
-            "MB. Never a cost.",
+            "Process memory in the standard metrics",
+            "process_resident_memory_bytes is the same as on the left. process_virtual_memory_bytes (click it in the "
+            "legend) is address space, never a cost: 500 idle threads reserve 5 GB and use 10 MB.",
             [
                 Series(f'max(process_resident_memory_bytes{{job="servers",{CHOSEN}}})', legend="resident"),
                 Series(f'max(process_virtual_memory_bytes{{job="servers",{CHOSEN}}})', legend="virtual"),
@@ -256,8 +250,8 @@ def process() -> list[Line]:
     standard.override_by_name("virtual", [at_first_hidden()])
     descriptors = one(
         "Open descriptors",
-        "process_open_fds, process_max_fds. A client takes one. Out of them a server can't accept: it backs off, "
-        "and counts an error (descriptors). The limit stands in the legend; a click draws it.",
+        "process_open_fds, and process_max_fds as the limit (click it in the legend). A client takes one. With none "
+        "left the server can't accept: it backs off, and counts an error (descriptors).",
         'max by (variant) (process_open_fds{job="servers",variant="$variant"})',
         units.COUNT,
         Series(f'max(process_max_fds{{job="servers",{CHOSEN}}})', legend="limit"),
@@ -270,12 +264,12 @@ def process() -> list[Line]:
 
 
 def container() -> list[Line]:
-    """Return what its container is charged with, and whether it is held back."""
+    """Return the charts of the container's memory and CPU quota."""
     memory = parts(
         "Container memory",
-        "tcplab_container_memory_bytes, by part: anon (the program's own), kernel (thread stacks in the kernel, "
-        "page tables, slabs), sock (socket buffers), file. Leave file out of a comparison: page cache belongs to "
-        "whoever touched a file first.",
+        "tcplab_container_memory_bytes by part: anon (the program's own), kernel (thread stacks in the kernel, page "
+        "tables, slabs), sock (socket buffers), file. Leave file out of a comparison: page cache is charged to the "
+        "container that read a file first.",
         f"max by (part) (tcplab_container_memory_bytes{{{CHOSEN}}})",
         "part",
         units.BYTES,
@@ -283,53 +277,53 @@ def container() -> list[Line]:
         empty=texts.ONLY_A_CONTAINER,
     )
     periods = one(
-        "Periods in which a quota froze it",
-        "tcplab_container_throttled_periods_total, each second. The lab sets no CPU quota; anything but zero makes the "
-        "run's latencies the quota's. Threads are frozen first, for they take more than a core.",
+        "Throttled by a CPU quota, periods per second",
+        "tcplab_container_throttled_periods_total. The lab sets no CPU quota: above zero, latencies show the quota, "
+        "not the server. It hits threads first, because they use more than a core.",
         rate("tcplab_container_throttled_periods_total"),
         units.PER_SECOND,
         empty=texts.ONLY_A_CONTAINER,
     ).axis_soft_max(1)
-    frozen = one(
-        "Time for which a quota froze it",
-        "tcplab_container_throttled_seconds_total, as a share of the time. It adds up over threads, so it may "
-        "exceed the time that has passed; anything but zero makes the run's latencies the quota's.",
+    throttled = one(
+        "Throttled by a CPU quota, share of time",
+        "tcplab_container_throttled_seconds_total, summed over threads, so it may exceed 100 %. Above zero, latencies "
+        "show the quota, not the server.",
         rate("tcplab_container_throttled_seconds_total"),
         units.SHARE,
         empty=texts.ONLY_A_CONTAINER,
     ).axis_soft_max(1)
-    return [Line(8, [memory, periods, frozen])]
+    return [Line(8, [memory, periods, throttled])]
 
 
 def collector() -> list[Line]:
-    """Return what Python's garbage collector does to it."""
+    """Return the charts of Python's garbage collector."""
     pauses = distribution(
-        "Pauses for garbage collection",
-        "tcplab_gc_pause_seconds. Everybody waits meanwhile, in every model. Few and short ones are no finding: the "
-        "collector runs when objects are made, so a busy server has more of them.",
+        "Garbage collection pauses",
+        "tcplab_gc_pause_seconds: all clients wait meanwhile, in every model. A few short ones are normal, and a busy "
+        "server, which makes more objects, has more.",
         "tcplab_gc_pause_seconds",
     )
     collections = parts(
-        "Collections by generation",
-        "python_gc_collections_total, each second. Generation 2 is the whole heap: its pauses are the long ones, "
-        "and they grow with the number of clients that have objects.",
+        "Garbage collections per second, by generation",
+        "python_gc_collections_total. Generation 2 is the whole heap: its pauses are the long ones, and grow with the "
+        "number of clients that have objects.",
         rates("python_gc_collections_total", "generation"),
         "generation",
         units.PER_SECOND,
         kinds=GENERATIONS,
     ).axis_soft_max(1)
     objects = parts(
-        "Objects collected",
-        "python_gc_objects_collected_total, each second: objects in cycles that only the collector could free. Most "
-        "objects are freed without it, and are not counted here.",
+        "Objects collected per second",
+        "python_gc_objects_collected_total: objects in cycles, which only the collector can free. Most objects are "
+        "freed without it and not counted here.",
         rates("python_gc_objects_collected_total", "generation"),
         "generation",
         units.PER_SECOND,
         kinds=GENERATIONS,
     ).axis_soft_max(1)
     leaked = parts(
-        "Objects that can't be collected",
-        "python_gc_objects_uncollectable_total: garbage that stays. It has been zero since Python 3.4 but for faulty "
+        "Uncollectable objects",
+        "python_gc_objects_uncollectable_total: garbage that stays. Since Python 3.4 it is zero except for faulty "
         "extension modules; a rise is a leak.",
         f'sum by (generation) (python_gc_objects_uncollectable_total{{job="servers",{CHOSEN}}})',
         "generation",

@@ -1,4 +1,4 @@
-"""The line at the head of a dashboard: what is running, and whether there are warnings."""
+"""The tiles at the head of a dashboard: scenario, load, run warnings, alerts."""
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.models import common
@@ -30,12 +30,12 @@ or label_replace(0 * absent({_ALERTS}), "alertname", "nothing", "", "")"""
 
 
 def status() -> Line:
-    """Return the line."""
+    """Return the tiles."""
     scenario = (
         tile(
-            "What is running?",
-            "The scenario that the load plays now: what each client does, and how it is to be read "
-            "(loadtest/README.md). Start another on Locust's page, port 8089.",
+            "Scenario",
+            "The running scenario, that is what each client does; loadtest/README.md says how to read it. Start "
+            "another on Locust's page, port 8089.",
             texts.NO_LOAD,
         )
         .with_target(query_now(SCENARIO_NOW, "A", "{{scenario}}"))
@@ -44,9 +44,8 @@ def status() -> Line:
     )
     size = (
         tile(
-            "With how much?",
-            "Clients of all servers together (Locust's users, connected or away), and the load processes that play "
-            "them.",
+            "Clients and workers",
+            "Clients of all servers together (Locust's users, connected or away), and the processes that run them.",
             texts.NO_LOAD,
         )
         .with_target(query_now("sum(tcplab_load_users)", "A", "clients"))
@@ -57,9 +56,9 @@ def status() -> Line:
     )
     warnings = (
         tile(
-            "Believe these figures?",
-            "Every warning that the load generator has about its own run; loadtest/README.md says what to do. With a "
-            "warning, a figure may be the generator's limit and not the server's. Amber bands in the charts show when.",
+            "Run warnings",
+            "The load generator's warnings about its own run; loadtest/README.md says what to do. With a warning, a "
+            "figure may show the generator's limit, not the server's. Amber bands in the charts show when.",
             texts.NO_LOAD,
         )
         .with_target(query_now(WARNINGS_NOW, "A", "{{warning}}"))
@@ -72,9 +71,9 @@ def status() -> Line:
         warnings.override_by_name(name, [prop("displayName", f"{name}: {row.short}")])
     alerts = (
         tile(
-            "What else is wrong?",
-            "The alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, requests that fail, a "
-            "full accept queue, a CPU quota that holds a server back.",
+            "Alerts",
+            "Prometheus's alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, failing requests "
+            "or connects, a full accept queue, a CPU quota that throttles a server.",
             texts.NO_SERVER,
         )
         .with_target(query_now(ALERTS_NOW, "A", "{{alertname}} {{variant}}"))

@@ -1,4 +1,4 @@
-"""Queries, as panels bear them: one data source, over the time shown or of its last instant."""
+"""The panels' queries: one data source, over the time shown or at its last instant."""
 
 from grafana_foundation_sdk.builders import prometheus as builders
 from grafana_foundation_sdk.models import common, prometheus
@@ -20,12 +20,12 @@ def query(expr: str, ref: str, legend: str) -> builders.Dataquery:
 
 
 def query_now(expr: str, ref: str, legend: str = "__auto") -> builders.Dataquery:
-    """Return a query of the last instant shown."""
+    """Return a query at the last instant shown."""
     return query(expr, ref, legend).instant().format(prometheus.PromQueryFormat.TIME_SERIES)
 
 
 def query_table(expr: str, ref: str) -> builders.Dataquery:
-    """Return a query of the last instant shown, labels as columns."""
+    """Return a query at the last instant shown, with labels as columns."""
     return query(expr, ref, "__auto").instant().format(prometheus.PromQueryFormat.TABLE)
 
 

@@ -1,103 +1,93 @@
-"""What more than one panel says. What one panel alone says stands where that is made."""
+"""Texts that several panels share; a text of one panel stands with that panel."""
 
 NO_REPLY = "No reply in the last ten seconds"
 NO_LOAD = "No load is measured"
 NO_SERVER = "The server is not measured"
-ONLY_A_CONTAINER = "Only a container tells (docker compose up)"
-ONLY_LINUX = "This system does not tell (Linux does)"
+ONLY_A_CONTAINER = "Only in a container (docker compose up)"
+ONLY_LINUX = "Only on Linux"
 TOO_FEW = "Fewer than 100 clients are connected"
-NOTHING_STEADY = "No number of clients has stood for 15 s yet"
+NOTHING_STEADY = "The number of clients has not been steady for 15 s yet"
 
 EXACT = (
-    "Exact, over the last ten seconds, from all workers' samples together (never an average of quantiles). Logarithmic "
-    "axis. It tells of those who were answered: read it beside clients served."
+    "Exact over the samples of ten seconds from all workers. Clients without a reply are missing: read it beside "
+    "clients served."
 )
 
 LATER_REPLIES = (
-    "Of a connection's second, third, ... reply; the first one is apart. Response time counts from when the request "
-    "was due, service time from when it was sent: choose above. The two differ where requests fall due at a rate "
-    "(open model) or the generator is late."
+    "All replies of a connection but its first: response time counts from when the request was due, service time from "
+    "when it was sent (choose above)."
 )
 
 FIRST_REPLY = (
-    "From the start of connect() to the last byte of the connection's first reply: what a new client waits. This is "
-    "where one at a time shows: the kernel accepts the connection at once, and then nobody answers until those before "
-    "have left."
+    "From the start of connect() to the last byte of a connection's first reply: under one at a time it comes only "
+    "after earlier clients have left."
 )
 
 SERVED = (
-    "Clients that have had a right reply on the connection they have now, of those connected now. Where the two part, "
-    "throughput and latency tell of the lucky ones only."
+    "Clients that have had a right reply on their present connection, of those connected now. Where the two differ, "
+    "throughput and latency describe only the clients served."
 )
 
 THROUGHPUT = (
-    "Replies that came back and were right byte for byte, counted by the clients. In `conversation` the one-at-a-time "
-    "server's rate is one conversation after another by construction: it waits, it isn't slow. Rank top speeds in "
-    "`saturate` only, one variant after another, the one-at-a-time server with one client."
+    "Replies that were right byte for byte, counted by the clients. In `conversation`, one at a time serves one "
+    "conversation after another: its clients wait, it isn't slow. Compare top speeds in `saturate` only, one variant "
+    "after another, and one at a time with one client."
 )
 
-FAILED = (
-    "Requests that timed out (30 s), came back wrong or were cut off, each second, as the clients counted them. "
-    "Zero is zero: nothing is left out."
-)
+FAILED = "Requests that timed out (30 s), came back wrong or were cut off, counted by the clients. None is left out."
 
 CPU_PER_REQUEST = (
-    "CPU seconds of the server's process (user and system) divided by its requests, QUIT left out. It holds on any "
-    "number of cores. At a light load it contains what an idle server uses, such as answering Prometheus: compare "
-    "under `saturate`."
+    "CPU time (user and system) of the server's process divided by its requests without QUIT, valid on any number of "
+    "cores. At a light load it includes what an idle server uses, such as answering Prometheus: compare in `saturate`."
 )
 
 PROCESS_MEMORY = (
-    "Resident memory of the server's process. It leaves out the kernel's socket buffers and other kernel memory: "
-    "see the container's. Virtual size is not compared: a thread reserves megabytes that it never touches."
+    "Resident memory of the server's process, without the kernel's socket buffers and other kernel memory: see the "
+    "container's. Virtual size is not shown, because a thread reserves megabytes that it never uses."
 )
 
 CONTAINER_MEMORY = (
-    "What the server's container holds: the program's own memory, the kernel's on its behalf (thread stacks, page "
-    "tables, sockets) and socket buffers. File cache is left out: it belongs to whoever touched a file first."
+    "The program's own memory, the kernel's for it (thread stacks, page tables, sockets) and socket buffers. File "
+    "cache is left out: it is charged to the container that read a file first."
 )
 
 MEMORY_ABOVE_IDLE = (
-    "What the server's process weighs beyond what it weighed before its first client. Part of it is taken once, for "
-    "the first clients, and what clients leave behind when they go stays in it: start the server anew before "
-    "weighing fewer."
+    "Memory of the server's process beyond what it had before its first client. It includes one-off costs of the first "
+    "clients and memory that clients left behind: restart the server before you measure fewer."
 )
 
 MEMORY_PER_CLIENT = (
-    "Memory above idle divided by the clients connected now, from 100 of them on: with fewer, what is taken once "
-    "would look like a client's price. What clients leave behind stays in it: after a crowd, fewer clients seem "
-    "dear. A slope over many clients is exact: python -m loadtest compare --memory."
+    "Memory above idle divided by the clients connected now, from 100 on: with fewer, one-off costs would count as a "
+    "client's. Memory left behind by earlier clients makes fewer ones look expensive. For the exact slope, run "
+    "python -m loadtest compare --memory."
 )
 
 ACCEPT_QUEUE = (
-    "Connections that the kernel has accepted and the server has not, as the kernel tells it (TCP_INFO of the "
-    "listening socket). Clients who gave up stay in it until the server gets to them. Past its limit, connecting "
-    "takes a second or more."
+    "Connections that the kernel has accepted and the server has not (TCP_INFO of the listening socket). Clients that "
+    "gave up stay until the server reaches them. Beyond the limit (click it in the legend) clients are not counted, "
+    "and need a second or more to connect."
 )
 
 CORES = (
-    "CPU seconds a second of the server's process: 1 is one core kept busy. Threads take turns at Python's lock, so "
-    "even the threaded server stays little above 1."
+    "CPU seconds per second of the server's process: 1 is one busy core. Python's lock (GIL) lets one thread run at a "
+    "time, so even the threaded server stays little above 1."
 )
 
 THREADS = (
-    "Python threads of the server's process, those for signals, for the metrics and for a scrape included: compare the "
-    "growth, not the number."
+    "Python threads of the server's process, including those for signals, metrics and a scrape: compare the growth, "
+    "not the number."
 )
 
 CONNECTIONS = (
-    "Connections that the server is serving now, by its own count. Those in its accept queue are not among them: the "
-    "one-at-a-time server has one."
+    "Connections that the server serves now, by its own count. Those in its accept queue are not included: one at a "
+    "time has one."
 )
 
 SERVICE_TIME = (
-    "From having a request to having its reply ready, as the server measures it, SLEEP's wait included. It knows "
-    "nothing of clients in the accept queue: that is why the lab measures at the client."
+    "From having a request to having its reply ready, measured by the server, SLEEP's wait included. It leaves out the "
+    "accept queue, so the lab measures latency at the client."
 )
 
-WITHIN_A_BUCKET = "Estimated from a histogram, so within a bucket."
+WITHIN_A_BUCKET = "Estimated to within a bucket of the histogram; logarithmic axis."
 
-BUCKETS = (
-    "Each column is a moment, each row a bucket of the histogram; the darker, the more replies. Two bands mean two "
-    "kinds of requests: a quantile would show one of them."
-)
+BUCKETS = "Darker cells hold more; two bands mean two kinds, of which a quantile shows only one."

@@ -1,4 +1,4 @@
-"""Every unit that a panel shows, by Grafana's own names for them."""
+"""Every unit that a panel shows, by its name in Grafana."""
 
 COUNT = "none"
 SECONDS = "s"

@@ -12,12 +12,12 @@ FOLDER = Path(__file__).parent / "dashboards"
 
 
 def text_of(dashboard: Dashboard) -> str:
-    """Return a dashboard as the JSON text that is committed: the same bytes for the same dashboard."""
+    """Return a dashboard as JSON text, always the same for the same dashboard."""
     return json.dumps(dashboard, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
 
 
 def files() -> dict[Path, str]:
-    """Return every file that this program writes, with its text."""
+    """Return every generated file with its text."""
     return {
         FOLDER / f"{one.uid}.json": text_of(one)
         for one in (page.build() for page in (compare, capacity, generator, server))

@@ -1,1 +1,1 @@
-"""The servers: one file for each concurrency model, and what they share."""
+"""The servers: one file per concurrency model, and the parts they share."""

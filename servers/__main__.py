@@ -1,13 +1,13 @@
-"""Runs one server: settings, limits, what stands beside it, and the concurrency model in the middle."""
+"""Start one server: read its settings, raise its limits, export its metrics, run its concurrency model."""
 
 import signal
 import sys
 from importlib.util import find_spec
 
-if __name__ == "__main__":  # before the other imports, which take a tenth of a second: Ctrl-C ends it without a word
+if __name__ == "__main__":  # the imports below take 0.1 s: Ctrl-C during them must not print a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if find_spec("prometheus_client") is None:
-        sys.exit("python -m servers: this Python has no prometheus-client; make local makes one that has: .venv/bin")
+        sys.exit("python -m servers: this Python lacks prometheus-client; run make local, then use .venv/bin/python")
 
 import asyncio
 import errno
@@ -41,14 +41,14 @@ LISTENERS: Final[Mapping[str, type[BlockingListener | LoopListener]]] = {
     "streams": StreamListener,
     "protocol": ProtocolListener,
 }
-"""By the kind of connection that a variant's model is written for."""
+"""By a variant's kind of connection."""
 
 FAREWELL: Final = 0.01
-"""Seconds between two looks at whether the last client has left."""
+"""Seconds between two checks whether the last client has left."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what has begun."""
+    """Serve until SIGTERM or SIGINT, then finish the requests that have begun."""
     chosen = settings.parse(arguments)
     limit = _connection_limit(chosen.max_connections)
     serve = importlib.import_module(f"servers.models.{chosen.variant.module}").serve
@@ -78,8 +78,8 @@ def _announce(ready: str) -> None:
     try:
         print(ready, flush=True)  # noqa: T201
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its exit
-        _refuse(f"cannot say on stdout that it is ready ({_why(error)}); let something take its output")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again when it exits
+        _refuse(f"cannot write to stdout that it is ready ({_why(error)}); redirect stdout to where it can be written")
 
 
 async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: LoopListener) -> None:
@@ -94,7 +94,7 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     if name == "asyncio":
         return asyncio.new_event_loop
     try:
-        import uvloop  # noqa: PLC0415 - only its own server needs it, and not every platform has it
+        import uvloop  # noqa: PLC0415 - not every platform has it
     except ImportError:
         _refuse("uvloop is not installed; install it, or choose --loop asyncio")
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
@@ -102,7 +102,7 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _connection_limit(wanted: int | None) -> int:
-    """Return how many clients may be served at once, after raising the soft limit on descriptors to the hard one."""
+    """Raise the soft limit on descriptors to the hard one; return how many clients may be served at once."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     possible = MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else hard - RESERVED_DESCRIPTORS
@@ -110,7 +110,7 @@ def _connection_limit(wanted: int | None) -> int:
         _refuse(f"{hard} descriptors are too few for a server; raise the limit with ulimit -n")
     if wanted is not None and wanted > possible:
         _refuse(
-            f"--max-connections {wanted} needs more descriptors than {hard}; raise ulimit -n, or ask for {possible}"
+            f"--max-connections {wanted} needs more than {hard} descriptors; raise ulimit -n, or ask for {possible}"
         )
     return wanted or min(MAX_CONNECTIONS, possible)
 
@@ -131,11 +131,11 @@ def _export(chosen: Settings, listener: Listener) -> int:
 
 def _why(error: OSError | UnicodeError) -> str:
     said = error.strerror if isinstance(error, OSError) else None
-    return (said or str(error)).partition(" (")[0]  # asyncio and socket append the address
+    return (said or str(error)).partition(" (")[0]  # without the address, which asyncio and socket append
 
 
 def _culprit(error: OSError | UnicodeError) -> str:
-    """Say which of `host` and `port` must be another; a UnicodeError is of a name that cannot be a host's."""
+    """Return which option must change; a UnicodeError means that the host name is invalid."""
     return "port" if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES} else "host"
 
 

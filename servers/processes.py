@@ -1,4 +1,4 @@
-"""Several processes that serve one listening socket: the one that forks them exports what they count."""
+"""Several processes serve one listening socket; their parent exports what they count."""
 
 import os
 import signal
@@ -11,9 +11,9 @@ from servers.shutdown import stop_on_signals
 
 def fork(listener: Listener, count: int, grace: float) -> None:
     """
-    Fork `count` workers: this returns in each of them, and exits in the process that called it when they have ended.
+    Fork `count` workers: return in each of them; in the parent, wait for them and exit.
 
-    A worker counts in a block of its own, stops in order on SIGTERM, which its parent passes on, and ends with it.
+    Each worker counts in its own block. It stops in order on SIGTERM, which the parent passes on, and dies with it.
     """
     listener.stats.share(count, writers=listener.limit)
     parent_lives, held_by_parent = os.pipe()
@@ -27,10 +27,10 @@ def fork(listener: Listener, count: int, grace: float) -> None:
             stop_on_signals(listener, grace)
             return
         listener.workers.append(worker)
-    if listener.stopping:  # told to stop before all of them were there
+    if listener.stopping:  # the signal came before all of them had started
         for worker in listener.workers:
             os.kill(worker, signal.SIGTERM)
-    for worker in listener.workers:  # reaped when all have ended: until then its number and the account of it are kept
+    for worker in listener.workers:  # reap none before all have ended: /metrics still reads /proc/<pid> of each
         os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     for worker in listener.workers:
         os.waitpid(worker, 0)
@@ -38,6 +38,6 @@ def fork(listener: Listener, count: int, grace: float) -> None:
 
 
 def _end_with(parent_lives: int) -> None:
-    """End the process at once when its parent has ended: nothing else would stop it."""
+    """Exit at once when the parent has ended: nothing else would stop this process."""
     os.read(parent_lives, 1)
     os._exit(1)

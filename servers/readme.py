@@ -1,7 +1,7 @@
 """
-What servers/write.py writes into the READMEs: the servers, the models' code, and what was measured.
+The generated parts of the READMEs: the table of servers, the models' code, and measured figures.
 
-The measured figures come from figures.toml, so that all of them say the same and no figure is typed twice.
+The figures come from figures.toml, so that no figure is typed twice.
 """
 
 import ast
@@ -21,10 +21,10 @@ FIGURES: Final = HERE / "figures.toml"
 @dataclass(frozen=True, slots=True)
 class Language:
     """
-    The words that stand in what is written.
+    The words of the generated parts in one language.
 
-    point: the decimal mark. served, unlimited: of the table of servers. headings: of a column, by measure and clients.
-    intervals: what stands in brackets, by figures.toml's `interval`. units: where they aren't the data's.
+    point: the decimal mark. servers, unlimited: for the table of servers. headings: by measure and clients.
+    intervals: what the brackets hold, by figures.toml's `interval`. units: translated ones.
     The rest are patterns for str.format.
     """
 
@@ -104,7 +104,7 @@ MAIN: Final = replace(
         ("cpu", 50): "CPU per request, 50 clients",
     },
 )
-"""The main README's words; its table has the figures that have a heading here, in this order."""
+"""The main README's words. Its table shows the figures that have a heading here, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What one command has measured."""
+    """The figures that one command has measured."""
 
     command: str
     runs: int
@@ -133,7 +133,7 @@ class Experiment:
 
 
 def parts(language: Language) -> dict[str, Callable[[Sequence[Variant]], Iterator[str]]]:
-    """Return what is written between the marks of a README, by their name."""
+    """Return the generated parts of a server README, by the name of their marks."""
     return {
         "servers": partial(_servers, language),
         "single": partial(_code, "single", ["serve", "converse"]),
@@ -158,12 +158,12 @@ def _servers(language: Language, variants: Sequence[Variant]) -> Iterator[str]:
 
 
 def main_parts() -> dict[str, Callable[[Sequence[Variant]], Iterator[str]]]:
-    """Return what is written between the marks of the main README, by their name."""
+    """Return the generated parts of the main README, by the name of their marks."""
     return {"answer": _answer, "models": _side_by_side}
 
 
 def _code(module: str, functions: Sequence[str], _: Sequence[Variant]) -> Iterator[str]:
-    """Yield functions of a model."""
+    """Yield a code block with a model's functions."""
     yield ""
     yield "```python"
     for number, name in enumerate(functions):
@@ -175,7 +175,7 @@ def _code(module: str, functions: Sequence[str], _: Sequence[Variant]) -> Iterat
 
 
 def _side_by_side(_: Sequence[Variant]) -> Iterator[str]:
-    """Yield how each model accepts, and the two ways to converse in columns; there is no room for comments in these."""
+    """Yield each model's `serve`, then two `converse` in columns, which have no room for comments."""
     yield ""
     yield "```python"
     for module in ("single", "threaded", "asyncio_streams"):
@@ -194,7 +194,7 @@ def _side_by_side(_: Sequence[Variant]) -> Iterator[str]:
 
 
 def _function(module: str, name: str) -> Iterator[str]:
-    """Yield a function of a model as it stands in its file, without its docstring."""
+    """Yield a function's source lines without its docstring."""
     text = (HERE / "models" / f"{module}.py").read_text(encoding="utf-8")
     lines = text.splitlines()
     [node] = [
@@ -208,14 +208,14 @@ def _function(module: str, name: str) -> Iterator[str]:
 
 
 def _measured(language: Language, _: Sequence[Variant]) -> Iterator[str]:
-    """Yield of what commit, machine and Python all figures are."""
+    """Yield the commit, machine and Python of all figures."""
     yield ""
     yield language.measured.format_map(_data())
     yield ""
 
 
 def _experiment(language: Language, name: str, _: Sequence[Variant]) -> Iterator[str]:
-    """Yield an experiment's figures, and how to repeat it."""
+    """Yield an experiment's figures and the command that repeats it."""
     experiment, figures = _read(name)
     if experiment.interval not in language.intervals:
         raise ValueError(f"{FIGURES.name}, {name}: {experiment.interval!r} is none of {', '.join(language.intervals)}")
@@ -239,7 +239,7 @@ def _answer(_: Sequence[Variant]) -> Iterator[str]:
 
 
 def _read(name: str) -> tuple[Experiment, list[Figure]]:
-    """Return an experiment and its figures; ValueError says what is wrong with the data."""
+    """Return an experiment and its figures; ValueError if the data are malformed."""
     try:
         experiment = Experiment(**_data().get(name, {}))
         return experiment, [Figure(**each) for each in experiment.figures]
@@ -261,7 +261,7 @@ def _table(language: Language, figures: Sequence[Figure]) -> Iterator[str]:
 
 
 def _column(key: tuple[str, int | None], figures: Sequence[Figure], language: Language) -> tuple[str, dict[str, str]]:
-    """Return a column's heading, and its cells by server; the unit is in the heading if all have the same."""
+    """Return a column's heading and its cells by server; the heading has the unit if all cells share it."""
     if key not in language.headings:
         raise ValueError(f"servers/readme.py has no heading for {key}, which {FIGURES.name} has")
     names = {each.unit: language.units.get(each.unit, each.unit) for each in figures}
@@ -273,7 +273,7 @@ def _column(key: tuple[str, int | None], figures: Sequence[Figure], language: La
 
 
 def _cell(figure: Figure, unit: str, language: Language) -> str:
-    """Return a figure with its bound, its interval and what is special about it."""
+    """Return a figure with its bound, interval, unit and (if fewer than usual) runs."""
     low, high = figure.low, figure.high
     if low is None:
         interval = ""

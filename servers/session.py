@@ -1,8 +1,8 @@
 """
 The policy of a conversation with one client: order, limits, errors, half-close, deadlines.
 
-It does no I/O and never waits: a model hands in bytes and sends the replies. A clock read for a timeout, a socket or a
-sleep in here would make the servers differ in more than their model; that belongs into `connections/`.
+No I/O and no waiting: a model passes in bytes and sends the replies. A socket, a sleep or a timeout in this module
+would make the servers differ in more than their model; those belong in `connections/`.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from servers.stats import Counts
 
 Answers = Iterable[tuple[bytes, float | None]]
 """
-Replies, each with how long to wait before the next is asked for: seconds; None if there is nothing to wait for.
+Replies, each with the seconds to wait before asking for the next one.
 
-0.0 gives others their turn.
+None: no wait. 0.0: let other clients run.
 """
 
 
@@ -26,9 +26,9 @@ class Deadlines:
     """
     How long a client may take, in seconds.
 
-    idle: until it begins its next request. line: from the first byte of a line to its end, so that a client that drips
-    bytes gains nothing by them. write: until it has taken the replies. linger: how long input is drained after the
-    last reply, so that closing does not reset the connection before that reply has arrived.
+    idle: to begin its next request. line: from a line's first byte to its end, however slowly bytes drip in.
+    write: to take the replies. linger: to drain its input after the last reply, so that closing does not reset the
+    connection before that reply has arrived.
     """
 
     idle: float
@@ -40,9 +40,9 @@ class Deadlines:
 @dataclass(slots=True)
 class LastCall:
     """
-    When a server that shuts down takes up no more of what its clients send; one object for all its sessions.
+    When a server that shuts down stops reading from its clients; all its sessions share one object.
 
-    Without it a client that never stops sending is served until the grace is over, and ended amid a reply.
+    Without it, a client that never stops sending would be cut off in the middle of a reply when the grace ends.
     at: monotonic clock, seconds; infinity while the server runs.
     """
 
@@ -53,10 +53,10 @@ class Session:
     """
     One client's conversation.
 
-    outcome: why it is over, None while it goes on; the label of the connection in the metrics.
+    outcome: why it ended, None while it goes on; the connection's label in the metrics.
     linger: whether input must be drained before closing.
-    unfinished: whether the client has begun a line: the deadline is then the line's, and bytes don't put it off.
-    counts: what it counts in.
+    unfinished: whether the client has begun a line; the line's deadline then applies, and more bytes don't extend it.
+    counts: the counters it writes to.
     """
 
     __slots__ = (
@@ -77,14 +77,14 @@ class Session:
         self._deadlines = deadlines
         self._last_call = last_call
         self.counts = counts
-        self._framer = wire.Framer()  # cuts a batch, after which the replies must be sent and others get their turn
+        self._framer = wire.Framer()  # cuts a batch; after each the replies are sent and other clients run
         self._lines: list[bytes] = []  # received and not yet answered, the next one last
-        self._sleeping: tuple[bytes, float] | None = None  # what a SLEEP says when it ends, and since when it is served
+        self._sleeping: tuple[bytes, float] | None = None  # a SLEEP's text, and when its service began
         self._pause: float | None = None
         self.unfinished = False
         self.outcome: str | None = None
         self.linger = False
-        self._owing = monotonic()  # since when the client owes bytes: a line's rest, or its next request
+        self._owing = monotonic()  # since when we wait for the client's bytes
 
     @property
     def deadline(self) -> float:
@@ -93,9 +93,9 @@ class Session:
 
     def answer(self, data: bytes) -> Answers:
         """
-        Take what the client has sent; return the answers, which must be gone through before more is taken.
+        Take what the client has sent; return the answers, all of which must be consumed before the next call.
 
-        No data: a pause is over. A model that could not ask for the rest of the answers gets it so.
+        Empty data mean that a pause is over: a model that could not iterate across it gets the remaining answers.
         """
         now = monotonic()
         if now > self._last_call.at and data:
@@ -118,21 +118,21 @@ class Session:
         return self._answers(self._answer(now))
 
     def replies_taken(self) -> None:
-        """Note that the client has taken its replies late: until now it was not silent, it was sent to."""
+        """Restart the idle deadline: the client was not silent, it was taking its replies."""
         self._owing = monotonic()
 
     def expire(self) -> bytes:
-        """End the session because the deadline has passed; return what the client is told."""
+        """End the session because its deadline has passed; return the last reply."""
         if self.unfinished:
             return self._end("dripping", f"a line must end within {self._deadlines.line:g} s")
         return self._end("idle", f"no request for {self._deadlines.idle:g} s")
 
     def finish(self) -> bytes:
-        """End the session, for the client will send no more, if it goes on; return what the client is told."""
+        """End the session, if it still goes on, because the client sends no more; return the last reply."""
         return b"" if self.outcome else self._end_of_input()
 
     def _answers(self, reply: bytes) -> Answers:
-        """Yield the replies up to each pause, and go on after it; `reply`: the first of them."""
+        """Yield `reply`, then the replies after each pause."""
         while self._pause is not None:
             yield reply, self._pause
             reply = self._go_on()
@@ -140,7 +140,7 @@ class Session:
 
     def _go_on(self) -> bytes:
         """Return the replies after a pause, up to the next one."""
-        # The time that the client waited for us was not its own.
+        # The pause was our time: it does not count towards the client's deadline.
         self._owing = now = monotonic()
         reply = self._wake(now)
         if not self._lines and self._framer.uncut:
@@ -150,7 +150,7 @@ class Session:
         return reply + self._answer(now)
 
     def _wake(self, now: float) -> bytes:
-        """Return the reply to the SLEEP that ends now, if there is one."""
+        """Return the reply to the SLEEP that ends now; empty if none does."""
         if self._sleeping is None:
             return b""
         said, since = self._sleeping
@@ -161,7 +161,7 @@ class Session:
         return reply
 
     def _answer(self, now: float) -> bytes:
-        """Answer the lines at hand, up to a pause; `now` is when the first of them is taken up."""
+        """Answer the received lines up to a pause; service of the first begins `now`."""
         lines = self._lines
         replies: list[bytes] = []
         self._pause = None
@@ -198,7 +198,7 @@ class Session:
 
     def _close(self, outcome: str) -> None:
         self.outcome = outcome
-        # Where more has come, or is still to come, closing at once would reset the connection before the reply is read.
+        # While input is unread or still arriving, closing would reset the connection before the client reads the reply.
         self.linger = outcome == "overlong" or bool(self._lines or self._framer.uncut) or self.unfinished
         self._lines.clear()
         self._framer = wire.Framer()
@@ -210,7 +210,7 @@ class Session:
 
     def _end(self, kind: str, reason: str) -> bytes:
         self.outcome = kind
-        self.linger = True  # what it may be sending just now would reset the connection, and its replies with it
+        self.linger = True  # otherwise bytes that arrive now would reset the connection and lose its replies
         return self._error(kind, reason)
 
     def _error(self, kind: str, reason: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a user may set: on the command line, or by TCPLAB_... in the environment; the command line wins."""
+"""A server's options: from the command line, else from TCPLAB_... in the environment."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from servers.session import Deadlines
 from servers.variants import VARIANTS, Variant, by_name
 
 RESERVED_DESCRIPTORS: Final = 128
-"""Descriptors that are no client's: the listening sockets, those of scrapes, and refused clients on their way out."""
+"""Descriptors kept for other uses than clients: listening sockets, scrapes, refused clients that still linger."""
 
 MAX_CONNECTIONS: Final = 10_000
 
@@ -22,7 +22,7 @@ class Settings:
     One server's settings.
 
     host, port, metrics_host, metrics_port: where it listens; port 0 picks a free one.
-    backlog: length of the accept queue. max_connections: clients served at once; None for as many as the descriptors
+    backlog: length of the accept queue. max_connections: clients served at once; None: as many as the descriptors
     allow, 10,000 at most. deadlines, grace: seconds. loop: uvloop or asyncio.
     """
 
@@ -40,13 +40,13 @@ class Settings:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say in one line what is wrong, and exit with status 2."""
+        """Print the error in one line and exit with status 2."""
         print(f"{self.prog}: {message} (see --help)", file=sys.stderr)  # noqa: T201
         sys.exit(2)
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings; on a bad one say so in a line on stderr and exit with status 2."""
+    """Return the settings; a bad one prints a line on stderr and exits with status 2."""
     parser = _parser()
     _take_environment(parser, environment)
     options = parser.parse_args(arguments)
@@ -96,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    """Put the environment's values in place of the defaults, so that one that is bad is told by its own name."""
-    for action in parser._actions:  # argparse has no public way to walk over them
+    """Replace the defaults by the environment's values; an error names the variable."""
+    for action in parser._actions:  # argparse has no public way to list them
         name = "TCPLAB_" + action.dest.upper()
         value = environment.get(name)
         if not action.option_strings or not value or action.dest == "help":
@@ -108,7 +108,7 @@ def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str,
             parsed = action.type(value) if callable(action.type) else value
         except argparse.ArgumentTypeError as error:
             parser.error(f"{name}: {error}")
-        # A choice of event loop for everybody in the environment is no mistake for the variants without one.
+        # TCPLAB_LOOP may be set for all servers, so it is no error for the variants without an event loop.
         parser.set_defaults(**{"default_loop" if action.dest == "loop" else action.dest: parsed})
 
 

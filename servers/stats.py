@@ -1,8 +1,8 @@
 """
-The counters of a server: each has one writer, and all are added up when somebody asks, over threads and processes.
+A server's counters: one writer each, summed over threads and processes when they are read.
 
-`x += 1` from two threads loses counts. A process counts in a list; processes that are forked count in memory that
-they share with the one that exports (`share`), so that it reads their counters without asking them.
+`x += 1` from two threads loses counts. One process counts in lists; forked workers count in memory that they share
+with the parent (`share`), which exports.
 """
 
 import mmap
@@ -41,7 +41,7 @@ ERRORS: Final[tuple[str, ...]] = (
     "descriptors",
     "internal",
 )
-"""Every kind of error; each is exported from the start, at zero."""
+"""Every kind of error; each is exported from the start, as zero."""
 
 SERVICE_BOUNDS: Final[tuple[float, ...]] = tuple(
     round(step * 10.0**decade, 7)
@@ -51,30 +51,31 @@ SERVICE_BOUNDS: Final[tuple[float, ...]] = tuple(
 )
 """Upper bounds of the service time's buckets in seconds: 1-2-5 from 2 us to 20 s, twice the longest SLEEP."""
 
-# The places of a writer's cells. Its requests come first, by command.
+# Indices of a writer's cells; the first are its requests by command.
 _SHORTEST: Final = SERVICE_BOUNDS[0]
-_ECHO: Final = int(Command.ECHO)  # a plain int, by which a list is indexed in half the time
+_ECHO: Final = int(Command.ECHO)  # indexing a list by a plain int takes half the time
 _SECONDS: Final = len(Command)
 _RECEIVED: Final = _SECONDS + 1
 _SENT: Final = _RECEIVED + 1
 _BUCKETS: Final = _SENT + 1
 _ERRORS: Final = _BUCKETS + len(SERVICE_BOUNDS) + 1
 _ENDED: Final = _ERRORS + len(ERRORS)
-_ADMITTED: Final = _ENDED + len(OUTCOMES)  # by the thread that accepts; in the process's first writer's cells alone
-_LEFT: Final = _ADMITTED + 1  # of those; under the lock
-_WRITERS: Final = _LEFT + 1  # of the process
-_INITIAL: Final = _WRITERS + 1  # the memory that it had before its first client
+# From here on in the process's first writer only.
+_ADMITTED: Final = _ENDED + len(OUTCOMES)  # clients; written by the thread that accepts
+_LEFT: Final = _ADMITTED + 1  # clients; written under the lock
+_WRITERS: Final = _LEFT + 1  # writers of the process
+_INITIAL: Final = _WRITERS + 1  # bytes of memory before its first client
 _CELLS: Final = _INITIAL + 1
 
 _ERROR: Final = {kind: _ERRORS + index for index, kind in enumerate(ERRORS)}
 _OUTCOME: Final = {outcome: _ENDED + index for index, outcome in enumerate(OUTCOMES)}
 
 Cells = list[float]
-"""A writer's counters: a list, which costs half as much, or a part of shared memory, which can do what is done here."""
+"""A writer's counters: a list, or a memoryview of shared memory, which costs twice as much."""
 
 
 class Counts:
-    """What one writer counts: nanoseconds each, where prometheus_client's counters cost 250 to 1,100."""
+    """The counters of one writer: a few nanoseconds a count; prometheus_client's take 250 to 1,100."""
 
     __slots__ = ("cells",)
 
@@ -82,7 +83,7 @@ class Counts:
         self.cells = cells
 
     def echoed(self, seconds: float, received: int, sent: int) -> None:
-        """Count an ECHO answered after `seconds` of service, and its bytes: in one call, for most requests are that."""
+        """Count an ECHO answered after `seconds` of service, and its bytes: one call, since most requests are ECHOs."""
         cells = self.cells
         cells[_ECHO] += 1
         if seconds <= _SHORTEST:  # nearly always
@@ -101,11 +102,11 @@ class Counts:
         cells[_SECONDS] += seconds
 
     def received(self, size: int) -> None:
-        """Count bytes that the client has sent."""
+        """Count bytes received from the client."""
         self.cells[_RECEIVED] += size
 
     def sent(self, size: int) -> None:
-        """Count bytes that the client is sent."""
+        """Count bytes sent to the client."""
         self.cells[_SENT] += size
 
     def failed(self, kind: str) -> None:
@@ -113,7 +114,7 @@ class Counts:
         self.cells[_ERROR[kind]] += 1
 
     def ended(self, outcome: str) -> None:
-        """Count a connection that has ended so."""
+        """Count a connection's end."""
         self.cells[_OUTCOME[outcome]] += 1
 
 
@@ -121,18 +122,18 @@ class Block:
     """
     The counters of one process.
 
-    Its main thread has one writer for all its clients. Any other thread has one for as long as it serves a client;
-    the next thread counts on where that one stopped, so that no counter ever goes down.
+    The main thread has one writer for all its clients. Any other thread holds one while it serves a client, and the
+    next thread reuses it, so that no counter goes down.
     """
 
     def __init__(self, shared: int = 0) -> None:
-        """Count in a list; or in memory that a forked process shares, with room for as many writers as `shared`."""
+        """Count in lists, or, if `shared` is set, in shared memory with room for so many writers."""
         self._lock = threading.Lock()
         self._main_thread = threading.main_thread().ident  # a forked process keeps it
         self._shared = memoryview(mmap.mmap(-1, (shared + 2) * _CELLS * 8)).cast("d") if shared else None
         self._made: list[Cells] = []
         self._free: list[Counts] = []
-        self._door = self._writer()  # what is counted under the lock
+        self._door = self._writer()  # written under the lock
         self._main = self._writer()
 
     def _writer(self) -> Counts:
@@ -143,14 +144,14 @@ class Block:
         return Counts(cells)
 
     def enter(self) -> Counts:
-        """Return what this thread counts in for a client that it begins to serve."""
+        """Return this thread's counters for a new client."""
         if threading.get_ident() == self._main_thread:
             return self._main
         with self._lock:
             return self._free.pop() if self._free else self._writer()
 
     def leave(self, counts: Counts, outcome: str) -> None:
-        """Note that a client has left, and how; `counts` may count for another one from now on."""
+        """Count a client that has left; `counts` may then be reused."""
         counts.ended(outcome)
         with self._lock:
             self._door.cells[_LEFT] += 1
@@ -158,11 +159,11 @@ class Block:
                 self._free.append(counts)
 
     def opened(self, clients: int = 1) -> None:
-        """Note that there are so many more clients; in the thread that accepts."""
+        """Count new clients; call it in the thread that accepts."""
         self._made[0][_ADMITTED] += clients
 
     def failed(self, kind: str) -> None:
-        """Note an error of the listener's; a client that was refused counts as a connection that ended so."""
+        """Count a listener's error; all but `descriptors` are refused clients, and count as ended connections too."""
         with self._lock:
             self._door.failed(kind)
             if kind != "descriptors":
@@ -170,21 +171,21 @@ class Block:
 
     @property
     def open(self) -> int:
-        """How many clients this process has."""
+        """Clients of this process."""
         cells = self._made[0]
         return int(cells[_ADMITTED] - cells[_LEFT])
 
     @property
     def initial_bytes(self) -> int:
-        """The memory that the process had before its first client; 0 if there was none yet."""
+        """Memory in bytes before the first client; 0 until there is one."""
         return int(self._made[0][_INITIAL])
 
     def weighed(self, size: int) -> None:
-        """Note the memory that the process has before its first client."""
+        """Record the memory in bytes before the first client."""
         self._made[0][_INITIAL] = size
 
     def cells(self) -> Iterator[Cells]:
-        """Yield every writer's cells, of another process too."""
+        """Yield every writer's cells; shared ones may be another process's."""
         if self._shared is None:
             yield from list(self._made)
             return
@@ -199,7 +200,7 @@ def _part(shared: "memoryview[float]", number: int) -> Cells:
 @dataclass(frozen=True, slots=True)
 class Total:
     """
-    What was counted so far.
+    The sum of all counters.
 
     open: clients now. ended: connections, by outcome. requests: answered with OK, by `Command`. errors: by kind.
     buckets: of service times, not cumulative. seconds: sum of service times. received, sent: bytes.
@@ -216,21 +217,21 @@ class Total:
 
 
 class Stats:
-    """The counters of all processes of a server. own: this process's."""
+    """The counters of all of a server's processes. own: this process's."""
 
     def __init__(self) -> None:
         self.own = Block()
         self.blocks = [self.own]
 
     def share(self, processes: int, writers: int) -> None:
-        """Make a block for each of so many processes, before they are forked; each then makes one its own."""
+        """Make a block for each process before the fork; each process then sets `own` to its block."""
         self.blocks = [self.own, *(Block(shared=writers) for _ in range(processes))]
 
     def admit(self, limit: int) -> bool:
         """
-        Note one more client if the processes have fewer than `limit` together; return whether it is so.
+        Count one more client if the processes have fewer than `limit` together; return whether they had.
 
-        Two processes that admit the last one at the same time may both refuse; together they never have too many.
+        Two processes that accept at the same time may both refuse the last place; they never exceed the limit.
         """
         self.own.opened()
         if self.open > limit:
@@ -240,11 +241,11 @@ class Stats:
 
     @property
     def open(self) -> int:
-        """How many clients all processes have."""
+        """Clients of all processes."""
         return self.own.open if len(self.blocks) == 1 else sum(block.open for block in self.blocks)
 
     def total(self) -> Total:
-        """Add up what all writers have counted; they may still be counting."""
+        """Return the sum over all writers, which may go on counting."""
         cells = [sum(column) for column in zip(*(each for block in self.blocks for each in block.cells()), strict=True)]
         counts = [int(each) for each in cells]
         return Total(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Connection = Literal["blocking", "streams", "protocol"]
-"""A way of doing I/O, a module of servers/connections: a blocking socket, asyncio's streams, or its Protocol."""
+"""A way of doing I/O, by its module in servers/connections: a blocking socket, asyncio's streams, or its Protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +12,13 @@ class Variant:
     """
     One server variant.
 
-    name: what a user types, the Compose service's name and the value of the `variant` label in every metric.
-    module: the file in servers/models that is the concurrency model; it defines `serve(listener)`.
+    name: what a user types, the Compose service's name, and the `variant` label in every metric.
+    module: the model's file in servers/models; it defines `serve(listener)`.
     connection: what its listener accepts; all but the blocking one need an event loop.
-    clients: how many it serves at once; None for as many as it is let (--max-connections).
+    clients: how many it serves at once; None: up to --max-connections.
     port, metrics_port: the default TCP ports, on loopback.
-    colour: the same in every chart, as #rrggbb; they are told apart by readers who see colours differently.
-    title: what a chart's legend says.
+    colour: the same in every chart, as #rrggbb; distinguishable with any colour vision.
+    title: its name in a chart's legend.
     sentence: what the model is, for a newcomer.
     """
 
@@ -55,7 +55,7 @@ VARIANTS: tuple[Variant, ...] = (
         metrics_port=9102,
         colour="#0072B2",
         title="thread per client",
-        sentence="Starts a thread for each client; the operating system decides who runs.",
+        sentence="Starts a thread for each client; the operating system decides which one runs.",
     ),
     Variant(
         name="asyncio",
@@ -66,7 +66,7 @@ VARIANTS: tuple[Variant, ...] = (
         metrics_port=9103,
         colour="#009E73",
         title="asyncio on uvloop",
-        sentence="Serves all clients from one thread: an event loop goes on with whoever has something to read.",
+        sentence="Serves all clients from one thread: an event loop turns to each client that has sent something.",
     ),
     Variant(
         name="protocol",
@@ -77,7 +77,7 @@ VARIANTS: tuple[Variant, ...] = (
         metrics_port=9105,  # 9104 is the load's
         colour="#CC79A7",
         title="Protocol on uvloop",
-        sentence="The same event loop as asyncio, written with callbacks instead of await: what its streams cost.",
+        sentence="The same event loop as asyncio, with callbacks instead of await: shows what the streams cost.",
     ),
 )
 

@@ -1,5 +1,5 @@
 """
-The wire: bytes in, requests and replies out. It knows no sockets and no clocks.
+The wire protocol: bytes in, requests and replies out; no sockets, no clocks.
 
 A request is a line, so that a person can type it into nc:
 
@@ -21,20 +21,20 @@ MAX_LINE: Final = 64 * 1024
 
 BATCH: Final = 512
 """
-Lines cut from what has come before the next are: the rest stays bytes, however long its lines' turn is in coming.
+Lines cut at once; the rest stays bytes until they are answered, to bound memory.
 
-64 KiB of lines of one byte are 32,768 objects of 1.4 MB; and an empty one earns an ERR of some 60 bytes.
+64 KiB of one-byte lines become 32,768 objects, 1.4 MB in all; each empty line causes an ERR of some 60 bytes.
 """
 
 LF, CR = b"\n\r"
-"""As numbers: looking for a byte in bytes is ten times as fast as looking for bytes in bytes."""
+"""As integers: finding an integer in bytes is ten times as fast as finding bytes."""
 
 MAX_SLEEP_MS: Final = 10_000
 MAX_WORK_ROUNDS: Final = 1_000_000
 
 
 class Command(IntEnum):
-    """What a client can ask for. The values are positions in a list of counts."""
+    """The requests. The values are indices in a list of counts."""
 
     ECHO = 0
     SLEEP = 1
@@ -43,20 +43,20 @@ class Command(IntEnum):
 
 
 ECHO, SLEEP, WORK, QUIT = Command
-"""The same by short names: an enum's members cost a look-up of their own, and every request is compared with them."""
+"""Aliases: every request is compared with these, and `Command.ECHO` costs one more look-up."""
 
 Request = tuple[Command, int, bytes]
 """
-A request: its command; its milliseconds (SLEEP) or rounds (WORK), else 0; and what its reply says after OK, which is
-nothing or a space and the text. A bare tuple, for making a named one costs more than parsing a line (300 ns).
+A request: its command; milliseconds (SLEEP), rounds (WORK) or 0; and its reply's tail after OK: empty, or a space and
+the text. A plain tuple: making a named one costs more than parsing a line (300 ns).
 """
 
 
 class BadRequestError(ValueError):
     """
-    A line that is no request.
+    A line that is not a request.
 
-    kind: its label in the metrics. reason: what the client is told. fatal: the server closes after saying so.
+    kind: its label in the metrics. reason: the text after ERR. fatal: the server then closes the connection.
     """
 
     def __init__(self, kind: str, reason: str, *, fatal: bool = False) -> None:
@@ -68,10 +68,10 @@ class BadRequestError(ValueError):
 
 class Framer:
     """
-    Cuts a stream of bytes into lines, however the stream arrives in pieces; a batch at a time.
+    Cuts a stream of bytes into lines, a batch at a time.
 
-    unfinished: the line that has begun and not ended, None if there is none or it is still `uncut`.
-    uncut: bytes with further lines in them, for `more`; empty if there are none.
+    unfinished: the line that has begun and not ended; None if there is none, or it is still in `uncut`.
+    uncut: bytes that hold further lines, for `more`; may be empty.
     """
 
     __slots__ = ("_batch", "uncut", "unfinished")
@@ -82,7 +82,7 @@ class Framer:
         self._batch = batch
 
     def more(self) -> list[bytes]:
-        """Return the next lines of those `uncut`."""
+        """Return the next batch of lines from `uncut`."""
         data = self.uncut
         self.uncut = b""
         return self.feed(data)
@@ -91,8 +91,8 @@ class Framer:
         """
         Return the first batch of the lines that `data` completes, in order, without their line ends.
 
-        Where some are left `uncut`, call `more` until there are none before `feed` gets what comes next.
-        An unfinished line that is already too long is returned too, for it can only be refused: `parse` does.
+        Call `more` until `uncut` is empty before the next `feed`.
+        An unfinished line that is already too long is returned too; `parse` refuses it.
         """
         if self.unfinished is not None:
             self.unfinished += data
@@ -115,12 +115,12 @@ class Framer:
 
 
 def _hopeless(unfinished: bytes | bytearray) -> bool:
-    """Whether the line is over the limit whatever follows; a last CR may yet turn out to be part of the line end."""
+    """Return whether the line exceeds the limit whatever follows; a last CR may still belong to the line end."""
     return len(unfinished) > MAX_LINE + unfinished.endswith(b"\r")
 
 
 def parse(line: bytes) -> Request:
-    """Return the request that `line` (without its line end) makes; raise BadRequestError if it makes none."""
+    """Return the request in `line` (without its line end); BadRequestError if it is none."""
     if len(line) > MAX_LINE:
         raise BadRequestError("overlong", f"a line may have {MAX_LINE} bytes", fatal=True)
     if line[:5] == b"ECHO " or line == b"ECHO":
@@ -136,7 +136,7 @@ def parse(line: bytes) -> Request:
 
 
 def _amount(rest: bytes, limit: int, reason: str) -> tuple[int, bytes]:
-    """Split `<number>[ <text>]`; only plain ASCII digits, for int() would also take signs, blanks and underscores."""
+    """Split `<number>[ <text>]`; only ASCII digits, since int() also accepts signs, blanks and underscores."""
     digits, space, text = rest.partition(b" ")
     if not digits.isdigit() or len(digits) > len(str(limit)) or int(digits) > limit:
         raise BadRequestError("argument", reason)
@@ -145,10 +145,10 @@ def _amount(rest: bytes, limit: int, reason: str) -> tuple[int, bytes]:
 
 def whole_echo(data: bytes) -> bytes | None:
     """
-    Return the reply if `data` is one whole ECHO line and nothing else; None if it is anything else.
+    Return the reply if `data` is exactly one ECHO line, else None.
 
-    A short cut past framing and parsing for what nearly every packet is: without it a server's CPU per request is
-    1.4 times that of one that parses nothing, with it 1.2 (`make bench`). It must say what they would say.
+    A fast path past framing and parsing, which must give the same reply: without it a server's CPU per request is
+    1.4 times that of one that parses nothing, with it 1.2 (`make bench`).
     """
     if data[:5] == b"ECHO " and data.find(LF) == len(data) - 1 < MAX_LINE and CR not in data:
         return b"OK" + data[4:]
@@ -156,10 +156,10 @@ def whole_echo(data: bytes) -> bytes | None:
 
 
 def ok(tail: bytes = b"") -> bytes:
-    """Return the reply to a request with this tail: `OK`, the tail, LF."""
+    """Return the reply `OK`, the request's tail, LF."""
     return b"OK%b\n" % tail
 
 
 def err(reason: str) -> bytes:
-    """Return the reply that says why a request (or a client) was refused."""
+    """Return the reply that says why a request or a client was refused."""
     return b"ERR %b\n" % reason.encode()

@@ -1,7 +1,7 @@
 """
 Write what follows from variants.py, and the tables of the READMEs: `python -m servers.write`, or `make variants`.
 
-Only what stands between two marks is written, so that the rest of a file stays as somebody wrote it.
+It replaces only the lines between two marks; the rest of each file is written by hand.
 """
 
 import re
@@ -20,13 +20,13 @@ Part = Callable[[Sequence[Variant]], Iterator[str]]
 
 
 def addresses(variants: Sequence[Variant]) -> Iterator[str]:
-    """Yield where the load finds each server in Docker."""
+    """Yield each server's address for the load in Docker."""
     for each in variants:
         yield f"    TCPLAB_{each.name.upper()}: {each.name}:{each.port}"
 
 
 def services(variants: Sequence[Variant]) -> Iterator[str]:
-    """Yield a service for each; the first builds the image of all."""
+    """Yield a Compose service for each; the first builds the image for all."""
     for number, each in enumerate(variants):
         if number:
             yield ""
@@ -47,21 +47,21 @@ def ports(variants: Sequence[Variant]) -> Iterator[str]:
 
 
 def targets(variants: Sequence[Variant]) -> Iterator[str]:
-    """Yield what Prometheus scrapes."""
+    """Yield Prometheus's targets."""
     for each in variants:
         yield f'      - targets: ["{each.name}:{each.metrics_port}"]'
         yield f"        labels: {{variant: {each.name}}}"
 
 
 def elsewhere(variants: Sequence[Variant]) -> Iterator[str]:
-    """Yield where the servers are looked for, if they have a host of their own."""
+    """Yield the servers' addresses when they run on another host."""
     for number, each in enumerate(variants):
         missing = "" if number else ":?the address of the servers' host is missing in .env"
         yield f"    {each.name}: ${{TCPLAB_SERVERS{missing}}}"
 
 
 def published(variants: Sequence[Variant]) -> Iterator[str]:
-    """Yield what such a host publishes."""
+    """Yield the ports that the servers' own host publishes."""
     for each in variants:
         both = ", ".join(f'"${{TCPLAB_SERVERS}}:{port}:{port}"' for port in (each.port, each.metrics_port))
         yield f"  {each.name}: {{<<: *server, ports: [{both}]}}"
@@ -76,12 +76,12 @@ FILES: Final[Mapping[str, Mapping[str, Part]]] = {
     "servers/README.ru.md": readme.parts(readme.RUSSIAN),
     "README.md": readme.main_parts(),
 }
-"""Every file that is written in part, and what is written between its marks, by their name."""
+"""The files with generated parts, and each part by the name of its marks."""
 
 
 def written(text: str, parts: Mapping[str, Part], variants: Sequence[Variant] = VARIANTS) -> str:
     """
-    Return the text with each part written anew between its marks; ValueError names marks that are missing.
+    Return the text with each part replaced between its marks; ValueError names missing marks.
 
     A mark is a comment: `# BEGIN name`, or `<!-- BEGIN name -->` in Markdown.
     """

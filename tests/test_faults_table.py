@@ -1,4 +1,4 @@
-"""The table of faults in tests/README.md names tests that there are, run by `make faults`; no cell is empty."""
+"""The fault table in tests/README.md names existing tests, which `make faults` runs; no cell is empty."""
 
 import ast
 import functools
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-COLUMNS = ["fault", "expected behaviour", "how it is made", "the figure that passes", "test"]
+COLUMNS = ["fault", "expected behaviour", "cause", "pass criterion", "test"]
 
 
 def rows() -> list[list[str]]:

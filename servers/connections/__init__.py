@@ -1,1 +1,1 @@
-"""Bytes and deadlines: the listening socket, and a connection for each way of doing I/O."""
+"""The listening socket, and a connection for each way of doing I/O: bytes and deadlines, no policy."""

@@ -1,4 +1,4 @@
-"""A connection over a blocking socket: for the models that may wait where they stand."""
+"""A connection over a blocking socket, for models whose threads may block."""
 
 import mmap
 import socket
@@ -16,25 +16,25 @@ from servers.connections.timeouts import OverdueError, UnreadError
 from servers.session import Session
 
 TICK: Final = 0.001
-"""Seconds, the shortest timeout: a zero SO_RCVTIMEO would mean none at all."""
+"""Shortest timeout in seconds: an SO_RCVTIMEO of zero would mean no timeout."""
 
 SPARE_BUFFERS: Final = 64
-"""Receive buffers kept for the next clients, at most: to make one costs a connection 10 us."""
+"""Receive buffers kept for reuse, at most: making one takes 10 us."""
 
 _spare_buffers = deque[mmap.mmap](maxlen=SPARE_BUFFERS)
 
 
 class BlockingConnection(Connection):
     """
-    A client whose thread waits for it; as a context it gives the session, and closes and counts; it never raises.
+    A client whose thread waits for it. Its context gives the session, then closes and counts; it never raises.
 
-    The kernel watches the deadlines: settimeout() would cost a poll() before every recv().
+    The kernel keeps the deadlines: settimeout() would add a poll() before every recv().
     """
 
     __slots__ = ("_buffer", "_changed")
 
     def __enter__(self) -> Session:
-        self._changed = True  # which deadline is the next
+        self._changed = True  # whether the next deadline is of another kind
         self._buffer: mmap.mmap | None = None
         return self._begin()
 
@@ -55,7 +55,7 @@ class BlockingConnection(Connection):
         return True
 
     def receive(self) -> bytes:
-        """Return what the client has sent, empty if it sends no more or the session is over; OverdueError."""
+        """Return what the client has sent; empty if it sends no more or the session is over; OverdueError if late."""
         session = self.session
         if session.outcome:
             return b""
@@ -68,7 +68,7 @@ class BlockingConnection(Connection):
             raise OverdueError from None
 
     def send(self, reply: bytes) -> None:
-        """Send all of it; UnreadError if the client has not taken it by the write deadline."""
+        """Send the reply; UnreadError if the client has not taken it by the write deadline."""
         if not reply:
             return
         try:
@@ -80,23 +80,23 @@ class BlockingConnection(Connection):
             self.session.replies_taken()
 
     def wait(self, pause: float) -> None:
-        """Wait so many seconds."""
+        """Sleep for `pause` seconds."""
         time.sleep(pause)
 
     def _set_deadline(self) -> None:
-        """Let the next recv() end at the deadline: a line's stays where it was, however many bytes come."""
+        """Make the next recv() end at the deadline; more bytes do not extend a line's."""
         self._changed = self.session.unfinished
         left = self.session.deadline - time.monotonic() if self._changed else self._deadlines.idle
-        if left <= 0:  # there is a byte to read each time: no recv() waits until then
+        if left <= 0:  # if bytes keep dripping in, no recv() ever times out
             raise OverdueError
         _set_timeout(self._client, socket.SO_RCVTIMEO, left)
 
     def _new_buffer(self) -> mmap.mmap:
         """
-        Return a buffer of CHUNK bytes; of one that is new, only the pages that are written to take memory.
+        Return a buffer of CHUNK bytes, of which only the pages written to take memory.
 
-        recv(CHUNK) would allocate such a buffer for each receive, and malloc's thread cache keep the first pages of
-        seven of them for each thread: 33 kB a client, for 4.
+        recv(CHUNK) would allocate a buffer each time, and malloc's thread cache would keep the first pages of seven
+        for each thread: 33 kB a client instead of 4.
         """
         try:
             self._buffer = _spare_buffers.pop()
@@ -105,7 +105,7 @@ class BlockingConnection(Connection):
         return self._buffer
 
     def _send_slowly(self, rest: memoryview) -> None:
-        """Count down: a deadline for each send() would be put off by a client that takes a byte now and then."""
+        """Send with one deadline for all: a client that takes a byte now and then must not extend it."""
         deadline = time.monotonic() + self._deadlines.write
         while rest:
             left = deadline - time.monotonic()
@@ -118,10 +118,10 @@ class BlockingConnection(Connection):
                 raise UnreadError from error
 
     def _drain(self) -> None:
-        """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
+        """Shut down writing, then discard input until the client closes or `linger` is over."""
         deadline = time.monotonic() + self._deadlines.linger
         buffer = self._buffer or self._new_buffer()
-        with suppress(OSError):  # the time is up, or the client has left: how it ended is settled
+        with suppress(OSError):  # a timeout or a reset no longer changes the outcome
             self._client.shutdown(socket.SHUT_WR)
             while (left := deadline - time.monotonic()) > 0:
                 _set_timeout(self._client, socket.SO_RCVTIMEO, left)
@@ -130,7 +130,7 @@ class BlockingConnection(Connection):
 
 
 class BlockingListener(BlockingAccept[BlockingConnection]):
-    """Accepts blocking connections, and waits for them."""
+    """Accepts blocking connections."""
 
     connect = BlockingConnection
 

@@ -1,4 +1,4 @@
-"""What every connection is, however it moves bytes: an accepted socket, its session, and how its end is counted."""
+"""The part that all connections share: an accepted socket, its session, and how its end is counted."""
 
 import socket
 import traceback
@@ -9,15 +9,11 @@ from servers.connections.timeouts import UnreadError
 from servers.session import Deadlines, Session
 
 CHUNK: Final = 64 * 1024
-"""Bytes read at once, at most, where a connection reads; a Protocol is handed what the loop has read, up to 256 KiB."""
+"""Bytes per read, at most; a Protocol gets what the loop has read, up to 256 KiB."""
 
 
 class Connection:
-    """
-    An accepted client.
-
-    session: the conversation with it, once that has begun.
-    """
+    """An accepted client. session: the conversation with it, once it has begun."""
 
     __slots__ = ("_client", "_listener", "session")
 
@@ -32,16 +28,16 @@ class Connection:
         return self._listener.deadlines
 
     def refuse(self, kind: str, reason: str) -> None:
-        """Tell the client in one line why it is not served, and let it go; never blocks."""
+        """Send the client one line that says why it is not served, and close; never blocks."""
         self._listener.refuse(self._client, kind, reason)
 
     def _begin(self) -> Session:
-        """Begin the session, in the thread that holds it."""
+        """Begin the session; call it in the thread that serves it."""
         self.session = self._listener.begin()
         return self.session
 
     def _end(self, trouble: BaseException | None) -> None:
-        """Close the client's socket and count how the session ended; trouble with it is that client's affair."""
+        """Close the client's socket and count how the session ended; an error does not affect other clients."""
         outcome = self.session.outcome or "failed"
         if isinstance(trouble, UnreadError):
             self.session.counts.failed("unread")

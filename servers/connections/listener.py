@@ -1,4 +1,4 @@
-"""The listening socket: its backlog, the limit on clients, and an accept that survives running out of descriptors."""
+"""The listening socket: its backlog, the limit on clients, and an accept that survives a lack of descriptors."""
 
 import asyncio
 import errno
@@ -17,16 +17,16 @@ from servers.session import Deadlines, LastCall, Session
 from servers.stats import Stats
 
 BACKOFF: Final = 0.1
-"""Seconds to wait when no client can be accepted for want of descriptors or memory: without it, accept spins."""
+"""Seconds to wait when accept fails for lack of descriptors or memory; without the wait it would spin."""
 
 BURST: Final = 64
-"""Clients that asyncio accepts before those it has get their turn."""
+"""Clients that an event loop accepts in a row before it serves those it has."""
 
 LINGER: Final = 1
-"""Seconds for which a refused client's socket is kept open: closing could reset it before the client has read why."""
+"""Seconds a refused client's socket stays open: closing could reset it before the client has read why."""
 
 LINGERING: Final = 64
-"""Refused clients whose sockets are kept open, at most: past them the oldest is closed sooner."""
+"""Refused clients whose sockets stay open, at most; one more closes the oldest early."""
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -36,26 +36,25 @@ C = TypeVar("C")
 
 
 class AcceptQueue(NamedTuple):
-    """Connections that wait in the accept queue (those that gave up included), and how many it takes."""
+    """Connections in the accept queue (including clients that gave up), and its limit."""
 
     waiting: int
     limit: int
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a socket that listens on TCP host:port (port 0 picks a free one); OSError if it can't."""
+    """Return a socket that listens on TCP host:port (port 0 picks a free one); OSError if it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=backlog)
 
 
 class Listener:
     """
-    Admits clients to the limit and refuses further ones, until `close`; what its connections share.
+    Admits clients up to the limit and refuses more, until `close`; holds what its connections share.
 
-    clients: the sockets accepted and not yet left. limit: how many all processes of the server may have together.
-    workers: the processes forked from this one that serve in its place. on_first: called once, before anything is done
-    for the first client. fork: what a model calls to serve from so many processes (servers/processes.py); it is set by
-    the program, which knows how they end.
+    clients: the sockets being served. limit: clients of all the server's processes together. workers: the forked
+    processes that serve in place of this one. on_first: called once, before the first client is served.
+    fork: forks so many processes to serve (servers/processes.py); for models; __main__ sets it.
     """
 
     fork: Callable[[int], None]
@@ -70,10 +69,10 @@ class Listener:
         self.on_first: Callable[[], None] | None = None
         self._socket = listening
         self._last_call = LastCall()
-        self._refused: deque[tuple[float, socket.socket]] = deque()  # since when (monotonic clock, seconds), and who
+        self._refused: deque[tuple[float, socket.socket]] = deque()  # when (monotonic clock, seconds), and the socket
 
     def begin(self) -> Session:
-        """Return a session for this thread to hold with a client."""
+        """Return a session for a client that this thread serves."""
         return Session(self.deadlines, self.stats.own.enter(), self._last_call)
 
     def end(self, client: socket.socket, session: Session, outcome: str) -> None:
@@ -84,9 +83,9 @@ class Listener:
 
     def stop(self, patience: float) -> None:
         """
-        Accept no more, and let every client's input end: what has begun is finished. Call it from any thread.
+        Accept no more and end every client's input, so that begun requests finish. Call it from any thread.
 
-        patience: seconds for which what a client goes on sending is still taken up, so that it cannot go on for ever.
+        patience: seconds in which requests are still read; it stops a client that never stops sending.
         """
         self._last_call.at = time.monotonic() + patience
         self.close()
@@ -94,7 +93,7 @@ class Listener:
             end_input(client)
 
     def refuse(self, client: socket.socket, kind: str, reason: str) -> None:
-        """Tell the client in one line why it is not served, and let it go; never blocks."""
+        """Send the client one line that says why it is not served, and close; never blocks."""
         if client in self.clients:
             self.clients.discard(client)
             self.stats.own.opened(-1)
@@ -106,17 +105,17 @@ class Listener:
         self._refused.append((time.monotonic(), client))
 
     def close(self) -> None:
-        """Accept no more, and wake up accept() where it waits; from any thread."""
+        """Accept no more and wake up a waiting accept(). Call it from any thread."""
         self.stopping = True
         with suppress(OSError):  # closed already
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def queue(self) -> AcceptQueue | None:
         """
-        Return the state of the accept queue; None where the operating system cannot tell.
+        Return the state of the accept queue; None where the system does not report it.
 
-        Linux keeps it in the listening socket's TCP_INFO, in tcpi_unacked and tcpi_sacked (tcp_get_info() in
-        net/ipv4/tcp.c): after eight bytes of flags they are the fifth and sixth 32-bit word.
+        Linux reports it in the listening socket's TCP_INFO as tcpi_unacked and tcpi_sacked (tcp_get_info() in
+        net/ipv4/tcp.c): the fifth and sixth 32-bit word after eight bytes of flags.
         """
         if not sys.platform.startswith("linux"):
             return None
@@ -130,25 +129,25 @@ class Listener:
         if self.on_first is not None:
             self.on_first()
             self.on_first = None
-        with suppress(OSError):  # it has left already, and macOS says so here
+        with suppress(OSError):  # macOS raises it here if the client has left already
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self.stats.admit(self.limit):
             self.refuse(client, "full", f"server full, it serves {self.limit} clients; try again later")
             return False
         self.clients.add(client)
-        if self.stopping:  # closed between accepting it and adding it: nobody has ended its input
+        if self.stopping:  # stop() ran between accept and add, so it has not ended this client's input
             end_input(client)
         return True
 
     def _let_go(self) -> None:
-        """Close the refused clients that have had their time to read why."""
+        """Close the refused clients whose `LINGER` is over."""
         if self._refused:
             latest = time.monotonic() - LINGER
             while self._refused and (self._refused[0][0] <= latest or len(self._refused) > LINGERING):
                 self._refused.popleft()[1].close()
 
     def _backoff(self, error: OSError) -> float:
-        """Return the seconds to wait after a failed accept; 0 if it was the one client's affair."""
+        """Return the seconds to wait after a failed accept; 0 if only that client failed."""
         if error.errno in EXHAUSTED:
             self.stats.own.failed("descriptors")
             return BACKOFF
@@ -156,7 +155,7 @@ class Listener:
 
 
 class BlockingAccept(Listener, Generic[C]):
-    """Accepts where the thread may wait. connect: what makes a connection of a client."""
+    """Accepts in a thread that may block. connect: turns a client's socket into a connection."""
 
     connect: Callable[[socket.socket, Any], C]
 
@@ -171,7 +170,7 @@ class BlockingAccept(Listener, Generic[C]):
             self._let_go()
             try:
                 client, _ = self._socket.accept()
-            except BlockingIOError:  # nobody has come for so long
+            except BlockingIOError:  # no client for LINGER seconds
                 continue
             except OSError as error:
                 if not self.stopping:
@@ -184,9 +183,9 @@ class BlockingAccept(Listener, Generic[C]):
 
 class LoopAccept(Listener, Generic[C]):
     """
-    Accepts where an event loop must not wait.
+    Accepts in an event loop, which must not block.
 
-    connect: what makes a connection of a client. awaited: the connections whose clients' bytes are awaited.
+    connect: turns a client's socket into a connection. awaited: the connections that wait for their client's bytes.
     """
 
     connect: Callable[[socket.socket, Any], C]
@@ -218,7 +217,7 @@ class LoopAccept(Listener, Generic[C]):
                     await (asyncio.wait_for(readable, LINGER) if self._refused else readable)
                 continue
             except OSError as error:
-                # The socket stays readable meanwhile: watched on, it would keep the loop spinning.
+                # The socket stays readable during the wait; watching it would make the loop spin.
                 loop.remove_reader(self._socket)
                 await asyncio.sleep(self._backoff(error))
                 loop.add_reader(self._socket, self._readable.set)
@@ -231,6 +230,6 @@ class LoopAccept(Listener, Generic[C]):
 
 
 def end_input(client: socket.socket) -> None:
-    """Let the client's input end, so that whoever reads it sees its end; what was received before can still be read."""
+    """End the client's input: bytes that have arrived can still be read, then comes the end."""
     with suppress(OSError):  # it has left already
         client.shutdown(socket.SHUT_RD)

@@ -1,4 +1,4 @@
-"""A connection over asyncio's streams: for the models that must not wait in their one thread."""
+"""A connection over asyncio's streams, for models that must not block their one thread."""
 
 import asyncio
 import socket
@@ -14,11 +14,7 @@ from servers.session import Session
 
 
 class _Protocol(asyncio.StreamReaderProtocol):
-    """
-    What feeds the reader.
-
-    stuck: whether the client leaves more replies unread than asyncio's high-water mark (64 KiB, transports.py).
-    """
+    """Feeds the reader. stuck: more replies are unread than asyncio's high-water mark (64 KiB, transports.py)."""
 
     stuck = False
 
@@ -33,10 +29,10 @@ class _Protocol(asyncio.StreamReaderProtocol):
 
 class StreamConnection(Connection):
     """
-    A client whose task waits for it; as a context it gives the session, and closes and counts; it never raises.
+    A client whose task waits for it. Its context gives the session, then closes and counts; it never raises.
 
-    receive: returns what the client has sent, empty if it sends no more or the session is over; OverdueError. It is the
-    reader's own method, as a rule: one of ours round it would cost each request another call.
+    receive: returns what the client has sent; empty if it sends no more or the session is over; OverdueError if late.
+    It is usually the reader's own method: wrapping it would add a call to each request.
     """
 
     __slots__ = ("_awaited", "_nothing", "_protocol", "_reader", "_write", "_writer", "receive")
@@ -73,7 +69,7 @@ class StreamConnection(Connection):
                 error = None
                 if self.session.linger:
                     await self._drain()
-            elif isinstance(error, RuntimeError):  # how uvloop says that the client has left while it was not read
+            elif isinstance(error, RuntimeError):  # uvloop raises it if the client has left while it was not read
                 self._raise_if_gone()
             await self._close(error)
         except Exception as trouble:
@@ -82,20 +78,20 @@ class StreamConnection(Connection):
         return not isinstance(error, asyncio.CancelledError)
 
     def send(self, reply: bytes) -> Awaitable[object]:
-        """Send it, if only to what waits unsent; UnreadError if the client takes too little by the write deadline."""
+        """Send or queue the reply; UnreadError if too many stay unread until the write deadline."""
         self._write(reply)
         if self.session.outcome:
             self.receive = self._receive_nothing
         return self._taken() if self._protocol.stuck else self._nothing
 
     async def wait(self, pause: float) -> None:
-        """Wait so many seconds."""
+        """Sleep for `pause` seconds."""
         self._awaited.discard(self)
         await asyncio.sleep(pause)
         self._go_on()
 
     def expire(self) -> None:
-        """Have receive() raise OverdueError."""
+        """Make receive() raise OverdueError."""
         self._reader.set_exception(OverdueError())
 
     def _go_on(self) -> None:
@@ -109,13 +105,13 @@ class StreamConnection(Connection):
         return self._nothing
 
     async def _receive_on(self) -> bytes:
-        """Receive after a wait: the replies sent since may have met a client that has left meanwhile."""
+        """Receive after a wait, during which the client may have left."""
         self.receive = partial(self._reader.read, CHUNK)
         self._raise_if_gone()
         return await self.receive()
 
     def _raise_if_gone(self) -> None:
-        """Raise ConnectionResetError if the client has left meanwhile: asyncio would log the writes that follow."""
+        """Raise ConnectionResetError if the client has left: asyncio would log each later write."""
         if self._stream.transport.is_closing():
             raise ConnectionResetError
 
@@ -125,7 +121,7 @@ class StreamConnection(Connection):
         return self._writer
 
     async def _taken(self) -> None:
-        """Wait until the client has taken its replies: it is not its bytes that are late meanwhile."""
+        """Wait until the client has taken its replies; its idle deadline does not run meanwhile."""
         self._awaited.discard(self)
         try:
             async with asyncio.timeout(self._deadlines.write):
@@ -141,19 +137,19 @@ class StreamConnection(Connection):
         return asyncio.StreamWriter(transport, self._protocol, self._reader, loop)
 
     async def _drain(self) -> None:
-        """Say that nothing more comes, and forget what the client still sends, until it ends or the time is up."""
-        self._reader.set_exception(None)  # type: ignore[arg-type]  # after a deadline it is read again
-        with suppress(OSError):  # the time is up, or the client has left: how it ended is settled
+        """Shut down writing, then discard input until the client closes or `linger` is over."""
+        self._reader.set_exception(None)  # type: ignore[arg-type]  # clears a deadline's exception, to read on
+        with suppress(OSError):  # a timeout or a reset no longer changes the outcome
             self._stream.write_eof()
             async with asyncio.timeout(self._deadlines.linger):
                 while await self._reader.read(CHUNK):
                     pass
 
     async def _close(self, error: BaseException | None) -> None:
-        """Close, and wait until the client has taken what is still unsent: it must not be held for ever."""
+        """Close, and wait until the client has taken what is still unsent, or until the write deadline."""
         if self._writer is None:
             return
-        if isinstance(error, UnreadError):  # it had its time: closing would wait for it once more
+        if isinstance(error, UnreadError):  # its write deadline is over; close() alone would wait again
             self._writer.transport.abort()
         self._writer.close()
         try:
@@ -162,18 +158,18 @@ class StreamConnection(Connection):
         except TimeoutError as late:
             self._writer.transport.abort()
             raise UnreadError from late
-        except OSError:  # it left with replies unread, which blocking sockets never hear of
+        except OSError:  # it left with replies unread; ignored, since blocking sockets never see it
             return
 
 
 class StreamListener(LoopAccept[StreamConnection]):
-    """Accepts connections over streams, and awaits them."""
+    """Accepts connections over streams."""
 
     connect = StreamConnection
 
     @cached_property
     def nothing(self) -> "asyncio.Future[bytes]":
-        """What is awaited where nothing has to be waited for: a coroutine for each reply would cost more."""
+        """A finished future, for `send` to return: a coroutine for each reply would cost more."""
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         done.set_result(b"")
         return done

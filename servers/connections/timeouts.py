@@ -1,4 +1,4 @@
-"""Clients that are too late: how that is raised, and who looks for them in an event loop."""
+"""Deadlines: the errors for late clients, and the task that finds them in an event loop."""
 
 import asyncio
 from time import monotonic
@@ -7,10 +7,10 @@ from typing import Final, Protocol
 from servers.session import Deadlines, Session
 
 LOOKS: Final = 8
-"""How often `reap` looks within the shortest deadline: no client overstays by more than an eighth of it."""
+"""Checks of `reap` within the shortest deadline: no client exceeds it by more than an eighth."""
 
 TURNS: Final = 3
-"""Turns of the loop within which it has read, handed over and answered what had arrived before."""
+"""Turns in which the loop has read, passed on and answered what had arrived before."""
 
 
 class OverdueError(TimeoutError):
@@ -22,21 +22,21 @@ class UnreadError(TimeoutError):
 
 
 class Awaited(Protocol):
-    """A connection whose client's bytes are awaited."""
+    """A connection that waits for its client's bytes."""
 
     session: Session
 
     def expire(self) -> None:
-        """End it: its deadline has passed."""
+        """End it because its deadline has passed."""
 
 
 async def reap(awaited: set[Awaited], deadlines: Deadlines) -> None:
     """
-    Take out of `awaited` each connection whose client's bytes are overdue, and end it; for ever.
+    End each connection in `awaited` whose deadline has passed; run until cancelled.
 
-    One look over all of them now and then costs a microsecond for ten clients; a timer for each read would cost each
-    request more than its parsing. Before it looks it lets the loop read what has arrived: when the process was stopped
-    or busy, timers are due first, and a client that has kept its deadline would be ended for the server's lateness.
+    A check takes a microsecond for ten clients; a timer for each read would cost a request more than its parsing.
+    Before a check the loop reads what has arrived: after the process was stopped or busy, timers run first, and a
+    client that has met its deadline would be ended because the server was late.
     """
     pause = min(deadlines.idle, deadlines.line) / LOOKS
     while True:

@@ -1,1 +1,1 @@
-"""What a server exports, read when it is scraped."""
+"""What a server exports, read at each scrape."""

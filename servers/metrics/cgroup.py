@@ -1,4 +1,4 @@
-"""The container's own account of memory and CPU, from its control group: what a process's own figures leave out."""
+"""A container's memory and CPU throttling, from its control group; a process's own figures leave them out."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ ROOT: Final = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """Periods in which a CPU quota froze the group, and for how many seconds in all."""
+    """Periods in which a CPU quota froze the group, and the seconds in all."""
 
     periods: int
     seconds: float
@@ -20,9 +20,9 @@ class Throttled:
 @dataclass(frozen=True, slots=True)
 class Container:
     """
-    A control group with a memory limit of its own, as a container has.
+    A control group with its own memory limit, as a container has.
 
-    memory: returns bytes by part (anon, kernel, sock, file). throttled: None where the kernel does not tell.
+    memory: returns bytes by part (anon, kernel, sock, file). throttled: returns None where the kernel reports nothing.
     """
 
     memory: Callable[[], dict[str, int]]
@@ -30,7 +30,7 @@ class Container:
 
 
 def find(root: Path = ROOT) -> Container | None:
-    """Return the control group that this process is confined to; None on a bare machine."""
+    """Return this process's control group; None on a bare machine."""
     if _limit(root / "memory.max") is not None:
         return Container(lambda: _memory_v2(root), lambda: _throttled(root / "cpu.stat", "throttled_usec", 1e6))
     v1 = root / "memory"
@@ -42,7 +42,7 @@ def find(root: Path = ROOT) -> Container | None:
 
 def _memory_v2(group: Path) -> dict[str, int]:
     stat = _table(group / "memory.stat")
-    # `kernel` is there since Linux 5.18; before that its parts are.
+    # Linux has `kernel` since 5.18, before that only its parts.
     kernel = stat.get("kernel", sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "slab", "percpu")))
     return {"anon": stat["anon"], "kernel": kernel, "sock": stat["sock"], "file": stat["file"]}
 
@@ -68,7 +68,7 @@ def _throttled(path: Path, time: str, unit: float) -> Throttled | None:
 
 
 def _limit(path: Path) -> int | None:
-    """Return the number in the file; None if there is none, or it says `max`."""
+    """Return the number in the file; None if there is no file, or it says `max`."""
     try:
         text = path.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a server exports to Prometheus. Everything is read when it is scraped; nothing is done for it before."""
+"""A server's metrics for Prometheus, all read at the scrape."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from servers.wire import Command
 
 
 class ServerCollector(Collector):
-    """Reads a server's counters, listener and process at each scrape, and gives them names, units and help texts."""
+    """Reads a server's counters, listener and process at each scrape; gives them names, units and help texts."""
 
     def __init__(self, listener: Listener, pauses: GarbagePauses, container: Container | None) -> None:
         self._listener = listener
@@ -28,11 +28,11 @@ class ServerCollector(Collector):
         listener.on_first = self._weigh
 
     def describe(self) -> Iterator[Metric]:
-        """Name nothing in advance: what the machine cannot tell is left out, not exported as zero."""
+        """Announce nothing: what this machine does not report is left out, not exported as zero."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric family, once a scrape."""
+        """Yield every metric family."""
         total = self._listener.stats.total()
         yield from self._connections(total)
         yield from self._requests(total)
@@ -51,41 +51,41 @@ class ServerCollector(Collector):
         if queue is not None:
             yield _gauge(
                 "accept_queue_connections",
-                "Connections in the accept queue: the kernel has accepted them, the server has not. Those whose client "
-                "gave up stay in it until the server gets to them.",
+                "Connections in the accept queue: the kernel has accepted them, the server has not. If a client gives "
+                "up, its connection stays until the server accepts it.",
                 queue.waiting,
             )
             yield _gauge(
                 "accept_queue_limit",
-                "Connections that the accept queue takes; what exceeds it goes unanswered and tries again after 1 s.",
+                "Length of the accept queue; the kernel does not answer further clients, which try again after 1 s.",
                 queue.limit,
             )
 
     def _requests(self, total: Total) -> Iterator[Metric]:
         yield _counters(
             "connections_ended",
-            "Connections that have ended, by how: quit (the client said so), closed or reset by it, idle, dripping or "
-            "unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused.",
+            "Ended connections by outcome: quit (the client sent QUIT), closed or reset (by the client), idle, "
+            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused.",
             "outcome",
             total.ended,
         )
         yield _counters(
             "requests",
-            "Requests answered with OK. Rate of this is the server's throughput.",
+            "Requests answered with OK, by command. Their rate is the server's throughput.",
             "command",
             {command.name.lower(): total.requests[command] for command in Command},
         )
         yield _counters(
             "errors",
-            "What went wrong, by kind. The first four are requests answered with ERR; full and threads are clients "
-            "refused; descriptors means that accept had to back off.",
+            "Errors by kind. unknown, argument, overlong, unfinished: requests answered with ERR. idle, dripping, "
+            "unread: passed deadlines. full, threads: refused clients. descriptors: accept failed. internal: a bug.",
             "kind",
             total.errors,
         )
         yield _histogram(
             "service_seconds",
-            "Time from when a request was taken up until its reply was ready, SLEEP's wait included. A server that is "
-            "blocked knows nothing of the clients in its accept queue, so look at that too, or ask the clients.",
+            "Time from the start of a request's service until its reply was ready, including SLEEP's wait. It leaves "
+            "out the time in the accept queue: see that, or the clients' latencies.",
             SERVICE_BOUNDS,
             total.buckets,
             total.seconds,
@@ -97,46 +97,46 @@ class ServerCollector(Collector):
         workers = self._listener.workers
         yield _counters(
             "cpu_seconds",
-            "CPU time that the server's process has used, in its own code (user) and in the kernel for it (system), to "
-            "the microsecond. Divided by requests it is the cost of one, which holds on any number of cores.",
+            "CPU time of the server's process in its own code (user) and in the kernel (system), to the microsecond. "
+            "Divided by requests it is the cost of one, on any number of cores.",
             "mode",
             process.cpu_seconds(workers),
         )
         yield _gauge(
             "threads",
-            "Python threads of the process, those for signals, for the metrics and for this scrape included.",
+            "Python threads of the process, including those for signals, metrics and this scrape.",
             process.threads(workers),
         )
         resident = [process.resident_bytes(each) for each in (None, *workers)]
         if None not in resident:
             yield _gauge(
                 "resident_memory_bytes",
-                "Memory of the process that is in RAM. The kernel's socket buffers are not in it: see the container's.",
+                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's.",
                 sum(each or 0 for each in resident),
             )
             initial = [block.initial_bytes for block in self._listener.stats.blocks]
             yield _gauge(
                 "idle_memory_bytes",
-                "Memory that the process had in RAM before its first client: what is more now is the clients', those "
-                "included that have left, for little of it goes back.",
+                "Memory of the process in RAM before its first client. What exceeds it now is due to clients, even "
+                "those that have left: the process returns little.",
                 sum(first or now or 0 for first, now in zip(initial, resident, strict=False)),
             )
         yield _histogram(
             "gc_pause_seconds",
-            "Pauses of Python's cyclic garbage collector, during which the server does nothing else.",
+            "Pauses for Python's cyclic garbage collector, in which the server does nothing else.",
             PAUSE_BOUNDS,
             self._pauses.buckets,
             self._pauses.seconds,
         )
 
     def _weigh(self) -> None:
-        """Note what the process weighs; without a descriptor to read it by, the next scrape has to do."""
+        """Record the idle memory; without a free descriptor to read it, the next scrape's value stands in."""
         with suppress(OSError):
             self._listener.stats.own.weighed(process.resident_bytes() or 0)
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:
-    """Return a registry with the server's metrics and the standard ones of the process and of Python."""
+    """Return a registry with the server's metrics and the standard ones of the process and Python."""
     every = CollectorRegistry()
     every.register(collector)
     ProcessCollector(registry=every)
@@ -149,7 +149,7 @@ def _container(container: Container) -> Iterator[Metric]:
     yield _gauges(
         "container_memory_bytes",
         "Memory charged to the container, by part: anon (the program's own), kernel (thread stacks in the kernel, page "
-        "tables, slabs), sock (socket buffers), file (page cache, which belongs to whoever touched a file first: "
+        "tables, slabs), sock (socket buffers), file (page cache, charged to the container that read a file first: "
         "leave it out of a comparison).",
         "part",
         container.memory(),
@@ -163,7 +163,7 @@ def _container(container: Container) -> Iterator[Metric]:
         )
         yield _counter(
             "container_throttled_seconds",
-            "Time for which a CPU quota has frozen the container.",
+            "Time in which a CPU quota froze the container.",
             throttled.seconds,
         )
 
@@ -191,7 +191,7 @@ def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> 
 
 
 def _histogram(name: str, text: str, bounds: Sequence[float], counts: Sequence[int], total: float) -> Metric:
-    """Make Prometheus's cumulative buckets of `counts`, one more than there are `bounds`."""
+    """Return a family with cumulative buckets. counts: not cumulative, one more than `bounds`."""
     edges = [*map(floatToGoString, bounds), "+Inf"]
     return HistogramMetricFamily(
         f"tcplab_{name}", text, buckets=list(zip(edges, accumulate(counts), strict=True)), sum_value=total

@@ -1,4 +1,4 @@
-"""How long Python's garbage collector has stopped the program."""
+"""The pauses of Python's garbage collector."""
 
 import gc
 from bisect import bisect_left
@@ -10,7 +10,7 @@ PAUSE_BOUNDS: Final[tuple[float, ...]] = (1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e
 
 
 class GarbagePauses:
-    """Times every collection, by the callbacks that `gc` offers; no cost between collections."""
+    """Times every collection by `gc.callbacks`; costs nothing between collections."""
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(PAUSE_BOUNDS) + 1)
@@ -18,7 +18,7 @@ class GarbagePauses:
         self._began = 0.0
 
     def watch(self) -> None:
-        """Begin to count; once a process."""
+        """Start to count; call it once per process."""
         gc.callbacks.append(self._collected)
 
     def _collected(self, phase: str, _info: dict[str, int]) -> None:
@@ -28,6 +28,6 @@ class GarbagePauses:
         self.count(monotonic() - self._began)
 
     def count(self, seconds: float) -> None:
-        """Count a pause of so many seconds."""
+        """Count a pause."""
         self.buckets[bisect_left(PAUSE_BOUNDS, seconds)] += 1
         self.seconds += seconds

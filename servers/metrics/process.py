@@ -1,4 +1,4 @@
-"""What a server's processes use, as the kernel tells it: the one that exports, and the workers that it has forked."""
+"""CPU, memory and threads of a server's processes (this one and its forked workers), from the kernel."""
 
 import os
 import resource
@@ -10,11 +10,11 @@ from typing import Final
 PROC: Final = Path("/proc")
 
 TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
-"""Seconds: the unit in which the kernel tells of other processes."""
+"""The kernel's unit for other processes' CPU time, in seconds."""
 
 
 def resident_bytes(process: int | None = None) -> int | None:
-    """Return how much of a process (by default this one) is in RAM; None where the system doesn't tell."""
+    """Return a process's (by default this one's) memory in RAM; None where there is no /proc."""
     statm = PROC / str(process or "self") / "statm"
     if not PROC.exists():
         return None
@@ -22,7 +22,7 @@ def resident_bytes(process: int | None = None) -> int | None:
 
 
 def cpu_seconds(workers: Sequence[int]) -> dict[str, float]:
-    """Return the CPU time of all processes by mode."""
+    """Return all processes' CPU time by mode."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     user, system = used.ru_utime, used.ru_stime
     for worker in workers:
@@ -32,5 +32,5 @@ def cpu_seconds(workers: Sequence[int]) -> dict[str, float]:
 
 
 def threads(workers: Sequence[int]) -> int:
-    """Return how many threads all processes have."""
+    """Return all processes' number of threads."""
     return threading.active_count() + sum(len(list((PROC / str(worker) / "task").iterdir())) for worker in workers)

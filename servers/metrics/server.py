@@ -1,4 +1,4 @@
-"""Serves /metrics over HTTP, from a thread for each scrape."""
+"""Serve /metrics over HTTP, with a thread for each scrape."""
 
 import sys
 import time
@@ -13,14 +13,14 @@ from prometheus_client.exposition import choose_encoder
 from servers.connections.listener import BACKOFF
 
 TIMEOUT: Final = 6.0
-"""Seconds that a scraper may stay silent: three times what Prometheus waits for the reply."""
+"""Seconds a scraper may stay silent: three times Prometheus's scrape timeout."""
 
 COMPLAINTS: Final = 5
-"""Lines on stderr about failed scrapes, in all: there is one every two seconds, and it fails like the one before."""
+"""Lines on stderr about failed scrapes, at most: with a scrape every two seconds they would repeat without end."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one scrape. A page of another origin can't read the answer: nothing allows it to."""
+    """Answers one scrape. It sends no CORS header, so a page of another origin cannot read the answer."""
 
     timeout = TIMEOUT
     server: "MetricsServer"
@@ -39,11 +39,11 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Say 405 where http.server says 501, that the method isn't there."""
+        """Send 405 (method not allowed) where http.server sends 501 (not implemented)."""
         super().send_error(405 if code == 501 else code, message, explain)
 
     def end_headers(self) -> None:
-        """Say what may be asked."""
+        """Add the allowed methods."""
         self.send_header("Allow", "GET, HEAD")
         super().end_headers()
 
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class MetricsServer(ThreadingHTTPServer):
-    """An HTTP server that answers GET and HEAD with the metrics of a registry."""
+    """An HTTP server that answers GET and HEAD with a registry's metrics."""
 
     request_queue_size = 32
 
@@ -63,7 +63,7 @@ class MetricsServer(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept; without descriptors wait a little, for the scraper stays in the queue and would be tried at once."""
+        """Accept; if that fails, wait: the scraper stays in the queue, and retrying at once would spin."""
         try:
             return super().get_request()
         except OSError:
@@ -71,10 +71,10 @@ class MetricsServer(ThreadingHTTPServer):
             raise
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say in a line what went wrong, a few times; a scraper that has left, or says nothing, is nothing wrong."""
+        """Print the error in one line, a few times; a scraper that leaves is no error."""
         error = sys.exception()
         if isinstance(error, ConnectionError) or self._complaints == COMPLAINTS:
             return
         self._complaints += 1
-        with suppress(OSError):  # nobody reads it
+        with suppress(OSError):  # stderr may be closed
             sys.stderr.write(f"a scrape of /metrics failed: {error!r}\n")

@@ -1,1 +1,1 @@
-"""The concurrency models, a file each: read them side by side."""
+"""The concurrency models, one file each, to be read side by side."""

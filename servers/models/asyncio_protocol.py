@@ -1,4 +1,4 @@
-"""An event loop and no `await` in a conversation: the loop calls `receive`, and nothing here waits."""
+"""An event loop without `await` in a conversation: the loop calls `receive`, which never waits."""
 
 from asyncio import TaskGroup
 
@@ -6,7 +6,7 @@ from servers.connections.protocol import ProtocolConnection, ProtocolListener
 
 
 async def serve(listener: ProtocolListener) -> None:
-    """Have the loop call `receive` for each client, and accept the next at once."""
+    """Make the loop call `receive` for each client, and accept the next at once."""
     async with TaskGroup() as tasks:
         while connection := await listener.accept():
             tasks.create_task(connection.call(receive))

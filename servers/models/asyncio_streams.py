@@ -1,4 +1,4 @@
-"""An event loop: one thread goes on with a client that has sent something; at each `await` it may change to another."""
+"""An event loop: one thread serves all clients; at each `await` it may switch to another that has sent something."""
 
 from asyncio import TaskGroup
 
@@ -6,7 +6,7 @@ from servers.connections.streams import StreamConnection, StreamListener
 
 
 async def serve(listener: StreamListener) -> None:
-    """Start a task for each client, and accept the next as soon as the others wait."""
+    """Start a task for each client, and accept the next while the others wait."""
     async with TaskGroup() as tasks:
         while connection := await listener.accept():
             tasks.create_task(converse(connection))

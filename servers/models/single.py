@@ -1,4 +1,4 @@
-"""One client at a time: the textbook's first server. The next client waits in the accept queue."""
+"""One client at a time, as a textbook's first server; the next client waits in the accept queue."""
 
 from servers.connections.blocking import BlockingConnection, BlockingListener
 

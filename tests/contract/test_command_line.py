@@ -1,4 +1,4 @@
-"""Options and the environment: what is wrong is told in one line, with status 2."""
+"""Options and the environment: an error is one line, with status 2."""
 
 import subprocess
 
@@ -25,7 +25,7 @@ OPTIONS = [
 
 
 def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
-    """Run a server that should not start; return its status, stdout and stderr."""
+    """Run a server that must not start; return its status, stdout and stderr."""
     done = subprocess.run(
         command_line(*arguments),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Many clients, the limit on them, and what lies beyond it."""
+"""Many clients, the limit on clients, and clients beyond it."""
 
 import itertools
 import sys
@@ -91,7 +91,7 @@ def test_what_exceeds_singles_backlog_does_not_get_in(launch: Launch) -> None:
     server = launch(SINGLE, "--backlog", "2")
     served = server.client()
     served.ask(b"ECHO served\n", b"OK served\n")
-    waiting = [server.client() for _ in range(3)]  # Linux lets in one more than the backlog
+    waiting = [server.client() for _ in range(3)]  # Linux queues one more than the backlog
     late: list[tuple[float, Client]] = []
 
     def come_late() -> None:
@@ -145,7 +145,7 @@ def test_threaded_has_a_thread_for_each_client(launch: Launch) -> None:
     alone = server.metrics()("threads")
 
     def has_one_each_of(count: int) -> None:
-        """Wait, for the thread of a scrape before may not have ended yet."""
+        """Wait, because the thread of an earlier scrape may still run."""
         server.wait_for(lambda now: now("threads") == alone + count, f"a thread for each of {count}")
 
     clients: list[Client] = []
@@ -190,9 +190,9 @@ def test_a_sleep_makes_nobody_else_wait(concurrent: Model, launch: Launch) -> No
 
 def test_work_delays_others_in_an_event_loop_only(concurrent: Model, launch: Launch) -> None:
     """
-    An echo that arrives behind a WORK waits for its end in an event loop; a thread gets the GIL after 5 ms or so.
+    In an event loop, an echo waits for the end of a WORK before it; a thread gets the GIL after about 5 ms.
 
-    The median of seven: on a busy machine one of them may have waited for the machine.
+    The median of seven, because on a busy machine one may have waited for a core.
     """
     server = launch(concurrent)
     shares = []
@@ -202,7 +202,7 @@ def test_work_delays_others_in_an_event_loop_only(concurrent: Model, launch: Lau
             other.ask(b"ECHO x\n", b"OK x\n")
             began = time.monotonic()
             busy.send(b"WORK 1000000 x\n" * (1 if concurrent.in_a_loop else 2))
-            time.sleep(0.005)  # the WORK has begun, most likely
+            time.sleep(0.005)  # by now the WORK has most likely begun
             other.ask(b"ECHO y\n", b"OK y\n")
             echoed = time.monotonic() - began
             busy.receive(5)
@@ -214,7 +214,7 @@ def test_work_delays_others_in_an_event_loop_only(concurrent: Model, launch: Lau
 
 
 def test_a_place_in_the_queue_outlives_its_client(launch: Launch) -> None:
-    """A client that gave up stays in the accept queue until the server gets to it."""
+    """A client that gave up stays in the accept queue until the server accepts it."""
     server = launch(SINGLE)
     with server.client() as first:
         first.ask(b"ECHO 1\n", b"OK 1\n")
@@ -227,7 +227,7 @@ def test_a_place_in_the_queue_outlives_its_client(launch: Launch) -> None:
 
 
 def test_a_client_that_leaves_at_once_is_counted(server: Server) -> None:
-    # Those of the test before may be leaving still.
+    # Clients of the test before may still be leaving.
     idle = server.wait_for(lambda seen: seen("connections_open") == 0 == seen("accept_queue_connections"), "all left")
     before = sum(idle.by("connections_ended_total", "outcome").values())
     for _ in range(10):
@@ -240,7 +240,7 @@ def test_a_client_that_leaves_at_once_is_counted(server: Server) -> None:
 
 
 def test_a_server_without_clients_stays_idle(model: Model, launch: Launch) -> None:
-    """An accept that is tried in vain must wait, and not be tried again at once."""
+    """An accept without a client must wait, not spin."""
     server = launch(model)
     with server.client() as client:
         client.ask(b"ECHO x\n", b"OK x\n")

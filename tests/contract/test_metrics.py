@@ -1,4 +1,4 @@
-"""What a server exports: every family, from zero, and exactly what happened."""
+"""A server's metrics: every family from zero on, with exact counts."""
 
 from servers.variants import VARIANTS
 from tests.support.fixtures import Launch

@@ -1,4 +1,4 @@
-"""What can go wrong before a server is ready: it says so in one line, and does not say that it is ready."""
+"""Failures before a server is ready: it prints one line, and not that it is ready."""
 
 import os
 import random
@@ -18,7 +18,7 @@ from tests.support.servers import PATIENCE, Model, Server, command_line, environ
 
 
 def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:
-    """Return the one line that a server says which does not start."""
+    """Return the one line of a server that does not start."""
     done = subprocess.run(
         [*prefix, *command_line(*arguments)],
         cwd=ROOT,
@@ -44,13 +44,13 @@ def test_missing_packages_name_the_right_environment() -> None:
     done = subprocess.run(
         bare, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
-    told = "python -m servers: this Python has no prometheus-client; make local makes one that has: .venv/bin\n"
+    told = "python -m servers: this Python lacks prometheus-client; run make local, then use .venv/bin/python\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: str(kind.name))
 def test_a_signal_while_it_imports_is_no_crash(tmp_path: Path, kind: signal.Signals) -> None:
-    """It is met in the imports, where it spends most of that time."""
+    """The imports take most of the start."""
     (tmp_path / "prometheus_client.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)")
     with subprocess.Popen(
         command_line("single", "--port", "0", "--metrics-port", "0"),
@@ -68,7 +68,7 @@ def test_a_signal_while_it_imports_is_no_crash(tmp_path: Path, kind: signal.Sign
 
 @pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
 def test_a_signal_at_any_start_moment_ends_quietly(variant: str) -> None:
-    """Whatever it is about to do: at moments drawn from the time that starting takes."""
+    """The moments are drawn from the time that starting takes."""
     began = time.monotonic()
     with Server(Model(variant, variant)):
         takes = time.monotonic() - began
@@ -115,13 +115,13 @@ def test_a_port_in_use_is_told_with_advice(variant: str, option: str) -> None:
 
 @pytest.fixture(scope="module")
 def unprivileged() -> tuple[str, ...]:
-    """Return what to write before a command that must not have ports under 1024; as root and in containers too."""
+    """Return a command prefix that forbids ports under 1024, also for root and in containers."""
     first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     prefix: tuple[str, ...] = ()
     if first.exists() and int(first.read_text()) <= 80:
-        prefix = ("unshare", "--net")  # a new network has the kernel's defaults
+        prefix = ("unshare", "--net")  # a new network namespace has the kernel's defaults
         if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
-            pytest.skip("here everybody may have every port, and nobody a network of its own")
+            pytest.skip("here every user may use every port, and no new network namespace can be made")
     if os.geteuid() == 0:
         prefix += ("setpriv", "--bounding-set=-net_bind_service")
     return prefix
@@ -151,8 +151,8 @@ def test_a_server_that_cannot_report_ready_says_why(variant: str) -> None:
         )
     assert done.returncode == 2
     assert done.stderr == (
-        b"python -m servers: cannot say on stdout that it is ready (No space left on device);"
-        b" let something take its output\n"
+        b"python -m servers: cannot write to stdout that it is ready (No space left on device);"
+        b" redirect stdout to where it can be written\n"
     )
 
 
@@ -173,7 +173,7 @@ def test_a_bad_address_is_told_by_its_option(option: str, host: str) -> None:
         (
             160,
             ("--max-connections", "33"),
-            "--max-connections 33 needs more descriptors than 160; raise ulimit -n, or ask for 32",
+            "--max-connections 33 needs more than 160 descriptors; raise ulimit -n, or ask for 32",
         ),
     ],
 )

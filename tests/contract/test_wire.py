@@ -1,4 +1,4 @@
-"""The wire, command by command, whatever the model."""
+"""The wire protocol, command by command, for every model."""
 
 import random
 import socket
@@ -141,7 +141,7 @@ def test_input_may_be_split_anywhere(client: Client) -> None:
         size = luck.choice((1, 2, 50, 1000, 70_000))
         client.send(rest[:size])
         rest = rest[size:]
-        if luck.random() < 0.1:  # so that neither side's buffers fill up
+        if luck.random() < 0.1:  # to keep both sides' buffers from filling
             client.socket.setblocking(False)
             try:
                 received = client.socket.recv(1 << 20)
@@ -187,7 +187,7 @@ def test_a_longer_line_is_refused_and_closed(client: Client, line: bytes) -> Non
 
 
 def test_the_refusal_arrives_though_the_client_sends_on(client: Client) -> None:
-    """The input is drained for a while: were the connection closed on unread input, a reset would overtake the ERR."""
+    """The server drains the input for a while: closing with unread input would send a reset that overtakes the ERR."""
     client.send(LONGEST + b"xy")
     for _ in range(50):
         client.send(b"ECHO more\n" * 1000)

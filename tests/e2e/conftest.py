@@ -1,4 +1,4 @@
-"""One lab for all tests in Docker; without Docker they are skipped with the reason, or fail where it is required."""
+"""One lab for all tests in Docker; without Docker they are skipped with a reason, or fail where it is required."""
 
 from collections.abc import Iterator
 

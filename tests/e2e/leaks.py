@@ -1,4 +1,4 @@
-"""What looks like a secret in a text: a log, an image's history, a container's settings."""
+"""Finds secrets in a text: a log, an image's history, a container's settings."""
 
 import re
 
@@ -8,7 +8,7 @@ KNOWN = re.compile(
     r"|\b[Bb]earer +[A-Za-z0-9+/=_.~-]{16,}"
     r"|\b(?:gh[oprsu]|github_pat|glsa|glc)_\w{16,}|\bAKIA[0-9A-Z]{16}\b|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
 )
-"""Keys and tokens that are known by their shape."""
+"""Keys and tokens with a known format."""
 
 ADDRESS = re.compile(r"://[^/\s:@\"']*:(?P<value>[^/\s@\"']+)@")
 """A password in an address."""
@@ -19,20 +19,20 @@ SETTING = re.compile(
     rf"(?i)(?P<name>[\w.-]*{WORDS}[\w.-]*)\\?[\"']?(?P<sign>[ \t]+=[ \t]*|=|[ \t]*:[ \t]*)\\?[\"']?"
     r"(?P<value>[^\s\"'\\,;(){}\[\]<>][^\s\"'\\,;]*)"
 )
-"""A setting with such a name and a value: in the environment, YAML, JSON or a log line."""
+"""A setting with a secret's name and a value: in the environment, YAML, JSON or a log line."""
 
 OPTION = re.compile(rf"(?i)--[\w-]*{WORDS} +(?P<value>[^\s\"'-][^\s\"']*)")
-"""The same on a command line, where a space stands between the two."""
+"""The same on a command line, with a space between name and value."""
 
 ACTIONS = frozenset({"add", "create", "delete", "list", "read", "remove", "reset", "set", "update", "use", "write"})
-"""What a permission allows. Grafana writes one as `users.authtoken:read`."""
+"""A permission's actions; Grafana writes one as `users.authtoken:read`."""
 
 COUNTED = re.compile(r"(?i)(?:s|[_-](?:bytes|count|days|hours|length|minutes|ms|seconds))$")
 PLACE = re.compile(r"(?i)_(?:file|path|dir)$")
 
 
 def leaks(text: str) -> list[str]:
-    """Return each place of a text where a secret's value stands. The name of a secret is none."""
+    """Return each place in a text with a secret's value; a secret's name alone is harmless."""
     return [
         *(found[0] for found in KNOWN.finditer(text)),
         *(found[0] for found in ADDRESS.finditer(text) if not _is_hidden(found["value"])),
@@ -47,7 +47,7 @@ def _is_hidden(value: str) -> bool:
 
 
 def _is_harmless(setting: re.Match[str]) -> bool:
-    """Return whether the value is a switch, a count, the name of a file, or an action that is allowed."""
+    """Return whether the value is a switch, a count, a file name, or a permission's action."""
     name, sign, value = setting["name"], setting["sign"], setting["value"].rstrip("])}.")
     return (
         value.lower() in {"true", "false"}

@@ -1,4 +1,4 @@
-"""A dashboard in a real Grafana, looked at in headless Chromium: what is wrong with it, in words."""
+"""Looks at a dashboard of a real Grafana in headless Chromium, and describes its faults."""
 
 import time
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from typing import Any, Final
 from tests.support.browser import Browser
 
 SETTLED: Final = 2.0
-"""Seconds for which nothing may load until a page counts as drawn."""
+"""Seconds without loading after which a page counts as drawn."""
 
 PATIENCE: Final = 90.0
-"""Seconds that a page has to be drawn; then it is looked at as it is."""
+"""Seconds to wait for a page; after that it is inspected as it is."""
 
 TRIALS: Final = 4
-"""How often a page is opened at the most: the browser drops what it loads when a container's network comes or goes."""
+"""Attempts to open a page, at most: the browser aborts loading when a container's network appears or vanishes."""
 
 _PANELS: Final = "[...document.querySelectorAll('section[data-testid^=\"data-testid Panel header\"]')]"
 
@@ -59,7 +59,7 @@ _LOOK: Final = f"""\
 
 
 def draw(page: Browser, url: str, width: int, height: int, *, dark: bool = True) -> None:
-    """Open a dashboard in a window of this size, and wait until all panels in sight are drawn."""
+    """Open a dashboard in a window of this size; wait until all visible panels are drawn."""
     for _ in range(TRIALS):
         page.visit(f"{url}?theme={'dark' if dark else 'light'}", width, height, dark=dark)
         _settle(page)
@@ -81,13 +81,13 @@ def _dropped(page: Browser) -> bool:
 
 
 def panels(page: Browser) -> list[dict[str, Any]]:
-    """Return what each panel in sight shows: its title, text, what is cut off, badges, and where it ends in pixels."""
+    """Return each visible panel's title, text, cut-off words, badges, and bottom edge in pixels."""
     found: list[dict[str, Any]] = page.evaluate(_LOOK)
     return found
 
 
 def complaints(page: Browser) -> Iterator[str]:
-    """Yield what is wrong with the panels in sight: no data, an error, a title or a legend that is cut off."""
+    """Yield the visible panels' faults: no data, an error, a cut-off title or legend."""
     found = panels(page)
     if not found:
         yield "there is no panel"

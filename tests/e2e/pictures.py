@@ -1,9 +1,8 @@
 """
-Pictures of a running lab's dashboards, as they are seen at 1440x900: `python -m tests.e2e.pictures`.
+Take pictures of a running lab's dashboards at 1440x900: `python -m tests.e2e.pictures`.
 
-Arguments: Grafana's address (http://127.0.0.1:3000 by default), and names of dashboards (all of them by default).
-Writes grafana/pictures/*.png, and prints what is wrong with a page. The exit status is 1 if anything is, and nothing is
-written of a page that is wrong.
+Arguments: Grafana's address (default http://127.0.0.1:3000), and names of dashboards (default all).
+Writes grafana/pictures/*.png. For a page with faults it prints them, writes no picture, and exits with status 1.
 """
 
 import sys
@@ -18,11 +17,11 @@ from tests.support.browser import Browser, browser, program
 FOLDER = ROOT / "grafana" / "pictures"
 WIDTH, HEIGHT = 1440, 900
 LARGEST = 250_000
-"""Bytes that a picture may have: it is cloned by everybody."""
+"""Bytes of a picture, at most: every clone contains it."""
 
 
 def take(page: Browser, address: str, uid: str) -> list[str]:
-    """Take the picture of a dashboard; return what is wrong with it."""
+    """Take a dashboard's picture; return its faults."""
     draw(page, f"{address}/d/{uid}", WIDTH, HEIGHT)
     wrong = list(complaints(page))
     file = FOLDER / f"{uid}.png"
@@ -35,19 +34,19 @@ def take(page: Browser, address: str, uid: str) -> list[str]:
 
 
 def main(address: str = "http://127.0.0.1:3000", *names: str) -> int:
-    """Take the pictures of the dashboards so called."""
+    """Take the pictures of the named dashboards; return the exit status."""
     known = [Path(name).stem for name in dashboards()]
     if unknown := sorted({*names} - {*known}):
         print(f"pictures: no dashboard is called {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     executable = program()
     if executable is None:
-        print("pictures: there is no Chromium on the PATH; install one", file=sys.stderr)
+        print("pictures: no Chromium is on the PATH; install one", file=sys.stderr)
         return 2
     try:
         urllib.request.urlopen(f"{address}/api/health", timeout=10).close()
     except (urllib.error.URLError, OSError) as error:
-        print(f"pictures: no Grafana answers at {address} ({error}); docker compose up, and try again", file=sys.stderr)
+        print(f"pictures: no Grafana answers at {address} ({error}); run docker compose up first", file=sys.stderr)
         return 2
     FOLDER.mkdir(exist_ok=True)
     status = 0

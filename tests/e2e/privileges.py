@@ -1,14 +1,14 @@
-"""Whom a container's processes run as."""
+"""Finds root's rights in a container."""
 
 ROOT = frozenset({"0", "root"})
 
 
 def of_root(user: str, image_user: str, status: str, *, is_ours: bool) -> list[str]:
     """
-    Return what a container has of root, as "who: what"; empty if it has nothing.
+    Return a container's rights of root as "source: right"; empty if it has none.
 
-    user, image_user: of the container's settings, and of its image's. status: /proc/1/status of the container. Group 0
-    has no capability; an image of others whose own user has that group may keep it, as Grafana's does.
+    user, image_user: from the container's and its image's settings. status: the container's /proc/1/status. A foreign
+    image whose own user is in group 0 may keep it, as Grafana's does, because that group has no capability.
     """
     ids = {key: value.split() for key, _, value in (line.partition(":") for line in status.splitlines())}
     name, _, group = user.partition(":")

@@ -1,4 +1,4 @@
-"""docker-compose.yml and .env as written: what can be told without Docker."""
+"""docker-compose.yml and .env as written, checked without Docker."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support.processes import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = composition()["services"]
 LESSON = {"command", "ports", "healthcheck", "build"}
-"""All in which the servers' services may differ; `build` stands with the one that builds the image of all."""
+"""The keys in which the servers' services may differ; one service has `build`, for the image of all."""
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
@@ -35,7 +35,7 @@ def test_a_health_check_is_no_client(variant: Variant) -> None:
     check = SERVICES[variant.name]["healthcheck"]["test"]
     assert f"/{variant.metrics_port}" in check[-1]
     assert str(variant.port) not in check[-1]
-    assert check[:2] == ["CMD", "bash"]  # an interpreter's memory and CPU would be counted as the server's
+    assert check[:2] == ["CMD", "bash"]  # an interpreter's memory and CPU would count as the server's
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

@@ -1,8 +1,8 @@
 """
-The real lab, in Docker, as a user has it: brought up, looked at, scaled, hurt, and taken down.
+The real lab in Docker: brought up, viewed, scaled, damaged, and taken down.
 
-The tests share one lab and stand in the order of a user's session; each leaves it as it found it. The load's own counts
-(its master's exporter, Locust's page) are what Prometheus's answers are held against.
+The tests share one lab, in the order of a user's session; each leaves it as it found it. Prometheus's answers are
+compared with the load's own counts (its master's exporter, Locust's page).
 """
 
 import base64
@@ -45,7 +45,7 @@ NAMES = [variant.name for variant in VARIANTS]
 CONCURRENT = [variant.name for variant in VARIANTS if variant.clients != 1]
 CLIENTS = 30
 WINDOW = 60
-"""Seconds over which figures are compared: many conversations of the single server too, which holds one for 0.5 s."""
+"""Seconds over which figures are compared, many conversations even of the single server, where each takes 0.5 s."""
 
 
 def verified(load: Samples, name: str) -> float:
@@ -62,7 +62,7 @@ def replies(lab: Lab, name: str) -> float:
 
 
 def failures(load: Samples) -> dict[str, float]:
-    """Return every request and connection that went wrong, by its labels."""
+    """Return the counts of failed requests and connections, by their labels."""
     return {
         f"{name} {dict(labels)}": value
         for (name, labels), value in load.items()
@@ -73,7 +73,7 @@ def failures(load: Samples) -> dict[str, float]:
 
 
 def flows(lab: Lab, names: list[str]) -> Callable[[], bool]:
-    """Return a check that more requests have been verified by now than at its first call, for each of `names`."""
+    """Return a check that each of `names` has more verified requests than at the check's first call."""
     first: dict[str, float] = {}
 
     def check() -> bool:
@@ -98,12 +98,12 @@ def test_what_is_left_out_is_said(lab: Lab) -> None:
 
 
 def on_compare(panel: str, part: str = "") -> list[Query]:
-    """Return the queries of a panel of the comparison that contain a part."""
+    """Return the queries of a panel of Compare that contain `part`."""
     return [q for q in queries() if q.dashboard == "compare.json" and q.panel == panel and part in q.expr]
 
 
 def test_panels_have_data_within_half_a_minute(lab: Lab) -> None:
-    (chart,) = on_compare("Right replies a second")
+    (chart,) = on_compare("Right replies per second")
     left = lab.healthy_at + 30 - time.monotonic()
     until(lambda: set(lab.by_variant(chart.promql())) == set(NAMES), max(left, 1), f"{chart.panel} shows {NAMES}")
 
@@ -150,7 +150,7 @@ def test_every_port_is_bound_to_loopback(lab: Lab) -> None:
 
 
 def test_nobody_reaches_the_lab_from_another_machine(lab: Lab) -> None:
-    """At any other address of this machine nothing answers at the lab's ports; the load's own port is at none."""
+    """At this machine's other addresses no port of the lab answers; the load's own port is not published."""
     addresses = {
         each.address
         for some in psutil.net_if_addrs().values()
@@ -171,7 +171,7 @@ def test_no_image_or_log_holds_a_secret(lab: Lab) -> None:
     said |= {service: json.dumps(lab.inspect(service)["Config"]) for service in lab.services}
     said |= {f"{service}'s log": lab.compose("logs", "--no-color", service).stdout for service in lab.services}
     assert {where: found for where, text in said.items() if (found := leaks(text))} == {}
-    # The environment of the user who starts the lab stays there.
+    # The environment of the user who starts the lab must not leak.
     assert CANARY in lab.environment.values()
     assert [where for where, text in said.items() if CANARY in text] == []
 
@@ -199,7 +199,7 @@ def test_what_runs_is_what_is_pinned(lab: Lab) -> None:
     built = json.loads(fetch(lab.url("prometheus", "/api/v1/status/buildinfo")))
     assert f"v{built['data']['version']}" == pinned["docker-compose.yml", "prom/prometheus"]
     script = "import sys, locust, uvloop; print(*sys.version_info[:2], locust.__version__, uvloop.__version__)"
-    python = pinned["servers/Dockerfile", "python"].split(".")[:2]  # a stand-in has Debian's patch level
+    python = pinned["servers/Dockerfile", "python"].split(".")[:2]  # a stand-in image has Debian's patch level
     packages = [pinned["pyproject.toml", name] for name in ("locust", "uvloop")]
     assert lab.exec("locust-master", "python", "-c", script).stdout.split() == [*python, *packages]
 
@@ -259,9 +259,9 @@ def test_single_queues_and_the_others_do_not(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """
-    Watch the load's own counts over WINDOW seconds in which nothing else happens.
+    Watch the load's own counts for WINDOW undisturbed seconds.
 
-    Returns, by variant: verified requests a second, seconds of CPU for each request, mean seconds to the first reply.
+    Return, by variant: verified requests per second, CPU seconds per request, mean seconds to the first reply.
     """
     until(lambda: time.monotonic() - lab.healthy_at > 25, 60, "the single server's queue has built up")
 
@@ -301,7 +301,7 @@ def test_every_query_of_every_panel_has_data(lab: Lab, query: Query) -> None:
 
 
 def capacity() -> dict[str, list[Query]]:
-    """Return the queries of the points of each panel of Capacity, those believed and those excluded."""
+    """Return the queries of the points of each panel of Capacity, without and with warnings."""
     found: dict[str, list[Query]] = {}
     for query in queries():
         if query.dashboard == "capacity.json" and "warning" in query.may_be_empty:
@@ -322,14 +322,14 @@ def about(expected: dict[str, float]) -> object:
 
 
 def asked(lab: Lab, panel: str, part: str = "") -> dict[str, float]:
-    """Return by variant what the panel's query says, with rates taken over WINDOW."""
+    """Return a panel's values by variant, with rates over WINDOW."""
     (query,) = on_compare(panel, part)
     return lab.by_variant(query.promql(rate_interval=f"{WINDOW}s"))
 
 
 def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     rates, _, _ = watched
-    assert asked(lab, "Right replies a second") == about(rates)
+    assert asked(lab, "Right replies per second") == about(rates)
     assert asked(lab, "The last minute, side by side", part="verified:rate1m") == about(rates)
 
 
@@ -341,12 +341,12 @@ def test_cpu_per_request_agrees_with_server_counts(lab: Lab, watched: tuple[dict
 
 def test_first_replies_agree_with_the_loads_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
     _, _, first = watched
-    single = asked(lab, "First reply (p99 dashed)", part='q="0.5"')["single"]
+    single = asked(lab, "First reply p50 (p99 dashed)", part='q="0.5"')["single"]
     assert single == pytest.approx(first["single"], rel=0.1)
 
 
 def test_the_queue_agrees_with_the_loads_own_connections(lab: Lab) -> None:
-    # All connected clients wait but the one that is served.
+    # All connected clients but the served one wait.
     promql = 'avg_over_time(tcplab_accept_queue_connections{variant="single"}[1m])'
     connected = 'avg_over_time(tcplab_load_clients_connected{variant="single"}[1m])'
     (waiting,), (clients,) = lab.query(promql), lab.query(connected)
@@ -356,9 +356,9 @@ def test_the_queue_agrees_with_the_loads_own_connections(lab: Lab) -> None:
 def test_no_servers_reply_is_lost_or_invented(lab: Lab) -> None:
     for name in NAMES:
         before, echoed, after = lab.load(), replies(lab, name), lab.load()
-        talks = 1  # that of test_a_person_can_talk_to_every_server
+        talks = 1  # from test_a_person_can_talk_to_every_server
         sent = after.of("tcplab_load_sent_total", variant=name)
-        # What the workers have counted reaches the exporter once a second.
+        # The workers' counts reach the exporter once a second.
         slack = 2 * CLIENTS + 3 * (sent / (time.monotonic() - lab.healthy_at))
         assert verified(before, name) - slack <= echoed - talks <= sent + slack
 
@@ -367,7 +367,7 @@ def test_no_servers_reply_is_lost_or_invented(lab: Lab) -> None:
 
 
 def conserved(load: Samples, name: str) -> tuple[float, float]:
-    """Return what was sent, and what became of it: these two are the same at any moment."""
+    """Return the requests sent, and the sum of their outcomes: both are equal at any moment."""
     open_or_left = load.of("tcplab_load_unanswered", variant=name) + load.of(
         "tcplab_load_abandoned_total", variant=name
     )
@@ -402,7 +402,7 @@ def test_workers_can_be_added_during_the_run(lab: Lab) -> None:
 
 
 def silent(lab: Lab) -> list[str]:
-    """Return the panels' queries that have no data, or none of some variant, though they should."""
+    """Return the panels' queries that wrongly return no data, or none of some variant."""
     return [
         query.name
         for query in queries()
@@ -415,13 +415,13 @@ def silent(lab: Lab) -> list[str]:
 
 
 def wait_for_every_panel(lab: Lab) -> None:
-    with contextlib.suppress(AssertionError):  # it would not say which is silent
+    with contextlib.suppress(AssertionError):  # its message would not name the silent ones
         until(lambda: not silent(lab), 45, "every panel has data")
     assert silent(lab) == []
 
 
 def unseen(lab: Lab, seconds: float) -> set[str]:
-    """Return the targets that Prometheus has not seen for longer than two scrapes, at any time in the last seconds."""
+    """Return the targets that Prometheus missed for longer than two scrapes at any time in the last `seconds`."""
     seen = f'max_over_time(up{{job=~"servers|load"}}[{3 * SCRAPE_SECONDS}s])'
     found = lab.query(f"min_over_time({seen}[{seconds:.0f}s:1s])")
     assert len(found) == len(NAMES) + 1
@@ -443,8 +443,8 @@ def test_nothing_is_miscounted_after_the_load_stops(lab: Lab) -> None:
             sent, accounted = conserved(load, name)
             assert sent == accounted, name
             unanswered = load.of("tcplab_load_abandoned_total", variant=name)
-            assert unanswered <= 6 * CLIENTS, name  # at most one a client whenever users were moved
-            # The server answered each verified request, and at most what was sent; one dialogue was ours.
+            assert unanswered <= 6 * CLIENTS, name  # at most one per client each time users were moved
+            # The server answered each verified request and at most all sent ones; one dialogue was this test's.
             assert verified(load, name) <= replies(lab, name) - 1 <= sent, name
         assert failures(load) == {}
     finally:
@@ -461,13 +461,13 @@ def warned(lab: Lab, name: str) -> bool:
 
 
 def held(lab: Lab, end: float) -> float:
-    """Return how many samples Prometheus holds of what the load sent in the half minute up to `end` (unix seconds)."""
+    """Return Prometheus's number of samples of requests sent in the half minute up to `end` (unix seconds)."""
     promql = f'count_over_time(tcplab_load_sent_total{{variant="asyncio"}}[30s] @ {end:.3f})'
     return sum(number for _, number in lab.query(promql))
 
 
 def half_a_minute(lab: Lab) -> tuple[float, float]:
-    """Wait until there is half a minute of samples. Return its end (unix seconds), and how many there are."""
+    """Wait for half a minute of samples; return its end (unix seconds) and their number."""
     until(lambda: held(lab, time.time()) > 4, 60, "half a minute of samples")
     end = time.time()
     return end, held(lab, end)
@@ -483,7 +483,7 @@ def test_a_killed_container_leaves_the_others_working(lab: Lab, victim: str) -> 
         time.sleep(3)
         (name,) = lab.unhealthy()
         assert victim in name
-        if victim != "prometheus":  # it is what the tests look through
+        if victim != "prometheus":  # the test itself needs it
             others = [other for other in NAMES if other != victim]
             assert all(replies(lab, other) >= 0 for other in others)
             assert lab.by_variant('up{job="servers"}').keys() == set(NAMES)
@@ -513,7 +513,7 @@ def test_a_restarted_server_is_its_own_gap(lab: Lab) -> None:
 def test_a_lost_master_reloads_within_90_seconds(lab: Lab) -> None:
     lost = lab.inspect("locust-master")["State"]["StartedAt"]
     began = time.monotonic()
-    # Not by way of Docker, which would take it for the user's wish: the process dies, as it would of a lack of memory.
+    # Not through Docker, which would not restart what a user has killed: the process dies as if out of memory.
     lab.exec("locust-master", "bash", "-c", "kill -KILL -1", check=False)
     until(lambda: lab.inspect("locust-master")["State"]["StartedAt"] != lost, 30, "the master is started again")
 
@@ -529,7 +529,7 @@ def test_a_lost_master_reloads_within_90_seconds(lab: Lab) -> None:
 
 
 def test_a_server_out_of_memory_is_marked(lab: Lab) -> None:
-    """The kernel kills it at its container's limit: the run is excluded, alerts fire, and nobody takes it for slow."""
+    """The kernel kills it at its container's limit: the run is excluded, and alerts fire."""
     victim = "threaded"
     (container,) = lab.containers(victim)
     limit = lab.inspect(victim)["HostConfig"]["Memory"]
@@ -540,8 +540,8 @@ def test_a_server_out_of_memory_is_marked(lab: Lab) -> None:
 
     lab.docker("update", "--memory", "48m", "--memory-swap", "48m", container)
     try:
-        with contextlib.suppress(OSError):  # of one that is gone
-            for _ in range(900):  # a thread each, and a line that has no end yet: some 100 kB
+        with contextlib.suppress(OSError):  # the server has been killed
+            for _ in range(900):  # a thread each, and an unfinished line: some 100 kB
                 clients.append(Client(("127.0.0.1", lab.ports[victim])))
                 clients[-1].send(bytes(60_000))
         until(is_gone, 20, "it is out of memory")
@@ -571,7 +571,7 @@ def test_prometheus_restarted_has_lost_only_the_gap(lab: Lab) -> None:
 
 
 def scraped(lab: Lab) -> float:
-    """Return when Prometheus last asked the load's master, in unix seconds; 0 if it doesn't answer."""
+    """Return when Prometheus last scraped the load's master, in unix seconds; 0 if it doesn't answer."""
     with contextlib.suppress(OSError):
         return max((when for _, when in lab.query('timestamp(tcplab_load_sent_total{variant="asyncio"})')), default=0.0)
     return 0.0
@@ -581,7 +581,7 @@ def scraped(lab: Lab) -> float:
 
 
 def make_up(lab: Lab, **more: str) -> subprocess.CompletedProcess[str]:
-    """Type it as a user does, who is not in another make, as these tests are."""
+    """Run `make up` without the variables of the outer make in which these tests run."""
     environment = {**lab.environment, "COMPOSE_PROJECT_NAME": lab.project, **more}
     typed = {name: value for name, value in environment.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
     return subprocess.run(["make", "up"], cwd=ROOT, env=typed, capture_output=True, text=True, timeout=60, check=False)
@@ -599,7 +599,7 @@ def test_a_taken_port_is_one_line_with_advice(lab: Lab, service: str, setting: s
     assert done.stdout == ""
     line, made = done.stderr.splitlines()
     assert line == (
-        f"tcplab: port {port}, for {service}, is in use; end what holds it, or choose another:"
+        f"tcplab: port {port}, for {service}, is in use; end what uses it, or choose another:"
         f" TCPLAB_PORT_{setting}=... make up (or in .env)"
     )
     assert made.startswith("make: ***")
@@ -607,7 +607,7 @@ def test_a_taken_port_is_one_line_with_advice(lab: Lab, service: str, setting: s
 
 
 def test_a_running_lab_is_no_obstacle_to_up(lab: Lab, tmp_path: Path) -> None:
-    """`make up` again, with a docker that leaves out the `up` itself."""
+    """`make up` again, with a docker command that skips `up`."""
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$2" != up ] || exit 0\nexec {shutil.which("docker")} "$@"\n')
     docker.chmod(0o755)
@@ -676,7 +676,7 @@ def test_the_answer_is_seen_without_scrolling(page: Browser, lab: Lab) -> None:
     every = dashboards()["compare.json"]["panels"]
     first = next(index for index, panel in enumerate(every) if panel["type"] == "row")
     for panel in every[:first]:
-        title = panel["title"].replace("${series:raw}", "response")
+        title = panel["title"].replace("${series:text}", "Response time")
         assert bottoms[title] <= 900, title
 
 
@@ -712,7 +712,7 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     result = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
     assert {run["candidate"] for run in result["runs"]} == set(NAMES)
     assert (folder / "compare.html").stat().st_uid == os.getuid()
-    # What it says of its files is true on the host: the container's own paths are not.
+    # It must print the host's paths of its files, not the container's.
     named = [
         line.split()[-1] for line in out.splitlines() if line.startswith(("Page:", "Picture:", "Markdown:", "Figures:"))
     ]
@@ -732,9 +732,9 @@ def test_compare_says_that_it_cannot_write(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> None:
-    """By what they export of their control groups, where nothing else is; the comparison's own servers have none."""
+    """From the control groups that they export; the comparison's own servers have none."""
     others = [name for name in lab.services if name not in NAMES]
-    lab.compose("stop", *others)  # a load's clients, and a scrape's memory, would be in the slopes
+    lab.compose("stop", *others)  # the load's clients and a scrape's memory would affect the slopes
     lab.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", *NAMES)
     options = ["--variants", "protocol", "--scenarios", "saturate", "--clients", "1", "--seconds", "1", "--memory"]
     for each in VARIANTS:
@@ -781,5 +781,5 @@ def test_down_leaves_nothing(lab: Lab) -> None:
     assert lab.left_over()
     lab.down()
     assert lab.left_over() == []
-    for image in IMAGES:  # these stay, as README.md says
+    for image in IMAGES:  # images stay, as README.md says
         lab.docker("image", "inspect", image)

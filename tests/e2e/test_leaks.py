@@ -1,4 +1,4 @@
-"""What counts as a secret, by lines that programs of the lab log, and by secrets that were put into some."""
+"""What counts as a secret: lines that the lab's programs log, with and without planted secrets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What counts as root in a container, by what Docker and the kernel say of some."""
+"""What counts as root in a container, by real settings and /proc/1/status of some."""
 
 import pytest
 

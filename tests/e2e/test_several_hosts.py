@@ -1,4 +1,4 @@
-"""The lab over several hosts as Compose has it: the files that docker-compose.yml is used with, and a run by them."""
+"""The lab over several hosts in Compose: the files used with docker-compose.yml, and a run with them."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ WORKERS = ROOT / "loadtest" / "workers-elsewhere.yml"
 
 HERE: Final = "198.19.77.2"
 ELSEWHERE: Final = "198.19.77.5"
-"""The engine's machine and a host beside it, in the block set aside for measurements (RFC 2544)."""
+"""The engine's machine and a host beside it, in the block for measurements (RFC 2544)."""
 
 
 def services(path: Path) -> dict[str, dict[str, Any]]:
@@ -100,7 +100,7 @@ def test_the_documented_commands_for_hosts_can_be_typed() -> None:
 
 
 class Apart(Lab):
-    """The lab's load and observability here, by the files for several hosts; the servers are elsewhere."""
+    """The lab's load and observability on this host, with the files for several hosts; the servers run elsewhere."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -113,7 +113,7 @@ class Apart(Lab):
 
 @contextmanager
 def host_beside_this() -> Iterator[Namespace]:
-    """Make a host at ELSEWHERE, joined to this machine by a cable of which this end is HERE."""
+    """Make a host at ELSEWHERE, joined to this machine (HERE) by a cable."""
     with Namespace("servers") as host:
         cable = f"tcplab-{host.name[-8:]}"
         subprocess.run(

@@ -1,1 +1,1 @@
-"""What goes wrong: clients that vanish or do not read, descriptors and threads that run out."""
+"""Faults: clients that vanish or do not read, descriptors and threads that run out."""

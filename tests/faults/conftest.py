@@ -1,4 +1,4 @@
-"""The contract's fixtures serve here too; and the order, for these tests run side by side."""
+"""The contract's fixtures, and the order of tests for parallel runs."""
 
 import pytest
 
@@ -8,7 +8,7 @@ __all__ = ["client", "concurrent", "launch", "model", "server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the soak first, for the others take as long together; and what else takes long last, to be shared out."""
+    """Put the soak first, because the others together take as long; put other long tests last, to be distributed."""
 
     def place(item: pytest.Item) -> int:
         return 0 if "test_soak" in item.nodeid else 2 if "faults/load" in item.nodeid else 1

@@ -1,4 +1,4 @@
-"""Clients that are silent, and when silence is not counted; those that drip or do not read are in test_slow_clients."""
+"""Silent clients, and when silence does not count; test_slow_clients has those that drip or do not read."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from tests.support.servers import Client, Model, Server
 
 
 def ends_within(client: Client, seconds: float) -> bytes:
-    """Return what the client is told until the server closes; fail if that takes longer."""
+    """Return what the client receives until the server closes; fail if that takes longer."""
     client.socket.settimeout(seconds)
     told = b""
     while data := client.socket.recv(1000):
@@ -47,7 +47,7 @@ def test_deadlines_do_not_cut_a_sleep(model: Model, launch: Launch) -> None:
 
 @pytest.mark.parametrize("begun", [b"", b"ECHO in "], ids=["a request", "the rest of one"])
 def test_input_in_time_counts_after_a_stop(model: Model, launch: Launch, begun: bytes) -> None:
-    """As a frozen container is; when it goes on, all deadlines have passed while it did not look."""
+    """When a stopped server continues, as after a frozen container, all deadlines have passed unseen."""
     server = launch(model, "--idle-deadline", "1", "--line-deadline", "1")
     with server.client() as client:
         client.ask(b"ECHO before\n", b"OK before\n")
@@ -62,7 +62,7 @@ def test_input_in_time_counts_after_a_stop(model: Model, launch: Launch, begun: 
 
 
 def test_thousands_of_bad_lines_take_bounded_memory(server: Server) -> None:
-    """64 KiB of empty lines earn megabytes of ERR: they are made and sent in parts."""
+    """64 KiB of empty lines cause megabytes of ERR, which are made and sent in parts."""
     unknown = b"ERR unknown request; there are ECHO, SLEEP, WORK and QUIT\n"
     with server.client() as client:
         client.send(b"\n" * 60_000)

@@ -1,4 +1,4 @@
-"""Out of descriptors, out of threads: the server backs off, says so in its metrics, and serves again."""
+"""Out of descriptors or threads: the server backs off, counts it, and serves again."""
 
 import errno
 import functools
@@ -26,7 +26,7 @@ DEADLINES = Deadlines(idle=20.0, line=20.0, write=20.0)
 
 
 class Exhausted(socket.socket):
-    """A listening socket for which the descriptors have run out, the first few times."""
+    """A listening socket that lacks descriptors for the first few accepts."""
 
     failures = 3
 
@@ -92,7 +92,7 @@ def test_few_descriptors_mean_few_clients_and_no_spinning(concurrent: Model, lau
 
 
 def lower(server: Server, kind: int, soft: int) -> Callable[[], object]:
-    """Lower a limit of a server that runs; return what puts it back."""
+    """Lower a running server's limit; return a function that restores it."""
     before = resource.prlimit(server.process.pid, kind)
     resource.prlimit(server.process.pid, kind, (soft, before[1]))
     return functools.partial(resource.prlimit, server.process.pid, kind, before)
@@ -104,13 +104,13 @@ def cpu_seconds(server: Server) -> float:
 
 
 def answered(clients: list[Client]) -> list[Client]:
-    """Return the clients for whom there is something to read."""
+    """Return the clients that have something to read."""
     ready = select.select([client.socket for client in clients], [], [], 0)[0]
     return [client for client in clients if client.socket in ready]
 
 
 def test_without_descriptors_it_idles_and_serves_again(concurrent: Model, launch: Launch) -> None:
-    """The limit falls to 64 when it runs, for a server that finds it so at its start takes fewer clients."""
+    """The limit falls to 64 while the server runs; one that starts with it would admit fewer clients."""
     server = launch(concurrent)
     with server.client() as first:
         first.ask(b"ECHO first\n", b"OK first\n")
@@ -142,7 +142,7 @@ def test_without_descriptors_it_idles_and_serves_again(concurrent: Model, launch
 
 
 def test_without_room_for_a_thread_clients_are_refused(launch: Launch) -> None:
-    """A thread wants 8 MB of address space for its stack, or what `ulimit -s` says."""
+    """A thread's stack takes 8 MB of address space, or the value of `ulimit -s`."""
     server = launch(MODELS[1])
     with server.client() as inside:
         inside.ask(b"ECHO in\n", b"OK in\n")

@@ -1,4 +1,4 @@
-"""Bytes that no client of the lab would send: without an end, without a meaning, or of another protocol."""
+"""Bytes that no client of the lab sends: endless, meaningless, or of another protocol."""
 
 import select
 import time
@@ -18,13 +18,13 @@ MEGABYTE = 1 << 20
 
 
 def peak_memory(server: Server) -> int:
-    """Return the most bytes that the server's process has had in RAM."""
+    """Return the peak resident memory of the server's process in bytes."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch) -> None:
-    """The client has read the refusal, and goes on for as long as the server lets it."""
+    """The client sends on after the refusal until the server closes."""
     server = launch(model)
     with server.client() as client:
         client.ask(b"ECHO in\n", b"OK in\n")
@@ -36,13 +36,13 @@ def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch)
             assert time.monotonic() < deadline, f"it takes more and more: {sent} bytes"
             readable, writable, _ = select.select([client.socket], [client.socket], [], 1)
             try:
-                if readable:  # first, for a reset would throw away what it hasn't read
+                if readable:  # first, because a reset would discard what it hasn't read
                     told += client.socket.recv(1000)
                 if writable:
                     sent += client.socket.send(b"x" * 65536)
             except BlockingIOError:
                 continue
-            except ConnectionError:  # it has closed over what is still being sent
+            except ConnectionError:  # it has closed while bytes were still being sent
                 ended = True
         assert told == OVERLONG
         assert peak_memory(server) - before < 5 * MEGABYTE
@@ -52,7 +52,7 @@ def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch)
 
 
 def reply_to(line: bytes) -> bytes:
-    """Say by the description of the wire what a line gets that is no QUIT."""
+    """Return the reply to a line other than QUIT by the wire's description."""
     line = line.removesuffix(b"\r")
     word, blank, rest = line.partition(b" ")
     if word == b"ECHO":
@@ -67,7 +67,7 @@ def reply_to(line: bytes) -> bytes:
 
 
 def replies_to(data: bytes) -> bytes:
-    """Say what a client gets that sends `data` and nothing more."""
+    """Return the replies to a client that sends only `data`."""
     *lines, rest = data.split(b"\n")
     replies = b""
     for line in lines:
@@ -79,7 +79,7 @@ def replies_to(data: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def every_server() -> Iterator[list[Server]]:
-    """Start one server of each model; none may have met a bug, or say anything on stderr, after all that was sent."""
+    """Start one server of each model; afterwards none may have met a bug or written to stderr."""
     with ExitStack() as stack:
         servers = [stack.enter_context(Server(model)) for model in MODELS]
         yield servers

@@ -1,4 +1,4 @@
-"""Clients that leave: with all said, amid a request or its reply, with a FIN or a RST, by the thousand."""
+"""Clients that leave: after a conversation, during a request or its reply, with a FIN or a RST, by the thousand."""
 
 import itertools
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from tests.support.servers import UNFINISHED, Client, Model, Server, close_all
 MEGABYTE = 1 << 20
 
 BURST = 200
-"""Clients that come and go together: fewer than the accept queue takes, so that none has to try again."""
+"""Clients that come and go together: fewer than the accept queue's length, so that none must retry."""
 
 
 def come_and_go(server: Server, count: int) -> None:
-    """Let clients connect and leave again without a word, half of them with a RST; then one that is served."""
+    """Let clients connect and leave without a request, half of them with a RST; then serve one."""
     for _ in range(0, count, BURST):
         clients = [server.client() for _ in range(BURST)]
         for client, leave in zip(clients, itertools.cycle((Client.close, Client.reset)), strict=False):
             leave(client)
-        with server.client() as last:  # all before it have been accepted when it is served
+        with server.client() as last:  # when it is served, all before it have been accepted
             last.ask(b"ECHO last\n", b"OK last\n")
 
 
@@ -52,7 +52,7 @@ def test_a_cut_off_line_is_told_and_counted(model: Model, launch: Launch) -> Non
 
 
 def reset_five_hundred(server: Server, requests: Iterable[bytes], begun: bytes) -> None:
-    """Let clients ask, read the beginning of the reply, and leave with a RST; nobody may hear of it but the books."""
+    """Let clients ask, read the beginning of the reply, and leave with a RST; the server only counts it."""
     for request in itertools.islice(itertools.cycle(requests), 500):
         client = server.client()
         client.send(request)
@@ -74,7 +74,7 @@ def test_resets_during_a_reply_affect_that_client_only(model: Model, launch: Lau
 
 
 def test_twenty_thousand_clients_leave_nothing_behind(model: Model, launch: Launch) -> None:
-    """Memory is compared with that after the first few thousand, when the allocator has what it needs."""
+    """The baseline is memory after the first few thousand, when the allocator has reached its size."""
     server = launch(model)
     process = psutil.Process(server.process.pid)
     come_and_go(server, 4000)

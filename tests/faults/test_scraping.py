@@ -1,4 +1,4 @@
-"""Scrapers of /metrics that stall, and scrapes that can't be served: neither holds the server up or fills its log."""
+"""Scrapers that stall, and scrapes that fail: neither blocks the server or fills its log."""
 
 import errno
 import http.client
@@ -20,7 +20,7 @@ from tests.support.servers import PATIENCE, Model
 
 
 class Broken(Collector):
-    """A collector that cannot read what it exports."""
+    """A collector that fails."""
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
@@ -31,7 +31,7 @@ class Broken(Collector):
 
 @contextmanager
 def serving(*collectors: Collector) -> Iterator[MetricsServer]:
-    """Serve the metrics of a registry of its own."""
+    """Serve the metrics of these collectors."""
     registry = CollectorRegistry()
     Gauge("answer", "What is there to see.", registry=registry).set(42)
     for collector in collectors:
@@ -46,7 +46,7 @@ def serving(*collectors: Collector) -> Iterator[MetricsServer]:
 
 @contextmanager
 def scraping(*collectors: Collector) -> Iterator[tuple[str, int]]:
-    """Serve so; yield the address."""
+    """Serve them; yield the address."""
     with serving(*collectors) as server:
         yield ("127.0.0.1", server.server_port)
 
@@ -75,7 +75,7 @@ def test_get_and_head_are_answered_alike() -> None:
 
 
 def test_head_is_answered_without_a_body() -> None:
-    """http.client would not read one."""
+    """A raw socket, because http.client would not read a body."""
     with scraping() as address, socket.create_connection(address, PATIENCE) as scraper:
         scraper.sendall(b"HEAD /metrics HTTP/1.0\r\n\r\n")
         reply = b"".join(iter(lambda: scraper.recv(65536), b""))
@@ -170,7 +170,7 @@ def test_without_descriptors_scraping_does_not_spin(monkeypatch: pytest.MonkeyPa
 
     with serving() as server:
         server.socket = Exhausted(fileno=server.socket.detach())
-        # The loop has the old object, whose descriptor is the same.
+        # The loop has the old object with the same descriptor.
         began = time.monotonic()
         assert "answer 42.0" in scrape(("127.0.0.1", server.server_port))
         assert time.monotonic() - began >= 0.35

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: accept no more, finish what has begun, exit with 0."""
+"""SIGTERM and SIGINT: accept no more, finish begun requests, exit with 0."""
 
 import os
 import select
@@ -68,7 +68,7 @@ def test_after_the_grace_it_gives_up_and_reports(model: Model, launch: Launch) -
 
 
 def test_a_client_that_never_reads_exceeds_no_grace(model: Model, launch: Launch) -> None:
-    """The kernel may find room for its replies yet: then it has been served."""
+    """The kernel may still find room for its replies; then it has been served."""
     server = launch(model, "--grace", "1")
     with server.client() as greedy:
         stuff(greedy)
@@ -103,7 +103,7 @@ def test_a_flood_is_ended_between_two_replies(model: Model, launch: Launch) -> N
                 ahead = ahead or request * 1000
                 try:
                     ahead = ahead[flooding.socket.send(ahead) :]
-                except ConnectionError:  # it has ended, and what it said before is still to be read
+                except ConnectionError:  # it has ended, but its last replies can still be read
                     break
             if not signalled and len(received) > 1 << 20:
                 server.terminate()
@@ -118,7 +118,7 @@ def test_a_flood_is_ended_between_two_replies(model: Model, launch: Launch) -> N
 
 
 def last_words(client: Client) -> bytes:
-    """Return what can still be read from a client whose server may have reset it."""
+    """Return what a client can still read, though its server may have reset it."""
     try:
         return client.socket.recv(1 << 20)
     except ConnectionError:
@@ -140,7 +140,7 @@ def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
     with server.client() as client:
         client.ask(b"ECHO in\nSLEEP 10000 long\n", b"OK in\n")
         server.terminate()
-        with pytest.raises(OSError):  # it has stopped accepting, so it has heard the first one
+        with pytest.raises(OSError):  # it no longer accepts, so it has received the first signal
             while True:
                 socket.create_connection(server.address, 1).close()
         server.terminate()
@@ -149,7 +149,7 @@ def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["at one instant", "one after the other"])
 def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped: bool) -> None:
-    """As when a terminal sends SIGINT, and a supervisor SIGTERM. A stopped server finds both when it goes on."""
+    """As from a terminal (SIGINT) and a supervisor (SIGTERM); a stopped server gets both when it continues."""
     server = launch(model, "--grace", "20")
     began = time.monotonic()
     if stopped:
@@ -191,7 +191,7 @@ def test_replies_under_load_are_whole_and_right(model: Model, launch: Launch) ->
                     wrong.append(reply)
                     return
                 answered[number] += 1
-        except ConnectionError:  # the server closed over a request that it had not read
+        except ConnectionError:  # the server closed with a request unread
             return
 
     clients = [server.client() for _ in answered]

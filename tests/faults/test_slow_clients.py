@@ -1,4 +1,4 @@
-"""Clients that drip, or read late or never: how exact a deadline is, what they cost, and who pays for it."""
+"""Clients that drip, or read late or never: how exact deadlines are, and what such clients cost the others."""
 
 import asyncio
 import select
@@ -23,7 +23,7 @@ MEGABYTE = 1 << 20
 
 
 def stuff(client: Client, request: bytes = b"ECHO " + b"x" * 60_000 + b"\n") -> int:
-    """Send requests and read no reply until the server takes no more; return how many bytes it took."""
+    """Send requests without reading until the server takes no more; return how many bytes it took."""
     return stuff_all([client], request)[0]
 
 
@@ -68,7 +68,7 @@ def test_an_unread_client_makes_nobody_else_wait(concurrent: Model, launch: Laun
 
 
 def test_unread_tiny_lines_take_little_memory(concurrent: Model, launch: Launch) -> None:
-    """From each client that floods and never reads, a few buffers of 64 KiB."""
+    """Each client that floods and never reads costs a few buffers of 64 KiB."""
     server = launch(concurrent, "--write-deadline", "30")
     before = server.metrics()("resident_memory_bytes")
     flooders = [server.client() for _ in range(10)]
@@ -78,7 +78,7 @@ def test_unread_tiny_lines_take_little_memory(concurrent: Model, launch: Launch)
 
 
 def test_a_flood_during_sleep_stays_in_the_kernel(concurrent: Model, launch: Launch) -> None:
-    """And nobody is told of each reply to a client that has left before the sleep is over."""
+    """Replies to a client that left during the sleep must not each be logged."""
     server = launch(concurrent)
     before = server.metrics()("resident_memory_bytes")
     flooders = [server.client() for _ in range(10)]
@@ -117,7 +117,7 @@ def test_a_client_that_reads_in_time_gets_everything(model: Model, launch: Launc
 
 
 def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) -> None:
-    """It has begun a line that it cannot end, for the server takes no more before it has got rid of its replies."""
+    """It cannot end its line, because the server reads no more until it has sent its replies."""
     server = launch(model, "--line-deadline", "1", "--write-deadline", "20")
     with server.client() as late:
         whole, rest = divmod(stuff(late), 60_006)
@@ -130,7 +130,7 @@ def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) 
 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
 def test_a_client_that_reads_late_is_not_idle(streams: bool) -> None:
-    """Buffers are small, so that an event loop has nothing more to read when it is rid of the replies."""
+    """Buffers are small, so that an event loop has nothing to read once the replies are sent."""
     deadlines = Deadlines(idle=1.0, line=20.0, write=20.0)
     request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
 
@@ -171,7 +171,7 @@ def test_a_client_that_reads_late_is_not_idle(streams: bool) -> None:
 
 
 def test_a_deadline_lets_earlier_replies_out(model: Model, launch: Launch) -> None:
-    """It drips on when its time is up: a socket closed over that would be reset, and what it has not read yet lost."""
+    """It drips on after its deadline: closing at once would reset the socket and lose the unread replies."""
     server = launch(model, "--line-deadline", "0.5")
     with server.client() as client:
         client.send((b"ECHO " + b"x" * 60_000 + b"\n") * 10)
@@ -234,7 +234,7 @@ def test_dripping_gains_nothing(model: Model, launch: Launch, pause: float) -> N
 
 
 def test_an_ended_client_meets_no_deadline(model: Model, launch: Launch) -> None:
-    """After the refusal of a long line its input is drained for a second: longer than this client may be idle."""
+    """After the refusal of a long line its input is drained for a second, longer than the idle deadline."""
     server = launch(model, "--idle-deadline", "0.2", "--line-deadline", "0.2")
     with server.client() as client:
         client.ask(b"x" * 65_537, OVERLONG)

@@ -1,4 +1,4 @@
-"""A bug met by one client is that client's affair; and so is running out of descriptors for as long as it lasts."""
+"""A bug ends only the session that meets it; a lack of descriptors only delays accepting."""
 
 import asyncio
 import errno
@@ -33,7 +33,7 @@ class Faulty(Session):
 
 @pytest.fixture
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Yield a listening socket, whose connections' sessions have the bug."""
+    """Yield a listening socket; its connections' sessions have the bug."""
     monkeypatch.setattr(module, "Session", Faulty)
     with listen("127.0.0.1", 0, 8) as ready:
         yield ready
@@ -95,7 +95,7 @@ def test_a_bug_ends_one_event_loop_session(
 
 
 class Exhausted(socket.socket):
-    """A listening socket without descriptors for a while."""
+    """A listening socket that lacks descriptors for a while."""
 
     calls = 0
     failures = 4
@@ -124,14 +124,14 @@ def test_an_event_loop_without_descriptors_backs_off() -> None:
 
 
 class Strict(socket.socket):
-    """A socket that takes no option when its client has left, as macOS has them."""
+    """A socket that rejects options when its client has left, as on macOS."""
 
     def setsockopt(self, *_: object) -> None:
         raise OSError(errno.EINVAL, "Invalid argument")
 
 
 class OfStrictClients(socket.socket):
-    """A listening socket that accepts those."""
+    """A listening socket that accepts such sockets."""
 
     def accept(self) -> tuple[socket.socket, object]:
         client, address = super().accept()

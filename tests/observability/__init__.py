@@ -1,1 +1,1 @@
-"""Prometheus's configuration and Grafana's dashboards, tested without Docker."""
+"""Tests of Prometheus's configuration and Grafana's dashboards without Docker."""

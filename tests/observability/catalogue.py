@@ -1,4 +1,4 @@
-"""Every series that the lab exports, as its own exporters name it: metric -> label names, with their known values."""
+"""Every series that the lab's own exporters export: metric -> label names, with their known values."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -20,26 +20,26 @@ from servers.variants import VARIANTS
 from tests.observability.queries import ROOT
 
 Catalogue = dict[str, dict[str, set[str]]]
-"""Metric -> label -> the values it is known to take (empty where any may come)."""
+"""Metric -> label -> its known values (empty if any may come)."""
 
 TARGET = {"job": {"servers", "load", "prometheus"}, "instance": set[str]()}
 VARIANT = {"variant": {variant.name for variant in VARIANTS}}
 
 
 def everything() -> Catalogue:
-    """Return what Prometheus holds: the servers' series, the load's, those it records and its own."""
+    """Return all of Prometheus's series: the servers', the load's, the recorded and its own."""
     return {**servers(), **load(), **recorded(), "up": {**TARGET, **VARIANT}, "ALERTS": _alerts()}
 
 
 def servers() -> Catalogue:
-    """Return what a server exports, the standard metrics included, as Prometheus stores it."""
+    """Return a server's series, including the standard metrics, as Prometheus stores them."""
     with server(Stats()) as exporter:
         return _listed(exporter.collect(), {**TARGET, **VARIANT})
 
 
 @contextmanager
 def server(stats: Stats) -> Iterator[CollectorRegistry]:
-    """Make the exporter of a server that counts in `stats`, as it is in a container and on Linux."""
+    """Yield the exporter of a server that counts in `stats`, as in a container on Linux."""
     container = Container(
         memory=lambda: dict.fromkeys(("anon", "kernel", "sock", "file"), 0), throttled=lambda: Throttled(0, 0.0)
     )
@@ -67,7 +67,7 @@ def load() -> Catalogue:
 
 
 def recorded() -> Catalogue:
-    """Return what the recording rules add; the level that a name begins with is the label that is left."""
+    """Return the recording rules' series; a name begins with the label that is left."""
     levels = {"variant": VARIANT, "worker": {"worker": set[str]()}}
     return {rule["record"]: dict(levels[rule["record"].partition(":")[0]]) for rule in rules() if "record" in rule}
 

@@ -1,4 +1,4 @@
-"""Prometheus's own programs, where they are: named by the environment, or on the PATH; required in CI."""
+"""Prometheus's programs, named by the environment or on the PATH; CI requires them."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from tests.support.needs import PROMETHEUS, PROMTOOL, Need, provided
 
 
 def program(need: Need) -> str:
-    """Return where a program is."""
+    """Return a program's path."""
     found = os.environ.get(f"TCPLAB_{need.name.upper()}") or shutil.which(need.name)
     provided(need, "" if found else "there is none")
     assert found is not None

@@ -1,8 +1,8 @@
 """
-The lab's own exporters, fed with durations that are known beforehand, and served over HTTP as in the lab.
+The lab's own exporters, fed with known durations and served over HTTP as in the lab.
 
-Every variant and every histogram has a distribution of its own (log-normal, as latencies are), so that a query which
-takes one for another, or pools two, is found out. The load's are recorded by two workers, half each.
+Every variant and histogram has its own distribution (log-normal, as latencies are), so that a query which confuses or
+pools two fails. Two workers record half of the load's durations each.
 """
 
 import threading
@@ -40,31 +40,31 @@ NUMBER = 1000
 CLIENTS = 7
 NAMES = [variant.name for variant in VARIANTS]
 SERIES = {"response": 150, "service": 60, "first_reply": 400, "connect": 25}
-"""The load's series, and the medians in microseconds that the first variant has."""
+"""The load's series, with the first variant's medians in microseconds."""
 
 HISTOGRAMS = {f"tcplab_load_{series}_seconds": tuple(bound / 1e6 for bound in exporter.BOUNDS) for series in SERIES}
 HISTOGRAMS |= {"tcplab_service_seconds": SERVICE_BOUNDS, "tcplab_gc_pause_seconds": PAUSE_BOUNDS}
-"""Every histogram that the lab exports, and its buckets' finite bounds in seconds."""
+"""Every exported histogram, with its buckets' finite bounds in seconds."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Durations in microseconds, whole and of three significant figures, in ascending order."""
+    """Durations in whole microseconds with three significant figures, in ascending order."""
 
     microseconds: list[int]
 
     def quantile(self, fraction: str) -> float:
-        """Return the smallest one that at least `fraction` of them don't exceed, in seconds."""
+        """Return, in seconds, the smallest duration that at least `fraction` of them don't exceed."""
         return self.microseconds[ceil(Fraction(fraction) * len(self.microseconds)) - 1] / 1e6
 
     def bucket(self, fraction: str, bounds: tuple[float, ...]) -> tuple[float, float]:
-        """Return the bounds in seconds between which the quantile lies."""
+        """Return the quantile's bucket, as bounds in seconds."""
         edges = (0.0, *bounds)
         index = bisect_left(edges, self.quantile(fraction))
         return edges[index - 1], edges[index]
 
     def up_to(self, bound: float) -> float:
-        """Return the share of them that `bound` seconds hold."""
+        """Return the share of durations up to `bound` seconds."""
         return bisect_right(self.microseconds, bound, key=lambda each: each / 1e6) / len(self.microseconds)
 
 
@@ -77,19 +77,19 @@ def log_normal(median: float) -> Distribution:
 
 
 def of_load(variant: str) -> dict[str, Distribution]:
-    """Return what the load is to see of a variant, by series."""
+    """Return a variant's distributions at the load, by series."""
     scale = 8 ** NAMES.index(variant)
     return {series: log_normal(median * scale) for series, median in SERIES.items()}
 
 
 def of_server(variant: str) -> dict[str, Distribution]:
-    """Return what a server is to see, by histogram."""
+    """Return a server's distributions, by histogram."""
     scale = 4 ** NAMES.index(variant)
     return {"tcplab_service_seconds": log_normal(11 * scale), "tcplab_gc_pause_seconds": log_normal(35 * scale)}
 
 
 def truth(metric: str, variant: str) -> Distribution:
-    """Return the distribution that a histogram has been fed with."""
+    """Return the distribution fed to a histogram."""
     return (
         of_server(variant).get(metric) or of_load(variant)[metric.removeprefix("tcplab_load_").removesuffix("_seconds")]
     )
@@ -97,7 +97,7 @@ def truth(metric: str, variant: str) -> Distribution:
 
 @dataclass
 class Load:
-    """The load's side: an aggregator, and two workers whose clock is set by hand; with given warnings."""
+    """An aggregator and two workers with a clock set by hand, and given warnings."""
 
     aggregator: Aggregator = field(default_factory=lambda: Aggregator(NAMES))
     now: int = 100 * 10**9
@@ -114,12 +114,12 @@ class Load:
         return clients
 
     def report(self) -> None:
-        """Have the aggregator know what was recorded; all of it within its last seconds."""
+        """Report to the aggregator what was recorded, all within its last seconds."""
         for index, worker in enumerate(self.workers):
             self.aggregator.take(str(index), worker.report(), now=0.0)
 
     def play(self) -> None:
-        """Let every duration happen once, on a connection of its own; then leave every client connected and served."""
+        """Record every duration once, on its own connection; leave every client connected and served."""
         for name in NAMES:
             durations = of_load(name)
             for index, (connect, first, response, service) in enumerate(
@@ -148,21 +148,21 @@ class Load:
         self.now += microseconds * 1000
 
     def status(self) -> Status:
-        """Tell of a run that is on."""
+        """Return the status of a running run."""
         workers = {int(name): worker for name, worker in self.aggregator.workers.items()}
         return Status(started=1.0, scenario="conversation", rate=0.0, warnings=self.warnings, workers=workers)
 
 
 @dataclass
 class Exporters:
-    """All exporters of the lab, at zero until `play`. ports: by the host that prometheus.yml has for each."""
+    """All exporters of the lab, at zero until `play`. ports: by their hosts in prometheus.yml."""
 
     load: Load
     servers: dict[str, tuple[Stats, GarbagePauses]]
     ports: dict[str, int]
 
     def play(self) -> None:
-        """Feed every exporter what is known of it."""
+        """Feed every exporter its known durations."""
         self.load.play()
         self.load.report()
         for name, (stats, pauses) in self.servers.items():
@@ -205,7 +205,7 @@ def exporters() -> Iterator[Exporters]:
 
 
 def _serve(stack: ExitStack, server: BaseServer) -> None:
-    """Serve from a thread of its own, until the stack is left."""
+    """Serve from a thread until the stack closes."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     stack.callback(thread.join)

@@ -1,4 +1,4 @@
-"""Just enough of PromQL to tell which metrics an expression reads, and by which labels."""
+"""A partial PromQL parser: which metrics an expression reads, by which labels."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ WORDS_OF_PROMQL = {"and", "or", "unless", "bool", "offset", "inf", "nan"}
 
 @dataclass
 class Selector:
-    """A metric's name and the labels that it is chosen by: label -> (operator, value)."""
+    """A metric's name and label matchers: label -> (operator, value)."""
 
     metric: str
     matchers: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def selectors(expr: str) -> list[Selector]:
-    """Return the selectors of a PromQL expression, in their order."""
+    """Return the selectors of a PromQL expression in order."""
     bare = GROUPING.sub(" ", DURATION.sub(" ", expr))
     found: list[Selector] = []
     position = 0

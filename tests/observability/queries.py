@@ -1,8 +1,8 @@
 """
-Every query of the committed dashboards, for tests here and for those that ask a real Prometheus (tests/e2e).
+Every query of the committed dashboards, for tests here and against a real Prometheus (tests/e2e).
 
-A query's place in the comparison is told by `per`: "variant" (one series, or more, for each variant), "one variant"
-(the panel is about the variant named in the query), or "lab" (about the load, its workers or its warnings).
+`Query.per` is "variant" (one or more series for each variant), "one variant" (the query names it), or "lab" (about the
+load, its workers or its warnings).
 """
 
 import json
@@ -23,9 +23,9 @@ SCRAPE_SECONDS = 2
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    One query: where it stands, its PromQL as committed, and how it is asked.
+    One query of a panel, with its PromQL as committed.
 
-    panel, expr: with the dashboard's own variables filled in; there is one Query for each of their values.
+    panel, expr: with the dashboard's variables filled in; there is one Query for each of their values.
     """
 
     dashboard: str
@@ -36,12 +36,12 @@ class Query:
 
     @property
     def name(self) -> str:
-        """A name for people, of this query and no other of its panel but for its variables' values."""
+        """A readable name, unique in its panel except for variables' values."""
         return f"{self.dashboard.removesuffix('.json')}: {self.panel} {self.ref}"
 
     @property
     def per(self) -> str:
-        """Tell what the query's series are: see the module's text."""
+        """The kind of the query's series: see the module's docstring."""
         if re.search(r'variant="', self.expr):
             return "one variant"
         if "ALERTS" in self.expr:  # nothing may be wrong
@@ -50,7 +50,7 @@ class Query:
 
     @property
     def may_be_empty(self) -> str:
-        """Tell why the query may have no data, or no number, in a lab that is well; empty if it has to have some."""
+        """Why the query may return nothing, or no number, in a healthy lab; empty if it must return some."""
         if self.panel.startswith("annotation "):
             return "it marks what has happened, and nothing need have"
         if "tcplab_memory_bytes_per_client" in self.expr:
@@ -62,7 +62,7 @@ class Query:
         return ""
 
     def promql(self, *, rate_interval: str = "8s", shown: str = "15m") -> str:
-        """Return the query with Grafana's variables filled in; four scrape intervals are what Grafana would take."""
+        """Return the query with Grafana's variables filled in; Grafana's rate interval is four scrape intervals."""
         filled = self.expr.replace("$__rate_interval", rate_interval).replace("$__range", shown)
         return filled.replace("$__interval", f"{SCRAPE_SECONDS}s")
 
@@ -81,7 +81,7 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def queries() -> list[Query]:
-    """Return every query of every committed dashboard, those of its annotations included."""
+    """Return every query of every committed dashboard, including its annotations'."""
     return [query for name, dashboard in dashboards().items() for query in _queries(name, dashboard)]
 
 
@@ -105,7 +105,7 @@ def _choices(dashboard: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     found = {}
     for variable in dashboard["templating"]["list"]:
         listed = [(option["text"], option["value"]) for option in variable.get("options") or ()]
-        # Prometheus tells the variants; their table is what it is told.
+        # The dashboard asks Prometheus for the variants, which come from their table.
         found[variable["name"]] = listed or [(variant.name, variant.name) for variant in VARIANTS]
     return found
 

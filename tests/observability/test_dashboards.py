@@ -1,4 +1,4 @@
-"""The committed dashboards: written by their program, and every panel fit to be compared by."""
+"""The committed dashboards: written by their program, and consistent in every panel."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def titled(found: list[tuple[str, Panel]]) -> list[str]:
 
 
 def overrides(panel: Panel) -> dict[str, dict[str, Any]]:
-    """Return what a panel sets for single fields: field -> property -> value."""
+    """Return a panel's overrides: field -> property -> value."""
     return {
         override["matcher"]["options"]: {one["id"]: one["value"] for one in override["properties"]}
         for override in panel["fieldConfig"]["overrides"]
@@ -140,7 +140,7 @@ def test_panels_have_their_own_numbers_and_never_overlap(name: str) -> None:
 
 
 def colours_of(part: Any) -> set[str]:
-    """Return every colour that stands in a part of a dashboard."""
+    """Return every colour in a part of a dashboard."""
     return set(re.findall(r"#[0-9a-fA-F]{6}\b|rgba?\([^)]*\)", json.dumps(part)))
 
 
@@ -154,7 +154,7 @@ def test_red_is_for_errors_alone(name: str, panel: Panel) -> None:
         for target in panel.get("targets", ())
     )
     assert not colours_of(panel) & REDS or about_errors
-    # Grafana's own palettes have reds, and colours of other variants.
+    # Grafana's own palettes contain reds and variants' colours.
     assert not re.search(r'palette-|continuous-|"(semi-dark-|dark-|light-)?(red|orange|green|blue)"', json.dumps(panel))
 
 
@@ -238,7 +238,7 @@ print(json.dumps({path.name: json.loads(text) for path, text in write.files().it
 
 @pytest.fixture(scope="module")
 def with_a_fifth() -> dict[str, dict[str, Any]]:
-    """Return the dashboards as they are once the table of variants has a fifth row, and nothing else is changed."""
+    """Return the dashboards with a fifth row in the table of variants and no other change."""
     done = subprocess.run([sys.executable, "-c", FIFTH], capture_output=True, text=True, cwd=ROOT, check=True)
     written: dict[str, dict[str, Any]] = json.loads(done.stdout)
     return written
@@ -253,7 +253,7 @@ def test_a_fifth_variant_is_in_every_comparing_panel(with_a_fifth: dict[str, dic
     for name, dashboard in with_a_fifth.items():
         shown = list(panels(dashboard))
         for panel in shown:
-            # What is about one variant alone has its like for the fifth; what is about all has the fifth in it.
+            # A panel of one variant has a counterpart for the fifth; a panel of all includes the fifth.
             if f'variant="{first.name}"' in json.dumps(panel.get("targets", [])).replace("\\", ""):
                 like = [
                     other
@@ -316,7 +316,7 @@ def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
     }
     assert len(drawn) == 2 * len(VARIANTS)
     for variant in VARIANTS:
-        for metric, title in (("${series}", "Then"), ("first_reply", "First")):
+        for metric, title in (("${series}", "Later replies"), ("first_reply", "First reply")):
             panel = drawn[metric, f"{title}: {variant.title}"]
             (target,) = panel["targets"]
             assert target["format"] == "heatmap"
@@ -327,7 +327,7 @@ def test_there_is_a_heatmap_of_each_variants_latencies() -> None:
 
 def test_every_warning_has_its_words() -> None:
     for name in ("compare.json", "capacity.json", "load.json"):
-        (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Believe these figures?"]
+        (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Run warnings"]
         for warning, row in run_warnings.CHECKED.items():
             assert overrides(tile)[warning] == {"displayName": f"{warning}: {row.short}"}
 
@@ -408,7 +408,7 @@ def test_every_load_metric_is_on_a_panel() -> None:
     assert exported - read <= {connect}
 
 
-# From one to another, and what happened meanwhile
+# Links and annotations
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
@@ -461,6 +461,6 @@ def test_annotations_come_from_prometheus_alike_everywhere() -> None:
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=TITLES)
 def test_no_answer_is_no_good_news(name: str, panel: Panel) -> None:
-    """A field without a value has the first colour of the thresholds."""
+    """Grafana gives a field without a value the thresholds' first colour."""
     steps = panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [{}])
     assert steps[0].get("color") != colours.GOOD

@@ -1,4 +1,4 @@
-"""Both exporters over HTTP: what promtool says of their metrics, and that they only answer, and no web page."""
+"""Both exporters over HTTP: promtool accepts their metrics; only GET and HEAD are answered, for no web page."""
 
 import http.client
 import subprocess
@@ -25,7 +25,7 @@ def exporters() -> Iterator[known.Exporters]:
 
 
 def ask(port: int, method: str, path: str = "/metrics") -> tuple[int, dict[str, str], str]:
-    """Ask as another page's script would. Return the status, the headers and the body."""
+    """Send a request as another page's script would; return the status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request(method, path, headers=FOREIGN)
     answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""Every expression of a dashboard or a rule reads metrics that exist, by labels and values that they have."""
+"""Every expression of a dashboard or rule reads existing metrics, labels and values."""
 
 import re
 

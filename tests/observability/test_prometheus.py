@@ -1,4 +1,4 @@
-"""Prometheus's configuration: a target for each variant, and what promtool says of it and of the rules."""
+"""Prometheus's configuration: a target for each variant; promtool accepts it and the rules."""
 
 import subprocess
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_retention_is_bounded_in_time_and_in_size() -> None:
     assert flags["--storage.tsdb.retention.size"] == "1GB"
 
 
-# Prometheus's own tool, where it is (conftest.py).
+# Prometheus's own tool (conftest.py).
 
 
 def run(*command: str) -> None:
@@ -92,7 +92,7 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
     run(promtool, "check", "rules", str(file))
 
 
-# The tile at the head of the dashboard: its words come from a query, so the query is tested like a rule.
+# The words of the dashboards' tile come from a query, which is tested like a rule.
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
 def test_the_tile_names_every_warning(
     warnings: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
 ) -> None:
-    (tile,) = {query.promql() for query in queries() if query.panel == "Believe these figures?"}
+    (tile,) = {query.promql() for query in queries() if query.panel == "Run warnings"}
     test = {
         "interval": "5s",
         "input_series": [

@@ -1,7 +1,7 @@
 """
-Known durations, through the lab's own exporters and a real Prometheus, must come out of every panel's own query.
+Every panel's query returns known durations through the lab's own exporters and a real Prometheus.
 
-Exactly, where the master's exact quantiles are asked for; within a bucket, where histograms are.
+Quantiles are exact from the master's, and within a bucket from histograms.
 """
 
 import re
@@ -30,11 +30,11 @@ def asked(expr: str) -> Query:
 
 
 def filled(query: Query) -> str:
-    """Return its PromQL, with rates over all that the test's Prometheus has seen, however slow the machine is."""
+    """Return its PromQL with rates over all that the test's Prometheus has seen, also on a slow machine."""
     return query.promql(rate_interval="1m")
 
 
-# Whatever the dashboards ask for, everything that could be asked for is exported rightly.
+# Every exported histogram is right, also those that no dashboard reads.
 EVERYTHING = [
     asked(EXACT),
     *(
@@ -54,9 +54,9 @@ OF_DURATIONS = [
 @dataclass(frozen=True)
 class Played:
     """
-    A Prometheus that has seen all exporters at zero, and then all that is known.
+    A Prometheus that has seen all exporters at zero, then with all known durations.
 
-    valid, excluded: moments after that (unix seconds), before and after the load has come to warning itself.
+    valid, excluded: moments after that (unix seconds), before and after the load has a warning.
     """
 
     prometheus: Prometheus
@@ -64,7 +64,7 @@ class Played:
     excluded: float
 
     def query(self, promql: str) -> Result:
-        """Return what a query gives; one that tells of excluded figures alone gives nothing before they are."""
+        """Return a query's result; a query of only excluded figures returns nothing before there is a warning."""
         return self.prometheus.query(promql, self.valid) or self.prometheus.query(promql, self.excluded)
 
 
@@ -74,7 +74,7 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         config = scraper.configuration(exporters.ports, INTERVAL)
         with scraper.running(prometheus, config, tmp_path_factory.mktemp("prometheus")) as running:
             number = len(known.NAMES)
-            running.wait_for("variant:tcplab_steady_clients:max", number)  # panels may tell of steady clients alone
+            running.wait_for("variant:tcplab_steady_clients:max", number)  # some panels need steady clients
             running.wait_for("tcplab_service_seconds_count == 0", number)
             exporters.play()
             counts = (
@@ -84,7 +84,7 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             )
             for count in counts:
                 running.wait_for(f"{count} == {known.NUMBER}", number)
-            # What is recorded of it as well.
+            # With its recorded series.
             running.wait_for("variant:tcplab_load_verified:rate10s > 0", number)
             ((_, valid),) = running.query("vector(time())")
             exporters.load.warnings = (RunWarning("corrupt", "", ""),)
@@ -94,7 +94,7 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def label(selector: Selector, labels: dict[str, str], name: str) -> str:
-    """Return the value of a label that a result's series has, by itself or because no other was asked for."""
+    """Return a label's value from a result's series, or else from the selector."""
     if name in labels:
         return labels[name]
     operator, value = selector.matchers.get(name, ("", ""))
@@ -117,7 +117,7 @@ def within_a_bucket(query: Query, selector: Selector, found: Result) -> None:
     for labels, value in found:
         distribution = known.truth(metric, label(selector, labels, "variant"))
         low, high = distribution.bucket(asked_for[1], known.HISTOGRAMS[metric])
-        # A rank that falls between two buckets is moved into either by the last digit of a rate.
+        # If a rank falls between two buckets, a rate's last digit decides which one it is in.
         assert low * (1 - 1e-6) < value <= high * (1 + 1e-6), labels
 
 

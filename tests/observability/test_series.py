@@ -1,4 +1,4 @@
-"""How many series the lab brings to Prometheus: as many from the start as ever, but for what each load process adds."""
+"""The number of series in Prometheus: constant from the start, except for what each load process adds."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ from tests.observability.catalogue import server
 from tests.observability.queries import ROOT
 
 OF_A_SCRAPE = 5
-"""Series that Prometheus adds for each target: `up` and four about the scrape."""
+"""Series that Prometheus adds per target: `up` and four about the scrape."""
 
 OF_A_WORKER = 6
 
@@ -45,7 +45,7 @@ def test_a_server_never_exports_150_series() -> None:
 
 
 def of_load(workers: int, clients: int) -> Series:
-    """Return what the load exports once everything has happened that can, in each of its workers."""
+    """Return the load's series after every possible event in each of its workers."""
     now = 0
 
     def clock() -> int:

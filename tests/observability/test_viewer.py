@@ -1,4 +1,4 @@
-"""Whoever opens Grafana can look and cannot edit, and there is no password to be left at its default."""
+"""Anyone who opens Grafana can view and cannot edit; no password is left at its default."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ SERVICE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 @pytest.mark.parametrize(
     ("setting", "value", "why"),
     [
-        ("GF_AUTH_ANONYMOUS_ENABLED", "true", "nobody has to log in to look"),
+        ("GF_AUTH_ANONYMOUS_ENABLED", "true", "viewing needs no login"),
         ("GF_AUTH_ANONYMOUS_ORG_ROLE", "Viewer", "who looks may not edit"),
         ("GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION", "true", "there is no administrator, so no default password"),
-        ("GF_AUTH_DISABLE_LOGIN_FORM", "true", "there is nobody to log in as"),
+        ("GF_AUTH_DISABLE_LOGIN_FORM", "true", "there is no user to log in as"),
         ("GF_AUTH_BASIC_ENABLED", "false", "nor over the API"),
-        ("GF_USERS_ALLOW_SIGN_UP", "false", "nobody becomes anybody else"),
+        ("GF_USERS_ALLOW_SIGN_UP", "false", "there is no sign-up"),
         ("GF_PLUGINS_PLUGIN_ADMIN_ENABLED", "false", "nothing is installed"),
         ("GF_SNAPSHOTS_EXTERNAL_ENABLED", "false", "nothing is published"),
         ("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH", "/etc/grafana/dashboards/compare.json", "it opens on Compare"),

@@ -1,4 +1,4 @@
-"""What it means that a server is alive after all that was done to it."""
+"""The check that a server is alive after a test."""
 
 import functools
 import time
@@ -10,32 +10,32 @@ import psutil
 from tests.support.servers import Model, Server
 
 SERVED: Final = 1.0
-"""Seconds within which a new client has its reply, from when it begins to connect."""
+"""Seconds from a new client's connect() to its reply, at most."""
 
 BACK: Final = 5.0
-"""Seconds within which a server has given back what it needed for those who have left."""
+"""Seconds until a server has released what clients that left held, at most."""
 
 SLACK: Final = 2
-"""Descriptors and threads more than in a server to which nothing was done: a client may just be leaving."""
+"""Descriptors and threads more than an untouched server has: a client may just be leaving."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a process holds: open descriptors, and threads of the operating system."""
+    """A process's open descriptors and operating-system threads."""
 
     descriptors: int
     threads: int
 
 
 def holdings(server: Server) -> Holdings:
-    """Return what the server's process holds now."""
+    """Return the server's holdings."""
     process = psutil.Process(server.process.pid)
     return Holdings(process.num_fds(), process.num_threads())
 
 
 @functools.cache
 def untouched(model: Model) -> Holdings:
-    """Return what a server holds that has served one client and nothing else."""
+    """Return the holdings of a server that has served only one client."""
     with Server(model) as server:
         with server.client() as only:
             only.ask(b"ECHO only\n", b"OK only\n")
@@ -44,7 +44,7 @@ def untouched(model: Model) -> Holdings:
 
 
 def served_at_once(server: Server) -> None:
-    """Hold that a new client is served within a second."""
+    """Assert that a new client is served within a second."""
     began = time.monotonic()
     try:
         with server.client(SERVED) as new:
@@ -55,7 +55,7 @@ def served_at_once(server: Server) -> None:
 
 
 def settled(server: Server, clients: int = 0) -> None:
-    """Hold that within five seconds it has no more than an untouched server, and a thread and descriptor for each."""
+    """Assert that within five seconds it holds what an untouched server does, plus a thread and descriptor a client."""
     bound = untouched(server.model)
     most = Holdings(bound.descriptors + clients + SLACK, bound.threads + clients + SLACK)
     deadline = time.monotonic() + BACK
@@ -65,7 +65,7 @@ def settled(server: Server, clients: int = 0) -> None:
 
 
 def alive(server: Server) -> None:
-    """Hold that a new client is served, and that what others needed is given back; a server may also have ended."""
+    """Assert that the server serves a new client and has released the others' resources; it may also have ended."""
     if server.process.poll() is None:
         served_at_once(server)
         settled(server)

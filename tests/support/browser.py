@@ -1,8 +1,7 @@
 """
-A headless Chromium, driven over its own pipe: no driver program, and no package for it.
+A headless Chromium, driven over its own pipe, without a driver program or package.
 
-The protocol is Chromium's own ("--remote-debugging-pipe": messages in JSON, each ended by a zero byte, on descriptors 3
-and 4).
+Protocol: Chromium's "--remote-debugging-pipe", JSON messages that end with a zero byte, on descriptors 3 and 4.
 """
 
 import base64
@@ -22,7 +21,7 @@ from typing import Any, Final
 
 from tests.support.needs import BROWSER, provided
 
-# Puts the pipes where the browser looks for them, and becomes the browser.
+# Moves the pipes to the browser's descriptors, then executes the browser.
 _MOVE: Final = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -49,12 +48,12 @@ _FLAGS: Final = (
 
 
 def program() -> str | None:
-    """Return where Chromium is, if it is anywhere."""
+    """Return Chromium's path; None if there is none."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
 def required() -> str:
-    """Return where Chromium is; without it the test is skipped, or fails where TCPLAB_REQUIRE_BROWSER=1."""
+    """Return Chromium's path; without it skip the test, or fail it if TCPLAB_REQUIRE_BROWSER=1."""
     found = program()
     provided(BROWSER, "" if found else "there is no Chromium")
     assert found is not None
@@ -62,7 +61,7 @@ def required() -> str:
 
 
 class Browser:
-    """A page in the browser. events: what the browser told of it, in order: (method, parameters)."""
+    """A page in the browser. events: the browser's events about it in order, (method, parameters)."""
 
     def __init__(self, to: int, of: int) -> None:
         self._to, self._of = to, of
@@ -76,7 +75,7 @@ class Browser:
             self.ask(f"{domain}.enable")
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command, and return its answer."""
+        """Send a command; return its answer."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -90,11 +89,11 @@ class Browser:
                 return answer
 
     def open(self, file: Path, width: int, height: int = 900, *, dark: bool = False) -> None:
-        """Load a file into a window of this size, and wait until it is there."""
+        """Load a file into a window of this size; wait until it is loaded."""
         self.visit(file.as_uri(), width, height, dark=dark)
 
     def visit(self, url: str, width: int, height: int = 900, *, dark: bool = False) -> None:
-        """Load a page into a window of this size, and wait until it is there."""
+        """Load a page into a window of this size; wait until it is loaded."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.ask("Emulation.setEmulatedMedia", features=scheme)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -105,14 +104,14 @@ class Browser:
             self._read()
 
     def evaluate(self, script: str) -> Any:
-        """Return what a script comes to, as JSON."""
+        """Return a script's value, from JSON."""
         found = self.ask("Runtime.evaluate", expression=f"JSON.stringify({script})", returnByValue=True)
         assert "exceptionDetails" not in found, found
         return json.loads(found["result"]["value"])
 
     @property
     def complaints(self) -> list[str]:
-        """What was logged as an error or a warning since the page was opened, and what was thrown."""
+        """Errors and warnings logged since the page was opened, and exceptions."""
         found = []
         for method, given in self.events:
             if method == "Runtime.exceptionThrown":
@@ -125,11 +124,11 @@ class Browser:
 
     @property
     def requests(self) -> list[str]:
-        """The addresses that the page asked for, its own among them."""
+        """The addresses that the page requested, including its own."""
         return [given["request"]["url"] for method, given in self.events if method == "Network.requestWillBeSent"]
 
     def picture(self, file: Path, *, whole: bool = False) -> None:
-        """Write what is seen as PNG; the whole page, or what the window holds."""
+        """Write a PNG of the window, or of the whole page."""
         shot = self.ask("Page.captureScreenshot", captureBeyondViewport=whole, **(self._all() if whole else {}))
         file.write_bytes(base64.b64decode(shot["data"]))
 
@@ -154,7 +153,7 @@ class Browser:
 
 
 def _pipes() -> tuple[int, int, int, int]:
-    """Return two pipes, their ends above the descriptors on which the browser wants its own."""
+    """Return two pipes with descriptors above those that the browser uses."""
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
     high = []
@@ -166,7 +165,7 @@ def _pipes() -> tuple[int, int, int, int]:
 
 @contextmanager
 def browser(executable: str) -> Iterator[Browser]:
-    """Start a browser with a profile of its own, and end it."""
+    """Start a browser with its own profile, and end it."""
     our_in, our_out, their_in, their_out = _pipes()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [sys.executable, "-c", _MOVE, str(their_in), str(their_out), executable, *_FLAGS]

@@ -1,4 +1,4 @@
-"""A Locust master and its workers, as processes that a test may hurt."""
+"""A Locust master and its workers as processes, which a test may kill."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -13,13 +13,13 @@ from tests.support.processes import held_ports
 
 class Cluster:
     """
-    A master with a web UI, to which workers can be added; all that still runs at the end of the `with` is killed.
+    A master with a web UI, and its workers; the end of the `with` kills those that still run.
 
-    master: the one that was started last.
+    master: the last one started.
     """
 
     def __init__(self, folder: Path, targets: Mapping[str, str], *options: str, locustfile: Path = LOCUSTFILE) -> None:
-        """Load `targets` (host:port by variant), with these options of Locust's."""
+        """Load `targets` (host:port by variant), with Locust's `options`."""
         self._folder = folder
         self._targets = targets
         self._options = options
@@ -39,7 +39,7 @@ class Cluster:
         self._stack.__exit__(kind, error, trace)
 
     def start_master(self) -> Locust:
-        """Start a master: the first one, or the next after it is gone, at the same ports."""
+        """Start the first master, or one after it has ended, on the same ports."""
         self.master = self._start(
             *("--master", "--autostart", "--expect-workers", "1"),
             *("--master-bind-host", "127.0.0.1", "--master-bind-port", self._port),
@@ -60,10 +60,10 @@ class Cluster:
         )
 
     def users(self) -> list[int]:
-        """Return how many users each worker has, the fewest first."""
+        """Return each worker's number of users, in ascending order."""
         workers: Collection[dict[str, Any]] = json.loads(post(self._web, "/stats/requests", None))["workers"]
         return sorted(worker["user_count"] for worker in workers)
 
     def stop(self) -> None:
-        """End the run, as the web UI's button does; the result is written by then."""
+        """End the run as the web UI's button does; return once the result is written."""
         post(self._web, "/stop", {})

@@ -1,4 +1,4 @@
-"""A copy of the tree, to which a concurrency model is added: what a reader of the README does."""
+"""A copy of the tree to which a concurrency model is added, as a reader of the README does."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "results", "pictures", "
 
 
 def copy_tree(to: Path) -> Path:
-    """Copy what a model has to do with; return the copy's root."""
+    """Copy the files that a model needs; return the copy's root."""
     root = to / "lab"
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, root / folder, ignore=LEFT_OUT)
@@ -26,7 +26,7 @@ def copy_tree(to: Path) -> Path:
 
 
 def add_model(root: Path, module: str, source: str, row: str) -> None:
-    """Write a model's file, and its row at the end of the table."""
+    """Write a model's file, and append its row to the table."""
     (root / "servers" / "models" / f"{module}.py").write_text(source, encoding="utf-8")
     table = root / "servers" / "variants.py"
     text = table.read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def add_model(root: Path, module: str, source: str, row: str) -> None:
 
 
 def run(root: Path, *command: str, timeout: float = 60.0) -> str:
-    """Run Python in the copy; return what it printed. It must end well."""
+    """Run Python in the copy; return its output. It must exit with status 0."""
     done = subprocess.run(
         [sys.executable, *command],
         cwd=root,
@@ -50,6 +50,6 @@ def run(root: Path, *command: str, timeout: float = 60.0) -> str:
 
 
 def contract(root: Path, name: str) -> str:
-    """Run the contract in the copy, for the model of this name; return pytest's last line."""
+    """Run the contract in the copy for the model `name`; return pytest's last line."""
     said = run(root, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", name, "tests/contract", timeout=300)
     return said.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""The lab in Docker, as a test drives it: through `docker compose`, its published ports and Prometheus's HTTP API."""
+"""The lab in Docker, driven through `docker compose`, its published ports and Prometheus's HTTP API."""
 
 import json
 import os
@@ -22,7 +22,7 @@ FILE = ROOT / "docker-compose.yml"
 WITHOUT_GRAFANA = ROOT / "tests" / "e2e" / "without-grafana.yml"
 
 CANARY = "a-canary-that-the-user-keeps-in-the-environment"
-"""A value in the environment of every docker command here, which is to be found nowhere else."""
+"""A value in the environment of every docker command here, which must appear nowhere else."""
 
 PORTS = (*(variant.name for variant in VARIANTS), "locust", "prometheus", "grafana")
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Samples(dict[tuple[str, Labels], float]):
-    """What one /metrics held at one moment, by name and labels."""
+    """One scrape of a /metrics, by name and labels."""
 
     def of(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of `name` with these labels; AssertionError if there is none."""
@@ -42,13 +42,13 @@ class Samples(dict[tuple[str, Labels], float]):
 
 
 def composition() -> dict[str, Any]:
-    """Return docker-compose.yml as YAML has it: anchors resolved, variables not."""
+    """Return docker-compose.yml with anchors resolved, variables not."""
     loaded: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return loaded
 
 
 def why_no_docker() -> str:
-    """Return why the lab can't be brought up here, in a line; empty if it can."""
+    """Return in one line why the lab can't start here; empty if it can."""
     if shutil.which("docker") is None:
         return "there is no docker command"
     for command, lacks in (
@@ -62,7 +62,7 @@ def why_no_docker() -> str:
 
 
 def fetch(url: str, form: Mapping[str, Any] | None = None, timeout: float = 10) -> bytes:
-    """Return the body of a GET, or of a POST if there is a form."""
+    """Return the body of a GET, or of a POST with a form."""
     data = None if form is None else urllib.parse.urlencode(form).encode()
     with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=timeout) as response:
         body: bytes = response.read()
@@ -70,7 +70,7 @@ def fetch(url: str, form: Mapping[str, Any] | None = None, timeout: float = 10) 
 
 
 def until(check: Callable[[], T], seconds: float, what: str, pause: float = 0.5) -> T:
-    """Return what `check` returns once it is true; AssertionError with `what` and the last value if not in time."""
+    """Return the first true value of `check`; AssertionError with `what` and the last value if none comes in time."""
     deadline = time.monotonic() + seconds
     while not (value := check()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what} (the last look: {value!r})"
@@ -81,10 +81,10 @@ def until(check: Callable[[], T], seconds: float, what: str, pause: float = 0.5)
 @dataclass(slots=True)
 class Lab:
     """
-    One lab, apart from any other on the machine: a project name and ports of its own.
+    One lab with its own project name and ports, so that others on the machine do not interfere.
 
-    no_grafana: why Grafana is left out; empty if it is there. began, healthy_at: when `up` was called, and when the
-    last service was healthy, in seconds of the steady clock.
+    no_grafana: why Grafana is left out; empty if it runs. began, healthy_at: when `up` was called, and when all
+    services were healthy (monotonic clock, seconds).
     """
 
     project: str = field(default_factory=lambda: f"tcplab-e2e-{os.getpid()}")
@@ -97,7 +97,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of docker: nothing that a developer happens to have set for the lab, and these ports."""
+        """Docker's environment: this lab's ports, without a developer's settings for the lab."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TCPLAB_", "COMPOSE_"))}
         mine = {f"TCPLAB_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
         return {**kept, **mine, "CANARY": CANARY, "TCPLAB_UID": str(os.getuid()), "TCPLAB_GID": str(os.getgid())}
@@ -112,7 +112,7 @@ class Lab:
         ]
 
     def docker(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
-        """Return what docker prints."""
+        """Return docker's output."""
         return self._run(("docker", *arguments), timeout, check=check).stdout
 
     def compose(self, *arguments: str, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -132,17 +132,17 @@ class Lab:
     # Containers
 
     def containers(self, service: str = "") -> list[str]:
-        """Return the ids of the containers of a service (or of all), running or not."""
+        """Return the container ids of a service (or of all), running or not."""
         return self.compose("ps", "--all", "--quiet", *([service] if service else [])).stdout.split()
 
     def inspect(self, service: str) -> dict[str, Any]:
-        """Return what `docker inspect` says of the service's only container."""
+        """Return `docker inspect` of the service's only container."""
         (container,) = self.containers(service)
         (found,) = json.loads(self.docker("inspect", container))
         return dict(found)
 
     def health(self) -> dict[str, str]:
-        """Return by container name its health, or its state where it isn't running."""
+        """Return each container's health, or its state if it isn't running, by name."""
         ids = self.containers()
         if not ids:
             return {}
@@ -152,11 +152,11 @@ class Lab:
         }
 
     def unhealthy(self) -> dict[str, str]:
-        """Return the health of whatever is not healthy."""
+        """Return the health of the containers that are not healthy."""
         return {name: health for name, health in self.health().items() if health != "healthy"}
 
     def logs(self, *services: str) -> str:
-        """Return the last lines that the services logged."""
+        """Return the services' last log lines."""
         return self.compose("logs", "--no-color", "--tail", "15", *services).stdout
 
     def exec(self, service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -166,11 +166,11 @@ class Lab:
     # What it measures
 
     def url(self, name: str, path: str = "") -> str:
-        """Return an address at the port that is published under this name."""
+        """Return an address at the published port of this name."""
         return f"http://127.0.0.1:{self.ports[name]}{path}"
 
     def samples(self, where: str) -> Samples:
-        """Return what an exporter on the lab's own network (host:port) says now; asked from Prometheus's container."""
+        """Scrape an exporter on the lab's own network (host:port), from Prometheus's container."""
         text = self.exec("prometheus", "wget", "-q", "-O", "-", f"http://{where}/metrics").stdout
         return Samples(
             ((sample.name, frozenset(sample.labels.items())), sample.value)
@@ -179,11 +179,11 @@ class Lab:
         )
 
     def load(self) -> Samples:
-        """Return the load's own counts, from its master."""
+        """Scrape the load's master."""
         return self.samples("locust-master:9104")
 
     def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
-        """Return (labels, value) of every series of an instant query to the lab's Prometheus."""
+        """Return an instant query's series as (labels, value), from the lab's Prometheus."""
         answer = json.loads(fetch(self.url("prometheus", "/api/v1/query"), {"query": promql}))
         assert answer["status"] == "success", answer
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
@@ -193,16 +193,16 @@ class Lab:
         return {labels["variant"]: value for labels, value in self.query(promql)}
 
     def stats(self) -> dict[str, Any]:
-        """Return what Locust's own page shows."""
+        """Return the statistics of Locust's page."""
         answer: dict[str, Any] = json.loads(fetch(self.url("locust", "/stats/requests")))
         return answer
 
     def workers(self) -> list[dict[str, Any]]:
-        """Return Locust's own list of its workers."""
+        """Return Locust's list of its workers."""
         return list(self.stats()["workers"])
 
     def dialogue(self, service: str, sent: bytes, seconds: float = 30) -> bytes:
-        """Return what comes back from a server's published port to `sent`, until it closes."""
+        """Send to a server's published port; return its replies until it closes."""
         with socket.create_connection(("127.0.0.1", self.ports[service]), timeout=seconds) as client:
             client.sendall(sent)
             return b"".join(iter(lambda: client.recv(4096), b""))
@@ -210,7 +210,7 @@ class Lab:
     # Up and down
 
     def up(self, *arguments: str) -> None:
-        """Start what is down; leave alone what runs."""
+        """Start the services that are down; leave the others alone."""
         self.compose("up", "--detach", "--no-recreate", *arguments)
 
     def wait_healthy(self, seconds: float) -> None:
@@ -221,11 +221,11 @@ class Lab:
             raise AssertionError(f"{error}\n{self.unhealthy()}\n{self.logs()}") from None
 
     def down(self) -> None:
-        """Take everything away."""
+        """Remove everything."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans")
 
     def left_over(self) -> list[str]:
-        """Return the containers, volumes and networks of this project that there are."""
+        """Return this project's remaining containers, volumes and networks."""
         mine = f"label=com.docker.compose.project={self.project}"
         return [
             f"{kind} {line}"
@@ -235,7 +235,7 @@ class Lab:
 
 
 def brought_up() -> Iterator[Lab]:
-    """Build the lab, start it, yield it once it is healthy, and take it down."""
+    """Build and start the lab, yield it once it is healthy, and take it down."""
     lab = Lab()
     image = composition()["services"]["grafana"]["image"]
     if lab._run(("docker", "image", "inspect", image), 60, check=False).returncode:

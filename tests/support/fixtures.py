@@ -1,4 +1,4 @@
-"""Servers for the tests: one with the defaults for each module, and fresh ones where options or state matter."""
+"""Servers for the tests: one per module with the default options, and fresh ones where options or state matter."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def concurrent(request: pytest.FixtureRequest) -> Model:
 
 @pytest.fixture(scope="module")
 def server(model: Model) -> Iterator[Server]:
-    """Share a server with the default options, among the module's tests; it must be alive after all of them."""
+    """Share a server with the default options in the module; it must be alive after the last test."""
     with Server(model) as running:
         yield running
         alive(running)
@@ -42,7 +42,7 @@ def client(server: Server) -> Iterator[Client]:
 
 @pytest.fixture
 def launch() -> Iterator[Launch]:
-    """Start fresh servers by calling this; when the test has passed all must be alive and end well, or have done so."""
+    """Return a function that starts a server; after the test all must be alive and end well, or have ended well."""
     with ExitStack() as stack:
 
         def start(model: Model, *options: str, **settings: object) -> Server:

@@ -1,4 +1,4 @@
-"""The lab over four hosts, started by the commands that loadtest/HOSTS.md names, as a test drives and watches it."""
+"""The lab over four hosts, started by the commands of loadtest/HOSTS.md."""
 
 import json
 import signal
@@ -24,14 +24,14 @@ EXPORTER: Final = 9104
 WEB: Final = 8089
 
 PATIENCE: Final = 60.0
-"""Seconds that anything may take before a test fails: no test needs them, a busy machine may."""
+"""Seconds for any step, at most: a busy machine may need them."""
 
 
 class Part:
     """
-    A part of the lab on a host (python -m loadtest.lab.hosts PART); what still runs at the end of the `with` is ended.
+    A part of the lab on a host (python -m loadtest.lab.hosts PART); the end of the `with` ends it.
 
-    log: what it has written.
+    log: its output.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Part:
         return self._log.read_text()
 
     def says(self, text: str) -> None:
-        """Wait until it has said so; it may not end before."""
+        """Wait until its log has the text; it must not end before."""
         eventually(lambda: text in self.log or self.process.poll() is not None, text, PATIENCE)
         assert text in self.log, self.log
 
     def ended(self) -> int:
-        """Wait for its end. Return its exit status."""
+        """Wait for its end; return its exit status."""
         return self.process.wait(PATIENCE)
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """Workers are to be on near and far; the servers run."""
+    """The running servers, and the hosts for workers: near and far."""
 
     near: Host
     far: Host
@@ -94,11 +94,11 @@ class Lab:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The options that are the same on every host."""
+        """The options common to all hosts."""
         return ("--servers", self.away.address, "--master", self.middle.address)
 
     def echoed(self) -> dict[str, int]:
-        """Return the requests that each server has answered by its own count, once no client is left."""
+        """Wait until no client is left; return the requests answered by each server's own count."""
         found: dict[str, int] = {}
 
         def quiet() -> bool:
@@ -113,7 +113,7 @@ class Lab:
         return found
 
     def load(self) -> Samples:
-        """Return what the master exports now."""
+        """Scrape the master."""
         return self._scrape(self.middle, EXPORTER)
 
     def _scrape(self, host: Host, port: int) -> Samples:
@@ -122,7 +122,7 @@ class Lab:
 
     @contextmanager
     def run(self, folder: Path, *options: str) -> Iterator["Run"]:
-        """Start a master on middle, by Locust's options, and a load process each on near and far."""
+        """Start a master on middle with Locust's options, and one load process each on near and far."""
         addresses = self.addresses
         exporter = ("--exporter-host", self.middle.address, "--exporter-port", str(EXPORTER))
         ours = ("--expect-workers", "2", "--web-port", str(WEB), *exporter)
@@ -139,7 +139,7 @@ class Lab:
             yield Run(self, master, workers, result)
 
     def runs_on(self, workers: int, clients: int) -> bool:
-        """Whether so many load processes report, and have so many clients between them."""
+        """Return whether so many load processes report, with so many clients in all."""
         seen = self.load()
         return (seen("load_workers"), sum(seen.by("load_users", "variant").values())) == (workers, clients)
 
@@ -155,9 +155,9 @@ class Run:
 
     def stop(self) -> tuple[dict[str, Any], Samples]:
         """
-        Stop it, and end its processes on all hosts. Return its result, and all that the master has counted.
+        Stop the run and its processes on all hosts; return its result, and the master's counts.
 
-        The latter is the more by what clients did between the end of the window and their own.
+        The counts also include what clients did after the end of the window.
         """
         with self.lab.middle.inside():
             post(str(WEB), "/stop", {})
@@ -175,7 +175,7 @@ class Run:
 
 @contextmanager
 def built() -> Iterator[Lab]:
-    """Make the hosts, and start the servers on one of them."""
+    """Make the hosts and start the servers on one of them."""
     with network("near", "far", "middle", "away") as hosts, ExitStack() as stack:
         lab = Lab(*hosts)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

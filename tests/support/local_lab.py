@@ -1,4 +1,4 @@
-"""What `make local` runs, away from the usual ports, which may be in use: python -m tests.support.local_lab PORT."""
+"""`make local` on other ports than the usual, which may be in use: python -m tests.support.local_lab PORT."""
 
 import sys
 from dataclasses import replace
@@ -11,7 +11,7 @@ PORTS: Final = 2 * len(VARIANTS) + 2
 
 
 def lab(first: int) -> Lab:
-    """Return the lab on `first` and the ports after it, as many as `PORTS` in all."""
+    """Return the lab on `PORTS` ports from `first` on."""
     variants = tuple(
         replace(variant, port=first + 2 * place, metrics_port=first + 2 * place + 1)
         for place, variant in enumerate(VARIANTS)

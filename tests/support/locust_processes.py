@@ -1,4 +1,4 @@
-"""Runs the real Locust with the lab's locustfile, in processes of their own: importing it patches the process."""
+"""Run the real Locust with the lab's locustfile in its own processes, because importing it patches the process."""
 
 import json
 import re
@@ -23,9 +23,9 @@ ALL = tuple(variant.name for variant in VARIANTS)
 
 class Locust:
     """
-    One locust process. It is killed at the end of the `with`, if it still runs.
+    One Locust process; the end of the `with` kills it.
 
-    result: where it writes its result. log: what it has written.
+    result: the path of its result. log: its output.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Locust:
             print(self.log)
 
     def ended(self, within: float = 30) -> int:
-        """Wait for its end. Return its exit status."""
+        """Wait for its end; return its exit status."""
         return self.process.wait(within)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """End it by a signal. Return its exit status."""
+        """End it by a signal; return its exit status."""
         self.process.send_signal(how)
         return self.ended(within=15)
 
@@ -77,13 +77,13 @@ class Locust:
         return found
 
     def metrics_url(self) -> str:
-        """Wait until it serves metrics. Return where."""
+        """Wait until it serves metrics; return the address."""
         marker = "The load's metrics are at "
         eventually(lambda: marker in self.log, "it serves its metrics")
         return self.log.split(marker)[1].split()[0]
 
     def metrics(self) -> dict[tuple[str, ...], float]:
-        """Return what it exports: {(name, label values in order of label names...): value}."""
+        """Scrape it; return {(name, label values in order of label names...): value}."""
         with urllib.request.urlopen(self.metrics_url(), timeout=5) as page:
             text = page.read().decode()
         return {
@@ -94,13 +94,13 @@ class Locust:
 
 
 def shows(metrics: Mapping[tuple[str, ...], float], warning: str) -> float:
-    """Return the value of a warning's metric, whatever it is about."""
+    """Return the value of a warning's metric, whatever its label `about`."""
     (value,) = [value for key, value in metrics.items() if key[0] == "tcplab_load_warning" and warning in key]
     return value
 
 
 def headless(folder: Path, *arguments: str, seconds: float | None = None, **more: Any) -> Locust:
-    """Start Locust headless, to end after some seconds, if by itself at all."""
+    """Start Locust headless; it ends after `seconds`, or not by itself."""
     folder.mkdir(exist_ok=True)
     limit = [] if seconds is None else ["-t", f"{seconds}s"]
     result = ["--result", str(folder / "result.json")]
@@ -108,14 +108,14 @@ def headless(folder: Path, *arguments: str, seconds: float | None = None, **more
 
 
 def run(folder: Path, *arguments: str, seconds: float = 3, **more: Any) -> Locust:
-    """Run Locust headless for some seconds, to its end."""
+    """Run Locust headless for `seconds`, to its end."""
     with headless(folder, *arguments, seconds=seconds, **more) as locust:
         locust.ended(seconds + 20)
     return locust
 
 
 IMPATIENT = "from loadtest.client import outcomes\noutcomes.CONNECT_TIMEOUT = outcomes.REPLY_TIMEOUT = 0.4\n"
-"""Lines of a locustfile by which clients wait 0.4 s for a connection or a reply."""
+"""Locustfile lines: clients wait 0.4 s for a connection or a reply."""
 
 HASTY = """
 from dataclasses import replace
@@ -126,16 +126,16 @@ script.SETBACK = 0.1
 for each in SCENARIOS.values():
     SCENARIOS[each.name] = replace(each, away=each.away / 20, stall=each.stall / 20)
 """
-"""Lines of a locustfile by which nobody stays away for long."""
+"""Locustfile lines: no client stays away for long."""
 
 
 def label(name: str) -> str:
-    """Return what stands for `name` in metrics, results and the environment."""
+    """Return the label of `name` in metrics, results and the environment."""
     return re.sub(r"\W+", "_", name)
 
 
 def users(names: Iterable[str] = ALL) -> str:
-    """Return the lines of a locustfile that make users for servers of these names."""
+    """Return locustfile lines that make users for servers of these names."""
     return f"""
 from loadtest.locustfile import user_class
 from servers.variants import Variant
@@ -150,9 +150,9 @@ def load_each(
     folder: Path, scenario: Scenario, targets: Mapping[str, str], silent: Collection[str]
 ) -> dict[str, Locust]:
     """
-    Load each of the targets with three users of its own for 3 s. Return the Locust that did, by target.
+    Load each target with three users for 3 s; return the Locust processes by target.
 
-    silent: those that never answer. Their users don't wait for long; the others wait as long as on any machine.
+    silent: targets that never answer; their users time out early.
     """
     pace = ("--rate", str(60 * len(targets))) if scenario.paced else ("--think", "0.01") if scenario.think else ()
     started: dict[str, Locust] = {}
@@ -175,7 +175,7 @@ def load_each(
 
 
 def locustfile(folder: Path, *parts: str) -> Path:
-    """Write a locustfile of these parts. Return where it is."""
+    """Write a locustfile of these parts; return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / "own_locustfile.py"
     path.write_text("".join(parts))
@@ -183,12 +183,12 @@ def locustfile(folder: Path, *parts: str) -> Path:
 
 
 def total(histogram: Mapping[str, int]) -> int:
-    """Return how many durations a histogram of a result holds."""
+    """Return the number of durations in a result's histogram."""
     return sum(histogram.values())
 
 
 def assert_conserved(variant: Mapping[str, Any]) -> None:
-    """Assert that every request of a result's variant is accounted for, and has its duration or its age."""
+    """Assert that every request of a result's variant is accounted for, with its duration or its age."""
     assert variant["sent"] == variant["verified"] + sum(variant["errors"].values()) + variant["unanswered"]
     replies = total(variant["histograms"]["response"]) + total(variant["histograms"]["first_reply"])
     timed_out = variant["errors"]["timeout"] + variant["connections"]["timeout"]
@@ -199,17 +199,17 @@ def assert_conserved(variant: Mapping[str, Any]) -> None:
 
 
 def nonzero(numbers: Mapping[str, int]) -> dict[str, int]:
-    """Return what has happened, of all that can."""
+    """Return the counts above zero."""
     return {name: number for name, number in numbers.items() if number}
 
 
 def kinds(part: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return what has happened to a variant's requests and connections, by kind."""
+    """Return the outcomes of a variant's requests and connections, by kind."""
     return {what: set(nonzero(part[what])) for what in ("errors", "connections", "breaks")}
 
 
 def durations(variant: Mapping[str, Any], series: str, kind: str = "histograms") -> dict[int, int]:
-    """Return a histogram of a result's variant, or what is censored of it."""
+    """Return a histogram of a result's variant, or its censored durations."""
     return {int(key): number for key, number in variant[kind][series].items()}
 
 
@@ -219,7 +219,7 @@ def warnings(outcome: Mapping[str, Any]) -> set[str]:
 
 
 def post(port: str, path: str, form: dict[str, str] | None) -> bytes:
-    """Ask the web UI: GET without a form, POST with one."""
+    """Send the web UI a POST if there is a form, else a GET."""
     data = None if form is None else urllib.parse.urlencode(form).encode()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data=data, timeout=10) as answer:
         content: bytes = answer.read()

@@ -1,7 +1,7 @@
 """
-What a test may need that a machine may lack: without it the test is skipped, or fails where it is required.
+Needs of tests that a machine may lack: without one a test is skipped, or fails where it is required.
 
-Such skips end up in one line for each kind of need (tests/conftest.py).
+The summary has one line for each kind of need (tests/conftest.py).
 """
 
 import os
@@ -16,7 +16,7 @@ class Need:
     """
     Something that a machine may lack.
 
-    variable: the environment variable that makes its absence a failure when it is 1. hint: how to have it.
+    variable: the environment variable that makes its absence a failure if it is 1. hint: how to get it.
     """
 
     name: str
@@ -35,7 +35,7 @@ NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS)
 
 
 def provided(need: Need, missing: str) -> None:
-    """Skip the test if something is missing; fail it where the need is required. missing: why, or empty."""
+    """Skip the test if `missing` says why the need is unmet; fail it if the need is required."""
     if not missing:
         return
     if os.environ.get(need.variable) == "1":
@@ -44,10 +44,10 @@ def provided(need: Need, missing: str) -> None:
 
 
 def reason(need: Need, missing: str) -> str:
-    """Return the reason of a skip, from which the summary tells the need."""
+    """Return a skip's reason, by which the summary recognises the need."""
     return f"needs {need.name}: {missing}"
 
 
 def hint(why: str) -> str:
-    """Return how to have what the reason of a skip says is missing; empty if it is none of the needs."""
+    """Return the hint of the need in a skip's reason; empty if there is none."""
     return next((need.hint for need in NEEDS if why.startswith(reason(need, ""))), "")

@@ -1,8 +1,8 @@
 """
-Hosts on one network, for tests: network namespaces with their own addresses, on a bridge in a namespace of its own.
+Hosts on one network, for tests: network namespaces with their own addresses, on a bridge in its own namespace.
 
-Nothing of it is in the machine's own network, whose routes and packet filters it neither uses nor changes. The
-addresses are of the block that is set aside for measurements between networks (198.18.0.0/15, RFC 2544).
+They neither use nor change the machine's own network, routes and packet filters. The addresses are of the block for
+measurements between networks (198.18.0.0/15, RFC 2544).
 """
 
 import ctypes
@@ -23,14 +23,14 @@ from typing import Final, Self
 
 _CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
 _TUNSETIFF: Final = 0x400454CA  # linux/if_tun.h
-_IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000  # the same: whole Ethernet frames, with nothing before them
+_IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000  # the same: whole Ethernet frames without a header before them
 _FRAME: Final = 65_536
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def why_no_network() -> str:
-    """Return why hosts can't be made here, in a line; empty if they can."""
+    """Return in one line why hosts can't be made here; empty if they can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     if shutil.which("ip") is None:
@@ -51,7 +51,7 @@ def _ip(*arguments: str) -> None:
 
 
 class Namespace:
-    """A network namespace, as a context. Named, so that `ip netns exec NAME` looks into it while a test waits."""
+    """A network namespace, as a context. It has a name for `ip netns exec NAME` while a test waits."""
 
     def __init__(self, name: str) -> None:
         self.name = f"tcplab{os.getpid()}-{name}"
@@ -71,7 +71,7 @@ class Namespace:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Have what this thread opens or starts meanwhile, sockets and processes, belong to the namespace."""
+        """Put the sockets and processes that this thread opens meanwhile into the namespace."""
         with Path("/proc/thread-self/ns/net").open() as here, Path("/run/netns", self.name).open() as there:
             _enter(there.fileno())
             try:
@@ -87,13 +87,12 @@ def _enter(namespace: int) -> None:
 
 class Cable:
     """
-    What joins a host to the bridge, frame by frame, and takes its time for those that leave the host.
+    Joins a host to the bridge, frame by frame, and delays those that leave the host.
 
-    The kernel's own delay (tc netem) is a module that many kernels lack, those of small virtual machines among them;
-    two ends in user space are on all of them. As with netem on the host's interface, one direction is delayed, so that
-    a round trip takes as much longer.
+    Many kernels, such as those of small virtual machines, lack the kernel's own delay (tc netem). As with netem, only
+    one direction is delayed, so a round trip takes one delay longer.
 
-    delay: seconds, which may be changed at any time.
+    delay: seconds; may change at any time.
     """
 
     def __init__(self, host: Namespace, switch: Namespace, port: str) -> None:
@@ -126,7 +125,7 @@ class Cable:
 
 
 def _end_in(namespace: Namespace, name: str) -> int:
-    """Make an Ethernet interface whose frames are read and written here; it is gone once that is closed."""
+    """Make an Ethernet interface whose frames this process reads and writes; closing it removes it."""
     with namespace.inside():
         descriptor = os.open("/dev/net/tun", os.O_RDWR)
         fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI))
@@ -134,7 +133,7 @@ def _end_in(namespace: Namespace, name: str) -> int:
 
 
 def _write(end: int, frame: bytes) -> None:
-    """Write a frame; to an interface that is down it is lost, as on any network."""
+    """Write a frame; it is lost if the interface is down."""
     try:
         os.write(end, frame)
     except OSError:
@@ -142,7 +141,7 @@ def _write(end: int, frame: bytes) -> None:
 
 
 class Host(Namespace):
-    """A host of the network. address: its own, IPv4."""
+    """A host of the network. address: its IPv4 address."""
 
     def __init__(self, name: str, address: str, switch: Namespace) -> None:
         super().__init__(name)
@@ -167,7 +166,7 @@ class Host(Namespace):
         super().__exit__(kind, error, trace)
 
     def cut_off(self) -> None:
-        """Take the link down, at the bridge: nothing comes or goes, and no process is told."""
+        """Take the link down at the bridge: nothing passes, and no process notices."""
         self._switch.ip("link", "set", self._port, "down")
 
     def join(self) -> None:
@@ -177,7 +176,7 @@ class Host(Namespace):
 
 @contextmanager
 def network(*names: str) -> Iterator[list[Host]]:
-    """Make hosts of these names, of at most eight letters, that reach each other."""
+    """Make hosts with these names (at most eight letters) on one network."""
     with ExitStack() as stack:
         switch = stack.enter_context(Namespace("switch"))
         switch.ip("link", "add", "bridge", "type", "bridge")

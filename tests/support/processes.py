@@ -1,4 +1,4 @@
-"""Python processes that a test starts, what it waits for, and ports for them."""
+"""Python processes for tests, waits, and free ports."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def start(arguments: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start Python in a session of its own, with no setting of the lab's or Locust's but these; `log` has its words."""
+    """Start Python in its own session, with only these settings of the lab and Locust; write its output to `log`."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("TCPLAB_", "LOCUST_"))}
     with log.open("w") as written:
         return subprocess.Popen(
@@ -32,7 +32,7 @@ def start(arguments: Sequence[str], log: Path, cwd: Path, environment: Mapping[s
 
 @contextmanager
 def announced(*module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start a module with its arguments; yield its process and the line that it says once it is ready; kill it."""
+    """Start a module with its arguments; yield its process and the line that it prints when ready; kill it."""
     process = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -44,7 +44,7 @@ def announced(*module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def still_running(processes: Iterable[psutil.Process], within: float = 0) -> list[psutil.Process]:
-    """Return those that have not ended in time; a zombie has, though nothing may have asked for its status."""
+    """Return those that have not ended in time; a zombie has ended."""
     deadline = time.monotonic() + within
     while True:
         left = [each for each in processes if each.is_running() and _status(each) != psutil.STATUS_ZOMBIE]
@@ -61,7 +61,7 @@ def _status(process: psutil.Process) -> str:
 
 
 def eventually(condition: Callable[[], object], what: str, within: float = 60) -> None:
-    """Wait until `condition()` holds; fail if it doesn't in time, of which a busy machine may need much."""
+    """Wait until `condition()` holds; fail if it doesn't in time, which a busy machine may need."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         with suppress(OSError, KeyError):
@@ -72,7 +72,7 @@ def eventually(condition: Callable[[], object], what: str, within: float = 60) -
 
 
 def free_ports(number: int) -> list[str]:
-    """Return ports of loopback that nobody listens on."""
+    """Return free ports of loopback."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
         return [str(listener.getsockname()[1]) for listener in listeners]
@@ -81,10 +81,10 @@ def free_ports(number: int) -> list[str]:
 @contextmanager
 def held_ports(number: int) -> Iterator[list[str]]:
     """
-    Find ports of loopback that nobody listens on, but a server may that sets SO_REUSEADDR, as Locust and the lab's do.
+    Yield bound ports of loopback on which a server that sets SO_REUSEADDR (Locust, the lab's) can listen.
 
-    They stay bound: else the kernel may give one to a server of another test, or to any client as its own port, even to
-    one that connects to this very port, which is then connected with itself.
+    Unbound, the kernel might give one to another test's server, or to a client as its own port, even to one that
+    connects to this port and so to itself.
     """
     with ExitStack() as stack:
         holders = [stack.enter_context(socket.socket()) for _ in range(number)]

@@ -1,4 +1,4 @@
-"""A Prometheus of its own for a test: the lab's configuration and rules, other targets, and a shorter interval."""
+"""A test's own Prometheus: the lab's configuration and rules with other targets and a shorter interval."""
 
 import json
 import re
@@ -17,20 +17,20 @@ import yaml
 from tests.observability.queries import ROOT
 
 PATIENCE = 30.0
-"""Seconds that it may take to start, or to see something: no test needs them, a busy machine may."""
+"""Seconds to start, or to see something, at most: a busy machine may need them."""
 
 Result = list[tuple[dict[str, str], float]]
-"""(labels, value) of every series of an instant query."""
+"""An instant query's series as (labels, value)."""
 
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A running one, by its port on loopback."""
+    """A running Prometheus, by its port on loopback."""
 
     port: int
 
     def query(self, promql: str, at: float | None = None) -> Result:
-        """Return what an instant query gives at `at` (unix seconds), or now."""
+        """Return an instant query's result at `at` (unix seconds), or now."""
         form = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
         url = f"http://127.0.0.1:{self.port}/api/v1/query?{urllib.parse.urlencode(form)}"
         with urllib.request.urlopen(url, timeout=PATIENCE) as response:
@@ -39,7 +39,7 @@ class Prometheus:
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
 
     def wait_for(self, promql: str, number: int) -> None:
-        """Wait until a query gives so many series."""
+        """Wait until a query returns so many series."""
         deadline = time.monotonic() + PATIENCE
         while len(found := self.query(promql)) != number:
             assert time.monotonic() < deadline, f"{promql} gives {found}, not {number} series"
@@ -48,9 +48,9 @@ class Prometheus:
 
 def configuration(targets: Mapping[str, int], interval: str) -> dict[str, Any]:
     """
-    Return the lab's own configuration with other targets and another interval.
+    Return the lab's configuration with other targets and another interval.
 
-    targets: ports on loopback by the host that prometheus.yml names; whatever is not among them is not scraped.
+    targets: ports on loopback by the host in prometheus.yml; other hosts are not scraped.
     """
     path = ROOT / "prometheus" / "prometheus.yml"
     config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))

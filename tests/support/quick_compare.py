@@ -1,8 +1,8 @@
 """
-The real command with real servers, and a stub for Locust that begins at once: python -m tests.support.quick_compare.
+The real command with real servers, and a stub for Locust that starts at once: python -m tests.support.quick_compare.
 
-TEST_FAULT makes one of the processes fail: server-dies, load-fails, load-silent, server-refuses, sink-fails.
-TEST_MEMORY_CLIENTS is up to how many clients memory is measured.
+TEST_FAULT makes a process fail: server-dies, load-fails, load-silent, server-refuses, sink-fails.
+TEST_MEMORY_CLIENTS is the largest number of clients for which memory is measured.
 """
 
 import os
@@ -18,7 +18,7 @@ FAULT = os.environ.get("TEST_FAULT", "")
 
 
 class QuickLaboratory(Laboratory):
-    """Real servers, a stand-in for Locust."""
+    """Real servers, a stub for Locust."""
 
     def server_command(self, candidate: Candidate) -> list[str]:
         usual = super().server_command(candidate)

@@ -1,4 +1,4 @@
-"""Starts a server that says where it is ready, for as long as a context."""
+"""Start a server that announces its address, as a context."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.support.processes import announced
 
 
 class Started(NamedTuple):
-    """A server: where it serves, its process, and its /metrics."""
+    """A server: its address, process and /metrics."""
 
     host: str
     port: int
@@ -21,13 +21,13 @@ class Started(NamedTuple):
 
     @property
     def seen(self) -> Serving:
-        """As it is seen from outside, and charged as it exports, if it does."""
+        """The server as seen from outside, with its container's memory if it exports that."""
         charged = Exported(self.metrics).charged
         return Serving(self.host, self.port, ProcessMemory(self.pid), charged if charged() else None)
 
     @property
     def told(self) -> Serving:
-        """As it tells of itself."""
+        """The server by its own metrics."""
         exported = Exported(self.metrics)
         return self.seen._replace(seen=exported, charged=exported.was_charged if exported.charged() else None)
 

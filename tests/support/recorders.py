@@ -1,4 +1,4 @@
-"""A recorder whose clock is set by hand, and clients of it."""
+"""A recorder whose clock is set by hand, and its clients."""
 
 from loadtest.recording.client_stats import ClientStats
 from loadtest.recording.counters import Counters
@@ -7,7 +7,7 @@ from loadtest.recording.recorder import Recorder, unpack
 
 
 class Clock:
-    """A clock that is set by hand, in microseconds; the recorder reads nanoseconds."""
+    """A clock set by hand, in microseconds; the recorder reads nanoseconds."""
 
     def __init__(self) -> None:
         self.microseconds = 1_000_000
@@ -49,7 +49,7 @@ def answer(client_stats: ClientStats, clock: Clock, times: int) -> None:
 
 
 def served(found: Recorder, clock: Clock) -> ClientStats:
-    """Return a client that has had its first reply; what has happened until now is no part of what is counted next."""
+    """Return a client that has had its first reply; earlier events are in no later count."""
     client_stats = connected(found, clock)
     client_stats.sent(clock())
     client_stats.verified(clock.after(50))

@@ -1,4 +1,4 @@
-"""Server processes and clients for the tests. Bytes are literal: a codec shared with the servers hides a mistake."""
+"""Server processes and clients for tests. Bytes are literal: a codec shared with the servers would hide mistakes."""
 
 import os
 import resource
@@ -22,7 +22,7 @@ from servers.variants import VARIANTS, by_name
 from tests.support.processes import ROOT
 
 PATIENCE: Final = 30.0
-"""Seconds that anything may take before a test fails: no test needs them, a busy machine may."""
+"""Seconds for any step, at most: a busy machine may need them."""
 
 UNKNOWN: Final = b"ERR unknown request; there are ECHO, SLEEP, WORK and QUIT\n"
 BAD_SLEEP: Final = b"ERR SLEEP takes milliseconds from 0 to 10000, then the text\n"
@@ -33,7 +33,7 @@ UNFINISHED: Final = b"ERR the last line has no line end\n"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A server to hold to the contract: a row of the table of variants, perhaps with options."""
+    """A server under the contract: a row of the table of variants, perhaps with options."""
 
     name: str
     variant: str
@@ -69,12 +69,12 @@ def command_line(variant: str, *options: str) -> list[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment for a server: ours, without settings of the lab, and `extra`."""
+    """Return this environment without the lab's settings, and with `extra`."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TCPLAB_")} | extra
 
 
 class Samples:
-    """What one scrape returned."""
+    """The metrics of one scrape."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -90,12 +90,12 @@ class Samples:
         return self.values[f"tcplab_{name}", frozenset(labels.items())]
 
     def by(self, name: str, label: str) -> dict[str, float]:
-        """Return the values of a family with one label, by that label."""
+        """Return a family's values by its only label."""
         return {dict(labels)[label]: value for (its, labels), value in self.values.items() if its == f"tcplab_{name}"}
 
 
 class Client:
-    """A client that says and expects literal bytes; every wait is bounded."""
+    """A client that sends and expects literal bytes; every wait is bounded."""
 
     def __init__(self, address: tuple[str, int], timeout: float = PATIENCE) -> None:
         self.socket = socket.create_connection(address, timeout)
@@ -113,25 +113,25 @@ class Client:
         self.socket.sendall(data)
 
     def receive(self, count: int) -> bytes:
-        """Return `count` bytes, or fewer if the server ends before."""
+        """Return `count` bytes, or fewer if the server closes."""
         received = bytearray()
         while len(received) < count and (data := self.socket.recv(min(count - len(received), 1 << 20))):
             received += data
         return bytes(received)
 
     def expect(self, reply: bytes) -> None:
-        """Read as many bytes as `reply` has; they must be the same."""
+        """Read as many bytes as `reply` has; they must be equal."""
         received = self.receive(len(reply))
         if received != reply:  # an assert on megabytes takes pytest minutes to explain
             at = next((i for i, (a, b) in enumerate(zip(received, reply, strict=False)) if a != b), len(received))
             raise AssertionError(f"at byte {at}: {received[at : at + 80]!r} instead of {reply[at : at + 80]!r}")
 
     def expect_end(self) -> None:
-        """Nothing more may come but the end; a reset is no end."""
+        """Assert that the server closes without further bytes or a reset."""
         assert self.socket.recv(100) == b""
 
     def ask(self, request: bytes, reply: bytes) -> None:
-        """Send, and expect."""
+        """Send a request and expect its reply."""
         self.send(request)
         self.expect(reply)
 
@@ -148,7 +148,7 @@ class Client:
 
 
 class Server:
-    """A server process on free ports; as a context manager it must end well: status 0, and silent."""
+    """A server process on free ports; at the end of its context it must end with status 0 and no output."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Server:
         descriptors: int | None = None,
         deaf: bool = False,
     ) -> None:
-        """Start it, with this limit on descriptors, and with nobody to read its stderr if all are `deaf`."""
+        """Start it with this limit on descriptors; deaf: nothing reads its stderr."""
 
         def limit() -> None:
             assert descriptors is not None
@@ -215,7 +215,7 @@ class Server:
             return Samples(reply.read().decode())
 
     def wait_for(self, what: Callable[[Samples], bool], why: str) -> Samples:
-        """Scrape until `what` holds of the metrics; return them."""
+        """Scrape until `what` holds for the metrics; return them."""
         deadline = time.monotonic() + PATIENCE
         while not what(samples := self.metrics()):
             assert time.monotonic() < deadline, f"never: {why}\n{samples.text}"
@@ -236,19 +236,19 @@ class Server:
             self.process.send_signal(kind)
 
     def errors(self) -> str:
-        """Return what it has said on stderr."""
+        """Return its stderr."""
         self._errors.seek(0)
         return self._errors.read().decode()
 
     def ended(self, status: int = 0, said: str = "") -> None:
-        """Wait for its end: with this status, and having said this on stderr and nothing more on stdout."""
+        """Wait for its end with this status, with `said` on stderr and no more on stdout."""
         assert self.process.stdout is not None
         self._ended = True
         actual = self.process.wait(PATIENCE)
         assert (actual, self.errors(), self.process.stdout.read()) == (status, said, b"")
 
     def kill(self) -> None:
-        """Make sure that it is gone."""
+        """Kill it if it still runs."""
         self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None

@@ -1,4 +1,4 @@
-"""The load in another version than this one."""
+"""Another version of the load."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ from loadtest.cluster.compatibility import ROOT
 
 
 def another_version(folder: Path) -> Path:
-    """Copy the load and the servers into `folder`, and change one line of the load's script. Return the folder."""
+    """Copy the load and the servers into `folder`, and change one line of the load's script; return the folder."""
     for room in ("loadtest", "servers"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("results", "__pycache__"))
     script = folder / "loadtest" / "client" / "script.py"

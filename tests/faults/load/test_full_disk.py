@@ -1,4 +1,4 @@
-"""A disk that is full while results are written: what was written stays readable, and one line says what to do."""
+"""A full disk while results are written: earlier results stay readable, and one line says what to do."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.support.stubs.recording import Stub, honest
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to mount a small disk takes root")
 
 MEASURED = "[ 2/"
-"""What a comparison says when its second run begins."""
+"""A comparison's output when its second run begins."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave no room."""
+    """Fill the disk."""
     with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
         while True:
             ballast.write(bytes(1024))

@@ -1,4 +1,4 @@
-"""Load processes that are killed, stand still and come back: the load stays, and its figures are marked."""
+"""Load processes that are killed, frozen, or come back: the load goes on, and its figures are marked."""
 
 import signal
 import time
@@ -19,16 +19,16 @@ import os
 from locust import runners
 from locust.runners import MasterRunner
 
-runners.HEARTBEAT_LIVENESS = 60  # on a busy machine it might be given up for lost while the second one starts
+runners.HEARTBEAT_LIVENESS = 60  # on a busy machine Locust might give up the first while the second starts
 os.environ["LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP"] = "60"
 counted = MasterRunner.user_count
 MasterRunner.user_count = property(lambda self: counted.fget(self) if len(self.clients) > 1 else 0)
 """
-"""Lines of a locustfile by which the master sees no users, and so waits for them, until a second worker is there."""
+"""Locustfile lines: the master sees no users, and so waits for them, until a second worker has joined."""
 
 
 def carried_by(cluster: Cluster, workers: int) -> Callable[[], bool]:
-    """Return a check that so many workers carry all users between them, and that the exporter says so too."""
+    """Return a check that so many workers run all users together, also by the exporter's count."""
     each = CLIENTS * len(ALL) // workers
 
     def check() -> bool:
@@ -48,7 +48,7 @@ def live(cluster: Cluster, warning: str) -> bool:
 
 
 def indexes(samples: Mapping[tuple[str, ...], float]) -> set[str]:
-    """Return the indexes of the workers, which all series of workers must agree about."""
+    """Return the workers' indexes, in which all workers' series must agree."""
     by_series: dict[str, set[str]] = {}
     for name, *labels in samples:
         if name.startswith("tcplab_load_worker_"):
@@ -59,7 +59,7 @@ def indexes(samples: Mapping[tuple[str, ...], float]) -> set[str]:
 
 
 def stopped(cluster: Cluster) -> Locust:
-    """End the run; wait until all users are gone and the last counts are in."""
+    """End the run; wait until all users have stopped and the last counts have arrived."""
     cluster.stop()
     gone = [("tcplab_load_users", variant) for variant in ALL]
     eventually(lambda: not any(cluster.master.metrics()[key] for key in gone), "the last counts are in")
@@ -86,7 +86,7 @@ def test_a_frozen_worker_returns_and_marks_the_run(tmp_path: Path) -> None:
         asked = len(stub.texts)
     for variant in ALL:
         assert_conserved(outcome["variants"][variant])
-    # Nothing that it did before or after it stood still is lost, or counted twice.
+    # Nothing from before or after the freeze is lost or counted twice.
     sent = sum(totals["tcplab_load_sent_total", variant] for variant in ALL)
     verified = sum(totals["tcplab_load_requests_total", "verified", variant] for variant in ALL)
     abandoned = sum(totals["tcplab_load_abandoned_total", variant] for variant in ALL)
@@ -111,7 +111,7 @@ def test_a_result_says_that_a_worker_was_lost(tmp_path: Path) -> None:
         asked = len(stub.texts)
     assert {"worker-lost", "worker-joined"} <= warnings(outcome)
     assert outcome["generator"]["lost_workers"] == 1
-    assert outcome["generator"]["joined_workers"] >= 1  # on a busy machine the other may have been missed for a while
+    assert outcome["generator"]["joined_workers"] >= 1  # on a busy machine the other may have been lost for a while
     assert "conservation" not in warnings(outcome)
     for variant in ALL:
         assert_conserved(outcome["variants"][variant])
@@ -119,7 +119,7 @@ def test_a_result_says_that_a_worker_was_lost(tmp_path: Path) -> None:
 
 
 def test_a_worker_joining_while_users_spawn_gets_some(tmp_path: Path) -> None:
-    """Locust overlooks it; the first worker had all users, and the second none, to the end of the run."""
+    """Locust alone overlooks it: the first worker would keep all users to the end of the run."""
     own = locustfile(tmp_path, GIVES_OUT_UNTIL_TWO_ARE_THERE, users())
     with (
         Stub(honest) as stub,
@@ -176,6 +176,6 @@ def test_the_load_stays_while_workers_come_and_go(tmp_path: Path) -> None:
         eventually(lambda: cluster.master.metrics()["tcplab_load_running",] == 0, "no worker, no run")
         cluster.start_worker()
         eventually(carried_by(cluster, 1), "the load is back with the worker")
-        assert indexes(cluster.master.metrics()) == {"3"}, "nobody gets the index of one who has left"
+        assert indexes(cluster.master.metrics()) == {"3"}, "no worker gets the index of one that has left"
         assert cluster.master.stop(signal.SIGINT) == 0
         assert "Traceback" not in cluster.master.log

@@ -1,4 +1,4 @@
-"""Servers that are not there, crash, or come back: the load goes on, and nothing of it is taken for slowness."""
+"""Servers that are absent, crash, or come back: the load goes on, and no outage counts as slowness."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ CLIENTS = 4
 
 
 def grows(locust: Locust, name: str, outcome: str) -> Callable[[], bool]:
-    """Return a check that a count by outcome is higher than now by CLIENTS, for every variant."""
+    """Return a check that every variant's count of this outcome has grown by CLIENTS from now."""
 
     def counts() -> list[float]:
         seen = locust.metrics()
@@ -48,7 +48,7 @@ def grows(locust: Locust, name: str, outcome: str) -> Callable[[], bool]:
 
 
 def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
-    """Every variant, killed with SIGKILL under load and started again at once, at the same port."""
+    """Every variant is killed with SIGKILL under load, and restarted at once on the same port."""
     models = {model.name: model for model in MODELS}
     own = locustfile(tmp_path, HASTY, users())
     arguments = ("-u", str(CLIENTS * len(VARIANTS)), "-r", "100", "--think", "0.01")
@@ -61,7 +61,7 @@ def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
         def start() -> list[Server]:
             return [stack.enter_context(Server(models[name], "--port", port)) for name, port in ports.items()]
 
-        eventually(grows(locust, connects, "refused"), "nobody is there: refused")
+        eventually(grows(locust, connects, "refused"), "no server listens: refused")
         seen = locust.metrics()
         assert [seen[requests, "verified", variant] for variant in ALL] == [0] * len(ALL)
         assert shows(seen, "disconnected") == shows(seen, "unconnected") == 1
@@ -91,7 +91,7 @@ def test_servers_gone_before_and_during_a_run_return(tmp_path: Path) -> None:
 
 
 def test_a_quick_restart_still_marks_the_run(tmp_path: Path) -> None:
-    """No connect fails: all that shows is that four requests in hundreds were broken off."""
+    """No connect fails: only four of hundreds of requests are cut off."""
     with Stub(sometimes(closes, lambda number: 100 < number <= 100 + CLIENTS)) as stub:
         locust = run(
             tmp_path,
@@ -119,13 +119,13 @@ def test_a_close_after_a_reply_fails_no_request(how: Answer, tmp_path: Path) -> 
         assert kinds(part) == {"errors": set(), "connections": {"connected"}, "breaks": {"closed"}}
         assert part["breaks"]["closed"] > 6, "each of the three has come back"
         assert "disconnected" in warnings(locust.outcome())
-        # Every connection has one right reply, and then breaks; three may be at it when the window ends.
+        # Every connection has one right reply, then breaks; three may be open when the window ends.
         assert part["verified"] - 3 <= part["breaks"]["closed"] <= part["verified"]
         assert part["sent"] <= part["connections"]["connected"] <= stub.connections
 
 
 def test_a_crashing_server_is_not_a_slow_one(tmp_path: Path) -> None:
-    """Something starts it again at once, as systemd would: no connect need fail, and half the rate is no rate."""
+    """It is restarted at once, as by systemd, so connects may not fail; half the rate must not count as its rate."""
     results = tmp_path / "results"
     crashing = "import itertools, os\nasked = itertools.count()\n" + OWN.replace(
         "self.rfile:", "self.rfile:\n            next(asked) < 2000 or os._exit(1)"

@@ -1,4 +1,4 @@
-"""Load without a pause: memory and descriptors of servers, workers and master stay where they were."""
+"""Load without a pause: memory and descriptors of servers, workers and master do not grow."""
 
 import time
 from contextlib import ExitStack
@@ -15,20 +15,20 @@ from tests.support.servers import MODELS, Server
 pytestmark = pytest.mark.measures
 
 WARM = 35.0
-"""Seconds after which buffers and caches have the size that they keep; the master's histograms need the longest."""
+"""Seconds until buffers and caches have their final size; the master's histograms take longest."""
 
 SOAKED = 45.0
-"""Seconds from then on in which nothing may grow."""
+"""Seconds after that in which nothing may grow."""
 
 GROWTH, GROWTH_OF_MASTER = 2 * 2**20, 12 * 2**20
 """
-Bytes of resident memory that a process may gain meanwhile: an allocator moves by arenas of 1 MiB. The master meets new
-durations for two minutes, each a key in its histograms: from 57 MB to 87. It has some 77 when the measuring begins, or
-70 if other tests had the machine till then. When it kept all reports it gained 53 MB.
+Bytes of resident memory that a process may gain meanwhile: an allocator grows by arenas of 1 MiB. For two minutes the
+master gets new durations, each a histogram key: it grows from 57 MB to 87, and has some 77 when measuring begins, or 70
+if other tests used the machine until then. When it kept all reports it gained 53 MB.
 """
 
 REQUESTS = 100_000
-"""Requests that there have to be in that time, on any machine: 20 bytes lost at each would show."""
+"""Requests required in that time on any machine: a leak of 20 bytes each would show."""
 
 CLIENTS = 10
 
@@ -36,7 +36,7 @@ BUSY = """
 scenario = SCENARIOS["conversation"]
 SCENARIOS["conversation"] = replace(scenario, requests=50, think=0.0, away=0.01)
 """
-"""Lines of a locustfile by which clients never pause, and leave and come back every 50 requests."""
+"""Locustfile lines: clients never pause, and reconnect every 50 requests."""
 
 
 def size(process: psutil.Process) -> tuple[int, int, int]:
@@ -74,7 +74,7 @@ def test_a_minute_of_load_leaks_nothing(tmp_path: Path) -> None:
     assert answered > REQUESTS
     allowed = dict.fromkeys(processes, GROWTH) | {"master": GROWTH_OF_MASTER}
     assert {name: growth for name, growth in grown.items() if growth > allowed[name]} == {}
-    slack = CLIENTS + 2  # clients come and go all the time
+    slack = CLIENTS + 2  # clients reconnect all the time
     for name in processes:
         assert abs(after[name][1] - before[name][1]) <= (slack if name in ALL else len(ALL) * slack), name
         assert abs(after[name][2] - before[name][2]) <= slack, name

@@ -1,4 +1,4 @@
-"""Connections that the load can't have, by the server's fault or its own: each is classed, and the run goes on."""
+"""Connects that fail by the server's fault or the load's own: each has its class, and the run goes on."""
 
 import json
 import os
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.slow
 def test_failed_connects_are_classed_and_send_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, held_ports(1) as [nobody], ExitStack() as stack:
         address = full.getsockname()
-        for _ in range(2):  # the kernel takes one more than the backlog
+        for _ in range(2):  # the kernel queues one more than the backlog
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(address)
@@ -61,7 +61,7 @@ def test_failed_connects_are_classed_and_send_nothing(tmp_path: Path) -> None:
         part = variants[variant]
         assert set(nonzero(part["connections"])) == {outcome}, variant
         assert (part["sent"], part["connected"], part["served"]) == (0, 0, 0)
-    # Who could not connect in time has waited that long for a first reply.
+    # A client that could not connect in time has waited that long for a first reply.
     assert variants["threaded"]["histograms"]["first_reply"] == variants["threaded"]["histograms"]["connect"]
     assert total(variants["threaded"]["histograms"]["connect"]) == variants["threaded"]["connections"]["timeout"]
 
@@ -69,9 +69,9 @@ def test_failed_connects_are_classed_and_send_nothing(tmp_path: Path) -> None:
 @contextmanager
 def stuck(serves: int = 0, good: float = inf) -> Iterator[str]:
     """
-    Serve so many connections, or for so many seconds from the first one on, and then accept none; yield the address.
+    Accept `serves` connections, or for `good` seconds from the first one on, then none; yield the address.
 
-    The queue is full by then, so that the kernel drops what comes: a connect has no answer, not even a refusal.
+    The queue is then full, so the kernel drops further connects: they get no answer, not even a refusal.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
         address = listener.getsockname()
@@ -87,8 +87,8 @@ def stuck(serves: int = 0, good: float = inf) -> Iterator[str]:
                 while taken < serves and time.monotonic() < until:
                     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
                     taken += 1
-                    until = min(until, time.monotonic() + good)  # from the first on: a busy load may be long in coming
-            for _ in range(3):  # the kernel takes one more than the backlog
+                    until = min(until, time.monotonic() + good)  # from the first on: a busy load starts late
+            for _ in range(3):  # the kernel queues one more than the backlog
                 waiting = stack.enter_context(socket.socket())
                 waiting.setblocking(False)
                 waiting.connect_ex(address)
@@ -110,7 +110,7 @@ MODELS = pytest.mark.parametrize("model", [(), ("--rate", "100")], ids=["closed"
     [(name, model) for name, each in SCENARIOS.items() for model in ((), ("--rate", "100")) if model or not each.paced],
 )
 def test_clients_stuck_in_connect_are_a_warning(scenario: str, model: tuple[str, ...], tmp_path: Path) -> None:
-    """None of their connects has failed yet."""
+    """No connect has failed yet."""
     with stuck() as address:
         arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", scenario, *model)
         locust = run(tmp_path, *arguments, seconds=2, targets={"asyncio": address})
@@ -131,7 +131,7 @@ def test_clients_stuck_in_connect_are_a_warning(scenario: str, model: tuple[str,
 
 def test_some_stuck_clients_are_a_warning(tmp_path: Path) -> None:
     with stuck(serves=3) as address:
-        # One a second: of those that come at once the kernel may take more than its queue has room for.
+        # One a second: of simultaneous connects the kernel may queue more than the limit.
         arguments = ("AsyncioUser", "-u", "6", "-r", "1", "--scenario", "saturate", "--think", "0.01")
         locust = run(tmp_path, *arguments, seconds=7, targets={"asyncio": address})
     outcome = locust.outcome()
@@ -144,7 +144,7 @@ def test_some_stuck_clients_are_a_warning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scenario", ["churn", "conversation", "io-bound"])
 def test_clients_stuck_on_reconnect_are_a_warning(scenario: str, tmp_path: Path) -> None:
-    """All of them had a connection before."""
+    """All of them were connected before."""
     own = locustfile(tmp_path, HASTY, users())
     with stuck(serves=10**6, good=2.0) as address:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", scenario)
@@ -190,7 +190,7 @@ def test_a_run_goes_on_without_descriptors(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a network namespace takes root")
 def test_a_run_goes_on_without_local_ports(tmp_path: Path) -> None:
-    """Eleven ports for thirty clients, in a network namespace of its own."""
+    """Thirty clients have eleven ports, in a network namespace."""
     result = tmp_path / "result.json"
     script = f"""
         ip link set lo up
@@ -208,7 +208,7 @@ def test_a_run_goes_on_without_local_ports(tmp_path: Path) -> None:
     outcome = json.loads(result.read_text())
     part = outcome["variants"]["asyncio"]
     assert_conserved(part)
-    assert 5 <= part["connected"] == part["served"] <= 11  # the load's own /metrics may have one of them
+    assert 5 <= part["connected"] == part["served"] <= 11  # the load's own /metrics may use one of the ports
     assert set(nonzero(part["connections"])) == {"connected", "no_port"}
     assert not nonzero(part["breaks"]), "what never connected can't break"
     assert {"local-limit", "unconnected"} <= warnings(outcome)

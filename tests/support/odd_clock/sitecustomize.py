@@ -1,8 +1,8 @@
 """
-For a Python with this folder on its path, no clock agrees with other hosts'.
+Makes the clocks of a Python with this folder on its path differ from other hosts'.
 
-Python itself imports a module of this name when it starts. The wall clock is an hour ahead; the steady ones, which two
-hosts never share, are months apart.
+Python imports a module of this name at its start. The wall clock is an hour ahead; the monotonic ones, which hosts
+never share, are months apart.
 """
 
 import time

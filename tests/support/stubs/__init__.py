@@ -1,1 +1,1 @@
-"""Servers and loads whose behaviour is known, most of them processes of their own."""
+"""Servers and loads with known behaviour, most of them in their own processes."""

@@ -1,11 +1,9 @@
 """
-A server with known delays that keeps an exact record of them; a process of its own.
+A server with known delays and an exact record of them: python -m tests.support.stubs.delays.
 
-    python -m tests.support.stubs.delays
-
-A request waits 2 ms, every 50th 50 ms, every 500th 200 ms. What it took is counted from when the kernel had the request
-(SO_TIMESTAMPNS), not from when this process was let to read it, to when the reply is handed to the kernel. It says
-`ready PORT`; on SIGTERM it prints the microseconds of all requests but each connection's first, as JSON, and ends.
+A request waits 2 ms, every 50th 50 ms, every 500th 200 ms. Its time runs from when the kernel had the request
+(SO_TIMESTAMPNS), not from when this process read it, until the reply is passed to the kernel. The server prints
+`ready PORT`; on SIGTERM it prints the microseconds of all requests but each connection's first as JSON, and ends.
 """
 
 import heapq
@@ -64,13 +62,13 @@ class Stub:
     def receive(self, descriptor: int) -> None:
         try:
             data, ancillary, _, _ = self.clients[descriptor].recvmsg(65536, 256)
-        except ConnectionResetError:  # by a client that was stopped with its request open
+        except ConnectionResetError:  # by a client that was stopped while its request was open
             data = b""
         if not data:
             self.clients.pop(descriptor).close()
             return
         arrived = time.time()
-        if ancillary or descriptor in self.spoke:  # the kernel takes a moment to begin with its stamps
+        if ancillary or descriptor in self.spoke:  # the kernel's timestamps begin with a delay
             [(_, _, stamp)] = ancillary
             seconds, nanoseconds = struct.unpack("qq", stamp)
             arrived = seconds + nanoseconds / 1e9

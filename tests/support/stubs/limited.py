@@ -1,10 +1,8 @@
 """
-A server whose capacity is known: past 200 clients it is slow. A process of its own.
+A server of known capacity, slow beyond 200 clients: python -m tests.support.stubs.limited.
 
-    python -m tests.support.stubs.limited
-
-It answers ECHO after about 1 ms while at most LIMIT clients are connected, and after SLOW seconds while there are more.
-It says that it is ready as the real servers do; the address of its metrics is a lie, for it has none.
+It answers ECHO after about 1 ms while at most LIMIT clients are connected, and after SLOW seconds with more. It
+announces itself as the real servers do, but with a false address for metrics, which it has not.
 """
 
 import asyncio
@@ -26,7 +24,7 @@ class Stub:
                 await asyncio.sleep(QUICK if self.clients <= LIMIT else SLOW)
                 writer.write(b"OK" + line.removeprefix(b"ECHO"))
         except ConnectionError:
-            pass  # a client that was stopped with its request open
+            pass  # a client that was stopped while its request was open
         finally:
             self.clients -= 1
             writer.close()

@@ -1,5 +1,5 @@
 """
-A load generator of a few lines that behaves outwardly like the lab's: it asks, and leaves a result of schema 1.
+A load generator of a few lines that looks like the lab's from outside: it sends requests and writes a result.
 
 python -m tests.support.stubs.load VARIANT SCENARIO CLIENTS WARMUP SECONDS RESULT
 """
@@ -20,7 +20,7 @@ def main() -> None:
     host, port = address.rsplit(":", 1)
     sockets = [socket.create_connection((host, int(port))) for _ in range(int(clients))]
     for each in sockets:
-        each.settimeout(0.2)  # those not served wait; a busy machine may take 50 ms
+        each.settimeout(0.2)  # for clients that are not served; a busy machine may take 50 ms
     time.sleep(float(warmup))
     started = time.time()
     response: dict[int, int] = {}

@@ -1,5 +1,5 @@
 """
-A server whose price per client is known: an epoll loop that allocates so many bytes for each.
+A server with a known memory per client: an epoll loop that allocates so many bytes for each.
 
 python -m tests.support.stubs.memory '{"connected": 65536, ...}', with any of Options' fields.
 """
@@ -19,12 +19,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Options:
     """
-    What the stub does.
+    The stub's behaviour.
 
-    connected, spoken: bytes allocated for a client when it is accepted, and with its first request. serves: clients
-    accepted; the others stay in the accept queue. limit: clients beyond it are turned away. stalls_before: the client
-    before which it sleeps for a second. charged: bytes that its container's kernel memory is said to grow by with each
-    client. descriptors: how many it may open. says: its answer.
+    connected, spoken: bytes allocated for a client when it is accepted, and at its first request. serves: clients
+    accepted; others stay in the accept queue. limit: clients beyond it are refused. stalls_before: the client before
+    which it sleeps for a second. charged: bytes by which the reported kernel memory grows with each client.
+    descriptors: how many it may open. says: its answer.
     """
 
     connected: int = 0
@@ -38,7 +38,7 @@ class Options:
 
 
 def allocate(size: int) -> bytearray:
-    """Return so many bytes, each page of them touched."""
+    """Return so many bytes, with each page touched."""
     block = bytearray(size)
     for place in range(0, size, mmap.PAGESIZE):
         block[place] = 1

@@ -1,4 +1,4 @@
-"""A stub server for the load's tests: it answers as it is told to, truthfully or not, and keeps its own record."""
+"""A stub server for the load's tests: it answers rightly or wrongly, as asked, and keeps its own record."""
 
 import socket
 import struct
@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Self
 
 Answer = Callable[["Stub", socket.socket, bytes], bool]
-"""Answers one line on a connection; returns whether to go on with the connection."""
+"""Answers one line on a connection; returns whether the connection goes on."""
 
 
 def text_of(line: bytes) -> bytes:
-    """Return the text of a request, from the wire's description and not from its code."""
+    """Return a request's text by the wire's description, not its code."""
     command, rest = line.split(b" ", 1)
     return rest if command == b"ECHO" else rest.split(b" ", 1)[1]
 
@@ -25,10 +25,10 @@ def right(line: bytes) -> bytes:
 
 class Stub:
     """
-    Listens on a free port of loopback, a thread for each connection. Answers at once, whatever the command.
+    Listens on a free port of loopback, with a thread for each connection; answers every command at once.
 
-    connections: accepted. texts: of every request, in order. took: seconds from each request to its reply. when: the
-    steady seconds of its first and of its last request. lies: told by `sometimes`.
+    connections: accepted. texts: of every request, in order. took: seconds from each request to its reply. when:
+    monotonic seconds of its first and last request. lies: wrong replies by `sometimes`.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Stub:
         """
         Listen.
 
-        greeting: what it says to each client, and then closes, unless it stays. sip: bytes that it reads at a time,
-        pause: seconds it takes for that.
+        greeting: sent to each client, after which it closes, unless `stays`. sip: bytes per read. pause: seconds
+        after each read.
         """
         self._answer = answer
         self._greeting = greeting
@@ -74,9 +74,9 @@ class Stub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Be gone, for those who are connected too."""
+        """Close the listener and all connections."""
         with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves accept() waiting, and the port taken
+            self._listener.shutdown(socket.SHUT_RDWR)  # close() alone leaves accept() waiting and the port in use
         self._listener.close()
         with self._lock:
             for connection in self._live:
@@ -122,13 +122,13 @@ class Stub:
 
 
 def honest(_: Stub, connection: socket.socket, line: bytes) -> bool:
-    """Answer rightly, at once."""
+    """Answer rightly at once."""
     connection.sendall(right(line))
     return True
 
 
 def after(delay: Callable[[int], float]) -> Answer:
-    """Answer rightly, after delay(number of the request) seconds."""
+    """Answer rightly after delay(number of the request) seconds."""
 
     def answer(stub: Stub, connection: socket.socket, line: bytes) -> bool:
         time.sleep(delay(len(stub.texts)))
@@ -148,7 +148,7 @@ def says(reply: Callable[[bytes], bytes]) -> Answer:
 
 
 def sometimes(lie: Answer, is_turn: Callable[[int], bool]) -> Answer:
-    """Answer rightly, but with a lie where is_turn(number of the request, from 1)."""
+    """Answer rightly, but with `lie` where is_turn(number of the request, from 1)."""
     lock = threading.Lock()
     number = 0
 
@@ -164,11 +164,11 @@ def sometimes(lie: Answer, is_turn: Callable[[int], bool]) -> Answer:
 
 
 adds = says(lambda line: right(line) + b"!")
-"""Answer rightly, and with a byte too many."""
+"""Answer with one byte too many."""
 
 
 def adds_later(_: Stub, connection: socket.socket, line: bytes) -> bool:
-    """Answer rightly, and with a byte too many in a segment of its own."""
+    """Answer with one byte too many, in its own segment."""
     connection.sendall(right(line))
     time.sleep(0.01)
     connection.sendall(b"!")
@@ -176,7 +176,7 @@ def adds_later(_: Stub, connection: socket.socket, line: bytes) -> bool:
 
 
 def swaps(stub: Stub, connection: socket.socket, line: bytes) -> bool:
-    """Answer with the reply that belongs to the request before this one, whosever it was."""
+    """Answer with the reply to the previous request, of any client."""
     mine = text_of(line)
     other = next((text for text in reversed(stub.texts[-50:]) if text != mine), b"nobody")
     connection.sendall(b"OK " + other + b"\n")
@@ -201,7 +201,7 @@ def answers_and_closes(_: Stub, connection: socket.socket, line: bytes) -> bool:
 
 
 def answers_and_closes_in_one(_: Stub, connection: socket.socket, line: bytes) -> bool:
-    """Answer rightly, and close in the same segment: the kernel keeps the reply back until it is told more."""
+    """Answer rightly, and close in the same segment: the kernel holds the reply back until then."""
     connection.send(right(line), socket.MSG_MORE)
     return False
 
@@ -231,4 +231,4 @@ LIES: dict[str, tuple[Answer, str]] = {
     "never whole": (says(lambda line: right(line)[:-1]), "timeout"),
     "full": (says(lambda _: b"ERR server full\n"), "refused"),
 }
-"""Answers that are never right, and the outcome that each is."""
+"""Answers that are never right, with their outcomes."""

@@ -1,7 +1,7 @@
 """
-The lab's asyncio server, with some more CPU for each request: python -m tests.support.stubs.slowed PORT MICROSECONDS.
+The lab's asyncio server with more CPU per request: python -m tests.support.stubs.slowed PORT MICROSECONDS.
 
-To see whether a comparison finds a server that was made slower on purpose. Beside `asyncio` in the same comparison:
+It shows whether a comparison finds a server made slower on purpose. Beside `asyncio` in the same comparison:
 
     python -m loadtest compare --variants asyncio --repeats 10 \
         --server 'slowed=python -m tests.support.stubs.slowed {port} 1.6'
