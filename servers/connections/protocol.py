@@ -1,4 +1,4 @@
-"""A connection in the callbacks of asyncio's Protocol: for the models that wait for nothing at all."""
+"""A connection in the callbacks of asyncio's Protocol, for models that never wait."""
 
 import asyncio
 import os
@@ -18,11 +18,11 @@ Receive = Callable[["ProtocolConnection", bytes], None]
 
 class ProtocolConnection(Connection, asyncio.BaseProtocol):
     """
-    A client that the loop calls back about; none of the callbacks raises.
+    A client whose events the loop reports by callbacks; one whose callback raises is ended.
 
-    A client is not read while a pause is under way, nor while it leaves more replies unread than asyncio's high-water
-    mark (64 KiB, transports.py): what it sends meanwhile stays with the kernel, which makes it wait.
-    send: sends a reply, if only to what waits unsent. data_received: the model's, so that the loop calls it directly.
+    It is not read during a pause, nor while it leaves more replies unread than asyncio's high-water mark (64 KiB,
+    transports.py): its bytes stay in the kernel, which makes it wait.
+    send: sends a reply, or queues it. data_received: the model's function, which the loop calls directly.
     """
 
     __slots__ = ("_next", "_stuck", "_timer", "_transport", "_trouble", "data_received", "send")
@@ -34,12 +34,12 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
     def __init__(self, client: socket.socket, listener: "ProtocolListener") -> None:
         super().__init__(client, listener)
         self._stuck = False  # above the high-water mark
-        self._next: Callable[[], None] | None = None  # what is put off until it is not stuck
-        self._timer: asyncio.TimerHandle | None = None  # one thing at a time is waited for
+        self._next: Callable[[], None] | None = None  # to do once replies are taken
+        self._timer: asyncio.TimerHandle | None = None  # one at a time
         self._trouble: BaseException | None = None
 
     async def call(self, receive: Receive) -> None:
-        """Have the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
+        """Make the loop call `receive` with what the client sends, and with b"" after a pause; never raises."""
         self._begin()
         self.data_received = MethodType(receive, self)
         try:
@@ -48,25 +48,25 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
             self._end(error)
 
     def wait(self, pause: float) -> None:
-        """Have the loop call the model in so many seconds, if the client has taken its replies by then."""
+        """Make the loop call the model in `pause` seconds, or later if the client has not taken its replies."""
         self._put_off(partial(self._sleep, pause))
 
     def close(self) -> None:
-        """Tell the client what is left to be said, and close once it has taken that."""
+        """Send the last reply, and close once the client has taken it."""
         self._close(self.session.finish)
 
     def expire(self) -> None:
-        """End the session, for its deadline has passed."""
+        """End the session because its deadline has passed."""
         self._do(partial(self._close, self.session.expire))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Await the client's bytes."""
+        """Start to wait for the client's bytes."""
         self._transport = cast("asyncio.Transport", transport)
         self.send = self._transport.write
         self._listener.awaited.add(self)
 
     def eof_received(self) -> bool:
-        """Answer what the client has begun; True, for otherwise the loop would close before it has the replies."""
+        """Answer what has arrived; True keeps the loop from closing before the replies are sent."""
         if self.session.outcome:
             self._shut()
         else:
@@ -74,20 +74,20 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """Give the client until the write deadline to take its replies, and read nothing until then."""
+        """Stop reading, and start the write deadline."""
         self._stuck = True
         self._expect_taken()
         if self._next is None:
             self._put_off(_do_nothing)
 
     def resume_writing(self) -> None:
-        """Go on: it has taken them."""
+        """Go on, since the client has taken its replies."""
         self._stuck = False
         self._forget_timer()
         self._do(self._go_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count how the session ended; that a client left when it was over, blocking sockets never hear of."""
+        """Count how the session ended; a reset after its end is ignored, since blocking sockets never see it."""
         self._forget_timer()
         self._listener.awaited.discard(self)
         if self._trouble is None and self.session.outcome is None:
@@ -96,19 +96,19 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
 
     def _close(self, end: Callable[[], bytes]) -> None:
         self.data_received = _forget
-        self._transport.set_protocol(self)  # uvloop keeps the method that it calls
+        self._transport.set_protocol(self)  # uvloop caches the method that it calls
         self.send(end())
         self._put_off(self._part)
 
     def _put_off(self, do: Callable[[], None]) -> None:
-        """Do it when the client has taken its replies, and read nothing until then."""
+        """Stop reading, and call `do` once the client has taken its replies."""
         self._listener.awaited.discard(self)
         self._transport.pause_reading()
         self._next = do
         self._go_on()
 
     def _go_on(self) -> None:
-        """Do what was put off once the client has taken its replies, and read on."""
+        """Once the client has taken its replies, call what was put off, and read on."""
         if self._stuck or self._next is None:
             return
         do, self._next = self._next, None
@@ -119,11 +119,11 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
             self._transport.resume_reading()
 
     def _sleep(self, pause: float) -> None:
-        self._next = _do_nothing  # so that it is not read meanwhile
+        self._next = _do_nothing  # so that reading does not resume
         self._timer = asyncio.get_running_loop().call_later(pause, self._wake)
 
     def _wake(self) -> None:
-        # Nobody has read the client during the pause, so nobody has heard whether it left.
+        # The socket was not read during the pause, so only SO_ERROR shows whether the client has left.
         if error := self._client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._fail(OSError(error, os.strerror(error)))
         else:
@@ -131,17 +131,17 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
             self._do(self._go_on)
 
     def _part(self) -> None:
-        """Close, after draining the client's input if there may be some: it would reset the connection."""
+        """Close, after draining the client's input if any may come: unread input would reset the connection."""
         if not self.session.linger:
             self._shut()
             return
-        with suppress(OSError):  # it has left: how it ended is settled
+        with suppress(OSError):  # it has left, which no longer changes the outcome
             self._transport.write_eof()
         self._timer = asyncio.get_running_loop().call_later(self._deadlines.linger, self._shut)
         self._transport.resume_reading()
 
     def _shut(self) -> None:
-        """Close once the client has taken what is still unsent: it must not be held for ever."""
+        """Close once the client has taken what is still unsent, or at the write deadline."""
         self._forget_timer()
         self._expect_taken()
         self._transport.close()
@@ -166,14 +166,14 @@ class ProtocolConnection(Connection, asyncio.BaseProtocol):
 
 
 def _forget(_: bytes) -> None:
-    """Forget what a client sends after the end of its session."""
+    """Discard what a client sends after the end of its session."""
 
 
 def _do_nothing() -> None:
-    """Put nothing off but reading."""
+    """Do nothing; reading then resumes."""
 
 
 class ProtocolListener(LoopAccept[ProtocolConnection]):
-    """Accepts connections that are called back, and awaits them."""
+    """Accepts connections that work by callbacks."""
 
     connect = ProtocolConnection
