@@ -65,12 +65,11 @@ class StreamConnection(Connection):
         self._awaited.discard(self)
         try:
             if error is None or isinstance(error, OverdueError):
+                self._raise_if_gone()
                 self._write(self.session.expire() if error else self.session.finish())
                 error = None
                 if self.session.linger:
                     await self._drain()
-            elif isinstance(error, RuntimeError):  # uvloop raises it if the client has left while it was not read
-                self._raise_if_gone()
             await self._close(error)
         except Exception as trouble:
             error = trouble
@@ -111,7 +110,11 @@ class StreamConnection(Connection):
         return await self.receive()
 
     def _raise_if_gone(self) -> None:
-        """Raise ConnectionResetError if the client has left: asyncio would log each later write."""
+        """
+        Raise ConnectionResetError if the client has left meanwhile.
+
+        Writes that follow would be logged by asyncio, and uvloop would raise RuntimeError, as for a mistake of ours.
+        """
         if self._stream.transport.is_closing():
             raise ConnectionResetError
 

@@ -1,10 +1,18 @@
 """Clients that leave: after a conversation, during a request or its reply, with a FIN or a RST, by the thousand."""
 
+import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psutil
+import pytest
+import uvloop
 
+from servers.connections.listener import listen
+from servers.connections.streams import StreamListener
+from servers.models import asyncio_streams
+from servers.session import Deadlines
+from servers.stats import Stats, Total
 from tests.support.fixtures import Launch
 from tests.support.servers import UNFINISHED, Client, Model, Server, close_all
 
@@ -71,6 +79,42 @@ def test_resets_during_a_request_affect_that_client_only(model: Model, launch: L
 def test_resets_during_a_reply_affect_that_client_only(model: Model, launch: Launch) -> None:
     long = b"x" * 60_000
     reset_five_hundred(launch(model), [b"ECHO " + long + b"\nECHO " + long + b"\n"], begun=b"OK " + long[:100])
+
+
+def test_a_client_that_has_left_is_served_no_further(model: Model, launch: Launch) -> None:
+    """Its input has ended, so that an event loop doesn't read it any more: only the reply tells that it has left."""
+    server = launch(model)
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 300 x\n", b"OK in\n")
+        client.send(b"ECHO y\n")
+        client.half_close()
+        client.reset()
+        seen = server.wait_for_ends(1)
+    assert (seen("connections_ended_total", outcome="reset"), seen("requests_total", command="echo")) == (1, 1)
+
+
+@pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "stdlib"])
+def test_leaving_at_the_deadline_is_a_reset(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """The deadline passes in the turn of the loop that hears of it, before the task does: it is told nothing more."""
+
+    async def leave_in_time() -> Total:
+        listener = StreamListener(listening, 10, Stats(), Deadlines(idle=20.0, line=20.0, write=20.0))
+        serving = asyncio.create_task(asyncio_streams.serve(listener))
+        client = Client(listening.getsockname())
+        while not listener.awaited:
+            await asyncio.sleep(0.01)
+        client.reset()
+        await asyncio.sleep(0)
+        listener.awaited.pop().expire()
+        while listener.clients:
+            await asyncio.sleep(0.01)
+        listener.close()
+        await asyncio.wait_for(serving, 20)
+        return listener.stats.total()
+
+    with listen("127.0.0.1", 0, 8) as listening, asyncio.Runner(loop_factory=new_loop) as runner:
+        seen = runner.run(leave_in_time())
+    assert ({name: count for name, count in seen.ended.items() if count}, sum(seen.errors.values())) == ({"reset": 1}, 0)
 
 
 def test_twenty_thousand_clients_leave_nothing_behind(model: Model, launch: Launch) -> None:

@@ -147,6 +147,21 @@ def test_a_second_signal_ends_at_once(model: Model, launch: Launch) -> None:
         server.ended(status=-signal.SIGTERM)
 
 
+def test_an_inherited_ignore_spares_no_second_signal(model: Model, launch: Launch) -> None:
+    """As a shell leaves it to its children after `trap "" TERM`."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        server = launch(model, "--grace", "20")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 10000 long\n", b"OK in\n")
+        server.terminate()
+        time.sleep(MOMENT + 0.5)
+        server.terminate()
+        server.ended(status=-signal.SIGTERM)
+
+
 @pytest.mark.parametrize("stopped", [True, False], ids=["at one instant", "one after the other"])
 def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped: bool) -> None:
     """As from a terminal (SIGINT) and a supervisor (SIGTERM); a stopped server gets both when it continues."""
