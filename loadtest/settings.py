@@ -63,7 +63,7 @@ def add_options(parser: "LocustArgumentParser") -> None:
         "--rate", _as_text(_rate), None, "requests per second in total, due whether or not servers keep up (open model)"
     )
     option("--arrivals", str, ARRIVALS[0], "how they fall due: at random, or evenly", choices=list(ARRIVALS))
-    option("--size", _size, 64, "bytes of a message")
+    option("--size", _as_text(_size), None, "bytes of a message's text (scenario's own)")
     option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away")
     option(
         "--shape", str, "none", "how the clients change over time", choices=["none", *SHAPES], include_in_web_ui=False
@@ -96,7 +96,7 @@ def read(options: Mapping[str, Any]) -> Settings:
     try:
         think, rate = _optional(_seconds, options.get("think")), _optional(_rate, options.get("rate"))
         warmup = _optional(_seconds, options.get("warmup")) or 0.0
-        size = int(options["size"])
+        size = None if options.get("size") in (None, "") else _size(str(options["size"]))
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise ValueError(f"think, rate, warmup and size are numbers: {error}") from None
     result = options.get("result")

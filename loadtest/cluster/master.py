@@ -25,7 +25,7 @@ from loadtest.client.recorded_user import RECORDER
 from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, shaping, worker
 from loadtest.cluster.rejoining import Rejoining
 from loadtest.cluster.web_forms import Forms
-from loadtest.cluster.worker import CLOSE, CLOSED, PHASE, RUN
+from loadtest.cluster.worker import CLOSE, CLOSED, PHASE, REPORT, RUN
 from loadtest.locust_internals import listen
 from loadtest.recording import facts, result
 from loadtest.recording.aggregator import Aggregator, Figures
@@ -125,6 +125,7 @@ class Master:
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._forget_run()
+        self._aggregator.forget_recent()
         self._options.pop(rate.INTERVAL, None)
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
         worker.play(self._settings)
@@ -169,8 +170,8 @@ class Master:
 
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
-        if "tcplab" in data:
-            self._aggregator.take(client_id, data["tcplab"], time.monotonic())
+        if REPORT in data:
+            self._aggregator.take(client_id, data[REPORT], time.monotonic())
         if self._rejoining is not None:
             self._rejoining.heard(client_id)
 

@@ -31,6 +31,9 @@ PHASE: Final = "tcplab_phase"
 RUN: Final = "tcplab_run"
 """The same for the options with which the run began: a worker that joins it later takes these, whatever has changed."""
 
+REPORT: Final = "tcplab"
+"""The key of Locust's report to the master under which a worker's counts stand."""
+
 CLOSE: Final = "tcplab_close"
 CLOSED: Final = "tcplab_closed"
 
@@ -121,7 +124,7 @@ def _end(environment: Environment, **_: object) -> None:
 
 
 def _report(client_id: str, data: dict[str, Any], **_: object) -> None:
-    data["tcplab"] = RECORDER.report()
+    data[REPORT] = RECORDER.report()
     data[compatibility.STAMP] = compatibility.stamp()
 
 

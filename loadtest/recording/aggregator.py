@@ -203,6 +203,10 @@ class Aggregator:
                     pooled.setdefault(variant, Counters()).add(counters)
         return pooled
 
+    def forget_recent(self) -> None:
+        """Forget the last seconds, as a run begins: they belong to the run before."""
+        self._recent.clear()
+
     def recent_seconds(self, now: float) -> float:
         """Return how many seconds `recent` is about; 0.0 unless the phase runs for longer than that."""
         if self.running_seconds(now) <= RECENT + 1:

@@ -690,6 +690,20 @@ def test_reports_after_the_end_change_no_result() -> None:
     assert lab.aggregator.totals["asyncio"].verified == 2
 
 
+def test_a_new_run_has_no_recent_past() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.begin(5)
+    lab.ask(client_stats, 0.5)
+    lab.report()
+    assert lab.aggregator.recent(lab.seconds)["asyncio"].verified == 1
+    lab.aggregator.forget_recent()
+    assert lab.aggregator.recent(lab.seconds) == {}
+    lab.ask(client_stats, 0.5)
+    lab.report()
+    assert lab.aggregator.recent(lab.seconds)["asyncio"].verified == 1
+
+
 def test_recent_quantiles_forget_after_ten_seconds() -> None:
     lab = Lab()
     client_stats = lab.client("one")

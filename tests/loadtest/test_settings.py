@@ -1,0 +1,25 @@
+"""Settings of a run, from Locust's options."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loadtest import settings
+from loadtest.scenarios import DEFAULT, SCENARIOS
+
+OPTIONS: dict[str, Any] = {"scenario": DEFAULT, "arrivals": "poisson"}
+
+
+@pytest.mark.parametrize(("size", "expected"), [(None, 4096), ("", 4096), ("200", 200), (200, 200)])
+def test_a_scenarios_own_size_holds_without_another(
+    size: object, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCENARIOS, DEFAULT, replace(SCENARIOS[DEFAULT], size=4096))
+    assert settings.read(OPTIONS | {"size": size}).scenario.size == expected
+
+
+@pytest.mark.parametrize("size", ["39", "65001", "many"])
+def test_a_size_out_of_range_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match="from 40 to 65000"):
+        settings.read(OPTIONS | {"size": size})
