@@ -2,11 +2,13 @@
 The load beside Locust as its documentation would have it, both against the same bare sink.
 
 A B A B, each in fresh processes, the sink on one core and the load on the other: CPU per request and requests per
-second while 50 clients never pause; memory and loop lag while 10,000 are connected.
+second while 50 clients never pause; memory and loop lag while 10,000 are connected. Then
+the load beside itself: 45,000 Poisson requests per second over 50 connections, and the closed loop.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,8 +25,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 PAIRS: Final = 7
 CROWD_PAIRS: Final = 3
+RATE_PAIRS: Final = 5
 CLIENTS: Final = 50
 CROWD: Final = 10_000
+RATE: Final = 45_000
 
 START: Final = 3.0
 """Seconds until Locust has started and its clients have connected."""
@@ -34,6 +38,7 @@ CROWD_START: Final = 15.0
 CROWD_SECONDS: Final = 12.0
 
 LOAD: Final = ("loadtest/locustfile.py", "AsyncioUser")
+PUNCTUAL_LOAD: Final = ("tests/bench/punctual_load.py", "AsyncioUser")
 BASELINE: Final = ("tests/bench/baseline_load.py", "PlainUser")
 BASELINE_CROWD: Final = ("tests/bench/baseline_crowd.py", "CrowdUser")
 
@@ -95,6 +100,49 @@ def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
     return {"MB resident": resident / 1e6, "loop lag p99, ms": found["generator"]["lag_p99_seconds"] * 1e3}
 
 
+def pace(cores: Sequence[int], *options: str) -> tuple[dict[str, float], float]:
+    """
+    Return the load's CPU per request, and the percentage of sends that left 100 us late by its own fault.
+
+    options: Locust's, for the pace of CLIENTS clients that stay.
+    """
+    with tempfile.TemporaryDirectory() as name, running(["loadtest.lab.null_server"], cores[0]) as sink:
+        folder = Path(name)
+        users = ("--users", str(CLIENTS), "--spawn-rate", str(CLIENTS), "--scenario", "saturate", *options)
+        seconds = ("--run-time", f"{START + SECONDS + 2:.0f}s", "--warmup", f"{START:.0f}")
+        result = ("--result", str(folder / "result.json"))
+        with load(PUNCTUAL_LOAD, sink.port, folder, cores[1], *users, *seconds, *result) as process:
+            time.sleep(START + 2)
+            used, began = process.cpu_seconds(), time.time()
+            time.sleep(SECONDS - 2)
+            ratio = (process.cpu_seconds() - used) / (time.time() - began)
+        found = json.loads((folder / "result.json").read_text())
+    [variant] = found["variants"].values()
+    assert variant["served"] == CLIENTS, "not all were served"
+    rate = variant["verified"] / found["window"]["seconds"]
+    return {"CPU us/request": ratio / rate * 1e6}, 100 * variant["late_sends"] / variant["sent"]
+
+
+def at_a_rate(cores: Sequence[int]) -> None:
+    """Print the open loop beside the closed one, and how many sends are late."""
+    opened: list[dict[str, float]] = []
+    closed: list[dict[str, float]] = []
+    late: list[float] = []
+    for pair in range(RATE_PAIRS):
+        print(f"\rload: at a rate, pair {pair + 1} of {RATE_PAIRS} ", end="", file=sys.stderr, flush=True)
+        cost, share = pace(cores, "--rate", str(RATE))
+        opened.append(cost)
+        late.append(share)
+        closed.append(pace(cores)[0])
+    print("\r", end="", file=sys.stderr)
+    print(f"ours: {RATE:,} Poisson requests per second; baseline: the load's own closed loop")
+    report("load", CLIENTS, opened, closed)
+    print(
+        f"{'load':9} {CLIENTS:6}  {'% sent over 100 us late':25} {'':6}"
+        f"  {min(late):6.2f} to {max(late):<6.2f} {statistics.median(late):12.2f}"
+    )
+
+
 def alternate(
     measure: Callable[[File, Sequence[int]], dict[str, float]],
     baseline: File,
@@ -125,3 +173,4 @@ def run(cores: Sequence[int]) -> None:
     print(f"{'':9} {'conns':>6}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'baseline':>12}")
     alternate(speed, BASELINE, PAIRS, CLIENTS, cores)
     alternate(crowd, BASELINE_CROWD, CROWD_PAIRS, CROWD, cores)
+    at_a_rate(cores)

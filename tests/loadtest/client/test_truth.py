@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from loadtest.recording.histogram import Histogram, count, quantile
-from tests.support.locust_processes import Locust, assert_conserved
+from tests.support.locust_processes import Locust, assert_conserved, durations
 from tests.support.processes import announced, eventually, free_ports
 from tests.support.servers import MODELS, Server
 
@@ -135,3 +135,44 @@ def test_a_freeze_shows_in_the_open_model_only(model: str, tmp_path: Path) -> No
         assert response == service
         assert response.microseconds < 300_000
         assert "rate" not in [warning["name"] for warning in outcome["warnings"]]
+
+
+def requests(server: Server) -> float:
+    return sum(server.metrics().by("requests_total", "command").values())
+
+
+def test_a_long_freeze_reads_as_it_was(tmp_path: Path) -> None:
+    """
+    The server stands still for 6 s of 10, under 500 evenly spaced requests a second: p50 1.0, p90 5.0, p99 5.9 s.
+
+    Those are within 5 % and the time that the backlog takes to drain: 3,000 requests were due meanwhile.
+    """
+    seconds, frozen, rate, clients = 10.0, 6.0, 500, 50
+    [asyncio] = [each for each in MODELS if each.name == "asyncio"]
+    with Server(asyncio) as server:
+        arguments = ("AsyncioUser", "-u", str(clients), "-r", "1000", "--scenario", "saturate")
+        pace = ("--rate", str(rate), "--arrivals", "periodic", "--warmup", "2")
+        result = ("--headless", "--only-summary", "-t", "12s", "--result", str(tmp_path / "result.json"))
+        targets = {"asyncio": "{}:{}".format(*server.address)}
+        with Locust(tmp_path, *arguments, *pace, *result, targets=targets) as locust:
+            key = ("tcplab_load_requests_total", "verified", "asyncio")
+            eventually(lambda: locust.metrics()[key] > 2.2 * rate, "the window has begun")
+            served, begun = requests(server), time.monotonic()
+            os.kill(server.process.pid, signal.SIGSTOP)
+            time.sleep(frozen)
+            os.kill(server.process.pid, signal.SIGCONT)
+            continued = time.monotonic()
+            while requests(server) < served + rate * (time.monotonic() - begun) - 0.02 * rate:
+                assert time.monotonic() < continued + 2, "the backlog has not drained"
+            drained = time.monotonic() - continued
+            locust.ended()
+        outcome = locust.outcome()
+    part = outcome["variants"]["asyncio"]
+    assert_conserved(part)
+    assert outcome["window"]["seconds"] == pytest.approx(seconds, abs=0.1)
+    assert part["sent"] == pytest.approx(rate * seconds, rel=0.02)
+    for fraction, expected in ((0.5, 1.0), (0.9, 5.0), (0.99, 5.9)):
+        found = quantile(durations(part, "response"), fraction, durations(part, "response", "censored"))
+        assert found is not None
+        assert not found.at_least
+        assert abs(found.microseconds / 1e6 - expected) <= 0.05 * expected + drained, (fraction, found, drained)
