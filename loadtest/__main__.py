@@ -7,7 +7,7 @@ if __name__ == "__main__":
     for package in ("locust", "pydantic"):
         if find_spec(package) is None:
             sys.exit(
-                f"tcplab: this Python has no {package}; make compare makes one that has: .venv/bin/python -m loadtest"
+                f"tcplab: this Python has no {package}; run make compare, or .venv/bin/python -m loadtest after it"
             )
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,12 @@ COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {"compare": comp
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that is named first; return the exit status."""
+    """Run the command that the first argument names; return the exit status."""
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
         return COMMANDS[name](arguments[1:])
     sys.stderr.write(
-        f"tcplab: {name or 'nothing'} is no command; choose from {', '.join(COMMANDS)} (each has --help)\n"
+        f"tcplab: {name or 'nothing'} is not a command; choose from {', '.join(COMMANDS)} (each has --help)\n"
     )
     return 2
 

@@ -1,15 +1,11 @@
-"""Files that are always whole."""
+"""Writes a file whole or not at all."""
 
 import os
 from pathlib import Path
 
 
 def write(file: Path, text: str) -> None:
-    """
-    Write `text` to `file` so that a reader, or a crash, finds either the old content or the new one.
-
-    OSError if it can't be written (the disk is full, say): nothing half written is left then.
-    """
+    """Replace the content of `file` in one step; OSError if that fails (a full disk): the old content stays."""
     new = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with new.open("w", encoding="utf-8") as stream:

@@ -8,14 +8,14 @@ _NAME: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*[a-z0-9_-])\.?(?::([0-9
 
 
 class Place(NamedTuple):
-    """Where a request went, or came from: a name in small letters, or an address; port: None if it isn't said."""
+    """A host: a name in small letters, or an address; port: None if it isn't given."""
 
     name: str
     port: int | None
 
 
 def place(text: str) -> Place | None:
-    """Return the place that "name", "name:port", "address:port" or "[address]:port" is; None if it is none."""
+    """Parse "name", "name:port", "address:port" or "[address]:port"; None if it is none of these."""
     found = _NAME.fullmatch(text.lower())
     if found is None:
         return None
@@ -29,11 +29,11 @@ def place(text: str) -> Place | None:
 
 
 def names(listed: str) -> frozenset[str]:
-    """Return the names of a list with commas; ValueError if one is none."""
+    """Parse names with commas between; ValueError on a bad one."""
     found = set()
     for each in filter(None, map(str.strip, listed.split(","))):
         where = place(f"[{each}]" if each.count(":") > 1 and not each.startswith("[") else each)
         if where is None:
-            raise ValueError(f"{each!r} is no host; give names with commas between, such as lab.example,10.0.0.2")
+            raise ValueError(f"{each!r} is not a host; give names with commas between, such as lab.example,10.0.0.2")
         found.add(where.name)
     return frozenset(found)

@@ -1,8 +1,8 @@
 """
-Every reach into Locust beyond its public API, with the version that it was written for and the reason.
+Every use of Locust beyond its public API, with the version that it was written for and the reason.
 
-Other modules use Locust's documented classes, events and attributes only (tests/loadtest/cluster/
-test_locust_internals.py). When loadtest/requirements.lock names another version, read the code that each comment names.
+Other modules use only Locust's documented classes, events and attributes (a test holds that:
+tests/loadtest/cluster/test_locust_internals.py). After an update of Locust, read the code that each comment names.
 """
 
 import functools
@@ -29,33 +29,33 @@ class Hook(Protocol):
     """One of Locust's events."""
 
     def add_listener(self, handler: Callable[..., object]) -> object:
-        """Have `handler` called when it is fired."""
+        """Call `handler` when the event fires."""
 
 
 # Locust 2.47.0, event.EventHook: public, but without types.
 def listen(hook: Hook, handler: Callable[..., object]) -> None:
-    """Have `handler` called when `hook` is fired."""
+    """Call `handler` when `hook` fires."""
     hook.add_listener(handler)
 
 
 # Every process
 
 
-# Locust 2.47.0, runners.WorkerRunner.stats_reporter: every 3 s, and no option sets it; live figures need each second.
+# Locust 2.47.0, runners.WorkerRunner.stats_reporter: it reports every 3 s without an option; live figures need 1 s.
 def report_each_second() -> None:
-    """Have workers report once a second."""
+    """Make workers report once a second."""
     runners.WORKER_REPORT_INTERVAL = 1.0
 
 
-# Locust 2.47.0, runners.WorkerRunner.connect_to_master: a worker says Locust's version; the lab's must be equal too.
+# Locust 2.47.0, runners.WorkerRunner.connect_to_master: a worker sends Locust's version; the lab's must match too.
 def say_version(version: str) -> None:
-    """Have a worker say `version` when it is ready."""
+    """Make a worker send `version` when it is ready."""
     runners.__version__ = version  # type: ignore[attr-defined]
 
 
 # Locust 2.47.0, stats.bucket_response_time: it rounds to whole milliseconds, and most replies take less than one.
 def round_response_times(bucket: Callable[[int], int]) -> None:
-    """Have Locust's statistics round as `bucket` rounds microseconds."""
+    """Make Locust's statistics round as `bucket` rounds microseconds."""
 
     def bucket_milliseconds(response_time: float) -> float:
         return bucket(round(response_time * 1000)) / 1000
@@ -63,16 +63,16 @@ def round_response_times(bucket: Callable[[int], int]) -> None:
     locust.stats.bucket_response_time = bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
 
 
-# Locust 2.47.0, runners.WorkerRunner.handle_message: it parses these once per option at every step of a ramp; for 85 ms
-# none of a worker's clients gets a turn.
+# Locust 2.47.0, runners.WorkerRunner.handle_message: it parses these once per option at every step of a ramp, which
+# stops a worker's clients for 85 ms.
 def remember_default_options() -> None:
-    """Have Locust compute its default options once."""
+    """Make Locust compute its default options once."""
     argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
 
 
 # Locust 2.47.0, main.main: Ctrl-C while it waits for workers ends in a traceback.
 def hide_interrupt_traceback() -> None:
-    """Have Ctrl-C end the process without a traceback."""
+    """Make Ctrl-C end the process without a traceback."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt):
@@ -83,7 +83,7 @@ def hide_interrupt_traceback() -> None:
 
 # Locust 2.47.0, runners.Runner.stop_users: there is no event before users are stopped.
 def wrap_stop_users(stop: Callable[[Runner, dict[str, int], Callable[[dict[str, int]], None]], None]) -> None:
-    """Have `stop` called in place of Locust's method, with the runner, the counts by class, and that method."""
+    """Call `stop` instead of Locust's method, with the runner, the counts by class, and that method."""
     stop_users = Runner.stop_users
 
     def wrapper(self: Runner, user_classes_stop_count: dict[str, int]) -> None:
@@ -101,8 +101,8 @@ def users_by_class(runner: Runner) -> Mapping[str, int]:
     return whole or runner.reported_user_classes_count
 
 
-# Locust 2.47.0, runners.Runner.update_state: it calls a run running that was stopped, or lost its last worker, while
-# users were spawned.
+# Locust 2.47.0, runners.Runner.update_state: it sets "running" for a run that was stopped, or lost its last worker,
+# while users were spawned.
 def call_it_stopped(runner: Runner) -> None:
     """Set the runner's state to stopped."""
     runner.update_state(runners.STATE_STOPPED)
@@ -110,25 +110,25 @@ def call_it_stopped(runner: Runner) -> None:
 
 # Locust 2.47.0, dispatch.UsersDispatcher.__next__: there is no event for a step of a ramp.
 class ToldDispatcher(UsersDispatcher):
-    """Locust's own dispatcher; at each step `told` is called first, with the number of users after it."""
+    """Locust's dispatcher; before each step it calls `told` with the number of users after it."""
 
     def __init__(self, told: Callable[[int], object], *arguments: Any, **more: Any) -> None:  # noqa: ANN401 - Locust's own
         super().__init__(*arguments, **more)
         self._told = told
 
     def __next__(self) -> dict[str, dict[str, int]]:
-        """Return the users of each class that each worker is to have from now on."""
+        """Return the users by class that each worker has from now on."""
         users = super().__next__()
         self._told(sum(sum(classes.values()) for classes in users.values()))
         return users
 
 
 def tell_each_step(environment: Environment, told: Callable[[int], object]) -> None:
-    """Have `told` called with the number of users at each step in which Locust starts or stops some."""
+    """Call `told` with the number of users at each step in which Locust starts or stops some."""
     environment.dispatcher_class = functools.partial(ToldDispatcher, told)  # type: ignore[assignment]  # only called
 
 
-# Locust 2.47.0, log.unhandled_greenlet_exception: what main.main takes for an exit status of 2.
+# Locust 2.47.0, log.unhandled_greenlet_exception: if set, main.main exits with status 2.
 def has_unhandled_exception() -> bool:
     """Whether an exception has ended one of Locust's greenlets."""
     return log.unhandled_greenlet_exception
@@ -137,15 +137,15 @@ def has_unhandled_exception() -> bool:
 # Statistics
 
 
-# Locust 2.47.0, stats.StatsEntry: to log each request costs 2 us; `extend` is how a master adds up its workers.
+# Locust 2.47.0, stats.StatsEntry: logging each request costs 2 us; a master adds up its workers by `extend`.
 def add_to_statistics(
     environment: Environment, name: str, method: str, durations: Mapping[int, int], length: int
 ) -> None:
-    """Add requests to Locust's statistics: how many took how many microseconds; each reply was `length` bytes long."""
+    """Add requests to Locust's statistics. durations: counts by microseconds; length: bytes of each reply."""
     entry = StatsEntry(None, name, method)  # type: ignore[arg-type]  # the statistics it isn't part of
     number = sum(durations.values())
     now = time.time()
-    # In milliseconds, which may be fractions of one: see round_response_times.
+    # In fractions of milliseconds: see round_response_times.
     entry.num_requests = number
     entry.total_response_time = sum(key * times for key, times in durations.items()) / 1000  # type: ignore[assignment]
     entry.min_response_time = min(durations) / 1000  # type: ignore[assignment]
@@ -158,10 +158,10 @@ def add_to_statistics(
     environment.stats.total.extend(entry)
 
 
-# Locust 2.47.0, stats.StatsEntry.serialize and StatsError.serialize: requests are filed under the second of the
-# worker's wall clock; where that is an hour off, Locust's page and summary would divide by that hour.
+# Locust 2.47.0, stats.StatsEntry.serialize and StatsError.serialize: they file requests under the second of the
+# worker's wall clock; if that is an hour off, Locust's page and summary divide by that hour.
 def move_times(report: dict[str, Any], seconds: int) -> None:
-    """Move the times in a worker's report to Locust's statistics by so many seconds."""
+    """Shift the times in a worker's report to Locust's statistics by whole seconds."""
     if not seconds:
         return
     for entry in (*report["stats"], report["stats_total"]):
@@ -179,24 +179,24 @@ def move_times(report: dict[str, Any], seconds: int) -> None:
 # The web page
 
 
-# Locust 2.47.0, argument_parser.ui_extra_args_dict: the form would take any option by its name.
+# Locust 2.47.0, argument_parser.ui_extra_args_dict: the form accepts any option by its name.
 def form_fields() -> Mapping[str, object]:
-    """Return the lab's own options in the page's form, by their names."""
+    """Return the lab's own options in the page's form, by name."""
     return argument_parser.ui_extra_args_dict()
 
 
-# Locust 2.47.0, web.WebUI.app: no option puts a layer before it; Flask's own way is to replace `wsgi_app`.
+# Locust 2.47.0, web.WebUI.app: it has no option for middleware; Flask's own way is to replace `wsgi_app`.
 def wrap_page(app: Flask, wrap: Callable[[Application], Application]) -> None:
-    """Have the page answered by what `wrap` returns for it."""
+    """Wrap the page's WSGI application."""
     app.wsgi_app = wrap(app.wsgi_app)  # type: ignore[method-assign, assignment]
 
 
 # A master and its workers
 
 
-# Locust 2.47.0, runners.MasterRunner.handle_message: no event is fired before a message is taken.
+# Locust 2.47.0, runners.MasterRunner.handle_message: no event fires before it handles a message.
 def filter_messages(admits: Callable[[str, str, Any], bool], refusal: str, data: Mapping[str, Any]) -> None:
-    """Have a master take the messages (worker, kind, data) that `admits` lets in, and answer others by `refusal`."""
+    """Make a master handle only messages (worker, kind, data) that `admits` accepts, and answer others by `refusal`."""
     take = MasterRunner.handle_message
 
     def take_if_admitted(self: MasterRunner, client_id: str, msg: Message) -> None:
@@ -208,29 +208,29 @@ def filter_messages(admits: Callable[[str, str, Any], bool], refusal: str, data:
     MasterRunner.handle_message = take_if_admitted  # type: ignore[method-assign]
 
 
-# Locust 2.47.0, runners.WorkerRunner.handle_message: messages come before a listener can be registered for them.
-def hear_from_the_start(kind: str, told: Callable[[Mapping[str, Any]], object]) -> None:
-    """Have `told` called in a worker with the data of every message of this kind."""
+# Locust 2.47.0, runners.WorkerRunner.handle_message: messages come before a listener can be registered.
+def listen_from_the_start(kind: str, handler: Callable[[Mapping[str, Any]], object]) -> None:
+    """Call `handler` in a worker with the data of every message of this kind."""
     take = WorkerRunner.handle_message
 
     def handle(self: WorkerRunner, msg: Message) -> None:
         if msg.type == kind:
-            told(msg.data)
+            handler(msg.data)
         else:
             take(self, msg)
 
     WorkerRunner.handle_message = handle  # type: ignore[method-assign]
 
 
-# Locust 2.47.0, runners.WorkerRunner.connect_to_master: a worker that waits in it hears no SIGTERM, and takes Ctrl-C
-# for a failure.
+# Locust 2.47.0, runners.WorkerRunner.connect_to_master: while it waits, a worker ignores SIGTERM, and treats Ctrl-C as
+# a failure.
 def wrap_connect(connect: Callable[[Callable[[], object]], None]) -> None:
-    """Have `connect` called in place of a worker's method, with that method."""
+    """Call `connect` instead of a worker's method, with that method."""
     connect_to_master = WorkerRunner.connect_to_master
 
     def wrapper(self: WorkerRunner) -> None:
         again = functools.partial(connect_to_master, self)
-        if self.retry:  # called by itself, again
+        if self.retry:  # it calls itself to try again
             again()
         else:
             connect(again)
@@ -238,16 +238,16 @@ def wrap_connect(connect: Callable[[Callable[[], object]], None]) -> None:
     WorkerRunner.connect_to_master = wrapper  # type: ignore[method-assign]
 
 
-# Locust 2.47.0, runners.WorkerRunner.greenlet: of two workers that leave at once, the master gives the users of the
-# first to the second, whose requests would come after its last counts.
-def hear_no_more(worker: WorkerRunner) -> None:
-    """Have a worker take no more messages from its master."""
+# Locust 2.47.0, runners.WorkerRunner.greenlet: if two workers leave at once, the master moves the first one's users to
+# the second, whose requests would come after its last counts.
+def stop_listening(worker: WorkerRunner) -> None:
+    """Make a worker ignore further messages from its master."""
     worker.greenlet.kill(block=True)
 
 
 # Locust 2.47.0, runners.WorkerRunner.heartbeat_timeout_checker: it quits with status 0.
 def has_lost_its_master(worker: WorkerRunner) -> bool:
-    """Whether a worker's master has been silent for so long that the worker gives it up."""
+    """Whether a worker has given up its master, which sent no heartbeat for MASTER_HEARTBEAT_TIMEOUT."""
     heard = worker.last_heartbeat_timestamp
     return heard is not None and time.time() - heard > runners.MASTER_HEARTBEAT_TIMEOUT
 
@@ -260,13 +260,13 @@ def workers_there(master: MasterRunner) -> set[str]:
 
 
 def knows(master: MasterRunner, worker: str) -> bool:
-    """Whether a worker has reported as ready to this master, which has not given it up since."""
+    """Whether a worker has joined this master, which has not given it up since."""
     return worker in master.clients
 
 
-# Locust 2.47.0, runners.MasterRunner.worker_indexes: get_worker_index would give one to a worker that has none.
+# Locust 2.47.0, runners.MasterRunner.worker_indexes: get_worker_index would create one for a worker that has none.
 def worker_indexes(master: MasterRunner) -> Mapping[str, int]:
-    """Return the workers' indexes by their ids; no index is given twice."""
+    """Return the workers' indexes by their ids; no index is used twice."""
     return master.worker_indexes
 
 
@@ -276,24 +276,24 @@ def has_idle_worker(master: MasterRunner) -> bool:
 
 
 # Locust 2.47.0, runners.MasterRunner.handle_message and WorkerRunner.handle_message ("stop"): a master ignores an
-# unknown worker until that ends, after 60 s without a heartbeat; on "stop" it reports as ready.
+# unknown worker until the worker ends, after 60 s without a heartbeat; on "stop" a worker reports as ready.
 def ask_to_report_ready(master: MasterRunner, worker: str) -> None:
-    """Have a worker stop its users, and report as ready."""
+    """Make a worker stop its users and report as ready."""
     master.send_message("stop", client_id=worker)
 
 
-# Locust 2.47.0, runners.MasterRunner.heartbeat_worker: it would drop missing workers after another minute, and then
-# start all users anew, from zero.
+# Locust 2.47.0, runners.MasterRunner.heartbeat_worker: it drops missing workers only after another minute, and then
+# restarts all users from zero.
 def drop_missing_workers(master: MasterRunner) -> None:
-    """Drop the workers that are gone, whose users Locust has already moved to the others."""
-    if master.spawning_completed:  # else Locust may be walking over the workers
+    """Drop the missing workers, whose users Locust has already moved to the others."""
+    if master.spawning_completed:  # else Locust may be iterating over the workers
         for client in master.clients.missing:
             del master.clients[client.id]
 
 
-# Locust 2.47.0, runners.MasterRunner.start: while it gives users out, and waits for them to be there, it overlooks that
-# workers have left; and one that comes then would stay without users, ready, to the end of the run.
+# Locust 2.47.0, runners.MasterRunner.start: while it distributes users and waits for them, it overlooks that workers
+# have left; a worker that comes then stays without users to the end of the run.
 def has_overlooked_workers(master: MasterRunner) -> bool:
-    """Whether the users are given out, and are not as many as they ought to be, or a worker has none."""
+    """Whether distribution is complete, but the number of users is wrong or a worker has none."""
     settled = master.state == runners.STATE_RUNNING and master.spawning_completed
     return settled and (master.user_count != master.target_user_count or has_idle_worker(master))

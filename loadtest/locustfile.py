@@ -4,14 +4,14 @@ The lab's load for Locust: a user class for each variant of the server. Wiring o
     locust -f loadtest/locustfile.py                 # all variants, web UI at port 8089
     locust -f loadtest/locustfile.py AsyncioUser     # one variant
 
-loadtest/README.md says what can be set and what is measured.
+loadtest/README.md lists the options and what is measured.
 """
 
 import sys
 from pathlib import Path
 from typing import ClassVar
 
-# Locust puts the directory it is started in on the path; this makes it work from any.
+# Locust puts only the current directory on the path; this makes it work from any directory.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from locust.env import Environment
@@ -29,7 +29,7 @@ class VariantUser(ScenarioUser):
     """
     A client of one variant.
 
-    target: its server, "host:port". The web UI's host field is ignored: it would send all variants' clients to one.
+    target: its server, "host:port". The web UI's host field is ignored: it would send all variants' clients there.
     """
 
     abstract = True

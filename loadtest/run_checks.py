@@ -1,7 +1,7 @@
 """
-What is checked of a run: pure functions over measured facts, each with its threshold.
+The checks of a run: pure functions over measured facts, each with its threshold.
 
-A check returns what was seen, in words, or None; run_warnings.py has the table that names it.
+A check returns its finding in words, or None; the table in run_warnings.py names it.
 """
 
 import math
@@ -10,30 +10,30 @@ from dataclasses import dataclass, field
 from typing import Final
 
 BUSY: Final = 0.90
-"""Share of a core from which a load process is too busy to be believed."""
+"""Share of a core from which a load process may be the limit."""
 
 LAGGING: Final = 0.005
-"""Seconds of loop lag (p99) from which the generator's own delay may show in the latencies."""
+"""Seconds of loop lag (p99) from which latencies may include the generator's own delay."""
 
 STARVED: Final = 0.02
 """
-Share of the time that a load process waits for a core, from which that shows in its figures: at 3 % a p99 of 0.5 ms
-read 2.7 ms (one other process on its core); with a core of its own it was 0.2 % at most.
+Share of the time that a load process waits for a core, from which its figures change: at 3 % (one other process on its
+core) a p99 of 0.5 ms read 2.7 ms; with a core of its own it was 0.2 % at most.
 """
 
 STOLEN: Final = 0.02
-"""Share of a core from which the time that the host keeps back moves a figure by more than two runs usually differ."""
+"""Share of a core from which stolen time changes a figure by more than two runs usually differ."""
 
 OWN_FAILURES: Final = frozenset({"no_port", "failed"})
-"""How a connect fails by the load's own machine: without a local port, a descriptor, or the server's address."""
+"""Failed connects with a cause on the load's own machine: no local port, no descriptor, an unknown address."""
 
 NEARLY_FULL: Final = 0.90
-"""Share of the connection-tracking table in use from which it may have been full: it is looked at once a second."""
+"""Share of the connection-tracking table in use from which it may have been full: it is read only once a second."""
 
 ON_TIME: Final = 0.98
 """
-Share of the requests due that must be sent, and share of those sent that must not be late. No more may be sent beyond
-those asked for than may be missing.
+The least share of due requests that are sent, and of sent requests that are on time. The same tolerance holds for
+requests beyond those asked for.
 """
 
 
@@ -42,13 +42,12 @@ class VariantFacts:
     """
     What happened to one variant: users, different clients connected and served, and requests.
 
-    missing: clients that never had a connection. pending: those whose connect had no answer for over a second in the
-    end. unconnected: connects that failed, by kind (counters.CONNECTIONS). imbalance: sent - verified - errors -
-    unanswered. asked: requests that were on the way, and connects. verified: right replies. timeouts: requests.
-    stalled: clients left waiting for longer than the others' replies explain (stalls.py). late: of those sent, the ones
-    that the generator sent late. unsent: due and not sent. corrupt: replies, or bytes that nobody had asked for. lost:
-    connections that the server closed or reset, with a request open on them or without, and connects that nobody
-    listened for (refused).
+    missing: clients that never had a connection. pending: those whose connect had no answer for over a second at the
+    end. unconnected: failed connects by kind (counters.CONNECTIONS). imbalance: sent - verified - errors - unanswered.
+    asked: requests and connects in total. verified: right replies. timeouts: requests. stalled: clients that wait longer
+    than the others' replies explain (stalls.py). late: requests that the generator sent late. unsent: due but not sent.
+    corrupt: wrong replies, and unrequested bytes. lost: connections that the server closed or reset, with or without an
+    open request, and refused connects.
     """
 
     users: int = 0
@@ -72,15 +71,14 @@ class VariantFacts:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """
-    What was measured about a run.
+    What was measured about a run; each load figure is the worst of all load processes.
 
-    alone: its scenario wants the variants one after another. stays: its clients never leave. rate: requests per second
-    asked for in all; 0 in the closed model. poisson: they fall due at random. seconds: how long it was. cpu_ratio,
-    busy_ratio: of the busiest load
-    process, in cores; the second counts the time in which it worked or was kept from it. starved_ratio: share of the
-    time in which it waited for a core, of the one that waited most. stolen_ratio: cores that the host kept back.
-    lag_p99: seconds, of the process that lagged most. conntrack_ratio: share of the fullest connection-tracking table
-    in use. lost_workers, joined_workers: load processes that vanished, or came, during the run.
+    alone: the scenario loads the variants one after another. stays: its clients never leave. rate: requests per second
+    asked for in total; 0 in the closed model. poisson: they fall due at random. seconds: its length. cpu_ratio: cores
+    used. busy_ratio: share of the time in which the process worked, or was kept from its core. starved_ratio: share of
+    the time in which it waited for a core. stolen_ratio: cores that the host kept back. lag_p99: seconds.
+    conntrack_ratio: share of the connection-tracking table in use. lost_workers, joined_workers: load processes that
+    vanished, or joined, during the run.
     """
 
     alone: bool = False
@@ -105,7 +103,7 @@ def generator_cpu(facts: Facts) -> str | None:
         return f"a load process used {facts.cpu_ratio:.0%} of a core: a top speed is the generator's, not the server's"
     if facts.busy_ratio >= BUSY:
         return (
-            f"a load process was busy {facts.busy_ratio:.0%} of the time and was given {facts.cpu_ratio:.0%} of a core:"
+            f"a load process was busy {facts.busy_ratio:.0%} of the time and got {facts.cpu_ratio:.0%} of a core:"
             " a top speed is the generator's, not the server's"
         )
     return None
@@ -116,7 +114,7 @@ def starved(facts: Facts) -> str | None:
     if facts.starved_ratio <= STARVED:
         return None
     return (
-        f"a load process waited for a core {facts.starved_ratio:.0%} of the time (others had it, or a quota was used"
+        f"a load process waited for a core {facts.starved_ratio:.0%} of the time (others used it, or a quota was used"
         " up): latencies include that, and a top speed is the generator's, not the server's"
     )
 
@@ -129,27 +127,27 @@ def loop_lag(facts: Facts) -> str | None:
 
 
 def late_sends(facts: Facts) -> str | None:
-    """Find requests that left late by the fault of the load."""
+    """Find requests that the generator sent late."""
     late, sent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("late", "sent"))
     if late <= (1 - ON_TIME) * sent:
         return None
-    return f"{late} of {sent} requests left over 5 ms after their time, by the generator's own fault"
+    return f"the generator sent {late} of {sent} requests over 5 ms late"
 
 
 def rate(facts: Facts) -> str | None:
-    """Find a rate that was not kept."""
+    """Find a rate that was missed or exceeded."""
     sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
     asked = facts.rate * facts.seconds
     more = _chance(facts)
     fewer = more if facts.poisson else 0.0
     if asked and sent > (2 - ON_TIME) * asked + 1 + more:
-        return f"{sent} requests were sent where {asked:.0f} were asked for: the servers had more to do than was meant"
+        return f"{sent} requests were sent instead of {asked:.0f}: the servers had more to do than was asked for"
     if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1 - fewer):
         return None
     if sent >= ON_TIME * (sent + unsent):
-        return f"{sent + unsent} requests fell due where {asked:.0f} were asked for: clients were missing, or starting"
+        return f"{sent + unsent} requests fell due instead of {asked:.0f}: clients were missing, or starting"
     of_due = f"{unsent} of {sent + unsent} requests that fell due"
-    return f"{of_due} were not sent: their clients still waited for replies, or had no connection"
+    return f"{of_due} were not sent: their clients waited for replies, or had no connection"
 
 
 def _chance(facts: Facts) -> float:
@@ -164,25 +162,25 @@ def stolen_time(facts: Facts) -> str | None:
     """Find time that the host of a virtual machine kept back."""
     if facts.stolen_ratio <= STOLEN:
         return None
-    return f"the host of the load's machine kept back {facts.stolen_ratio:.0%} of a core meanwhile"
+    return f"the host of the load's machine kept back {facts.stolen_ratio:.0%} of a core"
 
 
 def corrupt(facts: Facts) -> str | None:
-    """Find bytes that are not the right reply."""
+    """Find wrong bytes."""
     wrong = [f"{name} ({variant.corrupt})" for name, variant in facts.variants.items() if variant.corrupt]
     if not wrong:
         return None
-    return f"other bytes came than the right replies: {', '.join(wrong)}"
+    return f"wrong bytes came in place of the replies: {', '.join(wrong)}"
 
 
 def disconnected(facts: Facts) -> str | None:
-    """Find connections that a server ended, or that nobody listened for."""
+    """Find connections that a server ended or refused."""
     some = _by_variant({name: variant.lost for name, variant in facts.variants.items()})
     if not some:
         return None
     return (
-        f"a server ended its clients' connections, or was not there: {some}: one that crashed, was started again or"
-        " closes by itself is not a slow one"
+        f"a server ended its clients' connections, or did not run: {some}: it crashed, restarted, or closes by itself,"
+        " which is not the same as slow"
     )
 
 
@@ -198,18 +196,18 @@ def worker_lost(facts: Facts) -> str | None:
     """Find a load process that vanished."""
     if not facts.lost_workers:
         return None
-    return f"{facts.lost_workers} load process(es) vanished: what they counted last is missing"
+    return f"{facts.lost_workers} load process(es) vanished: their last counts are missing"
 
 
 def worker_joined(facts: Facts) -> str | None:
-    """Find a load process that came during the run."""
+    """Find a load process that joined during the run."""
     if not facts.joined_workers:
         return None
-    return f"{facts.joined_workers} load process(es) joined on the way, or came back: clients were moved"
+    return f"{facts.joined_workers} load process(es) joined during the run, or came back: clients were moved"
 
 
 def conservation(facts: Facts) -> str | None:
-    """Find requests that are counted nowhere."""
+    """Find requests without an outcome."""
     wrong = [f"{name} by {variant.imbalance}" for name, variant in facts.variants.items() if variant.imbalance]
     if not wrong:
         return None
@@ -229,11 +227,11 @@ def unserved(facts: Facts) -> str | None:
 
 
 def timeouts(facts: Facts) -> str | None:
-    """Find requests without a reply in the time allowed."""
+    """Find requests that timed out."""
     late = [
         f"{name} ({variant.timeouts})"
         for name, variant in facts.variants.items()
-        # Who stays with a server of one client at a time makes the others wait for ever: it serves 1 of N (unserved).
+        # At a server of one client at a time, a client that stays makes the others wait for ever: unserved says that.
         if variant.timeouts and not (facts.stays and variant.served == 1 < variant.connected)
     ]
     if not late:
@@ -251,8 +249,8 @@ def stalled_clients(facts: Facts) -> str | None:
     if not left:
         return None
     return (
-        f"clients were left waiting in the end, for far longer than the replies of the others took: {', '.join(left)}:"
-        " a server that stops answering some has more time for the rest"
+        f"clients waited at the end for far longer than the others' replies took: {', '.join(left)}:"
+        " a server that stops answering some clients has more time for the rest"
     )
 
 
@@ -265,7 +263,7 @@ def nothing_answered(facts: Facts) -> str | None:
     ]
     if not silent:
         return None
-    return f"no request was answered rightly: {', '.join(silent)}"
+    return f"no request got a right reply: {', '.join(silent)}"
 
 
 def conntrack(facts: Facts) -> str | None:
@@ -273,8 +271,8 @@ def conntrack(facts: Facts) -> str | None:
     if facts.conntrack_ratio < NEARLY_FULL:
         return None
     return (
-        f"the connection-tracking table of a load process's machine was {facts.conntrack_ratio:.0%} full: past its"
-        " limit the kernel drops packets, so that connects get no answer and replies go missing"
+        f"the connection-tracking table of a load process's machine was {facts.conntrack_ratio:.0%} full: when it is"
+        " full the kernel drops packets, so that connects get no answer and replies are lost"
     )
 
 
@@ -299,13 +297,13 @@ def unconnected(facts: Facts) -> str | None:
     parts = {
         "some clients never had a connection": ", ".join(without),
         "connects failed": failed if without else "",
-        "connects had no answer in the end": ", ".join(pending),
+        "connects had no answer at the end": ", ".join(pending),
     }
     return "; ".join(f"{what}: {some}" for what, some in parts.items() if some)
 
 
 def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
-    """Return the connects of these kinds that failed, by variant, in words; "" if there are none."""
+    """Return the failed connects of these kinds, by variant, in words; "" without any."""
     return _by_variant(
         {
             name: {kind: number for kind, number in variant.unconnected.items() if kind in kinds}
@@ -315,7 +313,7 @@ def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
 
 
 def _by_variant(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Return counts by variant and kind in words, without the variants that have none."""
+    """Return counts by variant and kind in words, without empty variants."""
     return "; ".join(
         f"{name} ({', '.join(f'{number} {kind}' for kind, number in kinds.items())})"
         for name, kinds in counts.items()

@@ -4,24 +4,23 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, Self
 
 MIN_SIZE: Final = 40
-"""Bytes a message needs so that no other message has the same text (see client/script.py)."""
+"""The least bytes of a message that make its text unique (see client/script.py)."""
 
 MAX_SIZE: Final = 65_000
-"""Bytes that fit into a line of the wire together with any command."""
-
+"""The most bytes that fit into a line of the wire with any command."""
 
 MANY: Final = 1000
-"""Clients from which on, textbooks say, threads slow down."""
+"""Clients from which threads slow down, according to textbooks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loads:
     """
-    With what a scenario is compared unless the user says otherwise.
+    A scenario's defaults in a comparison.
 
-    clients: numbers of clients for each server. warmup, seconds: of a run. thorough: the numbers of clients of a
-    thorough comparison. every: whether those candidates join that are no model of their own, and show what the API or
-    the loop costs. think: another think time than the scenario's.
+    clients: numbers of clients for each server. warmup, seconds: of a run. thorough: numbers of clients in a thorough
+    comparison. every: include the candidates that are not models of their own, but show what the API or the loop costs.
+    think: replaces the scenario's think time.
     """
 
     clients: tuple[int, ...] = (30,)
@@ -38,18 +37,17 @@ class Scenario:
     What each client does, over and over: connect, ask and think, leave, stay away.
 
     name: what a user types. sentence: what it shows. does: what a client does, in words. compare: what may fairly be
-    compared in it. loads: with how many clients, and for how long, it is compared.
-    requests: requests on one connection, then the client leaves; None: it stays for good.
+    compared in it. loads: its defaults in a comparison.
+    requests: requests on one connection, then the client leaves; None: it stays for ever.
     think, think_spread: seconds between a reply and the next request, drawn evenly from mean * (1 ± spread).
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
-    command, amount: what is asked of the server: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
-    share: of the requests, drawn one by one, that ask for it; the others ask for an ECHO.
+    command, amount: the request: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
+    share: of the requests, drawn one by one, that are this one; the others are an ECHO.
     size: bytes of a message's text.
-    stall: one client of each variant, in each load process, waits so many seconds in the middle of each connection's
+    stall: seconds that one client of each variant, in each load process, waits in the middle of each connection's
     second request; 0: none does.
-    paced: requests fall due on a schedule (the open model), which takes the place of thinking and staying away; in a
-    row here: it is played in no other way.
-    alone: the variants are to be loaded one after another; all at once they compete for the cores.
+    paced: requests fall due on a schedule (the open model) instead of after thinking and staying away; in a row: always.
+    alone: load the variants one after another, because at the same time they compete for the cores.
     """
 
     name: str
@@ -71,38 +69,32 @@ class Scenario:
     loads: Loads = Loads()
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a result keeps: all but what a comparison and a document take from the row."""
+        """Return the part of the row that a result keeps."""
         return {name: value for name, value in asdict(self).items() if name not in {"does", "loads"}}
 
     def tuned(self, *, think: float | None = None, size: int | None = None, paced: bool = False) -> Self:
-        """
-        Return this scenario with another think time (seconds) or message size (bytes), or in the open model.
-
-        Raises ValueError if it can't be.
-        """
+        """Return a copy with this think time (seconds) and size (bytes), or in the open model; ValueError if invalid."""
         if think is not None and not 0 <= think <= 3600:
             raise ValueError(f"the think time is {think:g} s; choose from 0 to 3600")
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise ValueError(f"the message size is {size} bytes; choose from {MIN_SIZE} to {MAX_SIZE}")
         paced = paced or self.paced
         if paced and think is not None:
-            raise ValueError(
-                "a rate sets when requests fall due, a think time how long clients pause: choose one of them"
-            )
+            raise ValueError("a rate sets when requests fall due, a think time how long clients pause: choose one")
         think = self.think if think is None else think
         return replace(self, think=think, size=self.size if size is None else size, paced=paced)
 
 
-# Where clients wait for each other, the queue at the single server needs its whole length before the waits are what
-# they stay at, and as long again to be seen: 30 conversations of 0.4 s, 50 waits of 50 ms. Where they never pause, even
-# one client brings tens of thousands of requests in two seconds.
+# Where clients queue at the single server, waits are steady only after one whole queue (30 conversations of 0.4 s, 50
+# waits of 50 ms), and as much time again measures them. Where clients never pause, even one sends tens of thousands of
+# requests in two seconds.
 _ALL: Final = (
     Scenario(
         name="saturate",
-        sentence="Clients stay and never pause: how fast can it go, and what does a request cost?",
+        sentence="Clients stay and never pause: how fast is a server, and what does a request cost?",
         does="stays, never pauses",
-        compare="top speed and CPU per request, one server after another; single with one client, for with more it"
-        " serves one of them and says nothing to the rest",
+        compare="top speed and CPU per request, one server after another; single with one client only: it serves one"
+        " client and lets the others wait",
         requests=None,
         alone=True,
         loads=Loads((1, 50), warmup=1, seconds=2, thorough=(1, 50, MANY), every=True),
@@ -111,8 +103,8 @@ _ALL: Final = (
         name="conversation",
         sentence="Clients come, ask five times with pauses, leave, and come back: who waits for whom?",
         does="connects, asks 5 times with 100 ms ± 50 % between, leaves, stays away 1 s ± 50 %",
-        compare="the wait for the first reply, and the latency after it. single's rate is fixed by how long a"
-        " conversation takes: clients wait, which is not the same as slow",
+        compare="the wait for the first reply, and the latency after it. At single, a conversation's length sets the"
+        " rate: its clients wait, which does not mean that it is slow",
         requests=5,
         think=0.1,
         away=1.0,
@@ -143,29 +135,29 @@ _ALL: Final = (
     ),
     Scenario(
         name="crowd",
-        sentence="Thousands are connected and each asks every 20 s or so: what does a client cost by being there?",
+        sentence="Thousands are connected and each asks every 20 s or so: what does a connected client cost?",
         does="stays, asks every 20 s ± 50 %",
         compare="memory and threads per client; at single, how many wait and how long",
         requests=None,
         think=20.0,
-        # A client that thinks for 4 s asks for the second time after 2 to 6 s: from then on there is something to see.
+        # A client that thinks for 4 s sends its second request after 2 to 6 s.
         loads=Loads((1000,), warmup=6, seconds=6, thorough=(1, 10, 100, 1000, 5000), think=4.0),
     ),
     Scenario(
         name="slow-client",
         sentence="One client stops for 2 s in the middle of its request, the others are quick: who waits for whom?",
         does="connects, asks twice, leaves, stays away 0.5 s ± 50 %; one client stalls for 2 s in its second request",
-        compare="the wait for the first reply: who waits for the one that stalls",
+        compare="the wait for the first reply: which clients wait for the one that stalls",
         requests=2,
         away=0.5,
         stall=2.0,
-        # The one that stalls takes about 2.5 s for a round.
+        # A round of the stalling client takes about 2.5 s.
         loads=Loads((30,), warmup=3, seconds=8, thorough=(30,)),
     ),
     Scenario(
         name="io-bound",
-        sentence="Each request waits 50 ms, as for a database: who overlaps the waiting?",
-        does="connects, asks for something that waits 50 ms, leaves",
+        sentence="Each request waits 50 ms, as for a database: which models overlap the waits?",
+        does="connects, sends a request that waits 50 ms, leaves",
         compare="throughput, any number of clients: each asks once, and the wait is clients / throughput",
         requests=1,
         command="SLEEP",
@@ -174,8 +166,8 @@ _ALL: Final = (
     ),
     Scenario(
         name="cpu-bound",
-        sentence="Each request computes for some milliseconds in pure Python: who is served while others compute?",
-        does="connects, asks for some milliseconds of Python, leaves",
+        sentence="Each request computes for some milliseconds in pure Python: who is served meanwhile?",
+        does="connects, sends a request that computes for some milliseconds, leaves",
         compare="throughput and CPU per request, one server after another, any number of clients: each asks once, and"
         " the wait is clients / throughput",
         requests=1,

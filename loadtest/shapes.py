@@ -1,33 +1,33 @@
 """
-Shapes: how many clients there are, as pure functions of the time that has passed. A new one is one entry in SHAPES.
+Shapes: the number of clients as a pure function of the time since the start. A new one is one entry in SHAPES.
 
-Without a shape, the number of clients is what Locust's own options and web UI say.
+Without a shape, Locust's own options and web UI set the number of clients.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 STEP: Final = 30.0
-"""Seconds that each of the five steps takes, and each of the three parts of a spike."""
+"""Seconds of each of the five steps, and of each of a spike's three parts."""
 
 STAY: Final = 60.0
-"""Seconds that each variant is loaded when they are one after another, and that a stage of the tour takes."""
+"""Seconds for each variant in one-after-another, and for a stage of the tour."""
 
 CHANGE: Final = 5.0
-"""Seconds without any client in between: Locust takes the old ones away only in a stage of its own."""
+"""Seconds without clients between two variants: Locust removes the old ones only in a separate stage."""
 
 TOUR: Final = (30, 300, 1000)
 
 
 class Stage(NamedTuple):
-    """clients: for each of the variants that are loaded. variants: which ones."""
+    """clients: for each variant. variants: those that are loaded."""
 
     clients: int
     variants: tuple[str, ...]
 
 
 Plan = Callable[[float, int, Sequence[str]], Stage | None]
-"""Takes the seconds passed, the clients asked for and the variants. Returns what is to be now, None at the end."""
+"""Takes the seconds since the start, --clients and the variants; returns the stage, None at the end."""
 
 
 def steps(elapsed: float, clients: int, variants: Sequence[str]) -> Stage | None:
@@ -43,7 +43,7 @@ def spike(elapsed: float, clients: int, variants: Sequence[str]) -> Stage | None
 
 
 def one_after_another(elapsed: float, clients: int, variants: Sequence[str]) -> Stage | None:
-    """Return the clients for one variant at a time, with none at all in between."""
+    """Return the clients for one variant at a time, with none in between."""
     number, since = divmod(elapsed, STAY + CHANGE)
     if number >= len(variants):
         return None
@@ -52,20 +52,20 @@ def one_after_another(elapsed: float, clients: int, variants: Sequence[str]) -> 
 
 
 def tour(elapsed: float, _clients: int, variants: Sequence[str]) -> Stage | None:
-    """Return 30, 300 and 1,000 clients, round and round, for ever."""
+    """Return 30, 300 and 1,000 clients, in turn, for ever."""
     return Stage(TOUR[int(elapsed // STAY) % len(TOUR)], tuple(variants))
 
 
 class Shape(NamedTuple):
-    """plan: what is to be when. sentence: what it is for."""
+    """plan: the stages over time. sentence: its use."""
 
     plan: Plan
     sentence: str
 
 
 SHAPES: Final[Mapping[str, Shape]] = {
-    "steps": Shape(steps, "a fifth of the clients more every 30 s: from where on is it too much?"),
+    "steps": Shape(steps, "a fifth of the clients more every 30 s: how many are too many?"),
     "spike": Shape(spike, "ten times the clients for 30 s: what breaks, and does it recover?"),
     "one-after-another": Shape(one_after_another, "a minute for each server alone: none competes for the cores"),
-    "tour": Shape(tour, "30, 300 and 1,000 clients, a minute each, round and round"),
+    "tour": Shape(tour, "30, 300 and 1,000 clients, a minute each, again and again"),
 }

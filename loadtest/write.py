@@ -1,4 +1,4 @@
-"""Write the tables of loadtest/README.md from the rows of scenarios and warnings: `python -m loadtest.write`."""
+"""Writes the tables of scenarios and warnings in loadtest/README.md: `python -m loadtest.write`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def warnings(_: Sequence[Variant] = ()) -> Iterator[str]:
 
 
 def text() -> str:
-    """Return README.md with both tables written anew."""
+    """Return README.md with both tables rewritten."""
     return written(README.read_text(encoding="utf-8"), {"scenarios": scenarios, "warnings": warnings})
 
 

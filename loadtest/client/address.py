@@ -1,4 +1,4 @@
-"""A server's address: looked up by name, and looked up again when connecting to it fails."""
+"""A server's address: looked up by name, and again when a connect fails."""
 
 import functools
 import socket
@@ -10,18 +10,18 @@ import gevent
 from loadtest.client import outcomes
 
 LOOK_UP_AGAIN: Final = 1.0
-"""Seconds between two looks at which address a name has, while connecting to it fails."""
+"""Seconds between two lookups of a name while connects fail."""
 
 Where = tuple[socket.AddressFamily, Any]
-"""An address family, and what its connect() takes."""
+"""An address family, and the argument of its connect()."""
 
 
 class Address:
     """
-    Where a server is. All users of a process that have the same host share one.
+    A server's address, shared by all users of a process that have the same host.
 
-    where: what a socket connects to; None while the name is unknown. unknown: as which outcome a connect counts then.
-    reached: a client was connected to it.
+    where: what a socket connects to; None while the name is unknown. unknown: the outcome of a connect meanwhile.
+    reached: a client has connected to it.
     """
 
     def __init__(self, host: str) -> None:
@@ -34,7 +34,7 @@ class Address:
         self.reached = False
 
     def look_up(self) -> None:
-        """Look the name up; the greenlet that calls waits for the answer."""
+        """Look the name up, and wait for the answer."""
         self._looked_at = time.monotonic()
         host, port = self._host_and_port
         try:
@@ -47,7 +47,7 @@ class Address:
             self._known = True
 
     def look_up_again(self) -> None:
-        """Look the name up again in the background, now and then: the server may come back elsewhere."""
+        """Look the name up again in the background, once per LOOK_UP_AGAIN: the server may have moved."""
         if time.monotonic() - self._looked_at >= LOOK_UP_AGAIN:
             self._looked_at = time.monotonic()
             gevent.spawn(self.look_up)

@@ -1,4 +1,4 @@
-"""How what happens on a connection is classed, without I/O: for ClientConnection and for TcpClient."""
+"""Classifies what happens on a connection, without I/O, for ClientConnection and TcpClient."""
 
 import errno
 import socket
@@ -11,30 +11,29 @@ REPLY_TIMEOUT: Final = 30.0
 """Seconds a reply may take."""
 
 FAREWELL: Final = 1.0
-"""Seconds to wait for a server's end of the connection after ours, in search of surplus bytes."""
-
+"""Seconds to wait, after our half-close, for surplus bytes or the server's close."""
 
 _UNKNOWN_NAME: Final = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_AGAIN, socket.EAI_FAIL}
 
 
 class ExchangeError(Exception):
-    """What Locust is told of a failure; the text is one of a few, for Locust counts failures by it."""
+    """A failure as Locust sees it. Locust counts failures by their text, so there are only a few texts."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 _MEANING: Final = {
-    "refused": "refused: nobody listens there, or the server is full",
+    "refused": "refused: no server listens there, or the server is full",
     "timeout": "timeout: no connection within 5 s, or no reply within 30 s",
-    "corrupt": "corrupt: other bytes than the right reply",
+    "corrupt": "corrupt: wrong bytes in place of the reply",
     "closed": "closed: the connection was closed before the reply",
     "reset": "reset: the connection was reset",
-    "no_port": "no_port: this machine has no local port left; fewer connects per second, or net.ipv4.tcp_tw_reuse=1",
+    "no_port": "no_port: this machine has no free local port; connect less often, or set net.ipv4.tcp_tw_reuse=1",
     "failed": "failed: cannot connect",
 }
 ERRORS: Final = {outcome: ExchangeError(text) for outcome, text in _MEANING.items()}
-"""By outcome; a good one is not in it."""
+"""By outcome; only failures."""
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -42,16 +41,16 @@ def split_address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no host:port")
+        raise ValueError(f"{text!r} is not host:port")
     return host, int(port)
 
 
 def of_connect(error: OSError, *, known: bool = False) -> str:
     """
-    Return which of recorder.CONNECTIONS an error of connect(), or of looking the name up, is.
+    Return the outcome (counters.CONNECTIONS) for an error of connect() or of the name lookup.
 
-    known: the name was known before, or the host was reached: then it is the server that has gone, for the name service
-    of containers forgets the name of one that has ended, and nobody answers at its address.
+    known: the name was found before, or the host was reached. Then an unknown name or host means that the server has
+    gone: containers' name service forgets a container that has ended.
     """
     if known and (error.errno == errno.EHOSTUNREACH or _is_unknown_name(error)):
         return "refused"
@@ -65,35 +64,35 @@ def of_connect(error: OSError, *, known: bool = False) -> str:
 
 
 def _is_unknown_name(error: OSError) -> bool:
-    """Whether nobody knows the name; a name service in front of another may only say that it can't tell for now."""
+    """Whether the name is unknown; a forwarding name service may answer only EAI_AGAIN."""
     return isinstance(error, socket.gaierror) and error.errno in _UNKNOWN_NAME
 
 
 _IDLE: Final = (b"ERR no request for ", b" s\n")
-"""How the lab's servers begin and end the line with which they close an idle connection (servers/session.py)."""
+"""Start and end of the line that the lab's servers send before they close an idle connection (servers/session.py)."""
 
 
 def may_be_idle_deadline(said: bytes) -> bool:
-    """Whether what a server has said unasked may still become its idle deadline's line."""
+    """Whether unrequested bytes may be the start of the idle deadline's line."""
     start, _ = _IDLE
     begins = start.startswith(said) or said.startswith(start)
     return begins and len(said) < 64 and said.find(b"\n") in {-1, len(said) - 1}
 
 
 def is_idle_deadline(said: bytes) -> bool:
-    """Whether a server has said, in its own words, that it closes an idle connection."""
+    """Whether unrequested bytes are the idle deadline's line."""
     start, end = _IDLE
     seconds = said.removeprefix(start).removesuffix(end)
     return said == start + seconds + end and seconds.replace(b".", b"", 1).isdigit()
 
 
 def is_unfinished(received: bytes, reply: bytes) -> bool:
-    """Whether the right reply may yet come of what was received so far."""
+    """Whether `received` is the start of the right reply."""
     return len(received) < len(reply) and reply.startswith(received)
 
 
 def of_reply(received: bytes, reply: bytes) -> str:
-    """Return which of recorder.OUTCOMES it is that this was received, and no more comes or is waited for."""
+    """Return the outcome (counters.OUTCOMES) once no more bytes will be read."""
     if received == reply:
         return "verified"
     if received.startswith(b"ERR ") and reply.startswith(b"OK "):  # and not in the middle of a reply
@@ -102,5 +101,5 @@ def of_reply(received: bytes, reply: bytes) -> str:
 
 
 def of_unasked(received: bytes) -> str:
-    """Return which of recorder.OUTCOMES a request meets whose connection has brought bytes before it was sent."""
+    """Return the outcome (counters.OUTCOMES) of a request before which the server sent bytes."""
     return "refused" if received.startswith(b"ERR ") else "corrupt"

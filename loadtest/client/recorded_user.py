@@ -1,4 +1,4 @@
-"""What this process counts, and the users that it counts: scenario users, and those of people's own locustfiles."""
+"""This process's recorder, and the base class of the users that it counts."""
 
 import os
 from typing import ClassVar, Final
@@ -10,7 +10,6 @@ from loadtest.recording import conntrack, cpu_contention
 from loadtest.recording.recorder import Recorder
 
 RECORDER: Final = Recorder(starved=cpu_contention.starved, stolen=cpu_contention.stolen, conntrack=conntrack.used)
-"""What this process counts."""
 
 os.register_at_fork(after_in_child=RECORDER.renew)
 
@@ -19,7 +18,7 @@ class RecordedUser(User):
     """
     A user that RECORDER counts.
 
-    label: its name in the statistics and metrics; by default the class's own. client_stats: follows what it does.
+    label: its name in the statistics and metrics; the class's name by default. client_stats: its counts.
     """
 
     abstract = True

@@ -1,10 +1,10 @@
 """
-A client's side of a scenario, without I/O: it says what to do next, connection.py does it and says how it went.
+A client's side of a scenario, without I/O: it yields the next step; connection.py does it and returns the result.
 
     steps = play(scenario, name, random.Random(), SlowClient())
     step = next(steps)
     while True:
-        step = steps.send(do(step))     # True if it went well
+        step = steps.send(do(step))     # True if it succeeded
 """
 
 import os
@@ -18,23 +18,23 @@ from loadtest.scenarios import Scenario
 from servers import wire
 
 SETBACK: Final = 1.0
-"""Seconds (± half) that a client stays away after a failure, at least: a server in trouble isn't hammered."""
+"""The least seconds (± half) that a client stays away after a failure, to spare a server in trouble."""
 
 
 class Connect(NamedTuple):
-    """Open a connection. Went well: it is open."""
+    """Open a connection. Success: it is open."""
 
 
 @dataclass(slots=True)
 class Send:
     """
-    Send `request` and wait for exactly `reply`, nothing less and nothing more. Went well: so it was.
+    Send `request` and wait for `reply`. Success: exactly these bytes came.
 
-    A script yields the same object each time, for making one is a third of the time that a request's script takes: a
-    connection takes from it what it needs before it goes on.
+    A script yields the same object each time, because a new one costs a third of a script's time per request: a
+    connection copies what it needs before it asks for the next step.
 
-    last: the client leaves after this reply; the connection half-closes and reads to the end, to see surplus bytes.
-    stall: seconds to wait between the request's first half and its second, with which it counts as sent.
+    last: the client leaves after this reply; the connection half-closes and reads to the end, to find surplus bytes.
+    stall: seconds between the request's first half and its second; the request counts as sent with the second.
     """
 
     request: bytes
@@ -44,32 +44,32 @@ class Send:
 
 
 class Pause(NamedTuple):
-    """Wait. Went well: the connection, if there is one, is still whole, as far as can be seen."""
+    """Wait. Success: the connection, if there is one, seems intact."""
 
     seconds: float
 
 
 class Turn(NamedTuple):
-    """Wait until the client's next request is due by its schedule; the next Send is that one. Went well: as Pause."""
+    """Wait until the client's next request (the next Send) is due by its schedule. Success: as for Pause."""
 
 
 class Leave(NamedTuple):
-    """Close the connection, if it is open. Always goes well."""
+    """Close the connection, if it is open. Always succeeds."""
 
 
 Step = Connect | Send | Pause | Turn | Leave
 
 Script = Generator[Step, bool, NoReturn]
-"""Yields steps for ever; is sent whether each went well."""
+"""Yields steps for ever; is sent whether each succeeded."""
 
-# Steps without a parameter are always the same; a client in a hurry makes a hundred thousand a second.
+# Steps without a parameter are shared: the clients of a process may take a hundred thousand steps a second.
 _CONNECT: Final = Connect()
 _TURN: Final = Turn()
 _LEAVE: Final = Leave()
 
 
 def _nonces() -> Iterator[list[bytes]]:
-    """Yield eight digits that no server can guess, by the thousand: to ask the kernel for each would cost 1 us."""
+    """Yield lists of random eight-digit strings: a call to the kernel for each would cost 1 us."""
     while True:
         yield os.urandom(4096).hex(" ", 4).encode().split()
 
@@ -78,29 +78,28 @@ _nonce: Final = chain.from_iterable(_nonces()).__next__
 
 
 class SlowClient:
-    """Which client stalls: one of all that share this object."""
+    """Chooses the one client that stalls, among all that share this object."""
 
     def __init__(self) -> None:
         self._name: bytes | None = None
 
     def stalls(self, name: bytes) -> bool:
-        """Whether the client of this name is the one; if there is none yet, it is from now on."""
+        """Whether this client stalls; the first that asks is chosen."""
         self._name = self._name or name
         return self._name == name
 
     def leaves(self, name: bytes) -> None:
-        """Let another client be the one, if this was."""
+        """Let another client be chosen, if this one was."""
         if self._name == name:
             self._name = None
 
 
 def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClient) -> Script:
     """
-    Yield the steps of one client for ever; the connection sends back whether each went well, and closes it in the end.
+    Yield the steps of one client for ever; the connection sends back whether each succeeded, and closes the generator.
 
-    name: at most 16 bytes without a dot, which no other client has; every message begins with it and with
-    the message's number, so no two messages of all clients have the same text. Raises ValueError otherwise.
-    A nonce follows, so that a reply can't be sent before its request has been read.
+    name: unique, at most 16 bytes, without a dot (else ValueError). Every message begins with it and with the message's
+    number, so that no two messages have the same text; then a nonce, so that no server can guess a reply.
     """
     if len(name) > 16 or b"." in name:
         raise ValueError(f"{name!r} is longer than 16 bytes, or has a dot")
@@ -111,7 +110,7 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
     filler = b"x" * (scenario.size - len(name) - len(b"..") - len(_nonce())) + b"\n"
     rest = b""
     serial = 0
-    longer = 1  # the next serial that has a digit more
+    longer = 1  # the next serial with one more digit
     send = Send(b"", b"", False, 0.0)
     try:
         while True:
@@ -148,5 +147,5 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
 
 
 def _around(mean: float, spread: float, random: Random) -> float:
-    """Return seconds drawn evenly from mean * (1 ± spread)."""
+    """Return seconds, drawn evenly from mean * (1 ± spread)."""
     return mean * random.uniform(1 - spread, 1 + spread)

@@ -1,5 +1,5 @@
 r"""
-`TcpUser`: a Locust user for your own locustfile, over any TCP protocol of request and reply.
+`TcpUser`: a Locust user for your own locustfile, for any TCP protocol of requests and replies.
 
 A whole locustfile, mine.py, in the lab's folder:
 
@@ -51,10 +51,10 @@ _clock: Final = time.perf_counter_ns
 
 
 class TcpClient:
-    """A user's connection: it connects, asks and leaves, tells its client_stats, and fires Locust's `request` event."""
+    """A user's connection: it connects, asks and leaves, records that, and fires Locust's `request` event."""
 
     def __init__(self, host: str, name: str, client_stats: ClientStats, request_event: EventHook) -> None:
-        """Take the server's "host:port", a name for the statistics, and where to record. ValueError on a bad host."""
+        """Take "host:port" (ValueError on a bad one), a name for the statistics, and where to record."""
         self._address = address_of(host)
         self._names = locust_stats.names(name)
         self._client_stats = client_stats
@@ -62,11 +62,11 @@ class TcpClient:
         self._socket: socket.socket | None = None
 
     def connect(self) -> bool:
-        """Open a connection, within outcomes.CONNECT_TIMEOUT. Return whether it is open."""
+        """Connect within outcomes.CONNECT_TIMEOUT; return whether that succeeded."""
         self.leave()
         address, client_stats = self._address, self._client_stats
         if address.where is None:
-            address.look_up()  # before the clock runs: the name service isn't what is measured
+            address.look_up()  # before the clock starts: the name service is not measured
         client_stats.connecting(_clock())
         outcome = self._open()
         if outcome != "connected":
@@ -79,11 +79,9 @@ class TcpClient:
 
     def ask(self, request: bytes, reply: bytes, *, last: bool = False) -> bool:
         """
-        Send `request`, wait for exactly `reply` within outcomes.REPLY_TIMEOUT. Return whether that is what came.
+        Send `request`; return whether exactly `reply` came within outcomes.REPLY_TIMEOUT. If not, leave.
 
-        If not, leave: whatever comes next on this connection is not to be believed.
-
-        last: nothing more will be asked on this connection; it is half-closed, so that surplus bytes show.
+        last: this is the connection's last request; it is half-closed after the reply, to find surplus bytes.
         """
         connection, client_stats = self._connection(), self._client_stats
         first = not client_stats.served
@@ -114,7 +112,7 @@ class TcpClient:
         self._client_stats.left()
 
     def stop(self) -> None:
-        """Close the connection, and count a request that is open on it as unanswered."""
+        """Close the connection; count an open request as unanswered."""
         self._client_stats.stopped(_clock())
         self.leave()
 
@@ -137,16 +135,16 @@ class TcpClient:
 
     def _connection(self) -> socket.socket:
         if self._socket is None:
-            raise RuntimeError("ask() without a connection: connect() first, and see what it returns")
+            raise RuntimeError("ask() without a connection: call connect() first, and check what it returns")
         return self._socket
 
     def _break(self, how: str) -> None:
-        """Note that the connection broke while no request was open on it: one of counters.BREAKS."""
+        """Record that the connection broke with no request open on it: one of counters.BREAKS."""
         self._client_stats.broke(how)
         self._tell(how, None, first=False)
 
     def _tell(self, outcome: str, nanoseconds: int | None, *, first: bool, length: int = 0) -> None:
-        """Tell Locust, which counts in milliseconds; None: no request was open."""
+        """Fire Locust's `request` event, in milliseconds; None: no request was open."""
         self._fire(
             request_type=locust_stats.METHOD,
             name=self._names[not first],
@@ -167,15 +165,15 @@ class TcpUser(RecordedUser):
         self.client = TcpClient(self.host or "", self.name, self.client_stats, environment.events.request)
 
     def on_stop(self) -> None:
-        """Close the connection; what is unanswered is counted as such."""
+        """Close the connection; count an open request as unanswered."""
         self.client.stop()
 
 
 def _exchange(connection: socket.socket, request: bytes, reply: bytes) -> str:
-    """Send, and receive until the reply is whole, or wrong, or the connection ends. Return the outcome."""
+    """Send, and receive until the reply is complete or wrong, or the connection ends. Return the outcome."""
     try:
         with gevent.Timeout(outcomes.REPLY_TIMEOUT, TimeoutError):
-            sent = connection.send(request)  # all of it, as a rule; gevent's sendall() costs 6 us more
+            sent = connection.send(request)  # usually all of it; gevent's sendall() costs 6 us more
             if sent < len(request):
                 connection.sendall(request[sent:])
             received = connection.recv(_CHUNK)
@@ -189,15 +187,15 @@ def _exchange(connection: socket.socket, request: bytes, reply: bytes) -> str:
 
 
 def _unasked(connection: socket.socket) -> bytes:
-    """Return what was received already, without waiting for any."""
+    """Return the bytes that have already arrived, without waiting."""
     return connection.recv(_CHUNK) if any(ioctl(connection.fileno(), termios.FIONREAD, bytes(4))) else b""
 
 
 def _end(connection: socket.socket, *, shut: bool = False) -> str:
     """
-    Wait for the server's end of the connection, for outcomes.FAREWELL; shut: close our half first.
+    Wait for the server to close, for outcomes.FAREWELL; shut: close our half first.
 
-    Return "closed", "reset", "corrupt" if bytes came instead, or "" if nothing did.
+    Return "closed", "reset", "corrupt" if bytes came instead, or "" if nothing happened.
     """
     try:
         if shut:

@@ -1,4 +1,4 @@
-"""The load's /metrics: a Prometheus collector that reads an aggregator when it is scraped."""
+"""The load's /metrics: a Prometheus collector that reads an aggregator at each scrape."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,14 +29,12 @@ _SECONDS: Final = (
     ("tcplab_load_response_seconds", "response", "From when a request was due to its reply's last byte, for the"
      " replies after a connection's first one"),
     ("tcplab_load_service_seconds", "service", "From when a request was sent to its reply's last byte, for the replies"
-     " after a connection's first one; it forgets the time a request had to wait to be sent"),
+     " after a connection's first one; without the time that a request had to wait to be sent"),
     ("tcplab_load_first_reply_seconds", "first_reply", "From the start of connect() (open model: from when it was due)"
-     " to a connection's first reply: what"
-     " a new client waits until it is served"),
+     " to a connection's first reply: what a new client waits until it is served"),
     ("tcplab_load_connect_seconds", "connect", "From the start of connect() to the open connection; the kernel answers"
-     " it, even for a server that has no time"),
+     " it, even if the server is busy"),
 )  # fmt: skip
-
 
 _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
     (
@@ -46,24 +44,24 @@ _OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
     ),
     (
         "tcplab_load_worker_busy_ratio",
-        "Share of the last 10 s in which a load process's event loop had no moment to wait, whether it worked or was"
-        " kept from its core; from 0.9 its figures are excluded",
+        "Share of the last 10 s in which a load process's event loop never waited: it worked, or was kept from its"
+        " core; from 0.9 its figures are excluded",
         lambda effort: effort.busy_ratio,
     ),
     (
         "tcplab_load_worker_starved_ratio",
-        "Share of the last 10 s in which a load process waited for a core that others had; from 0.02 it shows in the"
+        "Share of the last 10 s in which a load process waited for a core that others used; from 0.02 it shows in the"
         " latencies",
         lambda effort: effort.starved_ratio,
     ),
     (
         "tcplab_load_worker_stolen_ratio",
-        "Share of one core that the host of a load process's machine kept back over the last 10 s",
+        "Share of one core that a load process's virtual machine did not get from its host over the last 10 s",
         lambda effort: effort.stolen_ratio,
     ),
     (
         "tcplab_load_worker_lag_seconds",
-        "How late a load process's own loop woke up (p99, last 10 s): its own part in the latencies",
+        "How late a load process's own loop woke up (p99, last 10 s): its own share of the latencies",
         lambda effort: effort.lag_p99,
     ),
 )
@@ -74,9 +72,8 @@ class Status:
     """
     What the collector can't read from the aggregator.
 
-    started: when the run that is on began (unix seconds); None if none is on. scenario: what it plays. rate: requests
-    per second that it is asked for, 0 in the closed model. warnings: those there are now. workers: those that are
-    present, by an index that no other worker is ever given.
+    started: the current run's start (unix seconds); None without a run. rate: requests per second asked for, 0 in the
+    closed model. workers: those present, by an index that is never used twice.
     """
 
     started: float | None
@@ -87,10 +84,10 @@ class Status:
 
 
 class LoadCollector(Collector):
-    """Turns an aggregator into metrics. Every variant and every known warning is there from the start, at zero."""
+    """Turns an aggregator into metrics. Every variant and every known warning starts at zero."""
 
     def __init__(self, aggregator: Aggregator, status: Callable[[], Status], clock: Callable[[], float]) -> None:
-        """Read `aggregator` and `status()` at each scrape; `clock` is the aggregator's steady clock in seconds."""
+        """Read `aggregator` and `status()` at each scrape; clock: the aggregator's, in seconds."""
         self._aggregator = aggregator
         self._status = status
         self._clock = clock
@@ -135,15 +132,14 @@ class LoadCollector(Collector):
         )
         yield by_outcome(
             "tcplab_load_connections",
-            "Attempts to connect by how they ended: connected, refused (nobody listened, or the server's name or host"
-            " was there and is gone), timeout, reset, no_port (this machine has no local port left), failed (anything"
-            " else, such as an unknown name)",
+            "Attempts to connect by how they ended: connected, refused (no server listened, or its name or host has"
+            " gone), timeout, reset, no_port (this machine has no free local port), failed (anything else, such as an"
+            " unknown name)",
             lambda counters: counters.connections,
         )
         yield by_outcome(
             "tcplab_load_connections_broken",
-            "Connections that broke while no request was open on them: corrupt (bytes that nobody had asked for),"
-            " closed, reset",
+            "Connections that broke while no request was open on them: corrupt (unrequested bytes), closed, reset",
             lambda counters: counters.breaks,
         )
         yield plain(
@@ -173,7 +169,7 @@ class LoadCollector(Collector):
             ("tcplab_load_clients_connected", "Clients that have a connection now, served or not", "connected"),
             (
                 "tcplab_load_clients_served",
-                "Of the clients connected now, those that have had a right reply on this connection",
+                "Of the clients connected now, those that got a right reply on this connection",
                 "served",
             ),
             ("tcplab_load_users", "Users (clients, connected or away) that the load runs", "users"),
@@ -190,7 +186,7 @@ def _about_workers(status: Status) -> Iterator[Metric]:
     yield GaugeMetricFamily("tcplab_load_workers", "Load processes that report", value=len(status.workers))
     requests = CounterMetricFamily(
         "tcplab_load_worker_requests",
-        "Requests of a load process that have ended, however they did; gone with the process, and its index with it",
+        "Requests of a load process that have ended, in any way; the series ends with the process",
         labels=["worker"],
     )
     for index, worker in status.workers.items():
@@ -208,11 +204,11 @@ def _about_the_run(status: Status) -> Iterator[Metric]:
     yield GaugeMetricFamily("tcplab_load_running", "1 while a run is on", value=status.started is not None)
     began = GaugeMetricFamily(
         "tcplab_load_run_start_timestamp_seconds",
-        "When the run that is on began, in seconds since 1970; absent without one. It tells two runs apart that follow"
-        " each other between two scrapes",
+        "When the current run began, in seconds since 1970; absent without one. It distinguishes two runs between two"
+        " scrapes",
         labels=[],
     )
-    run = InfoMetricFamily("tcplab_load_run", "What the run that is on plays", labels=[])
+    run = InfoMetricFamily("tcplab_load_run", "The current run's scenario", labels=[])
     if status.started is not None:
         began.add_metric([], status.started)
         run.add_metric([], {"scenario": status.scenario})
@@ -220,12 +216,12 @@ def _about_the_run(status: Status) -> Iterator[Metric]:
     yield run
     yield GaugeMetricFamily(
         "tcplab_load_target_rate",
-        "Requests per second that fall due in all, whether or not the servers keep up; 0 in the closed model",
+        "Requests per second that fall due in total, whether or not the servers keep up; 0 in the closed model",
         value=status.rate,
     )
     warning = GaugeMetricFamily(
         "tcplab_load_warning",
-        "1 while there is this reason not to trust the figures; about: the generator, the server, or the run"
+        "1 while this reason not to trust the figures holds; about: the generator, the server, or the run"
         " (loadtest/README.md says what to do)",
         labels=["warning", "about"],
     )
@@ -256,7 +252,7 @@ def cumulative(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
 
 
 def application(collector: Collector) -> Callable[..., Any]:
-    """Return a WSGI application that serves /metrics to GET, with the standard process and Python metrics too."""
+    """Return a WSGI application for GET /metrics, with the standard process and Python metrics."""
     REGISTRY.register(collector)
     serve = make_wsgi_app(REGISTRY)
 

@@ -1,9 +1,8 @@
 """
-How a load process ends: once, whatever asks for it, and without a traceback.
+Shuts a load process down exactly once, without a traceback.
 
-Locust shuts down in a greenlet of its own on SIGTERM, and in the main one when what that waits for has ended. The first
-ends what the second waits for, so that there were two shutdowns at once, and the end of one cut off the other (with a
-traceback from Python 3.13 on).
+On SIGTERM Locust shuts down in a separate greenlet. That ends what the main greenlet waits for, which then shuts down
+too; the first to finish cut off the other (with a traceback from Python 3.13 on).
 """
 
 import signal
@@ -31,9 +30,8 @@ _LEAVING: Final = _Leaving()
 
 
 def install() -> None:
-    """Hear Ctrl-C at once, in the main greenlet; a worker that still waits for its master ends by either signal."""
-    # Python's own handler would raise KeyboardInterrupt in whatever greenlet happens to run. A shell's background job
-    # is started deaf to Ctrl-C, and stays so.
+    """Handle Ctrl-C in the main greenlet; end a worker that waits for its master on SIGINT and SIGTERM."""
+    # Python's own handler would raise KeyboardInterrupt in any greenlet. A shell's background job ignores Ctrl-C.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         gevent.signal_handler(signal.SIGINT, _interrupt)
     locust_internals.hide_interrupt_traceback()
@@ -41,9 +39,9 @@ def install() -> None:
 
 
 def shut_down_once(environment: Environment) -> None:
-    """Have the first shutdown go on to its end, and every later one wait for that. Called after all other listeners."""
-    listen(environment.events.quitting, _begin_or_wait)  # they are called in reverse
-    listen(environment.events.quit, _hear_no_more)
+    """Let the first shutdown finish, and make every later one wait. Call this after adding all other listeners."""
+    listen(environment.events.quitting, _begin_or_wait)  # Locust calls listeners in reverse
+    listen(environment.events.quit, _ignore_signals)
 
 
 def _interrupt() -> None:
@@ -62,24 +60,24 @@ def _begin_or_wait(**_: object) -> None:
 
 
 def _wait_for_the_end() -> NoReturn:
-    """Wait until the shutdown that is under way ends the process, by SystemExit in the main greenlet."""
+    """Wait until the first shutdown ends the process, by SystemExit in the main greenlet."""
     while True:
         gevent.sleep(_LONG)
 
 
-def _hear_no_more(**_: object) -> None:
-    """Ignore signals from here on: only the interpreter's own end is left, in which one would kill the process."""
+def _ignore_signals(**_: object) -> None:
+    """Ignore signals from now on: a signal while the interpreter ends would kill the process."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
 
 
 def _connect_or_leave(connect: Callable[[], object]) -> None:
-    """Connect to the master; let a worker go that waits for it."""
-    told = gevent.signal_handler(signal.SIGTERM, lambda: _raise_in_main(KeyboardInterrupt()))
+    """Connect to the master; end the worker on SIGTERM meanwhile."""
+    handler = gevent.signal_handler(signal.SIGTERM, lambda: _raise_in_main(KeyboardInterrupt()))
     try:
         connect()
     except SystemExit as end:
-        # A text is the master's refusal; a number is Locust's for a worker that was told to end.
+        # A text is the master's refusal; a number is Locust's exit status of a worker that was stopped.
         sys.exit(end.code if isinstance(end.code, str) else 0)
     finally:
-        told.cancel()
+        handler.cancel()

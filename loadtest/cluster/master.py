@@ -1,8 +1,8 @@
 """
-The life of a run: which phase runs, what the workers report, what its end brings.
+The life of a run: its phases, the workers' reports, its result.
 
-A run has phases, each with a number that no other phase has (the microsecond it began): the warm-up, if there is one,
-and the window that is measured. The master (or the only process) says which runs; worker.py has the other side.
+A run has one or two phases: the warm-up, if any, and the measured window. A phase's number is the microsecond it began.
+The master (or the only process) starts a phase; worker.py has the other side.
 """
 
 import logging
@@ -40,7 +40,7 @@ _terminal = logging.getLogger("locust.stats_logger")
 
 
 def install() -> None:
-    """Connect to Locust's events; once, in a locustfile."""
+    """Connect to Locust's events; call it once, in a locustfile."""
     leaving.install()
     locust_internals.report_each_second()
     locust_internals.round_response_times(bucket)
@@ -63,7 +63,7 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
 
 
 class Master:
-    """The master's part, or that of the only process there is."""
+    """The part of the master, or of the only process."""
 
     def __init__(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
         self._environment = environment
@@ -77,7 +77,7 @@ class Master:
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
         self._warnings: list[run_warnings.RunWarning] = []
-        # Given back to write the result with: a run may end because there was no descriptor left.
+        # Closed before the result is written: a run may end because no descriptor is left.
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
         self._refuse_host()
         self._options["enable_rebalancing"] = True  # else Locust ignores workers that join during a run
@@ -89,14 +89,14 @@ class Master:
         self._listen()
         if web_ui and web_ui.app:
             Forms(environment, self._forget_run).watch(web_ui.app, web_ui.host)
-        run_for_ever(self._look_around)
+        run_for_ever(self._check_each_second)
 
     def _listen(self) -> None:
-        """Have Locust tell what happens to a run."""
+        """Listen to the events of a run."""
         hooks = self._environment.events
         listen(hooks.test_start, self._start)
         listen(hooks.test_stopping, self._finish)
-        # Before Locust chooses its exit status: that the result could not be written is part of it.
+        # Before Locust chooses its exit status, which depends on whether the result could be written.
         listen(hooks.quitting, self._finish)
         listen(hooks.spawning_complete, self._correct_state)
         listen(hooks.worker_report, self._take_report)
@@ -149,31 +149,31 @@ class Master:
     # Running
 
     def _spread_rate(self, users: int) -> None:
-        """Keep the rate the same while users come and go."""
+        """Keep the total rate while the number of users changes."""
         rate.spread(users, self._settings.rate, self._options, self._master)
 
     def _correct_state(self, **_: object) -> None:
-        """Undo that Locust calls a run running which has ended while users were spawned."""
+        """Correct Locust's state "running" of a run that ended while users were spawned."""
         if not self._running:
             locust_internals.call_it_stopped(self._runner)
 
-    def _look_around(self) -> None:
-        """Once a second, for ever: who is there, what has been counted."""
+    def _check_each_second(self) -> None:
+        """Once a second, for ever: note which workers are present, or count this process's own report."""
         while True:
             gevent.sleep(1)
             now = time.monotonic()
             if self._master is None or self._rejoining is None:
                 self._aggregator.take("local", RECORDER.report(), now)
                 continue
-            self._aggregator.see(locust_internals.workers_there(self._master), now)
-            self._rejoining.look(running=self._running)
+            self._aggregator.note_present(locust_internals.workers_there(self._master), now)
+            self._rejoining.check(running=self._running)
 
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
         if REPORT in data:
             self._aggregator.take(client_id, data[REPORT], time.monotonic())
         if self._rejoining is not None:
-            self._rejoining.heard(client_id)
+            self._rejoining.worker_reported(client_id)
 
     def _take_closed(self, client_id: str, report: Mapping[str, Any]) -> None:
         """Add a worker's last counts of the window."""
@@ -181,7 +181,7 @@ class Master:
         self._closed.add(client_id)
 
     def _status(self) -> exporter.Status:
-        """Return what the exporter tells of the run that is on, or was."""
+        """Return what the exporter shows of the current run."""
         indexes = locust_internals.worker_indexes(self._master) if self._master else {"local": 0}
         workers = {
             indexes[name]: each for name, each in self._aggregator.workers.items() if each.present and name in indexes
@@ -196,7 +196,7 @@ class Master:
     # Ending
 
     def _finish(self, **_: object) -> None:
-        """End a run, whose users are about to stop: collect the last counts, and say what it brought."""
+        """End a run, before its users stop: collect the last counts, and report the result."""
         if not self._running:
             return
         self._started = None
@@ -212,10 +212,10 @@ class Master:
         finally:
             self._aggregator.end(now, users)
             if self._aggregator.figures is not None:
-                self._tell_result(self._aggregator.figures)
+                self._report_result(self._aggregator.figures)
 
     def _collect(self) -> None:
-        """Get the counts up to the end from every worker that is there, for PATIENCE at most."""
+        """Collect the last counts of all present workers, for PATIENCE at most."""
         if self._master is None or self._rejoining is None:
             worker.close()
             self._aggregator.take("local", RECORDER.report(), time.monotonic())
@@ -233,8 +233,8 @@ class Master:
         counts = locust_internals.users_by_class(self._runner)
         return {labels[name]: number for name, number in counts.items() if name in labels}
 
-    def _tell_result(self, figures: Figures) -> None:
-        """Log what the run brought, choose the exit status, and write the result."""
+    def _report_result(self, figures: Figures) -> None:
+        """Log the result, choose the exit status, and write the result file."""
         self._warnings = run_warnings.check(facts.final(figures, self._settings))
         for line in result.lines(figures, self._warnings):
             _terminal.info(line)
@@ -249,7 +249,7 @@ class Master:
         try:
             result.write(path, document)
         except OSError as error:
-            logger.error(  # noqa: TRY400 - a line says it, a traceback no more
-                "Cannot write the result to %s: %s. Make room there, or choose another --result", path, error.strerror
+            logger.error(  # noqa: TRY400 - a traceback adds nothing
+                "Cannot write the result to %s: %s. Free space there, or choose another --result", path, error.strerror
             )
             self._environment.process_exit_code = 1

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def serve(collector: Collector, host: str, port: int) -> None:
-    """Serve what is collected on an address; port 0: any that is free. SystemExit, with a line, if that can't be."""
+    """Serve the collector's metrics; port 0: any free one. SystemExit with a line if that fails."""
     server = WSGIServer((host, port), exporter.application(collector), log=None, error_log=None)
     try:
         server.start()
@@ -26,6 +26,6 @@ def serve(collector: Collector, host: str, port: int) -> None:
     except OSError as error:
         sys.exit(
             f"tcplab: cannot serve the load's metrics on {host}:{port}: {os.strerror(error.errno or 0)}."
-            " Is another load running? Choose another --exporter-port (0: any that is free)"
+            " Is another load running? Choose another --exporter-port (0: any free one)"
         )
     logger.info("The load's metrics are at http://%s:%d/metrics", host, server.server_port)

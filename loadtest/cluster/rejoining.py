@@ -1,4 +1,4 @@
-"""Keeps a master's workers at work: those that it doesn't know, that are gone, or that lack users."""
+"""Keeps a master's workers at work: unknown ones, missing ones, and those without users."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from locust.runners import MasterRunner
 from loadtest import locust_internals
 
 SHORT_SECONDS: Final = 3
-"""For so long may workers have other than the users they ought to have, or none, before these are given out again."""
+"""Seconds that workers may have the wrong number of users before the master distributes them again."""
 
 REJOIN_SECONDS: Final = 10.0
 """Seconds between two requests to the same unknown worker to report as ready."""
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Rejoining:
-    """What a master does about workers that come and go; `look` is called once a second."""
+    """What a master does about workers that come and go; call `check` once a second."""
 
     def __init__(self, environment: Environment, master: MasterRunner) -> None:
         self._environment = environment
@@ -29,20 +29,16 @@ class Rejoining:
         self._asked: dict[str, float] = {}
         self._resume: tuple[int, float] | None = None
 
-    def heard(self, worker: str) -> None:
-        """
-        Take in a worker that has reported, and that this master does not know.
-
-        The master was started again, or had given the worker up.
-        """
+    def worker_reported(self, worker: str) -> None:
+        """Let a worker join that the master does not know: the master restarted, or had given the worker up."""
         now = time.monotonic()
         lately = now - self._asked.get(worker, -REJOIN_SECONDS) < REJOIN_SECONDS
         if not lately and not locust_internals.knows(self._master, worker):
             self._asked[worker] = now
             locust_internals.ask_to_report_ready(self._master, worker)
 
-    def look(self, *, running: bool) -> None:
-        """Drop workers that are gone, give out the users again, or start the load again; running: a run is on."""
+    def check(self, *, running: bool) -> None:
+        """Drop missing workers, distribute users again, or restart the load; running: a run is on."""
         locust_internals.drop_missing_workers(self._master)
         self._restore_users(running)
         if self._resume and not running and locust_internals.has_idle_worker(self._master):
@@ -54,16 +50,16 @@ class Rejoining:
                 gevent.spawn(self._master.start, *users_and_rate)
 
     def run_ends(self) -> None:
-        """Remember the run if it ends because no worker is left: it starts again once one is back."""
+        """Remember a run that ends because no worker is left: it restarts once one is back."""
         if self._master.worker_count == 0 and self._master.target_user_count:
             self._resume = (self._master.target_user_count, self._master.spawn_rate)
 
     def forget_run(self) -> None:
-        """Don't start the last run again: another one starts, or somebody has stopped it."""
+        """Don't restart the last run: another one starts, or a user has stopped it."""
         self._resume = None
 
     def _restore_users(self, running: bool) -> None:
-        """Give out the users again where Locust has overlooked for a while that workers left, or came."""
+        """Distribute the users again after SHORT_SECONDS in which Locust overlooked that workers left or came."""
         overlooked = running and locust_internals.has_overlooked_workers(self._master)
         self._short = self._short + 1 if overlooked else 0
         if self._short >= SHORT_SECONDS:

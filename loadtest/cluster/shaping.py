@@ -1,4 +1,4 @@
-"""How many clients there are: by a shape (shapes.py), as a load shape of Locust's, or by Locust's own options."""
+"""Sets the number of clients: by a shape (shapes.py) as a Locust load shape, or by Locust's own options."""
 
 import sys
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ SPAWN_SECONDS: Final = 5
 MIN_SPAWN_RATE: Final = 10.0
 MAX_SPAWN_RATE: Final = 500.0
 """
-The clients of a stage start within five seconds, at no fewer and no more per second than these; they end at once.
+The clients of a stage start within SPAWN_SECONDS, at a rate between these two per second; they end at once.
 
-Without a shape the default spawn rate starts all users within as long, at no more than 100 a second.
+Without a shape the default spawn rate starts all users within the same time, at 100 a second at most.
 """
 
 Tick = tuple[int, float, list[type[User]]]
 
 
 class PlannedShape(LoadTestShape):
-    """A load shape that follows a plan; --clients, the user classes and --run-time count as they do without one."""
+    """A load shape that follows a plan; --clients, the user classes and --run-time apply as without one."""
 
     abstract = True
     use_common_options = True
@@ -36,12 +36,12 @@ class PlannedShape(LoadTestShape):
         self._rate = MIN_SPAWN_RATE
 
     def reset_time(self) -> None:
-        """Begin anew, with nobody there."""
+        """Start again from zero users."""
         super().reset_time()  # type: ignore[no-untyped-call]
         self._users = 0
 
     def tick(self) -> Tick | None:
-        """Return the users that there are to be now, the rate at which they start, and their classes."""
+        """Return the number of users now, the rate at which they start, and their classes."""
         elapsed = self.get_run_time()  # type: ignore[no-untyped-call]
         options: Mapping[str, Any] = vars(self._environment.parsed_options)
         if options.get("run_time") and elapsed >= options["run_time"]:
@@ -54,13 +54,13 @@ class PlannedShape(LoadTestShape):
         if users > self._users:
             self._rate = min(MAX_SPAWN_RATE, max(MIN_SPAWN_RATE, users / SPAWN_SECONDS))
         elif users < self._users:
-            self._rate = float(self._users)  # Locust takes users away at the same rate: all within a second
+            self._rate = float(self._users)  # Locust removes users at the same rate: all within a second
         self._users = users
         return users, self._rate, [classes[name] for name in stage.variants]
 
 
 def offer(environment: Environment, chosen: str | None) -> None:
-    """Offer all shapes to Locust, whose class picker shows them by name; use the chosen one from the start."""
+    """Offer all shapes in Locust's class picker; start with the chosen one."""
     shapes = {name: PlannedShape(shape.plan, environment) for name, shape in SHAPES.items()}
     for shape in shapes.values():
         shape.runner = environment.runner
@@ -69,10 +69,10 @@ def offer(environment: Environment, chosen: str | None) -> None:
 
 
 def default_users(environment: Environment) -> None:
-    """Have --clients for each variant, unless -u says how many in all. SystemExit, with a line, on a bad number."""
+    """Set -u (by default --clients for each variant) and -r. SystemExit with a line on a bad number."""
     options = vars(environment.parsed_options)
     if options["shape"] != "none" and options["num_users"] is not None:
-        sys.exit("tcplab: a shape says how many clients there are: give it --clients in place of --users")
+        sys.exit("tcplab: a shape sets the number of clients: use --clients instead of --users")
     if (options["num_users"] or 0) < 0:
         sys.exit(f"tcplab: {options['num_users']} users are too few; give -u a number from 0")
     for name, option in (("num_users", "-u"), ("spawn_rate", "-r")):

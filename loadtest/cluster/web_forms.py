@@ -1,4 +1,4 @@
-"""What may be asked of Locust's page: no other server, no more than by the command line."""
+"""Checks the forms of Locust's page: they may not choose another server, or exceed the command line's limits."""
 
 import argparse
 import json
@@ -16,17 +16,17 @@ from loadtest.cluster import web_guard
 _OF_LOCUST: Final = frozenset(
     {"user_count", "spawn_rate", "host", "run_time", "profile", "user_classes", "shape_class"}
 )
-"""The fields of Locust's form. It would take any option by its name, such as the path of a file to write."""
+"""The fields of Locust's form, which accepts any option by its name, even the path of a file to write."""
 
 _OF_USERS: Final = frozenset({"user_class_name", "host", "weight", "fixed_count", "tasks"})
-"""What the page sends of a class of users. Locust would set any attribute of the class."""
+"""The fields that the page sends to change a class of users; Locust would set any attribute."""
 
 
 def of_a_run(form: Mapping[str, str], more: Collection[str], hosts: Collection[str]) -> str | None:
     """
-    Return what is wrong with a form that starts a run, or changes one; None if nothing is.
+    Return what is wrong with a form that starts or changes a run; None if nothing is.
 
-    more: the fields that the lab's own options have. hosts: what the page shows as its host.
+    more: the fields of the lab's own options. hosts: those that the page shows.
     """
     for name in form:
         if name not in _OF_LOCUST and name not in more:
@@ -38,15 +38,11 @@ def of_a_run(form: Mapping[str, str], more: Collection[str], hosts: Collection[s
 
 
 def of_users(body: bytes, hosts: Mapping[str, str]) -> str | None:
-    """
-    Return what is wrong with a change of a class of users, as JSON; None if nothing is.
-
-    hosts: by the classes' names, where their users go.
-    """
+    """Return what is wrong with a change (JSON) of a class of users, or None; hosts: by class name."""
     try:
         change = json.loads(body)
     except (ValueError, RecursionError):
-        return "that is no JSON"
+        return "that is not JSON"
     if not isinstance(change, dict) or not isinstance(change.get("user_class_name"), str):
         return "user_class_name is missing"
     if change["user_class_name"] not in hosts:
@@ -65,12 +61,12 @@ def of_users(body: bytes, hosts: Mapping[str, str]) -> str | None:
     return wrong
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401 - of somebody's JSON
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - from JSON
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _wrong_host(host: object, shown: Collection[str]) -> str | None:
-    """Locust's own form sends the host that it shows, or an empty one."""
+    """Refuse a host other than the one that Locust's form shows, or an empty one."""
     if not host or host in [*shown]:
         return None
     return "the servers can't be chosen on this page: set TCPLAB_SINGLE and the like where the load starts"
@@ -87,22 +83,22 @@ def _wrong(name: str, text: str | None, kind: Callable[[str], object]) -> str | 
 
 
 class Forms:
-    """Refuses what must not be asked of the page."""
+    """Refuses forms with bad values."""
 
     def __init__(self, environment: Environment, stopped: Callable[[], object]) -> None:
-        """Take what is called when somebody stops the run on the page."""
+        """stopped: called when the run is stopped on the page."""
         self._environment = environment
         self._stopped = stopped
 
     def watch(self, app: Flask, bound: str) -> None:
-        """Keep other web pages away from Locust's, bound to an address; look at each form before Locust does."""
+        """Guard the page, bound to an address, against other web pages; check each form before Locust gets it."""
         own = web_guard.own_names(bound, vars(self._environment.parsed_options)["web_hosts"])
         locust_internals.wrap_page(app, lambda application: web_guard.Guard(application, own))
         app.before_request(self._check)
         app.after_request(self._forget_host)
 
     def _check(self) -> Response | None:
-        """Return the answer that refuses a form with a bad value; None if Locust is to answer."""
+        """Return an answer that refuses a bad form; None if Locust may answer."""
         route = (request.endpoint or "").rpartition(".")[2]
         if route == "stop":
             self._stopped()
@@ -115,7 +111,7 @@ class Forms:
         return None
 
     def _hosts(self) -> dict[str, str]:
-        """Return where the users of each class go, by the class's name."""
+        """Return each user class's server, by the class's name."""
         classes = self._environment.available_user_classes or self._environment.user_classes_by_name
         return {name: each.host or "" for name, each in classes.items()}
 
@@ -128,7 +124,7 @@ class Forms:
         return None
 
     def _refuse_if(self, wrong: str | None, status: HTTPStatus = HTTPStatus.OK) -> Response | None:
-        """Say what is wrong, if anything is; the page shows it only where the status is 200."""
+        """Return an answer that says what is wrong, if anything is; the page shows it only with status 200."""
         if wrong is None:
             return None
         answer = jsonify({"success": False, "message": f"tcplab: {wrong}", "host": self._environment.host})
@@ -136,6 +132,6 @@ class Forms:
         return answer
 
     def _forget_host(self, answer: Response) -> Response:
-        """Forget the host that the form has, though it is one of ours: all classes' users would go there."""
+        """Ignore the form's host: Locust would send all classes' users to it."""
         self._environment.host = None
         return answer

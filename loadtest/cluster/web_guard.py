@@ -1,9 +1,9 @@
 """
-Keeps other web pages away from Locust's own, which commands the load: they reach it through the user's browser.
+Protects Locust's page, which controls the load, from other web pages in the user's browser.
 
-A request that changes something must come from the page itself, or from no page at all (curl). Every request must call
-the page by a name of its own, or a foreign name could be made to mean this machine (DNS rebinding). No answer may be
-read by another page, or shown inside of it.
+A request that changes something must come from the page itself, or from no page at all (curl). Every request must name
+the page by one of its own names: a foreign name could be made to point to this machine (DNS rebinding). No other page
+may read an answer, or show it in a frame.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from loadtest.host_names import Place, names, place
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-"""The methods that change nothing: so it is with every route of Locust's."""
+"""The methods that change nothing; this holds for all of Locust's routes."""
 
 WILDCARDS: Final = frozenset({"", "*", "0.0.0.0", "::"})
-"""What a page is bound to that answers at every address of its machine."""
+"""Addresses to bind to that mean every address of the machine."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -33,16 +33,16 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def own_names(bound: str, more: str) -> frozenset[str]:
-    """Return the names of a page that is bound to an address, and has more names, with commas. They have no port."""
+    """Return the names, without ports, of a page that is bound to an address; more: further names, with commas."""
     every = {"0.0.0.0", "::"} if bound in WILDCARDS else names(bound)
     return frozenset(every) | names(more)
 
 
 def refusal(environ: Environ, own: Collection[str]) -> str | None:
-    """Return why a request (WSGI) is not to be answered, in a line; None if it is."""
+    """Return in a line why to refuse a WSGI request; None if it is fine."""
     host = place(environ.get("HTTP_HOST", ""))
     if host is None:
-        return "it names no host that this page could be"
+        return "it names no valid host"
     if host.name not in own and not _is_loopback(host.name):
         return (
             f"this page is not known as {host.name!r}; if that is its name, start the load with"
@@ -53,7 +53,7 @@ def refusal(environ: Environ, own: Collection[str]) -> str | None:
     site = environ.get("HTTP_SEC_FETCH_SITE")
     origin = environ.get("HTTP_ORIGIN", environ.get("HTTP_REFERER"))
     if site not in {None, "same-origin", "none"} or (origin is not None and not _is_same(origin, host)):
-        return "it comes from another web page: only this page itself may change something"
+        return "it comes from another web page: only this page may change something"
     return None
 
 
@@ -67,7 +67,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def _is_same(origin: str, host: Place) -> bool:
-    """Whether an origin, or the address of a page, is of the host that is asked."""
+    """Whether an origin, or a page's address, is of this host."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -79,10 +79,10 @@ def _is_same(origin: str, host: Place) -> bool:
 
 
 class Guard:
-    """A WSGI application that answers for another, and refuses what that must not see."""
+    """WSGI middleware that refuses forbidden requests."""
 
     def __init__(self, application: Application, own: Collection[str]) -> None:
-        """Guard `application`; own: the names by which it may be called, besides those of loopback."""
+        """own: the names of the page, besides those of loopback."""
         self._application = application
         self._own = own
 

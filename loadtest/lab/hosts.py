@@ -1,12 +1,12 @@
 """
-A part of the lab alone on its machine, without Docker: the servers, the load's master, or load processes that join it.
+One part of the lab on a machine, without Docker: the servers, the load's master, or load processes that join it.
 
     python -m loadtest.lab.hosts servers --servers 10.0.0.5
     python -m loadtest.lab.hosts master  --servers 10.0.0.5 --master 10.0.0.2
     python -m loadtest.lab.hosts workers --servers 10.0.0.5 --master 10.0.0.2 --number 4
 
-The addresses are the same on every machine; nothing is guessed, for a load process that took loopback for the servers'
-address would load another one than the rest. TCPLAB_SERVERS and TCPLAB_MASTER stand for the options.
+Use the same addresses on every machine. There are no defaults, because a load process that used loopback would load
+another server than the rest. TCPLAB_SERVERS and TCPLAB_MASTER set the options, too.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from loadtest.settings import JOINED
 from servers.variants import VARIANTS
 
 MASTER_PORT: Final = 5557
-"""Where Locust's master listens for load processes."""
+"""The port on which Locust's master listens for load processes."""
 
 _LOCUST: Final = (sys.executable, "-m", "locust", "--locustfile", str(ROOT / "loadtest" / "locustfile.py"))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the part of the lab that is named; return the exit status."""
+    """Run the part of the lab that the arguments name; return the exit status."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = _parser().parse_args(arguments[:end])
     options.locust = arguments[end + 1 :]
@@ -45,16 +45,16 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m loadtest.lab.hosts",
-        description="A part of the lab alone on its machine, without Docker.",
-        epilog="What follows -- is given to Locust: master ... -- --headless --run-time 60s --expect-workers 8",
+        description="Runs one part of the lab on this machine, without Docker.",
+        epilog="Options after -- go to Locust: master ... -- --headless --run-time 60s --expect-workers 8",
     )
-    parser.add_argument("part", choices=list(PARTS), help="what runs here")
+    parser.add_argument("part", choices=list(PARTS), help="the part to run here")
     for name, text in (("servers", "address of the servers' machine"), ("master", "address of the load's master")):
         parser.add_argument(
             f"--{name}", metavar="ADDRESS", default=os.environ.get(f"TCPLAB_{name.upper()}", ""), help=text
         )
     parser.add_argument(
-        "--number", type=int, default=len(os.sched_getaffinity(0)), help="load processes to start (one for each core)"
+        "--number", type=int, default=len(os.sched_getaffinity(0)), help="load processes to start (default: one a core)"
     )
     return parser
 
@@ -84,7 +84,7 @@ def _servers(options: argparse.Namespace) -> int:
 
 
 def _master(options: argparse.Namespace) -> int:
-    """Become the master; return only if it can't be."""
+    """Replace this process by the master; return only on failure."""
     why = cannot_listen(options.master, MASTER_PORT)
     if not why:
         bind = ("--master", "--master-bind-host", options.master, "--master-bind-port", str(MASTER_PORT))
@@ -104,41 +104,41 @@ def _workers(options: argparse.Namespace) -> int:
 
 
 def _run_workers(options: argparse.Namespace, children: Children, folder: Path, interrupt: Interrupt) -> int:
-    """Run load processes until all have ended, by the master's wish or by a fault of their own."""
+    """Run load processes until all have ended."""
     join = (*_LOCUST, "--worker", "--master-host", options.master, "--master-port", str(MASTER_PORT), *options.locust)
     running = [
         children.add(Child(f"worker-{number}", join, folder, cwd=ROOT, env=_environment(options)))
         for number in range(1, options.number + 1)
     ]
     say(
-        f"{options.number} load process(es) are to join the master at {options.master}:{MASTER_PORT}, and wait for it"
-        " for five minutes if it is not there yet. Ctrl-C ends them."
+        f"{options.number} load process(es) join the master at {options.master}:{MASTER_PORT}; they wait five minutes"
+        " for it to start. Ctrl-C ends them."
     )
     joined: set[str] = set()
-    told: set[str] = set()
+    printed: set[str] = set()
     failed = False
     while running:
         interrupt.sleep(LOOK_EVERY)
-        seen = {each.name for each in running if JOINED in each.err.read_text(errors="replace")}
-        if seen - joined:
-            joined |= seen
+        connected = {each.name for each in running if JOINED in each.err.read_text(errors="replace")}
+        if connected - joined:
+            joined |= connected
             say(f"{len(joined)} of {options.number} have joined the master.")
         for child in [each for each in running if each.status() is not None]:
             running.remove(child)
-            failed |= _tell_end(child, told)
+            failed |= _report_end(child, printed)
     return 1 if failed else 0
 
 
-def _tell_end(child: Child, told: set[str]) -> bool:
-    """Say how a load process has ended, each last line once. Return whether it has failed."""
+def _report_end(child: Child, printed: set[str]) -> bool:
+    """Print how a load process ended, each last line once. Return whether it failed."""
     status = child.status()
     if not status:
-        say(f"{child.name} has ended, as the master wished.")
+        say(f"{child.name} ended, because the master ended.")
         return False
     line = child.tail(lines=1)
-    if line not in told:
-        told.add(line)
-        sys.stderr.write(f"tcplab hosts: {child.name} has ended by itself, {describe(status)}: {line}\n")
+    if line not in printed:
+        printed.add(line)
+        sys.stderr.write(f"tcplab hosts: {child.name} ended by itself, {describe(status)}: {line}\n")
     return True
 
 
@@ -148,7 +148,7 @@ PARTS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "workers": _workers,
 }
 NEEDS: Final = {"servers": ("servers",), "master": ("servers", "master"), "workers": ("servers", "master")}
-"""The addresses that each part has to be told."""
+"""The addresses that each part needs."""
 
 _VERBS: Final = {"servers": "are", "master": "is"}
 

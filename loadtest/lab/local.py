@@ -30,22 +30,22 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 
 READY_WITHIN = 20.0
-"""Seconds that a child may take to be ready."""
+"""Seconds until a child must be ready."""
 
 LOOK_EVERY = 0.2
-"""Seconds between two looks at the children."""
+"""Seconds between two checks of the children."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What runs, and on which TCP ports of loopback. web, load_metrics: Locust's web UI and the load's /metrics."""
+    """What runs, and on which loopback ports. web, load_metrics: Locust's web UI and the load's /metrics."""
 
     variants: tuple[Variant, ...] = VARIANTS
     web: int = 8089
     load_metrics: int = LOAD_METRICS_PORT
 
     def ports(self) -> dict[int, str]:
-        """Return every port that the lab listens on, and what for."""
+        """Return every port of the lab, and its use."""
         wanted = {self.web: "Locust's web UI", self.load_metrics: "the load's metrics"}
         for variant in self.variants:
             wanted[variant.port] = f"the {variant.name} server"
@@ -54,10 +54,10 @@ class Lab:
 
 
 def cannot_listen(host: str, port: int) -> str:
-    """Return why nobody can listen on an address of this machine, in the system's words; "" if one can."""
+    """Return the system's reason why no process can listen on this address; "" if one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: past connections don't count
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # like servers: old connections don't matter
         try:
             trial.bind((host, port))
             trial.listen(1)
@@ -67,7 +67,7 @@ def cannot_listen(host: str, port: int) -> str:
 
 
 def _holder(port: int) -> str:
-    """Return who listens on `port`, in words; "" if the system does not tell us."""
+    """Return the process that listens on `port`, in words; "" if unknown."""
     with suppress(psutil.Error, OSError):
         for each in psutil.net_connections("tcp"):
             if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
@@ -83,7 +83,7 @@ def server_command(variant: Variant, host: str) -> list[str]:
 
 
 def load_command(lab: Lab) -> list[str]:
-    """Return the command that starts Locust with its web UI and lets it begin at once, with its default load."""
+    """Return the command that starts Locust with its web UI and its default load."""
     return [
         *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
         *("--web-host", HOST, "--web-port", str(lab.web), "--autostart", "--class-picker"),
@@ -92,11 +92,11 @@ def load_command(lab: Lab) -> list[str]:
 
 
 def main(lab: Lab) -> int:
-    """Run the lab until somebody or something ends it; return the exit status."""
+    """Run the lab until it ends or is interrupted; return the exit status."""
     for port, user in lab.ports().items():
         if cannot_listen(HOST, port):
             sys.stderr.write(
-                f"tcplab local: port {port}, for {user}, is in use{_holder(port)}; end that first"
+                f"tcplab local: port {port}, for {user}, is in use{_holder(port)}; end that process first"
                 " (a lab in Docker: docker compose down)\n"
             )
             return 2
@@ -106,7 +106,7 @@ def main(lab: Lab) -> int:
 def start_servers(
     variants: Iterable[Variant], host: str, children: Children, folder: Path, interrupt: Interrupt
 ) -> list[Child]:
-    """Start a server for each variant on its usual ports of `host`; return them once all are ready."""
+    """Start a server for each variant on its usual ports; return them once all are ready."""
     servers = [
         children.add(
             Child(f"{each.name}-server", server_command(each, host), folder, cwd=ROOT, env=python_environment())
@@ -120,7 +120,7 @@ def start_servers(
 
 def _run(lab: Lab, children: Children, folder: Path, interrupt: Interrupt) -> NoReturn:
     servers = start_servers(lab.variants, HOST, children, folder, interrupt)
-    # Targets in the environment are meant for another lab.
+    # The environment's targets may be another lab's.
     targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
     load = children.add(Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets)))
     _wait_for_port(lab.web, load, interrupt)
@@ -129,7 +129,7 @@ def _run(lab: Lab, children: Children, folder: Path, interrupt: Interrupt) -> No
 
 
 def watch(children: Collection[Child], interrupt: Interrupt) -> NoReturn:
-    """Look after children until one ends (ChildFailedError), or the user wants an end (InterruptedByUserError)."""
+    """Watch children until one ends (ChildFailedError), or the user interrupts (InterruptedByUserError)."""
     while True:
         for child in children:
             child.check()
@@ -148,7 +148,7 @@ def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
 
 
 def where_to_look(lab: Lab) -> str:
-    """Return what a user reads once the lab runs."""
+    """Return the text for the user once the lab runs."""
     lines = [
         "The lab runs, under load. Ctrl-C ends it.",
         "",

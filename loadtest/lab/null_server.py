@@ -1,8 +1,8 @@
 """
-The least that can answer the load, to find the load's own ceiling: `python -m loadtest.lab.null_server [PORT]`.
+The fastest server for the load, to find the load's own ceiling: `python -m loadtest.lab.null_server [PORT]`.
 
-It answers what the lab's ECHO asks for, checks nothing, counts nothing, and takes whatever arrives at once for one
-request: the load sends one at a time on each connection. On loopback; it says `ready PORT`, and runs until it is ended.
+It answers ECHO, without checks or counts, and treats each chunk that arrives as one request: the load sends one at a
+time on each connection. It listens on loopback, prints `ready PORT`, and runs until it is ended.
 """
 
 import asyncio
@@ -12,21 +12,21 @@ from typing import cast
 import uvloop
 
 
-class Sink(asyncio.Protocol):
+class NullServer(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, and what is called for each request."""
+        """Keep the transport's write method."""
         self._write = cast("asyncio.Transport", transport).write
 
     def data_received(self, data: bytes) -> None:
-        """Answer: what stands after the command."""
+        """Answer with the text after the command."""
         self._write(b"OK" + data[4:])
 
 
 async def _serve(port: int) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Sink, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(NullServer, "127.0.0.1", port, backlog=4096)
     sys.stdout.write(f"ready {server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()

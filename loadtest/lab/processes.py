@@ -1,9 +1,8 @@
 """
-Child processes that never outlive us.
+Child processes that never outlive their parent.
 
-Each child leads a session of its own, so that a terminal's Ctrl-C reaches only the parent, which then ends
-its children in order. Where the kernel offers it (Linux), a child is also killed when its parent dies,
-however it dies: `kill -9` leaves no orphan.
+Each child leads its own session, so that a terminal's Ctrl-C reaches only the parent, which then ends its children in
+order. On Linux the kernel also kills a child when its parent dies in any way: `kill -9` leaves no orphan.
 """
 
 import ctypes
@@ -21,38 +20,37 @@ from types import FrameType, TracebackType
 from typing import Self
 
 INTERRUPTED = 130
-"""Our exit status after Ctrl-C or SIGTERM: what a shell reports for a command that SIGINT ended (128 + 2)."""
+"""The exit status after Ctrl-C or SIGTERM: a shell's for a command that SIGINT ended (128 + 2)."""
 
 _POLL = 0.01
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# `make` and `timeout` pass a signal on to a child that has had it with its process group already: one
-# request, not two.
+# `make` and `timeout` pass a signal on to a child that already got it with its process group: that is one request.
 _SAME_REQUEST = 0.25
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class ChildFailedError(Exception):
-    """A child did not start, or ended by itself. The text says which, and holds the end of what it wrote."""
+    """A child did not start, or ended unexpectedly. The text names it, with the end of its output."""
 
 
 class InterruptedByUserError(Exception):
-    """The user asked for an end (Ctrl-C, SIGTERM or a closed terminal)."""
+    """The user interrupted (Ctrl-C, SIGTERM or a closed terminal)."""
 
 
 def _in_child(parent: int, cores: Collection[int], group: Path | None) -> Callable[[], None]:
-    """Return what a new child does first: choose its cores and its group, and tie its life to its parent's."""
+    """Return a new child's first action: it sets its cores and its group, and ends when its parent dies."""
 
     def prepare() -> None:
         if cores:
             os.sched_setaffinity(0, cores)
         if group is not None:
-            with suppress(OSError):  # the maker of the group looks whether it holds the child
+            with suppress(OSError):  # the creator of the group checks that it holds the child
                 group.write_text("0")
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died before the line above: no signal will come
+            if os.getppid() != parent:  # the parent died before the line above: no signal will come
                 os._exit(1)
 
     return prepare
@@ -60,11 +58,9 @@ def _in_child(parent: int, cores: Collection[int], group: Path | None) -> Callab
 
 class Child:
     """
-    One child process, leader of its own session.
+    One child process, leader of its own session. It writes to files, because a full pipe would stop it.
 
-    What it writes goes to files: a pipe that nobody reads would stop it.
-
-    name: how messages call it. out, err: the files with its standard output and standard error.
+    name: for messages. out, err: the files of its standard output and standard error.
     """
 
     def __init__(
@@ -79,11 +75,10 @@ class Child:
         group: Path | None = None,
     ) -> None:
         """
-        Start `command` in `cwd`, on `cores` only (none given: on any). Its output goes to files in `folder`.
+        Start `command`; ChildFailedError if that fails.
 
-        group: the cgroup.procs of a control group that it joins before it begins, if it may.
-
-        Raises ChildFailedError if it cannot be started.
+        folder: for its output. cores: empty means any. group: the cgroup.procs of a control group that it joins before
+        it begins, if it may.
         """
         self.name = name
         self._asked = False
@@ -106,7 +101,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's id, which is its group's and session's too."""
+        """The process's id, also its group's and session's."""
         return self.process.pid
 
     def status(self) -> int | None:
@@ -128,12 +123,11 @@ class Child:
         """
         Wait until a whole line of its output matches `pattern`, and return the match.
 
-        timeout: seconds. Raises ChildFailedError if it ends before, or the time is over;
-        InterruptedByUserError if `stop` is asked for.
+        Raises ChildFailedError if it ends first, or after `timeout` seconds; InterruptedByUserError on `stop`.
         """
         deadline = time.monotonic() + timeout
         while True:
-            ended = self.status() is not None  # asked before reading: what it wrote last counts
+            ended = self.status() is not None  # checked before reading, to include its last output
             for line in self.out.read_text(errors="replace").splitlines(keepends=True):
                 match = pattern.fullmatch(line.rstrip("\r\n")) if line.endswith("\n") else None
                 if match:
@@ -145,13 +139,13 @@ class Child:
             stop.sleep(_POLL)
 
     def ask(self) -> None:
-        """Ask it to end, once: a second SIGTERM would mean that it should hurry."""
+        """Send one SIGTERM: a second one would mean that it must hurry."""
         if not self._asked and self.status() is None:
             self._asked = True
             self.process.terminate()
 
     def end(self, patience: float) -> int:
-        """Ask it to end, wait `patience` seconds, then kill its session. Return its exit status."""
+        """Send SIGTERM, wait `patience` seconds, then kill its session. Return its exit status."""
         self.ask()
         with suppress(subprocess.TimeoutExpired):
             return self.process.wait(patience)
@@ -159,18 +153,17 @@ class Child:
         return self.process.wait()
 
     def kill(self) -> None:
-        """Kill it, and what it may have started, at once; nothing happens if it has ended."""
-        if self.process.returncode is None:  # not reaped yet, so that its number cannot be another process's
+        """Kill it and its children at once, unless it has ended."""
+        if self.process.returncode is None:  # not reaped yet, so no other process has its number
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Children:
     """
-    The children of one run, as a context: on the way out they are ended, the load before the servers.
+    The children of one run, as a context that ends them on exit, the load before the servers.
 
-    patience: seconds that each is given to end in order before it is killed. Servers are given their grace
-    and some more.
+    patience: seconds that each has to end before it is killed: longer than the servers' grace.
     """
 
     def __init__(self, patience: float = 8.0) -> None:
@@ -186,12 +179,12 @@ class Children:
         self.end()
 
     def add(self, child: Child) -> Child:
-        """Take charge of `child`."""
+        """Add `child`."""
         self._running.append(child)
         return child
 
     def end(self) -> None:
-        """End all of them and forget them: the last started first (the load), then the others together."""
+        """End all and forget them: the last started first (the load), then the others together."""
         if self._running:
             self._running[-1].end(self.patience)
             self._running.pop()
@@ -202,7 +195,7 @@ class Children:
             self._running.pop()
 
     def kill(self) -> None:
-        """Kill all of them at once."""
+        """Kill all at once."""
         for child in self._running:
             child.kill()
 
@@ -211,8 +204,8 @@ class Interrupt:
     """
     Ctrl-C, as a context: the first asks for an orderly end, the second kills the children and exits at once.
 
-    SIGTERM and SIGHUP (the terminal was closed) count like SIGINT. The first one interrupts nothing by
-    itself: it is seen at the next `check` or `sleep`, so that no child can be started and lost in between.
+    SIGTERM and SIGHUP (the terminal was closed) count like SIGINT. The first one takes effect at the next `check` or
+    `sleep`, so that no child can be started and lost in between.
     """
 
     def __init__(self, children: Children) -> None:
@@ -223,7 +216,7 @@ class Interrupt:
     def __enter__(self) -> Self:
         for number in _SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup: it is to go on without its terminal
+                continue  # nohup: it continues without its terminal
             self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -235,7 +228,7 @@ class Interrupt:
 
     @property
     def asked(self) -> bool:
-        """Whether the user has asked for an end."""
+        """Whether the user has interrupted."""
         return self._asked_at is not None
 
     def _receive(self, _number: int, _frame: FrameType | None) -> None:
@@ -247,12 +240,12 @@ class Interrupt:
             os._exit(INTERRUPTED)
 
     def check(self) -> None:
-        """Raise InterruptedByUserError if the user has asked for an end."""
+        """Raise InterruptedByUserError if the user has interrupted."""
         if self.asked:
             raise InterruptedByUserError
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; raise InterruptedByUserError within 50 ms of the user's asking for an end."""
+        """Sleep; raise InterruptedByUserError within 50 ms of an interrupt."""
         deadline = time.monotonic() + seconds
         while True:
             self.check()
@@ -272,17 +265,17 @@ def describe(status: int) -> str:
 
 
 def python_environment(**settings: str) -> dict[str, str]:
-    """Return the environment for a Python child: ours, without LOCUST_ settings for other runs, and `settings`."""
+    """Return this process's environment without LOCUST_ settings, and with `settings`, for a Python child."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    # Children write to files, which Python would otherwise fill only block by block.
+    # Children write to files, which Python would buffer.
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
 
 
 def supervise(who: str, farewell: str, run: Callable[[Children, Path, Interrupt], int]) -> int:
     """
-    Return the exit status of `run`, which starts children in a folder of their own; whatever happens, they end with it.
+    Return the exit status of `run`, which starts children in a temporary folder; in any case they end with it.
 
-    who: begins each line of an error. farewell: what is said when the user asks for an end.
+    who: the start of each error line. farewell: the text when the user interrupts.
     """
     children = Children()
     with tempfile.TemporaryDirectory(prefix="tcplab-") as folder, Interrupt(children) as interrupt, children:
@@ -297,11 +290,11 @@ def supervise(who: str, farewell: str, run: Callable[[Children, Path, Interrupt]
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print now; a terminal that was closed is no reason to lose a measurement, or to leave processes behind."""
+    """Print at once; ignore a closed terminal, which must not cost a measurement or leave processes behind."""
     with suppress(OSError):
         sys.stdout.write(text + end)
         sys.stdout.flush()
 
 
 READY = re.compile(r"(?P<name>\S+) ready: tcp (?P<host>\S+):(?P<port>\d+), metrics (?P<metrics>http://\S+)")
-"""The line with which a server says that it serves, and where (servers/__main__.py prints it)."""
+"""The line that a server prints when it is ready (servers/__main__.py)."""

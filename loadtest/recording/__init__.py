@@ -1,1 +1,1 @@
-"""What is counted: histograms, counters, and a run's result."""
+"""Histograms, counters, and a run's result."""

@@ -1,4 +1,4 @@
-"""What one client has been through, and all clients of a variant: told by the client, request by request."""
+"""What happens to each client and to all clients of a variant; a client records each request."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from loadtest.recording.counters import PENDING, Counters, Gauges
 from loadtest.recording.histogram import Histogram, count, count_progression, merge
 
 OUTSIDE: Final = 0
-"""The phase of all that happens outside of a run's phases: it counts in the totals and in no result."""
+"""The phase outside of a run's phases: it counts in the totals and in no result."""
 
 JUST_NOW: Final = 1_000_000_000
-"""Nanoseconds for which a client that had been served before may wait for a reply and doesn't count as left waiting."""
+"""Nanoseconds that a client served before may wait for a reply without counting as left waiting."""
 
 SETTLE: Final = 1000
-"""Durations noted before they are turned into a histogram: 0.1 ms of work at a time."""
+"""Durations that one histogram update takes: 0.1 ms of work at a time."""
 
 LATE: Final = 5_000_000
-"""Nanoseconds after its time from which a send is late: the delay is then the generator's own."""
+"""Nanoseconds after its time from which a send is late, by the generator's own delay."""
 
 
 class Phases(Protocol):
-    """Knows which phase runs, and what time it is: the Recorder."""
+    """The current phase and the time: the Recorder."""
 
     phase: int
     clock: Callable[[], int]
@@ -32,10 +32,10 @@ class VariantStats:
     """
     One variant's counters, and its clients.
 
-    even: microseconds of later replies to requests that left when they were due. responses, services: of the others,
-    the two times of each. first: of first replies. All of them are of verified replies, and wait for `settle`.
-    first_sent, later_sent: when the latest of the requests was sent that had their replies, first ones and later ones.
-    told: called with them too: with whether they are first replies, and with the histogram.
+    even, responses, services, first: microseconds of verified replies until `settle`: later replies to requests that
+    left when they were due; response and service times of the other later replies; first replies.
+    first_sent, later_sent: when the latest answered request was sent, by first and later replies.
+    told: called with whether they are first replies, and with their histogram.
     """
 
     __slots__ = ("clients", "counters", "even", "first", "first_sent", "later_sent", "responses", "services", "told")
@@ -52,7 +52,7 @@ class VariantStats:
         self.told: Callable[[bool, Histogram], None] | None = None
 
     def settle(self) -> None:
-        """Turn the durations noted until now into histograms."""
+        """Move the durations into histograms."""
         for durations, series in (
             (self.even, ("response", "service")),
             (self.responses, ("response",)),
@@ -70,7 +70,7 @@ class VariantStats:
                     self.told(series == ("first_reply",), histogram)
 
     def gauges(self, phase: int, now: int) -> Gauges:
-        """Count the clients, as they stand in this phase; `now`: nanoseconds."""
+        """Count the clients' states in this phase; now: nanoseconds."""
         connected = served = unserved = unanswered = unsent = pending = 0
         for client_stats in self.clients:
             if client_stats.connected:
@@ -88,10 +88,10 @@ class ClientStats:
     """
     Counts what one client does. Times are nanoseconds of one steady clock.
 
-    connected: it has a connection. served: it has had a verified reply on it. served_in: the last phase in which it
-    has had any. replies: how many it has had in that phase, over all its connections. sent_at: when its open request
-    was sent, 0 without one. schedule: when its requests fall due, if that isn't when it wants to send them. retuned:
-    called when that has changed, so that a sleeping client wakes up in time.
+    served: it got a verified reply on its connection. served_in: the last phase with one. replies: verified ones in
+    that phase, over all its connections. sent_at: when its open request was sent, 0 without one. schedule: when its
+    requests fall due; None: when it wants to send them. retuned: called when the schedule changes, so that a sleeping
+    client wakes up in time.
     """
 
     __slots__ = (
@@ -132,7 +132,7 @@ class ClientStats:
         self._variant_stats.clients.add(self)
 
     def is_content(self, phase: int, now: int) -> bool:
-        """Whether it was served, though not in this phase, for it has asked for nothing since, or only just now."""
+        """Whether it counts as served in this phase without a reply, because it sent nothing, or only just now."""
         return self.served and self.served_in != phase and now - (self.sent_at or now) < JUST_NOW
 
     def is_pending(self, now: int) -> bool:
@@ -141,28 +141,28 @@ class ClientStats:
 
     @property
     def is_kept_back(self) -> bool:
-        """Whether its request is due and on its way: it is connecting, or stalls."""
+        """Whether its request is due but not sent: it is connecting, or stalls."""
         return self._asked > 0
 
     def due(self, when: int) -> None:
-        """Note that its next request was due then, by a schedule: whatever it has to do before it can send it."""
+        """Record when its next request was due by a schedule, before it connects or sends."""
         self._asked = when
 
     def put_off(self, nanoseconds: int) -> None:
-        """Note that the client itself holds its request back for so long: it and all later ones are due then."""
+        """Record that the client itself delays its request; it and all later ones fall due so much later."""
         if self._asked:
             self._asked += nanoseconds
             if self.schedule is not None:
                 self.schedule.put_off(nanoseconds, self._recorder.clock())
 
     def connecting(self, now: int) -> None:
-        """Note that it begins to connect; its first request is due from here, unless a schedule said when."""
-        self._variant_stats.clients.add(self)  # should a user of one's own have forgotten to say that it has started
+        """Record that it begins to connect; its first request is due now, unless a schedule said when."""
+        self._variant_stats.clients.add(self)  # a custom user may not have called `started`
         self._connecting_since = now
         self._due = self._asked or now
 
     def connected_at(self, now: int) -> None:
-        """Note that the connection is open."""
+        """Record that the connection is open."""
         counters = self._variant_stats.counters
         counters.connections["connected"] += 1
         count(counters.histograms["connect"], (now - self._connecting_since) // 1000)
@@ -178,7 +178,7 @@ class ClientStats:
             self._variant_stats.counters.clients_connected += 1
 
     def connect_failed(self, outcome: str, now: int) -> int:
-        """Note that it could not connect: one of CONNECTIONS. Return how long it had tried, in nanoseconds."""
+        """Record a failed connect: one of CONNECTIONS. Return its duration in nanoseconds."""
         counters = self._variant_stats.counters
         waited = now - self._connecting_since
         counters.connections[outcome] += 1
@@ -190,17 +190,17 @@ class ClientStats:
         return waited
 
     def _give_up_due(self, counters: Counters) -> None:
-        """Count it if a request is due and will not be sent."""
+        """Count a due request that will not be sent."""
         if self._asked:
             counters.unsent += 1
             self._asked = 0
 
     def sent(self, now: int, *, late: bool = False) -> None:
         """
-        Note that a request goes out: just before its first byte does (of a request in pieces: the last piece's).
+        Record a request just before its first byte leaves (of a request in pieces: the last piece's).
 
-        It was due now, or when the schedule said; a connection's first one from the start of connect() at the latest.
-        late: it leaves more than LATE after its time, by the generator's own fault.
+        It was due now, or by the schedule; a connection's first one at the start of connect() at the latest.
+        late: it leaves more than LATE after its time, by the generator's own delay.
         """
         counters = self._variant_stats.counters
         counters.sent += 1
@@ -212,7 +212,7 @@ class ClientStats:
         self._asked = 0
 
     def verified(self, now: int) -> int:
-        """Note that the right reply is there, to its last byte. Return the response time in nanoseconds."""
+        """Record that the right reply is complete. Return the response time in nanoseconds."""
         variant_stats = self._variant_stats
         variant_stats.counters.outcomes["verified"] += 1
         response = now - self._due
@@ -241,7 +241,7 @@ class ClientStats:
         return response
 
     def failed(self, outcome: str, now: int) -> int:
-        """Note that the request has failed: one of OUTCOMES. Return how long it had waited, in nanoseconds."""
+        """Record a failed request: one of OUTCOMES. Return its duration in nanoseconds."""
         counters = self._variant_stats.counters
         counters.outcomes[outcome] += 1
         response = now - self._due
@@ -255,11 +255,11 @@ class ClientStats:
         return response
 
     def broke(self, how: str) -> None:
-        """Note that the connection broke while no request was open on it: one of BREAKS."""
+        """Record that the connection broke with no request open on it: one of BREAKS."""
         self._variant_stats.counters.breaks[how] += 1
 
     def left(self) -> None:
-        """Note that the connection is closed."""
+        """Record that the connection is closed."""
         counters, phase = self._variant_stats.counters, self._recorder.phase
         self._give_up_due(counters)
         if self.connected and self.is_content(phase, self._recorder.clock()):
@@ -269,10 +269,10 @@ class ClientStats:
         self.connected = self.served = False
 
     def stopped(self, now: int) -> None:
-        """Note that the client itself is stopped, whatever it was doing."""
+        """Record that the client itself stops."""
         counters = self._variant_stats.counters
         counters.abandoned += self.enter_age(counters, now)
-        self._asked = 0  # it is in there
+        self._asked = 0  # enter_age has counted it
         self.left()
         self.square()
         self.sent_at = self._connecting_since = 0
@@ -280,12 +280,12 @@ class ClientStats:
         self._variant_stats.clients.discard(self)
 
     def square(self) -> None:
-        """Bring the counters's squares up to its replies: once a second, for at each reply it would cost too much."""
+        """Update the counters' squares: once a second, because at each reply it would cost too much."""
         self._variant_stats.counters.squares += self.replies**2 - self._squared**2
         self._squared = self.replies
 
     def enter_age(self, counters: Counters, now: int) -> int:
-        """Enter the age of what is still open, or due, as censored. Return the requests unanswered, 0 or 1."""
+        """Count the ages of open and due requests as censored. Return the requests unanswered, 0 or 1."""
         if self.schedule is not None:
             for youngest, interval, number in self.schedule.overdue(now):
                 count_progression(counters.censored["response"], youngest, interval, number)
@@ -314,5 +314,5 @@ class ClientStats:
 
 
 def _count_age(histogram: Histogram, since: int, now: int) -> None:
-    """Count how long it has been; none at all of what began after the event loop had last looked."""
+    """Count the microseconds since then; 0 if it began after the event loop's last look."""
     count(histogram, max(0, now - since) // 1000)

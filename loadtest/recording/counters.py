@@ -1,4 +1,4 @@
-"""What is counted, as plain data that can be added up and sent: for a variant, for its clients now, for a process."""
+"""The counts as plain data that can be added and sent: of a variant, of its clients now, of a process."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,23 +10,23 @@ SERIES: Final = ("response", "service", "connect", "first_reply")
 
 OUTCOMES: Final = ("verified", "timeout", "corrupt", "closed", "reset", "refused")
 """
-How a request that was sent can end: with the right reply; without one in time; with other bytes than the right ones;
-with the connection closed, or reset, before the reply; with ERR instead of OK (a server past its limit says so).
+How a sent request can end: with the right reply; without one in time; with wrong bytes; with the connection closed, or
+reset, before the reply; with ERR instead of OK (from a server past its limit).
 """
 
 KINDS: Final = ("first", "later")
-"""Of replies: a connection's first one, and those after it."""
+"""A connection's first reply, and those after it."""
 
 CONNECTIONS: Final = ("connected", "refused", "timeout", "reset", "no_port", "failed")
 """
-How a connect can end. refused: also by a name or a host that was there and is gone. no_port: this machine has run out
-of local ports. failed: anything else.
+How a connect can end. refused: also a name or host that has gone. no_port: this machine has no free local port.
+failed: anything else.
 """
 
 BREAKS: Final = ("corrupt", "closed", "reset")
 """
-How a connection can break while no request is open on it: by bytes that nobody had asked for, or by its end. No request
-has failed by it, so it stands apart from their outcomes.
+How a connection can break with no request open on it: by unrequested bytes, or by its end. This is not a request's
+outcome, because no request failed.
 """
 
 
@@ -41,17 +41,15 @@ def _histograms(names: Iterable[str]) -> Callable[[], dict[str, Histogram]]:
 @dataclass(slots=True)
 class Counters:
     """
-    What was counted for one variant.
+    The counts of one variant.
 
-    sent: requests sent. carried: requests already open when the phase began. outcomes, connections: by their names.
-    abandoned: requests whose client was stopped before the reply. unanswered: open when the phase was closed.
-    late_sends: sends that left more than LATE after their time, by the generator's own fault. unsent: requests that
-    fell due and were never sent: their connection still waited for a reply, or there was none. breaks: connections that
-    broke with no request open, by BREAKS. clients_connected, clients_served: different clients that had a connection,
-    or a verified reply (or had had one, and asked for nothing more). squares: each client's verified replies in the
-    phase, squared and summed over the clients; over several phases it says nothing. histograms, censored: by series.
-    overtaken, silent: of requests that were open in the end, by KINDS: by how much the latest request that was answered
-    had been sent after them; and, of clients that had had a reply in the phase, for how long they had been open.
+    sent: requests. carried: requests already open when the phase began. abandoned: requests whose client stopped before
+    the reply. unanswered: open when the phase closed. late_sends: sent more than LATE after their time, by the
+    generator's own delay. unsent: fell due and were never sent: their connection waited for a reply, or there was none.
+    clients_connected, clients_served: different clients that had a connection, or a verified reply (or had one before,
+    and sent nothing since). squares: sum of the squares of each client's verified replies in the phase; meaningless over
+    several phases. histograms, censored: by SERIES. overtaken, silent: by KINDS, of the requests open at the end: how
+    much later the latest answered request was sent; and the age, if their client had a reply in the phase.
     """
 
     sent: int = 0
@@ -73,26 +71,26 @@ class Counters:
 
     @property
     def verified(self) -> int:
-        """Requests that got the right reply."""
+        """Requests with the right reply."""
         return self.outcomes["verified"]
 
     @property
     def errors(self) -> dict[str, int]:
-        """Requests that were sent and failed, by kind."""
+        """Failed requests, by kind."""
         return {name: number for name, number in self.outcomes.items() if name != "verified"}
 
     @property
     def imbalance(self) -> int:
-        """Requests by which conservation is violated: 0 unless the recorder is wrong."""
+        """Requests without an outcome: 0 unless the recorder is wrong."""
         return self.sent + self.carried - sum(self.outcomes.values()) - self.abandoned - self.unanswered
 
     @property
     def fairness(self) -> float | None:
         """
-        Jain's index over the verified replies of the n clients connected in the phase: from 1/n, one had all, to 1.
+        Jain's index of the verified replies x of the n clients connected in the phase, from 1/n (one got all) to 1.
 
-        (sum x)^2 / (n * sum x^2), x = 0 for who had none; None if nobody had any. Jain, Chiu, Hawe: A quantitative
-        measure of fairness and discrimination for resource allocation in shared computer systems, DEC-TR-301, 1984.
+        (sum x)^2 / (n * sum x^2); None without replies. Jain, Chiu, Hawe: A quantitative measure of fairness and
+        discrimination for resource allocation in shared computer systems, DEC-TR-301, 1984.
         """
         divisor = self.clients_connected * self.squares
         return self.verified**2 / divisor if divisor else None
@@ -100,10 +98,9 @@ class Counters:
     @property
     def longest_wait(self) -> Quantile | None:
         """
-        The longest that a client had waited for a reply, the first one or a later one, when the phase ended.
+        A client's longest wait (microseconds) for a first or later reply by the phase's end; None without any.
 
-        In microseconds; None if nobody waited. at_least: that one has not had its reply, or some gave up (a timeout),
-        and theirs would have taken longer.
+        at_least: that reply has not come, or requests timed out, whose replies would have taken longer.
         """
         series = ("response", "first_reply")
         done = max((microseconds for name in series for microseconds in self.histograms[name]), default=-1)
@@ -114,7 +111,7 @@ class Counters:
         return Quantile(max(done, age), age >= done or gave_up)
 
     def add(self, other: Self) -> None:
-        """Add what another counters counted."""
+        """Add another's counts."""
         for name in _NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         merge(self.outcomes, other.outcomes)
@@ -128,12 +125,12 @@ class Counters:
             merge(self.silent[kind], other.silent[kind])
 
     def to_wire(self) -> dict[str, Any]:
-        """Return it as plain dicts of numbers."""
+        """Return plain dicts of numbers."""
         return {name: getattr(self, name) for name in (*_NUMBERS, *_DICTS)}
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """Return the counters that `to_wire` gave."""
+        """Return the counters from `to_wire`."""
         return cls(**data)
 
 
@@ -150,18 +147,17 @@ _NUMBERS: Final = (
 )
 _DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored", "overtaken", "silent")
 
-
 PENDING: Final = 1_000_000
-"""Microseconds after which a connect that has no answer is stuck: as long as the first SYN's repetition takes."""
+"""Microseconds after which an unanswered connect is stuck: when the first SYN is repeated."""
 
 
 class Gauges(NamedTuple):
     """
-    What is, now, for one variant.
+    The current state of one variant.
 
-    users: clients, connected or away. connected: with a connection. served: of those, with a reply on it.
-    unserved: of those connected, the ones that have had no reply in the whole phase. pending: connecting for longer
-    than PENDING. unanswered: requests. unsent: requests that are due and not sent.
+    users: clients, connected or away. served: of those connected, with a reply on the connection. unserved: of those
+    connected, without a reply in the phase. pending: connecting for longer than PENDING. unanswered: requests. unsent:
+    requests due but not sent.
     """
 
     users: int
@@ -176,13 +172,12 @@ class Gauges(NamedTuple):
 @dataclass(slots=True)
 class Effort:
     """
-    What the load process itself did.
+    What a load process itself did.
 
-    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: of those, the ones in which its event
-    loop did not wait for anything: it worked, or wanted to and was not let. starved_seconds: time in which it could
-    have run and waited for a core, as the kernel tells. stolen_seconds: processor time that its host kept back, over
-    all cores. lag: histogram of how late its loop woke up. conntrack_ratio: the share of its machine's
-    connection-tracking table that was in use, at most.
+    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: time in which its event loop did not wait:
+    it worked, or was kept from its core. starved_seconds: time in which it was ready and waited for a core, according to
+    the kernel. stolen_seconds: processor time that the host kept back, over all cores. lag: histogram of how late its
+    loop woke up. conntrack_ratio: the highest share of the machine's connection-tracking table in use.
     """
 
     cpu_seconds: float = 0.0
@@ -195,32 +190,32 @@ class Effort:
 
     @property
     def cpu_ratio(self) -> float:
-        """Share of one core that it used."""
+        """Cores used."""
         return self.cpu_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def busy_ratio(self) -> float:
-        """Share of the time in which its event loop had no moment to wait."""
+        """Share of the time in which its event loop never waited."""
         return self.busy_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def starved_ratio(self) -> float:
-        """Share of the time in which it waited for a core that others had."""
+        """Share of the time in which it waited for a core."""
         return self.starved_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def stolen_ratio(self) -> float:
-        """Share of one core that the host kept back."""
+        """Cores that the host kept back."""
         return self.stolen_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def lag_p99(self) -> float:
-        """Seconds of lag that 99 % of its wake-ups kept within; 0 without any."""
+        """The p99 of its lag in seconds; 0 without any."""
         found = quantile(self.lag, 0.99)
         return found.microseconds / 1e6 if found else 0.0
 
     def add(self, other: Self) -> None:
-        """Add another stretch of it."""
+        """Add the effort of another interval."""
         self.cpu_seconds += other.cpu_seconds
         self.seconds += other.seconds
         self.busy_seconds += other.busy_seconds
@@ -231,7 +226,7 @@ class Effort:
 
 
 class Strain(NamedTuple):
-    """The most that any of some load processes bore; each as in Effort."""
+    """The highest of each of Effort's ratios among load processes."""
 
     cpu_ratio: float = 0.0
     busy_ratio: float = 0.0
@@ -242,7 +237,7 @@ class Strain(NamedTuple):
 
 
 def total(stretches: Iterable[Effort]) -> Effort:
-    """Return the sum of a process's stretches of effort."""
+    """Return the sum of a process's efforts."""
     effort = Effort()
     for stretch in stretches:
         effort.add(stretch)
@@ -250,10 +245,10 @@ def total(stretches: Iterable[Effort]) -> Effort:
 
 
 def worst(strains: Collection[Strain]) -> Strain:
-    """Return the most of each; zeros without any."""
+    """Return the highest of each field; zeros without any."""
     return Strain(*map(max, zip(*strains, strict=True)))
 
 
 def strain(efforts: Collection[Effort]) -> Strain:
-    """Return what the worst off of these processes bore, in each respect; zeros without any."""
+    """Return the highest of each ratio among these processes; zeros without any."""
     return Strain(*(max((getattr(effort, name) for effort in efforts), default=0.0) for name in Strain._fields))

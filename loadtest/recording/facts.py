@@ -1,4 +1,4 @@
-"""What run_checks.py wants to know of a run: live, over its last seconds, and final, of a phase that has ended."""
+"""The facts that run_checks.py needs: live, over a run's last seconds, and final, of a phase that has ended."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,7 +11,7 @@ from loadtest.scenarios import Scenario
 from loadtest.settings import Settings
 
 JOINED_SECONDS: Final = 30.0
-"""For so long a worker that has joined a run is a warning about the live figures."""
+"""Seconds for which a worker that has joined a run causes a live warning."""
 
 
 def final(figures: Figures, settings: Settings) -> Facts:
@@ -42,9 +42,9 @@ def final(figures: Figures, settings: Settings) -> Facts:
 
 def live(aggregator: Aggregator, settings: Settings, now: float) -> Facts:
     """
-    Return the facts about the last seconds of the run that is on; what is lost stays lost until it ends.
+    Return the facts about the last seconds of the current run; a lost worker stays lost until the run ends.
 
-    Those that only an end can tell are left out: imbalance, asked and stalled. now: seconds of the aggregator's clock.
+    Without imbalance, asked and stalled, which are known only at the end. now: seconds of the aggregator's clock.
     """
     figures = aggregator.figures
     recent = aggregator.recent(now)
@@ -87,9 +87,9 @@ def _facts(
 
 
 def _variant(counters: Counters, **others: int) -> VariantFacts:
-    """Return the facts about a variant: those that its counters have, and others."""
+    """Return the facts about a variant, from its counters and others."""
     ended = {kind: counters.outcomes[kind] + counters.breaks[kind] for kind in ("closed", "reset")}
-    # Linux refuses nobody for want of room in the accept queue: nobody listened.
+    # Linux does not refuse connects because the accept queue is full, so no server listened.
     lost = {"refused": counters.connections["refused"], **ended}
     return VariantFacts(
         unconnected={kind: number for kind, number in counters.connections.items() if kind != "connected" and number},
@@ -104,16 +104,16 @@ def _variant(counters: Counters, **others: int) -> VariantFacts:
 
 
 def _pending(counters: Counters, missing: int) -> int:
-    """Return how many connects had no answer for long in the end: a tenth of it is long if clients never had any."""
+    """Return how many connects had waited for PENDING at the end, or for a tenth of it if clients never connected."""
     shortest = PENDING // 10 if missing else PENDING
     return sum(number for age, number in counters.censored["connect"].items() if age >= shortest)
 
 
 def _stalled(counters: Counters, seconds: float, scenario: Scenario) -> int:
-    """Return how many clients the server has left waiting: others overtook them, or none was answered any more."""
+    """Return how many clients the server has stopped answering: others overtook them, or no more replies came."""
     found = counters.histograms
-    later = found["service"] or found["first_reply"]  # if none has had a later reply, that is what can be expected
-    # Where clients wait in one queue, all of them wait for the one that stalls, or sleeps.
+    later = found["service"] or found["first_reply"]  # without later replies, the first ones are the best estimate
+    # Where clients wait in one queue, all of them wait for a request that stalls, or sleeps.
     asked_for = scenario.stall + (scenario.amount / 1000 if scenario.command == "SLEEP" else 0.0)
     silent = stalls.silent(seconds) + asked_for * 1e6
     return sum(

@@ -1,4 +1,4 @@
-"""Durations as histograms in integer microseconds, to three significant figures; merging them loses nothing."""
+"""Histograms of durations in integer microseconds, to three significant figures; merging them is exact."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any, Final, NamedTuple
 
 Histogram = dict[int, int]
-"""Count by microseconds, as `bucket` rounds them."""
+"""Counts by microseconds, rounded by `bucket`."""
 
 
 def bucket(microseconds: int) -> int:
@@ -22,14 +22,10 @@ def bucket(microseconds: int) -> int:
 
 
 def count_progression(histogram: Histogram, first: int, step: int, number: int) -> None:
-    """
-    Count the durations first, first + step, ... , `number` of them, in nanoseconds, each rounded as `bucket` does.
-
-    In as many turns as there are buckets among them, for a schedule that is far behind owes millions.
-    """
+    """Count `number` durations first, first + step, ... (nanoseconds), one bucket at a time: there may be millions."""
     while number > 0:
         key = bucket(first // 1000)
-        low, high = first, first + step * (number - 1)  # find the last of the progression in this bucket
+        low, high = first, first + step * (number - 1)  # find the last one in this bucket
         if bucket(high // 1000) == key:
             count(histogram, first // 1000, number)
             return
@@ -46,32 +42,26 @@ def count_progression(histogram: Histogram, first: int, step: int, number: int) 
 
 
 def count(histogram: Histogram, microseconds: int, number: int = 1) -> None:
-    """Count a duration, so many times."""
+    """Count a duration `number` times."""
     key = bucket(microseconds)
     histogram[key] = histogram.get(key, 0) + number
 
 
 def merge(into: dict[Any, int], other: Mapping[Any, int]) -> None:
-    """Add counts to counts; nothing is lost by it, in whatever order."""
+    """Add counts to counts."""
     for key, value in other.items():
         into[key] = into.get(key, 0) + value
 
 
 class Quantile(NamedTuple):
-    """
-    A quantile in microseconds.
-
-    at_least: requests that were never answered could move it upwards: to be shown with '>='.
-    """
+    """A quantile in microseconds. at_least: unanswered requests could raise it, so show it with '>='."""
 
     microseconds: int
     at_least: bool
 
 
 TOLERANCE: Final = 1.05
-"""
-A quantile that the unanswered requests can raise by no more than this factor is shown as it is, without '>='.
-"""
+"""A quantile that unanswered requests can raise by this factor at most is shown without '>='."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +69,8 @@ class Bounds:
     """
     Where a quantile lies, in microseconds.
 
-    low: its value if all that was unanswered had been answered the moment the window ended. high: if it never
-    were; None for endless.
-    samples: how many durations, finished or not, it was taken from.
+    low: its value if all open requests had been answered when the window ended. high: if they never were; None for
+    endless. samples: the number of durations, finished or not.
     """
 
     low: int
@@ -90,7 +79,7 @@ class Bounds:
 
     @property
     def open(self) -> bool:
-        """Whether it may as well be considerably more than `low`."""
+        """Whether it may be considerably more than `low`."""
         return self.high is None or self.high > self.low * TOLERANCE
 
 
@@ -100,8 +89,7 @@ def quantile(
     """
     Return the smallest duration that at least `fraction` (0 < fraction <= 1) of all don't exceed; None without any.
 
-    censored: ages of the unanswered. They count at their age; if the answer would be another one had they taken
-    for ever, it is marked.
+    censored: ages of unanswered requests, counted as durations; at_least if longer ones would change the result.
     """
     found = bounded_quantile(histogram, censored or {}, fraction)
     return None if found is None else Quantile(found.low, found.high != found.low)
@@ -109,21 +97,20 @@ def quantile(
 
 def bounded_quantile(finished: Mapping[int, int], unfinished: Mapping[int, int], fraction: float) -> Bounds | None:
     """
-    Return the bounds of a quantile (0 < fraction <= 1, nearest rank); None if there are no durations.
+    Return the bounds of a quantile (0 < fraction <= 1, nearest rank); None without durations.
 
-    unfinished: the ages, at the window's end, of what was waiting for its answer then: each of them lasted at
-    least that long.
+    unfinished: ages of unanswered requests at the window's end; each lasted at least that long.
     """
     pooled = dict(finished)
     merge(pooled, unfinished)
     samples = sum(pooled.values())
-    rank = max(1, ceil(fraction * samples - 1e-9))  # 0.99 * 100 is 99.00000000000001 in some orders of arithmetic
+    rank = max(1, ceil(fraction * samples - 1e-9))  # 0.99 * 100 may be 99.00000000000001
     low = _ranked(pooled, rank)
     return None if low is None else Bounds(low, _ranked(finished, rank), samples)
 
 
 def _ranked(histogram: Mapping[int, int], rank: int) -> int | None:
-    """Return the duration at `rank` (from 1) in order of size; None if there are fewer."""
+    """Return the duration at `rank` (from 1) in ascending order; None if there are fewer."""
     for key in sorted(histogram):
         rank -= histogram[key]
         if rank <= 0:

@@ -1,28 +1,27 @@
 """
-What happened to every request, answered or not, in integer microseconds.
+Records what happens to every request, answered or not, in integer microseconds.
 
-A load process keeps one `Recorder`. It hands out a `ClientStats` for each client; a ClientConnection, or a TcpClient,
-tells it what happens, with the time in nanoseconds of one steady clock. Once a second `Recorder.report()` gives away
-what has been counted since the last report, as plain dicts and lists (they travel in msgpack), and aggregator.py adds
-it up.
+A load process has one `Recorder`. It creates a `ClientStats` for each client; a ClientConnection, or a TcpClient, calls
+that with times in nanoseconds of one steady clock. Once a second `Recorder.report()` returns the counts since the last
+report, as plain dicts and lists (for msgpack), and aggregator.py adds them up.
 
 Four series, each a histogram {microseconds: count}:
 - connect: from the start of connect() to the open connection.
-- first_reply: from the start of connect() (or from when the request was due, if a schedule says so) to the first reply
-  of the connection. Never pooled with those after it.
+- first_reply: from the start of connect() (with a schedule: from when the request was due) to the connection's first
+  reply. Never pooled with those after it.
 - response: later replies, from when the request was due.
-- service: later replies, from when the request was sent. A closed client is due when it wants to send, so that in
-  the closed model response and service are alike; they part when requests fall due on a schedule.
+- service: later replies, from when the request was sent. In the closed model a request is due when its client wants to
+  send, so that response and service are equal; with a schedule they differ.
 
-A request (or connect) that times out is in its histograms at the time it had waited. One whose client is stopped,
-or that is still open when the window ends, is kept apart as censored, at its age: all that is known is that it takes
-longer than that. So is one that fell due on a schedule and could not be sent: its client still waited for a reply.
+A request (or connect) that times out is in its histograms at the time it waited. One whose client stops, or that is
+open when the window ends, is counted separately as censored, at its age: it takes longer than that. So is one that fell
+due on a schedule and could not be sent, because its client waited for a reply.
 
-Conservation: sent + carried = sum(outcomes) + abandoned + unanswered. `carried` are the requests that were open when
-the phase began; they are counted where they end. What was never sent (`unsent`) stands beside that, not in it.
+Conservation: sent + carried = sum(outcomes) + abandoned + unanswered. `carried` requests were open when the phase began,
+and count where they end. Requests that were never sent (`unsent`) are not part of it.
 
-A hundred thousand requests a second leave some 7 us for each: durations are put into lists, and turned into histograms
-by the thousand.
+At a hundred thousand requests a second there are some 7 us for each, so durations go into lists, and a thousand at a
+time into histograms.
 """
 
 import time
@@ -34,15 +33,15 @@ from loadtest.recording.counters import Counters, Effort, Gauges
 from loadtest.recording.histogram import Histogram, count_progression
 
 LAG_INTERVAL: Final = 20_000_000
-"""Nanoseconds between two looks of a load process at how late its own loop is."""
+"""Nanoseconds between two measurements of how late a load process's loop is."""
 
 
 class Recorder:
     """
-    Everything one load process counts.
+    Everything that one load process counts.
 
-    phase: the number of the phase that now runs; counts belong to the phase in which they are made. clock: nanoseconds.
-    waited: returns for how many nanoseconds the process's event loop has waited for something to do; None without one.
+    phase: the current one; counts belong to the phase in which they are made. clock: nanoseconds. waited: returns the
+    nanoseconds that the process's event loop has waited for work; None without a loop.
     """
 
     def __init__(
@@ -54,10 +53,10 @@ class Recorder:
         conntrack: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """
-        Take a steady clock in nanoseconds, and three in seconds.
+        clock: a steady clock in nanoseconds. The others but conntrack count seconds.
 
-        processor: of the processor time used. starved: of the time waited for a core. stolen: of what the machine's
-        host has kept back, over all cores. conntrack: returns the share of the connection-tracking table in use.
+        processor: processor time used. starved: time waited for a core. stolen: processor time that the machine's host
+        has kept back, over all cores. conntrack: the share of the connection-tracking table in use.
         """
         self.clock = clock
         self._processor = processor
@@ -73,15 +72,15 @@ class Recorder:
         self.waited: Callable[[], int] | None = None
 
     def variant_stats(self, variant: str) -> VariantStats:
-        """Return the variant_stats of `variant`."""
+        """Return the stats of `variant`."""
         return self._variants.setdefault(variant, VariantStats())
 
     def client(self, variant: str) -> ClientStats:
-        """Return the client_stats of a new client of `variant`."""
+        """Return the stats of a new client of `variant`."""
         return ClientStats(self, self.variant_stats(variant))
 
     def retune(self, interval: int) -> None:
-        """Let the requests of every client that has a schedule fall due at another interval (nanoseconds)."""
+        """Change the interval (nanoseconds) of every client's schedule."""
         now = self.clock()
         for variant_stats in self._variants.values():
             for client_stats in variant_stats.clients:
@@ -91,23 +90,23 @@ class Recorder:
                         client_stats.retuned()
 
     def renew(self) -> None:
-        """Count this process's own effort from here: in a forked one, nothing of its parent's is its own."""
+        """Count this process's effort from now on; in a forked process, without its parent's."""
         self._from = self.clock(), self._processor(), self._starved(), self._stolen(), None
         self._counts_from = self.clock()
         self._lag = {}
 
     def lagged(self, microseconds: int) -> None:
         """
-        Note by how much the process's own loop was late.
+        Record by how much the process's loop was late.
 
-        A long lag counts as all the looks that there would have been meanwhile, or it would hide itself by being long.
+        A long lag counts once for each measurement that it prevented, or it would be underrepresented.
         """
         interval = LAG_INTERVAL // 1000
         times, rest = divmod(max(0, microseconds), interval)
         count_progression(self._lag, rest * 1000, LAG_INTERVAL, times + 1)
 
     def begin(self, phase: int) -> None:
-        """Begin a phase. Requests now open are carried into it; nothing happens if it runs already."""
+        """Begin a phase, if it does not run already; open requests are carried into it."""
         if phase == self.phase:
             return
         self._end(closed=False)
@@ -120,10 +119,10 @@ class Recorder:
 
     def close(self, now: int | None = None) -> None:
         """
-        End the phase: what is open now is unanswered. Nothing happens outside of phases.
+        End the phase, if one runs: open requests are unanswered.
 
-        now: when the event loop last looked (nanoseconds). What fell due while it was kept from looking, by the end of
-        the run itself, tells nothing.
+        now: when the event loop last looked (nanoseconds). Requests that fell due after that don't count, because the
+        end of the run itself kept the loop busy.
         """
         if self.phase == OUTSIDE:
             return
@@ -139,17 +138,17 @@ class Recorder:
 
     def report(self) -> dict[str, Any]:
         """
-        Give away what was counted since the last report.
+        Return and reset the counts since the last report.
 
         {"parts": [{"phase", "seconds", "closed", "counters": {variant: ...}, "effort": [...], "gauges": {...}}]}:
-        a part for each phase that there was in the meantime, in order. The last part's gauges are those of now.
+        a part for each phase since then, in order. The last part's gauges are current.
         """
         self._end(closed=False)
         parts, self._ended = self._ended, []
         return {"parts": parts}
 
     def _end(self, *, closed: bool, now: int | None = None) -> None:
-        """Put the counts aside for the next report, and begin to count anew."""
+        """Keep the counts for the next report, and start new ones."""
         for variant_stats in self._variants.values():
             variant_stats.settle()
             for client_stats in variant_stats.clients:
@@ -172,13 +171,13 @@ class Recorder:
             variant_stats.counters = Counters()
 
     def _effort(self) -> list[Any]:
-        """Return the Effort since it was last asked for, as a list of its fields."""
+        """Return the Effort since the last call, as a list of its fields."""
         now = self.clock()
         then, processor, starved, stolen, waited = self._from
         now_waited = self.waited() if self.waited else None
         self._from = now, self._processor(), self._starved(), self._stolen(), now_waited
         seconds = (now - then) / 1e9
-        # Before it ran, the event loop was not busy.
+        # An event loop that did not run yet was not busy.
         busy = 0.0 if waited is None or now_waited is None else max(0.0, seconds - (now_waited - waited) / 1e9)
         lag, self._lag = self._lag, {}
         _, processor_now, starved_now, stolen_now, _ = self._from
@@ -194,7 +193,7 @@ class Recorder:
 
 
 class Part(NamedTuple):
-    """One part of a report, unpacked: see Recorder.report."""
+    """One part of a report (see Recorder.report)."""
 
     phase: int
     seconds: float

@@ -1,4 +1,4 @@
-"""The result of one load run, as JSON (schema 2), and as lines for the terminal."""
+"""The result of one load run, as JSON and as lines for the terminal."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,6 @@ from loadtest.run_warnings import RunWarning
 from loadtest.settings import Settings
 
 SCHEMA: Final = 2
-"""Of a load run's result."""
 
 
 def document(figures: Figures, settings: Settings, warnings: Iterable[RunWarning]) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def document(figures: Figures, settings: Settings, warnings: Iterable[RunWarning
 
 
 def _took_part(figures: Figures) -> Iterable[tuple[str, Counters]]:
-    """Yield the variants that the run loaded, and not those of an earlier one."""
+    """Yield the variants that this run loaded."""
     for name, counters in figures.counters.items():
         if figures.users.get(name) or counters.sent or counters.carried or any(counters.connections.values()):
             yield name, counters
@@ -93,7 +92,7 @@ def write(path: Path, result: Mapping[str, Any]) -> None:
 
 
 def lines(figures: Figures, warnings: Iterable[RunWarning]) -> Iterable[str]:
-    """Yield the run's figures for the terminal, in milliseconds with three figures."""
+    """Yield the run's figures for the terminal; milliseconds have three significant figures."""
     yield (
         f"{'variant':<12}{'served of':>12}{'fairness':>10}{'longest wait ms':>17}"
         f"{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"

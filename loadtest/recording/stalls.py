@@ -1,8 +1,8 @@
 """
-Tells clients that a server has stopped answering from those that an honest one would keep waiting: pure functions.
+Finds clients that a server has stopped answering, among those that merely wait: pure functions.
 
-That a wait is longer than the p99 of its kind is not enough: of 5,000 clients fifty wait for so long by definition.
-What is asked is whether the replies that came explain the waits that there are in the end.
+A wait longer than its kind's p99 proves nothing: of 5,000 clients, fifty wait that long by definition. The test is
+whether the replies that came explain the waits at the end.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from typing import Final
 
 OVERTAKEN: Final = 250_000
 """
-Microseconds by which an open request must have been overtaken, to count: others of its kind were sent so much later,
-and had their replies. While a server, or a machine, stands still, nobody is overtaken; nor is anybody in a queue.
+An open request counts if another of its kind was sent this many microseconds later and got its reply. While a server,
+or the machine, stands still, or in a queue, no request is overtaken.
 """
 
 SILENT: Final = 2_000_000
 """
-Microseconds that a wait must have lasted, to count whether or not anybody was answered meanwhile: no moment's pause. In
-a window of less than twice as much, half of it, and a second at least.
+A wait of this many microseconds counts even if no reply came meanwhile. In a window of less than twice as much: half
+the window, and a second at least.
 """
 
 _SECOND: Final = 1_000_000
@@ -27,20 +27,20 @@ _AT_LEAST: Final = 3
 
 
 def silent(seconds: float) -> float:
-    """Return SILENT, for a window of so many seconds."""
+    """Return SILENT for a window of this length."""
     return min(SILENT, max(_SECOND, seconds * _SECOND / 2))
 
 
 def stalled(finished: Mapping[int, int], waits: Mapping[int, int], seconds: float, least: float) -> int:
     """
-    Return how many clients wait for longer than the replies explain that came within a window of `seconds`.
+    Return how many clients wait for longer than the replies within a window of `seconds` explain.
 
-    finished: how long those replies took; waits: for how long clients wait at its end; both in microseconds, and of one
-    kind. Waits shorter than `least` don't count.
+    finished: durations of those replies. waits: of the open requests at the window's end. Both are counts by
+    microseconds, of one kind. Waits shorter than `least` don't count.
 
-    By those replies, a moment finds sum(duration - t) / seconds clients who have waited for longer than t, over the
-    durations longer than t. Of half of each wait that is asked, since rare events come: either they explain next to
-    nothing of it, or it is a matter of seconds, and there are many times as many.
+    According to the replies, sum(duration - t) / seconds clients (over the durations longer than t) have waited for
+    longer than t at any moment. With t = half of each wait, to allow for rare events, clients count if the replies
+    explain almost none of them, or if they wait for seconds and are many times as many as explained.
     """
     clients = 0
     most = 0

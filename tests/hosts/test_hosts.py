@@ -72,7 +72,7 @@ def test_totals_agree_despite_clocks_and_strangers(lab: Lab, tmp_path: Path) -> 
         outcome, counted = stopped_after(run, SECONDS)
     assert run.master.log.count("Refused a worker on ") == 1
     [line] = [line for line in refused.log.splitlines() if "refused" in line]
-    assert re.match(r"tcplab hosts: worker-[12] has ended by itself, exit status 1: tcplab: the master refused", line)
+    assert re.match(r"tcplab hosts: worker-[12] ended by itself, exit status 1: tcplab: the master refused", line)
     ended = time.time()
     assert_agrees(outcome, counted, served_since(before, lab))
     assert not warnings(outcome) & LOSSES

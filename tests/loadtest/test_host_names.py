@@ -9,7 +9,7 @@ def test_names_are_read_from_a_list() -> None:
     assert names("") == names(" , ") == frozenset()
     assert names("Lab.example., 10.0.0.2:8089,[::1],2001:db8::2") == {"lab.example", "10.0.0.2", "::1", "2001:db8::2"}
     for bad in ("*", "http://lab.example", "a b", "lab.example/x"):
-        with pytest.raises(ValueError, match="is no host; give names with commas between"):
+        with pytest.raises(ValueError, match="is not a host; give names with commas between"):
             names(bad)
 
 

@@ -104,35 +104,35 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
         (Facts(lag_p99=0.0123), "a load process woke up 12.3 ms late (p99): latencies include its own delay"),
         (
             Facts(variants={**requests(sent=60, late=4), "single": VariantFacts(sent=40, late=1)}),
-            "5 of 100 requests left over 5 ms after their time, by the generator's own fault",
+            "the generator sent 5 of 100 requests over 5 ms late",
         ),
         (
             Facts(rate=50, seconds=2, variants={**requests(sent=60, unsent=9), "single": VariantFacts(unsent=31)}),
-            "40 of 100 requests that fell due were not sent: their clients still waited for replies, or had no"
+            "40 of 100 requests that fell due were not sent: their clients waited for replies, or had no"
             " connection",
         ),
         (
             Facts(rate=50, seconds=2, variants=requests(sent=60, unsent=1)),
-            "61 requests fell due where 100 were asked for: clients were missing, or starting",
+            "61 requests fell due instead of 100: clients were missing, or starting",
         ),
         (
             Facts(rate=50, seconds=2, variants={**requests(sent=60, unsent=9), "single": VariantFacts(sent=61)}),
-            "121 requests were sent where 100 were asked for: the servers had more to do than was meant",
+            "121 requests were sent instead of 100: the servers had more to do than was asked for",
         ),
         (
             Facts(starved_ratio=0.27, cpu_ratio=0.3),
-            "a load process waited for a core 27% of the time (others had it, or a quota was used up): latencies"
+            "a load process waited for a core 27% of the time (others used it, or a quota was used up): latencies"
             " include that, and a top speed is the generator's, not the server's",
         ),
-        (Facts(stolen_ratio=0.04), "the host of the load's machine kept back 4% of a core meanwhile"),
+        (Facts(stolen_ratio=0.04), "the host of the load's machine kept back 4% of a core"),
         (
             Facts(variants={"threaded": VariantFacts(corrupt=1), "single": GOOD, **requests(corrupt=3)}),
-            "other bytes came than the right replies: threaded (1), asyncio (3)",
+            "wrong bytes came in place of the replies: threaded (1), asyncio (3)",
         ),
         (
             Facts(variants={"single": VariantFacts(lost={"refused": 9, "reset": 2}), "asyncio": GOOD}),
-            "a server ended its clients' connections, or was not there: single (9 refused, 2 reset): one that crashed,"
-            " was started again or closes by itself is not a slow one",
+            "a server ended its clients' connections, or did not run: single (9 refused, 2 reset): it crashed,"
+            " restarted, or closes by itself, which is not the same as slow",
         ),
         (
             Facts(
@@ -151,11 +151,11 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
         ),
         (
             Facts(variants={"single": VariantFacts(users=20, missing=20, pending=20), "asyncio": GOOD}),
-            "some clients never had a connection: single 20; connects had no answer in the end: single 20",
+            "some clients never had a connection: single 20; connects had no answer at the end: single 20",
         ),
         (
             Facts(variants={"single": VariantFacts(pending=2, unconnected={"timeout": 4})}),
-            "connects had no answer in the end: single 2",
+            "connects had no answer at the end: single 2",
         ),
         (
             Facts(variants={"single": VariantFacts(timeouts=3), "threaded": GOOD, "asyncio": VariantFacts(timeouts=1)}),
@@ -163,21 +163,21 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
         ),
         (
             Facts(variants={"threaded": VariantFacts(connected=50, served=50, stalled=25), "asyncio": GOOD}),
-            "clients were left waiting in the end, for far longer than the replies of the others took: threaded 25 of"
-            " 50: a server that stops answering some has more time for the rest",
+            "clients waited at the end for far longer than the others' replies took: threaded 25 of 50: a server that"
+            " stops answering some clients has more time for the rest",
         ),
         (
             Facts(variants={"threaded": VariantFacts(users=20, asked=1), "asyncio": GOOD}),
-            "no request was answered rightly: threaded (0 of 20 clients served)",
+            "no request got a right reply: threaded (0 of 20 clients served)",
         ),
         (
             Facts(conntrack_ratio=0.97),
-            "the connection-tracking table of a load process's machine was 97% full: past its limit the kernel drops"
-            " packets, so that connects get no answer and replies go missing",
+            "the connection-tracking table of a load process's machine was 97% full: when it is full the kernel"
+            " drops packets, so that connects get no answer and replies are lost",
         ),
         (
             Facts(joined_workers=2),
-            "2 load process(es) joined on the way, or came back: clients were moved",
+            "2 load process(es) joined during the run, or came back: clients were moved",
         ),
         (
             Facts(variants={"threaded": VariantFacts(users=1000, connected=1000, served=385), "asyncio": GOOD}),

@@ -168,7 +168,7 @@ class Run:
         assert "Traceback" not in self.master.log
         for worker in self.workers:
             assert worker.ended() == 0, worker.log
-            assert "worker-1 has ended, as the master wished." in worker.log
+            assert "worker-1 ended, because the master ended." in worker.log
         found: dict[str, Any] = json.loads(self.result.read_text())
         return found, counted
 

@@ -53,7 +53,7 @@ def test_an_unwritable_result_keeps_the_older_one(disk: Path, tmp_path: Path) ->
             eventually(lambda: len(stub.texts) > 50, "load flows")
             fill(disk)
             assert locust.stop(signal.SIGTERM) == 1
-    said = f"Cannot write the result to {result}: No space left on device. Make room there, or choose another --result"
+    said = f"Cannot write the result to {result}: No space left on device. Free space there, or choose another --result"
     assert next(line for line in locust.log.splitlines() if "No space left" in line).endswith(said)
     assert locust.log.count("No space left") == 1
     assert "Traceback" not in locust.log

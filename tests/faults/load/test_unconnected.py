@@ -119,7 +119,7 @@ def test_clients_stuck_in_connect_are_a_warning(scenario: str, model: tuple[str,
     assert (part["connected"], part["sent"], nonzero(part["connections"])) == (0, 0, {})
     said = {warning["name"]: warning["detail"] for warning in outcome["warnings"]}
     some = re.fullmatch(
-        r"some clients never had a connection: asyncio 20; connects had no answer in the end: asyncio (\d+)",
+        r"some clients never had a connection: asyncio 20; connects had no answer at the end: asyncio (\d+)",
         said["unconnected"],
     )
     assert some
@@ -138,7 +138,7 @@ def test_some_stuck_clients_are_a_warning(tmp_path: Path) -> None:
     part = outcome["variants"]["asyncio"]
     assert (part["connected"], part["served"]) == (3, 3)
     [said] = [warning["detail"] for warning in outcome["warnings"] if warning["name"] == "unconnected"]
-    assert said == ("some clients never had a connection: asyncio 3; connects had no answer in the end: asyncio 3")
+    assert said == ("some clients never had a connection: asyncio 3; connects had no answer at the end: asyncio 3")
     assert locust.process.returncode == 1
 
 

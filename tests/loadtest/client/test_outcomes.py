@@ -125,6 +125,6 @@ def test_an_address_has_a_host_and_a_port(text: str, expected: tuple[str, int]) 
              "localhost:9003x", "localhost:²", "[::1]"],
 )  # fmt: skip
 def test_a_bad_address_is_refused_by_its_text(text: str) -> None:
-    with pytest.raises(ValueError, match="is no host:port") as caught:
+    with pytest.raises(ValueError, match="is not host:port") as caught:
         split_address(text)
     assert repr(text) in str(caught.value)

@@ -140,7 +140,7 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
             refused = start_worker(name, locustfile=other / "loadtest" / "locustfile.py", cwd=other)
             assert refused.ended() == 1
             [line] = [line for line in refused.log.splitlines() if "refused" in line]
-            assert line.startswith("tcplab: the master refused this worker: it is of version ")
+            assert line.startswith("tcplab: the master refused this worker: it has version ")
             assert VERSION in line
             assert "Traceback" not in refused.log
         eventually(lambda: len(stub.texts) > 100, "the load goes on")
@@ -181,7 +181,7 @@ def test_a_worker_leaves_a_master_of_another_version(tmp_path: Path) -> None:
         master.process.wait()
         successor = start_master("successor", locustfile=other / "loadtest" / "locustfile.py", cwd=other)
         assert worker.ended() == 1
-        assert "tcplab: the master refused this worker: it is of version " in worker.log.splitlines()[-1]
+        assert "tcplab: the master refused this worker: it has version " in worker.log.splitlines()[-1]
         seen = successor.metrics()
         assert sum(value for (name, *_), value in seen.items() if name == "tcplab_load_sent_total") == 0
         assert successor.log.count("Refused a worker on ") == 1

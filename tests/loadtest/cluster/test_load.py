@@ -290,7 +290,7 @@ def test_forked_processes_have_an_event_loop_each(tmp_path: Path) -> None:
         (["--host", "127.0.0.1:9001"], {}, "set TCPLAB_SINGLE, TCPLAB_THREADED, TCPLAB_ASYNCIO"),
         ([], {"TCPLAB_SCENARIO": "nope"}, "invalid choice: 'nope'"),
         ([], {"TCPLAB_SIZE": "big"}, "'big' is not a whole number"),
-        ([], {"TCPLAB_ASYNCIO": "nowhere"}, "tcplab: TCPLAB_ASYNCIO: 'nowhere' is no host:port"),
+        ([], {"TCPLAB_ASYNCIO": "nowhere"}, "tcplab: TCPLAB_ASYNCIO: 'nowhere' is not host:port"),
         ([], {"TCPLAB_ASYNCIO": ""}, "tcplab: TCPLAB_ASYNCIO: it is set, and empty; give it host:port, or unset it"),
         ([], {"TCPLAB_SINGLE": " "}, "tcplab: TCPLAB_SINGLE: it is set, and empty; give it host:port, or unset it"),
         ([], {"TCPLAB_EXPORTER_PORT": "99999"}, "'99999' is not a whole number from 0 to 65535"),

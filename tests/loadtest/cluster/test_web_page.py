@@ -196,7 +196,7 @@ def test_curl_and_given_names_command_the_load(tmp_path: Path) -> None:
     [
         (("-u", "1000000000"), "tcplab: -u 1000000000 is too many; give at most 400000"),
         (("-r", "1000000000"), "tcplab: -r 1000000000 is too many; give at most 400000"),
-        (("--web-hosts", "a b"), "argument --web-hosts: 'a b' is no host; give names with commas between"),
+        (("--web-hosts", "a b"), "argument --web-hosts: 'a b' is not a host; give names with commas between"),
     ],
 )
 def test_the_command_line_has_the_same_bounds(options: tuple[str, ...], said: str, tmp_path: Path) -> None:

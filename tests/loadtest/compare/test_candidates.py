@@ -37,9 +37,9 @@ def test_an_own_server_that_is_started() -> None:
         ("=h:1", "is no server"),
         ("threaded=h:1", "threaded is the name of a server of the lab's"),
         ("mine=", "'' is neither the address of mine"),
-        ("mine=./server", "'./server' is neither the address of mine ('./server' is no host:port) nor a command with"),
+        ("mine=./server", "'./server' is neither the address of mine ('./server' is not host:port) nor a command with"),
         ("mine=./server '{port}", "the command of mine can't be read: No closing quotation"),
-        ("mine=h:99999", "'h:99999' is no host:port"),
+        ("mine=h:99999", "'h:99999' is not host:port"),
     ],
 )
 def test_an_invalid_server_is_told_in_a_line(text: str, said: str) -> None:

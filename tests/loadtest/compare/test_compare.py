@@ -295,7 +295,7 @@ def test_an_unknown_command_is_one_line() -> None:
         [sys.executable, "-m", "loadtest", "measure"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "measure is no command; choose from compare, report" in done.stderr
+    assert "measure is not a command; choose from compare, report" in done.stderr
 
 
 OWN = """

@@ -166,7 +166,7 @@ def test_a_lost_workers_reports_count_in_fairness() -> None:
         lab.ask(going, 0.1)
     lab.report()
     lab.ask(going, 0.1)  # nobody hears of it
-    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.note_present({"staying"}, lab.seconds)
     lab.end("staying")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -199,7 +199,7 @@ def test_a_lost_worker_keeps_counts_and_drops_gauges() -> None:
     going.sent(lab.now)
     lab.report()
     assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 0)
-    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.note_present({"staying"}, lab.seconds)
     assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0, 0)
     lab.end("staying")
     figures = lab.aggregator.figures
@@ -225,8 +225,8 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     lab.report()
     assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
     if seen:
-        lab.aggregator.see({"staying"}, lab.seconds)
-        lab.aggregator.see({"staying"}, lab.seconds)
+        lab.aggregator.note_present({"staying"}, lab.seconds)
+        lab.aggregator.note_present({"staying"}, lab.seconds)
         assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 1, 0)
     lab.end("staying")
     figures = lab.aggregator.figures
@@ -247,7 +247,7 @@ def test_a_leaving_workers_due_requests_are_unsent_once() -> None:
     lab.report()
     lab.workers["going"].close()
     lab.report()
-    lab.aggregator.see((), lab.seconds)
+    lab.aggregator.note_present((), lab.seconds)
     lab.end("going")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -259,9 +259,9 @@ def test_a_worker_that_went_silent_is_not_there() -> None:
     lab = Lab()
     lab.client("one")
     lab.report()
-    lab.aggregator.see({"one"}, lab.seconds + SILENT - 0.1)
+    lab.aggregator.note_present({"one"}, lab.seconds + SILENT - 0.1)
     assert lab.aggregator.gauges()["asyncio"].users == 1
-    lab.aggregator.see({"one"}, lab.seconds + SILENT)
+    lab.aggregator.note_present({"one"}, lab.seconds + SILENT)
     assert lab.aggregator.gauges()["asyncio"].users == 0
 
 
@@ -271,16 +271,16 @@ def test_a_master_that_stood_still_judges_no_silence() -> None:
     lab.client("gone")
     lab.begin(5)
     lab.report()
-    lab.aggregator.see({"one", "gone"}, lab.seconds)
+    lab.aggregator.note_present({"one", "gone"}, lab.seconds)
     lab.seconds += SILENT + STALLED  # what came in meanwhile has yet to be read
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     figures = lab.aggregator.figures
     assert figures is not None
     assert set(figures.lost) == {"gone"}  # by its absence
     assert lab.aggregator.gauges()["asyncio"].users == 1
     lab.seconds += 1
     lab.report("one")
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     assert set(figures.lost) == {"gone"}
     assert lab.aggregator.gauges()["asyncio"].users == 1
 
@@ -292,14 +292,14 @@ def test_silence_after_the_masters_pause_means_lost(pause: float, lost: bool) ->
     lab.begin(5)
     lab.report()
     lab.seconds += SILENT - 1
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     figures = lab.aggregator.figures
     assert figures is not None
     lab.seconds += pause
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     assert bool(figures.lost) == lost
     lab.seconds += 1
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     assert set(figures.lost) == {"one"}
 
 
@@ -315,7 +315,7 @@ def returned(*, heard: bool = True) -> tuple[Lab, float]:
     back.sent(lab.now)
     lab.seconds += 2.5
     lab.report()
-    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.note_present({"staying"}, lab.seconds)
     figures = lab.aggregator.figures
     assert figures is not None
     assert {name: gauges["asyncio"][-2:] for name, gauges in figures.lost.items()} == {"back": (1, 2)}
@@ -392,8 +392,8 @@ def test_a_restored_worker_may_be_lost_again() -> None:
     other.sent(lab.now)
     lab.seconds += 1
     lab.report()
-    lab.aggregator.see({"staying"}, lab.seconds)
-    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.note_present({"staying"}, lab.seconds)
+    lab.aggregator.note_present({"staying"}, lab.seconds)
     lab.end("staying")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -446,9 +446,9 @@ def test_losses_and_returns_keep_requests_conserved(acts: list[tuple[str, int]])
         elif act == "report":
             lab.report(name)
         elif act == "vanish":
-            lab.aggregator.see({*names} - {name}, lab.seconds)
+            lab.aggregator.note_present({*names} - {name}, lab.seconds)
         elif act == "see":
-            lab.aggregator.see(names, lab.seconds)
+            lab.aggregator.note_present(names, lab.seconds)
         else:
             lab.seconds += 1
     lab.end()
@@ -476,7 +476,7 @@ def test_a_phase_ends_early_without_losses_or_joins(case: str, seconds: float) -
     lab.worker("other").begin(5)
     lab.report()
     if case in {"lost", "returned"}:
-        lab.aggregator.see({"one"}, lab.seconds)
+        lab.aggregator.note_present({"one"}, lab.seconds)
     lab.seconds += 1
     for name in ("one",) if case == "lost" else ("one", "other"):
         lab.workers[name].close()
@@ -502,7 +502,7 @@ def test_a_worker_that_left_is_not_lost() -> None:
     going.sent(lab.now)
     lab.workers["going"].close()
     lab.report()
-    lab.aggregator.see({"staying"}, lab.seconds)
+    lab.aggregator.note_present({"staying"}, lab.seconds)
     lab.end("staying")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -622,7 +622,7 @@ def test_a_worker_may_be_lost_before_any_report() -> None:
     lab.begin(5)
     lab.seconds += 1
     lab.report("one")
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     lab.end("one")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -639,7 +639,7 @@ def test_a_worker_given_up_early_is_restored() -> None:
     lab.begin(5)
     lab.seconds += 1
     lab.report("one")
-    lab.aggregator.see({"one"}, lab.seconds)
+    lab.aggregator.note_present({"one"}, lab.seconds)
     client_stats.sent(lab.now)
     lab.seconds += 1
     lab.end()
@@ -788,9 +788,9 @@ def test_a_workers_finished_requests_never_go_down() -> None:
     assert {name: each.requests for name, each in lab.aggregator.workers.items()} == {"one": 2, "other": 1}
     lab.begin(6)
     lab.report("one")
-    lab.aggregator.see(["one"], lab.seconds)
+    lab.aggregator.note_present(["one"], lab.seconds)
     assert lab.aggregator.workers["one"].requests == 2
-    lab.aggregator.see(["one", "other"], lab.seconds)
+    lab.aggregator.note_present(["one", "other"], lab.seconds)
     assert lab.aggregator.workers["other"].requests == 1, "it was away, and goes on from where it was"
 
 
