@@ -44,10 +44,10 @@ class VariantFacts:
 
     missing: clients that never had a connection. pending: those whose connect had no answer for over a second at the
     end. unconnected: failed connects by kind (counters.CONNECTIONS). imbalance: sent - verified - errors - unanswered.
-    asked: requests and connects in total. verified: right replies. timeouts: requests. stalled: clients that wait longer
-    than the others' replies explain (stalls.py). late: requests that the generator sent late. unsent: due but not sent.
-    corrupt: wrong replies, and unrequested bytes. lost: connections that the server closed or reset, with or without an
-    open request, and refused connects.
+    asked: requests and connects in total. verified: right replies. timeouts: requests. stalled: clients that wait
+    longer than the others' replies explain (stalls.py). late: requests that the generator sent late. unsent: due but
+    not sent. corrupt: wrong replies, and unrequested bytes. lost: connections that the server closed or reset, with or
+    without an open request, and refused connects.
     """
 
     users: int = 0

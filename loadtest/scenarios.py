@@ -73,7 +73,7 @@ class Scenario:
         return {name: value for name, value in asdict(self).items() if name not in {"does", "loads"}}
 
     def tuned(self, *, think: float | None = None, size: int | None = None, paced: bool = False) -> Self:
-        """Return a copy with this think time (seconds) and size (bytes), or in the open model; ValueError if invalid."""
+        """Return a copy with this think time (seconds) and size (bytes), or in the open model; ValueError if bad."""
         if think is not None and not 0 <= think <= 3600:
             raise ValueError(f"the think time is {think:g} s; choose from 0 to 3600")
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:

@@ -1,4 +1,4 @@
-"""This process's recorder, and the base class of the users that it counts."""
+"""The process's recorder, and the base class of the users that it counts."""
 
 import os
 from typing import ClassVar, Final

@@ -86,7 +86,7 @@ class Forms:
     """Refuses forms with bad values."""
 
     def __init__(self, environment: Environment, stopped: Callable[[], object]) -> None:
-        """stopped: called when the run is stopped on the page."""
+        """Call `stopped` when the run is stopped on the page."""
         self._environment = environment
         self._stopped = stopped
 

@@ -1,4 +1,4 @@
-"""What is compared: the lab's own variants, one of them on another loop, and servers of the user's own."""
+"""The candidates of a comparison: the lab's variants, one also on another loop, and the user's own servers."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from loadtest.compare.escaping import visible
 from servers.variants import VARIANTS
 
 OWN_COLOURS: Final = ("#F0E442", "#56B4E9", "#E69F00", "#999999")
-"""For servers of the user's own, one after another: what is left of Okabe and Ito's palette, and grey."""
+"""For the user's own servers, in order: the rest of Okabe and Ito's palette, and grey."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
@@ -21,10 +21,10 @@ class Candidate:
     """
     One server under comparison.
 
-    name: its row, its colour's class and its place in the result. title, sentence: for a reader. colour: #RRGGBB.
-    variant: the row of servers/variants.py that it is; "" if it is none of the lab's. options: its command line's.
-    command: starts one of the user's own; "{port}" stands for a free port of loopback.
-    address: where one of the user's own runs already, as "host:port"; metrics: its /metrics, "" if it has none.
+    name: identifies it in the result. title, sentence: for a reader. colour: #RRGGBB. variant: its row of
+    servers/variants.py; "" if it is the user's own. options: for the command line.
+    command: starts a server of the user's; "{port}" stands for a free port of loopback. address: "host:port" of a
+    server that already runs. metrics: its /metrics, "" without any.
     """
 
     name: str
@@ -39,18 +39,18 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Its name in a report: of one on an event loop with which loop, for that makes the measures."""
+        """Its name in a report, with its event loop, because that determines the measures."""
         return f"{self.variant} on {self._loop}" if self._loop else visible(self.name)
 
     @property
     def _loop(self) -> str:
-        """The event loop that one of the lab's runs on, "" if it has none."""
+        """The event loop of a lab's variant; "" if it has none."""
         if self.variant not in _ON_A_LOOP:
             return ""
         return "stdlib" if self.options[-2:] == ("--loop", "asyncio") else "uvloop"
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-ready data; `from_json` takes it back."""
+        """Return JSON-ready data for `from_json`."""
         return asdict(self)
 
 
@@ -58,13 +58,13 @@ _ON_A_LOOP: Final = frozenset(variant.name for variant in VARIANTS if variant.co
 
 
 def from_json(raw: dict[str, Any]) -> Candidate:
-    """Return the candidate that `as_json` gave; KeyError or TypeError if it is none."""
+    """Return the candidate from `as_json`; KeyError or TypeError on bad data."""
     return Candidate(**{**raw, "options": tuple(raw["options"]), "command": tuple(raw["command"])})
 
 
 def _of_the_lab() -> Iterable[Candidate]:
     for each in VARIANTS:
-        # Said outright, or TCPLAB_LOOP would make it another one under the same name.
+        # Explicit, because TCPLAB_LOOP would change the loop under the same name.
         options = ("--loop", "uvloop") if each.name in _ON_A_LOOP else ()
         yield Candidate(each.name, each.title, each.sentence, each.colour, variant=each.name, options=options)
         if each.name == "asyncio":
@@ -79,28 +79,28 @@ def _of_the_lab() -> Iterable[Candidate]:
 
 
 LAB: Final = {candidate.name: candidate for candidate in _of_the_lab()}
-"""Those that the lab brings, by name, in the order in which they are shown."""
+"""The lab's own, by name, in the order of reports."""
 
 TEXTBOOK: Final = ("single", "threaded", "asyncio")
-"""Those whom the textbook compares."""
+"""Those that the textbook compares."""
 
 
 def own(text: str, number: int) -> Candidate:
     """
-    Return the user's own server from what was typed; ValueError, a line, if it is none.
+    Return the user's own server from an option; ValueError with a line on a bad one.
 
-    text: "NAME=HOST:PORT", "NAME=HOST:PORT http://HOST:PORT/metrics" or "NAME=COMMAND WITH {port}". number: how many
-    there were before, for a colour.
+    text: "NAME=HOST:PORT", "NAME=HOST:PORT http://HOST:PORT/metrics" or "NAME=COMMAND WITH {port}". number: its index,
+    for a colour.
     """
     name, found, rest = text.partition("=")
     rest = rest.strip()
     if not found or not _NAME.fullmatch(name):
         raise ValueError(
-            f"{text!r} is no server: give NAME=HOST:PORT, or NAME='COMMAND ... {{port}}'; a name has up to 16 of a-z,"
-            " 0-9 and -"
+            f"{text!r} is not a server: give NAME=HOST:PORT, or NAME='COMMAND ... {{port}}'; a name has up to 16 of"
+            " a-z, 0-9 and -"
         )
     if name in LAB:
-        raise ValueError(f"{name} is the name of a server of the lab's; give yours another one")
+        raise ValueError(f"{name} is the name of one of the lab's servers; choose another name")
     colour = OWN_COLOURS[number % len(OWN_COLOURS)]
     if "{port}" in rest:
         try:

@@ -28,25 +28,24 @@ from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
 
 MISSED: Final = 3
-"""The exit status of a comparison in which an SLO was not kept."""
-
+"""The exit status of a comparison in which an SLO was missed."""
 
 UNANSWERED: Final = 4
 """The exit status of a comparison in which a server left clients without an answer (run_warnings.UNANSWERED)."""
 
 SPARE_DESCRIPTORS: Final = 100
-"""That a server or the load opens besides its clients' sockets."""
+"""Descriptors of a server or the load besides its clients' sockets."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say in one line what is wrong, and exit with status 2."""
+        """Write the error in one line, and exit with status 2."""
         sys.stderr.write(f"tcplab: {visible(' '.join(message.split()))} (see {self.prog} --help)\n")
         sys.exit(2)
 
 
 def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) -> int:
-    """Compare in a `laboratory`, or two results with each other; return the exit status."""
+    """Compare servers, or two results; return the exit status."""
     options = _parse(arguments)
     if options.results:
         return _differences(options.results)
@@ -63,11 +62,11 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
 
 
 def draw(arguments: Sequence[str]) -> int:
-    """Draw the reports of a result again, beside it; return the exit status."""
+    """Draw the reports of a result again, into its folder; return the exit status."""
     parser = _Parser(
         prog="python -m loadtest report",
         allow_abbrev=False,
-        description="Draw page, picture and Markdown of a comparison again, from its JSON alone.",
+        description="Draw a comparison's page, picture and Markdown again, from its JSON alone.",
     )
     parser.add_argument("result", type=Path, metavar="JSON")
     options = parser.parse_args(arguments)
@@ -81,7 +80,7 @@ def draw(arguments: Sequence[str]) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    """Return the plan for the options; ValueError, in one line, if they contradict each other."""
+    """Return the plan for the options; ValueError with a line if they contradict each other."""
     own = [candidates.own(text, number) for number, text in enumerate(options.server)]
     names = [candidate.name for candidate in own]
     if len(set(names)) < len(names):
@@ -98,13 +97,13 @@ def _plan(options: argparse.Namespace) -> Plan:
     extras = options.ceiling or options.capacity or options.memory
     if options.thorough:
         if given:
-            raise ValueError(f"--thorough has its own {given[0]}: leave out one of the two")
+            raise ValueError(f"--thorough sets its own {given[0]}: omit one of the two")
         return thorough(options.seed, own, options.slo or "")
     if not (given or own or extras or options.slo):
         return indicative(options.seed)
     if options.capacity and not options.slo:
         raise ValueError("--capacity needs an --slo, such as 'p99<50ms'")
-    # Of clients that never pause there is no latency to judge.
+    # Clients that never pause have no latency to judge.
     scenarios = options.scenarios or (("conversation",) if options.slo else ("saturate",))
     if options.slo and not options.capacity and not any(slo.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
@@ -133,26 +132,26 @@ def _cores(asked: tuple[int, int] | None) -> machine.Cores:
     missing = [str(core) for core in asked if core not in usable]
     if missing:
         raise ValueError(
-            f"core {missing[0]} is none of the cores that may be used here ({', '.join(map(str, usable))})"
+            f"core {missing[0]} is not one of the cores that may be used here ({', '.join(map(str, usable))})"
         )
     return machine.keep_apart(*asked, usable)
 
 
 def _find_all(some: Sequence[Candidate]) -> None:
-    """Raise ValueError if a server that should run already doesn't speak the wire, or one has no program to start."""
+    """Raise ValueError if a running server does not answer an ECHO, or a command's program does not exist."""
     for candidate in some:
         program = candidate.command[0] if candidate.command else ""
         if program and not shutil.which(ROOT / program if os.sep in program else program):
-            raise ValueError(f"{candidate.name} can't be started: there is no program {program}; mend its command")
+            raise ValueError(f"{candidate.name} can't be started: there is no program {program}; correct its command")
         why = silence(candidate.address) if candidate.address else ""
         if why:
             raise ValueError(
-                f"{candidate.name} does not answer at {candidate.address}: {why}; start it, or mend the address"
+                f"{candidate.name} does not answer at {candidate.address}: {why}; start it, or correct the address"
             )
 
 
 def _check_descriptors(plan: Plan) -> None:
-    """Raise ValueError if a server, or the load, could not open as many sockets as the plan has clients."""
+    """Raise ValueError if a server or the load may not open a socket for each of the plan's clients."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients = max((task.workload.clients for task in plan.tasks), default=0)
     if hard != resource.RLIM_INFINITY and clients + SPARE_DESCRIPTORS > hard:
@@ -171,12 +170,12 @@ def _compare(
     *,
     strict: bool,
 ) -> int:
-    """Measure what is planned, and report it; return the exit status. strict: whether a missed SLO decides it."""
-    about = machine.describe()  # before we leave a core to the server
+    """Measure the plan and report; return the exit status. strict: a missed SLO changes it."""
+    about = machine.describe()  # before this process leaves a core to the server
     if cores.rest:
         try:
             os.sched_setaffinity(0, cores.rest)
-        except OSError:  # a sandbox may forbid it, and would forbid it to the children too
+        except OSError:  # a sandbox may forbid it, also for children
             cores = machine.share_out(())
     work = folder / ".work"
     work.mkdir()
@@ -195,10 +194,10 @@ def _compare(
         try:
             comparison.run(laboratory(work, cores, children, interrupt))
             drawing.draw(comparison.result, folder)
-        except OSError as error:  # the disk is full, or was taken away
+        except OSError as error:  # the disk is full, or gone
             sys.stderr.write(
-                f"tcplab: the result could not be kept in {store.shown(folder)}: {error.strerror or error}; make room"
-                f" there, or name another folder with --output. What was measured before stands in {store.RESULT}\n"
+                f"tcplab: the result could not be kept in {store.shown(folder)}: {error.strerror or error}; free space"
+                f" there, or name another folder with --output. {store.RESULT} has what was measured before\n"
             )
             return 1
         finally:
@@ -223,7 +222,7 @@ def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
 
 
 def _files(folder: Path) -> str:
-    """Return where to find what was written."""
+    """Return the paths of the written files."""
     kinds = {"Page": store.PAGE, "Picture": store.PICTURE, "Markdown": store.MARKDOWN, "Figures": store.RESULT}
     return "\n".join(f"{kind + ':':10}{store.shown(folder / name)}" for kind, name in kinds.items())
 
@@ -239,8 +238,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
         description="Measure servers under the same loads, run after run, in a drawn order, and say what was found."
         " Without options: one scenario, two numbers of clients, three runs of each, within 90 s: indicative."
-        " With two results: what seems better or worse from the first to the second. That is indicative, for sessions"
-        " differ by themselves; to know, run both in one session: --server 'before=COMMAND {port}' --server"
+        " With two results: what seems better or worse from the first to the second. That is indicative, because"
+        " sessions differ; to know, run both in one session: --server 'before=COMMAND {port}' --server"
         " 'after=COMMAND {port}' --repeats 10.",
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
         f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C."
@@ -260,8 +259,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=SERVER",
-        help="one of your own, in any language: NAME='COMMAND ... {port}', or NAME=HOST:PORT if it runs already; one of"
-        " the lab's that runs is weighed by what it tells: 'NAME=HOST:PORT http://HOST:PORT/metrics'",
+        help="your own server, in any language: NAME='COMMAND ... {port}', or NAME=HOST:PORT if it runs already; to"
+        " measure the memory of a running server of the lab's: 'NAME=HOST:PORT http://HOST:PORT/metrics'",
     )
     parser.add_argument(
         "--scenarios",
@@ -272,24 +271,24 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")
     parser.add_argument("--repeats", type=_count, help="runs of each (1; ten or more give a verdict)")
     parser.add_argument("--seconds", type=_count, help="length of each measured window")
-    parser.add_argument("--warmup", type=_count, help="seconds before it, which are thrown away")
-    parser.add_argument("--slo", type=_slo, help="what each run is to keep, such as 'p99<50ms'; where clients pause")
+    parser.add_argument("--warmup", type=_count, help="seconds before it, which don't count")
+    parser.add_argument("--slo", type=_slo, help="each run's objective, such as 'p99<50ms'; where clients pause")
     parser.add_argument("--capacity", action="store_true", help="search for the most clients within the SLO")
     parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
-    parser.add_argument("--ceiling", action="store_true", help="first find out how fast the load itself can be")
-    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each of the two (chosen)")
-    # By the clock, so that no order is favoured for ever; it is kept, so that a comparison can be repeated.
+    parser.add_argument("--ceiling", action="store_true", help="first measure how fast the load itself can be")
+    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each (default: chosen)")
+    # From the clock, so that the order varies; the result keeps it, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
     parser.add_argument(
         "--output",
         type=Path,
         default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
         metavar="FOLDER",
-        help="where results are kept (also TCPLAB_RESULTS; loadtest/results/)",
+        help="folder for results (also TCPLAB_RESULTS; default: loadtest/results/)",
     )
     options = parser.parse_args(arguments)
     if len(options.results) not in {0, 2}:
-        parser.error("two results can be compared, one or three can't")
+        parser.error("give two results to compare")
     return options
 
 
@@ -314,7 +313,7 @@ def _two_cores(text: str) -> tuple[int, int]:
 
 
 def _differences(files: Sequence[Path]) -> int:
-    """Say what seems better or worse from the first result to the second; return the exit status: it is no verdict."""
+    """Print what seems better or worse from the first result to the second; return the exit status."""
     read = []
     for file in files:
         try:
@@ -326,6 +325,6 @@ def _differences(files: Sequence[Path]) -> int:
         return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")
     say(differences.text(found))
     if all(each.significance.ratio is None for each in found.found):
-        sys.stderr.write("tcplab: nothing can be compared: no figure has valid runs in both; measure again\n")
+        sys.stderr.write("tcplab: nothing can be compared: no measure has valid runs in both; measure again\n")
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""A comparison while it runs, and the result that it fills."""
+"""A comparison while it runs, and its result."""
 
 import os
 import random
@@ -25,24 +25,20 @@ from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
 from loadtest.run_warnings import RunWarning
 
-_OVERHEAD: Final = 1.7  # seconds to start and end server and generator: a first guess, until runs have been measured
+_OVERHEAD: Final = 1.7  # seconds to start and end server and generator: an estimate until runs have been measured
 _BAR: Final = 20
-_MEMORY_SECONDS: Final = 5.0  # for one process; a first guess likewise
-_PROBES: Final = 14  # of a search, as a rule
+_MEMORY_SECONDS: Final = 5.0  # for one process, an estimate
+_PROBES: Final = 14  # of a typical search
 
 MEMORY_CLIENTS: Final = 1000
-"""Clients up to which memory per client is measured."""
+"""Clients in a measurement of memory per client."""
 
 LIMITS: Final = capacity.Limits()
 """How far a search for the capacity goes."""
 
 
 class Comparison:
-    """
-    The runs of a plan, one after another.
-
-    result: ready for JSON; it is written again after each run, so that what was measured is never lost.
-    """
+    """The runs of a plan, one after another. result: JSON-ready, saved after each run."""
 
     def __init__(
         self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object], command: Sequence[str]
@@ -74,17 +70,17 @@ class Comparison:
 
     @property
     def _started(self) -> list[Candidate]:
-        """The candidates that are started here, as often as it takes."""
+        """The candidates that the comparison starts itself."""
         return [candidate for candidate in self._plan.candidates if not candidate.address]
 
     @property
     def _telling(self) -> list[Candidate]:
-        """The candidates that run already, and tell of their memory."""
+        """The candidates that already run and export their memory."""
         return [candidate for candidate in self._plan.candidates if candidate.metrics]
 
     @property
     def seconds(self) -> float:
-        """About how long all of it takes, from its beginning."""
+        """The estimated duration."""
         processes = memory.PROCESSES * len(self._started) + len(self._telling)
         memory_seconds = _MEMORY_SECONDS * processes if self._plan.memory else 0.0
         probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
@@ -93,21 +89,17 @@ class Comparison:
 
     @property
     def further_seconds(self) -> float:
-        """About how much longer it takes at most, where runs are too far apart for a verdict."""
+        """The estimated additional duration at most, if runs differ too much for a verdict."""
         tasks = [task for task in self._plan.tasks if MIN_RUNS <= task.repeats < MOST_RUNS]
         return self._left(
             [task.workload for task in tasks for _ in task.candidates for _ in range(MOST_RUNS - task.repeats)]
         )
 
     def run(self, laboratory: Laboratory) -> None:
-        """
-        Measure the ceiling, if it is wanted, run after run, memory and capacity.
-
-        What fails is marked, and the others go on.
-        """
+        """Measure the ceiling, the runs, memory and capacity, as planned; record what fails, and continue."""
         self._keep()
         try:
-            if self._plan.memory:  # before any load: what that made such a server take is there to be taken again
+            if self._plan.memory:  # before any load: clients would reuse memory from it
                 for candidate in self._telling:
                     self._weigh(laboratory, candidate, 1)
             if self._plan.ceiling:
@@ -167,7 +159,7 @@ class Comparison:
         self._keep()
 
     def _go_on(self, laboratory: Laboratory) -> None:
-        """Run again, at the end, what a verdict takes more runs of than were planned (analysis/stopping_rule.py)."""
+        """Add the further runs that a verdict needs (analysis/stopping_rule.py)."""
         chance = random.Random(self._plan.seed)
         while rounds := further(summaries(self.result)):
             due = [each for load in rounds for each in chance.sample(load, len(load))]
@@ -182,7 +174,7 @@ class Comparison:
                 self._measure(laboratory, self._candidates[run.candidate], run, self.result["runs"][run.number - 1])
 
     def _weigh(self, laboratory: Laboratory, candidate: Candidate, processes: int) -> None:
-        """Measure memory per client, in fresh processes; or in the one that runs already, if that is fresh."""
+        """Measure memory per client, in fresh processes, or in the one that already runs."""
         many = f"{processes} process{'es' if processes > 1 else ''}"
         say(f"memory: {candidate.label}, up to {MEMORY_CLIENTS:,} clients, {many} ... ", end="")
         record: dict[str, Any] = {"candidate": candidate.name, "problem": "", "runs": []}
@@ -203,7 +195,7 @@ class Comparison:
         self._keep()
 
     def _search(self, laboratory: Laboratory, candidate: Candidate, workload: Workload) -> None:
-        """Search the most clients within the SLO."""
+        """Search for the most clients within the SLO."""
         slo, probes = parse(self._plan.slo), list[capacity.Probe]()
         record: dict[str, Any] = {"candidate": candidate.name, "scenario": workload.scenario, "slo": str(slo)}
         self.result["capacity"].append(record)
@@ -257,7 +249,7 @@ def _not_run(run: Run) -> dict[str, Any]:
 
 
 def _bytes(record: dict[str, Any]) -> str:
-    """Return bytes a client in a few words, for while the comparison runs."""
+    """Return bytes per client in a few words, for the progress line."""
     parts = [f"{name} {record[name]['value'] / 1e3:.1f} kB" for name in ("silent", "spoken") if record[name]["value"]]
     total = record["container_silent"].get("total")
     if total and total["value"]:

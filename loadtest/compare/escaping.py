@@ -1,4 +1,4 @@
-"""Text from anywhere, such as a result that somebody sent, made harmless for where it is written."""
+"""Makes untrusted text, such as that of a foreign result, harmless in a terminal, HTML and Markdown."""
 
 import html
 import re
@@ -11,27 +11,27 @@ _LEADING: Final = re.compile(r"^(?:(?=[-+=])|(\d+)(?=[.)]))")
 
 
 def visible(text: str) -> str:
-    """Return `text` with what can't be seen, and may move a terminal's cursor or end a line, as Python writes it."""
-    return "".join(_seen(sign) for sign in text)
+    """Return `text` with invisible characters, which may move a terminal's cursor, as Python escapes."""
+    return "".join(_escaped(sign) for sign in text)
 
 
 def visible_lines(text: str) -> str:
-    """Return `text` likewise, its lines left as they are."""
+    """Do the same, but keep line ends."""
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
-def _seen(sign: str) -> str:
+def _escaped(sign: str) -> str:
     if unicodedata.category(sign) not in _CONTROLS:
         return sign
     return sign.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def markup(text: str) -> str:
-    """Return `text` as HTML and SVG show it, between tags or as an attribute in quotation marks."""
+    """Escape `text` for HTML and SVG, between tags or in a quoted attribute."""
     return html.escape(visible(text))
 
 
 def markdown(text: str) -> str:
-    """Return `text` as a line that Markdown, and HTML within it, leave as it is."""
+    """Escape `text` as one line of Markdown, which may contain HTML."""
     plain = visible(" ".join(text.split()))
     return _LEADING.sub(lambda found: f"{found[1] or ''}\\", _SIGNS.sub(lambda found: f"\\{found[0]}", plain))

@@ -1,4 +1,4 @@
-"""What a comparison measures, and in which order. Plain data; nothing here runs anything."""
+"""What a comparison measures, and in which order, as plain data."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -9,18 +9,17 @@ from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
 from loadtest.scenarios import SCENARIOS
 
 MIN_RUNS: Final = 10
-"""Sound runs of either side that a verdict takes; analysis/significance.py says what fewer would do to it."""
+"""Valid runs of each side that a verdict needs; analysis/significance.py says what fewer would change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """
-    One load that the candidates meet.
+    One load for the candidates.
 
-    scenario: its name in loadtest/scenarios.py. clients: how many connect, all at once. think: mean seconds between a
-    reply and the next request; None for the scenario's own.
-    warmup: seconds of load that are thrown away. seconds: the measured window that follows.
-    Both are whole, for so Locust takes its running time.
+    scenario: its name in loadtest/scenarios.py. clients: how many are connected at the same time. warmup: seconds of
+    load that don't count. seconds: the measured window after it. Both are whole, because Locust's run time is. think:
+    mean seconds between a reply and the next request; None for the scenario's own.
     """
 
     scenario: str
@@ -32,7 +31,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: one candidate under one load. number: its place in the order, from 1. repeat: of the same, from 1."""
+    """One run: one candidate under one load. number: its position, from 1. repeat: of the same run, from 1."""
 
     number: int
     candidate: str
@@ -42,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A load, the candidates that meet it, and how often each does."""
+    """A load, its candidates, and the number of runs of each."""
 
     workload: Workload
     candidates: tuple[str, ...]
@@ -54,13 +53,13 @@ class Plan:
     """
     A whole comparison: its tasks, in an order drawn with `seed`.
 
-    The order is drawn in blocks, once for each repeat: the candidates of one load follow each other, so that a drift of
-    the machine (heat, other work) meets them alike; which load comes when, and who is first within it, is chance.
+    The order is drawn for each repeat: the candidates of one load follow each other, so that a drift of the machine
+    (heat, other work) affects them alike; the order of the loads, and of the candidates of each, is random.
 
-    name: "indicative", "thorough" or "chosen". ceiling: the load to find the generator's own ceiling with, before all
-    runs; None for none. capacity: the load whose clients are varied to find how many are within the SLO; None for
-    no search. searched: the candidates whose capacity is searched. memory: whether memory per client is measured. slo:
-    what a run is to keep, as it was typed; "" for nothing.
+    name: "indicative", "thorough" or "chosen". ceiling: the load that measures the generator's own ceiling, before all
+    runs; None for none. capacity: the load whose clients are varied to find how many are within the SLO; None for no
+    search. searched: the candidates of the search. memory: whether to measure memory per client. slo: as typed; ""
+    without any.
     """
 
     name: str
@@ -74,7 +73,7 @@ class Plan:
     slo: str = ""
 
     def runs(self) -> tuple[Run, ...]:
-        """Return the runs in the order in which they are to be run; the same for the same plan."""
+        """Return the runs in their order, which depends on the plan alone."""
         chance = random.Random(self.seed)
         order: list[tuple[str, Workload, int]] = []
         for repeat in range(1, max((task.repeats for task in self.tasks), default=0) + 1):
@@ -86,7 +85,7 @@ class Plan:
         return tuple(Run(number, *each) for number, each in enumerate(order, 1))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as JSON-ready data."""
+        """Return JSON-ready data."""
         return {
             "name": self.name,
             "seed": self.seed,
@@ -105,33 +104,33 @@ COMPARED: Final = tuple(name for name, each in SCENARIOS.items() if not each.pac
 
 CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
 """
-With what the capacity is searched: clients who come and go, so that every reply counts, the wait to be served included.
+The load of a search for the capacity: clients come and go, so that every reply counts, also the wait to be served.
 
-Three seconds, for who is away for longer than the window looks as if it had never connected.
+Three seconds: a client that is away for the whole window looks as if it had never connected.
 """
 
 CEILING_CLIENTS: Final = 50
-"""As many as one row of `saturate` has: enough that a reply is always waiting for the generator."""
+"""As in `saturate`: enough that a reply always waits for the generator."""
 
 THOROUGH_SLO: Final = "p99<50ms"
-"""What a thorough comparison's search for the capacity is to keep, unless the user says otherwise."""
+"""The default SLO of a thorough comparison."""
 
 INDICATIVE_RUNS: Final = 3
-"""Runs of each candidate under a load in a comparison that gives no verdict: a median, and how far runs are apart."""
+"""Runs of each candidate under a load in a comparison without a verdict: enough for a median and a range."""
 
 CROWD_RUNS: Final = 3
-"""Of `crowd`, which takes long, and whose memory per client is measured by itself."""
+"""Runs of `crowd`, which takes long, and whose memory per client is measured separately."""
 
 
 def indicative(seed: int) -> Plan:
-    """Return what a newcomer runs, within 90 s: one scenario, two numbers of clients, the textbook's three models."""
+    """Return the default plan, within 90 s: one scenario, two numbers of clients, the textbook's three models."""
     load = SCENARIOS["saturate"].loads
     tasks = tuple(Task(_workload("saturate", clients), TEXTBOOK, INDICATIVE_RUNS) for clients in load.clients)
     return Plan("indicative", tuple(LAB[name] for name in TEXTBOOK), tasks, seed)
 
 
 def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
-    """Return what gives the verdict: every scenario, MIN_RUNS runs of each, capacity, memory, and the ceiling."""
+    """Return the plan for a verdict: every scenario, MIN_RUNS runs of each, capacity, memory, and the ceiling."""
     main = (*TEXTBOOK, *(candidate.name for candidate in own))
     every = (*LAB, *(candidate.name for candidate in own))
     tasks = [
@@ -170,11 +169,7 @@ def chosen(
     memory: bool = False,
     slo: str = "",
 ) -> Plan:
-    """
-    Return the plan for what the user chose.
-
-    clients, seconds, warmup: in place of each scenario's own (seconds of the measured window, and before it).
-    """
+    """Return the plan that the user chose; clients, seconds and warmup replace each scenario's own."""
     names = tuple(candidate.name for candidate in candidates)
     tasks = [
         Task(_workload(name, count, warmup, seconds), names, repeats)

@@ -1,7 +1,7 @@
 """
-What a comparison's result must look like before anything is made of it; loadtest/compare/README.md says what it means.
+The schema of a comparison's result; loadtest/compare/README.md explains it.
 
-Only what a report reads is looked at: a result may hold more, as one of an older version does.
+It checks only what a report reads: a result may have more.
 """
 
 import re
@@ -15,10 +15,9 @@ from loadtest.compare.slo import parse
 from loadtest.scenarios import MAX_SIZE, SCENARIOS
 
 SCHEMA: Final = 3
-"""Of a comparison's result."""
 
 _MOST: Final = 10**15
-"""More than anything that is counted or measured; what is beyond could not be reckoned with."""
+"""More than anything that is counted or measured."""
 
 
 def _slo(text: str) -> str:
@@ -47,13 +46,13 @@ _Slo = Annotated[str, AfterValidator(_slo)]
 
 
 class _Loose(BaseModel):
-    """Something that may hold more than is read."""
+    """An object that may have further fields."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class _Exact(BaseModel):
-    """Something that is read as a whole, so that there is no place for more."""
+    """An object without further fields."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
@@ -182,7 +181,7 @@ class _Fairness(_Loose):
 
 
 class _Part(_Loose):
-    """What a load run found of the one server that it met."""
+    """A load run's result for its one server."""
 
     users: _Count
     connected: _Count
@@ -228,7 +227,7 @@ class _Run(_Loose):
 
 
 class _Price(_Loose):
-    """What one more client takes, or why that isn't known."""
+    """What one more client costs, or why that isn't known."""
 
     value: _Number | None
     low: _Number | None
@@ -327,15 +326,15 @@ class _Result(_Loose):
 
 
 def _repeated(values: Iterable[Any]) -> list[Any]:
-    """Return the values that are there more than once."""
+    """Return the values that occur more than once."""
     counts = Counter(values)
     return [value for value, count in counts.items() if count > 1]
 
 
 def check(found: Mapping[str, Any]) -> None:
-    """Raise ValueError, a line that says where and what, if `found` is not a comparison's result of this version."""
+    """Raise ValueError with a line that says where and what if `found` is not a result of this version."""
     if found.get("kind") != "comparison":
-        raise ValueError("it is no result of a comparison")
+        raise ValueError("it is not a comparison's result")
     if found.get("schema") != SCHEMA:
         kept = f"{found.get('schema')!r:.20}"
         raise ValueError(f"it has schema {kept}, and this version of the lab reads {SCHEMA}; measure again")
@@ -348,12 +347,12 @@ def check(found: Mapping[str, Any]) -> None:
 
 
 def _said(where: Sequence[str | int], what: str) -> str:
-    """Return a fault in words, the likes of "runs[3].load.window.ended: it should be a valid number"."""
-    told = _TECHNICAL.sub("it", what).replace("Field required", "it is missing").replace("dictionary", "object")
-    told = _CLASSES.sub("", told.replace("Extra inputs are not permitted", "it has no place there"))
-    return f"{place(where)}: {told}" if where else told
+    """Return a fault in words, such as "runs[3].load.window.ended: it should be a valid number"."""
+    text = _TECHNICAL.sub("it", what).replace("Field required", "it is missing").replace("dictionary", "object")
+    text = _CLASSES.sub("", text.replace("Extra inputs are not permitted", "it has no place there"))
+    return f"{place(where)}: {text}" if where else text
 
 
 def place(where: Iterable[str | int]) -> str:
-    """Return where in a JSON document something stands: "runs[3].load"."""
+    """Return a path in a JSON document as text: "runs[3].load"."""
     return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).removeprefix(".")

@@ -1,4 +1,4 @@
-"""SLOs, such as p99<50ms: what a user calls fast enough, as text and as data."""
+"""SLOs, such as p99<50ms, as text and as data."""
 
 import re
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _SHAPE: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class Slo:
     """
-    A quantile that is to lie below a limit; `str` gives the text that `parse` takes.
+    A quantile that must be below a limit; `str` gives the text for `parse`.
 
-    series: the replies that it is about, or "" for those that the scenario says (see `series_in`). quantile: 0.99 for
-    p99. limit_us: whole microseconds.
+    series: its replies, or "" for the scenario's default (see `series_in`). quantile: 0.99 for p99. limit_us: whole
+    microseconds.
     """
 
     series: Series
@@ -36,21 +36,21 @@ class Slo:
 
 
 def parse(text: str) -> Slo:
-    """Return the SLO that a text like `p99<50ms`, `first p99.9<2s` or `later p50<800us` names; else ValueError."""
+    """Parse an SLO like `p99<50ms`, `first p99.9<2s` or `later p50<800us`; ValueError on a bad one."""
     match = _SHAPE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no SLO; write it like p99<50ms, p50<800us, or first p99.9<2s")
+        raise ValueError(f"{text!r} is not an SLO; write it like p99<50ms, p50<800us, or first p99.9<2s")
     percent, limit = Decimal(match["percent"]), Decimal(match["limit"]) * _UNITS[match["unit"]]
     if not 0 < percent <= 100:
-        raise ValueError(f"{text!r} is no SLO: there is no p{percent}; choose from p0.0001 to p100")
+        raise ValueError(f"{text!r} is not an SLO: there is no p{percent}; choose from p0.0001 to p100")
     if not 1 <= limit <= LONGEST_US or limit % 1:
-        raise ValueError(f"{text!r} is no SLO: its limit must be whole microseconds, from 1us to 30s")
+        raise ValueError(f"{text!r} is not an SLO: its limit must be whole microseconds, from 1us to 30s")
     series = match["series"]
     chosen: Series = "first" if series == "first" else "later" if series == "later" else ""
     return Slo(chosen, float(percent / 100), int(limit))
 
 
 def exact_duration(microseconds: int) -> str:
-    """Return a duration as an SLO's text has it, exactly: "800us", "63.4ms", "2s"."""
+    """Return a duration exactly, as in an SLO: "800us", "63.4ms", "2s"."""
     unit = next(unit for unit, size in _UNITS.items() if microseconds >= size or unit == "us")
     return f"{(Decimal(microseconds) / _UNITS[unit]).normalize():f}{unit}"

@@ -1,4 +1,4 @@
-"""Where results are kept: a folder for each comparison, whose files are always whole."""
+"""Keeps results: a folder for each comparison, whose files are written whole."""
 
 import json
 import os
@@ -16,24 +16,20 @@ RESULT, PAGE, PICTURE, MARKDOWN = "compare.json", "compare.html", "compare.svg",
 
 
 class NotWritableError(Exception):
-    """Results cannot be kept there; the text says so in one line, with what to do."""
+    """Results cannot be kept there; the text says why, and what to do."""
 
 
 def shown(path: Path) -> Path:
-    """
-    Return a path as a person can use it: from the current directory on, if it lies there.
-
-    In the container that directory stands for the checkout, and the whole path exists nowhere else.
-    """
+    """Return a path relative to the current directory if possible: a container's full path is unknown outside."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def prepare(results: Path, now: datetime) -> Path:
     """
-    Make a new folder in `results`, named after the time, and return it; NotWritableError if that is impossible.
+    Create a folder in `results`, named after the time, and return it; NotWritableError if that is impossible.
 
-    That it can be written to is tried, not guessed: a folder may be full, or mounted without leave to write.
+    It writes a file to make sure: a file system may be full, or mounted read-only.
     """
     stamp = now.strftime("%Y-%m-%d_%H-%M-%S")
     try:
@@ -50,16 +46,16 @@ def prepare(results: Path, now: datetime) -> Path:
             f"results cannot be kept in {shown(results)}: {reason}; make that folder yours, or name another with"
             " --output FOLDER or TCPLAB_RESULTS (in Docker, start it as yourself: TCPLAB_UID=$(id -u))"
         ) from error
-    raise NotWritableError(f"results cannot be kept in {shown(results)}: {stamp} is there a hundred times")
+    raise NotWritableError(f"results cannot be kept in {shown(results)}: {stamp} exists a hundred times")
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` to `file` as JSON, like whole.write."""
+    """Write `content` to `file` as JSON, like atomic_write.write."""
     atomic_write.write(file, json.dumps(content, separators=(",", ":")) + "\n")
 
 
 def point_latest_at(folder: Path) -> None:
-    """Make results/latest lead to `folder`. Not every file system has links: without them, there is no `latest`."""
+    """Link results/latest to `folder`, if the file system has links."""
     new = folder.parent / f".latest-{os.getpid()}"
     with suppress(OSError):
         new.symlink_to(folder.name)
@@ -69,19 +65,19 @@ def point_latest_at(folder: Path) -> None:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return the result of a comparison; ValueError, with a line that says where and why, if it is none."""
+    """Return a comparison's result; ValueError with a line that says where and why if it is not one."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_object)
     except OSError as error:
         raise ValueError(f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is no text in UTF-8 (byte {error.start:,})") from error
+        raise ValueError(f"it is not text in UTF-8 (byte {error.start:,})") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply for a result of a comparison") from error
     except ValueError as error:
-        raise ValueError(f"it is not whole, or no JSON ({error})") from error
+        raise ValueError(f"it is incomplete, or not JSON ({error})") from error
     if not isinstance(found, dict):
-        raise ValueError("it is no result of a comparison")  # noqa: TRY004 - what a file holds
+        raise ValueError("it is not a comparison's result")  # noqa: TRY004 - a file's content
     for where, each in _objects(found):
         if isinstance(each, _Ambiguous):
             raise ValueError(f"{schema.place((*where, each.key))}: it is there twice")  # noqa: TRY004
@@ -106,7 +102,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _objects(found: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Yield every object in a document, with where it stands; however deeply nested."""
+    """Yield every object in a document with its path."""
     ahead: list[tuple[tuple[str | int, ...], Any]] = [((), found)]
     while ahead:
         where, each = ahead.pop()

@@ -47,8 +47,8 @@ class Counters:
     the reply. unanswered: open when the phase closed. late_sends: sent more than LATE after their time, by the
     generator's own delay. unsent: fell due and were never sent: their connection waited for a reply, or there was none.
     clients_connected, clients_served: different clients that had a connection, or a verified reply (or had one before,
-    and sent nothing since). squares: sum of the squares of each client's verified replies in the phase; meaningless over
-    several phases. histograms, censored: by SERIES. overtaken, silent: by KINDS, of the requests open at the end: how
+    and sent nothing since). squares: sum of the squares of each client's verified replies in one phase, invalid for
+    more. histograms, censored: by SERIES. overtaken, silent: by KINDS, of the requests open at the end: how
     much later the latest answered request was sent; and the age, if their client had a reply in the phase.
     """
 
@@ -174,10 +174,10 @@ class Effort:
     """
     What a load process itself did.
 
-    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: time in which its event loop did not wait:
-    it worked, or was kept from its core. starved_seconds: time in which it was ready and waited for a core, according to
-    the kernel. stolen_seconds: processor time that the host kept back, over all cores. lag: histogram of how late its
-    loop woke up. conntrack_ratio: the highest share of the machine's connection-tracking table in use.
+    cpu_seconds: processor time used. seconds: time that passed. busy_seconds: time in which its event loop never
+    waited: it worked, or was kept from its core. starved_seconds: time in which it was ready and waited for a core,
+    according to the kernel. stolen_seconds: processor time that the host kept back, over all cores. lag: histogram of
+    how late its loop woke up. conntrack_ratio: the highest share of the machine's connection-tracking table in use.
     """
 
     cpu_seconds: float = 0.0

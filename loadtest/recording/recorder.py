@@ -17,8 +17,8 @@ A request (or connect) that times out is in its histograms at the time it waited
 open when the window ends, is counted separately as censored, at its age: it takes longer than that. So is one that fell
 due on a schedule and could not be sent, because its client waited for a reply.
 
-Conservation: sent + carried = sum(outcomes) + abandoned + unanswered. `carried` requests were open when the phase began,
-and count where they end. Requests that were never sent (`unsent`) are not part of it.
+Conservation: sent + carried = sum(outcomes) + abandoned + unanswered. `carried` requests were open when the phase
+began, and count where they end. Requests that were never sent (`unsent`) are not part of it.
 
 At a hundred thousand requests a second there are some 7 us for each, so durations go into lists, and a thousand at a
 time into histograms.

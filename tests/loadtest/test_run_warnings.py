@@ -98,7 +98,7 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
         ),
         (
             Facts(cpu_ratio=0.61, busy_ratio=0.97),
-            "a load process was busy 97% of the time and was given 61% of a core: a top speed is the generator's, not"
+            "a load process was busy 97% of the time and got 61% of a core: a top speed is the generator's, not"
             " the server's",
         ),
         (Facts(lag_p99=0.0123), "a load process woke up 12.3 ms late (p99): latencies include its own delay"),

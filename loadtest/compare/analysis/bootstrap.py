@@ -1,12 +1,11 @@
 """
 Medians of a few runs, and ratios of them, with bootstrap intervals over runs.
 
-A run gives one value, and what differs from run to run is what an interval has to cover: the thousands of requests
-within a run share its luck, so that they don't count as so many measurements. The runs are drawn again with
-replacement, and the interval is cut out of what their median comes to (the percentile bootstrap: Efron and Tibshirani,
-"An Introduction to the Bootstrap", 1993, chapter 13). A few runs have few medians, so that these are counted here
-instead of drawn (the idea: Maritz and Jarrett, "A note on estimating the variance of the sample median", JASA 73,
-1978): the result has no luck of its own, and needs no seed.
+A run gives one value, because its thousands of requests are not independent measurements; an interval covers the
+differences between runs. The runs are resampled with replacement, and the interval is taken from the medians' quantiles
+(the percentile bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). A few runs have
+few medians, so these are counted instead of drawn (the idea: Maritz and Jarrett, "A note on estimating the variance of
+the sample median", JASA 73, 1978): the result is exact, and needs no seed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,27 +17,26 @@ from typing import Final
 
 CONFIDENCE: Final = 0.99
 """
-Share of such intervals that should hold the true value.
+Share of the intervals that should contain the true value.
 
-Of ten runs, in 5,000 simulated cases with normal spread, 99 % of the ratios' did and 98 % of the medians'. With fewer
-runs they don't keep the promise: an interval of three is hardly more than their range.
+With ten runs, in 5,000 simulated cases with normal spread, 99 % of the ratios' did and 98 % of the medians'. With fewer
+runs fewer do: an interval of three runs is hardly more than their range.
 """
 
-# With many runs most pairs of middle values are as good as impossible, and cost the most time. What is left out comes
-# to less than a millionth, where an interval leaves out five thousandths on each side.
+# With many runs most pairs of middle values are nearly impossible, and cost the most time. Without them less than a
+# millionth is missing, where an interval leaves out five thousandths on each side.
 _NEGLIGIBLE: Final = 1e-9
 
 _Weighted = Sequence[tuple[float, float]]
-"""Values, each with the share of resamples that come to it."""
+"""Values, each with its share of the resamples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """
-    A value, and between which two it lies with CONFIDENCE; in the unit of what it was made from.
+    A value and its interval of CONFIDENCE.
 
-    With lower bounds among the runs, low and high hold every interval that there could be in truth: `high` is infinite
-    where the bounds leave it open, and `low`, of a ratio, 0.
+    With lower bounds among the runs, it covers every possible interval: `high` may be infinite, and a ratio's `low` 0.
     """
 
     value: float
@@ -48,10 +46,10 @@ class Interval:
 
 def median(values: Sequence[float], bounds: Sequence[bool] = ()) -> Interval:
     """
-    Return the median of the runs' `values`; ValueError if there are none.
+    Return the median of the runs' `values`; ValueError without any.
 
-    bounds: which of them are lower bounds; () for none. The median of every resample grows with each of its values, so
-    that the low end is had with the bounds at their values, and the high end with all of them at infinity.
+    bounds: which of them are lower bounds; () for none. A resample's median grows with each of its values, so the low
+    end comes from the bounds at their values, and the high end from all of them at infinity.
     """
     low, high = _ends(_resampled(values))
     if any(bounds):
@@ -66,11 +64,11 @@ def ratio(
     their_bounds: Sequence[bool] = (),
 ) -> Interval:
     """
-    Return the ratio of the medians of two candidates' runs, ours to theirs; ValueError if one of them has none.
+    Return the ratio of the medians of two candidates' runs, ours to theirs; ValueError without runs.
 
-    our_bounds, their_bounds: which runs are lower bounds, as in `median`: ours leave the high end open, theirs the low
-    one. All values are above 0. The two are drawn again each on its own: that they were measured in turns makes the
-    interval too wide, if anything, for a drift of the machine then moves both alike.
+    Values are above 0. our_bounds, their_bounds: as in `median`; ours open the high end, theirs the low one. The two are
+    resampled separately. They were measured in turns, so a drift of the machine affects both, and the interval is too
+    wide if anything.
     """
     low, high = _ratio_ends(ours, theirs)
     if any(their_bounds):
@@ -81,7 +79,7 @@ def ratio(
 
 
 def raised(values: Sequence[float], bounds: Sequence[bool]) -> list[float]:
-    """Return `values` with those that are lower bounds as high as they could be in truth."""
+    """Return `values` with the lower bounds at infinity."""
     if not any(bounds):
         return list(values)
     return [inf if bound else value for value, bound in zip(values, bounds, strict=True)]
@@ -93,13 +91,13 @@ def _ratio_ends(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, 
 
 
 def middle(values: Sequence[float]) -> float:
-    """Return the median just as it is formed of a resample: a sum of other order would not be among those."""
+    """Return the median, by the same arithmetic as for resamples."""
     ordered = sorted(values)
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _resampled(values: Sequence[float]) -> _Weighted:
-    """Return what the median of a resample can be."""
+    """Return the possible medians of a resample."""
     if not values:
         raise ValueError("there is no run to take a median of")
     ordered = sorted(values)
@@ -108,15 +106,11 @@ def _resampled(values: Sequence[float]) -> _Weighted:
 
 @lru_cache
 def _middles(runs: int) -> tuple[tuple[int, int, float], ...]:
-    """
-    Return which two of `runs` ordered values a resample has in its middle, and in what share of all resamples.
-
-    For an odd number of runs the two are one and the same.
-    """
+    """Return pairs of indexes of a resample's middle values (the same if `runs` is odd), with their shares."""
     half = (runs + 1) // 2
 
     def within(first: int) -> int:
-        """Count the resamples whose lower middle value is among the `first` values: half of them lie there."""
+        """Count the resamples whose lower middle value is among the `first` values."""
         return sum(comb(runs, some) * first**some * (runs - first) ** (runs - some) for some in range(half, runs + 1))
 
     counts: dict[tuple[int, int], int] = {}
@@ -124,7 +118,7 @@ def _middles(runs: int) -> tuple[tuple[int, int, float], ...]:
         counts[lower, lower] = within(lower + 1) - within(lower)
         if runs % 2:
             continue
-        # Two different ones: one half of the draws goes up to the lower, and reaches it; the other starts at the upper.
+        # Two different ones: half of the draws end at the lower, the other half begins at the upper.
         reaching = comb(runs, half) * ((lower + 1) ** half - lower**half)
         for upper in range(lower + 1, runs):
             counts[lower, upper] = reaching * ((runs - upper) ** half - (runs - upper - 1) ** half)
@@ -134,13 +128,13 @@ def _middles(runs: int) -> tuple[tuple[int, int, float], ...]:
 
 
 def _ends(weighted: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """Return the values beyond which, on either side, no more lies than an interval of CONFIDENCE leaves out."""
+    """Return the ends of the interval of CONFIDENCE."""
     ordered = sorted(weighted, key=itemgetter(0))
     return _first(ordered), _first(reversed(ordered))
 
 
 def _first(weighted: Iterable[tuple[float, float]]) -> float:
-    """Return the first value that is not left out."""
+    """Return the first value within the interval."""
     passed = 0.0
     for value, share in weighted:
         passed += share

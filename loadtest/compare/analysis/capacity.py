@@ -1,8 +1,8 @@
 """
-Capacity: the most clients for whom a server meets an SLO, searched and given as a bracket.
+Capacity: the most clients with which a server meets an SLO, as a bracket.
 
-`propose` says which number of clients to try next, `conclude` what the tries so far amount to, and both are functions
-of the tries alone. A search that was interrupted can be concluded, or taken up again, from what was kept.
+`propose` returns the number of clients to try next, `conclude` the bracket so far; both depend on the tries alone, so
+an interrupted search can be concluded or continued.
 """
 
 import math
@@ -18,16 +18,16 @@ from loadtest.compare.slo import Slo
 from loadtest.recording.histogram import Bounds
 
 TRIES: Final = 3
-"""How often a number of clients is tried at most: then two of three agree, or it cannot be told."""
+"""The most tries of one number of clients: then two of three agree, or the answer is "cannot tell"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    How far a search goes.
+    The limits of a search.
 
-    start: clients to begin with. most: never more clients than that. ratio: a bracket is close if high is at most so
-    many times low (or the next number). budget: tries in all.
+    start, most: clients. ratio: a bracket is close if high is at most this many times low (or the next number). budget:
+    tries in total.
     """
 
     start: int = 16
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One try: so many clients, and what the run said (as in SloCheck)."""
+    """One try with a number of clients, and its answer (as in SloCheck)."""
 
     clients: int
     answer: SloAnswer
@@ -51,12 +51,12 @@ class Probe:
 
     @classmethod
     def of(cls, clients: int, checked: SloCheck) -> "Probe":
-        """Return the try of so many clients that was judged so."""
+        """Return the try for a check."""
         return cls(clients, checked.answer, checked.bounds, checked.why)
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Probe":
-        """Return the try that `asdict` made plain data of."""
+        """Return the try from `asdict`."""
         bounds = Bounds(**kept["bounds"]) if kept["bounds"] else None
         return cls(kept["clients"], SloAnswer(kept["answer"]), bounds, kept["why"])
 
@@ -64,12 +64,11 @@ class Probe:
 @dataclass(frozen=True, slots=True)
 class Bracket:
     """
-    Where the capacity lies: at `low` clients or more, and below `high`.
+    The capacity: `low` clients or more, and fewer than `high`.
 
-    low: the most clients seen within the SLO, 0 if none. high: the fewest seen outside it, twice; None if none were,
-    and then the capacity is '>= low'. why: what kept the bracket from being close, or "". contradictions: numbers of
-    clients that were within the SLO at one time and not at another, or within it though fewer were not; in words.
-    probes: all tries, in order.
+    low: the most clients within the SLO, 0 if none. high: the fewest outside it, twice; None if none, and then the
+    capacity is '>= low'. why: why the bracket is not close, or "". contradictions: in words, numbers of clients that
+    were within the SLO once and not again, or within it though fewer were not. probes: all tries, in order.
     """
 
     low: int
@@ -79,17 +78,17 @@ class Bracket:
     probes: tuple[Probe, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
+        """Return JSON-ready data."""
         return asdict(self)
 
 
 def find_capacity(probe: Callable[[int], Load], slo: Slo, limits: Limits, tell: Callable[[Probe], None]) -> Bracket:
     """
-    Return the bracket of clients between which the capacity within `slo` lies.
+    Return the bracket of the capacity within `slo`.
 
-    probe: runs a load of so many clients and returns what it found, with every warning about the run; a run that raises
-    RunFailedError cannot tell, whoever was at fault. tell: told each try when it is over; what it has kept can be
-    concluded (`conclude`) should a run be interrupted, whose exception passes through.
+    probe: runs a load with this many clients and returns its result with all warnings; RunFailedError means "cannot
+    tell". tell: called with each try, so that an interrupted search can be concluded (`conclude`); the interrupt's
+    exception passes through.
     """
     probes: list[Probe] = []
     while (clients := propose(probes, limits)) is not None:
@@ -103,7 +102,7 @@ def find_capacity(probe: Callable[[int], Load], slo: Slo, limits: Limits, tell: 
 
 
 def in_words(kept: Mapping[str, Any]) -> str:
-    """Return a kept bracket in words: "200 to 250", or ">=5,000" where no end was seen."""
+    """Return a bracket in words: "200 to 250", or ">=5,000" without a high end."""
     low, high = kept["low"], kept["high"]
     if high is None:
         return f">={low or 0:,}"
@@ -112,11 +111,11 @@ def in_words(kept: Mapping[str, Any]) -> str:
 
 def propose(probes: Sequence[Probe], limits: Limits) -> int | None:
     """
-    Return the number of clients to try next; None if there is nothing left to find out, or to find it out with.
+    Return the number of clients to try next; None at the search's end, or without budget.
 
     It doubles until a number is not within the SLO, then halves the bracket (by ratio) until it is close. A number
-    that is not within the SLO is tried again before it counts, for a disturbance makes any server miss; the low end
-    is tried again once the bracket is close, for what lies below it has been passed at the first go.
+    outside the SLO is tried again before it counts, because a disturbance makes any server miss; so is the low end once
+    the bracket is close, because it met the SLO only once.
     """
     if len(probes) >= limits.budget:
         return None
@@ -133,14 +132,14 @@ def propose(probes: Sequence[Probe], limits: Limits) -> int | None:
 
 
 def conclude(probes: Sequence[Probe], limits: Limits) -> Bracket:
-    """Return what is known after these tries, also if there should have been more of them."""
+    """Return the bracket after these tries, even if the search is incomplete."""
     answers = _answers(probes)
     low, end = _ends(answers)
     high = _fewest(answers, SloAnswer.MISSED)
     reasons = []
     if end is not None and end != high:
-        told = (each.why for each in reversed(probes) if each.clients == end and each.answer is SloAnswer.CANNOT_TELL)
-        reasons.append(f"at {counted(end)} it cannot be told: {next(told)}")
+        whys = (each.why for each in reversed(probes) if each.clients == end and each.answer is SloAnswer.CANNOT_TELL)
+        reasons.append(f"at {counted(end)} it cannot be told: {next(whys)}")
     if end is None and low == limits.most:
         reasons.append(f"no more than {counted(low)} were tried")
     if propose(probes, replace(limits, budget=len(probes) + 1)) is not None:
@@ -157,7 +156,7 @@ def _answers(probes: Iterable[Probe]) -> dict[int, list[SloAnswer]]:
 
 
 def _settled(given: Sequence[SloAnswer]) -> SloAnswer | None:
-    """Return what the answers at one number amount to: what two of them say; None if there are too few for that."""
+    """Return the answer that two tries at one number agree on; None if there are too few tries."""
     for answer in SloAnswer:
         if given.count(answer) >= 2:
             return answer
@@ -165,7 +164,7 @@ def _settled(given: Sequence[SloAnswer]) -> SloAnswer | None:
 
 
 def _fewest(answers: Mapping[int, Sequence[SloAnswer]], settled: SloAnswer, above: int = 0) -> int | None:
-    """Return the fewest clients, more than `above`, at whom the answers amount to `settled`; None if there are none."""
+    """Return the fewest clients, more than `above`, whose answer is `settled`; None without any."""
     every = (clients for clients, given in answers.items() if clients > above and _settled(given) is settled)
     return min(every, default=None)
 

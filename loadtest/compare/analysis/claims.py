@@ -1,9 +1,9 @@
 """
-The table that teachers draw by hand, filled in with what was measured; a cell agrees, disagrees, or abstains.
+The textbook's table of models, checked by measurements; a cell agrees, disagrees, or abstains.
 
-Each claim of the textbook's is a row in CLAIMS: what it says, and a function that looks for it in the evidence. A claim
-about "more" or "less" is tested as any other pair of measures is (significance.py), so that it is settled by ten runs
-or not at all; one about what happens (who waits, how many are served) holds if it was so in every valid run.
+Each claim is a row in CLAIMS: its text, and a function that checks it by the evidence. A claim of "more" or "less" is
+tested like any other pair of measures (significance.py), and needs ten runs; one about what happens (which clients
+wait, how many are served) must hold in every valid run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ Mark = Literal["agrees", "disagrees", "abstains"]
 ONE: Final = "speed with 1 client"
 MANY_AT_ONCE: Final = f"speed with {SCENARIOS['saturate'].loads.clients[-1]} clients"
 ASPECTS: Final = (ONE, MANY_AT_ONCE, "number of clients", "a slow client", "resource use", "for whom")
-"""The table's rows; measures of different loads stand in different ones."""
+"""The table's rows, one for each load."""
 
 METHODS: Final = {
     "single": "one at a time",
@@ -31,15 +31,15 @@ METHODS: Final = {
     "asyncio": "asyncio on uvloop",
     "asyncio-stdlib": "asyncio on the standard library's loop",
 }
-"""The table's columns: candidates, and what they are called there."""
+"""The table's columns: candidates and their headings."""
 
 SLOWER: Final = 1.2
-"""By what factor a request must cost more with very many clients for "slows down" to be said."""
+"""The factor by which a request must cost more with very many clients to count as slower."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the evidence says of a claim: a mark, the measures in words, and the options that measure them again."""
+    """The evidence's answer to a claim: a mark, the measures in words, and the options that measure them again."""
 
     mark: Mark
     said: str
@@ -48,7 +48,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CheckedClaim:
-    """One cell of the table: whose, about what, what the textbook says, and what was found."""
+    """One cell of the table: column, row, the textbook's claim, and the finding."""
 
     method: str
     aspect: str
@@ -59,10 +59,9 @@ class CheckedClaim:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """
-    What a result holds.
+    A result's evidence.
 
-    runs: summaries by candidate, scenario and number of clients. memory, capacity: as the result keeps them, by
-    candidate.
+    runs: summaries by candidate, scenario and number of clients. memory, capacity: the result's, by candidate.
     """
 
     runs: Mapping[tuple[str, str, int], Summary]
@@ -70,13 +69,13 @@ class Evidence:
     capacity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def summary(self, candidate: str, scenario: str, clients: int) -> Summary | None:
-        """Return the runs of a candidate under a load, if there are valid ones."""
+        """Return the summary of a candidate under a load, if it has valid runs."""
         found = self.runs.get((candidate, scenario, clients))
         return found if found and found.valid else None
 
 
 def evidence(result: Mapping[str, Any]) -> Evidence:
-    """Return what a result holds."""
+    """Return a result's evidence."""
     return Evidence(
         runs={(each.candidate.name, each.workload.scenario, each.workload.clients): each for each in summaries(result)},
         **{name: {each["candidate"]: each for each in result[name]} for name in ("memory", "capacity")},
@@ -84,12 +83,12 @@ def evidence(result: Mapping[str, Any]) -> Evidence:
 
 
 def table(result: Mapping[str, Any]) -> list[CheckedClaim]:
-    """Return every cell of the table, by method and aspect; those for which nothing was measured abstain."""
+    """Return every cell of the table; those without measurements abstain."""
     known = evidence(result)
-    return [CheckedClaim(claim.method, claim.aspect, claim.says, claim.see(known)) for claim in CLAIMS]
+    return [CheckedClaim(claim.method, claim.aspect, claim.says, claim.check(known)) for claim in CLAIMS]
 
 
-# How measures are told
+# Measures in words
 
 
 def _told(estimate: Estimate, unit: float, name: str, digits: int = 3) -> str:
@@ -113,7 +112,7 @@ def _again(scenario: str, clients: int, *candidates: str) -> str:
 
 
 def _between(counts: Sequence[int]) -> str:
-    """Return the least and the most of sorted counts, or the one that they all are."""
+    """Return the least and the most of sorted counts, or one number if they are equal."""
     return f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
 
 
@@ -122,18 +121,18 @@ def _lacking(*what: str) -> Found:
 
 
 def _few(some: Sequence[Summary]) -> str:
-    """Return why no verdict can be given on these, "" if it can."""
+    """Return why these give no verdict, "" if they do."""
     fewest = min(each.runs for each in some)
     return "" if fewest >= MIN_RUNS else f"; {fewest} valid runs, where a verdict takes {MIN_RUNS}"
 
 
-# What is looked for
+# Checks
 
 
 def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found]:
     clients = SCENARIOS["saturate"].loads.clients[-1]
 
-    def see(known: Evidence) -> Found:
+    def check(known: Evidence) -> Found:
         found = known.summary(method, "saturate", clients)
         if found is None:
             return _lacking(f"saturate with {clients} clients")
@@ -142,11 +141,11 @@ def _served_at_once(method: str, *, several: bool) -> Callable[[Evidence], Found
         holds = counts[0] > 1 if several else counts[-1] == 1
         return Found("agrees" if holds else "disagrees", said, _again("saturate", clients, method))
 
-    return see
+    return check
 
 
 def _speed_of_single(known: Evidence) -> Found:
-    """Return whether it is slow for the client that it serves; that others wait is another claim."""
+    """Check whether it is slow for its one client; that others wait is another claim."""
     mine = known.summary("single", "saturate", 1)
     others = {name: known.summary(name, "saturate", 1) for name in METHODS if name != "single"}
     measured = [each for each in others.values() if each]
@@ -167,7 +166,7 @@ def _speed_of_single(known: Evidence) -> Found:
 def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
     clients = SCENARIOS["saturate"].loads.clients[-1]
 
-    def see(known: Evidence) -> Found:
+    def check(known: Evidence) -> Found:
         mine, theirs = known.summary(method, "saturate", clients), known.summary(other, "saturate", clients)
         if mine is None or theirs is None:
             return _lacking(f"saturate with {clients} clients")
@@ -181,14 +180,14 @@ def _fast(method: str, other: str) -> Callable[[Evidence], Found]:
         mark: Mark = "agrees" if high <= SLOWER else "disagrees" if low > SLOWER else "abstains"
         return Found(mark, said, _again("saturate", clients, method, other))
 
-    return see
+    return check
 
 
 def _many_clients(method: str) -> Callable[[Evidence], Found]:
-    """Return what was seen with very many clients: no verdict, for windows of a few seconds can't settle it."""
+    """Report measures with very many clients, without a verdict: windows of a few seconds are too short for one."""
     few = SCENARIOS["saturate"].loads.clients[-1]
 
-    def see(known: Evidence) -> Found:
+    def check(known: Evidence) -> Found:
         at_few, at_many = known.summary(method, "saturate", few), known.summary(method, "saturate", MANY)
         if at_few is None or at_many is None:
             return _lacking(f"saturate with {few} and {MANY} clients")
@@ -204,14 +203,14 @@ def _many_clients(method: str) -> Callable[[Evidence], Found]:
         said += f"; no verdict: who is served in a window of {at_many.workload.seconds:g} s says little of a longer one"
         return Found("abstains", said, f"--variants {method} --scenarios saturate --clients {few} {MANY}")
 
-    return see
+    return check
 
 
 def _slow_client(method: str, *, hangs: bool) -> Callable[[Evidence], Found]:
     clients = SCENARIOS["slow-client"].loads.clients[0]
     stall = SCENARIOS["slow-client"].stall
 
-    def see(known: Evidence) -> Found:
+    def check(known: Evidence) -> Found:
         found = known.summary(method, "slow-client", clients)
         waits = found["first_p99_us"] if found else Estimate()
         if found is None or waits.value is None or waits.low is None:
@@ -221,13 +220,13 @@ def _slow_client(method: str, *, hangs: bool) -> Callable[[Evidence], Found]:
         mark: Mark = "agrees" if (wait if hangs else none) else "disagrees" if (none if hangs else wait) else "abstains"
         return Found(mark, said + _few([found]), _again("slow-client", clients, method))
 
-    return see
+    return check
 
 
 def _memory(method: str, others: Sequence[str], *, less: bool) -> Callable[[Evidence], Found]:
-    """Return whether a client costs less memory than with the others, or more."""
+    """Check whether a client costs less memory than with the others, or more."""
 
-    def see(known: Evidence) -> Found:
+    def check(known: Evidence) -> Found:
         slopes = {name: _slope(known, name) for name in (method, *others)}
         missing = [name for name, each in slopes.items() if each is None]
         if missing:
@@ -245,7 +244,7 @@ def _memory(method: str, others: Sequence[str], *, less: bool) -> Callable[[Evid
         )
         return Found(mark, said, f"--memory --variants {' '.join(slopes)}")
 
-    return see
+    return check
 
 
 class _Slope(NamedTuple):
@@ -255,7 +254,7 @@ class _Slope(NamedTuple):
 
 
 def _slope(known: Evidence, candidate: str) -> _Slope | None:
-    """Return bytes a client that has spoken, or else for one that is silent."""
+    """Return bytes per client that has spoken, or else per silent one."""
     kept = known.memory.get(candidate) or {}
     for kind in ("spoken", "silent"):
         found = kept.get(kind)
@@ -265,9 +264,9 @@ def _slope(known: Evidence, candidate: str) -> _Slope | None:
 
 
 def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
-    """Return how many clients it serves within the SLO, beside the other two of the textbook's."""
+    """Compare how many clients it serves within the SLO with the textbook's other two."""
 
-    def see(known: Evidence) -> Found:
+    def check(known: Evidence) -> Found:
         brackets = {name: known.capacity.get(name) for name in TEXTBOOK}
         if not all(brackets.values()):
             return _lacking("capacity")
@@ -277,7 +276,7 @@ def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
         most = mine["low"] is not None and all(
             each["high"] is not None and mine["low"] >= each["high"] for each in others
         )
-        # Whoever is above all others by their lower bounds need not be so by the upper ones: then it abstains.
+        # If brackets overlap, it abstains.
         least = mine["high"] is not None and all(
             each["low"] is not None and mine["high"] <= each["low"] for each in others
         )
@@ -285,14 +284,14 @@ def _for_whom(method: str, *, busy: bool) -> Callable[[Evidence], Found]:
         mark: Mark = "agrees" if agrees else "disagrees" if disagrees else "abstains"
         return Found(mark, f"clients within {mine['slo']}: {said}", f"--capacity --slo '{mine['slo']}'")
 
-    return see
+    return check
 
 
 class _Claim(NamedTuple):
     method: str
     aspect: str
     says: str
-    see: Callable[[Evidence], Found]
+    check: Callable[[Evidence], Found]
 
 
 CLAIMS: Final = (
@@ -318,4 +317,4 @@ CLAIMS: Final = (
     ),
     _Claim("asyncio", "for whom", "busy servers", _for_whom("asyncio", busy=True)),
 )
-"""What textbooks say, cell by cell."""
+"""The textbook's claims, cell by cell."""

@@ -1,8 +1,8 @@
 """
-From what a run gave to the measures that may be shown for it.
+Turns a run's result into the measures that may be shown.
 
-This is where the report's honesty lives: what is only a lower bound is marked so, what would mislead is left
-out with the reason, and no speed comes without how many of the connected clients it was that were served.
+A lower bound is marked, a misleading measure is replaced by the reason, and every speed comes with the clients served
+of those connected.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,16 +19,15 @@ from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 from loadtest.scenarios import SCENARIOS, Scenario
 
 SERVER_LIMITED: Final = 0.95
-"""Share of its core from which a server counts as busy all the time."""
+"""Share of its core from which a server counts as always busy."""
 
 LEAST_CPU: Final = 0.1
-"""Processor seconds within a window from which a cost is told: some kernels count them by 10 ms."""
+"""The least processor seconds in a window for a cost: some kernels count in steps of 10 ms."""
 
 NEAR_CEILING: Final = 0.90
 """Share of the generator's own ceiling from which a top speed counts as the generator's."""
 
-# From here on other work is worth a warning: a core's share that moves a throughput by more than two runs
-# usually differ.
+# Share of a core from which other work causes a warning: it changes a throughput by more than two runs usually differ.
 _OTHERS_CPU: Final = 0.15
 
 LATENCIES: Final = (
@@ -39,13 +38,13 @@ LATENCIES: Final = (
     "first_p99_us",
     "longest_wait_us",
 )
-"""The measures that a delay of the generator's own is part of."""
+"""The measures that include the generator's own delay."""
 
 _LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "service_p99_us"})
 _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
-"""What is said wherever a latency of clients that never pause is shown, or would be."""
+"""The note for a latency of clients that never pause."""
 
 MEASURES: Final = (
     "requests_per_second",
@@ -64,11 +63,7 @@ MEASURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """
-    One measure: `value`, or None with the reason `why`.
-
-    at_least: the true value is that or more ('>=').
-    """
+    """One measure: `value`, or None with the reason `why`. at_least: the true value is that or more ('>=')."""
 
     value: float | None = None
     at_least: bool = False
@@ -78,9 +73,9 @@ class Measure:
 @dataclass(frozen=True, slots=True)
 class Ceiling:
     """
-    What the generator can do at most: its requests per second against a sink that does next to nothing.
+    The generator's highest requests per second, against the null server.
 
-    cpu_us_per_request: the generator's own. clients: how many it had. warnings: about this measurement.
+    cpu_us_per_request: the generator's own. warnings: about this measurement.
     """
 
     requests_per_second: float
@@ -90,28 +85,26 @@ class Ceiling:
 
     @property
     def is_void(self) -> bool:
-        """Whether it tells nothing of the generator, so that it limits no measure."""
+        """Whether it is excluded, and limits no measure."""
         return excludes(self.warnings)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
+        """Return JSON-ready data."""
         return {**asdict(self), "warnings": [each._asdict() for each in self.warnings]}
 
 
 @dataclass(frozen=True, slots=True)
 class RunMeasures:
     """
-    What is shown of one run.
+    The measures of one run.
 
-    number: of the run, in the order of all. scenario: what the clients did. problem: why there is nothing to show, or
-    "" if there is. model: "closed" or "open". served, connected: clients. requests_per_second; response_p50_us,
-    response_p99_us, service_p99_us: replies after a connection's first, microseconds, from when a request was due and
-    from when it was sent; first_p50_us, first_p99_us: from connecting to the first reply; resident_bytes: the server's
-    memory; cpu_us: the server's CPU microseconds for each request; threads: the server's, at most; jain: how alike the
-    clients' shares of the replies were, 1/connected to 1 (Counters.fairness); longest_wait_us: for a reply, answered
-    by then or not. server_cpu, generator_cpu: shares of a core; the first is None of a server that was not started
-    here. generator_busy: share of the time in which the generator worked or was kept from its core. failed: what
-    failed, by "requests", "connects" and "open connections", and then by kind. warnings: about this run.
+    number: its position. problem: why there are no measures, or "". model: "closed" or "open". served, connected:
+    clients. response_p50_us, response_p99_us, service_p99_us: microseconds of replies after a connection's first, from
+    when a request was due, or was sent; first_p50_us, first_p99_us: from connecting to the first reply; resident_bytes,
+    threads: the server's most; cpu_us: the server's CPU microseconds per request; jain: Counters.fairness;
+    longest_wait_us: for a reply, even if it never came. server_cpu, generator_cpu: shares of a core; the first is None
+    if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
+    its core. failed: by "requests", "connects" and "open connections", and then by kind.
     """
 
     number: int
@@ -141,11 +134,11 @@ class RunMeasures:
 
     @property
     def paced(self) -> bool:
-        """Whether the clients' pauses set the rate, or a schedule, so that it is nobody's speed."""
+        """Whether the clients' pauses or a schedule set the rate, so that it is not a top speed."""
         return is_paced(self.scenario)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the measures as JSON-ready data."""
+        """Return JSON-ready data."""
         return {
             "served": self.served,
             "connected": self.connected,
@@ -157,7 +150,7 @@ class RunMeasures:
 
 
 def is_paced(scenario: Scenario) -> bool:
-    """Whether the clients pause, or keep to a schedule."""
+    """Whether the clients pause, or follow a schedule."""
     thinks = scenario.think > 0 and scenario.requests != 1
     return scenario.paced or thinks or scenario.away > 0
 
@@ -166,8 +159,8 @@ def of_throughput(scenario: Scenario) -> frozenset[str]:
     """
     Return the latencies that are clients / throughput, by Little's law; none in most scenarios.
 
-    Where clients never pause, a reply takes as long as it takes to serve all the others, whoever is the bottleneck: it
-    is neither judged nor ranked.
+    If clients never pause, a reply takes as long as serving all other clients, whatever the bottleneck is; so it is
+    neither judged nor ranked.
     """
     if is_paced(scenario):
         return frozenset()
@@ -175,22 +168,22 @@ def of_throughput(scenario: Scenario) -> frozenset[str]:
 
 
 def stays(scenario: Scenario) -> bool:
-    """Whether all clients connect at the beginning, and stay for good."""
+    """Whether all clients connect at the start, and stay."""
     return scenario.requests is None
 
 
 def seeks_top_speed(scenario: Scenario) -> bool:
-    """Whether nothing but the cores limits the rate: the server's, or the generator's."""
+    """Whether only the cores limit the rate: the server's, or the generator's."""
     return scenario.alone and not is_paced(scenario)
 
 
 def share_of_core(ratio: float | None) -> str:
-    """Return "97%", or "?" for what is not known."""
+    """Return "97%", or "?" if unknown."""
     return "?" if ratio is None else f"{ratio:.0%}"
 
 
 def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMeasures:
-    """Return what may be shown of a run as it is kept in the result."""
+    """Return the measures of a run in the result."""
     workload = Workload(**run["workload"])
     if run["status"] != "done":
         problem = f"{run['status']}: {run['reason']}" if run["reason"] else run["status"]
@@ -202,16 +195,16 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
 
 
 def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
-    """Return the generator's ceiling as it is kept in the result, if it was measured."""
+    """Return the generator's ceiling in the result, if it was measured."""
     kept = result.get("ceiling")
     return Ceiling(**{**kept, "warnings": tuple(RunWarning(**each) for each in kept["warnings"])}) if kept else None
 
 
 def ceiling(workload: Workload, found: Load, usage: Usage) -> Ceiling:
-    """Return the generator's ceiling from its run against the sink."""
+    """Return the generator's ceiling from its run against the null server."""
     found = found.about("the sink")
     cpu = _generator_cpu(found, usage)
-    # That it is at its limit is the point.
+    # It should be at its limit.
     known = [each for each in found.warnings if each.name != "generator-cpu"]
     if max(cpu, found.generator_busy) < BUSY:
         known.append(
@@ -231,7 +224,7 @@ def ceiling(workload: Workload, found: Load, usage: Usage) -> Ceiling:
 def measures_of_load(
     candidate: str, workload: Workload, found: Load, usage: Usage, ceiling: Ceiling | None = None
 ) -> RunMeasures:
-    """Return what may be shown of a run that was measured, with a generator that has this `ceiling`; number 0."""
+    """Return the measures of a run (number 0); ceiling: the generator's."""
     found = found.about(candidate)
     server = None if usage.server_cpu is None else usage.server_cpu / found.seconds
     generator = _generator_cpu(found, usage)
@@ -292,36 +285,36 @@ def excludes(warnings: Iterable[RunWarning]) -> bool:
 
 
 def _cost(seconds: float | None, requests: int) -> Measure:
-    """Return CPU microseconds for each request, from processor seconds that are enough to be told."""
+    """Return CPU microseconds per request, if there is enough processor time to measure."""
     if seconds is not None and seconds < LEAST_CPU:
         return Measure(why=f"the server used {seconds * 1000:.0f} ms of its core in the window: too little to be told")
     return _ours(None if seconds is None else seconds / requests * 1e6)
 
 
 def _ours(value: float | None) -> Measure:
-    """Return what can only be read of a server that was started here."""
+    """Return a measure that is known only of a server that was started here."""
     return Measure(why=NOT_OURS) if value is None else Measure(value)
 
 
 def _generator_cpu(found: Load, usage: Usage) -> float:
-    """Return the generator's share of a core, as it saw it or as it was seen: the larger one."""
+    """Return the generator's share of a core, by itself or from outside: the larger one."""
     return max(found.generator_cpu, usage.generator_cpu / found.seconds)
 
 
 def _is_near(ceiling: Ceiling | None, rate: Measure) -> bool:
-    """Whether a rate is near the generator's ceiling; one that is itself excluded is no measure."""
+    """Whether a rate is near the generator's ceiling, unless that is excluded."""
     if ceiling is None or ceiling.is_void:
         return False
     return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
 
 
 def _alone(found: Load) -> bool:
-    """Whether one client was served, and all others waited for it to leave, which it never does."""
+    """Whether only one client was served, and the others waited for ever."""
     return stays(found.scenario) and found.connected > 1 and found.served == 1
 
 
 def _failed(found: Load) -> dict[str, dict[str, int]]:
-    """Return what failed, without what there was none of."""
+    """Return the counts of failures, without zeros."""
     unconnected = {kind: count for kind, count in found.connections.items() if kind != "connected"}
     every = {"requests": found.errors, "connects": unconnected, "open connections": found.breaks}
     some = {what: {kind: count for kind, count in kinds.items() if count} for what, kinds in every.items()}
@@ -341,8 +334,8 @@ def _first(found: Load, q: float) -> Measure:
     finished = dict(found.finished.get("first_reply", {}))
     unfinished = found.unfinished.get("first_reply", {})
     if stays(found.scenario):
-        # All connect at the beginning: who is in neither histogram had the first reply within the warm-up, and without
-        # them the quantile would be that of the clients who waited longest.
+        # Clients in neither histogram had their first reply within the warm-up; without them the quantile would be that
+        # of the clients who waited longest.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         finished[0] = finished.get(0, 0) + max(0, before)
     bounds = bounded_quantile(finished, unfinished, q)
@@ -355,11 +348,11 @@ def _first(found: Load, q: float) -> Measure:
 
 def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[RunWarning]:
     known = {each.name: each for each in found.warnings}
-    if _alone(found):  # the row itself says that, and why
+    if _alone(found):  # the row itself says that
         known.pop("unserved", None)
     detail = ""
     if seeks_top_speed(row.scenario) and ceiling and _is_near(ceiling, row.requests_per_second):
-        known.pop("generator-cpu", None)  # the same limit, said better
+        known.pop("generator-cpu", None)  # the same limit, in more detail
         share = (row.requests_per_second.value or 0) / ceiling.requests_per_second
         detail = (
             f"this is {share:.0%} of the {ceiling.requests_per_second:,.0f} requests/s that are the generator's own"
@@ -379,8 +372,8 @@ def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | No
 
 
 def _surroundings(found: Load, usage: Usage) -> Iterable[RunWarning]:
-    """Yield the warnings that what was around a run gives rise to, and that the load has not had itself."""
-    # A server that runs already may be on this machine, and is then among the others.
+    """Yield warnings about a run's surroundings, unless the load has them."""
+    # A server that already runs may be on this machine, and would count as another program.
     if usage.server_cpu is not None and usage.others_cpu / found.seconds > _OTHERS_CPU:
         yield warning(
             "busy-machine",

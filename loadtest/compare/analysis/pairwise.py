@@ -1,4 +1,4 @@
-"""Who is different from whom: each fair measure of each scenario, judged between two candidates."""
+"""Compares each two candidates by each fair measure of each scenario."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ MORE_IS_BETTER: Final = frozenset({"requests_per_second"})
 
 OF_THE_SERVED: Final = frozenset({"requests_per_second", "cpu_us", "response_p99_us"})
 """
-The measures that tell of the clients that are served alone: who starves the others is no better by them. The wait for
-the first reply is none of them, for whoever is not served is in it at its age.
+The measures of served clients only: a server that starves the other clients is not better by them. The wait for the
+first reply is not among them, because it includes unserved clients at their age.
 """
 
 WORDS: Final = {
@@ -34,15 +34,15 @@ WORDS: Final = {
     "resident_bytes": "memory",
     "threads": "threads",
 }
-"""The measures that are judged, in a reader's words."""
+"""The judged measures in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """
-    One measure of two candidates under one load. significance: its ratio is `ours` over `theirs`.
+    One measure of two candidates under one load. significance: of the ratio of `ours` to `theirs`.
 
-    better: the name of the one that is better, "" if that can't be said.
+    better: the better one's name, "" if unknown.
     """
 
     measure: str
@@ -53,7 +53,7 @@ class Pair:
 
 
 def fair(scenario: Scenario) -> tuple[str, ...]:
-    """Return the measures that may be compared in a scenario: what design says of it, and its own properties."""
+    """Return the measures that may be compared in a scenario, from its properties."""
     if not is_paced(scenario):  # a latency is clients / throughput there (measures.of_throughput)
         return ("requests_per_second", "cpu_us") if seeks_top_speed(scenario) else ("requests_per_second",)
     if stays(scenario) and not scenario.paced:
@@ -64,7 +64,7 @@ def fair(scenario: Scenario) -> tuple[str, ...]:
 
 
 def all_pairs(every: Sequence[Summary]) -> list[Pair]:
-    """Return every pair of candidates under every load, judged by each measure that is fair there."""
+    """Return every pair of candidates under every load, by each fair measure."""
     loads = groupby(every, key=lambda each: (each.workload.scenario, each.workload.clients))
     return [
         compare_pair(measure, ours, theirs)
@@ -75,7 +75,7 @@ def all_pairs(every: Sequence[Summary]) -> list[Pair]:
 
 
 def compare_pair(measure: str, ours: Summary, theirs: Summary) -> Pair:
-    """Return one measure of two summaries, judged."""
+    """Compare one measure of two summaries."""
     found = compare_medians(_sample(ours, measure), _sample(theirs, measure))
     if found.answer is not Answer.DIFFERENT or found.ratio is None:
         return Pair(measure, ours, theirs, found, "")

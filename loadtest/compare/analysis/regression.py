@@ -1,4 +1,4 @@
-"""What became better or worse from one comparison to another: the same test, between two results."""
+"""What became better or worse between two results, by the same test as between candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from loadtest.compare.analysis.summary import Summary, summaries
 @dataclass(frozen=True, slots=True)
 class Differences:
     """
-    What two results tell.
+    The differences of two results.
 
-    found: measures of `after` over those of `before`, judged. only_before, only_after: what just one of them has.
-    elsewhere: what differs in how they were measured, in words: measures of two machines are no change of a server.
+    found: measures of `after` relative to `before`. only_before, only_after: what only one of them has. elsewhere: how
+    machine and settings differ, in words, which is not a change of a server.
     """
 
     found: tuple[Pair, ...]
@@ -36,7 +36,7 @@ class Differences:
 
 
 def is_worse(each: Pair) -> bool:
-    """Whether a measure became worse, and not just differs by chance."""
+    """Whether a measure became worse, beyond chance."""
     ratio = each.significance.ratio
     if each.significance.answer is not Answer.DIFFERENT or ratio is None:
         return False
@@ -44,7 +44,7 @@ def is_worse(each: Pair) -> bool:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differences:
-    """Return what differs between two results, of what both have measured."""
+    """Compare the measurements that both results have."""
     old, new = _by_load(before), _by_load(after)
     return Differences(
         found=tuple(
@@ -60,7 +60,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differen
 
 
 def _by_load(result: Mapping[str, Any]) -> dict[tuple[str, object], Summary]:
-    """Return the summaries by who met which load, length of the window included."""
+    """Return the summaries by candidate and load, including the window's length."""
     return {(summary.candidate.name, summary.workload): summary for summary in summaries(result)}
 
 

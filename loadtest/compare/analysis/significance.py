@@ -1,10 +1,10 @@
 """
-Whether two candidates differ, as far as their runs tell: different, equivalent, or cannot tell.
+Whether the runs of two candidates differ: different, equivalent, or cannot tell.
 
-The percentile bootstrap of medians was chosen by simulation, for it errs seldom enough and is what the report shows
-anyway. By 2,000 comparisons of each kind, in per cent: equal servers called different, a server missed that takes
-20 % longer, servers 6 % apart called equivalent; SD is the standard deviation from run to run, outliers are a tenth of
-the runs at 85 % of the speed:
+The percentile bootstrap of medians was chosen by simulation, because its errors are rare enough and the report shows it
+anyway. Of 2,000 comparisons of each kind, in per cent: equal servers called different, a missed server that takes 20 %
+longer, servers 6 % apart called equivalent; SD is the standard deviation between runs, outliers are a tenth of the runs
+at 85 % of the speed:
 
     spread from run to run   10 runs a side     5 runs a side     3 runs a side
     normal, SD 2 %           0.1   0.0  0.0     0.9   0.0  0.1     5.5   0.0  1.8
@@ -16,16 +16,16 @@ the runs at 85 % of the speed:
     SD 4 % and outliers      0.8   3.3  0.0     1.3  22.9  0.1     9.2  15.8  1.1
     skewed, SD 4 %           0.2   0.0  0.0     1.7   3.5  0.1     7.8   2.0  1.4
 
-So ten runs find 20 % up to an SD of 7 %; where the runs differ more, more are made (stopping_rule.py). A drift
-counts as spread, too: where the two sides were measured in turns it makes no difference, but may hide one. (Where one
-side has lost the runs of a bad hour and the other has not, they no longer were.)
+So ten runs find 20 % up to an SD of 7 %; if the runs differ more, there are more of them (stopping_rule.py). A drift
+counts as spread, too: if the two sides were measured in turns it causes no difference, but may hide one. (This does not
+hold if only one side has lost the runs of a bad hour.)
 
-The rivals, with ten runs: BCa is no better. Hesterberg's expanded percentiles ("What teachers should know about the
-bootstrap", The American Statistician 69, 2015) miss 27 % at SD 8 %, and 7 % and more with outliers. Medians of the
+The alternatives, with ten runs: BCa is no better. Hesterberg's expanded percentiles ("What teachers should know about
+the bootstrap", The American Statistician 69, 2015) miss 27 % at SD 8 %, and 7 % and more with outliers. Medians of the
 ratios of neighbouring runs call 1.4 % to 2.5 % of equal servers different. Student's t on logarithms and the interval
-of Mann and Whitney miss half as many at SD 8 %, but are not about the medians that stand in the table.
+of Mann and Whitney miss half as many at SD 8 %, but don't concern the medians in the table.
 
-Of a hundred comparisons of equal servers one may still be called different: who makes hundreds should expect a few.
+One of a hundred comparisons of equal servers may still be called different, so expect a few among hundreds.
 """
 
 from collections.abc import Sequence
@@ -39,20 +39,18 @@ from loadtest.compare.plan import MIN_RUNS
 
 MARGIN: Final = 1.05
 """
-By what factor, up or down, two candidates may differ that count as equivalent.
-
-Down to 1 / 1.05 and not to 0.95, so that the answer is the same whichever of the two is named first.
+The factor, up or down, by which equivalent candidates may differ: 1 / 1.05 and not 0.95, so that order does not matter.
 """
 
 GENERATOR_LIMIT: Final = "the generator, not the server, was at its limit"
-"""Why a top speed is but a lower bound."""
+"""Why a top speed is only a lower bound."""
 
 UNANSWERED: Final = "requests were still unanswered when the window ended"
-"""Why a latency is but a lower bound."""
+"""Why a latency is only a lower bound."""
 
 
 class Answer(StrEnum):
-    """What the runs tell; INDICATIVE, where they are too few, is no verdict."""
+    """The answer of the runs; INDICATIVE, from too few runs, is not a verdict."""
 
     DIFFERENT = "different"
     EQUIVALENT = "equivalent"
@@ -65,7 +63,7 @@ class Sample:
     """
     One measure of one candidate: a value for each valid run, all above 0 (ValueError), in any unit.
 
-    bounds: which of them are lower bounds, whose true value may be more; () for none. limit: why, in words.
+    bounds: which of them are lower bounds; () for none. limit: why, in words.
     """
 
     values: tuple[float, ...]
@@ -81,25 +79,24 @@ class Sample:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the true median may be more than that of the values."""
+        """Whether the median is only a lower bound."""
         return is_bound(self.values, self.bounds)
 
 
 def is_bound(values: Sequence[float], bounds: Sequence[bool]) -> bool:
-    """Whether the median of `values` may be more in truth, for bounds among them could move it."""
+    """Whether lower bounds among `values` could raise the median."""
     return any(bounds) and bootstrap.middle(bootstrap.raised(values, bounds)) > bootstrap.middle(values)
 
 
 @dataclass(frozen=True, slots=True)
 class Significance:
     """
-    An answer, and what it rests on.
+    An answer and its reasons.
 
-    ratio: of the medians, ours to theirs; None if there is none that says anything. bound: what belongs before it,
-    for its true value may be more (">=") or less ("<="); "" if it is exact. low, high: its interval of
-    bootstrap.CONFIDENCE; None for the side on which it is open, and both None where there is no verdict, for an
-    interval from a few runs would promise what it can't keep. runs: ours and theirs. why: why no more can be said,
-    in words; "" where the interval says it.
+    ratio: of the medians, ours to theirs; None if meaningless. bound: its true value may be more (">=") or less ("<=");
+    "" if it is exact. low, high: its interval of bootstrap.CONFIDENCE; None for an open end, and both None without a
+    verdict, because an interval from a few runs is too narrow. runs: ours and theirs. why: why there is no clearer
+    answer, in words; "" if the interval shows it.
     """
 
     answer: Answer
@@ -113,11 +110,11 @@ class Significance:
 
 def compare_medians(ours: Sample, theirs: Sample) -> Significance:
     """
-    Return whether `ours` and `theirs` differ; the same for the same runs, in whatever order they come.
+    Return whether `ours` and `theirs` differ; the order of the runs does not matter.
 
-    An interval that excludes 1 and yet lies within MARGIN makes them equivalent: with steady measures any two
-    servers differ by something, and so little is no ground for a choice. Lower bounds among the runs open the
-    interval, ours upwards and theirs downwards, and the answer follows from what is left: it holds whatever is true.
+    An interval within MARGIN makes them equivalent even if it excludes 1: any two servers differ a little, too little
+    to base a choice on. Lower bounds among the runs open the interval, ours upwards and theirs downwards; the answer
+    then holds for any true values.
     """
     runs = len(ours.values), len(theirs.values)
     enough = min(runs) >= MIN_RUNS
@@ -142,7 +139,7 @@ def compare_medians(ours: Sample, theirs: Sample) -> Significance:
 
 
 def _answer(low: float | None, high: float | None) -> tuple[Answer, str]:
-    """Return what an interval says, and why it says no more; None for an end that is open."""
+    """Return an interval's answer, and why it is not clearer; None: an open end."""
     apart = (low is not None and low > 1) or (high is not None and high < 1)
     if low is not None and high is not None and low >= 1 / MARGIN and high <= MARGIN:
         return Answer.EQUIVALENT, f"they differ, but by less than {MARGIN - 1:.0%}" if apart else ""

@@ -1,10 +1,9 @@
 """
-Whether a run met its SLO, and what the runs of a candidate under a load say together.
+Whether a run met its SLO, and the answer of all runs of a candidate under a load.
 
-A run meets its SLO, misses it, or cannot tell. What a warning does to that follows from what it may have done to the
-run. Clients that the generator kept waiting look slower than they were, so that a run which met the SLO in spite of
-it did meet it, while one that missed it may owe that to the generator. A load that was lighter than asked for is the
-other way round. A run whose counts, or whose clients, are not those asked for says nothing either way.
+A run meets its SLO, misses it, or cannot tell. A warning's meaning follows from its possible effect. A delay of the
+generator makes replies look slower: a run that met the SLO still met it, but a miss may be the generator's. A load that
+was lighter than asked for is the reverse. A run with wrong counts or clients says nothing.
 """
 
 from collections import Counter
@@ -23,7 +22,7 @@ from loadtest.run_warnings import ForSlo, RunWarning, for_slo
 from loadtest.scenarios import Scenario
 
 _WORDS: Final = {"response": "later replies", "first_reply": "the first reply"}
-# Connects that fail for want of local ports, or of descriptors, fail on the load's own machine.
+# Connects that fail without local ports or descriptors fail on the load's own machine.
 _OWN_FAILURES: Final = frozenset({"no_port", "failed"})
 
 
@@ -38,9 +37,9 @@ class SloAnswer(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SloCheck:
     """
-    What a run says about an SLO.
+    A run's answer about an SLO.
 
-    bounds: of the quantile that decided, in microseconds; None without any reply. why: the reason in words, "" if met.
+    bounds: of the decisive quantile, in microseconds; None without any reply. why: the reason in words, "" if met.
     """
 
     answer: SloAnswer
@@ -50,12 +49,12 @@ class SloCheck:
 
 def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
     """
-    Return the histograms of a load run that an SLO is about in `scenario`; it is met if all of them meet it.
+    Return the histograms that an SLO concerns in `scenario`; all of them must meet it.
 
-    Unless the SLO says which, it is about every reply that a client waits for. Where clients ask once and leave,
-    each reply is a first one. Where they stay, only the later ones come within the window (and whoever has none at all
-    was not served). Where they come and go, it is both, but never in one quantile: of five replies the first alone has
-    waited for others to leave, and four quick ones hide it.
+    Unless the SLO says which, these are all replies that a client waits for. If clients ask once and leave, each reply
+    is a first one. If they stay, only later ones come within the window (a client without any was not served). If they
+    come and go, both count, but never in one quantile: only the first of five replies waits for others to leave, and
+    four quick ones would hide it.
     """
     if series == "first" or scenario.requests == 1:
         return ("first_reply",)
@@ -65,7 +64,7 @@ def series_in(scenario: Scenario, series: Series) -> tuple[str, ...]:
 
 
 def applies_to(scenario: Scenario) -> bool:
-    """Whether an SLO can be judged in `scenario`: a latency is the server's, and not clients / throughput."""
+    """Whether an SLO can be judged in `scenario`: its latencies are not clients / throughput."""
     return not of_throughput(scenario)
 
 
@@ -73,10 +72,9 @@ def check_run(slo: Slo, found: Load) -> SloCheck:
     """
     Return whether a run met `slo`.
 
-    found: with every warning there is about the run, also those that the load does not have itself (as in RunMeasures).
-    Clients that were not served, failed requests, failed connects and broken connections are misses whatever the
-    quantile, for those who had no reply are not in it. What a slow generator may have caused (a wait, in the end) is
-    told apart from what only the server can have done.
+    found: with all warnings about the run, also those from outside the load (as in RunMeasures). Unserved clients,
+    failed requests, failed connects and broken connections are misses, because the quantile does not include clients
+    without a reply. A miss that a slow generator may have caused is distinguished from one that only the server can.
     """
     decisive = _decisive(slo, found)
     spoilt = _spoilt(found)
@@ -96,12 +94,12 @@ def check_run(slo: Slo, found: Load) -> SloCheck:
 
 
 def _first(found: Load, meaning: ForSlo) -> str:
-    """Return the first warning that means this, in words; "" if there is none."""
+    """Return the first warning with this meaning, in words; "" without any."""
     return next((f"{each.detail} ({each.name})" for each in found.warnings if for_slo(each.name) is meaning), "")
 
 
 def _spoilt(found: Load) -> str:
-    """Return why the run says nothing either way, in words; a warning that is not known here is reason enough."""
+    """Return why the run says nothing, in words; an unknown warning is a reason."""
     if not applies_to(found.scenario):
         return CLOSED_LOOP
     own = _some(found.connections, _OWN_FAILURES)
@@ -118,7 +116,7 @@ def _light(found: Load) -> str:
 
 
 def _blame(found: Load) -> str:
-    """Return what only the server can have done, in words; "" if nothing."""
+    """Return the failures that only the server can have caused, in words; "" without any."""
     every = {
         "failed requests": _some(found.errors, found.errors.keys() - {"timeout"}),
         "failed connects": _some(found.connections, found.connections.keys() - {"connected", "timeout"}),
@@ -128,7 +126,7 @@ def _blame(found: Load) -> str:
 
 
 def _lack(slo: Slo, found: Load) -> str:
-    """Return who had no reply, in words; "" if everybody had one."""
+    """Return the clients without a reply, in words; "" without any."""
     late = {"requests": found.errors.get("timeout", 0), "connects": found.connections.get("timeout", 0)}
     every = [f"{what} that timed out: {number:,}" for what, number in late.items() if number]
     if found.served < found.connected:
@@ -148,17 +146,17 @@ def _some(counts: Mapping[str, int], kinds: Iterable[str]) -> str:
 
 
 def _decisive(slo: Slo, found: Load) -> SloCheck:
-    """Return what the quantiles alone say: of several, the one furthest from meeting the SLO."""
+    """Return the answer of the quantiles alone: of several, the one furthest from meeting the SLO."""
     order = [SloAnswer.MET, SloAnswer.CANNOT_TELL, SloAnswer.MISSED]
     each = [_quantile(slo, found, series) for series in series_in(found.scenario, slo.series)]
     return max(each, key=lambda one: (order.index(one.answer), one.bounds.low if one.bounds else 0))
 
 
 def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
-    """Return what the quantile of one histogram says."""
+    """Return the answer of one histogram's quantile."""
     finished, unfinished = found.finished.get(series, {}), dict(found.unfinished.get(series, {}))
     if series == "first_reply" and found.scenario.requests is None:
-        # Who stays and is in neither had the first reply within the warm-up: nobody knows after how long.
+        # A client in neither histogram had its first reply within the warm-up, after an unknown time.
         before = found.connected - sum(finished.values()) - sum(unfinished.values())
         unfinished[0] = unfinished.get(0, 0) + max(0, before)
     bounds = bounded_quantile(finished, unfinished, slo.quantile)
@@ -177,9 +175,9 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """
-    What a candidate's runs under a load say of the SLO.
+    The answer of a candidate's runs under a load about the SLO.
 
-    who: in words. answer: that of most of its runs, and "cannot tell" if there is no majority. runs: by answer. why: of
+    who: candidate and load, in words. answer: of most runs; "cannot tell" without a majority. runs: by answer. why: of
     the first run that did not meet it.
     """
 
@@ -190,7 +188,7 @@ class Kept:
 
 
 def kept(result: Mapping[str, Any]) -> list[Kept]:
-    """Return what there is to say of the SLO of a result; nothing if it has none, or where it can't be judged."""
+    """Return the answers about a result's SLO, for each candidate and load where it can be judged."""
     if not result["plan"]["slo"]:
         return []
     slo = parse(result["plan"]["slo"])

@@ -1,4 +1,4 @@
-"""Whether a verdict has runs enough, and which it takes besides: by how far they are apart, never by who is ahead."""
+"""Decides which further runs a verdict needs, by the runs' spread alone, never by their differences."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -11,28 +11,28 @@ from loadtest.compare.plan import MIN_RUNS
 
 STEADY: Final = MARGIN**2
 """
-By what factor the ends of a median's interval may be apart: each within MARGIN of its middle.
+The largest ratio of the ends of a median's interval: each end is within MARGIN of the middle.
 
-That is what it takes to call two equal servers equivalent, and more than it takes to find a fifth. To stop at a width
-chosen beforehand hardly makes a verdict err more often, as to stop at a difference would (fixed-width intervals: Chow
-and Robbins, "On the asymptotic theory of fixed-width sequential confidence intervals for the mean", Annals of
-Mathematical Statistics 36, 1965); tests/loadtest/compare/analysis/test_error_rates.py counts how often.
+This is narrow enough to call two equal servers equivalent, and to find a difference of a fifth. Stopping at a fixed
+width hardly causes more wrong verdicts, as stopping at a difference would (fixed-width intervals: Chow and Robbins, "On
+the asymptotic theory of fixed-width sequential confidence intervals for the mean", Annals of Mathematical Statistics
+36, 1965); tests/loadtest/compare/analysis/test_error_rates.py counts them.
 """
 
 MOST_RUNS: Final = 2 * MIN_RUNS
-"""Runs of each at which it ends all the same: it can't be told then, or not more exactly."""
+"""The most runs of each; then the answer is "cannot tell", or stays as wide."""
 
 MADE_UP: Final = 3
-"""Runs at most that stand in for those excluded: on a machine that is never quiet, one can't tell."""
+"""The most runs that replace excluded ones, for a machine that is never quiet."""
 
 
 def further(every: Sequence[Summary]) -> list[list[Summary]]:
     """
-    Return what to run once more: a list for each load, whose candidates are to be run one after another; [] if enough.
+    Return what to run once more: for each load a list of candidates to run one after another; [] if nothing.
 
-    every: summaries, sorted as they are shown. Where the runs of one candidate are too far apart, all of that load are
-    run again, for candidates that were not measured in turns may differ by the hour. What was not planned for a verdict
-    gets no further runs.
+    every: sorted summaries. If one candidate's runs differ too much, all candidates of that load run again, because
+    candidates that are not measured in turns may differ by the time of day. Loads that were not planned for a verdict
+    get no further runs.
     """
     rounds = []
     for _, some in groupby(every, key=lambda each: each.workload):
@@ -45,7 +45,7 @@ def further(every: Sequence[Summary]) -> list[list[Summary]]:
 
 
 def is_wide(estimate: Estimate) -> bool:
-    """Return whether further runs would make it tell more; a lower bound tells no more for being exact."""
+    """Return whether further runs would improve it; they don't improve a lower bound."""
     if not estimate.is_interval or estimate.at_least or estimate.low is None or estimate.high is None:
         return False
     return estimate.high > estimate.low * STEADY

@@ -1,7 +1,7 @@
 """
-From all runs of one candidate under one load to what is shown of it: medians over the runs that are valid.
+Summarizes all runs of one candidate under one load: medians over the valid runs.
 
-A run that is excluded for another reason than the server is kept, and shown with its warning; it is in no median.
+An excluded run is kept and shown with its warning, but is in no median.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,9 +32,8 @@ class Estimate:
     One measure over all valid runs.
 
     value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
-    least and the most with fewer; high is None where the lower bounds among the runs leave it open. at_least: the true
-    median is `value` or more. values: one for each run, in the order of the runs; bounds: which of them are but lower
-    bounds.
+    range with fewer; high is None if lower bounds among the runs leave it open. at_least: the true median is `value` or
+    more. values: one for each run, in order; bounds: which of them are lower bounds.
     """
 
     value: float | None = None
@@ -47,22 +46,22 @@ class Estimate:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody knows how far up the interval, or the range, goes."""
+        """Whether the interval or range has no upper end."""
         return self.low is not None and self.high is None
 
     @property
     def is_interval(self) -> bool:
-        """Whether low and high are a confidence interval, and not just a range."""
+        """Whether low and high are a confidence interval, not a range."""
         return len(self.values) >= MIN_RUNS
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """
-    What is shown of one candidate under one load.
+    The runs and measures of one candidate under one load.
 
-    valid, excluded: its runs without and with a warning that takes a run out. failed: those that gave nothing, or were
-    not made. measures: each of MEASURES, over `valid`.
+    valid, excluded: its runs without and with a warning that takes a run out. failed: those without a result.
+    measures: each of MEASURES, over `valid`.
     """
 
     candidate: Candidate
@@ -74,35 +73,35 @@ class Summary:
     measures: Mapping[str, Estimate]
 
     def __getitem__(self, name: str) -> Estimate:
-        """Return a measure; KeyError if there is none of this name."""
+        """Return a measure; KeyError on an unknown name."""
         return self.measures[name]
 
     @property
     def runs(self) -> int:
-        """How many valid runs there are."""
+        """The number of valid runs."""
         return len(self.valid)
 
     @property
     def shown(self) -> tuple[RunMeasures, ...]:
-        """The runs that gave something, valid or not."""
+        """The runs with a result, valid or not."""
         return (*self.valid, *self.excluded)
 
     @property
     def attempts(self) -> int:
-        """How often it was run, or was to be."""
+        """The number of all runs, also failed ones."""
         return len(self.shown) + len(self.failed)
 
     @property
     def who(self) -> str:
-        """It in words, such as "threaded, saturate, 50 clients"."""
+        """Candidate and load, such as "threaded, saturate, 50 clients"."""
         return f"{self.candidate.label}, {self.workload.scenario}, {clients(self.workload.clients)}"
 
     @property
     def served(self) -> tuple[int, int]:
         """
-        Clients served of those connected, of the run with the smallest share served; 0 of 0 without any run.
+        Clients served of those connected, in the run with the smallest share; 0 of 0 without any run.
 
-        A run that served nobody is told by itself (nothing-answered): it would stand beside the speed of the others.
+        Without runs that served no client, if there are others: these have a warning of their own (nothing-answered).
         """
         some = [each for each in self.shown if each.served] or self.shown
         worst = min(some, key=lambda each: each.served / max(1, each.connected), default=None)
@@ -110,7 +109,7 @@ class Summary:
 
 
 def candidates(result: Mapping[str, Any]) -> list[Candidate]:
-    """Return the candidates of a result, in the order in which they are shown."""
+    """Return the candidates of a result, in the order of reports."""
     return [from_json(each) for each in result["plan"]["candidates"]]
 
 

@@ -1,4 +1,4 @@
-"""What a server tells of itself at /metrics, where its process cannot be seen: as in another container."""
+"""Reads a server's /metrics if its process can't be seen, as in another container."""
 
 import urllib.request
 from typing import Final
@@ -14,20 +14,20 @@ _TIMEOUT: Final = 5.0  # seconds
 
 
 class NotExportedError(Exception):
-    """Its /metrics cannot be read, or don't tell what is needed; the text says which."""
+    """Its /metrics can't be read, or lack a metric; the text says which."""
 
 
 class Exported:
-    """A server by its own account, in the lab's metrics (servers/README.md); they count no socket but its clients'."""
+    """A server by its own metrics (servers/README.md); they count only its clients' sockets."""
 
     def __init__(self, metrics: str) -> None:
         self.name = f"the server of {metrics}"
         self._metrics = metrics
-        self._seen: list[Sample] = []
+        self._last: list[Sample] = []
 
     def look(self) -> Look:
-        """Read everything once. Raises NotExportedError if it cannot be read."""
-        self._seen = found = self._read()
+        """Read everything once; NotExportedError if that fails."""
+        self._last = found = self._read()
         return Look(
             memory=self._sum(found, "tcplab_resident_memory_bytes"),
             threads=self._sum(found, "tcplab_threads"),
@@ -35,11 +35,11 @@ class Exported:
         )
 
     def room(self) -> int | None:
-        """Return None: how many descriptors it may open is not told, and whom it turns away is seen."""
+        """Return None: its limit of descriptors is unknown."""
         return None
 
     def clients(self) -> int:
-        """Return how many clients it has ever had, those in its accept queue included. Raises NotExportedError."""
+        """Return how many clients it has ever had, also in its accept queue. Raises NotExportedError."""
         found = self._read()
         names = ("tcplab_connections_open", "tcplab_connections_ended_total")
         waiting = [each.value for each in found if each.name == "tcplab_accept_queue_connections"]
@@ -47,16 +47,16 @@ class Exported:
 
     def charged(self) -> dict[str, int]:
         """
-        Return the memory charged to its container by part, in bytes (groups.PARTS).
+        Return the memory charged to its container by part, in bytes (groups.PARTS); empty if it exports none.
 
-        Empty if it exports none, as outside a container. Raises NotExportedError if it cannot be read.
+        Raises NotExportedError if it can't be read.
         """
-        self._seen = self._read()
+        self._last = self._read()
         return self.was_charged()
 
     def was_charged(self) -> dict[str, int]:
-        """Return what was charged when it was last looked at: it is disturbed by every question."""
-        parts = [each for each in self._seen if each.name == _CONTAINER and each.labels.get("part") in PARTS]
+        """Return what was charged at the last read, because each read disturbs it."""
+        parts = [each for each in self._last if each.name == _CONTAINER and each.labels.get("part") in PARTS]
         return {each.labels["part"]: int(each.value) for each in parts}
 
     def _read(self) -> list[Sample]:

@@ -1,8 +1,8 @@
 """
-A memory control group for one server: what the kernel holds for it, which is in no process's own memory.
+A memory control group for one server, to count the kernel's memory for it, which is in no process's own memory.
 
-That is thread stacks in the kernel, page tables, sockets, and what is in their buffers. A group needs the right to make
-one: root, or a group that was delegated. Where it is not to be had, the reason is told and nothing is guessed.
+That is kernel stacks of threads, page tables, sockets, and their buffers. Creating a group needs root, or a delegated
+group; without that the reason is reported.
 """
 
 import os
@@ -18,32 +18,28 @@ from typing import Final
 PROC: Final = Path("/proc")
 
 PARTS: Final = ("anon", "kernel", "sock")
-"""What a group is charged with and belongs to its server; `file` is the page cache of whoever touched a file first."""
+"""The parts of a group's memory that belong to its server; `file` is page cache, of the first reader of a file."""
 
-_EMPTY_WITHIN: Final = 2.0  # seconds that a killed process may take to leave its group
+_EMPTY_WITHIN: Final = 2.0  # seconds until a killed process must have left its group
 _RETRY: Final = 0.01
 
 _numbers = count(1)
 
 
 class NoGroupError(Exception):
-    """No control group is to be had; the text says why."""
+    """No control group is available; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """
-    A memory control group of our own.
-
-    folder: where the kernel shows it. charged: returns bytes by part, as many of `PARTS` as the kernel tells.
-    """
+    """A memory control group of ours. charged: returns bytes by part, for those of `PARTS` that the kernel counts."""
 
     folder: Path
     charged: Callable[[], dict[str, int]]
 
     @property
     def procs(self) -> Path:
-        """The file that lists its processes; whoever writes 0 to it joins them."""
+        """The file of its processes; a process joins by writing 0 to it."""
         return self.folder / "cgroup.procs"
 
     def holds(self, pids: Iterable[int]) -> bool:
@@ -51,13 +47,13 @@ class Group:
         return set(pids) <= set(self._pids())
 
     def remove(self) -> None:
-        """End what is left in it, and remove it; should it not go, the next comparison's `make` tries again."""
+        """Kill its processes, and remove it; if that fails, the next comparison's `make` tries again."""
         deadline = time.monotonic() + _EMPTY_WITHIN
         while self.folder.exists() and time.monotonic() < deadline:
             for pid in self._pids():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with suppress(OSError):  # a process that was killed takes a moment to leave
+            with suppress(OSError):  # a killed process takes a moment to leave
                 self.folder.rmdir()
                 return
             time.sleep(_RETRY)
@@ -67,12 +63,12 @@ class Group:
             found = [int(line) for line in self.procs.read_text().split()]
         except OSError:
             return []
-        return [pid for pid in found if pid]  # 0 stands for a process that cannot be seen from here
+        return [pid for pid in found if pid]  # 0 stands for a process in another namespace
 
 
 @contextmanager
 def group(proc: Path = PROC) -> Iterator[Group | NoGroupError]:
-    """Make a group for the time of a context, or say why there is none."""
+    """Create a group for a context, or yield the reason why there is none."""
     try:
         made = make(proc)
     except NoGroupError as error:
@@ -85,11 +81,7 @@ def group(proc: Path = PROC) -> Iterator[Group | NoGroupError]:
 
 
 def make(proc: Path = PROC) -> Group:
-    """
-    Make a group for one server, and remove those that comparisons which are no more have left.
-
-    proc: where the kernel tells about processes. Raises NoGroupError if none is to be had.
-    """
+    """Create a group for one server, and remove those of dead comparisons; NoGroupError if none is available."""
     try:
         belongs = (proc / "self" / "cgroup").read_text().splitlines()
         mounts = (proc / "self" / "mountinfo").read_text().splitlines()
@@ -99,14 +91,13 @@ def make(proc: Path = PROC) -> Group:
     if "memory" in ours:
         parent = _mounted(mounts, "cgroup", "memory", ours["memory"])
         folder = _child([parent], proc)
-        with suppress(OSError):  # until a limit is written, version 1 counts neither sockets nor their buffers
+        with suppress(OSError):  # version 1 counts sockets and their buffers only after a limit is written
             (folder / "memory.kmem.tcp.limit_in_bytes").write_text("-1")
         return Group(folder, lambda: _charged_v1(folder))
     if "" not in ours:
         raise NoGroupError("this system has no control groups for memory")
     parent = _mounted(mounts, "cgroup2", "", ours[""])
-    # A group that has processes passes nothing on to its children, so that ours has to be a sibling, or a sibling of
-    # one further up.
+    # A group with processes passes no controller on to its children, so ours must be its sibling, or one of a parent's.
     above = [folder for folder in (parent, *parent.parents) if "memory" in _words(folder / "cgroup.subtree_control")]
     if not above:
         raise NoGroupError(
@@ -127,13 +118,13 @@ def _mounted(mounts: Sequence[str], kind: str, controller: str, path: str) -> Pa
         found, _, options = after.split(maxsplit=2)
         if found == kind and (not controller or controller in options.split(",")):
             within = os.path.relpath(path, root)
-            # Outside what is mounted here, as in a container that has its host's names: it is the container's own.
+            # Outside of the mount, as in a container with its host's names: it is the container's own.
             return Path(point) if within.startswith("..") else Path(point) / within
     raise NoGroupError("the control groups are not mounted here")
 
 
 def _child(parents: Iterable[Path], proc: Path) -> Path:
-    """Make a group in the first of `parents` that lets us."""
+    """Create a group in the first of `parents` that permits it."""
     why = ""
     for parent in parents:
         _sweep(parent, proc)
@@ -148,7 +139,7 @@ def _child(parents: Iterable[Path], proc: Path) -> Path:
 
 
 def _sweep(parent: Path, proc: Path) -> None:
-    """Remove the groups of comparisons that ended without doing so, as by kill -9."""
+    """Remove the groups that killed comparisons left."""
     for folder in parent.glob("tcplab-*-*"):
         owner = folder.name.split("-")[1]
         if owner.isdigit() and not (proc / owner).exists():
@@ -160,7 +151,7 @@ def _charged_v1(folder: Path) -> dict[str, int]:
     stat = _table(folder / "memory.stat")
     parts = {"anon": stat["total_rss"] + stat.get("total_swap", 0)}
     for part, name in (("kernel", "memory.kmem.usage_in_bytes"), ("sock", "memory.kmem.tcp.usage_in_bytes")):
-        with suppress(OSError):  # the kernel was built, or started, without that account
+        with suppress(OSError):  # the kernel was built, or started, without that counter
             parts[part] = int((folder / name).read_text())
     return parts
 
@@ -168,7 +159,7 @@ def _charged_v1(folder: Path) -> dict[str, int]:
 def _charged_v2(folder: Path) -> dict[str, int]:
     stat = _table(folder / "memory.stat")
     swapped = _words(folder / "memory.swap.current") or ["0"]
-    # `kernel` is there since Linux 5.18; before that its parts are.
+    # Linux has `kernel` since 5.18, and its parts before.
     kernel = stat.get("kernel", sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "slab", "percpu")))
     return {"anon": stat["anon"] + int(swapped[0]), "kernel": kernel, "sock": stat["sock"]}
 

@@ -1,4 +1,4 @@
-"""Clients that connect and stay, and speak only when they are told to."""
+"""Clients that connect and stay, and send only on demand."""
 
 import resource
 import select
@@ -13,19 +13,19 @@ import psutil
 from loadtest.client.outcomes import CONNECT_TIMEOUT, REPLY_TIMEOUT
 from servers import wire
 
-_SPARE = 32  # descriptors that this process opens besides: files to read, a library that is loaded late
+_SPARE = 32  # descriptors of this process besides: files to read, a library that is loaded late
 
 
 class TooFewDescriptorsError(Exception):
-    """A process may not open as many descriptors as the clients asked for need; the text says which, and what to do."""
+    """A process may not open a descriptor for each client; the text says which process, and what to do."""
 
 
 class WrongReplyError(Exception):
-    """A server answered an ECHO with anything but its text."""
+    """A server answered an ECHO wrongly."""
 
 
 class IdleClients:
-    """Connections to one server, as a context: on the way out they are closed."""
+    """Connections to one server, as a context that closes them on exit."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -43,11 +43,11 @@ class IdleClients:
         return len(self._clients)
 
     def grow(self, clients: int) -> bool:
-        """Connect until there are `clients`, one after another; return whether the server's kernel took them all."""
+        """Connect one after another until there are `clients`; return whether all connected."""
         while len(self._clients) < clients:
             try:
                 self._clients.append(socket.create_connection(self._address, CONNECT_TIMEOUT))
-            except OSError:  # nobody listens, or the accept queue is full and stays so
+            except OSError:  # no server listens, or the accept queue stays full
                 return False
         return True
 
@@ -57,7 +57,7 @@ class IdleClients:
             self._clients.pop().close()
 
     def turned_away(self) -> int:
-        """Return how many clients the server has hung up on, or said something to unasked: what it does to refuse."""
+        """Return how many clients the server has refused: it closed, or sent unrequested bytes."""
         watch = select.poll()
         for client in self._clients:
             watch.register(client, select.POLLIN)
@@ -65,30 +65,27 @@ class IdleClients:
 
     def speak(self, first: int, end: int, rounds: int) -> int:
         """
-        Let the clients from `first` to before `end` send an ECHO, all at once, and again when all have been answered.
+        Let the clients from `first` to before `end` send an ECHO at the same time, `rounds` times.
 
-        Returns how many clients were answered in all `rounds`. Raises WrongReplyError if a server answers with anything
-        but the text.
+        Return how many got all replies; WrongReplyError on a wrong one.
         """
         speaking = self._clients[first:end]
         answered = len(speaking)
         for turn in range(rounds):
             texts = [b" client %d, round %d" % (number, turn) for number in range(first, end)]
             for client, text in zip(speaking, texts, strict=True):
-                with suppress(OSError):  # it has been hung up on: it will not be answered
+                with suppress(OSError):  # the server has closed it
                     client.sendall(b"ECHO%b\n" % text)
             deadline = time.monotonic() + REPLY_TIMEOUT
-            heard = [_hears(client, wire.ok(text), deadline) for client, text in zip(speaking, texts, strict=True)]
-            answered = min(answered, sum(heard))
+            right = [
+                _is_answered(client, wire.ok(text), deadline) for client, text in zip(speaking, texts, strict=True)
+            ]
+            answered = min(answered, sum(right))
         return answered
 
 
 def make_room(clients: int) -> None:
-    """
-    Let this process open `clients` sockets, by raising its soft limit on descriptors to the hard one.
-
-    Raises TooFewDescriptorsError if that does not suffice.
-    """
+    """Raise this process's limit of descriptors for `clients` sockets; TooFewDescriptorsError if that isn't enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = psutil.Process().num_fds() + clients + _SPARE
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -100,10 +97,10 @@ def make_room(clients: int) -> None:
             )
 
 
-def _hears(client: socket.socket, expected: bytes, deadline: float) -> bool:
-    """Return whether the client is answered before the `deadline`."""
-    heard = b""
-    while not heard.endswith(b"\n"):
+def _is_answered(client: socket.socket, expected: bytes, deadline: float) -> bool:
+    """Return whether the client gets a reply before the `deadline`."""
+    received = b""
+    while not received.endswith(b"\n"):
         client.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             data = client.recv(4096)
@@ -111,7 +108,7 @@ def _hears(client: socket.socket, expected: bytes, deadline: float) -> bool:
             return False
         if not data:
             return False
-        heard += data
-    if heard != expected:
-        raise WrongReplyError(f"the server answered {heard[:80]!r} where {expected!r} was due")
+        received += data
+    if received != expected:
+        raise WrongReplyError(f"the server answered {received[:80]!r} instead of {expected!r}")
     return True

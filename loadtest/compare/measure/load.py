@@ -1,4 +1,4 @@
-"""What a load run found: reads the JSON that `locust ... --result FILE` writes (schema 2)."""
+"""Reads a load run's result: the JSON of `locust ... --result FILE`."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from loadtest.scenarios import SCENARIOS, Scenario
 
 
 class UnreadableError(ValueError):
-    """The result is not one that we can read; the text says why."""
+    """The result can't be read; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,14 @@ class Load:
     """
     One variant's part of a load run.
 
-    variant: whose users the load was given. scenario: what the clients did, as it was tuned. model: "closed" or "open".
-    started, ended: the measured window, in Unix seconds. users: clients that were to be there; connected, served: those
-    that were, and those that had a verified reply within the window. jain: Jain's index of how alike the connected
-    ones' shares of the verified replies were, 1/connected to 1; None without any. longest_wait: seconds that a client
-    had waited for a reply at the most by the end of the window; at_least: it had no reply yet, or some gave up. None in
-    results kept before there were both.
-    verified, errors: requests. connections: connects, by how they ended. breaks: connections that broke with no request
-    open, by how. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds,
-    and of the ages of what was unanswered when the window ended. generator_cpu, generator_busy: the busiest worker's
-    share of a core, and the share of the time in which it worked or was kept from its core. variant: whose users they
-    were; they may have met another server.
+    variant: that of the users, which may have loaded another server. scenario: as tuned. model: "closed" or "open".
+    started, ended: the measured window, in Unix seconds. users: clients asked for; connected, served: those with a
+    connection, and with a verified reply, within the window. jain: Counters.fairness. longest_wait: a client's longest
+    wait for a reply in seconds by the window's end; at_least: that reply had not come, or requests timed out.
+    verified, errors: requests. connections: connects by outcome. breaks: connections that broke with no request open,
+    by kind. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds, and of
+    the ages of unanswered requests at the window's end. generator_cpu, generator_busy: the busiest worker's share of a
+    core, and the share of the time in which it worked or was kept from its core.
     """
 
     variant: str
@@ -54,7 +51,7 @@ class Load:
     warnings: tuple[RunWarning, ...]
 
     def about(self, candidate: str) -> "Load":
-        """Return it with warnings that name `candidate`, whom users of another variant may have met."""
+        """Return it with `candidate`'s name instead of the variant's in the warnings."""
         if candidate == self.variant:
             return self
         name = re.compile(rf"(?<![\w-]){re.escape(self.variant)}(?![\w-])")
@@ -63,14 +60,14 @@ class Load:
 
     @property
     def seconds(self) -> float:
-        """Length of the window."""
+        """The window's length."""
         return self.ended - self.started
 
 
 def read(result: Mapping[str, Any]) -> Load:
-    """Return the one variant's part of a load run's result; UnreadableError if it has not the shape agreed."""
+    """Return the one variant's part of a load run's result; UnreadableError on a wrong shape."""
     if not isinstance(result, Mapping) or result.get("schema") != SCHEMA:
-        raise UnreadableError(f"the load's result is none of schema {SCHEMA}")
+        raise UnreadableError(f"the load's result is not of schema {SCHEMA}")
     try:
         [(variant, part)] = result["variants"].items()
         window = result["window"]
@@ -101,7 +98,7 @@ def read(result: Mapping[str, Any]) -> Load:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error
     if load.seconds <= 0:
-        raise UnreadableError(f"the load measured for {load.seconds:g} s only")
+        raise UnreadableError(f"the load measured for only {load.seconds:g} s")
     return load
 
 

@@ -1,4 +1,4 @@
-"""The machine a comparison ran on: what it is, which cores to use, and what should be said about it."""
+"""The machine of a comparison: its description, and which cores to use."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ PACKAGES = ("locust", "uvloop", "prometheus-client", "gevent", "psutil")
 @dataclass(frozen=True, slots=True)
 class Cores:
     """
-    Who runs where. server, generator, rest: numbers of cores; empty means anywhere. rest is for ourselves.
+    The cores of server and generator; empty means any. rest: those for this process.
 
     warning: why the two could not be kept apart, or None.
     """
@@ -31,7 +31,7 @@ class Cores:
 
 
 def usable_cores() -> tuple[int, ...]:
-    """Return the cores this process may use, in order; empty where the system does not tell (macOS)."""
+    """Return the cores this process may use, in order; empty if unknown (macOS)."""
     if not hasattr(os, "sched_getaffinity"):
         return ()
     return tuple(sorted(os.sched_getaffinity(0)))
@@ -51,9 +51,8 @@ def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
     """
     Choose one core for the server and another for the generator.
 
-    One each, also where there are more: a server's measures are then per core, and alike on any machine. The
-    server has the last core (the kernel's own work prefers the first), the generator one that shares no
-    hardware with it.
+    One each, even if there are more, so that measures are per core on any machine. The server gets the last core (the
+    kernel's own work prefers the first), the generator one that shares no hardware with it.
     """
     free = sorted(cores)
     if len(free) < 2:
@@ -67,7 +66,7 @@ def share_out(cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
 
 
 def keep_apart(server: int, generator: int, cores: Iterable[int], cpus: Path = _SYSTEM_CPUS) -> Cores:
-    """Return who runs where if these two cores are theirs; the others of `cores`, and the second, are for ourselves."""
+    """Return these two cores for server and generator; this process uses all of `cores` but the server's."""
     warning = None
     if generator in siblings(server, cpus):
         warning = run_warnings.warning(
@@ -78,7 +77,7 @@ def keep_apart(server: int, generator: int, cores: Iterable[int], cpus: Path = _
 
 
 def describe() -> dict[str, object]:
-    """Return what the machine is and which versions run on it, JSON-ready; None for what is unknown."""
+    """Return the machine's description and versions, JSON-ready; None if unknown."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -94,7 +93,7 @@ def describe() -> dict[str, object]:
 
 
 def commit(folder: Path) -> str | None:
-    """Return the git commit checked out in `folder`, with "-dirty" after changes; None if there is none."""
+    """Return the git commit checked out in `folder`, with "-dirty" after changes; None without git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603

@@ -1,9 +1,9 @@
 """
-Memory per client: the slope of what a server takes against the clients it has, silent ones and ones that have spoken.
+Memory per client: the slope of a server's memory against its clients, silent ones and ones that have spoken.
 
-A fresh process is given clients in steps, and read from outside at each of them once it has come to rest; then they
-speak, step by step too. One client comes before all and speaks at once: what the first connection loads is not the
-price of a connection.
+Clients connect to a fresh process in steps, and its memory is read from outside at each step, once it is at rest; then
+they speak, also in steps. Before all, one client connects and speaks, because the first connection loads code that is
+not part of a connection's cost.
 """
 
 import time
@@ -20,7 +20,7 @@ from loadtest.compare.measure.process_memory import Look, ProcessMemory
 from loadtest.compare.measure.slope import FEWEST, fit, mean
 
 STEPS: Final = 10
-"""Steps in which the clients come: each is then far larger than the pieces that an allocator takes memory in."""
+"""Steps of clients: each takes far more memory than an allocator's unit."""
 
 PROCESSES: Final = 5
 """
@@ -32,19 +32,19 @@ have spoken) and 0.6 % (asyncio, either): five give an interval of 2.5 % either 
 
 ROUNDS: Final = 16
 """
-Times that each client speaks before it counts as one that has spoken.
+Requests of each client until it counts as one that has spoken.
 
-One reply is not enough: our threads take another page (4 KiB) with each of the first eight requests, 33 kB together,
-and hardly any after that. Our asyncio streams take next to nothing with any of them.
+One is not enough: a thread takes another page (4 KiB) with each of its first eight requests, 33 kB in total, and hardly
+any after that. asyncio streams take almost nothing.
 """
 
 _LOOK = 0.02  # seconds between two looks: one costs a millisecond or two, for 1,000 clients
-_ASK = 1.0  # seconds that a server which tells of itself is given to come to rest
-_CALM = 0.1  # seconds without any change, after which a server that holds all its clients has come to rest
-_PATIENCE = 0.5  # the same for one that holds fewer: a busy machine may have kept it from accepting them
-_LAST_PATIENCE = 3.0  # the same in the end, before it is said that some were not served
-_USED = 0.01  # of the clients: as many may have been there before, such as we were to see whether it answers
-_LONGEST = 5.0  # seconds after which it is read as it is: some never come to rest
+_ASK = 1.0  # seconds until a server's own metrics are read
+_CALM = 0.1  # seconds without any change, after which a server with all its clients is at rest
+_PATIENCE = 0.5  # the same for one with fewer clients: a busy machine may delay its accepts
+_LAST_PATIENCE = 3.0  # the same at the end, before clients count as unserved
+_USED = 0.01  # share of the clients that it may have had before, such as our check whether it answers
+_LONGEST = 5.0  # seconds after which it is read in any case: some are never at rest
 
 
 class NotMeasuredError(Exception):
@@ -53,27 +53,26 @@ class NotMeasuredError(Exception):
 
 class Serving(NamedTuple):
     """
-    A server that runs.
+    A running server.
 
-    host, port: where it serves. seen: what looks at the process that does, or has it tell of itself. charged: returns
-    bytes charged to a control group that holds it and nothing else, by part (groups.PARTS); None if there is none, and
-    `uncharged` says why.
+    seen: reads its process, or its own metrics. charged: returns bytes charged to a control group of its own, by part
+    (groups.PARTS); None if there is none, with the reason `uncharged`.
     """
 
     host: str
     port: int
     seen: ProcessMemory | Exported
     charged: Callable[[], Mapping[str, int]] | None = None
-    uncharged: str = "nobody looked for a control group"
+    uncharged: str = "no control group was tried"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """
-    What a server took at one step.
+    A server's reading at one step.
 
-    clients: those that were connected, or that had spoken. held: of the connected, how many it had accepted; neither
-    counts the first one. memory: bytes. container: bytes charged to its control group by part, empty if it has none.
+    clients: those connected, or that have spoken. held: of the connected, those accepted; neither counts the first one.
+    memory: bytes. container: bytes charged to its control group by part, empty without one.
     """
 
     clients: int
@@ -86,11 +85,11 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class MemoryRun:
     """
-    What one fresh process took.
+    The readings of one fresh process.
 
-    asked, connected, served: clients, the first one included: wanted, connected in the end, and not left waiting or
-    turned away. refused: those turned away; no more were sent then. silent, spoken: in the order of their clients.
-    took: seconds. uncharged: why nothing is known of a control group, "" if it is.
+    asked, connected, served: clients, with the first one; served: neither waiting nor refused at the end. refused:
+    after these no more connected. silent, spoken: in the order of their clients. took: seconds. uncharged: why there
+    is no control group, or "".
     """
 
     asked: int
@@ -103,17 +102,17 @@ class MemoryRun:
     uncharged: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-ready data; `read_run` reads it."""
+        """Return JSON-ready data for `read_memory_run`."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """
-    What one more client takes: bytes, or threads. `value` is None if there is no such measure, and `why` says why.
+    What one more client costs: bytes, or threads; `value` is None with the reason `why`.
 
-    low, high: its 99 % interval over the runs, None with one run. base: what was taken without them. r2: the share of
-    the variation that a line explains, in the run where it explains least.
+    low, high: its 99 % interval over the runs, None with one run. base: without clients. r2: the lowest R squared of
+    the runs' lines.
     """
 
     value: float | None = None
@@ -129,12 +128,11 @@ class Memory:
     """
     Memory per client of one server.
 
-    silent: for clients who are connected and have said nothing. spoken: for those who have been answered `ROUNDS`
-    times. threads: for connected ones. container_silent, container_spoken: by part of the server's control group (anon,
-    kernel, sock: the last two are in no process's own memory) and in `total`; where that is missing, container_why says
-    why.
-    connected, served, spoke: clients, the first one included, in the run where the fewest were served. note: what has
-    to be said beside the measures, "" if all were served.
+    silent: for connected clients that have sent nothing. spoken: for those with `ROUNDS` replies. threads: for
+    connected ones. container_silent, container_spoken: by part of the server's control group (anon, kernel, sock: the
+    last two are in no process's own memory) and in `total`; container_why: why that is missing.
+    connected, served, spoke: clients, with the first one, in the run that served the fewest. note: if not all were
+    served, or "".
     """
 
     silent: Price
@@ -149,23 +147,23 @@ class Memory:
     note: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
+        """Return JSON-ready data."""
         return asdict(self)
 
 
 def read_memory_run(kept: Mapping[str, Any]) -> MemoryRun:
-    """Return the run that `Run.as_json` gave. Raises KeyError or TypeError if it is none."""
+    """Return the run from `MemoryRun.as_json`; KeyError or TypeError on bad data."""
     series = {name: tuple(Point(**point) for point in kept[name]) for name in ("silent", "spoken")}
     return MemoryRun(**{**kept, **series})
 
 
 def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None] = time.sleep) -> MemoryRun:
     """
-    Connect `clients` to a fresh server in ten steps, let them speak in ten steps, and return what it took at each.
+    Connect `clients` to a fresh server in ten steps, let them speak in ten steps, and return the readings.
 
-    pause: sleeps for so many seconds; what it raises ends the measurement. Raises TooFewDescriptorsError if we or the
-    server may not open as many, NotMeasuredError if there is nothing to measure, WrongReplyError if what answers is no
-    server of ours; ValueError with fewer clients than steps.
+    pause: sleeps for seconds; its exceptions end the measurement. Raises TooFewDescriptorsError if this process or the
+    server may not open enough, NotMeasuredError, WrongReplyError if the server does not speak the wire; ValueError with
+    fewer clients than steps.
     """
     if clients < STEPS:
         raise ValueError(f"{clients} clients are too few for {STEPS} steps")
@@ -182,10 +180,10 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
             idle_clients.shrink(silent[-1].clients)
             spoken = _speak(watch, idle_clients, _held(silent))
     except psutil.NoSuchProcess as error:
-        raise NotMeasuredError("the server ended while its memory was measured: see what it wrote") from error
+        raise NotMeasuredError("the server ended while its memory was measured: read its output") from error
     except psutil.Error as error:
         raise NotMeasuredError(
-            f"the server, {serving.seen.name}, may not be looked at ({error}): run both as the same user"
+            f"the server, {serving.seen.name}, may not be read ({error}): run both as the same user"
         ) from error
     except NotExportedError as error:
         raise NotMeasuredError(str(error)) from error
@@ -202,23 +200,23 @@ def measure(serving: Serving, clients: int = 1000, pause: Callable[[float], None
 
 
 class _Watch:
-    """Looks at one server until it has come to rest."""
+    """Reads one server until it is at rest."""
 
     def __init__(self, serving: Serving, pause: Callable[[float], None]) -> None:
         self._serving = serving
         self._pause = pause
-        self._own = 0  # sockets that are no client's
+        self._own = 0  # sockets that are not clients'
 
     def check_unused(self, clients: int) -> None:
-        """Raise NotMeasuredError if it ran already and has had clients: what they took is there to be taken again."""
+        """Raise NotMeasuredError if it already had clients, whose memory new ones would reuse."""
         if isinstance(self._serving.seen, Exported) and (had := self._serving.seen.clients()) > clients * _USED:
             raise NotMeasuredError(
-                f"{self._serving.seen.name} has had {had:,} clients already, whose memory further ones take over:"
-                " end their load and start the server anew"
+                f"{self._serving.seen.name} has had {had:,} clients already, whose memory new ones reuse:"
+                " end their load and restart the server"
             )
 
     def warm(self, first: IdleClients) -> None:
-        """Serve one client, once; only then is what it loads in the base."""
+        """Serve one client, so that the base includes what the first one loads."""
         before = self._rest(0).sockets
         where = f"{self._serving.host}:{self._serving.port}"
         if not first.grow(1):
@@ -233,7 +231,7 @@ class _Watch:
             )
 
     def check_room(self, clients: int) -> None:
-        """Raise TooFewDescriptorsError if the server may not open as many sockets."""
+        """Raise TooFewDescriptorsError if the server may not open enough sockets."""
         room = self._serving.seen.room()
         if room is not None and room < clients:
             raise TooFewDescriptorsError(
@@ -243,9 +241,9 @@ class _Watch:
 
     def read(self, clients: int, connected: int, patience: float = _PATIENCE) -> Point:
         """
-        Return what the server takes at rest with `connected` clients, of which it is `clients` that count here.
+        Return the server's reading at rest with `connected` clients; clients: the point's number.
 
-        patience: seconds without any change, after which a server that has not accepted all of them is not going to.
+        patience: seconds without any change, after which a server will not accept the rest.
         """
         look = self._rest(connected, patience)
         if isinstance(self._serving.seen, Exported) and look.sockets - self._own > connected:
@@ -269,10 +267,10 @@ class _Watch:
 
     def _ask(self, exported: Exported, connected: int, patience: float) -> Look:
         """
-        Ask a server once, as a rule, when it should have come to rest.
+        Read a server's own metrics, usually once.
 
-        Each answer is made in a thread of its own, and the next client's thread takes over its stack, with all that the
-        answer made of it: asked as often as others are looked at, threads seemed to take 43 kB in place of 24.
+        Each answer runs in a new thread, whose stack the next client's thread reuses: with as many reads as for others,
+        threads seemed to take 43 kB instead of 24.
         """
         began = time.monotonic()
         while True:
@@ -283,7 +281,7 @@ class _Watch:
 
 
 def _come(watch: _Watch, idle_clients: IdleClients, clients: int) -> list[Point]:
-    """Connect them in steps, until the server turns one away (that step is left out) or its kernel takes no more."""
+    """Connect clients in steps, until the server refuses one (without that step) or its kernel accepts no more."""
     points = [watch.read(0, 0)]
     complete = True
     while complete and len(points) <= STEPS:
@@ -298,12 +296,12 @@ def _come(watch: _Watch, idle_clients: IdleClients, clients: int) -> list[Point]
 
 
 def _held(silent: Sequence[Point]) -> list[Point]:
-    """Return the points at which the server held all who were connected."""
+    """Return the points at which the server held all connected clients."""
     return [point for point in silent if point.held == point.clients]
 
 
 def _speak(watch: _Watch, idle_clients: IdleClients, silent: Sequence[Point]) -> list[Point]:
-    """Let those of the connected who are held speak, in the steps in which they came."""
+    """Let the held clients speak, in the same steps."""
     if len(silent) < FEWEST:
         return []
     points = [watch.read(0, len(idle_clients))]
@@ -321,7 +319,7 @@ _Series = Callable[[MemoryRun, _Value], list[tuple[float, float]]]
 
 
 def price(runs: Sequence[MemoryRun]) -> Memory:
-    """Return what a client takes by these runs of one server. Raises ValueError if there are none."""
+    """Return a client's memory from the runs of one server; ValueError without any."""
     fewest = min(runs, key=lambda run: run.served)
     note = _note(fewest)
     spoke = min(run.spoken[-1].clients if run.spoken else 0 for run in runs) + 1
@@ -359,7 +357,7 @@ def _note(run: MemoryRun) -> str:
 
 
 def _price(runs: Sequence[MemoryRun], series: _Series, value: _Value, why: str) -> Price:
-    """Return the mean slope of the runs' lines; without any, and with the reason `why`, if one has too few points."""
+    """Return the mean slope of the runs' lines, or the reason `why` if one has too few points."""
     points = [series(run, value) for run in runs]
     if any(len(each) < FEWEST for each in points):
         return Price(why=why)
@@ -371,10 +369,10 @@ def _price(runs: Sequence[MemoryRun], series: _Series, value: _Value, why: str) 
 
 def _silent(run: MemoryRun, value: _Value) -> list[tuple[float, float]]:
     """
-    Return what was taken against the clients connected, where all of these were served.
+    Return (connected clients, value) at the steps where all were served.
 
-    If that is a point or two (one at a time), against those who wait, all the others being the same: a step with some
-    of both would make a line with a kink.
+    If these are too few (one client at a time), at the steps where equally many were served and the rest waited: a mix
+    of both would bend the line.
     """
     points = _held(run.silent)
     if len(points) < FEWEST and not run.refused:
@@ -383,7 +381,7 @@ def _silent(run: MemoryRun, value: _Value) -> list[tuple[float, float]]:
 
 
 def _spoken(run: MemoryRun, value: _Value) -> list[tuple[float, float]]:
-    """Return what so many clients took in silence, and what their speaking added."""
+    """Return (clients, their value when silent plus what speaking added)."""
     silent = {point.clients: value(point) for point in _held(run.silent)}
     return [(point.clients, silent[point.clients] + value(point) - value(run.spoken[0])) for point in run.spoken]
 

@@ -1,4 +1,4 @@
-"""What a running server takes, read from outside: memory, threads, and how many clients it really holds."""
+"""Reads a running server's memory, threads and open sockets from outside."""
 
 import resource
 from collections.abc import Iterator
@@ -13,10 +13,9 @@ from loadtest.compare.measure.groups import PROC
 
 class Look(NamedTuple):
     """
-    What was seen at one moment.
+    One reading.
 
-    memory: bytes of resident memory, with what was moved out to swap. threads. sockets: different ones that are open; a
-    client in the accept queue has none yet.
+    memory: resident bytes, and those in swap. sockets: different open ones; a client in the accept queue has none yet.
     """
 
     memory: int
@@ -26,13 +25,13 @@ class Look(NamedTuple):
 
 class ProcessMemory:
     """
-    What the process `pid` takes, together with those that it has started.
+    Memory, threads and sockets of the process `pid` and its children.
 
-    Linux counts the pages of /proc/PID/smaps_rollup when it is read. What psutil reads (statm) may be off by some pages
-    a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)): it serves where there is
-    nothing better. The proportional size (Pss) would change with every other process that ends and shared a library.
+    Linux counts the pages of /proc/PID/smaps_rollup when it is read. psutil's source (statm), the fallback, may be off
+    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). The proportional
+    size (Pss) would change whenever another process that shares a library ends.
 
-    Every method raises psutil.Error if the process has ended or may not be looked at.
+    Every method raises psutil.Error if the process has ended or may not be read.
     """
 
     def __init__(self, pid: int, proc: Path = PROC) -> None:
@@ -56,7 +55,7 @@ class ProcessMemory:
         return Look(memory, threads, len(sockets))
 
     def room(self) -> int | None:
-        """Return how many more descriptors the one that may open most of them can open; None where nobody tells."""
+        """Return the most descriptors that one of its processes may still open; None if unknown or unlimited."""
         free = []
         for process in self._processes():
             if not hasattr(process, "rlimit"):
@@ -71,7 +70,7 @@ class ProcessMemory:
         return [self._root, *self._root.children(recursive=True)]
 
     def _memory(self, process: psutil.Process) -> int:
-        if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and can be read as if it took nothing
+        if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and would read as 0 bytes
             raise psutil.ZombieProcess(process.pid)
         with suppress(OSError):
             lines = (self._proc / str(process.pid) / "smaps_rollup").read_text().splitlines()[1:]

@@ -1,4 +1,4 @@
-"""Makes one run of the plan: a fresh server, a fresh generator and an observer, all ended afterwards."""
+"""Makes one run of the plan, with a fresh server and a fresh generator."""
 
 import json
 import math
@@ -26,14 +26,13 @@ from loadtest.compare.plan import Workload
 from loadtest.lab.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
 
 ROOT = Path(__file__).resolve().parents[3]
-"""The checkout: where `python -m servers` and the locustfile are found."""
+"""The checkout."""
 
 _NULL_SERVER_READY: Final = re.compile(r"ready (?P<port>\d+)")  # loadtest/lab/null_server.py prints it
 
 _READY_WITHIN = 20.0
 _ENDS_WITHIN = 30.0  # seconds that the generator may take beyond warm-up and window, to start and to end
 _SPEAKS_WITHIN = 2.0
-
 
 _NOT_WEIGHED: Final = (memory.NotMeasuredError, NotExportedError, TooFewDescriptorsError, WrongReplyError)
 
@@ -45,10 +44,9 @@ class RunFailedError(Exception):
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    What a run gave, as it is kept in the result.
+    A run's result.
 
-    load: the load run's own result, whole. usage: CPU and memory as seen from outside (sampler.Usage). took:
-    seconds, with starting and ending.
+    load: the load run's whole result. usage: CPU and memory, from outside. took: seconds, with starting and ending.
     """
 
     load: Mapping[str, Any]
@@ -58,12 +56,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """
-    A server that meets a load.
-
-    address: host:port. child: its process; None if it was not started here. metrics: where it serves /metrics, "" if
-    that isn't known.
-    """
+    """A server. address: host:port. child: None if it was not started here. metrics: its /metrics, "" if unknown."""
 
     address: str
     child: Child | None = None
@@ -71,11 +64,7 @@ class Serving:
 
 
 class Laboratory:
-    """
-    Where and with what the runs are made.
-
-    folder: for what the processes write; whoever made it removes it. cores: who runs where.
-    """
+    """Makes runs. folder: for the processes' output; the caller removes it."""
 
     def __init__(self, folder: Path, cores: Cores, children: Children, interrupt: Interrupt) -> None:
         self.folder = folder
@@ -90,31 +79,31 @@ class Laboratory:
         return [sys.executable, "-m", "servers", candidate.variant, *candidate.options, *here]
 
     def null_server_command(self) -> list[str]:
-        """Return the command that starts the sink on a free port of loopback."""
+        """Return the command that starts the null server on a free port of loopback."""
         return [sys.executable, "-m", "loadtest.lab.null_server"]
 
     def load_command(self, candidate: Candidate, workload: Workload, result: Path) -> list[str]:
-        """Return the command that puts `workload` on the address of `users_of(candidate)`, and writes `result`."""
+        """Return the command that loads the address of `users_of(candidate)`, and writes `result`."""
         return [
             *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
             *("--headless", "--only-summary", "--loglevel", "WARNING"),
-            # Failed requests are a finding of ours, in the result; the status is to say whether Locust itself failed.
+            # Failed requests are in the result; the status says whether Locust itself failed.
             *("--exit-code-on-error", "0"),
             *("--users", str(workload.clients), "--spawn-rate", str(arrivals(workload))),
             *("--run-time", f"{workload.warmup + workload.seconds}s"),
             *("--scenario", workload.scenario, "--warmup", str(workload.warmup), "--result", str(result)),
             *(() if workload.think is None else ("--think", f"{workload.think:g}")),
-            # Any free port: another lab on this machine may have the usual one, and nobody scrapes a comparison.
+            # Any free port, because another lab may use the usual one; a comparison is not scraped.
             *("--exporter-host", "127.0.0.1", "--exporter-port", "0"),
             f"{users_of(candidate).title()}User",
         ]
 
     def put(self, candidate: Candidate, workload: Workload) -> Measured:
         """
-        Put `workload` on a fresh server of `candidate`, and return what that gave.
+        Put `workload` on a fresh server of `candidate`, and return the result.
 
-        Raises RunFailedError if the server or the generator failed, InterruptedByUserError if the user asked for an
-        end; in any case both processes have ended by then, the generator first.
+        Raises RunFailedError if the server or the generator failed, InterruptedByUserError if the user interrupted;
+        both processes have ended in any case, the generator first.
         """
         folder = self._new_folder()
         try:
@@ -124,10 +113,10 @@ class Laboratory:
 
     def weigh(self, candidate: Candidate, clients: int) -> memory.MemoryRun:
         """
-        Give a fresh server so many clients, and return the memory that they took; raises what `put` does.
+        Return the memory of a fresh server with this many clients; raises what `put` does.
 
-        It has a control group of its own, where there is one to be had. No run under a load has: counting what is in
-        socket buffers costs time for each packet, and not every machine does it.
+        The server gets a control group, if one is available. A run under a load has none, because counting socket
+        buffers costs time for each packet, and not on every machine.
         """
         folder = self._new_folder()
         with groups.group() as group:
@@ -140,7 +129,7 @@ class Laboratory:
                 self.children.end()
 
     def put_on_null_server(self, workload: Workload) -> Measured:
-        """Put `workload` on a sink that does next to nothing, and return what that gave; raises what `put` does."""
+        """Put `workload` on the null server, and return the result; raises what `put` does."""
         folder = self._new_folder()
         try:
             child = self._start("sink", self.null_server_command(), folder)
@@ -153,11 +142,7 @@ class Laboratory:
         return measured
 
     def start(self, candidate: Candidate, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
-        """
-        Start a fresh server of `candidate`, unless it runs already; RunFailedError if it doesn't serve.
-
-        group: the control group that it joins, if it may.
-        """
+        """Start a server of `candidate`, unless it already runs; RunFailedError if it doesn't serve."""
         join = group if isinstance(group, Group) else None
         name = f"{candidate.name}-server"
         if candidate.address:
@@ -174,7 +159,7 @@ class Laboratory:
             if child.status() is not None or time.monotonic() > deadline:
                 raise RunFailedError(f"{name} does not serve: {why}: {child.tail()}")
             self.interrupt.sleep(0.05)
-        ready = READY.search(child.out.read_text(errors="replace"))  # one of the lab's, started in another way
+        ready = READY.search(child.out.read_text(errors="replace"))  # one of the lab's, started by a command
         return Serving(address, child, ready["metrics"] if ready else "")
 
     def _new_folder(self) -> Path:
@@ -199,7 +184,7 @@ class Laboratory:
             raise RunFailedError(str(error)) from error
 
     def _put(self, serving: Serving, candidate: Candidate, workload: Workload, folder: Path) -> Measured:
-        """Put `workload` on a server that is ready; what the generator writes goes to `folder`."""
+        """Put `workload` on a ready server; folder: for the generator's output."""
         began = time.monotonic()
         try:
             server = sampler.Server.of(serving.child.pid) if serving.child else None
@@ -231,7 +216,7 @@ class Laboratory:
             if time.monotonic() > deadline:
                 raise ChildFailedError(f"{generator.name} did not end in time: {generator.tail()}")
             self.interrupt.sleep(sampler.INTERVAL)
-            # Before it is reaped: the last one is after the window.
+            # Before the generator is reaped; the last one is after the window.
             readings.append(sampler.take_reading(server, process))
         if child:
             child.check()
@@ -240,24 +225,23 @@ class Laboratory:
 
 def arrivals(workload: Workload) -> int:
     """
-    Return how many clients arrive in a second: all of them within two thirds of the warm-up, or within a second.
+    Return how many clients start per second: all of them within two thirds of the warm-up, or within a second.
 
-    At once, thousands of them measure how a server survives that, and not how many it serves.
+    Thousands at the same time would measure how a server survives that, not how many it serves.
     """
     return max(1, math.ceil(workload.clients / max(1.0, workload.warmup * 2 / 3)))
 
 
 def users_of(candidate: Candidate) -> str:
-    """Return the variant whose Locust users meet a candidate: its own, or any, for all of them send alike."""
+    """Return the variant whose Locust users load a candidate: its own, or any, because all send alike."""
     return candidate.variant or TEXTBOOK[-1]
 
 
 def is_confined(pid: int) -> bool:
     """
-    Whether a process is in another control group than we are, so that what is charged to that group is its own.
+    Whether a process is in another control group than this one, so that the group's memory is its own.
 
-    Servers that we start under a load are in ours, whose memory holds the load's too; `systemd-run --scope` puts one
-    into its own.
+    A server that we start is in our group, unless its command uses `systemd-run --scope`.
     """
     try:
         return Path(f"/proc/{pid}/cgroup").read_text() != Path("/proc/self/cgroup").read_text()
@@ -266,7 +250,7 @@ def is_confined(pid: int) -> bool:
 
 
 def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
-    """Return how a server's memory is read. Raises RunFailedError if it cannot be, and what `charges` does."""
+    """Return how to read a server's memory. Raises RunFailedError if that's impossible, and what `charges` does."""
     host, port = split_address(serving.address)
     if serving.child is not None:
         pid = serving.child.pid
@@ -280,10 +264,10 @@ def _weighable(serving: Serving, group: Group | NoGroupError) -> memory.Serving:
 
 def charges(pid: int, metrics: str, group: Group | NoGroupError) -> tuple[Callable[[], Mapping[str, int]] | None, str]:
     """
-    Return what reads the memory charged to a server alone, by part; or None, and why there is nothing to read.
+    Return a function that reads the memory charged to a server alone, by part; or None and the reason.
 
-    pid: the process that was started. metrics: its /metrics, "" if it has none. group: what it was to join. Raises
-    psutil.Error if it has ended, NotExportedError if its /metrics cannot be read.
+    pid: its first process. metrics: its /metrics, "" without any. group: the one that it should have joined. Raises
+    psutil.Error if it has ended, NotExportedError if its /metrics can't be read.
     """
     if isinstance(group, Group) and group.holds(each.pid for each in sampler.Server.of(pid).processes):
         return group.charged, ""
@@ -295,7 +279,7 @@ def charges(pid: int, metrics: str, group: Group | NoGroupError) -> tuple[Callab
 
 
 def silence(address: str) -> str:
-    """Return why whoever is at "host:port" doesn't speak the wire, in a few words; "" if it does."""
+    """Return why "host:port" does not answer an ECHO, in a few words; "" if it does."""
     try:
         with socket.create_connection(split_address(address), timeout=_SPEAKS_WITHIN) as client:
             client.sendall(b"ECHO are you there\n")
@@ -321,5 +305,5 @@ def _read(result: Path, generator: Child) -> Mapping[str, Any]:
     try:
         found: Mapping[str, Any] = json.loads(result.read_text())
     except (OSError, ValueError) as error:
-        raise RunFailedError(f"the load left no result that can be read ({error}): {generator.tail()}") from error
+        raise RunFailedError(f"the load's result can't be read ({error}): {generator.tail()}") from error
     return found

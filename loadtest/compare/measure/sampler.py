@@ -1,4 +1,4 @@
-"""Watches a server and its generator from outside: CPU and memory, about ten times a second."""
+"""Reads CPU and memory of a server and its generator from outside, about ten times a second."""
 
 import time
 from collections.abc import Sequence
@@ -8,21 +8,20 @@ from typing import Final, Self
 import psutil
 
 INTERVAL = 0.1
-"""Seconds between two readings: about 50 us of work each, on a core that is not the server's."""
+"""Seconds between two readings, of about 50 us each, on another core than the server's."""
 
 NOT_OURS: Final = "its processor time and memory can't be read: it was not started by the comparison"
-"""Why nothing is known of a server that runs already."""
+"""Why nothing is known of a server that already runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
-    What was read at one moment. All but `resident` and `threads` only ever grows.
+    One reading. All but `resident` and `threads` only grow.
 
-    at: Unix seconds. server_cpu, generator_cpu: CPU seconds used by the processes so far. resident, threads: the
-    server's resident memory in bytes, and its threads. Of a server that was not started here, nothing is known: None.
-    busy, stolen: CPU seconds that the whole machine spent in processes, and that its host gave to others,
-    over all cores.
+    at: Unix seconds. server_cpu, generator_cpu: CPU seconds used so far. resident: bytes of the server's memory. The
+    server's are None if it was not started here. busy, stolen: CPU seconds that the whole machine spent in processes,
+    and that its host gave to others, over all cores.
     """
 
     at: float
@@ -37,10 +36,10 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """
-    What was used within a window.
+    The usage within a window.
 
     server_cpu, generator_cpu, others_cpu, stolen: CPU seconds; others are all processes but these two.
-    resident, threads: the most that a reading within the window saw, in bytes and threads. idle: the bytes before it.
+    resident, threads: the highest reading within the window, in bytes and threads. idle: bytes before the load.
     """
 
     server_cpu: float | None
@@ -52,19 +51,19 @@ class Usage:
     threads: int | None
 
     def as_json(self) -> dict[str, float | None]:
-        """Return it as JSON-ready data."""
+        """Return JSON-ready data."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server's processes: the one that was started, and those that it had started when it was ready."""
+    """A server's processes: the first one, and its children when it was ready."""
 
     processes: tuple[psutil.Process, ...]
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """Return the server whose first process this is. Raises psutil.Error if it has ended."""
+        """Return the server with this first process. Raises psutil.Error if it has ended."""
         first = psutil.Process(pid)
         return cls((first, *first.children(recursive=True)))
 
@@ -83,7 +82,7 @@ def cpu_seconds(process: psutil.Process) -> float:
     """
     Return the processor seconds that a process has used. Raises psutil.Error if it has ended and been reaped.
 
-    To the nanosecond where the kernel has a clock for it (clock_getcpuclockid(3), by hand); psutil's are of 10 ms.
+    In nanoseconds if the kernel has a clock for it (as clock_getcpuclockid(3)); psutil counts in steps of 10 ms.
     """
     try:
         return time.clock_gettime((~process.pid << 3) | 2)
@@ -103,7 +102,7 @@ def take_reading(server: Server | None, generator: psutil.Process) -> Reading:
         generator_cpu=cpu_seconds(generator),
         resident=resident,
         threads=threads,
-        # Interrupts are left out: the kernel variants_stats a part of loopback's own work there.
+        # Without interrupts, where the kernel counts a part of loopback's own work.
         busy=machine.user + machine.system + getattr(machine, "nice", 0.0),
         stolen=getattr(machine, "steal", 0.0),
     )
@@ -111,12 +110,12 @@ def take_reading(server: Server | None, generator: psutil.Process) -> Reading:
 
 def between(readings: Sequence[Reading], started: float, ended: float, idle: int | None) -> Usage:
     """
-    Return what was used from `started` to `ended`, interpolated between the readings around each.
+    Return the usage from `started` to `ended`, interpolated between the readings around each.
 
-    readings: in the order of their time. Raises ValueError if they do not reach over the whole window.
+    readings: in order. Raises ValueError if they do not cover the whole window.
     """
     if not readings or readings[0].at > started or readings[-1].at < ended:
-        raise ValueError("the samples do not reach over the measured window")
+        raise ValueError("the readings do not cover the measured window")
 
     def used(name: str) -> float:
         return _interpolate(readings, ended, name) - _interpolate(readings, started, name)
@@ -136,7 +135,7 @@ def between(readings: Sequence[Reading], started: float, ended: float, idle: int
 
 
 def _interpolate(readings: Sequence[Reading], at: float, name: str) -> float:
-    """Return the value that `name` had at `at`, on a straight line between the readings before and after."""
+    """Return the value of `name` at `at`, interpolated between the readings before and after."""
     before = max((each for each in readings if each.at <= at), key=lambda each: each.at)
     after = min((each for each in readings if each.at >= at), key=lambda each: each.at)
     low, high = float(getattr(before, name)), float(getattr(after, name))

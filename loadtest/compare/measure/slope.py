@@ -1,4 +1,4 @@
-"""What one more of something costs: a straight line through what was read, and how far several of them agree."""
+"""The cost of one more client: a straight line through the readings, and the mean of several lines."""
 
 import math
 from collections.abc import Sequence
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import Final
 
 # Student's t for a two-sided 99 % interval, by degrees of freedom from 1 (NIST/SEMATECH e-Handbook of Statistical
-# Methods, 1.3.6.7.2, column 0.995). Beyond them the last one is used, which makes an interval a little too wide.
+# Methods, 1.3.6.7.2, column 0.995). The last one stands for all beyond it, which makes an interval a little too wide.
 _T99: Final = (
     *(63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169),
     *(3.106, 3.055, 3.012, 2.977, 2.947, 2.921, 2.898, 2.878, 2.861, 2.845),
 )
 
 FEWEST: Final = 3
-"""Points that a line needs: through two of them there is always one, however little they have to do with it."""
+"""The fewest points of a line: two always lie on one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """
-    A line through points: `base` where x is 0, and `slope` more for each x.
+    A line: `base` at x = 0, and `slope` more for each x.
 
-    r2: the share of the variation that the line explains (R squared), 1.0 where there is none to explain.
+    r2: the share of the variation that the line explains (R squared), 1.0 without any.
     """
 
     slope: float
@@ -31,11 +31,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """
-    The mean of what several runs gave.
-
-    low, high: the 99 % interval of the mean; None where there is one run, which says nothing about the next.
-    """
+    """The mean over runs. low, high: its 99 % interval; None with one run."""
 
     value: float
     low: float | None
@@ -46,9 +42,9 @@ def fit(points: Sequence[tuple[float, float]]) -> Line:
     """
     Return the line through `points` (x, y) by ordinary least squares.
 
-    The slope's own standard error is left out on purpose. It takes the points for independent, and memory adds up:
-    what one step took in excess is in all later points too, so that it would be far too small. Repeat the whole
-    series instead, and ask `mean`. Raises ValueError with fewer than three points, or if all have the same x.
+    Without the slope's standard error: it assumes independent points, but memory adds up (an excess of one step is in
+    all later points), so it would be far too small. Repeat the whole series instead, and use `mean`. Raises ValueError
+    with fewer than three points, or if all have the same x.
     """
     if len(points) < FEWEST:
         raise ValueError(f"{len(points)} points are too few for a line")
@@ -68,8 +64,8 @@ def mean(values: Sequence[float]) -> Mean:
     """
     Return the mean of independent runs' `values`, with Student's t interval (99 %).
 
-    Student ("The Probable Error of a Mean", Biometrika 6, 1908). A bootstrap of three runs could not leave their range,
-    which holds the mean in three cases of four. Raises ValueError if there are no values.
+    Student ("The Probable Error of a Mean", Biometrika 6, 1908). A bootstrap of three runs stays within their range,
+    which contains the mean in three cases of four. Raises ValueError without values.
     """
     if not values:
         raise ValueError("no runs, no mean")

@@ -82,8 +82,8 @@ def test_a_comparison_keeps_what_it_has_measured_before(disk: Path) -> None:
     assert process.returncode == 1, out + errors
     [folder] = [path for path in disk.iterdir() if path.is_dir() and not path.is_symlink()]
     assert errors == (
-        f"tcplab: the result could not be kept in {folder}: No space left on device; make room there, or name another"
-        " folder with --output. What was measured before stands in compare.json\n"
+        f"tcplab: the result could not be kept in {folder}: No space left on device; free space there, or name another"
+        " folder with --output. compare.json has what was measured before\n"
     )
     kept = json.loads((folder / "compare.json").read_text())
     assert [run["status"] for run in kept["runs"]] == ["done", *["not run"] * 5]

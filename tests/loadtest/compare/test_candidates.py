@@ -32,10 +32,10 @@ def test_an_own_server_that_is_started() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("mine", "'mine' is no server: give NAME=HOST:PORT"),
-        ("My Server=h:1", "is no server"),
-        ("=h:1", "is no server"),
-        ("threaded=h:1", "threaded is the name of a server of the lab's"),
+        ("mine", "'mine' is not a server: give NAME=HOST:PORT"),
+        ("My Server=h:1", "is not a server"),
+        ("=h:1", "is not a server"),
+        ("threaded=h:1", "threaded is the name of one of the lab's servers"),
         ("mine=", "'' is neither the address of mine"),
         ("mine=./server", "'./server' is neither the address of mine ('./server' is not host:port) nor a command with"),
         ("mine=./server '{port}", "the command of mine can't be read: No closing quotation"),

@@ -146,7 +146,7 @@ def test_server_and_generator_have_cores_of_their_own(results: Path) -> None:
         ("server-dies", "threaded-server ended by itself, killed by SIGKILL"),
         ("server-refuses", "threaded-server ended by itself, exit status 2: python -m servers: argument --backlog"),
         ("load-fails", "locust ended by itself, exit status 1: no load today"),
-        ("load-silent", "the load left no result that can be read"),
+        ("load-silent", "the load's result can't be read"),
     ],
 )
 def test_a_failed_run_is_marked_and_others_continue(results: Path, fault: str, reason: str) -> None:
@@ -273,13 +273,13 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
         (("--seconds", "1.5"), "'1.5' is not a whole number"),
         (("--fast",), "unrecognized arguments: --fast"),
         (("--thorough",), "--thorough has its own --variants"),
-        (("--slo", "quick"), "'quick' is no SLO; write it like p99<50ms"),
+        (("--slo", "quick"), "'quick' is not an SLO; write it like p99<50ms"),
         (("--capacity",), "--capacity needs an --slo, such as 'p99<50ms'"),
         (("--cores", "1"), "'1' is not two different cores"),
-        (("--cores", "7777,0"), "core 7777 is none of the cores that may be used here"),
-        (("--server", "mine"), "'mine' is no server: give NAME=HOST:PORT"),
+        (("--cores", "7777,0"), "core 7777 is not one of the cores that may be used here"),
+        (("--server", "mine"), "'mine' is not a server: give NAME=HOST:PORT"),
         (("--server", "mine=127.0.0.1:1"), "mine does not answer at 127.0.0.1:1: Connection refused; start it"),
-        (("one.json",), "two results can be compared, one or three can't"),
+        (("one.json",), "give two results to compare"),
         (("one.json", "two.json"), "one.json: it can't be read: No such file or directory"),
     ],
 )
@@ -355,7 +355,7 @@ def test_ones_own_server_that_fails_is_marked(results: Path) -> None:
 
 def test_a_missing_server_program_is_refused_at_once(results: Path) -> None:
     done = run(results, "--server", "mine=nosuchprogram {port}", "--variants", "asyncio")
-    told = "tcplab: mine can't be started: there is no program nosuchprogram; mend its command\n"
+    told = "tcplab: mine can't be started: there is no program nosuchprogram; correct its command\n"
     assert (done.returncode, done.stderr) == (2, told)
     assert not results.exists()
 
@@ -374,7 +374,7 @@ def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
         (tmp_path / f"{name}.json").write_text(json.dumps(excluded))
     both = [sys.executable, "-m", "loadtest", "compare", *map(str, sorted(tmp_path.glob("*.json")))]
     done = subprocess.run(both, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    told = "tcplab: nothing can be compared: no figure has valid runs in both; measure again\n"
+    told = "tcplab: nothing can be compared: no measure has valid runs in both; measure again\n"
     assert (done.returncode, done.stderr) == (1, told)
 
 
@@ -411,12 +411,12 @@ def test_a_report_is_redrawn_from_the_result(results: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda text: text[: len(text) // 2], "it is not whole, or no JSON"),
+        (lambda text: text[: len(text) // 2], "it is incomplete, or not JSON"),
         (
             lambda text: text.replace('"schema":3', '"schema":2', 1),
             "it has schema 2, and this version of the lab reads 3",
         ),
-        (lambda text: "[]", "it is no result of a comparison"),
+        (lambda text: "[]", "it is not a comparison's result"),
         (lambda text: '{"kind":"comparison","schema":3}', "command: it is missing (and 11 more)"),
     ],
     ids=["half", "another schema", "a list", "empty"],

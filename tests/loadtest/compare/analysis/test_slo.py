@@ -71,13 +71,15 @@ def test_what_a_text_means(text: str, slo: Slo) -> None:
     ],
 )
 def test_a_bad_text_is_one_line(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no SLO") as caught:
+    with pytest.raises(ValueError, match=r"is not an SLO") as caught:
         parse(text)
     assert "\n" not in str(caught.value)
 
 
 def test_a_bad_text_is_told_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"'fast' is no SLO; write it like p99<50ms, p50<800us, or first p99.9<2s$"):
+    with pytest.raises(
+        ValueError, match=r"'fast' is not an SLO; write it like p99<50ms, p50<800us, or first p99.9<2s$"
+    ):
         parse("fast")
     with pytest.raises(ValueError, match="whole microseconds, from 1us to 30s"):
         parse("p99<0.5us")

@@ -64,7 +64,7 @@ def test_64_kb_per_client_within_5_percent() -> None:
     assert found.threads.value == 0
     assert (found.connected, found.served, found.spoke, found.note) == (401, 401, 401, "")
     assert found.container_silent == {}
-    assert found.container_why == "nobody looked for a control group"
+    assert found.container_why == "no control group was tried"
 
 
 def test_an_idle_stub_shows_its_own_memory() -> None:
