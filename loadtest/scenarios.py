@@ -46,7 +46,7 @@ class Scenario:
     size: bytes of a message's text.
     stall: seconds that one client of each variant, in each load process, waits in the middle of each connection's
     second request; 0: none does.
-    paced: requests fall due on a schedule (the open model) instead of after thinking and staying away; in a row: always.
+    paced: requests fall due on a schedule (the open model), not after thinking and staying away; in a row: always.
     alone: load the variants one after another, because at the same time they compete for the cores.
     """
 

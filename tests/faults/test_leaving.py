@@ -81,7 +81,7 @@ def test_resets_during_a_reply_affect_that_client_only(model: Model, launch: Lau
     reset_five_hundred(launch(model), [b"ECHO " + long + b"\nECHO " + long + b"\n"], begun=b"OK " + long[:100])
 
 
-def test_a_client_that_has_left_is_served_no_further(model: Model, launch: Launch) -> None:
+def test_a_client_that_left_is_served_no_further(model: Model, launch: Launch) -> None:
     """Its input has ended, so that an event loop doesn't read it any more: only the reply tells that it has left."""
     server = launch(model)
     with server.client() as client:

@@ -282,7 +282,7 @@ def test_forked_processes_have_an_event_loop_each(tmp_path: Path) -> None:
         (["--scenario", "rates"], {}, "tcplab: rates asks at a rate: give --rate, in requests per second"),
         (["--scenario", "rates", "--rate", "5", "--think", "1"], {}, "tcplab: a rate sets when requests fall due"),
         (["--shape", "round"], {}, "argument --shape: invalid choice: 'round'"),
-        (["--shape", "spike", "-u", "9"], {}, "tcplab: a shape says how many clients there are: give it --clients"),
+        (["--shape", "spike", "-u", "9"], {}, "tcplab: a shape sets the number of clients: use --clients instead of"),
         (["--size", "5"], {}, "argument --size: '5' is not a whole number from 40 to 65000"),
         (["--warmup", "-1"], {}, "argument --warmup: '-1' is not a number of seconds"),
         (["--clients", "0"], {}, "argument --clients: '0' is not a whole number from 1"),

@@ -272,7 +272,7 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
         (("--variants", "twisted"), "invalid choice: 'twisted'"),
         (("--seconds", "1.5"), "'1.5' is not a whole number"),
         (("--fast",), "unrecognized arguments: --fast"),
-        (("--thorough",), "--thorough has its own --variants"),
+        (("--thorough",), "--thorough sets its own --variants"),
         (("--slo", "quick"), "'quick' is not an SLO; write it like p99<50ms"),
         (("--capacity",), "--capacity needs an --slo, such as 'p99<50ms'"),
         (("--cores", "1"), "'1' is not two different cores"),
@@ -363,7 +363,7 @@ def test_a_missing_server_program_is_refused_at_once(results: Path) -> None:
 def test_missing_packages_name_the_right_environment() -> None:
     bare = [sys.executable, "-S", "-m", "loadtest", "compare", "--help"]
     done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    told = "tcplab: this Python has no locust; make compare makes one that has: .venv/bin/python -m loadtest\n"
+    told = "tcplab: this Python has no locust; run make compare, or .venv/bin/python -m loadtest after it\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
 
 

@@ -119,13 +119,13 @@ def test_what_is_said_beside_the_table() -> None:
     assert "Indicative: 1 run of each, where a verdict takes 10" in text
     assert "a lower bound" in text
     assert "unanswered requests had waited that long" in text
-    assert "single's rate is fixed by how long a conversation takes" in text
+    assert "At single, a conversation's length sets the rate" in text
     assert "(requests per s) in conversation: set by the clients' pauses, nobody's speed." in text
     assert text.count("in the closed model, as here, the two are alike") == 1
     assert "Ceiling" not in text
     assert "single, saturate, 50 clients: one client was served all the time, the others waited" in text
     assert "Warning, generator-limited: the generator used 97%" in text
-    assert "Hint: compare CPU per request instead" in text
+    assert "Hint: compare CPU per request, which still holds" in text
     assert "INCOMPLETE" not in text
     assert "VERDICT" not in text
 
