@@ -66,9 +66,9 @@ def ratio(
     """
     Return the ratio of the medians of two candidates' runs, ours to theirs; ValueError without runs.
 
-    Values are above 0. our_bounds, their_bounds: as in `median`; ours open the high end, theirs the low one. The two are
-    resampled separately. They were measured in turns, so a drift of the machine affects both, and the interval is too
-    wide if anything.
+    Values are above 0. our_bounds, their_bounds: as in `median`; ours open the high end, theirs the low one. The two
+    are resampled separately. They were measured in turns, so a drift of the machine affects both, and the interval is
+    too wide if anything.
     """
     low, high = _ratio_ends(ours, theirs)
     if any(their_bounds):
