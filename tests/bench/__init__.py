@@ -1,1 +1,1 @@
-"""What the lab's servers cost, beside bare echo servers of their own kind, in the same run. `make bench` runs it."""
+"""Benchmarks of the lab's servers and load against bare ones, in the same run: `make bench`."""

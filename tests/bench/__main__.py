@@ -1,4 +1,4 @@
-"""Runs the benchmarks: about fourteen minutes. The exit status is 1 where a bound is broken."""
+"""Runs the benchmarks: about fourteen minutes. The exit status is 1 if a bound is broken."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from tests.bench import of_exporters, of_load, of_servers
 
 
 def main() -> None:
-    """Run them on the first two cores that there are."""
+    """Run them on the first two cores."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         sys.exit("make bench: server and client need a core each; this machine gives only one")

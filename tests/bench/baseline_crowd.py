@@ -1,7 +1,7 @@
 """
-The baseline in the crowd: Locust as its documentation would have it, with many users who seldom ask.
+The baseline in the crowd: Locust as in its documentation, with many users that seldom ask.
 
-It notes how late its own loop is, and leaves as --result what the benchmark reads of a result of the lab's.
+It measures how late its own loop is, and writes to --result the fields that the benchmark reads of a lab's result.
 """
 
 import json
@@ -34,7 +34,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def watch(warmup: float) -> None:
-    """Note for ever, once the crowd is there, how late a sleep of INTERVAL ends."""
+    """Record for ever, once the crowd is connected, how late a sleep of INTERVAL ends."""
     gevent.sleep(warmup)
     while True:
         due = time.perf_counter() + INTERVAL

@@ -1,8 +1,8 @@
 """
-The baseline of the load: Locust as its documentation would have it.
+The baseline of the load: Locust as in its documentation.
 
-A gevent user with a socket, and a task with one send, one recv and one `request.fire`; each message unique, each reply
-compared.
+A gevent user with a socket, and a task with one send, one recv and one `request.fire`; unique messages, compared
+replies.
 """
 
 import os

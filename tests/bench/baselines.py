@@ -1,7 +1,7 @@
 """
-Bare echo servers, the baselines: each is its model and nothing else. No parsing, no metrics, no deadlines, no limits.
+Bare echo servers, the baselines: only the model, without parsing, metrics, deadlines or limits.
 
-Run as `python -m tests.bench.baselines single|threaded|asyncio|protocol`; says `ready PORT` on stdout.
+Run as `python -m tests.bench.baselines single|threaded|asyncio|protocol`; prints `ready PORT`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A server of the benchmark, pinned to one core: one of the lab's, its baseline, or the load's sink."""
+"""A server of the benchmark, pinned to one core: one of the lab's, its baseline, or the null server."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from tests.support.processes import announced
 
 @dataclass(frozen=True)
 class Candidate:
-    """A running server: its process, its port on loopback, and the line that it said when it was ready."""
+    """A running server: its process, its port on loopback, and its ready line."""
 
     pid: int
     port: int

@@ -1,8 +1,8 @@
 """
-What a scrape of /metrics costs, in CPU of the process that is scraped; under half a minute.
+The CPU cost of a scrape of /metrics in the scraped process; under half a minute.
 
-The servers' while a thousand clients are connected and have spoken, for the threaded server keeps counts for each; and
-the load's, in its master, when every histogram of every variant is full.
+Of the servers while a thousand clients are connected and have spoken, because the threaded server keeps counts for
+each; and of the load's master, with every histogram of every variant full.
 """
 
 import os
@@ -39,7 +39,7 @@ def of_server(variant: Variant, core: int) -> float:
                 sockets[0].sendall(f"{command} {number} x\n".encode())
                 assert sockets[0].recv(100) == b"OK x\n"
         address = server.said.rpartition(" ")[2]
-        scrape(address)  # what the first one loads is not a scrape's price
+        scrape(address)  # the first one loads code
         used = server.cpu_seconds()
         for _ in range(SCRAPES):
             scrape(address)

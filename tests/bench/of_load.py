@@ -1,9 +1,9 @@
 """
-The load beside Locust as its documentation would have it, both against the same bare sink.
+The load against Locust as in its documentation, both with the null server.
 
-A B A B, each in fresh processes, the sink on one core and the load on the other: CPU per request and requests per
-second while 50 clients never pause; memory and loop lag while 10,000 are connected. Then
-the load beside itself: 45,000 Poisson requests per second over 50 connections, and the closed loop.
+A B A B, each in fresh processes, the server on one core and the load on the other: CPU per request and requests per
+second while 50 clients never pause; memory and loop lag while 10,000 are connected. Then the load beside itself: 45,000
+Poisson requests per second over 50 connections, and the closed loop.
 """
 
 import json
@@ -84,7 +84,7 @@ def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
 
 
 def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
-    """Memory and loop lag of a load process with many clients who ask every 20 seconds."""
+    """Memory and loop lag of a load process with many clients that ask every 20 seconds."""
     with tempfile.TemporaryDirectory() as name, running(["loadtest.lab.null_server"], cores[0]) as sink:
         folder = Path(name)
         users = ("--users", str(CROWD), "--spawn-rate", "2000")
@@ -162,7 +162,7 @@ def alternate(
 
 
 def run(cores: Sequence[int]) -> None:
-    """Run it: the sink on the first core, the load on the second."""
+    """Run it: the null server on the first core, the load on the second."""
     print(
         f"the load, 64-byte messages, each unique and each reply compared; sink on core {cores[0]}, load on {cores[1]}"
     )

@@ -31,7 +31,7 @@ def speed(server: Candidate, clients: int) -> dict[str, float]:
 
 def memory(server: Candidate, clients: int) -> dict[str, float]:
     """Resident memory that each further connection adds."""
-    with connections(server.port, 1) as one:  # what the first connection loads is not a connection's price
+    with connections(server.port, 1) as one:  # the first connection loads code
         ask_each(one, 1)
     time.sleep(SETTLE)
     before = server.resident_bytes()

@@ -1,1 +1,1 @@
-"""The lab over several hosts, which are network namespaces with addresses of their own."""
+"""The lab on several hosts, which are network namespaces."""

@@ -1,4 +1,4 @@
-"""python -m loadtest.lab.hosts where it can't do what it is asked to: one line that says what, and what to do."""
+"""Errors of python -m loadtest.lab.hosts: one line that says what is wrong and what to do."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from servers.variants import by_name
 from tests.support.processes import ROOT
 
 NOWHERE = "198.51.100.1"
-"""No machine's address (RFC 5737)."""
+"""An address that no machine has (RFC 5737)."""
 
 
 @pytest.mark.parametrize(

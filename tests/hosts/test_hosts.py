@@ -1,7 +1,7 @@
 """
-Load from two hosts, led from a third, on servers on a fourth: the figures are as true as on one machine.
+Load from two hosts, with the master on a third and servers on a fourth: figures are as true as on one machine.
 
-The far host's clocks agree with nobody's (odd_clock).
+The far host's clocks differ from all others (odd_clock).
 """
 
 import re
@@ -29,7 +29,7 @@ LOSSES = {"worker-lost", "worker-joined", "conservation", "corrupt", "local-limi
 
 
 def assert_agrees(outcome: dict[str, Any], counted: Samples, served: dict[str, int]) -> None:
-    """Assert that every request that was sent is accounted for, and that the servers have had each of them."""
+    """Assert that every sent request is counted, and that the servers received it."""
     assert outcome["generator"]["workers"] == 2
     for name in NAMES:
         sent = counted("load_sent_total", variant=name)
@@ -45,7 +45,7 @@ def assert_agrees(outcome: dict[str, Any], counted: Samples, served: dict[str, i
 
 
 def served_since(before: dict[str, int], lab: Lab) -> dict[str, int]:
-    """Return the requests that each server has had since it had `before`."""
+    """Return the requests of each server since `before`."""
     return {name: now - before[name] for name, now in lab.echoed().items()}
 
 

@@ -1,4 +1,4 @@
-"""A warning and a scenario are one row each: added to a copy of the tree, they are found everywhere."""
+"""A warning and a scenario are one row each: added to a copy of the tree, they appear everywhere."""
 
 import json
 import subprocess

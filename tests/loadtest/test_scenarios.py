@@ -1,8 +1,8 @@
 """
-Every scenario against every real server: the load's counts and the server's own must be of the same requests.
+Every scenario against every real server: the load's counts and the server's own must agree.
 
-The servers' counters are compared with the load's totals (its /metrics), for the result ends with its window, a moment
-before the last users do.
+The servers' counters are compared with the load's totals (its /metrics), because the result ends with its window, a
+moment before the last users.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def totals(locust: Locust, variant: str) -> Totals:
 
 
 def replies(server: Server, connected: int) -> int:
-    """Return how many requests a server has answered, once it has let go of all who were connected."""
+    """Return how many requests a server has answered, once all clients have gone."""
     settled = server.wait_for(
         lambda seen: (
             seen("connections_open") == seen("accept_queue_connections") == 0
@@ -105,7 +105,7 @@ def users(locust: Locust) -> list[float]:
 
 
 def wait(part: Mapping[str, Any], fraction: float) -> float:
-    """Return a quantile of the wait for the first reply in seconds; who was still waiting counts with its age."""
+    """Return a quantile of the wait for the first reply in seconds; a client still waiting counts with its age."""
     found = quantile(durations(part, "first_reply"), fraction, durations(part, "first_reply", "censored"))
     assert found is not None
     return found.microseconds / 1e6
@@ -118,7 +118,7 @@ def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path)
     variants = outcome["variants"]
     served = {name: part["served"] for name, part in variants.items()}
     if SCENARIOS[scenario].requests is None:
-        # Nobody ever leaves, so the single server serves one client: each of the others has asked, and still waits.
+        # No client leaves, so the single server serves one: each of the others has asked, and still waits.
         assert served == {each.name: 1 if each.name == "single" else CLIENTS for each in VARIANTS}
         assert variants["single"]["unanswered"] >= CLIENTS - 1
         [unserved] = [warning["detail"] for warning in outcome["warnings"] if warning["name"] == "unserved"]
@@ -133,7 +133,7 @@ def test_load_and_servers_count_the_same_requests(scenario: str, tmp_path: Path)
 
 
 def test_load_and_servers_agree_on_a_schedule(tmp_path: Path) -> None:
-    """The open model: nothing is sent before it falls due, what falls due isn't lost, and nobody waits in `churn`."""
+    """The open model: no request is sent early or lost, and no client waits in `churn`."""
     rate = 90
     outcome = load(tmp_path, "churn", "--rate", str(rate), "--arrivals", "periodic", seconds=3)
     assert (outcome["model"], outcome["arrivals"], outcome["target_rate"]) == ("open", "periodic", rate)

@@ -1,4 +1,4 @@
-"""The shapes: rows of (elapsed seconds, what is to be then), with a sentence each."""
+"""The shapes: rows of (elapsed seconds, stage), with a sentence each."""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""What people look at, drawn from a result alone."""
+"""The reports, drawn from a result alone."""

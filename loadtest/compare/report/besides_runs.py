@@ -23,24 +23,24 @@ def records(result: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
 
 
 def priced(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what there is of memory; of a server that could not be measured there is nothing."""
+    """Return the memory of all servers that could be measured."""
     return [each for each in records(result, "memory") if "silent" in each]
 
 
 def searched(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the searches that came to anything before the comparison was ended."""
+    """Return the searches with a result."""
     return [each for each in records(result, "capacity") if "low" in each]
 
 
 def settled(result: Mapping[str, Any]) -> list[claims.CheckedClaim]:
-    """Return the textbook's table; nothing for a comparison that was not made to settle it."""
+    """Return the textbook's table; nothing if the comparison was not made for it."""
     if not (result.get("memory") and result.get("capacity")):
         return []
     return claims.table({**result, "memory": priced(result), "capacity": searched(result)})
 
 
 def lines(result: Mapping[str, Any]) -> Lines:
-    """Return all of it that there is."""
+    """Return all sections that have content."""
     said = [f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said})" for each in settled(result)]
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
@@ -116,7 +116,7 @@ def _memory(record: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _slopes(weight: Weight, *, why: bool) -> Iterable[str]:
-    """Yield what there is in words; and why there is no more, which is the same for all accounts."""
+    """Yield the measures in words, and why others are missing."""
     for found, words in ((weight.silent, "kB if it is silent"), (weight.spoken, "kB once it has spoken")):
         if found["value"] is None and why:
             yield f"no {words}: {found['why']}"

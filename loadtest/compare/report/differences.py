@@ -12,7 +12,7 @@ INDICATIVE: Final = (
     " of such comparisons name a difference that is none; to know, run both interleaved in one session: python -m"
     " loadtest compare --server 'before=COMMAND {port}' --server 'after=COMMAND {port}' --repeats 10"
 )
-"""Said first, for sessions are no runs: what differs between them is in no interval."""
+"""The first line, because no interval covers the differences between sessions."""
 
 
 def text(found: Differences) -> str:

@@ -1,4 +1,4 @@
-"""Writes everything that people look at, drawn from the result alone."""
+"""Writes all reports, from the result alone."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measures in a reader's words: what all the reports share."""
+"""Measures in words, for all reports."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -25,7 +25,7 @@ COLUMNS: Final = (
 """The measures as they are tabled: name, heading, and what of its unit makes one of the heading's."""
 
 UNITS: Final = {name: unit for name, _, unit in COLUMNS}
-"""What a measure is divided by to be tabled."""
+"""The divisor of a measure in the table."""
 
 
 _COUNTS: Final = frozenset({"threads"})
@@ -83,7 +83,7 @@ def bare(each: RunMeasures | Summary, name: str, mark: str = ">=") -> str:
 
 
 def spread(each: Summary, name: str) -> str:
-    """Return between which two values a median lies, or the runs do, in the unit it is tabled in; "" of one run."""
+    """Return a median's interval, or the runs' range, in the table's unit; "" of one run."""
     estimate = each[name]
     if estimate.low is None or len(estimate.values) < 2 or (name in _COUNTS and estimate.low == estimate.high):
         return ""
@@ -96,11 +96,7 @@ def _tabled(name: str, value: float) -> str:
 
 
 def per_cent(estimate: Estimate) -> str:
-    """
-    Return the spread in per cent of the median, such as "-2+3%", for where there is little room; "" of one run.
-
-    Where nobody knows how far up it goes, it is "-2+?%".
-    """
+    """Return the spread in per cent of the median, such as "-2+3%", or "-2+?%" with an open end; "" of one run."""
     if not estimate.value or estimate.low is None or len(estimate.values) < 2:
         return ""
     down, up = (
@@ -127,7 +123,7 @@ def named(summary: Summary) -> str:
 
 
 def brief(each: RunMeasures) -> str:
-    """Return a run in a few words, for while the comparison runs."""
+    """Return a run in a few words, for the progress line."""
     said = f"{served(each)} served, {bare(each, 'requests_per_second')} req/s"
     name, measure = "response_p99_us", each.response_p99_us
     if measure.value is None:

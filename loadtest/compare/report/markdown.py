@@ -16,7 +16,7 @@ _HEADINGS: Final = {name: heading for name, heading, _ in COLUMNS}
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """Return the whole of it."""
+    """Return the whole Markdown."""
     every = summaries(result)
     parts = [f"### {TITLE}", markdown(where(result))]
     parts += [f"**{markdown(line)}**" for line in (incomplete(result), indicative(every)) if line]
@@ -32,7 +32,7 @@ def text(result: Mapping[str, Any]) -> str:
         parts.append(
             "\n".join(f"- Warning, {markdown(each.warning.name)}: {markdown(each.sentence)}" for each in warned)
         )
-    # Indented, and in a line, so that nothing in the command can end it: it may hold anything that a shell takes.
+    # Indented, in one line, so that no text in the command can end the block.
     parts.append(f"To measure it again:\n\n    {visible(command(result))}")
     return "\n\n".join(parts) + "\n"
 

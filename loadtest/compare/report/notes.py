@@ -1,4 +1,4 @@
-"""What must be said beside the measures of a comparison, in lines of plain text."""
+"""The notes beside a comparison's measures, in lines of plain text."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ _LATENCIES: Final = ("response_p50_us", "response_p99_us", "service_p99_us", "fi
 
 
 class SharedWarning(NamedTuple):
-    """A warning as first seen. about: the runs that share it, in words. left_out: whether they are in no median."""
+    """A warning. about: its runs, in words. left_out: whether they are in no median."""
 
     warning: RunWarning
     about: str
@@ -24,7 +24,7 @@ class SharedWarning(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What was seen, of whom, and what follows from it."""
+        """The finding, its runs, and its effect."""
         detail, about = self.warning.detail.removesuffix("."), f" ({self.about})" if self.about else ""
         return f"{detail}{about}{'; left out of the medians' if self.left_out else ''}."
 
@@ -82,7 +82,7 @@ def _is_whole(scenario: str, some: Sequence[Summary], every: Sequence[Summary]) 
 
 
 def remarks(result: Mapping[str, Any], every: Sequence[Summary], mark: str = ">=") -> list[str]:
-    """Return what must be said beside the measures, a line each."""
+    """Return the notes, a line each."""
     said = _problems(every)
     shown = [each for each in every if each.shown]
     said += _both_truths(shown)
@@ -97,7 +97,7 @@ def remarks(result: Mapping[str, Any], every: Sequence[Summary], mark: str = ">=
 
 
 def _both_truths(shown: Sequence[Summary]) -> Iterable[str]:
-    """Say what tells response from service, once."""
+    """Explain response and service, once."""
     if any(each["response_p99_us"].value is not None for each in shown):
         alike = all(run.model == "closed" for each in shown for run in each.shown)
         yield "Response counts from when a request was due, service from when it was sent: " + (

@@ -1,4 +1,4 @@
-"""The verdict in words: for each load, who is better than whom, by what factor, and where the runs don't tell."""
+"""The verdict in words: for each load, which candidate is better, by what factor, and where the runs can't tell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,12 +61,12 @@ class Ranking:
 
     @property
     def is_verdict(self) -> bool:
-        """Whether there are runs enough of all that have the measure, so that an order of them means something."""
+        """Whether all that have the measure have enough runs for an order."""
         return len(self.steps) > 1 and Answer.INDICATIVE not in self._answers
 
     @property
     def is_settled(self) -> bool:
-        """Whether each of them can be told from its neighbour, or is known to be as good."""
+        """Whether each differs from its neighbour, or is equivalent."""
         return self.is_verdict and Answer.CANNOT_TELL not in self._answers
 
     @property
@@ -122,7 +122,7 @@ _UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads":
 
 
 def missing(each: Summary, measure: str) -> str:
-    """Return, in few words if it may be, why a summary lacks a measure."""
+    """Return why a summary lacks a measure, in few words if possible."""
     if not each.shown:
         return each.failed[0].problem.partition(":")[0]
     if not each.valid:
@@ -132,7 +132,7 @@ def missing(each: Summary, measure: str) -> str:
 
 
 def relation(pair: Pair, better: Summary) -> str:
-    """Return what stands between two neighbours of a ranking, in words."""
+    """Return the text between two neighbours of a ranking."""
     found = factor(pair, better)
     if pair.significance.answer is Answer.DIFFERENT and found:
         interval = f" ({ends})" if (ends := found.interval(" – ")) else ""

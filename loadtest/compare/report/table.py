@@ -1,4 +1,4 @@
-"""The comparison as a table for the terminal, with everything that must be said beside it. ASCII only."""
+"""The comparison as a table for the terminal, with its notes. ASCII only."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -109,7 +109,7 @@ def _grid(some: Sequence[Summary]) -> str:
 
 
 def _lines(each: Summary) -> list[tuple[str, ...]]:
-    """Return the medians of a summary, under them how far they are sure, and then each run that is excluded."""
+    """Return the medians of a summary, their intervals under them, and then each excluded run."""
     if not each.shown:
         return [(each.candidate.label, "-", runs(each), *("-" for _ in _MEASURES))]
     lines = [(each.candidate.label, served(each), runs(each), *(bare(each, name) for name in _MEASURES))]

@@ -1,4 +1,4 @@
-"""What clients meet: connections that last, slow and talkative servers, servers that return, Ctrl-C."""
+"""Clients on long connections, with slow servers, unrequested bytes, servers that return, and Ctrl-C."""
 
 import re
 import signal
@@ -42,7 +42,7 @@ FULL = b"ERR server full\n"
     ids=" ".join,
 )
 def test_a_connection_may_outlive_the_connect_timeout(settings: tuple[str, ...], tmp_path: Path) -> None:
-    """The timer of connect() once fired in the middle of the conversation, and a request was sent twice."""
+    """The timer of connect() once fired during the conversation, and a request was sent twice."""
     own = locustfile(tmp_path, "from loadtest.client import outcomes\noutcomes.CONNECT_TIMEOUT = 0.4\n", users())
     with Stub(honest) as stub:
         arguments = ("AsyncioUser", "-u", "4", "-r", "100", *settings)
@@ -113,12 +113,12 @@ def connect_and_sleep(self, now):
 
 ClientConnection._connect = connect_and_sleep
 """
-"""Lines of a locustfile by which the event loop learns of a connection and of what came over it at the same moment."""
+"""Lines of a locustfile with which the event loop gets a connection and its bytes at the same time."""
 
 
 @pytest.mark.parametrize("stays", [False, True], ids=["closes", "stays"])
 def test_a_server_that_speaks_first_has_refused(stays: bool, tmp_path: Path) -> None:
-    """Whether it closes, or says no more; in the open model the client comes back for the next request."""
+    """Whether it closes, or stops sending; in the open model the client comes back for the next request."""
     own = locustfile(tmp_path, HASTY, LOOKS_LATE, users())
     with Stub(silent, greeting=FULL, stays=stays) as stub, Stub(honest) as well:
         arguments = ("AsyncioUser", "SingleUser", "-u", "6", "-r", "100", "--scenario", "churn", "--rate", "100")
@@ -134,7 +134,7 @@ def test_a_server_that_speaks_first_has_refused(stays: bool, tmp_path: Path) -> 
 
 
 def test_a_request_after_a_close_is_an_error(tmp_path: Path) -> None:
-    """Without a pause the client has sent its next request by the time it could know: every other one fails."""
+    """Without a pause the client sends its next request before it can notice: every other one fails."""
     own = locustfile(tmp_path, HASTY, users())
     with Stub(answers_and_closes_in_one) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", "saturate")
@@ -222,15 +222,15 @@ def retune():
 
 events.test_start.add_listener(lambda **_: gevent.spawn(retune))
 """
-"""Lines of a locustfile by which twenty clients have other intervals once all are served: 4 s, and 4 s later 0.5 s."""
+"""Lines of a locustfile that change twenty clients' interval once all are served: to 4 s, and 4 s later to 0.5 s."""
 
 
 @pytest.mark.measures
 def test_sleeping_clients_keep_to_another_interval(tmp_path: Path) -> None:
     """
-    Who slept on once sent what wasn't due yet, or charged the server with its own sleep.
+    A client that slept on once sent too early, or counted its own sleep as the server's delay.
 
-    Of 20 clients each is due once in 4 s at an interval of 4 s, and four times in 2 s at one of 0.5 s.
+    Each of 20 clients is due once in 4 s at an interval of 4 s, and four times in 2 s at one of 0.5 s.
     """
     moments: list[float] = []
 
@@ -270,7 +270,7 @@ def test_a_stall_in_the_open_model_charges_nobody(tmp_path: Path) -> None:
 
 
 def shaped(**settings: float) -> str:
-    """Return lines of a locustfile with other lengths of the shapes' stages; clients start at once."""
+    """Return lines of a locustfile that change the lengths of the shapes' stages; clients start at once."""
     lines = [f"shapes.{name} = {value}" for name, value in settings.items()]
     return "\n".join(
         ["from loadtest import shapes\nfrom loadtest.cluster import shaping", "shaping.SPAWN_SECONDS = 0.1", *lines, ""]
@@ -278,7 +278,7 @@ def shaped(**settings: float) -> str:
 
 
 def stages(log: str) -> list[int]:
-    """Return the numbers of users that a shape has asked for, one after another."""
+    """Return the numbers of users that a shape has asked for, in order."""
     return [int(number) for number in re.findall(r"Shape test updating to (\d+) users", log)]
 
 
@@ -300,7 +300,7 @@ def test_steps_add_a_fifth_of_the_clients(tmp_path: Path) -> None:
 
 
 def test_one_after_another_loads_one_variant_each(tmp_path: Path) -> None:
-    """The stage without clients is as long as in the lab, and has to do for taking a hundred of them away."""
+    """The stage without clients, as long as in the lab, must be long enough to remove a hundred of them."""
     own = locustfile(tmp_path, shaped(STAY=2), users())
     with ExitStack() as stack:
         stubs = {variant: stack.enter_context(Stub(honest)) for variant in ALL}

@@ -1,4 +1,4 @@
-"""The event loop by itself, in a process of its own: importing it patches the process."""
+"""The event loop alone, in a separate process, because importing it patches the process."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ gevent.sleep(0.5)  # it dozes by then: there is nothing to do for 30 s
 loop.call(sleeper, time.perf_counter_ns() + 50_000_000, 3)
 print("called" if sleeper.done.wait(10) else "overslept")
 """
-"""A program with a timer that comes before the one which the loop sleeps for."""
+"""A program with a timer before the one that the loop waits for."""
 
 
 def test_an_earlier_timer_wakes_the_loop() -> None:

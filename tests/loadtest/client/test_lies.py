@@ -1,7 +1,7 @@
 """
-Servers that lie: every lie, in every scenario, is an error of its own kind, is seen at once, and never counts as right.
+Servers that lie: every lie, in every scenario, is an error of its kind, is found at once, and never counts as right.
 
-Each lie has a stub of its own, and users of its own beside the others' in the same Locust.
+Each lie has its own stub and its own users, all in the same Locust.
 """
 
 import re
@@ -37,7 +37,7 @@ from tests.support.stubs.recording import LIES, Answer, Stub, adds, adds_later, 
 LATER = "a byte too many, later"
 
 EVERY_20TH = range(20, 101, 20)
-"""The answers of a server that are lies, if it is honest otherwise; from then on it tells none."""
+"""The numbers of an otherwise honest server's answers that are lies."""
 
 RARE: dict[str, tuple[Answer, str]] = {
     "seldom: a byte too many": (adds, "corrupt"),
@@ -49,7 +49,7 @@ RARE: dict[str, tuple[Answer, str]] = {
 
 @dataclass(frozen=True)
 class Caught:
-    """What became of a lie: its part of the result, what its stub kept, and the run's scenario, warning and log."""
+    """The effect of a lie: its part of the result, its stub's record, and the run's scenario, warning and log."""
 
     scenario: Scenario
     part: Mapping[str, Any]
@@ -60,7 +60,7 @@ class Caught:
 
 @pytest.fixture(scope="module", params=list(SCENARIOS))
 def caught(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Caught]]:
-    """Tell all lies in one scenario; those that wait for a timeout to clients who don't wait long for one."""
+    """Tell all lies in one scenario; clients have a short timeout if a lie needs one."""
     scenario = SCENARIOS[request.param]
     with ExitStack() as stack:
         stubs = {name: stack.enter_context(Stub(answer)) for name, (answer, _) in LIES.items()}
@@ -98,7 +98,7 @@ def test_each_lie_has_its_own_error(name: str, caught: dict[str, Caught]) -> Non
 
 
 def test_an_extra_byte_makes_the_connection_worthless(caught: dict[str, Caught]) -> None:
-    """Each connection brings one right reply at most; it brings none if the client was about to leave."""
+    """Each connection has one right reply at most, and none if it is the client's last."""
     part, stub = caught[LATER].part, caught[LATER].stub
     leaves_at_once = caught[LATER].scenario.requests == 1
     wrong = part["errors"]["corrupt"] + part["breaks"]["corrupt"]
@@ -146,7 +146,7 @@ def test_a_surplus_byte_after_the_end_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_stray_byte_is_seen_while_thinking(tmp_path: Path) -> None:
-    """Clients of a crowd think for 10 s at least: no connection has a second request, by which it would show."""
+    """Clients of a crowd think for 10 s at least, so no connection has the second request that would show it."""
     with Stub(adds_later) as stub:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100", "--scenario", "crowd")
         locust = run(tmp_path, *arguments, seconds=2, targets={"asyncio": stub.address})
@@ -172,9 +172,9 @@ def _(name, exception, **_):
 
 def test_a_lie_is_soon_in_the_masters_metrics(tmp_path: Path) -> None:
     """
-    One lie of each server, after a while of honesty: the worker sees it before its next report, which carries it.
+    One lie of each server, after some honest answers: the worker finds it before its next report, which contains it.
 
-    How long after the lie it was seen and exported is printed (pytest -s); no more is asserted than that it was.
+    The delays until it is found and exported are printed (pytest -s), not asserted.
     """
     lie, lied = threading.Event(), {}
     lock = threading.Lock()

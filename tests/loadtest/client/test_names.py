@@ -1,4 +1,4 @@
-"""Names of servers that the name service forgets while the load runs, as Docker's does when a container has ended."""
+"""Server names that the name service forgets during the load, like Docker's after a container's end."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def getaddrinfo(host, *arguments, **more):
 
 socket.getaddrinfo = getaddrinfo
 """
-"""Lines of a locustfile by which server.lab is known as long as there is a file."""
+"""Lines of a locustfile that make server.lab known while a file exists."""
 
 CODES = pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
 

@@ -1,4 +1,4 @@
-"""How what happens on a connection is classed."""
+"""The classification of what happens on a connection."""
 
 import errno
 import os

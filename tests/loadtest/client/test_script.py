@@ -23,7 +23,7 @@ def copied(step: Step) -> Step:
 
 
 def drive(script: Script, number: int) -> list[Step]:
-    """Return the first `number` steps of a script that has not begun; all go well."""
+    """Return the first `number` steps of a new script; all succeed."""
     return [copied(next(script)), *(copied(script.send(True)) for _ in range(number - 1))]
 
 
@@ -190,7 +190,7 @@ def test_a_paced_client_waits_its_turn_without_pauses(name: str, one: list[str])
 @pytest.mark.parametrize("kind", ["Connect", "Send", "Turn"])
 @pytest.mark.parametrize("name", ["conversation", "slow-client", "saturate"])
 def test_a_paced_client_goes_on_after_a_failure(name: str, kind: str) -> None:
-    """A Turn fails if the connection is lost meanwhile. It was not taken: the same request is due after it."""
+    """A Turn fails if the connection is lost meanwhile; the same request is due after it."""
     scenario = SCENARIOS[name].tuned(paced=True)
     fail_at = place_of(steps(scenario, 12), kind)
     assert fail_at > 0
@@ -259,12 +259,12 @@ def test_the_first_client_back_takes_over_the_stall(paced: bool) -> None:
         assert kinds(drive(script, 2 if paced else 1))[-1] == "Connect"
     slow.close()
     found = [[copied(script.send(True)) for _ in range(3 * visit)] for script in (other, one)]
-    assert stalls(found[0]) == [0, 0, 0, 2, 0, 2]  # not in the visit that it was at: it had asked at its beginning
+    assert stalls(found[0]) == [0, 0, 0, 2, 0, 2]  # not in the current visit, which began before
     assert stalls(found[1]) == [0, 0, 0, 0, 0, 0]
 
 
 class Asked(SlowClient):
-    """It knows how often it was asked."""
+    """It counts how often it was asked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -280,7 +280,7 @@ def test_it_is_asked_once_each_visit(fail_at: int | None) -> None:
     slow_client = Asked()
     found = steps(SLOW, 21, fail_at=fail_at, slow_client=slow_client)
     assert slow_client.times == kinds(found).count("Connect") > 3
-    assert slow_client.stalls(b"me")  # the one stays the one while it is away
+    assert slow_client.stalls(b"me")  # the chosen one stays chosen while it is away
     assert not slow_client.stalls(b"another")
 
 
@@ -324,7 +324,7 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_a_reply_cannot_be_guessed_from_earlier_ones(name: str) -> None:
-    """Two clients that differ in nothing have no nonce in common, and neither has one of its own twice."""
+    """Two equal clients have no nonce in common, and none repeats its own."""
     nonces = [
         step.reply.split(b".", 2)[2][:8]
         for _ in range(2)

@@ -1,4 +1,4 @@
-"""`TcpUser` in people's own locustfiles, run by the real Locust: what it counts, and that the documented one works."""
+"""`TcpUser` in custom locustfiles with the real Locust: what it counts, and that the documented one works."""
 
 import json
 import re
@@ -66,11 +66,11 @@ class Talker(TcpUser):
                 gevent.sleep(self.think)
         self.client.leave()
 """
-"""A locustfile of one's own: each user connects, asks some times for what nobody else asks for, and leaves."""
+"""A custom locustfile: each user connects, sends some unique requests, and leaves."""
 
 
 def own(folder: Path, targets: Mapping[str, str], *before: str, **settings: float) -> Path:
-    """Write a locustfile with a class of users for each target, which has these settings."""
+    """Write a locustfile with a user class for each target, with these settings."""
     classes = [
         f"class {label(name)}User(Talker):\n    label, host = {label(name)!r}, {address!r}\n"
         + "".join(f"    {key} = {value}\n" for key, value in settings.items())
@@ -80,7 +80,7 @@ def own(folder: Path, targets: Mapping[str, str], *before: str, **settings: floa
 
 
 def load(folder: Path, targets: Mapping[str, str], *before: str, seconds: int = 2, **settings: float) -> dict[str, Any]:
-    """Load each target with three users of its own. Return the result's part of each, whose requests are conserved."""
+    """Load each target with three users. Check conservation, and return each target's part of the result."""
     path = own(folder, targets, *before, **settings)
     locust = run(folder, "-u", str(3 * len(targets)), "-r", "100", seconds=seconds, locustfile=path)
     assert "Traceback" not in locust.log
@@ -95,7 +95,7 @@ def load(folder: Path, targets: Mapping[str, str], *before: str, seconds: int = 
 
 
 def met(errors: str = "", breaks: str = "", connections: str = "connected") -> dict[str, set[str]]:
-    """Return what `kinds` says of one kind of trouble."""
+    """Return what `kinds` says about one kind of failure."""
     return {"errors": set(errors.split()), "connections": set(connections.split()), "breaks": set(breaks.split())}
 
 

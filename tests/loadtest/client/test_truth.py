@@ -1,7 +1,7 @@
 """
-The figures are true: what is reported is what a server with known delays did, and what a frozen one did to its clients.
+The figures are true: they match a server with known delays, and the waits at a frozen one.
 
-TCPLAB_TRUTH_REQUESTS=20000 takes the whole measure; it is less by default, for CI.
+TCPLAB_TRUTH_REQUESTS=20000 runs the whole measurement; the default is shorter, for CI.
 """
 
 import json
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.measures
 
 REQUESTS = int(os.environ.get("TCPLAB_TRUTH_REQUESTS", "2500"))
 CLIENTS = 8
-RATE = 185  # requests/s that these make who wait 3 ms on average and think for 40
+RATE = 185  # requests/s of clients that wait 3 ms on average and think for 40
 TRIES = 4
 
 
 @contextmanager
 def exact_stub(record: list[int]) -> Iterator[str]:
-    """Run the stub, yield its address, and fill `record` with the microseconds that it took."""
+    """Run the stub, yield its address, and fill `record` with its microseconds."""
     with announced("tests.support.stubs.delays") as (process, said):
         assert process.stdout is not None
         try:
@@ -67,8 +67,8 @@ def test_known_delays_are_reported_as_recorded(workers: int, tmp_path: Path) -> 
     """
     p50, p99 and p99.9 within 2 % or 100 us of the stub's own record, however many workers share the clients.
 
-    What else a machine does only adds time that the stub can't see, so one good run of some proves it. No run may
-    report less than the truth.
+    Other work on the machine only adds time outside the stub, so one good run of several proves it. No run may report
+    less than the truth.
     """
     seen: list[dict[float, tuple[int, int]]] = []
     for attempt in range(TRIES):
@@ -131,7 +131,7 @@ def test_a_freeze_shows_in_the_open_model_only(model: str, tmp_path: Path) -> No
         assert response.microseconds >= 50 * service.microseconds
         assert part["sent"] >= 0.98 * 500 * outcome["window"]["seconds"] - 50, "it has caught up"
     else:
-        # Ten waited, and meanwhile nobody asked: coordinated omission.
+        # Ten waited, and meanwhile no client asked: coordinated omission.
         assert response == service
         assert response.microseconds < 300_000
         assert "rate" not in [warning["name"] for warning in outcome["warnings"]]

@@ -1,4 +1,4 @@
-"""What a server does that nobody asked for: a reset after the last reply, bytes before a request, an ERR while idle."""
+"""What a server does without a request: a reset after the last reply, bytes before a request, an ERR while idle."""
 
 import socket
 import struct
@@ -24,7 +24,7 @@ both_models = pytest.mark.parametrize("model", [(), ("--rate", "60")], ids=["clo
 
 
 def load(folder: Path, answers: Mapping[str, Answer], *arguments: str, seconds: int = 3) -> dict[str, Any]:
-    """Load a stub for each of the answers with three clients of its own, all in one run. Return its result."""
+    """Load a stub for each answer with three clients, all in one run. Return the result."""
     with ExitStack() as stack:
         targets = {label(name): stack.enter_context(Stub(answer)).address for name, answer in answers.items()}
         own = locustfile(folder, HASTY, users(answers))
@@ -55,7 +55,7 @@ def resets_after(delay: float) -> Answer:
 
 
 def resets_at_the_end(_: Stub, connection: socket.socket, line: bytes) -> bool:
-    """Answer rightly, and reset the connection in place of closing it once the client has ended its half."""
+    """Answer rightly, and reset the connection instead of closing it after the client's half-close."""
     will_reset(connection)
     connection.sendall(right(line))
     return True
@@ -94,14 +94,14 @@ def test_a_reset_at_a_conversations_end_is_seen(scenario: str, tmp_path: Path) -
 
 
 def following(line: bytes) -> bytes:
-    """Guess the right reply to a client's next request, from the one before it."""
+    """Guess the right reply to a client's next request from the last one."""
     who, serial, rest = text_of(line).split(b".", 2)
     number = b"%d" % (int(serial) + 1)
     return b"OK %b.%b.%b\n" % (who, number, rest[len(number) - len(serial) :])
 
 
 def answers_ahead(_: Stub, connection: socket.socket, line: bytes) -> bool:
-    """Answer the first request rightly, and all those after it before they are read."""
+    """Answer the first request rightly, and all later ones before reading them."""
     connection.sendall(right(line))
     while True:
         time.sleep(0.002)
@@ -124,7 +124,7 @@ def test_a_reply_ahead_of_its_request_is_wrong(tmp_path: Path) -> None:
 
 @contextmanager
 def guesses_at_accept() -> Iterator[str]:
-    """Say to each client, at once, what was the right reply if it goes on as the client before it; answer nothing."""
+    """Send each client at once the reply that would be right if it continued the last client's numbers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
 
         def serve() -> None:
@@ -157,7 +157,7 @@ def test_a_reply_before_the_first_request_is_wrong(scenario: str, tmp_path: Path
 
 
 def test_bytes_before_the_first_request_are_no_reply(tmp_path: Path) -> None:
-    """Every reply begins with "OK ", which anybody can guess."""
+    """Every reply begins with "OK ", which is easy to guess."""
     own = locustfile(tmp_path, HASTY, LOOKS_LATE.replace("0.005", "0.1"), users())
     with Stub(says(lambda line: right(line)[3:]), greeting=b"OK ", stays=True) as stub:
         arguments = ("AsyncioUser", "-u", "2", "-r", "100", "--scenario", "churn")

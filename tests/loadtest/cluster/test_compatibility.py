@@ -1,4 +1,4 @@
-"""Workers of another version are refused, and a worker's wall clock moves no figure."""
+"""Workers of another version are refused, and a worker's wall clock changes no figure."""
 
 import json
 import signal
@@ -57,7 +57,7 @@ def gate() -> Gate:
     [
         ("client_ready", "1.0", True),
         ("client_ready", "1.1", False),
-        ("client_ready", -1, False),  # by which Locust is asked not to look
+        ("client_ready", -1, False),  # the version that makes Locust skip its check
         ("client_ready", None, False),
         ("stats", {}, False),  # of a worker that knows of no version
         ("tcplab_closed", {"parts": [], STAMP: ["1.1", 0.0]}, False),
@@ -102,7 +102,7 @@ def test_a_delayed_report_says_nothing_about_clocks() -> None:
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
-    """Whose clock is an hour ahead in one worker: neither Locust's statistics nor ours show it."""
+    """One worker's clock is an hour ahead: neither Locust's statistics nor ours show it."""
     [port], other = free_ports(1), another_version(tmp_path / "other")
     ahead = tmp_path / "ahead.py"
     ahead.write_text(

@@ -1,4 +1,4 @@
-"""A run whose figures are the generator's limit says so, and one that had room does not."""
+"""A run at the generator's limit has a warning, and one below it has none."""
 
 import os
 import subprocess
@@ -26,9 +26,9 @@ SERIES = 3
 @contextmanager
 def burning(core: int, number: int) -> Iterator[None]:
     """
-    Keep a core busy with so many processes: another that wants it gets one share of number + 1.
+    Keep a core busy with `number` processes: another one gets a share of 1 / (number + 1).
 
-    Each in a session of its own: Linux may share a core between sessions first, and then between those within.
+    Each in its own session, because Linux may share a core between sessions first.
     """
     with ExitStack() as stack:
         for _ in range(number):
@@ -57,7 +57,7 @@ def warnings_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
 def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
-    """What else a machine does takes room away, and is marked rightly: one good series of some proves that room is."""
+    """Other work on the machine may cause a right warning, so one good series of several is enough."""
     server_core, load_core, *_ = sorted(os.sched_getaffinity(0))
     [asyncio] = [model for model in MODELS if model.name == "asyncio"]
     with Server(asyncio) as server:

@@ -1,4 +1,4 @@
-"""How workers end: with status 0 and no traceback, by whatever signal, at whatever moment. Locust has one shutdown."""
+"""Workers end with status 0 and no traceback, by any signal, at any moment. Locust has one shutdown."""
 
 import signal
 import time
@@ -17,7 +17,7 @@ JOINED = "Joined the master at"
 
 
 def assert_ended_well(worker: Locust) -> None:
-    """Assert that it ends, and has nothing to complain of."""
+    """Assert that it ends without errors."""
     assert worker.ended() == 0, worker.log
     assert "Traceback" not in worker.log
     assert "Exception" not in worker.log

@@ -1,7 +1,7 @@
 """
-The load as it is run: real Locust processes, real sockets, against servers that keep a record of their own.
+The load in real Locust processes, with real sockets, against servers that keep their own record.
 
-Each stub stands behind one of the lab's user classes; which one doesn't matter.
+Each stub has one of the lab's user classes; which one doesn't matter.
 """
 
 import json
@@ -247,7 +247,7 @@ def test_the_web_ui_sets_rate_and_shape(tmp_path: Path) -> None:
 
 
 def test_forked_processes_have_an_event_loop_each(tmp_path: Path) -> None:
-    """They once shared one epoll, and heard of each other's replies: most came a second late."""
+    """They once shared one epoll and got each other's events: most replies came a second late."""
     with Stub(honest) as stub:
         arguments = (
             "AsyncioUser",

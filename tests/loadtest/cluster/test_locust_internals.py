@@ -1,4 +1,4 @@
-"""Only locust_internals.py reaches into Locust beyond its public API; it was written for the Locust that is pinned."""
+"""Only locust_internals.py uses Locust beyond its public API; it was written for the pinned version."""
 
 import ast
 import re
@@ -39,7 +39,7 @@ def imported(tree: ast.AST) -> dict[str, str]:
 
 
 def root(node: ast.expr) -> str:
-    """Return the name that a chain of attributes begins with; "" if it is none."""
+    """Return the first name of a chain of attributes; "" without one."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""

@@ -33,7 +33,7 @@ def ask(port: str, method: str, path: str, body: str = "", **headers: str) -> tu
 
 @contextmanager
 def page(folder: Path, stub: Stub, *arguments: str) -> Iterator[tuple[str, Locust]]:
-    """Serve the page of a load that has not begun, for the variants asyncio and threaded. Yield its port."""
+    """Serve the page of a load that has not started, for the variants asyncio and threaded. Yield its port."""
     [port] = free_ports(1)
     targets = {"asyncio": stub.address, "threaded": stub.address}
     classes = ("AsyncioUser", "ThreadedUser")
@@ -49,7 +49,7 @@ def users_now(locust: Locust) -> float:
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Locust, Stub]]:
-    """Serve a page whose load nobody has started. Yield its port, its process, and the server."""
+    """Serve a page whose load has not started. Yield its port, its process, and the server."""
     with Stub(honest) as stub, page(tmp_path_factory.mktemp("idle"), stub, "--class-picker") as (port, locust):
         yield port, locust, stub
 

@@ -1,4 +1,4 @@
-"""Makes results as a comparison keeps them, to be tabled and drawn."""
+"""Makes results of comparisons, for tests of analysis and reports."""
 
 import random
 from collections import Counter
@@ -169,7 +169,7 @@ def warning(name: str) -> dict[str, str]:
 
 
 def weighed(candidate: str, kilobytes: float) -> dict[str, Any]:
-    """Make what is kept of a server's memory per client: so much for one that has spoken, half if it is silent."""
+    """Make the record of a server's memory per client: half of it for a silent one."""
     price = {"base": 25e6, "r2": 0.9991, "why": ""}
     silent, spoken = (
         {"value": value * 1e3, "low": value * 990, "high": value * 1010, **price}
@@ -193,7 +193,7 @@ def weighed(candidate: str, kilobytes: float) -> dict[str, Any]:
 
 
 def charged(kilobytes: float) -> dict[str, Any]:
-    """Make what is kept of a server's control group: the process's own memory, and as much again in the kernel."""
+    """Make the record of a server's control group: the process's memory, and as much again in the kernel."""
     price = {"r2": 0.9993, "why": ""}
     return {
         part: {"value": times * kilobytes * 1e3, "low": None, "high": None, "base": times * 17e6, **price}
@@ -202,12 +202,12 @@ def charged(kilobytes: float) -> dict[str, Any]:
 
 
 def uncharged(candidate: str, kilobytes: float, why: str) -> dict[str, Any]:
-    """Make what is kept of a server that had no control group, and why."""
+    """Make the record of a server without a control group, with the reason."""
     return {**weighed(candidate, kilobytes), "container_silent": {}, "container_spoken": {}, "container_why": why}
 
 
 def unweighed(candidate: str) -> dict[str, Any]:
-    """Make what is kept of a server that serves one client, however many there are."""
+    """Make the record of a server that serves only one client."""
     why = "1 of 1,001 clients have spoken and been answered: too few for a slope"
     unknown = {"value": None, "low": None, "high": None, "base": None, "r2": None, "why": why}
     note = "1 of 1,001 clients served; the others waited in the accept queue"
@@ -217,7 +217,7 @@ def unweighed(candidate: str) -> dict[str, Any]:
 
 
 def searched(candidate: str, low: int, high: int | None) -> dict[str, Any]:
-    """Make what is kept of the search for the most clients within an SLO."""
+    """Make the record of a search for the capacity."""
     return {
         "candidate": candidate,
         "scenario": "conversation",
@@ -359,7 +359,7 @@ def ceiling(requests_per_second: float, *warnings: dict[str, str]) -> dict[str, 
 
 
 def from_before(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result as it was kept before there was the open model: without the keys that came with it, or later."""
+    """Return a result from before the open model: without the keys of that and of later versions."""
     old = deepcopy(result)
     del old["ceiling"]
     for each in old["runs"]:

@@ -68,7 +68,7 @@ def test_an_event_loop_server_is_named_with_it() -> None:
 
 
 def test_the_environment_changes_no_named_loop() -> None:
-    """TCPLAB_LOOP chooses the loop of whoever is not told one."""
+    """TCPLAB_LOOP chooses the loop of a server without --loop."""
     assert LAB["asyncio"].options == LAB["protocol"].options == ("--loop", "uvloop")
     assert LAB["asyncio-stdlib"].options == ("--loop", "asyncio")
     assert LAB["threaded"].options == ()

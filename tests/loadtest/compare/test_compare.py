@@ -1,4 +1,4 @@
-"""The command as a user runs it: real servers, a stand-in for Locust; and once with Locust itself."""
+"""The command as a user runs it: real servers, a stub for Locust; and once with Locust itself."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.support.processes import ROOT, eventually, still_running
 
 QUICK = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "threaded", "asyncio")
 MEASURED = "[ 2/"
-"""What is said when the second run begins."""
+"""The output when the second run begins."""
 
 
 STAND_IN = ("tests.support.quick_compare",)
@@ -368,7 +368,7 @@ def test_missing_packages_name_the_right_environment() -> None:
 
 
 def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
-    """What a gate in CI makes of it: not known is not good."""
+    """For a check in CI, unknown is not good."""
     excluded = comparison(*several_runs(10, "asyncio", load_warnings=[[warning("starved")]] * 10))
     for name in ("before", "after"):
         (tmp_path / f"{name}.json").write_text(json.dumps(excluded))
@@ -491,7 +491,7 @@ def test_real_locust_runs_another_scenario_and_the_ceiling(results: Path) -> Non
 
 
 def test_a_server_in_our_group_is_not_confined() -> None:
-    """Its group's memory is ours too: shown as the server's, it would be an artefact."""
+    """Its group's memory includes ours: shown as the server's, it would be an artefact."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert not is_confined(process.pid)
         assert process.stdin is not None

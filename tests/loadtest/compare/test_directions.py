@@ -1,4 +1,4 @@
-"""The comparison's rooms: measure, then analysis, then report; each takes of itself and of what is left of it."""
+"""The comparison's rooms measure, analysis, report: each imports only itself and rooms left of it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SHARED = ("candidates", "escaping", "plan", "schema", "slo", "store")
 
 
 def compared(path: Path) -> set[str]:
-    """Return the rooms and modules of the comparison that a file takes."""
+    """Return the rooms and modules of the comparison that a file imports."""
     return {name.split(".")[2] for name in ours(path) if name.startswith("loadtest.compare.")}
 
 

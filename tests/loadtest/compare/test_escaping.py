@@ -1,4 +1,4 @@
-"""Whatever a text says, it is text: in HTML, SVG, Markdown and on a terminal."""
+"""Any text stays text in HTML, SVG, Markdown and on a terminal."""
 
 import json
 import re
@@ -58,7 +58,7 @@ TEXTS = st.sampled_from(EVIL) | st.text(st.sampled_from("<>&\"'`|*_[]()#-/\\\x1b
 
 
 def saying(text: str) -> dict[str, Any]:
-    """Make a result that says `text` wherever one may be free, and has it for a name and a colour too."""
+    """Make a result with `text` in every free text, in a name and in a colour."""
     note = {"name": text, "detail": text, "hint": text}
     candidate = {"name": text, "title": text, "sentence": text, "colour": text, "variant": "", "options": [text]}
     mine = {**candidate, "command": [text], "address": "", "metrics": ""}

@@ -86,7 +86,7 @@ def test_clients_unless_the_user_says_otherwise(scenario: str, clients: int) -> 
 
 
 def test_single_goes_through_its_queue_before_the_window() -> None:
-    """One wait, or the dawdling, of each client that is before the last one."""
+    """One wait, or the stall, of each client before the last one."""
 
     def workload(scenario: str) -> Workload:
         return chosen(1, ALL, scenarios=[scenario]).tasks[0].workload

@@ -1,4 +1,4 @@
-"""A result from anywhere: it is drawn, or refused in a line that says where and what; never a traceback."""
+"""Any result is drawn, or refused in a line that says where and what; never a traceback."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ Path_ = tuple[str | int, ...]
 
 
 def rich() -> dict[str, Any]:
-    """Make a small result in which there is something of everything that is read."""
+    """Make a small result with every field that is read."""
     result = comparison(
         *several_runs(2, "asyncio", load_warnings=[[warning("starved")], []]),
         one_run("threaded", "conversation", 30, errors={"timeout": 1}, histograms={"first_reply": {"900": 100}}),
@@ -91,7 +91,7 @@ def changed(result: dict[str, Any], place: Path_, value: Any) -> dict[str, Any]:
 
 
 def drawn_or_refused(content: str | bytes, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Draw a report of it; return the exit status and what was said of it, having checked both."""
+    """Draw a report of it, and check status and output; return both."""
     file = folder / "compare.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
     status = main(["report", str(file)])

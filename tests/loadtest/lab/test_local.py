@@ -1,4 +1,4 @@
-"""The lab without Docker, as a user runs it, on ports that nobody else has."""
+"""The lab without Docker, as a user runs it, on free ports."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def until_it_runs(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Read until it says what to try, and return all processes below it."""
+    """Read until it prints what to try, and return all processes below it."""
     assert process.stdout
     for line in process.stdout:
         if line.startswith("Try: "):

@@ -79,7 +79,7 @@ def test_who_does_not_end_is_killed(children: Children, interrupt: Interrupt, tm
 
 
 def test_a_child_is_asked_once(children: Children, interrupt: Interrupt, tmp_path: Path) -> None:
-    """A second SIGTERM tells our servers to drop what they have begun."""
+    """A second SIGTERM makes our servers drop open requests."""
     program = """
 import signal, sys, time
 asked = []

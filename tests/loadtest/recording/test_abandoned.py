@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 CLIENTS = 6
 SECONDS = 6
 GOOD = 1.5
-"""Seconds for which each stub answers everybody."""
+"""Seconds for which each stub answers all clients."""
 
 MODELS: dict[str, tuple[str, ...]] = {"closed": (), "open": ("--rate", "300")}
 
@@ -47,7 +47,7 @@ PLAYED = [(name, model) for name, each in SCENARIOS.items() for model in MODELS 
 
 
 def leaves(chosen: Callable[[socket.socket, bytes], bool], good: float = GOOD) -> Answer:
-    """Answer rightly; after a good while no more on those connections, or to those clients, that are chosen."""
+    """Answer rightly; after a while, no longer on chosen connections, or to chosen clients."""
 
     def answer(stub: Stub, connection: socket.socket, line: bytes) -> bool:
         gone = time.monotonic() - stub.when[0] > good and chosen(connection, line)
@@ -220,7 +220,7 @@ def test_timeouts_are_told_while_the_run_is_on(tmp_path: Path) -> None:
 
 
 def test_requests_that_fail_by_order_may_end_well(tmp_path: Path) -> None:
-    """As with failed requests: the comparison reads them in the result."""
+    """Like failed requests: the comparison reads them in the result."""
     with Stub(half()) as stub:
         arguments = ("AsyncioUser", "-u", "6", "-r", "100", "--scenario", "saturate", "--exit-code-on-error", "0")
         locust = run(tmp_path, *arguments, seconds=5, targets={"asyncio": stub.address})

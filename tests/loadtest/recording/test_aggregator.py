@@ -31,7 +31,7 @@ class Lab:
     """
     An aggregator with workers whose clocks are set by hand.
 
-    Each of them uses a tenth of a core, waits half of the time and has a hundredth of a core kept back by its host.
+    Each uses a tenth of a core, waits half of the time, and its host keeps back a hundredth of a core.
     """
 
     def __init__(self) -> None:
@@ -304,7 +304,7 @@ def test_silence_after_the_masters_pause_means_lost(pause: float, lost: bool) ->
 
 
 def returned(*, heard: bool = True) -> tuple[Lab, float]:
-    """Have a worker lost that still lives, with one request open and two unsent; it reports again, or doesn't."""
+    """Lose a worker that still runs, with one request open and two unsent; it reports again, or doesn't."""
     lab = Lab()
     staying, back = lab.client("staying"), lab.client("back")
     lab.begin(5)

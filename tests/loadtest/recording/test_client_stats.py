@@ -1,4 +1,4 @@
-"""The recorder's clients: who counts as served, how fair it was, and who waited longest."""
+"""The recorder's clients: which count as served, the fairness, and the longest wait."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A connection-tracking table near its limit is a warning, where the load process can read it."""
+"""A connection-tracking table near its limit causes a warning, if the load process can read it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.support.stubs.recording import Stub, honest
 
 
 def table(folder: Path, count: str, most: str) -> Path:
-    """Make the kernel's files up."""
+    """Write files like the kernel's."""
     (folder / "nf_conntrack_count").write_text(count)
     (folder / "nf_conntrack_max").write_text(most)
     return folder

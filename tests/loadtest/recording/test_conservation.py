@@ -21,7 +21,7 @@ REPLIES = st.lists(st.tuples(st.sampled_from(["first", "even", "uneven"]), st.in
 def play_replies(
     replies: list[tuple[str, int]], settle: int
 ) -> tuple[dict[str, Histogram], list[tuple[bool, Histogram]]]:
-    """Have replies come. Return the histograms, and what `told` has heard."""
+    """Record replies. Return the histograms, and the calls of `told`."""
     found, clock = recorder()
     variant_stats = found.variant_stats("single")
     heard: list[tuple[bool, Histogram]] = []
@@ -101,10 +101,10 @@ INTERVALS = (40_000, 15_000, 90_000, 200_000)
 @dataclass
 class Client:
     """
-    One of the property tests' clients, and what the test knows of it by itself.
+    One of the property tests' clients, with the test's own counts.
 
-    upcoming: when its next request falls due, 0 without a schedule. interval: how long after it the one after that.
-    fell_due, taken: requests. connecting, stalling: the one that was taken last waits for that.
+    upcoming: when its next request falls due, 0 without a schedule. interval: between two requests. fell_due, taken:
+    requests. connecting, stalling: what the last taken one waits for.
     """
 
     client_stats: ClientStats
@@ -116,7 +116,7 @@ class Client:
     stalling: bool = False
 
     def look(self, now: int) -> None:
-        """Count one by one what has fallen due."""
+        """Count one by one the requests that have fallen due."""
         while 0 < self.upcoming <= now:
             self.upcoming += self.interval
             self.fell_due += 1
@@ -218,7 +218,7 @@ class Crowd:
 
     @staticmethod
     def _ask(client: Client, action: str, now: int) -> None:
-        """Have it ask for something, if it is its turn; by the action, it connects anew for it, or stalls with it."""
+        """Send a request, if it is its turn; the action says whether it reconnects, or stalls."""
         if action == "connect":
             client.client_stats.left()
         if client.take_turn(now):

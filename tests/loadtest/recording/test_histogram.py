@@ -1,4 +1,4 @@
-"""Histograms: precision, exact merging, and quantiles of what was answered and what was not."""
+"""Histograms: precision, exact merging, and quantiles of answered and unanswered requests."""
 
 import random
 from math import ceil
@@ -48,7 +48,7 @@ def test_buckets_keep_the_order(one: int, other: int) -> None:
 
 
 class Turns(Histogram):
-    """A histogram that knows how often it was written to."""
+    """A histogram that counts its writes."""
 
     turns = 0
 

@@ -1,4 +1,4 @@
-"""Clients that a server has stopped answering, told from those that an honest one keeps waiting. In-process."""
+"""Clients that a server has stopped answering, among those that merely wait. In-process."""
 
 from collections.abc import Callable
 from random import Random
@@ -92,7 +92,7 @@ def test_later_requests_overtake_an_open_one(kind: str) -> None:
     clock.after(400)
     counters = closed(found)
     assert counters.overtaken == {"first": {}, "later": {}, kind: {7_000: 1}}
-    # Whoever has had no reply at all is told as unserved.
+    # A client without any reply counts as unserved.
     assert counters.silent == {"first": {}, "later": {7_450: 1} if kind == "later" else {}}
 
 

@@ -1,5 +1,5 @@
 r"""
-Makes spread.json: how much the measures of one server differ from run to run, as measured by this project.
+Makes spread.json: the measured differences between runs of one server.
 
     for seed in 1 2 3 4 5; do
         python -m loadtest compare --variants asyncio --clients 50 --repeats 10 --seconds 1 --warmup 1 --seed $seed \
@@ -9,8 +9,8 @@ Makes spread.json: how much the measures of one server differ from run to run, a
     here=tests/loadtest/compare/analysis
     python -m ${here//\//.}.spread FOLDER/2*/compare.json > $here/spread.json
 
-Only the valid runs' deviations from the median are kept. The same five comparisons are the verdict's trial in reality:
-one server under two names (twin), and one whose every request takes 1.6 us more, a fifth.
+It keeps only the valid runs' deviations from the median. The same five comparisons test the verdict in reality: with
+one server under two names (twin), and with one whose requests take 1.6 us more, a fifth.
 """
 
 import json
@@ -48,13 +48,13 @@ class Spread:
 
 
 def kept() -> list[Spread]:
-    """Return what spread.json holds."""
+    """Return the content of spread.json."""
     found = json.loads(KEPT.read_text(encoding="utf-8"))["spreads"]
     return [Spread(**{**each, "deviations": tuple(each["deviations"])}) for each in found]
 
 
 def main(files: Iterable[str]) -> None:
-    """Print what the results in `files` come to."""
+    """Print the spreads of the results in `files`."""
     results = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
     every = [measures_of(run) for result in results for run in result["runs"]]
     rows = [each for each in every if not excludes(each.warnings)]

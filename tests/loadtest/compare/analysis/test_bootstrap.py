@@ -58,7 +58,7 @@ def test_one_outlier_of_ten_moves_little() -> None:
 
 
 def test_many_runs_count_as_exactly_as_few() -> None:
-    """What is left out as good as impossible must not move an end: forty runs, against draws of them."""
+    """Omitting nearly impossible pairs must not move an end: forty runs, against random resamples."""
     chance = Random(5)
     values = [chance.gauss(100, 5) for _ in range(40)]
     draws = sorted(plain_median(chance.choices(values, k=40)) for _ in range(20_000))

@@ -1,4 +1,4 @@
-"""The search for a capacity: its logic against imagined servers, and the whole of it against a real one."""
+"""The search for a capacity: its logic against simulated servers, and all of it against a real one."""
 
 import json
 import math
@@ -36,7 +36,7 @@ limits = st.builds(
 
 
 def search(oracle: Callable[[int], SloAnswer], within: Limits) -> Bracket:
-    """Ask the oracle until the search is over; fail if it asks too often, or for what it must not ask for."""
+    """Ask the oracle until the search ends; fail if it asks too often, or for a forbidden number."""
     probes: list[Probe] = []
     while (clients := propose(probes, within)) is not None:
         assert 1 <= clients <= within.most
@@ -103,7 +103,7 @@ def test_it_ends_whatever_is_answered(chance: Random, within: Limits, answers: l
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.randoms(use_true_random=False))
 def test_one_disturbed_try_at_each_number_changes_nothing(threshold: int, chance: Random) -> None:
-    """A miss where the server is within its SLO is not repeated; a luck beyond it isn't, either."""
+    """Neither a chance miss within the SLO nor a chance success beyond it repeats."""
     disturbed: dict[int, int] = {}
     asked: dict[int, Iterator[int]] = {}
 

@@ -1,4 +1,4 @@
-"""The textbook's table: each claim, on both sides of what settles it."""
+"""The textbook's table: each claim, on both sides of its threshold."""
 
 import re
 from typing import Any

@@ -1,9 +1,8 @@
 """
-How often the verdict errs, by a thousand simulated comparisons of each kind.
+The verdict's error rates, in a thousand simulated comparisons of each kind.
 
-The runs are drawn from what was measured (spread.py), and from spreads made up to be as wide as the verdict promises
-to cope with; as many of them as a comparison would make (stopping_rule.py). The seeds are fixed: it is the method that
-is tested, not luck.
+The runs are drawn from measured spreads (spread.py), and from the widest spreads that the verdict promises to handle;
+as many as a comparison would make (stopping_rule.py). The seeds are fixed, to test the method and not chance.
 """
 
 from collections import Counter

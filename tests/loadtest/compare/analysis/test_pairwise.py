@@ -1,4 +1,4 @@
-"""Every fair pair, judged: who is better, and when nobody is said to be."""
+"""Every fair pair: which candidate is better, and when neither is."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +40,7 @@ def test_more_requests_and_less_else_are_better() -> None:
 def test_runs_at_the_generators_limit_are_not_equivalent(
     ours: Sequence[int], theirs: Sequence[int], answer: Answer
 ) -> None:
-    """Some runs are but lower bounds: the servers may be a third apart in truth."""
+    """Some runs are only lower bounds: the servers may really be a third apart."""
     rates = [99_000 + 200 * run for run in range(10)]
     some = [
         several_runs(10, name, verified=rates, generator_busy=[0.95 if run in bounds else 0.5 for run in range(10)])
@@ -93,7 +93,7 @@ def test_unserved_clients_outweigh_the_others_speed(served: int) -> None:
 @pytest.mark.parametrize("scenario", [SCENARIOS[name] for name in COMPARED], ids=COMPARED)
 def test_only_fair_measures_of_a_scenario_are_judged(scenario: Any) -> None:
     measures = fair(scenario)
-    # Where pauses set the rate it is nobody's speed; who asks once has no later reply.
+    # If pauses set the rate, it is not a speed; a client that asks once has no later reply.
     assert ("requests_per_second" in measures) == (scenario.name in {"saturate", "churn", "io-bound", "cpu-bound"})
     assert ("response_p99_us" in measures) == (scenario.name in {"conversation", "slow-client"})
     assert ("resident_bytes" in measures) == (scenario.name == "crowd")

@@ -1,4 +1,4 @@
-"""What the verdict answers, case by case; how often it errs is in test_error_rates.py."""
+"""The verdict's answers, case by case; test_error_rates.py has its error rates."""
 
 from math import inf, nan
 

@@ -1,4 +1,4 @@
-"""Which runs a comparison adds: for a width, never for a difference, and never without an end."""
+"""Which runs a comparison adds: because of a width, never of a difference, and never without an end."""
 
 from collections import Counter
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Servers that run already, and are weighed by what they tell of themselves at /metrics."""
+"""The memory of servers that already run, from their /metrics."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_one_at_a_time_tells_of_one() -> None:
 
 
 class WeighedError(Exception):
-    """It has come so far that it is weighed."""
+    """It accepts the server and measures it."""
 
 
 def weigh(_seconds: float) -> None:
@@ -110,7 +110,7 @@ def weigh(_seconds: float) -> None:
 
 
 def test_who_has_had_clients_is_not_weighed() -> None:
-    """Their memory is there to be taken again: the slope would be nearly nothing."""
+    """New clients reuse their memory: the slope would be nearly 0."""
     with server("asyncio") as one:
         for _ in range(3):
             with socket.create_connection((one.host, one.port)) as client:

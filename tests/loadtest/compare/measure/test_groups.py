@@ -1,7 +1,7 @@
 """
-Control groups: of both versions, made of plain files; and the kernel's own, with servers whose price is known.
+Control groups: of both versions, simulated by plain files; and the kernel's own, with servers of known memory.
 
-With TCPLAB_REQUIRE_GROUPS=1 a machine that lets us make none is a failure.
+With TCPLAB_REQUIRE_GROUPS=1 a machine without the right to create one is a failure.
 """
 
 import json
@@ -37,7 +37,7 @@ KILOBYTES_64 = 65_536
 # Made of plain files
 
 NOBODY = 99_999_999
-"""The number of no process."""
+"""A number that no process has."""
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
@@ -116,7 +116,7 @@ def test_version_2_goes_up_where_it_must(tmp_path: Path) -> None:
 
 
 def refuse(parent: Path) -> None:
-    """Let nothing be made in a folder, not even by root: what we would make is there already."""
+    """Prevent groups in a folder, even for root: their names exist already."""
     for number in range(1000):
         (parent / f"tcplab-{os.getpid()}-{number}").write_text("")
 

@@ -1,4 +1,4 @@
-"""Memory per client: of a stub whose price is known, of our own servers, and of those that cannot be measured."""
+"""Memory per client: of a stub with a known one, of our own servers, and of those that can't be measured."""
 
 import json
 import os
@@ -120,7 +120,7 @@ def test_a_pool_is_weighed_by_the_clients_served() -> None:
 
 
 def test_a_small_pool_has_a_slope_for_waiters() -> None:
-    """Served and waiting clients in one line would give a price that neither pays."""
+    """One line through served and waiting clients would fit neither."""
     with stub(connected=KILOBYTES_64, serves=16) as serving:
         found = price([measure(serving, clients=100)])
     assert found.silent.value == pytest.approx(0, abs=200)
@@ -202,7 +202,7 @@ def test_our_own_descriptors_are_too_few(limits: Callable[[int, int], list[tuple
 
 
 def test_a_server_that_is_another_process() -> None:
-    """Of a server in a container, say, one knows the client's process only: its slope of nothing is no result."""
+    """Of a server in a container only the client's process is known: its slope of 0 is not a result."""
     with stub() as serving, stub() as other, pytest.raises(NotMeasuredError) as caught:
         measure(serving._replace(seen=other.seen), clients=20)
     assert str(caught.value).startswith(f"{other.seen.name} does not hold the connection to 127.0.0.1:{serving.port}")

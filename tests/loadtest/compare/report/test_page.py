@@ -46,7 +46,7 @@ _TOUCHING = """
 
 
 def messy() -> dict[str, Any]:
-    """Make what is hard to draw: failures, warnings, bounds, a measure missing, the longest names and numbers."""
+    """Make a result that is hard to draw: failures, warnings, bounds, missing measures, long names and numbers."""
     own = "a-server-of-mine"
     result = comparison(
         *several_runs(

@@ -1,4 +1,4 @@
-"""What people look at: the table, the page, the picture and the Markdown, all drawn from the result alone."""
+"""The table, the page, the picture and the Markdown, all drawn from the result alone."""
 
 import re
 from html import escape
