@@ -4,6 +4,7 @@ import _socket
 import errno
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,11 @@ _SMALL: Final = 479
 """Bytes to receive where a reply is shorter: Python has them at hand. To cut down a chunk costs 3 us."""
 
 _FAILED: Final = EPOLLERR | EPOLLHUP
+_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; not in the socket module
+_stamp: Final = struct.Struct("qq").unpack
+_STAMP_SPACE: Final = socket.CMSG_SPACE(struct.calcsize("qq"))
 _clock: Final = time.perf_counter_ns
+_wall_clock: Final = time.time_ns
 
 # What a connection waits for.
 _NOTHING, _CONNECTION, _SETBACK, _REPLY, _TIME, _END, _EXPLAINED = range(7)
@@ -53,6 +58,7 @@ class ClientConnection:
         "_last",
         "_late",
         "_receive",
+        "_receive_message",
         "_reply",
         "_rest",
         "_said",
@@ -102,8 +108,13 @@ class ClientConnection:
             return
         if self._rest and waits_for == _REPLY:
             self._send_rest()
+        size = _SMALL if len(self._reply) < _SMALL else _CHUNK
         try:
-            data = self._receive(_SMALL if len(self._reply) < _SMALL else _CHUNK)
+            if self._client_stats.schedule is None:
+                data = self._receive(size)
+                arrived = now = _clock()
+            else:
+                data, arrived, now = self._receive_with_time(size)
         except BlockingIOError:
             return
         except OSError:
@@ -112,10 +123,9 @@ class ClientConnection:
         if waits_for != _REPLY:
             self._hear(data)
         elif data != self._reply or self._last or news & EPOLLRDHUP:
-            self._take(data, news)
+            self._take(data, news, arrived, now)
         else:
-            now = _clock()
-            self._client_stats.verified(now)
+            self._client_stats.verified(arrived)
             self._do(self._advance(True), now)
 
     def called(self, generation: int) -> None:
@@ -213,8 +223,9 @@ class ClientConnection:
             self._tell_of_connect(outcomes.of_connect(error), now)
             return False
         self._socket = connection
-        self._receive, self._send = connection.recv, connection.send
+        self._receive, self._receive_message, self._send = connection.recv, connection.recvmsg, connection.send
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         failure = connection.connect_ex(address)
         if failure not in {0, errno.EINPROGRESS}:
             connection.close()  # unwatched: epoll calls one that never connected hung up, which is no break
@@ -312,16 +323,31 @@ class ClientConnection:
         self._watched = True
         self._event_loop.call(self, self._client_stats.sent_at + int(outcomes.REPLY_TIMEOUT * 1e9), _WATCH)
 
-    def _take(self, data: bytes, news: int) -> None:
+    def _receive_with_time(self, size: int) -> tuple[bytes, int, int]:
+        """
+        Receive. Return the bytes, when the kernel had the last of them, and now.
+
+        In the open model, what this process takes to wake up and look is no part of the time that a reply takes. In the
+        closed one it is a part of the loop.
+        """
+        data, ancillary, _, _ = self._receive_message(size, _STAMP_SPACE)
+        now, today = _clock(), _wall_clock()
+        if ancillary:  # the kernel takes a moment to begin with its stamps
+            seconds, nanoseconds = _stamp(ancillary[0][2])
+            ago = today - seconds * 1_000_000_000 - nanoseconds
+            if 0 < ago < now - self._client_stats.sent_at:  # or the wall clock has been set meanwhile
+                return data, now - ago, now
+        return data, now, now
+
+    def _take(self, data: bytes, news: int, arrived: int, now: int) -> None:
         """Take what was received, which isn't simply the reply, or is the last one or comes with the end."""
-        now = _clock()
         if news & EPOLLRDHUP:
             self._broken = "reset" if news & EPOLLERR else "closed"
         if data == self._reply:
             if self._last:
-                self._bid_farewell(now)
+                self._bid_farewell(arrived, now)
             else:
-                self._client_stats.verified(now)
+                self._client_stats.verified(arrived)
                 self._do(self._advance(True), now)
         elif data and outcomes.is_unfinished(data, self._reply) and not self._broken:
             self._reply = self._reply[len(data) :]
@@ -360,9 +386,9 @@ class ClientConnection:
 
     # How requests and connections end
 
-    def _bid_farewell(self, now: int) -> None:
+    def _bid_farewell(self, arrived: int, now: int) -> None:
         """Close our half, now that the last reply is right, and see whether anything else comes."""
-        self._arrived = now
+        self._arrived = arrived
         if not self._broken:
             try:
                 self._connection().shutdown(socket.SHUT_WR)

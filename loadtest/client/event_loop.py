@@ -156,8 +156,10 @@ class EventLoop:
             if left < DOZE:
                 if left > EARLY and not events:  # where there was news there is likely more
                     # The kernel's epoll sleeps for whole milliseconds, its select for microseconds.
-                    _select(epoll, (), (), (left - EARLY) / 1e9)
-                events = poll(0, BATCH)
+                    news, _, _ = _select(epoll, (), (), (left - EARLY) / 1e9)
+                    events = poll(0, BATCH) if news else events
+                else:
+                    events = poll(0, BATCH)
             else:
                 events = poll(NAP / 1e9, BATCH)
             if not events and left >= DOZE and since - active > LINGER:
