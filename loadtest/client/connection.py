@@ -225,7 +225,8 @@ class ClientConnection:
         self._socket = connection
         self._receive, self._receive_message, self._send = connection.recv, connection.recvmsg, connection.send
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if self._client_stats.schedule is not None:
+            connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         failure = connection.connect_ex(address)
         if failure not in {0, errno.EINPROGRESS}:
             connection.close()  # unwatched: epoll calls one that never connected hung up, which is no break
