@@ -154,7 +154,7 @@ def _limits(result: Mapping[str, Any], shown: Sequence[Summary], mark: str) -> I
     for name, scenario in waiting.items():
         yield (
             f"requests per s in {name}: a client can have no more than one in {scenario.amount} ms, which is"
-            f" {number(1000 / scenario.amount)} a second for each, whoever serves it."
+            f" {number(1000 / scenario.amount)} a second for each, on every server."
         )
 
 

@@ -27,7 +27,7 @@ HOW: Final = (
         "Half of the replies, or 99 of 100, came within this time; from when the request was due to the reply's"
         " last byte, without the first reply on each connection. What was unanswered when the window ended"
         " counts at its age; ≥ where that could raise it by more than 5 %. In brackets where clients never pause"
-        " (closed loop): there it is clients / throughput, not the server's latency, whoever is the bottleneck; it is"
+        " (closed loop): there it is clients / throughput, not the server's latency, whichever is the bottleneck; it is"
         " neither judged nor ranked, nor drawn.",
     ),
     (
