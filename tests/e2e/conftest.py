@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.docker_lab import Lab, brought_up, why_no_docker
+from tests.support.lab.docker import Lab, brought_up, why_no_docker
 from tests.support.needs import DOCKER, provided
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.support.browser import Browser
+from tests.support.lab.browser import Browser
 
 SETTLED: Final = 2.0
 """Seconds without loading after which a page counts as drawn."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.e2e.looks import complaints, draw
 from tests.observability.queries import ROOT, dashboards
-from tests.support.browser import Browser, browser, program
+from tests.support.lab.browser import Browser, browser, program
 
 FOLDER = ROOT / "grafana" / "pictures"
 WIDTH, HEIGHT = 1440, 900

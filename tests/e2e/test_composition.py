@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from servers.variants import VARIANTS, Variant
-from tests.support.docker_lab import FILE, composition
+from tests.support.lab.docker import FILE, composition
 from tests.support.processes import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = composition()["services"]

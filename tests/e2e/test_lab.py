@@ -31,8 +31,8 @@ from tests.e2e.privileges import of_root
 from tests.observability.queries import SCRAPE_SECONDS, Query, dashboards, queries
 from tests.observability.queries import panels as committed
 from tests.pins import support
-from tests.support.browser import Browser, browser, required
-from tests.support.docker_lab import CANARY, Lab, Samples, fetch, until
+from tests.support.lab.browser import Browser, browser, required
+from tests.support.lab.docker import CANARY, Lab, Samples, fetch, until
 from tests.support.processes import ROOT
 from tests.support.servers import Client, close_all
 

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from servers.variants import VARIANTS, Variant
-from tests.support.docker_lab import Lab, composition, fetch, until
-from tests.support.hosts import Part
+from tests.support.lab.docker import Lab, composition, fetch, until
+from tests.support.lab.hosts import Part
+from tests.support.lab.network import Namespace, why_no_network
 from tests.support.needs import HOSTS, provided
-from tests.support.network import Namespace, why_no_network
 from tests.support.processes import ROOT
 
 SERVERS = ROOT / "loadtest" / "servers-elsewhere.yml"

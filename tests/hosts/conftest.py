@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.hosts import Lab, built
+from tests.support.lab.hosts import Lab, built
+from tests.support.lab.network import why_no_network
 from tests.support.needs import HOSTS, provided
-from tests.support.network import why_no_network
 
 
 @pytest.fixture(scope="session")

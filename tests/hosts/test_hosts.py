@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from loadtest.recording.counters import OUTCOMES
-from tests.support.hosts import NAMES, PATIENCE, Lab, Part, Run
-from tests.support.locust_processes import assert_conserved, durations, warnings
+from tests.support.lab.hosts import NAMES, PATIENCE, Lab, Part, Run
+from tests.support.load.locust import assert_conserved, durations, warnings
+from tests.support.load.versions import another_version
 from tests.support.processes import eventually
 from tests.support.servers import Samples
-from tests.support.versions import another_version
 
 pytestmark = pytest.mark.hosts
 

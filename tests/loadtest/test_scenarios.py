@@ -16,7 +16,7 @@ import pytest
 from loadtest.recording.histogram import quantile
 from loadtest.scenarios import SCENARIOS
 from servers.variants import VARIANTS
-from tests.support.locust_processes import Locust, assert_conserved, durations, nonzero, warnings
+from tests.support.load.locust import Locust, assert_conserved, durations, nonzero, warnings
 from tests.support.processes import eventually, free_ports
 from tests.support.servers import Model, Server
 

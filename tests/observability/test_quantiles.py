@@ -16,8 +16,8 @@ from loadtest.run_warnings import RunWarning
 from tests.observability import known
 from tests.observability.promql import Selector, grouped_by, selectors
 from tests.observability.queries import Query, queries
-from tests.support import prometheus as scraper
-from tests.support.prometheus import Prometheus, Result
+from tests.support.lab import prometheus as scraper
+from tests.support.lab.prometheus import Prometheus, Result
 
 INTERVAL = "500ms"
 EXACT = "tcplab_load_recent_seconds"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import headless
+from tests.support.load.locust import headless
 from tests.support.processes import ROOT, eventually
 from tests.support.stubs.recording import Stub, honest
 
@@ -64,7 +64,7 @@ def test_an_unwritable_result_keeps_the_older_one(disk: Path, tmp_path: Path) ->
 
 def test_a_comparison_keeps_what_it_has_measured_before(disk: Path) -> None:
     quick = ("--scenarios", "saturate", "--clients", "3", "--seconds", "1", "--variants", "single", "asyncio")
-    command = [sys.executable, "-m", "tests.support.quick_compare", *quick, "--repeats", "3", "--output", str(disk)]
+    command = [sys.executable, "-m", "tests.support.load.compare", *quick, "--repeats", "3", "--output", str(disk)]
     said = ""
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

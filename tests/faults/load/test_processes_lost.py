@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, Locust, assert_conserved, locustfile, shows, users, warnings
+from tests.support.load.cluster import Cluster
+from tests.support.load.locust import ALL, Locust, assert_conserved, locustfile, shows, users, warnings
 from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 

@@ -15,7 +15,7 @@ from loadtest.compare.measure.run import silence
 from servers.variants import VARIANTS
 from tests.loadtest.compare.test_compare import LOCUST, OWN, result
 from tests.loadtest.compare.test_compare import run as compare
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     ALL,
     HASTY,
     Locust,

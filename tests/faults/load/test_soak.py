@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.cluster import Cluster
-from tests.support.locust_processes import ALL, HASTY, assert_conserved, locustfile, users, warnings
+from tests.support.load.cluster import Cluster
+from tests.support.load.locust import ALL, HASTY, assert_conserved, locustfile, users, warnings
 from tests.support.processes import eventually
 from tests.support.servers import MODELS, Server
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.scenarios import SCENARIOS
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     HASTY,
     IMPATIENT,
     LOCUSTFILE,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     ALL,
     HASTY,
     assert_conserved,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from loadtest.scenarios import SCENARIOS, Scenario
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     ALL,
     HASTY,
     Locust,

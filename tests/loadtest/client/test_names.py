@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import HASTY, assert_conserved, headless, locustfile, nonzero, users, warnings
+from tests.support.load.locust import HASTY, assert_conserved, headless, locustfile, nonzero, users, warnings
 from tests.support.processes import eventually
 from tests.support.stubs.recording import Stub, honest
 

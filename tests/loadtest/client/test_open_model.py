@@ -6,7 +6,7 @@ from loadtest.pacing import Periodic
 from loadtest.recording.client_stats import OUTSIDE, ClientStats
 from loadtest.recording.histogram import Quantile, quantile
 from loadtest.recording.recorder import unpack
-from tests.support.recorders import connected, counters, recorder, served
+from tests.support.load.recorders import connected, counters, recorder, served
 
 
 def test_response_counts_from_due_service_from_send() -> None:

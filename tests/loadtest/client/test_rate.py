@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import Locust, locustfile, post, users, warnings
+from tests.support.load.locust import Locust, locustfile, post, users, warnings
 from tests.support.processes import ROOT, eventually, free_ports
 from tests.support.stubs.recording import Answer, Stub, honest
 

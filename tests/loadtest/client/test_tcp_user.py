@@ -18,7 +18,7 @@ from tests.loadtest.client.test_names import FORGETS
 from tests.loadtest.client.test_rate import ask_for_users
 from tests.loadtest.client.test_unasked import RESETS, SAYS, answers_ahead
 from tests.loadtest.recording.test_abandoned import CLIENTS, half, stalled
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     IMPATIENT,
     Locust,
     assert_conserved,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from loadtest.recording.histogram import Histogram, count, quantile
-from tests.support.locust_processes import Locust, assert_conserved, durations
+from tests.support.load.locust import Locust, assert_conserved, durations
 from tests.support.processes import announced, eventually, free_ports
 from tests.support.servers import MODELS, Server
 

@@ -14,7 +14,7 @@ import pytest
 from loadtest.client.outcomes import is_idle_deadline, may_be_idle_deadline
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.client.test_connection import LOOKS_LATE
-from tests.support.locust_processes import ALL, HASTY, assert_conserved, kinds, label, locustfile, run, users, warnings
+from tests.support.load.locust import ALL, HASTY, assert_conserved, kinds, label, locustfile, run, users, warnings
 from tests.support.servers import MODELS, Model, Server
 from tests.support.stubs.recording import Answer, Stub, right, says, text_of
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from loadtest.cluster.compatibility import REMEMBERED, ROOT, STAMP, VERSION, Clocks, Gate, digest, sources
-from tests.support.locust_processes import ALL, Locust, assert_conserved, warnings
+from tests.support.load.locust import ALL, Locust, assert_conserved, warnings
+from tests.support.load.versions import another_version
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, honest
-from tests.support.versions import another_version
 
 
 def test_the_version_covers_every_source_of_the_load() -> None:

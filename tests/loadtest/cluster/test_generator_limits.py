@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import Locust, assert_conserved
+from tests.support.load.locust import Locust, assert_conserved
 from tests.support.servers import MODELS, Server
 
 pytestmark = pytest.mark.measures

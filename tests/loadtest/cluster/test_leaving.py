@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locust_processes import ALL, Locust
+from tests.support.load.locust import ALL, Locust
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, closes, honest
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from loadtest.recording.histogram import quantile
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     ALL,
     Locust,
     assert_conserved,

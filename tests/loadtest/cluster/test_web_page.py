@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import browser as chromium
-from tests.support.locust_processes import Locust, post, run
+from tests.support.lab import browser as chromium
+from tests.support.load.locust import Locust, post, run
 from tests.support.processes import eventually, free_ports
 from tests.support.stubs.recording import Stub, honest
 

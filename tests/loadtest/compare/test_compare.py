@@ -27,7 +27,7 @@ MEASURED = "[ 2/"
 """The output when the second run begins."""
 
 
-STAND_IN = ("tests.support.quick_compare",)
+STAND_IN = ("tests.support.load.compare",)
 LOCUST = ("loadtest", "compare")
 
 
@@ -443,7 +443,7 @@ def test_an_unreadable_result_is_one_line(
 
 def test_results_can_be_sent_elsewhere_by_the_environment(tmp_path: Path) -> None:
     environment = {**os.environ, "TCPLAB_RESULTS": str(tmp_path / "elsewhere")}
-    arguments = [sys.executable, "-m", "tests.support.quick_compare", *QUICK, "--variants", "single"]
+    arguments = [sys.executable, "-m", "tests.support.load.compare", *QUICK, "--variants", "single"]
     subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=True)
     assert result(tmp_path / "elsewhere")["complete"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.local_lab import PORTS, lab
+from tests.support.lab.local import PORTS, lab
 from tests.support.processes import ROOT, still_running
 
 
@@ -50,7 +50,7 @@ def until_it_runs(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.fixture
 def running(first: int) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
+    process = start(sys.executable, "-m", "tests.support.lab.local", str(first))
     yield process, until_it_runs(process)
     process.kill()
     process.communicate()
@@ -119,7 +119,7 @@ def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
     if not shutil.which("make"):
         pytest.skip("there is no make")
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"local:\n\t@{sys.executable} -m tests.support.local_lab {first}\n")
+    makefile.write_text(f"local:\n\t@{sys.executable} -m tests.support.lab.local {first}\n")
     process = start("make", "--file", str(makefile), "local")
     below = until_it_runs(process)
     os.killpg(process.pid, signal.SIGINT)
@@ -131,7 +131,7 @@ def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_named_nothing_starts(first: int) -> None:
     with socket.create_server(("127.0.0.1", first + 3)):
-        process = start(sys.executable, "-m", "tests.support.local_lab", str(first))
+        process = start(sys.executable, "-m", "tests.support.lab.local", str(first))
         said, complained = process.communicate(timeout=10)
     assert (process.returncode, said) == (2, "")
     assert complained.count("\n") == 1

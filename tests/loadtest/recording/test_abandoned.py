@@ -19,7 +19,7 @@ from loadtest.compare.analysis.summary import summaries
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.compare.test_compare import LOCUST, OWN, result
 from tests.loadtest.compare.test_compare import run as compare
-from tests.support.locust_processes import (
+from tests.support.load.locust import (
     HASTY,
     IMPATIENT,
     Locust,

@@ -21,7 +21,7 @@ from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.recorder import Recorder
 from loadtest.scenarios import SCENARIOS
 from loadtest.settings import Settings
-from tests.support.locust_processes import shows
+from tests.support.load.locust import shows
 
 SETTINGS = Settings(SCENARIOS["conversation"], rate=None, arrivals="poisson", warmup=1.5, result=None)
 Samples = dict[tuple[str, ...], float]

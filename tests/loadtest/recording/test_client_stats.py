@@ -10,7 +10,7 @@ from loadtest.recording.client_stats import OUTSIDE, ClientStats
 from loadtest.recording.counters import BREAKS, Counters
 from loadtest.recording.histogram import Histogram, Quantile
 from loadtest.recording.recorder import unpack
-from tests.support.recorders import answer, connected, counters, recorder, served
+from tests.support.load.recorders import answer, connected, counters, recorder, served
 
 
 def test_a_client_counts_once_in_a_phase() -> None:

@@ -7,7 +7,7 @@ import pytest
 from loadtest.recording import conntrack
 from loadtest.recording.counters import Effort
 from loadtest.recording.recorder import Recorder, unpack
-from tests.support.locust_processes import locustfile, run, users
+from tests.support.load.locust import locustfile, run, users
 from tests.support.stubs.recording import Stub, honest
 
 

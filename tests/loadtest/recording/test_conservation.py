@@ -13,7 +13,7 @@ from loadtest.recording.client_stats import OUTSIDE, SETTLE, ClientStats
 from loadtest.recording.counters import OUTCOMES, Counters
 from loadtest.recording.histogram import Histogram, merge
 from loadtest.recording.recorder import Part, unpack
-from tests.support.recorders import connected, counters, recorder, served
+from tests.support.load.recorders import connected, counters, recorder, served
 
 REPLIES = st.lists(st.tuples(st.sampled_from(["first", "even", "uneven"]), st.integers(0, 3000)), max_size=60)
 

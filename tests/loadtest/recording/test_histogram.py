@@ -17,7 +17,7 @@ from loadtest.recording.histogram import (
     merge,
     quantile,
 )
-from tests.support.recorders import histogram_of
+from tests.support.load.recorders import histogram_of
 
 DURATIONS = st.integers(0, 90_000_000)
 FRACTIONS = st.sampled_from([0.001, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram
 from loadtest.recording.recorder import LAG_INTERVAL, Recorder, unpack
-from tests.support.recorders import Clock, connected, counters, histogram_of, recorder
+from tests.support.load.recorders import Clock, connected, counters, histogram_of, recorder
 
 
 def test_a_first_reply_counts_from_connect_alone() -> None:

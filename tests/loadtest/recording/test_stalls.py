@@ -9,7 +9,7 @@ from loadtest.recording.client_stats import ClientStats
 from loadtest.recording.counters import Counters
 from loadtest.recording.recorder import Recorder, unpack
 from loadtest.recording.stalls import OVERTAKEN, silent, stalled
-from tests.support.recorders import Clock, connected, recorder
+from tests.support.load.recorders import Clock, connected, recorder
 
 QUICK = {100: 99_000, 800: 1000}
 """Replies of a window of 10 s: a tenth of a millisecond each, a hundredth of them 0.8 ms."""

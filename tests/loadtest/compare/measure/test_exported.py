@@ -148,7 +148,7 @@ def test_running_servers_are_weighed_before_any_load(tmp_path: Path) -> None:
     with server("asyncio") as one:
         mine = f"mine={one.host}:{one.port} {one.metrics}"
         options = ["--variants", "protocol", "--clients", "1", "--seconds", "1", "--warmup", "1", "--memory"]
-        command = [sys.executable, "-m", "tests.support.quick_compare", *options, "--output", str(tmp_path)]
+        command = [sys.executable, "-m", "tests.support.load.compare", *options, "--output", str(tmp_path)]
         env = {**os.environ, "TEST_MEMORY_CLIENTS": "200"}
         done = subprocess.run(
             [*command, "--server", mine], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False

@@ -353,7 +353,7 @@ def test_a_server_that_fails_leaves_no_group(parent: Path, tmp_path: Path) -> No
 def weighing(parent: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a comparison, and wait until it has a server in a group."""
     options = ["--variants", "threaded", "--clients", "1", "--seconds", "1", "--warmup", "1", "--memory"]
-    command = [sys.executable, "-m", "tests.support.quick_compare", *options, "--output", str(tmp_path / "results")]
+    command = [sys.executable, "-m", "tests.support.load.compare", *options, "--output", str(tmp_path / "results")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not any((parent / name / "cgroup.procs").read_text() for name in made_by(parent, process.pid)):

@@ -12,7 +12,7 @@ import pytest
 
 from loadtest.compare.report.html import page
 from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, thorough, warning
-from tests.support.browser import Browser, browser, required
+from tests.support.lab.browser import Browser, browser, required
 
 # What each chart draws of its data, and where it stands on the page.
 _CHARTS = """

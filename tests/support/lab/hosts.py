@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from servers.variants import VARIANTS
-from tests.support.locust_processes import post
-from tests.support.network import Host, Namespace, network
+from tests.support.lab.network import Host, Namespace, network
+from tests.support.load.locust import post
 from tests.support.processes import ROOT, eventually, start
 from tests.support.servers import Samples
 

@@ -1,4 +1,4 @@
-"""`make local` on other ports than the usual, which may be in use: python -m tests.support.local_lab PORT."""
+"""`make local` on other ports than the usual, which may be in use: python -m tests.support.lab.local PORT."""
 
 import sys
 from dataclasses import replace

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.locust_processes import LOCUSTFILE, Locust, post
+from tests.support.load.locust import LOCUSTFILE, Locust, post
 from tests.support.processes import held_ports
 
 

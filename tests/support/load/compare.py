@@ -1,5 +1,5 @@
 """
-The real command with real servers, and a stub for Locust that starts at once: python -m tests.support.quick_compare.
+The real command with real servers, and a stub for Locust that starts at once: python -m tests.support.load.compare.
 
 TEST_FAULT makes a process fail: server-dies, load-fails, load-silent, server-refuses, sink-fails.
 TEST_MEMORY_CLIENTS is the largest number of clients for which memory is measured.

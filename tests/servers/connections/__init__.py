@@ -1,0 +1,1 @@
+"""Tests of the accepting socket and the connections, below the models."""
