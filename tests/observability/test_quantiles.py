@@ -84,8 +84,9 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             )
             for count in counts:
                 running.wait_for(f"{count} == {known.NUMBER}", number)
-            # With its recorded series.
-            running.wait_for("variant:tcplab_load_verified:rate10s > 0", number)
+            # With its recorded series, and with steady clients, which a scrape that comes late interrupts.
+            steady = "and on (variant) variant:tcplab_steady_clients:max"
+            running.wait_for(f"variant:tcplab_load_verified:rate10s > 0 {steady}", number)
             ((_, valid),) = running.query("vector(time())")
             exporters.load.warnings = (RunWarning("corrupt", "", ""),)
             running.wait_for('tcplab_load_warning{warning="corrupt"} == 1', 1)
