@@ -252,7 +252,7 @@ def test_asking_without_a_connection_is_told(tmp_path: Path) -> None:
         path = own(tmp_path, {"server": stub.address})
         path.write_text(path.read_text().replace("well = self.client.connect()", "well = True"))
         locust = run(tmp_path, "-u", "1", seconds=1, locustfile=path)
-    assert "RuntimeError: ask() without a connection: connect() first, and see what it returns" in locust.log
+    assert "RuntimeError: ask() without a connection: call connect() first, and check what it returns" in locust.log
 
 
 # The documented locustfile
@@ -313,7 +313,7 @@ def test_its_failures_reach_locusts_own_statistics(mine: Path, tmp_path: Path) -
             assert locust.ended() == 1
     failures = (tmp_path / "statistics_failures.csv").read_text().splitlines()
     [(method, name, error, times)] = [line.split(",")[:4] for line in failures[1:]]
-    assert (method, name, error) == ("TCP", "MyUser first reply", "corrupt: other bytes than the right reply")
+    assert (method, name, error) == ("TCP", "MyUser first reply", "corrupt: wrong bytes in place of the reply")
     assert 20 < int(times) <= len(stub.texts)
 
 

@@ -245,7 +245,8 @@ def test_a_server_that_ends_meanwhile() -> None:
 
 
 def test_a_wrong_answer() -> None:
-    with stub(says="KO") as serving, pytest.raises(WrongReplyError, match=r"b'KO client 0, round 0\\n' where b'OK"):
+    said = r"b'KO client 0, round 0\\n' instead of b'OK"
+    with stub(says="KO") as serving, pytest.raises(WrongReplyError, match=said):
         measure(serving, clients=20)
 
 
