@@ -79,7 +79,7 @@ variants: .venv-dev/ready ## Write what follows from servers/variants.py (Compos
 	.venv-dev/bin/python -m grafana.write
 
 tables: .venv-dev/ready ## Write what follows from the tables of scenarios and warnings (dashboards, loadtest/README.md)
-	.venv-dev/bin/python -m loadtest.write
+	.venv-dev/bin/python -m loadtest.readme_tables
 	.venv-dev/bin/python -m grafana.write
 
 dashboards: .venv-dev/ready ## Write grafana/dashboards/*.json from their program

@@ -23,7 +23,7 @@ from loadtest import locust_internals, run_warnings, settings
 from loadtest.client.event_loop import run_for_ever
 from loadtest.client.recorded_user import RECORDER
 from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, shaping, worker
-from loadtest.cluster.rejoining import Rejoining
+from loadtest.cluster.joining import Joining
 from loadtest.cluster.web_forms import Forms
 from loadtest.cluster.worker import CLOSE, CLOSED, PHASE, REPORT, RUN
 from loadtest.locust_internals import listen
@@ -69,7 +69,7 @@ class Master:
         self._environment = environment
         self._runner = runner
         self._master = runner if isinstance(runner, MasterRunner) else None
-        self._rejoining = Rejoining(environment, self._master) if self._master else None
+        self._joining = Joining(environment, self._master) if self._master else None
         self._options = vars(environment.parsed_options)
         self._aggregator = Aggregator([variant.name for variant in VARIANTS])
         self._settings = self._read_settings()
@@ -143,8 +143,8 @@ class Master:
             RECORDER.begin(phase)
 
     def _forget_run(self) -> None:
-        if self._rejoining is not None:
-            self._rejoining.forget_run()
+        if self._joining is not None:
+            self._joining.forget_run()
 
     # Running
 
@@ -162,18 +162,18 @@ class Master:
         while True:
             gevent.sleep(1)
             now = time.monotonic()
-            if self._master is None or self._rejoining is None:
+            if self._master is None or self._joining is None:
                 self._aggregator.take("local", RECORDER.report(), now)
                 continue
             self._aggregator.note_present(locust_internals.workers_there(self._master), now)
-            self._rejoining.check(running=self._running)
+            self._joining.check(running=self._running)
 
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
         if REPORT in data:
             self._aggregator.take(client_id, data[REPORT], time.monotonic())
-        if self._rejoining is not None:
-            self._rejoining.worker_reported(client_id)
+        if self._joining is not None:
+            self._joining.worker_reported(client_id)
 
     def _take_closed(self, client_id: str, report: Mapping[str, Any]) -> None:
         """Add a worker's last counts of the window."""
@@ -216,11 +216,11 @@ class Master:
 
     def _collect(self) -> None:
         """Collect the last counts of all present workers, for PATIENCE at most."""
-        if self._master is None or self._rejoining is None:
+        if self._master is None or self._joining is None:
             worker.close()
             self._aggregator.take("local", RECORDER.report(), time.monotonic())
             return
-        self._rejoining.run_ends()
+        self._joining.run_ends()
         self._closed.clear()
         self._master.send_message(CLOSE)
         give_up = time.monotonic() + PATIENCE

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 from loadtest import run_warnings
 from loadtest.compare import candidates, store
-from loadtest.compare.analysis import regression, slo
+from loadtest.compare.analysis import regression, slo_check
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
@@ -22,7 +22,7 @@ from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
 from loadtest.compare.plan import COMPARED, Plan, chosen, indicative, thorough
-from loadtest.compare.report import differences, drawing, table
+from loadtest.compare.report import differences, files, table
 from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
@@ -72,7 +72,7 @@ def draw(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         result = store.read(options.result)
-        drawing.draw(result, options.result.parent)
+        files.draw(result, options.result.parent)
     except (ValueError, OSError) as error:
         return _refuse(f"{options.result}: {error}")
     say(f"{table.text(result)}\n\n{_files(options.result.parent)}")
@@ -105,10 +105,10 @@ def _plan(options: argparse.Namespace) -> Plan:
         raise ValueError("--capacity needs an --slo, such as 'p99<50ms'")
     # Clients that never pause have no latency to judge.
     scenarios = options.scenarios or (("conversation",) if options.slo else ("saturate",))
-    if options.slo and not options.capacity and not any(slo.applies_to(SCENARIOS[name]) for name in scenarios):
+    if options.slo and not options.capacity and not any(slo_check.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
             f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
-            f" pause, such as {', '.join(name for name in COMPARED if slo.applies_to(SCENARIOS[name]))}"
+            f" pause, such as {', '.join(name for name in COMPARED if slo_check.applies_to(SCENARIOS[name]))}"
         )
     return chosen(
         options.seed,
@@ -193,7 +193,7 @@ def _compare(
         )
         try:
             comparison.run(laboratory(work, cores, children, interrupt))
-            drawing.draw(comparison.result, folder)
+            files.draw(comparison.result, folder)
         except OSError as error:  # the disk is full, or gone
             sys.stderr.write(
                 f"tcplab: the result could not be kept in {store.shown(folder)}: {error.strerror or error}; free space"
@@ -207,7 +207,7 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    if strict and slo.is_missed(comparison.result):
+    if strict and slo_check.is_missed(comparison.result):
         return MISSED
     return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
 

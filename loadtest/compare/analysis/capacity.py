@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from loadtest.compare.analysis.slo import SloAnswer, SloCheck, check_run
+from loadtest.compare.analysis.slo_check import SloAnswer, SloCheck, check_run
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import RunFailedError
 from loadtest.compare.plan import clients as counted

@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from loadtest.compare.measure.groups import PARTS
+from loadtest.compare.measure.cgroups import PARTS
 from loadtest.compare.measure.process_memory import Look
 
 _CONTAINER: Final = "tcplab_container_memory_bytes"

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
+from loadtest.compare.measure.cgroups import PARTS
 from loadtest.compare.measure.exported import Exported, NotExportedError
-from loadtest.compare.measure.groups import PARTS
 from loadtest.compare.measure.idle_clients import IdleClients, TooFewDescriptorsError, make_room
 from loadtest.compare.measure.process_memory import Look, ProcessMemory
 from loadtest.compare.measure.slope import FEWEST, fit, mean

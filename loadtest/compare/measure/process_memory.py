@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
-from loadtest.compare.measure.groups import PROC
+from loadtest.compare.measure.cgroups import PROC
 
 
 class Look(NamedTuple):

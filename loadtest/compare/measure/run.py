@@ -16,9 +16,9 @@ import psutil
 
 from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
-from loadtest.compare.measure import groups, load, memory, sampler
+from loadtest.compare.measure import cgroups, load, memory, sampler
+from loadtest.compare.measure.cgroups import Group, NoGroupError
 from loadtest.compare.measure.exported import Exported, NotExportedError
-from loadtest.compare.measure.groups import Group, NoGroupError
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.measure.process_memory import ProcessMemory
@@ -119,7 +119,7 @@ class Laboratory:
         buffers costs time for each packet, and not on every machine.
         """
         folder = self._new_folder()
-        with groups.group() as group:
+        with cgroups.group() as group:
             try:
                 serving = self.start(candidate, folder, group)
                 return memory.measure(_weighable(serving, group), clients, self.interrupt.sleep)

@@ -8,7 +8,7 @@ from loadtest.compare.analysis import claims
 from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.claims import METHODS
 from loadtest.compare.analysis.measures import CLOSED_LOOP
-from loadtest.compare.analysis.slo import SloAnswer, applies_to, kept
+from loadtest.compare.analysis.slo_check import SloAnswer, applies_to, kept
 from loadtest.compare.analysis.summary import candidates, summaries
 from loadtest.compare.report.formatting import number
 

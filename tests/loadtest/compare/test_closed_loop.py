@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.compare.analysis import slo
+from loadtest.compare.analysis import slo_check
 from loadtest.compare.analysis.measures import CLOSED_LOOP, LATENCIES, of_throughput
 from loadtest.compare.analysis.pairwise import all_pairs, fair
 from loadtest.compare.analysis.regression import differences
@@ -16,7 +16,7 @@ from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import candidates, summaries
 from loadtest.compare.measure import load
 from loadtest.compare.report import besides_runs, markdown, ranking, table
-from loadtest.compare.report.charts import catalogue
+from loadtest.compare.report.charts import selection
 from loadtest.compare.report.charts.svg import inks
 from loadtest.compare.report.html import page
 from loadtest.compare.slo import parse
@@ -68,7 +68,7 @@ def test_whether_clients_pause_follows_from_the_row(scenario: Scenario) -> None:
     closed = bool(of_throughput(scenario))
     assert closed == (scenario.name in CLOSED)
     assert bool(JUDGED_LATENCIES & set(fair(scenario))) != closed
-    assert slo.applies_to(scenario) != closed
+    assert slo_check.applies_to(scenario) != closed
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_with_a_rate_it_is_a_real_latency(scenario: str) -> None:
     result = two_stubs(scenario, tuned={"paced": True})
     assert {each.measure for each in all_pairs(summaries(result))} & JUDGED_LATENCIES
     assert CLOSED_LOOP not in table.text(result) + page.html(result)
-    assert slo.applies_to(SCENARIOS[scenario].tuned(paced=True))
+    assert slo_check.applies_to(SCENARIOS[scenario].tuned(paced=True))
 
 
 @pytest.mark.parametrize("scenario", CLOSED)
@@ -117,7 +117,7 @@ def test_where_it_is_shown_it_says_so(scenario: str) -> None:
 def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
     result = two_stubs(scenario)
     every, known = summaries(result), inks(candidates(result))
-    for found in (catalogue.of_measures(every, known), catalogue.of_distributions(result, every, known)):
+    for found in (selection.of_measures(every, known), selection.of_distributions(result, every, known)):
         assert not {each.measure for each in found.drawn} & JUDGED_LATENCIES
         assert any(CLOSED_LOOP in line for line in found.left_out)
     assert "500 µs" not in page.picture(result)
@@ -126,8 +126,8 @@ def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
 def test_an_slo_has_no_basis_in_it() -> None:
     fast = load.read(results.load("asyncio", "saturate", 50))
     for text in ("p99<50ms", "p99<1us", "later p50<1s", "first p99<30s"):
-        found = slo.check_run(parse(text), fast)
-        assert (found.answer, found.why) == (slo.SloAnswer.CANNOT_TELL, CLOSED_LOOP)
+        found = slo_check.check_run(parse(text), fast)
+        assert (found.answer, found.why) == (slo_check.SloAnswer.CANNOT_TELL, CLOSED_LOOP)
 
 
 def test_a_result_says_where_its_slo_is_unjudged() -> None:
@@ -135,11 +135,11 @@ def test_a_result_says_where_its_slo_is_unjudged() -> None:
         *several_runs(1, "asyncio"), *several_runs(1, "asyncio", "churn"), *several_runs(1, "asyncio", "crowd")
     )
     result["plan"]["slo"] = "p99<1us"
-    assert slo.is_missed(result)
+    assert slo_check.is_missed(result)
     assert besides_runs.slo_lines(result)[-1] == f"SLO p99<1us not judged in saturate, churn ({CLOSED_LOOP})"
     only = comparison(*several_runs(1, "asyncio"))
     only["plan"]["slo"] = "p99<1us"
-    assert not slo.is_missed(only)
+    assert not slo_check.is_missed(only)
 
 
 @pytest.mark.parametrize("scenarios", [("saturate",), ("churn", "cpu-bound"), ("io-bound",)])

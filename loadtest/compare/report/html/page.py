@@ -9,7 +9,7 @@ from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, 
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
 from loadtest.compare.plan import MIN_RUNS, clients
-from loadtest.compare.report.charts import catalogue, svg
+from loadtest.compare.report.charts import selection, svg
 from loadtest.compare.report.charts.svg import Chart
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
 from loadtest.compare.report.html import answer, sections
@@ -37,7 +37,7 @@ def html(result: Mapping[str, Any]) -> str:
     every, known = summaries(result), candidates(result)
     warned = warnings(result, every)
     inks = svg.inks(known)
-    charts, distributions = catalogue.of_measures(every, inks), catalogue.of_distributions(result, every, inks)
+    charts, distributions = selection.of_measures(every, inks), selection.of_distributions(result, every, inks)
     parts = [
         f"<h1>{TITLE}</h1>",
         f'<p class="faint where">{markup(where(result))}</p>',
@@ -87,7 +87,7 @@ def picture(result: Mapping[str, Any]) -> str:
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
     foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. Drawn by python -m loadtest report."
     known = candidates(result)
-    return svg.picture(TITLE, where(result), catalogue.of_measures(every, svg.inks(known)).pictured(), foot, known)
+    return svg.picture(TITLE, where(result), selection.of_measures(every, svg.inks(known)).pictured(), foot, known)
 
 
 def where(result: Mapping[str, Any]) -> str:

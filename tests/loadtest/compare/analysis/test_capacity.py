@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.compare.analysis.capacity import Bracket, Limits, Probe, conclude, find_capacity, propose
-from loadtest.compare.analysis.slo import SloAnswer
+from loadtest.compare.analysis.slo_check import SloAnswer
 from loadtest.compare.candidates import LAB, Candidate
 from loadtest.compare.measure import load, machine
 from loadtest.compare.measure.load import Load

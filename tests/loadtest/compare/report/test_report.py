@@ -14,8 +14,8 @@ from loadtest.compare.analysis.measures import Measure
 from loadtest.compare.analysis.summary import Summary, candidates, summaries
 from loadtest.compare.candidates import LAB, own
 from loadtest.compare.plan import COMPARED
-from loadtest.compare.report import drawing, formatting, markdown, ranking, table
-from loadtest.compare.report.charts import catalogue
+from loadtest.compare.report import files, formatting, markdown, ranking, table
+from loadtest.compare.report.charts import selection
 from loadtest.compare.report.charts.distributions import Distribution
 from loadtest.compare.report.charts.svg import Ink, inks
 from loadtest.compare.report.html import page
@@ -356,9 +356,9 @@ def test_a_run_in_a_few_words() -> None:
 # Charts
 
 
-def drawn(result: dict[str, Any]) -> list[catalogue.Drawn]:
+def drawn(result: dict[str, Any]) -> list[selection.Drawn]:
     every = figured(result)
-    return [*catalogue.of_measures(*every).drawn, *catalogue.of_distributions(result, *every).drawn]
+    return [*selection.of_measures(*every).drawn, *selection.of_distributions(result, *every).drawn]
 
 
 def figured(result: dict[str, Any]) -> tuple[list[Summary], dict[str, Ink]]:
@@ -371,7 +371,7 @@ def test_every_scenario_has_its_table_and_its_charts() -> None:
     result = comparison(*runs)
     text, html = table.text(result), page.html(result)
     found: dict[str, set[str]] = {name: set() for name in COMPARED}
-    for each in catalogue.of_measures(*figured(result)).drawn:
+    for each in selection.of_measures(*figured(result)).drawn:
         found[each.scenario].add(each.chart.title.partition(",")[0])
     assert found == {
         "saturate": {"Throughput", "CPU of the server", "Memory of the server"},
@@ -395,10 +395,10 @@ def test_an_empty_chart_is_left_out_with_reason() -> None:
 
 
 def test_one_number_of_clients_has_no_line() -> None:
-    [throughput, *_] = catalogue.of_measures(*figured(comparison(*several_runs(3, "asyncio")))).drawn
+    [throughput, *_] = selection.of_measures(*figured(comparison(*several_runs(3, "asyncio")))).drawn
     assert " line" not in throughput.chart.body
     several_counts = comparison(*several_runs(3, "asyncio", clients=1), *several_runs(3, "asyncio", clients=50))
-    [throughput, *_] = catalogue.of_measures(*figured(several_counts)).drawn
+    [throughput, *_] = selection.of_measures(*figured(several_counts)).drawn
     assert 'class="of-asyncio line"' in throughput.chart.body
     assert 'class="of-asyncio band"' in throughput.chart.body
 
@@ -410,7 +410,7 @@ def test_a_missing_measure_breaks_a_line() -> None:
         one_run("single", clients=100),
         one_run("asyncio"),
     )
-    [throughput, *_] = catalogue.of_measures(*figured(result)).drawn
+    [throughput, *_] = selection.of_measures(*figured(result)).drawn
     assert 'class="of-single line"' not in throughput.chart.body
     assert "single at 10: one client was served all the time" in throughput.chart.notes[0]
     assert "1/10" in throughput.chart.body
@@ -419,7 +419,7 @@ def test_a_missing_measure_breaks_a_line() -> None:
 def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
     runs = several_runs(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_warnings=[[], [warning("starved")], []])
     result = comparison(*runs, *several_runs(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
-    [throughput, *_] = catalogue.of_measures(*figured(result)).drawn
+    [throughput, *_] = selection.of_measures(*figured(result)).drawn
     assert throughput.chart.body.count(" hollow") == 1
     assert throughput.chart.body.count(" excluded") == 1
 
@@ -467,7 +467,7 @@ def test_the_sound_runs_of_one_load_are_merged() -> None:
         3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_warnings=[[], [], [warning("starved")]]
     )
     result = comparison(*runs)
-    [only] = catalogue.of_distributions(result, *figured(result)).drawn
+    [only] = selection.of_distributions(result, *figured(result)).drawn
     assert "2,000 in 2 runs; served 50 of 50" in only.chart.body
     assert "900 ms" not in only.chart.body
 
@@ -476,7 +476,7 @@ def test_a_curve_touched_by_unanswered_requests_is_open() -> None:
     result = comparison(
         one_run("asyncio", "crowd", censored={"response": {"500000": 20_000}}), one_run("threaded", "crowd")
     )
-    [only] = catalogue.of_distributions(result, *figured(result)).drawn
+    [only] = selection.of_distributions(result, *figured(result)).drawn
     assert 'class="of-asyncio line open"' in only.chart.body
     assert 'class="of-threaded line open"' not in only.chart.body
     assert 'class="of-threaded line service"' in only.chart.body
@@ -634,7 +634,7 @@ def test_an_unfinished_comparison_can_be_drawn() -> None:
 def test_all_files_are_drawn_from_the_json_alone(tmp_path: Path) -> None:
     result = thorough(3)
     store.write_json(tmp_path / store.RESULT, result)
-    drawing.draw(store.read(tmp_path / store.RESULT), tmp_path)
+    files.draw(store.read(tmp_path / store.RESULT), tmp_path)
     assert (tmp_path / store.PAGE).read_text() == page.html(result)
     assert (tmp_path / store.PICTURE).read_text() == page.picture(result)
     assert (tmp_path / store.MARKDOWN).read_text() == markdown.text(result)

@@ -19,7 +19,7 @@ REJOIN_SECONDS: Final = 10.0
 logger = logging.getLogger(__name__)
 
 
-class Rejoining:
+class Joining:
     """What a master does about workers that come and go; call `check` once a second."""
 
     def __init__(self, environment: Environment, master: MasterRunner) -> None:

@@ -1,4 +1,4 @@
-"""Writes the tables of scenarios and warnings in loadtest/README.md: `python -m loadtest.write`."""
+"""Writes the tables of scenarios and warnings in loadtest/README.md: `python -m loadtest.readme_tables`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.compare.analysis.slo import SloAnswer, SloCheck, check_run, series_in
+from loadtest.compare.analysis.slo_check import SloAnswer, SloCheck, check_run, series_in
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
 from loadtest.compare.slo import LONGEST_US, Series, Slo, exact_duration, parse

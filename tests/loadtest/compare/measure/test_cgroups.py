@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from loadtest.compare.candidates import LAB, Candidate, own
-from loadtest.compare.measure import groups, memory
-from loadtest.compare.measure.groups import Group, NoGroupError
+from loadtest.compare.measure import cgroups, memory
+from loadtest.compare.measure.cgroups import Group, NoGroupError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.measure.memory import price
 from loadtest.compare.measure.process_memory import ProcessMemory
@@ -67,7 +67,7 @@ def test_version_1_makes_a_child_group(tmp_path: Path) -> None:
     proc = machine(tmp_path, V1, *V1_MOUNTS)
     here = tmp_path / "fs/memory/lab/here"
     here.mkdir(parents=True)
-    group = groups.make(proc)
+    group = cgroups.make(proc)
     assert group.folder.parent == here
     assert group.folder.name.startswith(f"tcplab-{os.getpid()}-")
     assert group.procs == group.folder / "cgroup.procs"
@@ -88,7 +88,7 @@ def test_version_1_makes_a_child_group(tmp_path: Path) -> None:
 def test_version_1_works_with_a_hosts_names(tmp_path: Path) -> None:
     proc = machine(tmp_path, "4:memory:/docker/abc\n", "/docker/abc fs/memory cgroup memory")
     (tmp_path / "fs/memory").mkdir(parents=True)
-    assert groups.make(proc).folder.parent == tmp_path / "fs/memory"
+    assert cgroups.make(proc).folder.parent == tmp_path / "fs/memory"
 
 
 V2_STAT = "anon 1000\nfile 2000\nkernel 300\nkernel_stack 40\npagetables 50\npercpu 6\nsock 70\nslab 8\n"
@@ -98,7 +98,7 @@ def test_version_2_makes_a_sibling_where_delegated(tmp_path: Path) -> None:
     proc = machine(tmp_path, "0::/user/app/scope\n", "/ fs cgroup2 nsdelegate")
     passed = {"fs/user/app/scope": "", "fs/user/app": "cpu memory pids", "fs/user": "memory", "fs": "memory"}
     write(tmp_path, {f"{name}/cgroup.subtree_control": f"{words}\n" for name, words in passed.items()})
-    group = groups.make(proc)
+    group = cgroups.make(proc)
     assert group.folder.parent == tmp_path / "fs/user/app"
     write(group.folder, {"memory.stat": V2_STAT})
     assert group.charged() == {"anon": 1000, "kernel": 300, "sock": 70}
@@ -112,7 +112,7 @@ def test_version_2_goes_up_where_it_must(tmp_path: Path) -> None:
     proc = machine(tmp_path, "0::/a/b\n", "/ fs cgroup2 rw")
     write(tmp_path, {"fs/a/b/cgroup.subtree_control": "memory\n", "fs/cgroup.subtree_control": "memory\n"})
     refuse(tmp_path / "fs/a/b")
-    assert groups.make(proc).folder.parent == tmp_path / "fs"
+    assert cgroups.make(proc).folder.parent == tmp_path / "fs"
 
 
 def refuse(parent: Path) -> None:
@@ -123,7 +123,7 @@ def refuse(parent: Path) -> None:
 
 def why(proc: Path) -> str:
     with pytest.raises(NoGroupError) as caught:
-        groups.make(proc)
+        cgroups.make(proc)
     return str(caught.value)
 
 
@@ -150,7 +150,7 @@ def test_why_none_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         f"none can be made in {tmp_path}/fs/memory/lab/here (Read-only file system): run as root, outside a container"
     )
     assert why(proc) == expected
-    with groups.group(proc) as none:
+    with cgroups.group(proc) as none:
         assert str(none) == expected
 
 
@@ -160,7 +160,7 @@ def test_leftovers_are_removed_unless_in_use(tmp_path: Path) -> None:
     left, used, foreign = here / f"tcplab-{NOBODY}-1", here / "tcplab-4711-1", here / "docker"
     for folder in (left, used, foreign, proc / "4711"):
         folder.mkdir(parents=True)
-    groups.make(proc)
+    cgroups.make(proc)
     assert (left.exists(), used.exists(), foreign.exists()) == (False, True, True)
 
 
@@ -168,7 +168,7 @@ def test_an_invisible_process_is_not_killed(tmp_path: Path, monkeypatch: pytest.
     """Its number is read as 0, and a signal to 0 would be one to ourselves."""
     killed: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
-    monkeypatch.setattr(groups, "_EMPTY_WITHIN", 0.05)
+    monkeypatch.setattr(cgroups, "_EMPTY_WITHIN", 0.05)
     write(tmp_path, {"cgroup.procs": f"0\n{NOBODY}\n"})
     group = Group(tmp_path, dict)
     group.remove()
@@ -183,7 +183,7 @@ def test_an_invisible_process_is_not_killed(tmp_path: Path, monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def parent() -> Path:
     """Return the group in which ours are made, where this machine lets us make any."""
-    with groups.group() as found:
+    with cgroups.group() as found:
         if isinstance(found, Group):
             return found.folder.parent
     provided(GROUPS, f"there is no control group to be had: {found}")
@@ -248,7 +248,7 @@ def test_unread_input_is_charged_to_the_server(parent: Path) -> None:
     unread = 50_000  # less than the buffers of either side
     accepts = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True);"
     accepts += "c = s.accept(); print('accepted', flush=True); time.sleep(60)"
-    with groups.group() as group:
+    with cgroups.group() as group:
         assert isinstance(group, Group)
         process = join(group, [sys.executable, "-c", accepts])
         try:
@@ -282,7 +282,7 @@ def end(process: subprocess.Popen[str]) -> None:
 def test_leftover_processes_end_with_their_group(parent: Path) -> None:
     leaves = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
     leaves += " start_new_session=True); print(p.pid, flush=True)"
-    with groups.group() as group:
+    with cgroups.group() as group:
         assert isinstance(group, Group)
         process = join(group, [sys.executable, "-c", leaves])
         assert process.stdout is not None
@@ -297,7 +297,7 @@ def test_leftover_processes_end_with_their_group(parent: Path) -> None:
 @pytest.mark.usefixtures("parent")
 def test_a_server_outside_its_group_is_not_weighed(tmp_path: Path) -> None:
     """What its former group is charged with is not what it takes: shown as that, it would be an artefact."""
-    with groups.group() as group:
+    with cgroups.group() as group:
         assert isinstance(group, Group)
         outside = str(group.folder.parent / "cgroup.procs")
         process = join(group, ["sh", "-c", f"echo 0 > {outside}; echo left; exec sleep 60"])
@@ -317,7 +317,7 @@ def test_a_missing_group_is_explained_in_the_result(tmp_path: Path, monkeypatch:
     def none(_proc: Path) -> Group:
         raise NoGroupError("none can be made in /here (Read-only file system)")
 
-    monkeypatch.setattr(groups, "make", none)
+    monkeypatch.setattr(cgroups, "make", none)
     with laboratory(tmp_path, StubLaboratory) as lab:
         found = price([lab.weigh(LAB["asyncio"], 50)])
     assert (found.container_silent, found.container_spoken) == ({}, {})
@@ -379,5 +379,5 @@ def test_after_kill_9_the_next_one_removes_it(parent: Path, weighing: subprocess
     deadline = time.monotonic() + 10
     while made_by(parent, weighing.pid):
         assert time.monotonic() < deadline
-        with groups.group():  # its server is ended by the kernel, which takes a moment
+        with cgroups.group():  # its server is ended by the kernel, which takes a moment
             time.sleep(0.02)
