@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loadtest.recording.histogram import quantile
-from tests.support.locust_processes import assert_conserved, durations, headless, locustfile, users
+from tests.support.load.locust import assert_conserved, durations, headless, locustfile, users
 from tests.support.processes import announced
 from tests.support.queueing import DUES, Due, exact_quantile, md1_quantile, replay
 from tests.support.stubs.one_at_a_time import SERVICE
@@ -75,7 +75,7 @@ def test_response_times_are_the_replayed_queues(clients: int, load: float, tmp_p
         expected = replay(dues, served)
         assert len(expected) > 6 * load * 1e9 / SERVICE
         seen.append([(measured(outcome, each), round(exact_quantile(expected, each))) for each in (0.5, 0.9, 0.99)])
-        print(seen[-1], [doubt["name"] for doubt in outcome["doubts"]])
+        print(seen[-1], [each["name"] for each in outcome["warnings"]])
         if all(abs(there - true) <= max(OWN[clients], 0.05 * true) for there, true in seen[-1]):
             return
     raise AssertionError(f"p50, p90 and p99 of each try, (measured, replayed) us: {seen}")
@@ -92,7 +92,7 @@ def test_response_times_are_those_of_md1(clients: int, load: float, tmp_path: Pa
         service = sum(took for _, took in served) / len(served) / 1000
         busy = load * service / (SERVICE / 1000)
         seen.append([(measured(outcome, each), round(md1_quantile(busy, service, each))) for each in (0.5, 0.99)])
-        print(seen[-1], service, [doubt["name"] for doubt in outcome["doubts"]])
+        print(seen[-1], service, [each["name"] for each in outcome["warnings"]])
         if all(abs(there - true) <= max(OWN[clients], 0.1 * true) for there, true in seen[-1]):
             return
     raise AssertionError(f"p50 and p99 of each try, (measured, of M/D/1) us: {seen}")
