@@ -205,7 +205,8 @@ SAYS: dict[str, tuple[Answer, str]] = {
 @pytest.mark.measures
 @both_models
 def test_an_unasked_err_is_wrong_unless_idle(model: tuple[str, ...], tmp_path: Path) -> None:
-    pace = ("--rate", str(1.5 * len(SAYS))) if model else ("--think", "1")  # 0.5 s at least, or 2 s, for each client
+    # 0.5 s at least, or 2 s, for each client; at random, a request might be open when the ERR comes.
+    pace = ("--rate", str(1.5 * len(SAYS)), "--arrivals", "periodic") if model else ("--think", "1")
     answers = {name: answer for name, (answer, _) in SAYS.items()}
     outcome = load(tmp_path, answers, "--scenario", "saturate", *pace, seconds=8)
     for name, (_, kind) in SAYS.items():
