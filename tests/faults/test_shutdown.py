@@ -166,15 +166,19 @@ def test_an_inherited_ignore_spares_no_second_signal(model: Model, launch: Launc
 def test_both_signals_at_once_are_one_wish(model: Model, launch: Launch, stopped: bool) -> None:
     """As from a terminal (SIGINT) and a supervisor (SIGTERM); a stopped server gets both when it continues."""
     server = launch(model, "--grace", "20")
-    began = time.monotonic()
-    if stopped:
-        server.terminate(signal.SIGSTOP)
-        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
-    for kind in SIGNALS:
-        server.terminate(kind)
-    server.terminate(signal.SIGCONT)
-    server.ended()
-    assert time.monotonic() - began < 10
+    with server.client() as client:
+        client.ask(b"ECHO in\nSLEEP 1000 x\n", b"OK in\n")
+        began = time.monotonic()
+        if stopped:
+            server.terminate(signal.SIGSTOP)
+            os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
+        for kind in SIGNALS:
+            server.terminate(kind)
+        server.terminate(signal.SIGCONT)
+        client.expect(b"OK x\n")
+        client.expect_end()
+        server.ended()
+        assert time.monotonic() - began < 10
 
 
 def test_a_later_second_signal_ends_at_once(model: Model, launch: Launch) -> None:

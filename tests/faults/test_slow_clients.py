@@ -1,22 +1,16 @@
 """Clients that drip, or read late or never: how exact deadlines are, and what such clients cost the others."""
 
-import asyncio
 import select
-import socket
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
 
-from servers.connections.listener import listen
-from servers.connections.protocol import ProtocolListener
-from servers.connections.streams import StreamListener
-from servers.connections.timeouts import reap
-from servers.models import asyncio_protocol, asyncio_streams
 from servers.session import Deadlines
-from servers.stats import Stats
 from tests.support.alive import SERVED
 from tests.support.fixtures import Launch
+from tests.support.loops import counted, served, small_client
 from tests.support.servers import OVERLONG, PATIENCE, Client, Model, close_all
 
 MEGABYTE = 1 << 20
@@ -131,43 +125,48 @@ def test_a_client_that_reads_late_is_not_dripping(model: Model, launch: Launch) 
 @pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
 def test_a_client_that_reads_late_is_not_idle(streams: bool) -> None:
     """Buffers are small, so that an event loop has nothing to read once the replies are sent."""
-    deadlines = Deadlines(idle=1.0, line=20.0, write=20.0)
     request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
 
     def read_late(address: tuple[str, int]) -> None:
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.settimeout(20)
-            client.connect(address)
+        with small_client(address) as client, client.makefile("rb") as replies:
             client.sendall(request * 2)
             time.sleep(1.5)
-            replies = client.makefile("rb")
             assert replies.read(2 * len(reply)) == reply * 2
             time.sleep(0.5)
             client.sendall(b"ECHO still here\n")
             assert replies.readline() == b"OK still here\n"
-            replies.close()
 
-    async def both(listening: socket.socket) -> dict[str, int]:
-        listener: StreamListener | ProtocolListener
-        if streams:
-            listener = StreamListener(listening, 10, Stats(), deadlines)
-            serving = asyncio.create_task(asyncio_streams.serve(listener))
-        else:
-            listener = ProtocolListener(listening, 10, Stats(), deadlines)
-            serving = asyncio.create_task(asyncio_protocol.serve(listener))
-        reaping = asyncio.create_task(reap(listener.awaited, deadlines))
-        await asyncio.to_thread(read_late, listening.getsockname())
-        while listener.clients:
-            await asyncio.sleep(0.01)
-        listener.close()
-        await asyncio.wait_for(serving, 20)
-        reaping.cancel()
-        return {outcome: count for outcome, count in listener.stats.total().ended.items() if count}
+    assert counted(served(streams, Deadlines(idle=1.0, line=20.0, write=20.0), read_late).ended) == {"closed": 1}
 
-    with listen("127.0.0.1", 0, 8) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        assert asyncio.run(both(listening)) == {"closed": 1}
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
+def test_a_quit_behind_unread_replies_is_the_end(streams: bool) -> None:
+    """It is answered while they wait, and nothing more is asked of the client when it has read them."""
+    request, reply = b"ECHO " + b"x" * 60_000 + b"\n", b"OK " + b"x" * 60_000 + b"\n"
+
+    def read_late(address: tuple[str, int]) -> None:
+        with small_client(address) as client, client.makefile("rb") as replies:
+            client.sendall(request * 2 + b"QUIT\n")
+            time.sleep(0.5)
+            assert replies.read() == reply * 2 + b"OK\n"
+
+    assert counted(served(streams, Deadlines(idle=1.0, line=20.0, write=20.0), read_late).ended) == {"quit": 1}
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "protocol"])
+def test_unread_last_replies_end_at_the_write_deadline(streams: bool) -> None:
+    """They are too few to be waited for before the server closes, but closing waits for them."""
+
+    def ask(address: tuple[str, int]) -> None:
+        client = stack.enter_context(small_client(address))
+        client.sendall(b"ECHO " + b"x" * 50_000 + b"\nQUIT\n")
+        assert client.recv(1) == b"O"
+
+    began = time.monotonic()
+    with ExitStack() as stack:  # it stays, and reads no more
+        seen = served(streams, Deadlines(idle=20.0, line=20.0, write=0.5), ask)
+    assert 0.5 <= time.monotonic() - began < 10
+    assert (counted(seen.ended), counted(seen.errors)) == ({"unread": 1}, {"unread": 1})
 
 
 def test_a_deadline_lets_earlier_replies_out(model: Model, launch: Launch) -> None:

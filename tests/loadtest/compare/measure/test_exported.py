@@ -116,7 +116,7 @@ def test_who_has_had_clients_is_not_weighed() -> None:
             with socket.create_connection((one.host, one.port)) as client:
                 client.sendall(b"QUIT\n")
                 client.recv(10)
-        with pytest.raises(NotMeasuredError, match=r"has had 3 clients already, .* start the server anew$"):
+        with pytest.raises(NotMeasuredError, match=r"has had 3 clients already, .* restart the server$"):
             measure(one.told, clients=200)
         with pytest.raises(WeighedError):
             measure(one.told, clients=300, pause=weigh)
