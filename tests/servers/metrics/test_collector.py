@@ -18,7 +18,7 @@ LINUX_ONLY = {
     "tcplab_accept_queue_connections",
     "tcplab_accept_queue_limit",
     "tcplab_resident_memory_bytes",
-    "tcplab_initial_memory_bytes",
+    "tcplab_idle_memory_bytes",
 }
 THROTTLED = {"tcplab_container_throttled_periods", "tcplab_container_throttled_seconds"}
 
