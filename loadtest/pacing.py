@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 ARRIVALS: Final = ("poisson", "periodic")
 """How requests fall due: at random, as from many clients that don't know of each other, or each client's evenly."""
 
-MANY: Final = 1_000
+SPREAD_FROM: Final = 1_000
 """Requests that a client owes from which on their ages are spread evenly: to draw millions would take seconds."""
 
 
@@ -203,7 +203,7 @@ class Poisson:
         found = [Stretch(now - self.upcoming, self._interval, 1)]
         for begin, end, interval in self._since_upcoming(now):
             number = (end - begin) // interval
-            if number >= MANY:
+            if number >= SPREAD_FROM:
                 found.append(Stretch(now - begin - number * interval, interval, number))
                 continue
             due = begin + int(self._gap() * interval)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from loadtest.host_names import names
 from loadtest.pacing import ARRIVALS
@@ -28,6 +28,9 @@ PORT: Final = 9104
 
 JOINED: Final = "Joined the master at "
 """What a worker logs once its master has let it in; lab/hosts.py looks for it."""
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def read(options: Mapping[str, Any]) -> Settings:
     try:
         think, rate = _optional(_seconds, options.get("think")), _optional(_rate, options.get("rate"))
         warmup = _optional(_seconds, options.get("warmup")) or 0.0
-        size = None if options.get("size") in (None, "") else _size(str(options["size"]))
+        size = _optional(_size, options.get("size"))
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise ValueError(f"think, rate, warmup and size are numbers: {error}") from None
     result = options.get("result")
@@ -119,7 +122,7 @@ def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str
     return chosen or f"{host}:{variant.port}"
 
 
-def _optional(kind: Callable[[str], float], value: object) -> float | None:
+def _optional(kind: Callable[[str], _Number], value: object) -> _Number | None:
     return None if value in (None, "") else kind(str(value))
 
 

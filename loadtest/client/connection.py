@@ -223,9 +223,10 @@ class ClientConnection:
             self._tell_of_connect(outcomes.of_connect(error), now)
             return False
         self._socket = connection
-        self._receive, self._receive_message, self._send = connection.recv, connection.recvmsg, connection.send
+        self._receive, self._send = connection.recv, connection.send
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._client_stats.schedule is not None:
+            self._receive_message = connection.recvmsg
             connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         failure = connection.connect_ex(address)
         if failure not in {0, errno.EINPROGRESS}:
@@ -363,10 +364,7 @@ class ClientConnection:
         upcoming = schedule.upcoming
         if upcoming > now:
             self._turn = True
-            self._waits_for = _TIME
-            self._timed = upcoming
-            self.generation = generation = self.generation + 1
-            self._event_loop.call(self, upcoming, generation)
+            self._sleep_until(upcoming)
             return True
         self._turn = False
         self._client_stats.due(schedule.take())

@@ -157,15 +157,15 @@ class EventLoop:
                 if left > EARLY and not events:  # where there was news there is likely more
                     # The kernel's epoll sleeps for whole milliseconds, its select for microseconds.
                     news, _, _ = _select(epoll, (), (), (left - EARLY) / 1e9)
-                    events = poll(0, BATCH) if news else events
+                    events = poll(0, BATCH) if news else []
                 else:
                     events = poll(0, BATCH)
             else:
                 events = poll(NAP / 1e9, BATCH)
-            if not events and left >= DOZE and since - active > LINGER:
-                self._doze(since, left - DOZE)
-                events = poll(0, BATCH)
-                yielded = _clock()
+                if not events and since - active > LINGER:
+                    self._doze(since, left - DOZE)
+                    events = poll(0, BATCH)
+                    yielded = _clock()
             self._looked_at = now = _clock()
             self._waited += now - since
             if events:

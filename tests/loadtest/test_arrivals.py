@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.pacing import MANY, Gaps, Periodic, Poisson, Schedule
+from loadtest.pacing import SPREAD_FROM, Gaps, Periodic, Poisson, Schedule
 
 SECOND = 10**9
 SEEDS = st.integers(0, 2**32)
@@ -115,8 +115,8 @@ def test_millions_that_are_owed_are_one_stretch() -> None:
     schedule = Poisson(0, 1_000, lambda: 1.0)
     assert schedule.overdue(60 * SECOND) == [(60 * SECOND - 1_000, 1_000, 1), (0, 1_000, 60_000_000 - 1)]
     assert schedule.owed(60 * SECOND) == 60_000_000
-    assert len(schedule.overdue(1_000 * MANY)) == MANY
-    assert len(schedule.overdue(1_000 * (MANY + 1))) == 2
+    assert len(schedule.overdue(1_000 * SPREAD_FROM)) == SPREAD_FROM
+    assert len(schedule.overdue(1_000 * (SPREAD_FROM + 1))) == 2
 
 
 def gapped(*gaps: float) -> Poisson:
