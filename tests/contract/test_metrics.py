@@ -135,7 +135,7 @@ def test_a_blocked_server_can_still_be_scraped(launch: Launch) -> None:
         assert seen("service_seconds_count") == 1
 
 
-def test_initial_memory_is_from_before_the_first_client(model: Model, launch: Launch) -> None:
+def test_idle_memory_is_from_before_the_first_client(model: Model, launch: Launch) -> None:
     server = launch(model)
     before = server.metrics()("idle_memory_bytes")
     with server.client() as client:

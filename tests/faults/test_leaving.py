@@ -9,11 +9,10 @@ import pytest
 import uvloop
 
 from servers.connections.listener import listen
-from servers.connections.streams import StreamListener
-from servers.models import asyncio_streams
 from servers.session import Deadlines
-from servers.stats import Stats, Total
+from servers.stats import Total
 from tests.support.fixtures import Launch
+from tests.support.loops import start
 from tests.support.servers import UNFINISHED, Client, Model, Server, close_all
 
 MEGABYTE = 1 << 20
@@ -98,8 +97,7 @@ def test_leaving_at_the_deadline_is_a_reset(new_loop: Callable[[], asyncio.Abstr
     """The deadline passes in the turn of the loop that hears of it, before the task does: it is told nothing more."""
 
     async def leave_in_time() -> Total:
-        listener = StreamListener(listening, 10, Stats(), Deadlines(idle=20.0, line=20.0, write=20.0))
-        serving = asyncio.create_task(asyncio_streams.serve(listener))
+        listener, serving = start(listening, Deadlines(idle=20.0, line=20.0, write=20.0), streams=True)
         client = Client(listening.getsockname())
         while not listener.awaited:
             await asyncio.sleep(0.01)

@@ -11,11 +11,11 @@ import pytest
 from servers.connections import listener as module
 from servers.connections.blocking import BlockingConnection, BlockingListener
 from servers.connections.listener import Listener, listen
-from servers.connections.protocol import ProtocolListener
 from servers.connections.streams import StreamListener
-from servers.models import asyncio_protocol, asyncio_streams, single
+from servers.models import single
 from servers.session import Answers, Deadlines, Session
 from servers.stats import Stats
+from tests.support.loops import start
 
 DEADLINES = Deadlines(idle=20.0, line=20.0, write=20.0)
 
@@ -75,13 +75,7 @@ def test_a_bug_ends_one_event_loop_session(
     address = listening.getsockname()
 
     async def both() -> Listener:
-        listener: StreamListener | ProtocolListener
-        if streams:
-            listener = StreamListener(listening, 10, Stats(), DEADLINES)
-            serving = asyncio.create_task(asyncio_streams.serve(listener))
-        else:
-            listener = ProtocolListener(listening, 10, Stats(), DEADLINES)
-            serving = asyncio.create_task(asyncio_protocol.serve(listener))
+        listener, serving = start(listening, DEADLINES, streams=streams)
         for request, reply in ((b"BUG\n", b""), (b"QUIT\n", b"OK\n")):
             reader, writer = await asyncio.open_connection(*address)
             writer.write(request)

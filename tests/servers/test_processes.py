@@ -73,7 +73,7 @@ def workers(server: Server) -> list[psutil.Process]:
 
 def test_two_processes_keep_the_contract(tree: Path) -> None:
     """All of it but one: it has no memory before its first client while its processes are being forked."""
-    assert re.search(r"\d{2,} passed", contract(tree, "forked and not initial_memory"))
+    assert re.search(r"\d{2,} passed", contract(tree, "forked and not idle_memory"))
 
 
 def test_the_sum_of_both_is_exported_exactly(server: Server) -> None:

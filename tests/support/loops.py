@@ -28,6 +28,17 @@ def small_client(address: tuple[str, int]) -> socket.socket:
     return client
 
 
+def start(
+    listening: socket.socket, deadlines: Deadlines, *, streams: bool
+) -> tuple[StreamListener | ProtocolListener, asyncio.Task[None]]:
+    """Serve over streams, or by the Protocol; return the listener, and the task that ends when it is closed."""
+    if streams:
+        over = StreamListener(listening, 10, Stats(), deadlines)
+        return over, asyncio.create_task(asyncio_streams.serve(over))
+    called = ProtocolListener(listening, 10, Stats(), deadlines)
+    return called, asyncio.create_task(asyncio_protocol.serve(called))
+
+
 def served(
     streams: bool,
     deadlines: Deadlines,
@@ -37,13 +48,7 @@ def served(
     """Serve over streams, or by the Protocol, until `play` is over and all have left; return what was counted."""
 
     async def serve(listening: socket.socket) -> Total:
-        listener: StreamListener | ProtocolListener
-        if streams:
-            listener = StreamListener(listening, 10, Stats(), deadlines)
-            serving = asyncio.create_task(asyncio_streams.serve(listener))
-        else:
-            listener = ProtocolListener(listening, 10, Stats(), deadlines)
-            serving = asyncio.create_task(asyncio_protocol.serve(listener))
+        listener, serving = start(listening, deadlines, streams=streams)
         reaping = asyncio.create_task(reap(listener.awaited, deadlines))
         await asyncio.to_thread(play, listening.getsockname())
         async with asyncio.timeout(20):

@@ -356,17 +356,3 @@ def ceiling(requests_per_second: float, *warnings: dict[str, str]) -> dict[str, 
         "clients": 50,
         "warnings": list(warnings),
     }
-
-
-def from_before(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result from before the open model: without the keys of that and of later versions."""
-    old = deepcopy(result)
-    del old["ceiling"]
-    for each in old["runs"]:
-        run = each["load"]
-        del run["model"], run["target_rate"], run["scenario"]["paced"], run["scenario"]["stall"]
-        for name in ("busy_ratio", "starved_ratio", "stolen_ratio", "lost_workers", "joined_workers"):
-            del run["generator"][name]
-        for part in run["variants"].values():
-            del part["breaks"], part["unsent"], part["fairness"]
-    return old
