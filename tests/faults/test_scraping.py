@@ -111,8 +111,8 @@ def test_prometheus_may_ask_for_openmetrics() -> None:
 def test_a_scraper_that_stalls_is_ended(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Handler.timeout == 6.0
     monkeypatch.setattr(Handler, "timeout", Handler.timeout / 6)
+    began = time.monotonic()
     with scraping() as address, socket.create_connection(address, PATIENCE) as scraper:
-        began = time.monotonic()
         scraper.sendall(begun)
         assert "answer 42.0" in scrape(address), "another is served meanwhile"
         assert scraper.recv(100) == b""

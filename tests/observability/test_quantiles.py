@@ -86,12 +86,11 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 running.wait_for(f"{count} == {known.NUMBER}", number)
             # With its recorded series, and with steady clients, which a scrape that comes late interrupts.
             steady = "and on (variant) variant:tcplab_steady_clients:max"
-            running.wait_for(f"variant:tcplab_load_verified:rate10s > 0 {steady}", number)
-            ((_, valid),) = running.query("vector(time())")
+            served = f"variant:tcplab_load_verified:rate10s > 0 {steady}"
+            valid = running.settled_moment(served, number)
             exporters.load.warnings = (RunWarning("corrupt", "", ""),)
-            running.wait_for('tcplab_load_warning{warning="corrupt"} == 1', 1)
-            ((_, excluded),) = running.query("vector(time())")
-            yield Played(running, valid, excluded)
+            warned = 'and on () max(tcplab_load_warning{warning="corrupt"}) == 1'
+            yield Played(running, valid, running.settled_moment(f"{served} {warned}", number))
 
 
 def label(selector: Selector, labels: dict[str, str], name: str) -> str:

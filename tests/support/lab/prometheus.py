@@ -19,6 +19,9 @@ from tests.observability.queries import ROOT
 PATIENCE = 30.0
 """Seconds to start, or to see something, at most: a busy machine may need them."""
 
+LATE = 1.0
+"""Seconds within which a scrape or a rule stores what it found, at most: both store it under the moment they began."""
+
 Result = list[tuple[dict[str, str], float]]
 """An instant query's series as (labels, value)."""
 
@@ -44,6 +47,16 @@ class Prometheus:
         while len(found := self.query(promql)) != number:
             assert time.monotonic() < deadline, f"{promql} gives {found}, not {number} series"
             time.sleep(0.1)
+
+    def settled_moment(self, promql: str, number: int) -> float:
+        """Return a moment (unix seconds) of which a query returns so many series, also after all of it is stored."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            ((_, moment),) = self.query("vector(time())")
+            time.sleep(LATE)
+            if len(found := self.query(promql, moment)) == number:
+                return moment
+            assert time.monotonic() < deadline, f"{promql} gives {found}, not {number} series"
 
 
 def configuration(targets: Mapping[str, int], interval: str) -> dict[str, Any]:
