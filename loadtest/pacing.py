@@ -42,6 +42,9 @@ class Schedule(Protocol):
     def retune(self, interval: int, now: int) -> None:
         """Let requests fall due at another (mean) interval; what is due stays due."""
 
+    def restart(self, interval: int, now: int) -> None:
+        """Forget what is due and not taken; from now on let requests fall due at another (mean) interval."""
+
     def put_off(self, nanoseconds: int, now: int) -> None:
         """
         Let everything fall due so much later, for the client itself pauses so long from now on.
@@ -97,6 +100,13 @@ class Periodic:
             self._kept.append(due)
             self._next = due[-1] + self._interval
         self._next = now + max(1, (self._next - now) * interval // self._interval)
+        self._interval = interval
+
+    def restart(self, interval: int, now: int) -> None:
+        """Forget what is due; clients that were spread evenly stay so."""
+        now = max(now, self._pause)
+        self._kept.clear()
+        self._next = now + 1 + (self._next - now) % self._interval * interval // self._interval
         self._interval = interval
 
     def put_off(self, nanoseconds: int, now: int) -> None:
@@ -183,6 +193,12 @@ class Poisson:
         else:
             self.upcoming = now + max(1, (self.upcoming - now) * interval // self._interval)
             self._interval = interval
+
+    def restart(self, interval: int, now: int) -> None:
+        """Forget what is due, and draw from now on."""
+        self._changes.clear()
+        self._interval = interval
+        self.upcoming = max(now, self._pause) + int(self._gap() * interval)
 
     def put_off(self, nanoseconds: int, now: int) -> None:
         """Let everything fall due so much later: see Schedule."""

@@ -328,6 +328,15 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.NOTHING,
         ForSlo.UNTOUCHED,
     ),
+    "no-rates": Row(
+        "the rates are not known",
+        "in a comparison: no server reached anything, so that nothing says at which rates to compare them",
+        "remove the cause of the failures, and measure again; or name the rates: --rates 1000 2000",
+        About.RUN,
+        frozenset({"rate"}),
+        TakesOut.NOTHING,
+        ForSlo.UNTOUCHED,
+    ),
     "busy-machine": Row(
         "other programs run",
         "in a comparison: other programs used over 15 % of a core",

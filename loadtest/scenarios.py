@@ -123,6 +123,8 @@ _ALL: Final = (
         share=0.5,
         paced=True,
         alone=True,
+        # A second at a rate: thousands of requests, of which a part comes before it settles.
+        loads=Loads((1, 50), warmup=1, seconds=1, thorough=(1000, 5000)),
     ),
     Scenario(
         name="churn",

@@ -17,7 +17,7 @@ from servers.variants import VARIANTS, Variant
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
 
-OF_A_RUN: Final = ("scenario", "think", "rate", "arrivals", "size", "warmup")
+OF_A_RUN: Final = ("scenario", "think", "rate", "sweep", "arrivals", "size", "warmup")
 """The options that a run keeps from its beginning to its end."""
 
 MAX_USERS: Final = 100_000 * len(VARIANTS)
@@ -30,7 +30,7 @@ JOINED: Final = "Joined the master at "
 """What a worker logs once its master has let it in; lab/hosts.py looks for it."""
 
 
-_Number = TypeVar("_Number", int, float)
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Settings:
     """
     Settings of one run.
 
-    scenario: tuned as asked. rate: requests per second in total, in the open model; None in the closed one. arrivals:
-    how they fall due, one of ARRIVALS. warmup: seconds whose figures are thrown away. result: where the JSON goes, if
-    anywhere.
+    scenario: tuned as asked. rate: requests per second in total, in the open model; None in the closed one. sweep:
+    rates, one after another, each for an equal part of the window; () for one rate alone. arrivals: how requests fall
+    due, one of ARRIVALS. warmup: seconds whose figures are thrown away. result: where the JSON goes, if anywhere.
     """
 
     scenario: Scenario
@@ -48,6 +48,7 @@ class Settings:
     arrivals: str
     warmup: float
     result: Path | None
+    sweep: tuple[float, ...] = ()
 
 
 def add_options(parser: "LocustArgumentParser") -> None:
@@ -65,6 +66,7 @@ def add_options(parser: "LocustArgumentParser") -> None:
     option(
         "--rate", _as_text(_rate), None, "requests per second in total, due whether or not servers keep up (open model)"
     )
+    option("--sweep", _as_text(_rates), None, "rates instead of one, with commas: each for an equal part of the run")
     option("--arrivals", str, ARRIVALS[0], "how they fall due: at random, or evenly", choices=list(ARRIVALS))
     option("--size", _as_text(_size), None, "bytes of a message's text (scenario's own)")
     option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away")
@@ -100,13 +102,18 @@ def read(options: Mapping[str, Any]) -> Settings:
         think, rate = _optional(_seconds, options.get("think")), _optional(_rate, options.get("rate"))
         warmup = _optional(_seconds, options.get("warmup")) or 0.0
         size = _optional(_size, options.get("size"))
+        sweep = _optional(_rates, options.get("sweep")) or ()
     except (argparse.ArgumentTypeError, ValueError) as error:
-        raise ValueError(f"think, rate, warmup and size are numbers: {error}") from None
+        raise ValueError(f"think, rate, sweep, warmup and size are numbers: {error}") from None
     result = options.get("result")
+    if sweep and rate is not None:
+        raise ValueError("--sweep has the rates: omit --rate")
+    if sweep:
+        rate = sweep[0]
     if SCENARIOS[name].paced and rate is None:
         raise ValueError(f"{name} asks at a rate: give --rate, in requests per second")
     scenario = SCENARIOS[name].tuned(think=think, size=size, paced=rate is not None)
-    return Settings(scenario, rate, arrivals, warmup, Path(result) if result else None)
+    return Settings(scenario, rate, arrivals, warmup, Path(result) if result else None, sweep)
 
 
 def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str:
@@ -122,7 +129,7 @@ def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str
     return chosen or f"{host}:{variant.port}"
 
 
-def _optional(kind: Callable[[str], _Number], value: object) -> _Number | None:
+def _optional(kind: Callable[[str], _Value], value: object) -> _Value | None:
     return None if value in (None, "") else kind(str(value))
 
 
@@ -160,6 +167,12 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 _seconds: Final = _number(0, 3600, "seconds")
 _rate: Final = _number(0.01, 1_000_000, "requests per second")
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    return tuple(_rate(part) for part in text.split(","))
+
+
 _size: Final = _whole(MIN_SIZE, MAX_SIZE)
 _clients: Final = _whole(1, 100_000)
 _port: Final = _whole(0, 65535)

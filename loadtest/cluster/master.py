@@ -1,8 +1,9 @@
 """
 The life of a run: its phases, the workers' reports, its result.
 
-A run has one or two phases: the warm-up, if any, and the measured window. A phase's number is the microsecond it began.
-The master (or the only process) starts a phase; worker.py has the other side.
+A run has one or two phases: the warm-up, if any, and the measured window; a sweep (sweep.py) has such a window for each
+of its rates. A phase's number is the microsecond it began. The master (or the only process) starts a phase; worker.py
+has the other side.
 """
 
 import logging
@@ -10,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +26,12 @@ from loadtest.client.event_loop import run_for_ever
 from loadtest.client.recorded_user import RECORDER
 from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, shaping, worker
 from loadtest.cluster.joining import Joining
+from loadtest.cluster.sweep import Sweep
 from loadtest.cluster.web_forms import Forms
 from loadtest.cluster.worker import CLOSE, CLOSED, PHASE, REPORT, RUN
 from loadtest.locust_internals import listen
 from loadtest.recording import facts, result
-from loadtest.recording.aggregator import Aggregator, Figures
+from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.histogram import bucket
 from servers.variants import VARIANTS
 
@@ -74,8 +77,11 @@ class Master:
         self._aggregator = Aggregator([variant.name for variant in VARIANTS])
         self._settings = self._read_settings()
         self._started: float | None = None
+        self._target_users = 0
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
+        self._sweep: Sweep | None = None
+        self._windows: list[result.Window] = []
         self._warnings: list[run_warnings.RunWarning] = []
         # Closed before the result is written: a run may end because no descriptor is left.
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
@@ -129,9 +135,26 @@ class Master:
         self._options.pop(rate.INTERVAL, None)
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
         worker.play(self._settings)
+        self._windows = []
         self._begin_phase()
         if self._settings.warmup:
-            self._warmup = gevent.spawn_later(self._settings.warmup, self._begin_phase)
+            self._warmup = gevent.spawn_later(self._settings.warmup, self._measure)
+        else:
+            self._measure()
+
+    def _measure(self) -> None:
+        """Begin to measure, now that the warm-up is over."""
+        if not self._settings.sweep:
+            if self._settings.warmup:
+                self._begin_phase()
+            return
+        left = (self._options.get("run_time") or 0) - self._settings.warmup
+        self._sweep = Sweep(self._settings.sweep, left, self._begin_rate, self._begin_phase, self._end_window)
+
+    def _begin_rate(self, requests_per_second: float) -> None:
+        """Go on with the next rate of a sweep."""
+        self._settings = replace(self._settings, rate=requests_per_second)
+        rate.begin(self._target_users, requests_per_second, self._options, self._master)
 
     def _begin_phase(self) -> None:
         phase = time.time_ns() // 1000
@@ -150,6 +173,7 @@ class Master:
 
     def _spread_rate(self, users: int) -> None:
         """Keep the total rate while the number of users changes."""
+        self._target_users = users
         rate.spread(users, self._settings.rate, self._options, self._master)
 
     def _correct_state(self, **_: object) -> None:
@@ -206,21 +230,33 @@ class Master:
                 logger.warning("The run ended within its warm-up: its result is empty")
                 self._begin_phase()
             self._warmup = None
+        settles = self._sweep is not None and self._sweep.end()
+        self._sweep = None
+        if self._joining is not None:
+            self._joining.run_ends()
+        self._end_window()
+        if settles and len(self._windows) > 1:
+            self._windows.pop()  # the run ended before this rate was measured
+        self._report_result()
+
+    def _end_window(self) -> None:
+        """End the phase, and keep its figures."""
         now, users = time.monotonic(), self._users()
         try:
             self._collect()
         finally:
             self._aggregator.end(now, users)
-            if self._aggregator.figures is not None:
-                self._report_result(self._aggregator.figures)
+            figures = self._aggregator.figures
+            if figures is not None:
+                warnings = run_warnings.check(facts.final(figures, self._settings))
+                self._windows.append(result.Window(figures, self._settings, warnings))
 
     def _collect(self) -> None:
         """Collect the last counts of all present workers, for PATIENCE at most."""
-        if self._master is None or self._joining is None:
+        if self._master is None:
             worker.close()
             self._aggregator.take("local", RECORDER.report(), time.monotonic())
             return
-        self._joining.run_ends()
         self._closed.clear()
         self._master.send_message(CLOSE)
         give_up = time.monotonic() + PATIENCE
@@ -233,16 +269,16 @@ class Master:
         counts = locust_internals.users_by_class(self._runner)
         return {labels[name]: number for name, number in counts.items() if name in labels}
 
-    def _report_result(self, figures: Figures) -> None:
+    def _report_result(self) -> None:
         """Log the result, choose the exit status, and write the result file."""
-        self._warnings = run_warnings.check(facts.final(figures, self._settings))
-        for line in result.lines(figures, self._warnings):
+        self._warnings = list({each.name: each for window in self._windows for each in window.warnings}.values())
+        for line in result.lines(self._windows):
             _terminal.info(line)
         unanswered = {warning.name for warning in self._warnings} & {*run_warnings.UNANSWERED, "unconnected"}
         if unanswered and self._options["headless"]:
             self._environment.process_exit_code = self._options["exit_code_on_error"] or None
         if self._settings.result is not None:
-            self._write(self._settings.result, result.document(figures, self._settings, self._warnings))
+            self._write(self._settings.result, result.document(self._windows))
 
     def _write(self, path: Path, document: Mapping[str, Any]) -> None:
         self._spare.close()

@@ -19,6 +19,9 @@ from loadtest.client.scenario_user import ScenarioUser
 INTERVAL: Final = "tcplab_interval"
 """The name of the option that carries the interval to the workers, and of the message that changes it."""
 
+RESTART: Final = "tcplab_restart"
+"""The message with an interval at which each client begins anew."""
+
 STOPPING: Final = 10
 """Users stopped at a time: while Locust stops some the event loop doesn't run, and requests fall due."""
 
@@ -40,6 +43,17 @@ def spread(users: int, rate: float | None, options: MutableMapping[str, Any], ma
         master.send_message(INTERVAL, {"seconds": seconds})
     else:
         share_among(seconds)
+
+
+def begin(users: int, rate: float, options: MutableMapping[str, Any], master: MasterRunner | None) -> None:
+    """Begin another rate of a sweep, as `spread` does, without what was due at the one before and not sent."""
+    if not users:
+        return
+    options[INTERVAL] = seconds = users / rate
+    if master is not None:
+        master.send_message(RESTART, {"seconds": seconds})
+    else:
+        restart(seconds)
 
 
 class _Pending:
@@ -70,9 +84,15 @@ def set_interval(seconds: float) -> None:
         _retune(seconds)
 
 
-def _retune(seconds: float) -> None:
+def restart(seconds: float) -> None:
+    """Have each client begin anew, with requests that fall due so far apart."""
+    _PENDING.shorter = 0.0
+    _retune(seconds, anew=True)
+
+
+def _retune(seconds: float, *, anew: bool = False) -> None:
     ScenarioUser.interval = seconds
-    RECORDER.retune(int(seconds * 1e9))
+    RECORDER.retune(int(seconds * 1e9), anew=anew)
 
 
 def stop_and_speed_up(runner: Runner, counts: dict[str, int], stop: Callable[[dict[str, int]], None]) -> None:

@@ -79,6 +79,7 @@ def obey(runner: WorkerRunner) -> None:
     logger.info("%s%s:%s", settings.JOINED, runner.master_host, runner.master_port)
     runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
     runner.register_message(rate.INTERVAL, lambda environment, msg: rate.share_among(msg.data["seconds"]))
+    runner.register_message(rate.RESTART, lambda environment, msg: rate.restart(msg.data["seconds"]))
     runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
     # Quitting listeners fire in reverse: this one comes before Locust's, which signs off at the master.
     listen(runner.environment.events.quitting, lambda **_: _leave_in_order(runner))

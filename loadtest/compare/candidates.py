@@ -84,6 +84,9 @@ LAB: Final = {candidate.name: candidate for candidate in _of_the_lab()}
 TEXTBOOK: Final = ("single", "threaded", "asyncio")
 """Those that the textbook compares."""
 
+ONE_AT_A_TIME: Final = tuple(variant.name for variant in VARIANTS if variant.clients == 1)
+"""Those that serve one client at a time; the others are concurrent."""
+
 
 def own(text: str, number: int) -> Candidate:
     """

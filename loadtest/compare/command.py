@@ -21,8 +21,8 @@ from loadtest.compare.comparison import Comparison, rough_duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
-from loadtest.compare.plan import COMPARED, Plan, chosen, indicative, thorough
-from loadtest.compare.report import differences, files, table
+from loadtest.compare.plan import SHARES, Plan, chosen, indicative, thorough
+from loadtest.compare.report import differences, files, headline, table
 from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
@@ -89,6 +89,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         "--variants": options.variants,
         "--scenarios": options.scenarios,
         "--clients": options.clients,
+        "--rates": options.rates,
         "--seconds": options.seconds,
         "--warmup": options.warmup,
         "--repeats": options.repeats,
@@ -104,17 +105,26 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.capacity and not options.slo:
         raise ValueError("--capacity needs an --slo, such as 'p99<50ms'")
     # Clients that never pause have no latency to judge.
-    scenarios = options.scenarios or (("conversation",) if options.slo else ("saturate",))
-    if options.slo and not options.capacity and not any(slo_check.applies_to(SCENARIOS[name]) for name in scenarios):
+    scenarios = options.scenarios or (
+        ("rates",) if options.rates else ("conversation",) if options.slo else ("saturate",)
+    )
+    if (
+        options.slo
+        and not (options.capacity or options.rates)
+        and not any(slo_check.applies_to(SCENARIOS[name]) for name in scenarios)
+    ):
         raise ValueError(
             f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
-            f" pause, such as {', '.join(name for name in COMPARED if slo_check.applies_to(SCENARIOS[name]))}"
+            f" pause, such as {', '.join(name for name in SCENARIOS if slo_check.applies_to(SCENARIOS[name]))}"
         )
+    rates, shares = options.rates or ((), ())
     return chosen(
         options.seed,
         [*(LAB[name] for name in options.variants or TEXTBOOK), *own],
         scenarios=scenarios,
         clients=options.clients or (),
+        rates=rates,
+        shares=shares,
         repeats=options.repeats or 1,
         seconds=options.seconds,
         warmup=options.warmup,
@@ -202,7 +212,8 @@ def _compare(
             return 1
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        say(f"\n{table.text(comparison.result)}\n\n{_files(folder)}")
+        said = headline.text(comparison.result) or table.text(comparison.result)
+        say(f"\n{said}\n\n{_files(folder)}")
     if comparison.result["interrupted"]:
         return INTERRUPTED
     if comparison.failed:
@@ -265,10 +276,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--scenarios",
         nargs="+",
-        choices=COMPARED,
-        help="what the clients do (saturate; with an --slo conversation)",
+        choices=tuple(SCENARIOS),
+        help="what the clients do (saturate; with --rates rates; with an --slo conversation)",
     )
     parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")
+    parser.add_argument(
+        "--rates",
+        type=_rates,
+        metavar="RATE,...",
+        help="requests per second, the same for all servers, one after another in one process; or shares of what the"
+        f" slowest concurrent server reaches ({','.join(f'{share:.0%}' for share in SHARES)})".replace("%", "%%"),
+    )
     parser.add_argument("--repeats", type=_count, help="runs of each (1; ten or more give a verdict)")
     parser.add_argument("--seconds", type=_count, help="length of each measured window")
     parser.add_argument("--warmup", type=_count, help="seconds before it, which don't count")
@@ -296,6 +314,27 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return int(text)
+
+
+def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return rates (requests per second), or shares of what will be found; the others are ()."""
+    parts = [part.strip() for part in text.split(",")]
+    numbers = []
+    for part in parts:
+        try:
+            number = float(part.removesuffix("%"))
+        except ValueError:
+            number = 0.0
+        if not 0.01 <= number <= 1_000_000:
+            raise argparse.ArgumentTypeError(f"{part!r} is neither a rate from 0.01 to 1000000 nor a share such as 80%")
+        numbers.append(number)
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} has a rate twice")
+    shares = sum(part.endswith("%") for part in parts)
+    if 0 < shares < len(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} has rates and shares: choose one kind")
+    rising = tuple(sorted(numbers))
+    return ((), tuple(each / 100 for each in rising)) if shares else (rising, ())
 
 
 def _slo(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,8 @@ from loadtest.compare.escaping import visible_lines
 from loadtest.compare.measure import load, machine, memory
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, Laboratory, RunFailedError
-from loadtest.compare.plan import MIN_RUNS, Plan, Run, Workload, clients
-from loadtest.compare.report import table
+from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, processes
+from loadtest.compare.report import headline, table
 from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
 from loadtest.run_warnings import RunWarning
@@ -29,6 +29,9 @@ _OVERHEAD: Final = 1.7  # seconds to start and end server and generator: an esti
 _BAR: Final = 20
 _MEMORY_SECONDS: Final = 5.0  # for one process, an estimate
 _PROBES: Final = 14  # of a typical search
+
+REACHING_CLIENTS: Final = 50
+"""Clients that show what a server reaches: enough that it always has a request to answer."""
 
 MEMORY_CLIENTS: Final = 1000
 """Clients in a measurement of memory per client."""
@@ -44,7 +47,8 @@ class Comparison:
         self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object], command: Sequence[str]
     ) -> None:
         self._plan = plan
-        self._runs = plan.runs()
+        # Which rates it will be changes neither how many runs there are, nor how long they take.
+        self._runs = plan.at(1.0).runs()
         self._candidates = {candidate.name: candidate for candidate in plan.candidates}
         self._folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each run
@@ -63,7 +67,8 @@ class Comparison:
             "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
             "warnings": [cores.warning._asdict()] if cores.warning else [],
             "ceiling": None,
-            "runs": [_not_run(run) for run in self._runs],
+            "reached": [],
+            "runs": [_not_run(run) for run in plan.runs()],
             "memory": [],
             "capacity": [],
         }
@@ -85,14 +90,19 @@ class Comparison:
         memory_seconds = _MEMORY_SECONDS * processes if self._plan.memory else 0.0
         probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
         ceiling = [self._plan.ceiling] if self._plan.ceiling else []
-        return memory_seconds + self._left([*ceiling, *probes, *(run.workload for run in self._runs)])
+        reaching = [self._unlimited] * len(self._plan.reaching) if self._plan.waits_for_rates else []
+        single = sum(self._left_of([each]) for each in (*ceiling, *reaching, *probes))
+        return memory_seconds + single + self._left(self._runs)
 
     @property
     def further_seconds(self) -> float:
         """The estimated additional duration at most, if runs differ too much for a verdict."""
         tasks = [task for task in self._plan.tasks if MIN_RUNS <= task.repeats < MOST_RUNS]
-        return self._left(
-            [task.workload for task in tasks for _ in task.candidates for _ in range(MOST_RUNS - task.repeats)]
+        return sum(
+            self._left_of([task.workload] * max(1, len(task.rates or task.shares)))
+            * len(task.candidates)
+            * (MOST_RUNS - task.repeats)
+            for task in tasks
         )
 
     def run(self, laboratory: Laboratory) -> None:
@@ -104,8 +114,10 @@ class Comparison:
                     self._weigh(laboratory, candidate, 1)
             if self._plan.ceiling:
                 self._find_ceiling(laboratory, self._plan.ceiling)
-            for run, record in zip(self._runs, self.result["runs"], strict=True):
-                self._measure(laboratory, self._candidates[run.candidate], run, record)
+            if self._plan.waits_for_rates:
+                self._find_rates(laboratory)
+            for runs in processes(self._runs):
+                self._measure(laboratory, runs)
             self._go_on(laboratory)
             if self._plan.memory:
                 for candidate in self._started:
@@ -121,7 +133,7 @@ class Comparison:
         self._keep()
 
     def _find_ceiling(self, laboratory: Laboratory, workload: Workload) -> None:
-        self._announce(0, what("sink", workload), [workload, *(run.workload for run in self._runs)])
+        self._announce(0, what("sink", workload), self._left_of([workload]) + self._left(self._runs))
         try:
             measured = laboratory.put_on_null_server(workload)
             found = measures.ceiling(workload, load.read(measured.load), measured.usage)
@@ -137,25 +149,67 @@ class Comparison:
             )
         self._keep()
 
-    def _measure(self, laboratory: Laboratory, candidate: Candidate, run: Run, record: dict[str, Any]) -> None:
-        coming = [each.workload for each in self._runs[run.number - 1 :]]
-        self._announce(run.number, what(candidate.label, run.workload), coming)
+    @property
+    def _unlimited(self) -> Workload:
+        """The load that shows what a server reaches."""
+        [workload, *_] = (task.workload for task in self._plan.tasks if task.shares)
+        return replace(workload, clients=max(REACHING_CLIENTS, workload.clients), rate=REACH)
+
+    def _find_rates(self, laboratory: Laboratory) -> None:
+        """
+        Measure what concurrent candidates reach, and make rates of the plan's shares of the least.
+
+        What each reaches is no result: it only says where to look. RunFailedError: nothing could be measured.
+        """
+        left = self._left(self._runs)
+        for name in self._plan.reaching:
+            candidate = self._candidates[name]
+            self._announce(0, f"{candidate.label}, what it reaches", left + self._left_of([self._unlimited]))
+            try:
+                [measured] = laboratory.put(candidate, [self._unlimited])
+            except RunFailedError as error:
+                say(f"FAILED: {visible_lines(str(error))}")
+                continue
+            found = load.read(measured.load)
+            reached = found.verified / found.seconds
+            self.result["reached"].append({"candidate": name, "requests_per_second": reached})
+            say(f"{table.number(reached)} req/s")
+        rates = [each["requests_per_second"] for each in self.result["reached"] if each["requests_per_second"]]
+        if rates:
+            self._plan = self._plan.at(min(rates))
+        else:
+            shared = tuple(task for task in self._plan.tasks if not task.shares)
+            self._plan = replace(self._plan, tasks=shared)
+            detail = "no server reached anything, so that there are no rates to compare them at"
+            self.result["warnings"].append(run_warnings.warning("no-rates", detail)._asdict())
+        self._runs = self._plan.runs()
+        self.result["plan"] = self._plan.as_json()
+        self.result["runs"] = [_not_run(run) for run in self._runs]
+        self._keep()
+
+    def _measure(self, laboratory: Laboratory, runs: Sequence[Run]) -> None:
+        """Measure the runs of one process: a run, or those of a sweep."""
+        candidate, records = self._candidates[runs[0].candidate], [self.result["runs"][run.number - 1] for run in runs]
+        workloads = [run.workload for run in runs]
+        self._announce(runs[0].number, swept(candidate.label, workloads), self._left(self._runs[runs[0].number - 1 :]))
         try:
-            measured = laboratory.put(candidate, run.workload)
+            measured = laboratory.put(candidate, workloads)
         except RunFailedError as error:
-            record.update(status="failed", reason=str(error))
+            for record in records:
+                record.update(status="failed", reason=str(error))
             say(f"FAILED: {visible_lines(str(error))}")
         except InterruptedByUserError:
-            record.update(status="interrupted")
+            for record in records:
+                record.update(status="interrupted")
             raise
         else:
-            record.update(
-                status="done", load=measured.load, usage=measured.usage.as_json(), took=round(measured.took, 3)
-            )
-            self._took.append(measured.took - run.workload.warmup - run.workload.seconds)
-            shown = measures.measures_of(record, measures.ceiling_of(self.result))
-            record["latency"] = CLOSED_LOOP if measures.of_throughput(shown.scenario) else ""
-            say(table.brief(shown))
+            shown = []
+            for record, each in zip(records, measured, strict=True):
+                record.update(status="done", load=each.load, usage=each.usage.as_json(), took=round(each.took, 3))
+                shown.append(measures.measures_of(record, measures.ceiling_of(self.result)))
+                record["latency"] = CLOSED_LOOP if measures.of_throughput(shown[-1].scenario) else ""
+            self._took.append(measured[0].took - _seconds(workloads))
+            say(table.brief(shown[0]) if len(shown) == 1 else headline.brief(self.result, runs[0].process))
         self._keep()
 
     def _go_on(self, laboratory: Laboratory) -> None:
@@ -165,13 +219,13 @@ class Comparison:
             due = [each for load in rounds for each in chance.sample(load, len(load))]
             first = len(self._runs) + 1
             runs = [
-                Run(number, each.candidate.name, each.workload, each.attempts + 1)
+                Run(number, each.candidate.name, each.workload, each.attempts + 1, process=number)
                 for number, each in enumerate(due, first)
             ]
             self._runs = (*self._runs, *runs)
             self.result["runs"] += [_not_run(run) for run in runs]
             for run in runs:
-                self._measure(laboratory, self._candidates[run.candidate], run, self.result["runs"][run.number - 1])
+                self._measure(laboratory, [run])
 
     def _weigh(self, laboratory: Laboratory, candidate: Candidate, processes: int) -> None:
         """Measure memory per client, in fresh processes, or in the one that already runs."""
@@ -204,7 +258,7 @@ class Comparison:
         def probe(clients: int) -> Load:
             say(f"{clients:,}", end="")
             asked = replace(workload, clients=clients)
-            measured = laboratory.put(candidate, asked)
+            [measured] = laboratory.put(candidate, [asked])
             found = load.read(measured.load)
             shown = measures.measures_of_load(candidate.name, asked, found, measured.usage)
             common = tuple(RunWarning(**each) for each in self.result["warnings"])
@@ -222,15 +276,20 @@ class Comparison:
         record.update(found.as_json())
         self._keep()
 
-    def _announce(self, number: int, about: str, coming: Sequence[Workload]) -> None:
-        total = len(self._runs)
+    def _announce(self, number: int, about: str, left: float) -> None:
+        total = max(1, len(self._runs))
         done = _BAR * max(0, number - 1) // total
         bar = f"{'#' * done}{'.' * (_BAR - done)}"
-        say(f"[{number:2}/{total} {bar}] {about:36} {rough_duration(self._left(coming)):>10} left ... ", end="")
+        say(f"[{number:2}/{total} {bar}] {about:36} {rough_duration(left):>10} left ... ", end="")
 
-    def _left(self, coming: Sequence[Workload]) -> float:
+    def _left(self, runs: Iterable[Run]) -> float:
+        """Return how long the runs will take."""
+        return sum(self._left_of([run.workload for run in some]) for some in processes(runs))
+
+    def _left_of(self, workloads: Sequence[Workload]) -> float:
+        """Return how long one process will take that plays these."""
         overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
-        return sum(workload.warmup + workload.seconds + overhead for workload in coming)
+        return _seconds(workloads) + overhead
 
     @property
     def failed(self) -> int:
@@ -257,9 +316,21 @@ def _bytes(record: dict[str, Any]) -> str:
     return ", ".join(parts) or record["note"] or record["silent"]["why"]
 
 
+def _seconds(workloads: Sequence[Workload]) -> int:
+    """Return how long one process is under load that plays these."""
+    return workloads[0].warmup + sum(each.seconds for each in workloads)
+
+
 def what(name: str, workload: Workload) -> str:
     """Return a measurement in words."""
-    return f"{name}, {workload.scenario}, {clients(workload.clients)}"
+    return f"{name}, {workload.scenario}, {amount(workload)}"
+
+
+def swept(name: str, workloads: Sequence[Workload]) -> str:
+    """Return the measurements of one process in words."""
+    if len(workloads) == 1:
+        return what(name, workloads[0])
+    return f"{what(name, replace(workloads[0], rate=None))}, {len(workloads)} rates"
 
 
 def rough_duration(seconds: float) -> str:

@@ -1,11 +1,13 @@
 """What a comparison measures, and in which order, as plain data."""
 
+import math
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from typing import Any, Final, Self
 
-from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
+from loadtest.compare.candidates import LAB, ONE_AT_A_TIME, TEXTBOOK, Candidate
 from loadtest.scenarios import SCENARIOS
 
 MIN_RUNS: Final = 10
@@ -19,7 +21,8 @@ class Workload:
 
     scenario: its name in loadtest/scenarios.py. clients: how many are connected at the same time. warmup: seconds of
     load that don't count. seconds: the measured window after it. Both are whole, because Locust's run time is. think:
-    mean seconds between a reply and the next request; None for the scenario's own.
+    mean seconds between a reply and the next request; None for the scenario's own. rate: requests per second, due at
+    random; None where clients ask when they want to.
     """
 
     scenario: str
@@ -27,25 +30,44 @@ class Workload:
     warmup: int
     seconds: int
     think: float | None = None
+    rate: float | None = None
+
+    @property
+    def load(self) -> tuple[str, int, float]:
+        """What tells loads apart, sorted for reading: scenario, clients and rate."""
+        return self.scenario, self.clients, self.rate or 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: one candidate under one load. number: its position, from 1. repeat: of the same run, from 1."""
+    """
+    One run: one candidate under one load.
+
+    number: its position, from 1. repeat: of the same run, from 1. process: number of the first run that its server and
+    its load process played; the runs of a sweep share it.
+    """
 
     number: int
     candidate: str
     workload: Workload
     repeat: int
+    process: int
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A load, its candidates, and the number of runs of each."""
+    """
+    A load, its candidates, and the number of runs of each.
+
+    rates: requests per second that one process is swept through; () where clients ask when they want to. shares: the
+    same, as shares of what the slowest of the plan's `reaching` candidates reaches, until that is known.
+    """
 
     workload: Workload
     candidates: tuple[str, ...]
     repeats: int
+    rates: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +93,36 @@ class Plan:
     searched: tuple[str, ...] = ()
     memory: bool = False
     slo: str = ""
+    reaching: tuple[str, ...] = ()
 
     def runs(self) -> tuple[Run, ...]:
-        """Return the runs in their order, which depends on the plan alone."""
+        """Return the runs in their order, which depends on the plan alone; none of tasks whose rates aren't known."""
         chance = random.Random(self.seed)
-        order: list[tuple[str, Workload, int]] = []
+        order: list[Run] = []
         for repeat in range(1, max((task.repeats for task in self.tasks), default=0) + 1):
             due = [task for task in self.tasks if task.repeats >= repeat]
             for task in chance.sample(due, len(due)):
-                order += [
-                    (name, task.workload, repeat) for name in chance.sample(task.candidates, len(task.candidates))
-                ]
-        return tuple(Run(number, *each) for number, each in enumerate(order, 1))
+                for name in chance.sample(task.candidates, len(task.candidates)):
+                    process = len(order) + 1
+                    for rate in () if task.shares else task.rates or (None,):
+                        workload = replace(task.workload, rate=rate)
+                        order.append(Run(len(order) + 1, name, workload, repeat, process))
+        return tuple(order)
+
+    @property
+    def waits_for_rates(self) -> bool:
+        """Whether rates are known as shares only."""
+        return any(task.shares for task in self.tasks)
+
+    def at(self, reached: float) -> Self:
+        """Return the plan with rates in place of shares of `reached` (requests per second)."""
+        tasks = (
+            replace(task, rates=tuple(rounded(share * reached) for share in task.shares), shares=())
+            if task.shares
+            else task
+            for task in self.tasks
+        )
+        return replace(self, tasks=tuple(tasks))
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -96,11 +136,39 @@ class Plan:
             "searched": list(self.searched),
             "memory": self.memory,
             "slo": self.slo,
+            "reaching": list(self.reaching),
         }
 
 
-COMPARED: Final = tuple(name for name, each in SCENARIOS.items() if not each.paced)
-"""The scenarios that a comparison can play: all that need no rate."""
+def processes(runs: Iterable[Run]) -> list[list[Run]]:
+    """Return the runs of each process, in their order."""
+    return [list(some) for _, some in groupby(runs, key=lambda run: run.process)]
+
+
+def rounded(rate: float) -> float:
+    """Return a rate with two significant figures, or three from 1 to 2: such rates are easily read and named."""
+    digits = 1 - math.floor(math.log10(rate))
+    return float(round(rate, digits + (rate * 10.0**digits < 20)))
+
+
+CLOSED: Final = tuple(name for name, each in SCENARIOS.items() if not each.paced)
+"""The scenarios in which clients ask when they want to."""
+
+SHARES: Final = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
+"""
+The rates of a sweep by default, as shares of what the slowest concurrent model was first seen to reach.
+
+Below a half hardly anything waits; a model that is faster than the slowest reaches more.
+"""
+
+THOROUGH_SHARES: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
+"""The rates of a sweep in a thorough comparison."""
+
+REACH: Final = 1e6
+"""Requests per second that none reaches, so that each client always has one to send."""
+
+RATES_SLO: Final = "p99<20ms"
+"""The default SLO of a sweep: above it requests queue without end, in any model."""
 
 CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
 """
@@ -123,23 +191,43 @@ CROWD_RUNS: Final = 3
 
 
 def indicative(seed: int) -> Plan:
-    """Return the default plan, within 90 s: one scenario, two numbers of clients, the textbook's three models."""
-    load = SCENARIOS["saturate"].loads
-    tasks = tuple(Task(_workload("saturate", clients), TEXTBOOK, INDICATIVE_RUNS) for clients in load.clients)
-    return Plan("indicative", tuple(LAB[name] for name in TEXTBOOK), tasks, seed)
+    """
+    Return the default plan, within 90 s: the textbook's three models at the same rates.
+
+    A model that serves one client at a time has one, and once as many as the others: that shows how many it serves.
+    """
+    [one, many] = sorted(SCENARIOS["rates"].loads.clients)
+    concurrent = tuple(name for name in TEXTBOOK if name not in ONE_AT_A_TIME)
+    tasks = (
+        Task(_workload("rates", many), concurrent, INDICATIVE_RUNS, shares=SHARES),
+        Task(_workload("rates", one), ONE_AT_A_TIME, INDICATIVE_RUNS - 1, shares=SHARES),
+        Task(_workload("rates", many), ONE_AT_A_TIME, 1, shares=SHARES[:1]),
+    )
+    candidates = tuple(LAB[name] for name in TEXTBOOK)
+    return Plan("indicative", candidates, tasks, seed, slo=RATES_SLO, reaching=concurrent)
 
 
 def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
     """Return the plan for a verdict: every scenario, MIN_RUNS runs of each, capacity, memory, and the ceiling."""
     main = (*TEXTBOOK, *(candidate.name for candidate in own))
     every = (*LAB, *(candidate.name for candidate in own))
+    concurrent = tuple(name for name in main if name not in ONE_AT_A_TIME)
+    [one, many] = sorted(SCENARIOS["rates"].loads.clients)
     tasks = [
+        Task(_workload("rates", many), concurrent, MIN_RUNS, shares=THOROUGH_SHARES),
+        Task(_workload("rates", one), ONE_AT_A_TIME, MIN_RUNS, shares=THOROUGH_SHARES),
+        *(
+            Task(_workload("rates", clients), concurrent, MIN_RUNS, shares=SHARES[:1])
+            for clients in SCENARIOS["rates"].loads.thorough
+        ),
+    ]
+    tasks += [
         Task(
             _workload(name, clients),
             every if SCENARIOS[name].loads.every else main,
             CROWD_RUNS if name == "crowd" else MIN_RUNS,
         )
-        for name in COMPARED
+        for name in CLOSED
         for clients in SCENARIOS[name].loads.thorough
     ]
     return Plan(
@@ -152,6 +240,7 @@ def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
         searched=main,
         memory=True,
         slo=slo or THOROUGH_SLO,
+        reaching=concurrent,
     )
 
 
@@ -161,6 +250,8 @@ def chosen(
     *,
     scenarios: Iterable[str],
     clients: Sequence[int] = (),
+    rates: Sequence[float] = (),
+    shares: Sequence[float] = (),
     repeats: int = 1,
     seconds: int | None = None,
     warmup: int | None = None,
@@ -171,11 +262,21 @@ def chosen(
 ) -> Plan:
     """Return the plan that the user chose; clients, seconds and warmup replace each scenario's own."""
     names = tuple(candidate.name for candidate in candidates)
-    tasks = [
-        Task(_workload(name, count, warmup, seconds), names, repeats)
-        for name in scenarios
-        for count in (clients or SCENARIOS[name].loads.clients)
-    ]
+    concurrent = tuple(name for name in names if name not in ONE_AT_A_TIME)
+    paced = [name for name in scenarios if rates or shares or SCENARIOS[name].paced]
+    tasks = []
+    for name in scenarios:
+        for count in clients or SCENARIOS[name].loads.clients:
+            workload = _workload(name, count, warmup, seconds)
+            if name not in paced:
+                tasks.append(Task(workload, names, repeats))
+                continue
+            # Of clients that stay, a server that serves one at a time serves one.
+            each_its_own = not clients and SCENARIOS[name].requests is None
+            some = tuple(each for each in names if not each_its_own or (each in ONE_AT_A_TIME) == (count == 1))
+            if some:
+                of_reached = () if rates else tuple(shares) or SHARES
+                tasks.append(Task(workload, some, repeats, rates=tuple(rates), shares=of_reached))
     return Plan(
         "chosen",
         tuple(candidates),
@@ -185,13 +286,19 @@ def chosen(
         capacity=CAPACITY if capacity else None,
         searched=names if capacity else (),
         memory=memory,
-        slo=slo,
+        slo=slo or (RATES_SLO if paced else ""),
+        reaching=(concurrent or names) if any(task.shares for task in tasks) else (),
     )
 
 
 def clients(count: int) -> str:
     """Return "1 client", "50 clients"."""
     return f"{count:,} client{'' if count == 1 else 's'}"
+
+
+def amount(workload: Workload) -> str:
+    """Return how much load it is: "50 clients", or "50 clients at 2,000/s"."""
+    return clients(workload.clients) + (f" at {workload.rate:,g}/s" if workload.rate else "")
 
 
 def _workload(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Workload:

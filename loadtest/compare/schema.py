@@ -69,6 +69,7 @@ class _Workload(_Exact):
     warmup: _Count
     seconds: _Some
     think: _Amount | None = None
+    rate: Annotated[float, Field(gt=0, le=_MOST)] | None = None
 
 
 class _Candidate(_Exact):
@@ -87,6 +88,8 @@ class _Task(_Loose):
     workload: _Workload
     candidates: list[_Name]
     repeats: _Some
+    rates: list[Annotated[float, Field(gt=0, le=_MOST)]] = []
+    shares: list[Annotated[float, Field(gt=0, le=_MOST)]] = []
 
 
 class _Plan(_Loose):
@@ -210,6 +213,7 @@ class _Run(_Loose):
     candidate: _Name
     workload: _Workload
     repeat: _Count
+    process: _Count | None = None
     status: Literal["done", "failed", "interrupted", "not run"]
     reason: str
     load: _Load | None = None

@@ -79,13 +79,14 @@ class Recorder:
         """Return the stats of a new client of `variant`."""
         return ClientStats(self, self.variant_stats(variant))
 
-    def retune(self, interval: int) -> None:
-        """Change the interval (nanoseconds) of every client's schedule."""
+    def retune(self, interval: int, *, anew: bool = False) -> None:
+        """Change the interval (nanoseconds) of every client's schedule; anew: without what is due and not sent."""
         now = self.clock()
         for variant_stats in self._variants.values():
             for client_stats in variant_stats.clients:
                 if client_stats.schedule is not None:
-                    client_stats.schedule.retune(interval, now)
+                    change = client_stats.schedule.restart if anew else client_stats.schedule.retune
+                    change(interval, now)
                     if client_stats.retuned is not None:
                         client_stats.retuned()
 

@@ -1,7 +1,8 @@
 """The result of one load run, as JSON and as lines for the terminal."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,24 @@ from loadtest.settings import Settings
 SCHEMA: Final = 2
 
 
-def document(figures: Figures, settings: Settings, warnings: Iterable[RunWarning]) -> dict[str, Any]:
-    """Return the result of a phase that has ended, ready for json.dumps."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A measured phase that has ended. settings: those that it ran with. warnings: about it."""
+
+    figures: Figures
+    settings: Settings
+    warnings: Sequence[RunWarning]
+
+
+def document(windows: Sequence[Window]) -> dict[str, Any]:
+    """Return a run's result, ready for json.dumps: its window's, or those of a sweep, by rate, as "windows"."""
+    if windows and windows[0].settings.sweep:
+        return {"schema": SCHEMA, "windows": [_document(each) for each in windows]}
+    return _document(windows[-1])
+
+
+def _document(window: Window) -> dict[str, Any]:
+    figures, settings, warnings = window.figures, window.settings, window.warnings
     strain, worst = figures.strain(), figures.worst_strain()
     return {
         "schema": SCHEMA,
@@ -91,8 +108,15 @@ def write(path: Path, result: Mapping[str, Any]) -> None:
     atomic_write.write(path, json.dumps(result, indent=1) + "\n")
 
 
-def lines(figures: Figures, warnings: Iterable[RunWarning]) -> Iterable[str]:
-    """Yield the run's figures for the terminal; milliseconds have three significant figures."""
+def lines(windows: Iterable[Window]) -> Iterable[str]:
+    """Yield a run's figures for the terminal; milliseconds have three significant figures."""
+    for each in windows:
+        if each.settings.sweep:
+            yield f"at {each.settings.rate:,.0f} requests/s"
+        yield from _lines(each.figures, each.warnings)
+
+
+def _lines(figures: Figures, warnings: Iterable[RunWarning]) -> Iterable[str]:
     yield (
         f"{'variant':<12}{'served of':>12}{'fairness':>10}{'longest wait ms':>17}"
         f"{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.pacing import Periodic, Stretch
+from loadtest.pacing import Periodic, Poisson, Stretch
 
 TIMES = st.integers(0, 5_000)
 INTERVALS = st.integers(1, 300)
@@ -257,3 +257,41 @@ def test_two_changes_forget_nothing_due(interval: int, then: tuple[int, int], fi
     dues.look(end)
     assert ages(schedule.overdue(end)) == dues.ages(end)
     assert [schedule.take() for _ in dues.dues] == dues.dues
+
+
+# Another rate of a sweep
+
+
+@given(TIMES, INTERVALS, INTERVALS, st.integers(0, 5), TIMES)
+def test_begun_anew_nothing_is_due(first: int, interval: int, then: int, taken: int, now: int) -> None:
+    schedule = Periodic(first, interval)
+    for _ in range(taken):
+        schedule.take()
+    schedule.retune(interval + 1, now)  # which keeps what is due
+    schedule.restart(then, now)
+    assert schedule.overdue(now) == []
+    assert now < schedule.upcoming
+    due = [schedule.take() for _ in range(5)]
+    assert {after - before for before, after in pairwise(due)} == {then}
+
+
+def test_clients_begun_anew_stay_spread_evenly() -> None:
+    """Also where each has been kept waiting, and owes any number of requests."""
+    schedules = [Periodic(number * 100, 1000) for number in range(10)]
+    for number, schedule in enumerate(schedules):
+        for _ in range(number % 3):
+            schedule.take()
+        schedule.restart(500, 5_120)
+    due = sorted(schedule.upcoming for schedule in schedules)
+    assert due[-1] <= 5_120 + 1 + 500
+    assert {after - before for before, after in pairwise(due)} == {50}
+
+
+def test_a_poisson_client_begun_anew_owes_nothing() -> None:
+    gaps = iter([1.0, 2.0, 0.5, 0.25])
+    schedule = Poisson(0, 100, gaps.__next__)
+    schedule.retune(200, 350)
+    assert schedule.owed(1000) > 0
+    schedule.restart(1000, 1000)
+    assert schedule.overdue(1000) == []
+    assert (schedule.take(), schedule.take(), schedule.upcoming) == (3000, 3500, 3750)

@@ -59,13 +59,13 @@ def fair(scenario: Scenario) -> tuple[str, ...]:
     if stays(scenario) and not scenario.paced:
         return ("resident_bytes", "threads", "first_p99_us")
     if stays(scenario):
-        return ("response_p99_us",)
+        return ("response_p99_us", "cpu_us")
     return ("first_p99_us",) if scenario.requests == 1 else ("first_p99_us", "response_p99_us")
 
 
 def all_pairs(every: Sequence[Summary]) -> list[Pair]:
     """Return every pair of candidates under every load, by each fair measure."""
-    loads = groupby(every, key=lambda each: (each.workload.scenario, each.workload.clients))
+    loads = groupby(every, key=lambda each: each.workload.load)
     return [
         compare_pair(measure, ours, theirs)
         for _, some in loads

@@ -196,7 +196,7 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
     loads = {run["number"]: run["load"] for run in result["runs"] if run["status"] == "done"}
     found = []
     for summary in summaries(result):
-        if not applies_to(summary.scenario):
+        if not applies_to(summary.scenario) or summary.workload.rate:  # which rates keep it: sustained.py
             continue
         checked = [
             check_run(slo, replace(load.read(loads[run.number]), warnings=(*run.warnings, *common)))

@@ -21,7 +21,7 @@ from loadtest.compare.analysis.measures import (
 )
 from loadtest.compare.analysis.significance import is_bound
 from loadtest.compare.candidates import Candidate, from_json
-from loadtest.compare.plan import MIN_RUNS, Workload, clients
+from loadtest.compare.plan import MIN_RUNS, Workload, amount
 from loadtest.run_warnings import TakesOut, takes_out
 from loadtest.scenarios import SCENARIOS, Scenario
 
@@ -94,7 +94,7 @@ class Summary:
     @property
     def who(self) -> str:
         """Candidate and load, such as "threaded, saturate, 50 clients"."""
-        return f"{self.candidate.label}, {self.workload.scenario}, {clients(self.workload.clients)}"
+        return f"{self.candidate.label}, {self.workload.scenario}, {amount(self.workload)}"
 
     @property
     def served(self) -> tuple[int, int]:
@@ -114,13 +114,14 @@ def candidates(result: Mapping[str, Any]) -> list[Candidate]:
 
 
 def summaries(result: Mapping[str, Any]) -> list[Summary]:
-    """Return the summaries of a result, sorted for reading: by scenario, number of clients and candidate."""
+    """Return the summaries of a result, sorted for reading: by scenario, number of clients, rate and candidate."""
     ceiling = ceiling_of(result)
     known = {candidate.name: candidate for candidate in candidates(result)}
     scenarios, names = list(SCENARIOS), list(known)
 
-    def place(each: RunMeasures) -> tuple[int, int, int]:
-        return scenarios.index(each.workload.scenario), each.workload.clients, names.index(each.candidate)
+    def place(each: RunMeasures) -> tuple[int, int, float, int]:
+        scenario, clients, rate = each.workload.load
+        return scenarios.index(scenario), clients, rate, names.index(each.candidate)
 
     every = sorted((measures_of(run, ceiling) for run in result["runs"]), key=place)  # stable: runs stay in their order
     return [summarize(known[runs[0].candidate], runs) for _, each in groupby(every, key=place) if (runs := list(each))]
@@ -138,11 +139,14 @@ def summarize(candidate: Candidate, runs: Sequence[RunMeasures]) -> Summary:
         valid=valid,
         excluded=excluded,
         failed=failed,
-        measures={name: _estimate([getattr(each, name) for each in valid], excluded, failed) for name in MEASURES},
+        measures={name: estimate([getattr(each, name) for each in valid], excluded, failed) for name in MEASURES},
     )
 
 
-def _estimate(found: Sequence[Measure], excluded: Sequence[RunMeasures], failed: Sequence[RunMeasures]) -> Estimate:
+def estimate(
+    found: Sequence[Measure], excluded: Sequence[RunMeasures] = (), failed: Sequence[RunMeasures] = ()
+) -> Estimate:
+    """Return one measure over valid runs; excluded, failed: the others, which say why it is missing."""
     known = [each for each in found if each.value is not None]
     values, bounds = tuple(each.value or 0.0 for each in known), tuple(each.at_least for each in known)
     if not found and excluded:

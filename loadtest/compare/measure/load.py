@@ -1,7 +1,7 @@
 """Reads a load run's result: the JSON of `locust ... --result FILE`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,6 +62,14 @@ class Load:
     def seconds(self) -> float:
         """The window's length."""
         return self.ended - self.started
+
+
+def windows(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the results of a load run's windows: of a sweep one for each rate; UnreadableError on a wrong shape."""
+    if not isinstance(result, Mapping) or result.get("schema") != SCHEMA:
+        raise UnreadableError(f"the load's result is not of schema {SCHEMA}")
+    found: Sequence[Mapping[str, Any]] = result.get("windows", [result])
+    return found
 
 
 def read(result: Mapping[str, Any]) -> Load:

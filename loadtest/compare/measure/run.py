@@ -46,7 +46,8 @@ class Measured:
     """
     A run's result.
 
-    load: the load run's whole result. usage: CPU and memory, from outside. took: seconds, with starting and ending.
+    load: the load's result for it. usage: CPU and memory, from outside. took: seconds, with starting and ending; of a
+    sweep, all its runs'.
     """
 
     load: Mapping[str, Any]
@@ -82,15 +83,22 @@ class Laboratory:
         """Return the command that starts the null server on a free port of loopback."""
         return [sys.executable, "-m", "loadtest.lab.null_server"]
 
-    def load_command(self, candidate: Candidate, workload: Workload, result: Path) -> list[str]:
-        """Return the command that loads the address of `users_of(candidate)`, and writes `result`."""
+    def load_command(self, candidate: Candidate, workloads: Sequence[Workload], result: Path) -> list[str]:
+        """
+        Return the command that loads the address of `users_of(candidate)`, and writes `result`.
+
+        workloads: one; or several that differ by their rate alone.
+        """
+        workload = workloads[0]
+        rates = ",".join(f"{each.rate:g}" for each in workloads if each.rate)
         return [
             *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
             *("--headless", "--only-summary", "--loglevel", "WARNING"),
             # Failed requests are in the result; the status says whether Locust itself failed.
             *("--exit-code-on-error", "0"),
             *("--users", str(workload.clients), "--spawn-rate", str(arrivals(workload))),
-            *("--run-time", f"{workload.warmup + workload.seconds}s"),
+            *("--run-time", f"{workload.warmup + workload.seconds * len(workloads)}s"),
+            *(("--sweep", rates) if rates else ()),
             *("--scenario", workload.scenario, "--warmup", str(workload.warmup), "--result", str(result)),
             *(() if workload.think is None else ("--think", f"{workload.think:g}")),
             # Any free port, because another lab may use the usual one; a comparison is not scraped.
@@ -98,16 +106,18 @@ class Laboratory:
             f"{users_of(candidate).title()}User",
         ]
 
-    def put(self, candidate: Candidate, workload: Workload) -> Measured:
+    def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[Measured]:
         """
-        Put `workload` on a fresh server of `candidate`, and return the result.
+        Put a workload on a fresh server of `candidate`, and return the result.
+
+        workloads: one; or several that differ by their rate alone, one after another: then a result for each.
 
         Raises RunFailedError if the server or the generator failed, InterruptedByUserError if the user interrupted;
         both processes have ended in any case, the generator first.
         """
         folder = self._new_folder()
         try:
-            return self._put(self.start(candidate, folder), candidate, workload, folder)
+            return self._put(self.start(candidate, folder), candidate, workloads, folder)
         finally:
             self.children.end()
 
@@ -134,7 +144,7 @@ class Laboratory:
         try:
             child = self._start("sink", self.null_server_command(), folder)
             said = self._ready(child, _NULL_SERVER_READY)
-            measured = self._put(Serving(f"127.0.0.1:{said['port']}", child), LAB[TEXTBOOK[0]], workload, folder)
+            [measured] = self._put(Serving(f"127.0.0.1:{said['port']}", child), LAB[TEXTBOOK[0]], [workload], folder)
         finally:
             self.children.end()
         if not load.read(measured.load).verified:
@@ -183,32 +193,37 @@ class Laboratory:
         except ChildFailedError as error:
             raise RunFailedError(str(error)) from error
 
-    def _put(self, serving: Serving, candidate: Candidate, workload: Workload, folder: Path) -> Measured:
-        """Put `workload` on a ready server; folder: for the generator's output."""
+    def _put(
+        self, serving: Serving, candidate: Candidate, workloads: Sequence[Workload], folder: Path
+    ) -> list[Measured]:
+        """Put workloads on a ready server; folder: for the generator's output."""
         began = time.monotonic()
         try:
             server = sampler.Server.of(serving.child.pid) if serving.child else None
             idle = server.read()[1] if server else None
             result = folder / "load.json"
             env = python_environment(**{f"TCPLAB_{users_of(candidate).upper()}": serving.address})
-            command = self.load_command(candidate, workload, result)
+            command = self.load_command(candidate, workloads, result)
             generator = self.children.add(
                 Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator)
             )
-            readings = self._watch(workload, serving.child, server, generator)
-            found = _read(result, generator)
-            window = load.read(found)
-            usage = sampler.between(readings, window.started, window.ended, idle)
+            seconds = workloads[0].warmup + sum(each.seconds for each in workloads)
+            readings = self._watch(seconds, serving.child, server, generator)
+            found = load.windows(_read(result, generator))
+            usages = [sampler.between(readings, each.started, each.ended, idle) for each in map(load.read, found)]
         except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
             raise RunFailedError(str(error)) from error
-        return Measured(found, usage, time.monotonic() - began)
+        if len(found) != len(workloads):
+            raise RunFailedError(f"the load measured {len(found)} of {len(workloads)} rates: {generator.tail()}")
+        took = time.monotonic() - began
+        return [Measured(each, usage, took) for each, usage in zip(found, usages, strict=True)]
 
     def _watch(
-        self, workload: Workload, child: Child | None, server: sampler.Server | None, generator: Child
+        self, seconds: float, child: Child | None, server: sampler.Server | None, generator: Child
     ) -> list[sampler.Reading]:
-        """Sample both until the generator has ended."""
+        """Sample both until the generator has ended, which should be after so many seconds of load."""
         process = psutil.Process(generator.pid)
-        deadline = time.monotonic() + workload.warmup + workload.seconds + _ENDS_WITHIN
+        deadline = time.monotonic() + seconds + _ENDS_WITHIN
         readings = [sampler.take_reading(server, process)]
         while generator.status() is None:
             if child:

@@ -1,6 +1,6 @@
 """Measures in words, for all reports."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from loadtest.compare.analysis.measures import Measure, RunMeasures, of_throughput
@@ -151,10 +151,20 @@ def scenarios(some: Iterable[Summary]) -> str:
 
 def who(some: Sequence[Summary]) -> str:
     """Return the summaries in words, those of the same candidate and scenario together."""
-    grouped: dict[tuple[str, str], list[str]] = {}
+    grouped: dict[tuple[str, str], dict[str, list[str]]] = {}
     for each in some:
-        grouped.setdefault((each.candidate.label, each.workload.scenario), []).append(f"{each.workload.clients:,}")
+        rates = grouped.setdefault((each.candidate.label, each.workload.scenario), {})
+        count = f"{each.workload.clients:,}"
+        rates.setdefault(count, []).extend([f"{each.workload.rate:,g}"] if each.workload.rate else [])
     return "; ".join(
-        f"{candidate}, {scenario}, {' and '.join(counts)} client{'' if counts == ['1'] else 's'}"
-        for (candidate, scenario), counts in grouped.items()
+        f"{candidate}, {scenario}, {_amounts(counts)}" for (candidate, scenario), counts in grouped.items()
+    )
+
+
+def _amounts(counts: Mapping[str, Sequence[str]]) -> str:
+    """Return loads in words: "1 and 50 clients", or "50 clients at 2,000 and 3,000/s"; counts: rates by clients."""
+    if not any(counts.values()):
+        return f"{' and '.join(counts)} client{'' if list(counts) == ['1'] else 's'}"
+    return ", ".join(
+        f"{count} client{'' if count == '1' else 's'} at {' and '.join(rates)}/s" for count, rates in counts.items()
     )

@@ -53,7 +53,7 @@ def _table(some: Sequence[Summary]) -> Iterable[str]:
     for each in some:
         cells = [
             markdown(each.candidate.label),
-            f"{each.workload.clients:,}",
+            f"{each.workload.clients:,}" + (f" at {each.workload.rate:,g}/s" if each.workload.rate else ""),
             served(each) if each.shown else "-",
             runs(each),
         ]

@@ -8,7 +8,7 @@ from typing import Final
 from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary
-from loadtest.compare.plan import clients
+from loadtest.compare.plan import amount
 from loadtest.compare.report import formatting
 from loadtest.compare.report.formatting import AT_LEAST, bare, between, duration, named, number, served
 
@@ -87,7 +87,7 @@ def factor(pair: Pair, better: Summary) -> Factor | None:
 
 def by_workload(every: Sequence[Summary]) -> list[list[Summary]]:
     """Return sorted summaries, those of one load together."""
-    return [list(some) for _, some in groupby(every, key=lambda each: (each.workload.scenario, each.workload.clients))]
+    return [list(some) for _, some in groupby(every, key=lambda each: each.workload.load)]
 
 
 def rankings(some: Sequence[Summary]) -> list[Ranking]:
@@ -142,7 +142,7 @@ def relation(pair: Pair, better: Summary) -> str:
 
 def workload_in_words(some: Sequence[Summary]) -> str:
     """Return a load in words: "saturate, 50 clients"."""
-    return f"{some[0].workload.scenario}, {clients(some[0].workload.clients)}"
+    return f"{some[0].workload.scenario}, {amount(some[0].workload)}"
 
 
 def sentence(ranking: Ranking) -> str:
@@ -174,7 +174,7 @@ def headlines(every: Sequence[Summary]) -> list[tuple[str, Ranking]]:
                 each[1].is_verdict,
                 each[1].is_settled,
                 len(each[1].steps) > 1,
-                each[0][0].workload.clients,
+                each[0][0].workload.load,
             ),
         )
         found.append((workload_in_words(some), best))

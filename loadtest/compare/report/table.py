@@ -8,7 +8,7 @@ from typing import Any, Final
 from loadtest.compare.analysis.measures import RunMeasures
 from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.escaping import visible_lines
-from loadtest.compare.plan import clients
+from loadtest.compare.plan import amount
 from loadtest.compare.report import besides_runs
 from loadtest.compare.report.formatting import bare, brief, number, per_cent, runs, served
 from loadtest.compare.report.notes import incomplete, indicative, is_verdict, remarks, warnings
@@ -88,9 +88,10 @@ def _grid(some: Sequence[Summary]) -> str:
     lines: list[tuple[str, ...]] = [*zip(*_HEADINGS, strict=True)]
     heads = len(lines)
     titles = {}
-    for count, group in groupby(some, key=lambda each: each.workload.clients):
-        titles[len(lines)] = clients(count)
-        for each in group:
+    for _, group in groupby(some, key=lambda each: each.workload.load):
+        load = list(group)
+        titles[len(lines)] = amount(load[0].workload)
+        for each in load:
             lines += _lines(each)
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))

@@ -151,7 +151,7 @@ def test_an_slo_no_scenario_keeps_is_refused(
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which" in said.err
-    assert "conversation, crowd, slow-client" in said.err
+    assert "conversation, rates, crowd, slow-client" in said.err
     assert not (tmp_path / "results").exists()
 
 

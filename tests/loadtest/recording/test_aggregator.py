@@ -608,9 +608,9 @@ def test_a_variants_speed_counts_its_time_with_clients() -> None:
     assert figures is not None
     assert figures.seconds == pytest.approx(6)
     assert [figures.seconds_of(name) for name in ("threaded", "asyncio")] == pytest.approx([3, 3])
-    document = result.document(figures, SETTINGS, [])["variants"]
+    document = result.document([result.Window(figures, SETTINGS, [])])["variants"]
     assert (document["threaded"]["seconds"], document["asyncio"]["seconds"]) == (pytest.approx(3), pytest.approx(3))
-    table = [line.split() for line in result.lines(figures, [])]
+    table = [line.split() for line in result.lines([result.Window(figures, SETTINGS, [])])]
     assert [(line[0], line[6]) for line in table[1:]] == [("threaded", "1.0"), ("asyncio", "0.7")]
 
 
@@ -893,7 +893,7 @@ def test_the_result_is_schema_2_and_whole(tmp_path: Path) -> None:
     warnings = run_warnings.check(facts.final(figures, SETTINGS))
     path = tmp_path / "result.json"
     path.write_text("older")
-    result.write(path, result.document(figures, SETTINGS, warnings))
+    result.write(path, result.document([result.Window(figures, SETTINGS, warnings)]))
     found = json.loads(path.read_text())
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
     assert found["schema"] == 2
@@ -945,7 +945,7 @@ def test_the_result_is_schema_2_and_whole(tmp_path: Path) -> None:
     }
     assert found["variants"]["single"]["unanswered"] == 1
     assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}
-    table = list(result.lines(figures, warnings))
+    table = list(result.lines([result.Window(figures, SETTINGS, warnings)]))
     assert table[1].split() == (
         ["asyncio", "1", "of", "1", "1.000", "250", "2.7", "0", "0", "0", "3", "3", "3", "250", "250"]
     )
@@ -975,7 +975,7 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
     )
     warnings = run_warnings.check(facts.final(figures, chosen))
     assert [warning.name for warning in warnings] == ["rate", "corrupt"]
-    document = result.document(figures, chosen, warnings)
+    document = result.document([result.Window(figures, chosen, warnings)])
     assert (document["model"], document["target_rate"], document["scenario"]["paced"]) == ("open", 2.0, True)
     variant = document["variants"]["asyncio"]
     assert (variant["sent"], variant["unsent"], variant["unanswered"]) == (2, 3, 0)
@@ -983,7 +983,7 @@ def test_an_open_result_has_rate_asked_and_unsent() -> None:
     assert variant["histograms"]["response"] == {"3000000": 1}
     assert variant["histograms"]["service"] == {"500000": 1}
     assert variant["censored"]["response"] == {"0": 1, "1000000": 1, "2000000": 1}
-    _, line, *_ = result.lines(figures, warnings)
+    _, line, *_ = result.lines([result.Window(figures, SETTINGS, warnings)])
     assert line.split()[-5:-2] == [">=1000", ">=3000", "500"]
 
 

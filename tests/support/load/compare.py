@@ -7,6 +7,7 @@ TEST_MEMORY_CLIENTS is the largest number of clients for which memory is measure
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.compare import command, comparison
@@ -31,7 +32,7 @@ class QuickLaboratory(Laboratory):
             return [sys.executable, "-c", "import sys; sys.exit('no sink today')"]
         return super().null_server_command()
 
-    def load_command(self, candidate: Candidate, workload: Workload, result: Path) -> list[str]:
+    def load_command(self, candidate: Candidate, workloads: Sequence[Workload], result: Path) -> list[str]:
         if candidate.name == "threaded" and FAULT == "load-fails":
             return [sys.executable, "-c", "import sys; sys.exit('no load today')"]
         if candidate.name == "threaded" and FAULT == "load-silent":
@@ -41,6 +42,7 @@ class QuickLaboratory(Laboratory):
             end = "import os, psutil, time; time.sleep(0.3); "
             end += "[c.kill() for c in psutil.Process(os.getppid()).children() if c.pid != os.getpid()]; time.sleep(9)"
             return [sys.executable, "-c", end]
+        [workload] = workloads
         arguments = [
             users_of(candidate),
             workload.scenario,

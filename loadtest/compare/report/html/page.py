@@ -8,7 +8,7 @@ from loadtest.compare.analysis.measures import RunMeasures, share_of_core
 from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
-from loadtest.compare.plan import MIN_RUNS, clients
+from loadtest.compare.plan import MIN_RUNS, Workload, amount
 from loadtest.compare.report.charts import selection, svg
 from loadtest.compare.report.charts.svg import Chart
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
@@ -135,9 +135,9 @@ def _table(scenario: Scenario, some: Sequence[Summary], marks: Mapping[str, str]
     lines = []
     before = None
     for each in some:
-        if each.workload.clients != before:
-            lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{clients(each.workload.clients)}</td></tr>')
-        before = each.workload.clients
+        if each.workload.load != before:
+            lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{amount(each.workload)}</td></tr>')
+        before = each.workload.load
         lines += _lines(each, marks[each.candidate.name])
     head = "".join(f"<th>{markup(name)}</th>" for name in _HEADINGS)
     return (
@@ -201,14 +201,14 @@ def _circumstances(result: Mapping[str, Any]) -> str:
     servers = {each.label: f"{each.title}. {each.sentence}" for each in candidates(result)}
     labels = {each.name: each.label for each in candidates(result)}
     windows = {
-        f"{each['scenario']}, {clients(each['clients'])}": f"{each['warmup']:g} s warm-up,"
+        f"{each['scenario']}, {amount(Workload(**each))}{_at(task.get('rates', ()))}": f"{each['warmup']:g} s warm-up,"
         f" {each['seconds']:g} s, {run_count(task['repeats'])} of"
         f" {', '.join(labels[name] for name in task['candidates'])}"
         for task in plan["tasks"]
         for each in [task["workload"]]
     }
     order = ", ".join(
-        f"{labels[run['candidate']]} ({run['workload']['scenario']} {run['workload']['clients']})"
+        f"{labels[run['candidate']]} ({run['workload']['scenario']}, {amount(Workload(**run['workload']))})"
         for run in result["runs"]
     )
     return (
@@ -219,6 +219,11 @@ def _circumstances(result: Mapping[str, Any]) -> str:
         '<p class="faint">Everything measured, histograms included, is in compare.json beside this page;'
         " <code>python -m loadtest report compare.json</code> draws this page again from it.</p>"
     )
+
+
+def _at(rates: Sequence[float]) -> str:
+    """Return the rates of a sweep in words; "" without any."""
+    return f" at {', '.join(f'{rate:,g}' for rate in rates)}/s" if rates else ""
 
 
 def command(result: Mapping[str, Any]) -> str:

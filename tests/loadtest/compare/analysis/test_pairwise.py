@@ -8,7 +8,7 @@ import pytest
 from loadtest.compare.analysis.pairwise import all_pairs, fair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import summaries
-from loadtest.compare.plan import COMPARED
+from loadtest.compare.plan import CLOSED
 from loadtest.scenarios import SCENARIOS
 from tests.loadtest.compare.results import comparison, several_runs
 
@@ -90,7 +90,7 @@ def test_unserved_clients_outweigh_the_others_speed(served: int) -> None:
             assert f"threaded served {served} of 50 clients only" in each.significance.why
 
 
-@pytest.mark.parametrize("scenario", [SCENARIOS[name] for name in COMPARED], ids=COMPARED)
+@pytest.mark.parametrize("scenario", [SCENARIOS[name] for name in CLOSED], ids=CLOSED)
 def test_only_fair_measures_of_a_scenario_are_judged(scenario: Any) -> None:
     measures = fair(scenario)
     # If pauses set the rate, it is not a speed; a client that asks once has no later reply.

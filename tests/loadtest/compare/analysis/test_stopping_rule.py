@@ -1,6 +1,7 @@
 """Which runs a comparison adds: because of a width, never of a difference, and never without an end."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,13 @@ class Scripted(Laboratory):
     def __init__(self) -> None:
         self.order: list[str] = []
 
-    def put(self, candidate: Candidate, workload: Workload) -> Measured:
+    def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[Measured]:
+        [workload] = workloads
         self.order.append(candidate.name)
         number = self.order.count(candidate.name)
         verified = UNSTEADY[number % 2] if candidate.name == "asyncio" else STEADY[number % len(STEADY)]
         made = one_run(candidate.name, workload.scenario, workload.clients, verified=verified)
-        return Measured(made["load"], Usage(**made["usage"]), 0.1)
+        return [Measured(made["load"], Usage(**made["usage"]), 0.1)]
 
 
 def test_a_comparison_goes_on_until_it_has_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from loadtest.compare import store
 from loadtest.compare.analysis.measures import Measure
 from loadtest.compare.analysis.summary import Summary, candidates, summaries
 from loadtest.compare.candidates import LAB, own
-from loadtest.compare.plan import COMPARED
+from loadtest.compare.plan import CLOSED
 from loadtest.compare.report import files, formatting, markdown, ranking, table
 from loadtest.compare.report.charts import selection
 from loadtest.compare.report.charts.distributions import Distribution
@@ -146,7 +146,7 @@ def test_the_columns_are_named() -> None:
 def test_the_table_is_ascii_and_fits_a_terminal() -> None:
     crowded = [
         one_run("asyncio-stdlib", name, 10_000, repeat=repeat, server_cpu=2.0, verified=1_234_567 * repeat, **large)
-        for name in COMPARED
+        for name in CLOSED
         for repeat in (1, 2)
         for large in ({"resident": 12_345_678_901, "load_warnings": [warning("worker-joined")] if repeat == 1 else []},)
     ]
@@ -367,10 +367,10 @@ def figured(result: dict[str, Any]) -> tuple[list[Summary], dict[str, Ink]]:
 
 def test_every_scenario_has_its_table_and_its_charts() -> None:
     once: dict[str, Any] = {"histograms": {"response": {}, "service": {}, "first_reply": {"900": 100}}}
-    runs = [one_run("asyncio", name, **(once if SCENARIOS[name].requests == 1 else {})) for name in COMPARED]
+    runs = [one_run("asyncio", name, **(once if SCENARIOS[name].requests == 1 else {})) for name in CLOSED]
     result = comparison(*runs)
     text, html = table.text(result), page.html(result)
-    found: dict[str, set[str]] = {name: set() for name in COMPARED}
+    found: dict[str, set[str]] = {name: set() for name in CLOSED}
     for each in selection.of_measures(*figured(result)).drawn:
         found[each.scenario].add(each.chart.title.partition(",")[0])
     assert found == {
@@ -382,7 +382,7 @@ def test_every_scenario_has_its_table_and_its_charts() -> None:
         "io-bound": {"Throughput"},
         "cpu-bound": {"Throughput", "CPU of the server"},
     }
-    for name in COMPARED:
+    for name in CLOSED:
         assert f"{name}. {SCENARIOS[name].sentence.partition(':')[0]}"[:60] in text
         assert f"<h3>{name}</h3>" in html
 

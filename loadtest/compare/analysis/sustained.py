@@ -1,0 +1,141 @@
+"""
+The highest rate that a server sustains within an SLO, from sweeps: one process at rising rates.
+
+A sweep says that the rate lies between two of those that were tried. From below, rates count until the first that
+missed the SLO; from above, those that met it count too: where they contradict each other, the two ends are further
+apart.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from statistics import median_low
+from typing import Any
+
+from loadtest.compare.analysis import bootstrap
+from loadtest.compare.analysis.measures import Measure, ceiling_of, measures_of
+from loadtest.compare.analysis.slo_check import SloAnswer, check_run
+from loadtest.compare.analysis.summary import Estimate, estimate
+from loadtest.compare.analysis.summary import candidates as candidates_of
+from loadtest.compare.candidates import Candidate
+from loadtest.compare.measure import load
+from loadtest.compare.plan import Workload
+from loadtest.compare.slo import Slo, parse
+from loadtest.run_warnings import RunWarning
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """
+    One process at rising rates (requests per second).
+
+    low: the highest rate that met the SLO below any that missed it; 0 if none. high: the lowest that missed it above
+    all that met it; None if none did. repeat: of the same sweep.
+    """
+
+    repeat: int
+    low: float
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """
+    What a candidate sustains with so many clients.
+
+    rate: over its sweeps, in requests per second: one that was tried, and kept in half of them at least; a lower bound
+    where no higher one missed the SLO. rates: those tried. workload: at the first of them.
+    """
+
+    candidate: Candidate
+    workload: Workload
+    sweeps: tuple[Sweep, ...]
+    rates: tuple[float, ...]
+    rate: Estimate
+
+
+def bracket(answers: Iterable[tuple[float, SloAnswer]], repeat: int = 1) -> Sweep:
+    """Return what a sweep says, from the answer at each rate."""
+    rising = sorted(answers)
+    met = [rate for rate, answer in rising if answer is SloAnswer.MET]
+    missed = [rate for rate, answer in rising if answer is SloAnswer.MISSED]
+    low = max((rate for rate in met if not missed or rate < missed[0]), default=0.0)
+    high = min((rate for rate in missed if not met or rate > met[-1]), default=None)
+    return Sweep(repeat, low, high)
+
+
+def sustained(result: Mapping[str, Any]) -> list[Sustained]:
+    """Return what each candidate sustains, in the order of the plan; [] without sweeps, or without an SLO."""
+    if not result["plan"]["slo"]:
+        return []
+    slo, common = parse(result["plan"]["slo"]), tuple(RunWarning(**each) for each in result["warnings"])
+    names = candidates_of(result)
+    order = {each.name: place for place, each in enumerate(names)}
+
+    def place(run: Mapping[str, Any]) -> tuple[int, int]:
+        return run["workload"]["clients"], order[run["candidate"]]
+
+    swept = sorted((run for runs in sweeps(result) for run in runs), key=place)
+    return [
+        _sustained(names[number], list(some), slo, common, result) for (_, number), some in groupby(swept, key=place)
+    ]
+
+
+def sweeps(result: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
+    """Return the runs of each sweep of several rates."""
+    return [runs for _, some in groupby(result["runs"], key=process) if len(runs := list(some)) > 1]
+
+
+def process(run: Mapping[str, Any]) -> int:
+    """Return which process played a run: see Run. Results of before sweeps don't say; there each had its own."""
+    return int(run.get("process") or run["number"])
+
+
+def _sustained(
+    candidate: Candidate,
+    runs: Sequence[Mapping[str, Any]],
+    slo: Slo,
+    common: tuple[RunWarning, ...],
+    result: Mapping[str, Any],
+) -> Sustained:
+    ceiling = ceiling_of(result)
+    found = []
+    for _, some in groupby(runs, key=process):
+        one = [run for run in some if run["status"] == "done"]
+        answers = []
+        for run in one:
+            known = load.read(run["load"])
+            warnings = (*measures_of(run, ceiling).warnings, *common)
+            answers.append((run["workload"]["rate"], check_run(slo, replace(known, warnings=warnings)).answer))
+        if answers:
+            found.append(bracket(answers, one[0]["repeat"]))
+    rates = tuple(sorted({run["workload"]["rate"] for run in runs}))
+    return Sustained(candidate, Workload(**runs[0]["workload"]), tuple(found), rates, _over(found))
+
+
+def _over(found: Sequence[Sweep]) -> Estimate:
+    """Return the rate over all sweeps: the lower one of two middle ones, for one in between was never tried."""
+    over = estimate([Measure(each.low, at_least=each.high is None) for each in found])
+    return replace(over, value=median_low(over.values)) if found else over
+
+
+def ratios(ours: Sustained, theirs: Sustained) -> list[float]:
+    """Return by how much more `ours` sustained than `theirs`, for each repeat in which both sustained anything."""
+    other = {each.repeat: each.low for each in theirs.sweeps}
+    pairs = [(each.low, other.get(each.repeat, 0.0)) for each in ours.sweeps]
+    return [mine / its for mine, its in pairs if mine and its]
+
+
+def ratio(ours: Sustained, theirs: Sustained) -> float | None:
+    """Return the median of `ratios`; None without any."""
+    found = ratios(ours, theirs)
+    return bootstrap.middle(found) if found else None
+
+
+def common_rate(every: Sequence[Sustained]) -> float | None:
+    """Return the highest rate that all sustain in most of their sweeps, or else the lowest; None without any."""
+    rates = sorted({rate for each in every for rate in each.rates})
+    if not rates:
+        return None
+    least = min(each.rate.value or 0.0 for each in every)
+    return max((rate for rate in rates if rate <= least), default=rates[0])
