@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 from loadtest import run_warnings
 from loadtest.compare import candidates, store
-from loadtest.compare.analysis import regression, slo_check
+from loadtest.compare.analysis import regression, slo_check, sustained
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
@@ -218,7 +218,7 @@ def _compare(
         return INTERRUPTED
     if comparison.failed:
         return 1
-    if strict and slo_check.is_missed(comparison.result):
+    if strict and (slo_check.is_missed(comparison.result) or sustained.is_missed(comparison.result)):
         return MISSED
     return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
 

@@ -12,7 +12,6 @@ from itertools import groupby
 from statistics import median_low
 from typing import Any
 
-from loadtest.compare.analysis import bootstrap
 from loadtest.compare.analysis.measures import Measure, ceiling_of, measures_of
 from loadtest.compare.analysis.slo_check import SloAnswer, check_run
 from loadtest.compare.analysis.summary import Estimate, estimate
@@ -36,6 +35,11 @@ class Sweep:
     repeat: int
     low: float
     high: float | None
+
+    @property
+    def tells(self) -> bool:
+        """Whether any rate met or missed the SLO for certain."""
+        return self.low > 0 or self.high is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +119,24 @@ def _sustained(
 
 def _over(found: Sequence[Sweep]) -> Estimate:
     """Return the rate over all sweeps: the lower one of two middle ones, for one in between was never tried."""
-    over = estimate([Measure(each.low, at_least=each.high is None) for each in found])
-    return replace(over, value=median_low(over.values)) if found else over
+    over = estimate([Measure(each.low, at_least=each.high is None) for each in found if each.tells])
+    return replace(over, value=median_low(over.values)) if over.values else over
 
 
-def ratios(ours: Sustained, theirs: Sustained) -> list[float]:
-    """Return by how much more `ours` sustained than `theirs`, for each repeat in which both sustained anything."""
-    other = {each.repeat: each.low for each in theirs.sweeps}
-    pairs = [(each.low, other.get(each.repeat, 0.0)) for each in ours.sweeps]
-    return [mine / its for mine, its in pairs if mine and its]
+def ratios(ours: Sustained, theirs: Sustained) -> list[Measure]:
+    """
+    Return by how much more `ours` sustained than `theirs`, for each repeat in which that is known.
+
+    A lower bound where no rate missed the SLO with `ours`; not known where none did with `theirs`.
+    """
+    other = {each.repeat: each.low for each in theirs.sweeps if each.high is not None}
+    pairs = [(each, other.get(each.repeat, 0.0)) for each in ours.sweeps]
+    return [Measure(each.low / its, at_least=each.high is None) for each, its in pairs if each.low and its]
 
 
-def ratio(ours: Sustained, theirs: Sustained) -> float | None:
-    """Return the median of `ratios`; None without any."""
-    found = ratios(ours, theirs)
-    return bootstrap.middle(found) if found else None
+def is_missed(result: Mapping[str, Any]) -> bool:
+    """Whether any candidate sustains none of the rates within the SLO."""
+    return any(each.rate.value == 0 and not each.rate.at_least for each in sustained(result))
 
 
 def common_rate(every: Sequence[Sustained]) -> float | None:

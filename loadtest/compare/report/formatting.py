@@ -162,9 +162,9 @@ def who(some: Sequence[Summary]) -> str:
 
 
 def _amounts(counts: Mapping[str, Sequence[str]]) -> str:
-    """Return loads in words: "1 and 50 clients", or "50 clients at 2,000 and 3,000/s"; counts: rates by clients."""
+    """Return loads in words: "1 and 50 clients", or "50 clients at 2,000, 3,000/s"; counts: rates by clients."""
     if not any(counts.values()):
         return f"{' and '.join(counts)} client{'' if list(counts) == ['1'] else 's'}"
     return ", ".join(
-        f"{count} client{'' if count == '1' else 's'} at {' and '.join(rates)}/s" for count, rates in counts.items()
+        f"{count} client{'' if count == '1' else 's'} at {', '.join(rates)}/s" for count, rates in counts.items()
     )

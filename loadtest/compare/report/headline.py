@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.summary import Summary, summaries
-from loadtest.compare.analysis.sustained import Sustained, common_rate, process, ratio, ratios, sustained
+from loadtest.compare.analysis.summary import Summary, estimate, summaries
+from loadtest.compare.analysis.sustained import Sustained, common_rate, process, ratios, sustained
 from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import between, number, served, show
 from loadtest.compare.report.notes import incomplete, warnings
@@ -54,17 +54,15 @@ def _head(each: Sustained) -> tuple[str, str, str]:
 
 def rate_in_words(each: Sustained) -> str:
     """Return what a candidate sustains, such as "6,600 (6,200 to 7,000)", or ">=7,000"."""
-    estimate = each.rate
-    if estimate.value is None:
-        return "-"
-    if not estimate.value:
+    rate = each.rate
+    if rate.value is None:
+        return "can't tell"
+    if not rate.value:
         return f"not even {each.rates[0]:,g}"
-    shown = show(estimate, 1.0)
-    if len(each.sweeps) < 2 or estimate.low is None:
+    shown = show(rate, 1.0)
+    if len(rate.values) < 2 or rate.low is None:
         return shown
-    ends = (
-        f"{number(estimate.low)} or more" if estimate.is_open else between(estimate.low, estimate.high, " to ", number)
-    )
+    ends = f"{number(rate.low)} or more" if rate.is_open else between(rate.low, rate.high, " to ", number)
     return f"{shown} ({ends})"
 
 
@@ -94,13 +92,15 @@ def comparisons(result: Mapping[str, Any]) -> list[str]:
     for ours, theirs in combinations(sustained(result), 2):
         if ours.workload.clients != theirs.workload.clients:
             continue
-        more, less = (ours, theirs) if (ratio(ours, theirs) or 0) >= 1 else (theirs, ours)
-        factor, every = ratio(more, less), ratios(more, less)
-        if factor is None:
+        more, less = (ours, theirs) if (ours.rate.value or 0) >= (theirs.rate.value or 0) else (theirs, ours)
+        every = ratios(more, less)
+        factor = estimate(every)
+        if factor.value is None or factor.low is None:
             continue
-        ends = f" ({min(every):.2f} to {max(every):.2f} in {len(every)} pairs)" if len(every) > 1 else ""
-        least = ">=" if more.rate.at_least and not less.rate.at_least else ""
-        about = f"{more.candidate.label} sustains {least}{factor:.2f} times the rate of {less.candidate.label}"
+        least = ">=" if factor.at_least else ""
+        high = "more" if factor.high is None else f"{factor.high:.2f}"
+        ends = f" ({factor.low:.2f} to {high} in {len(every)} pairs)" if len(every) > 1 else ""
+        about = f"{more.candidate.label} sustains {least}{factor.value:.2f} times the rate of {less.candidate.label}"
         said.append(f"With {clients(ours.workload.clients)}, {about}{ends}.")
     return said
 
@@ -144,12 +144,14 @@ def _warned(result: Mapping[str, Any]) -> Iterable[str]:
     names = list(dict.fromkeys(each.warning.name for each in warnings(result, summaries(result))))
     if names:
         shown = ", ".join(names[:_MOST_WARNINGS]) + (f" and {len(names) - _MOST_WARNINGS} more" * (len(names) > 3))
-        yield f"Warnings: {shown}; which runs, and what to do: python -m loadtest report (below), or the page."
+        yield f"Warnings: {shown}. The page says in which runs, and what to do."
 
 
 def brief(result: Mapping[str, Any], number: int) -> str:
     """Return what the sweep of a process said, in a few words, for the progress line."""
     runs = [run for run in result["runs"] if process(run) == number]
     [sweep, *_] = [sweep for each in sustained({**result, "runs": runs}) for sweep in each.sweeps]
+    if not sweep.tells:
+        return "can't tell"
     said = f"sustains {sweep.low:,g}/s" if sweep.low else "sustains none of the rates"
     return f"{said}, not {sweep.high:,g}/s" if sweep.high else said

@@ -6,7 +6,7 @@ from typing import Any, Final
 from loadtest.compare.analysis.pairwise import WORDS, fair
 from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.escaping import markdown, visible
-from loadtest.compare.report import besides_runs
+from loadtest.compare.report import besides_runs, headline
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
 from loadtest.compare.report.html.page import TITLE, command, where
 from loadtest.compare.report.notes import incomplete, indicative, is_verdict, warnings
@@ -20,6 +20,10 @@ def text(result: Mapping[str, Any]) -> str:
     every = summaries(result)
     parts = [f"### {TITLE}", markdown(where(result))]
     parts += [f"**{markdown(line)}**" for line in (incomplete(result), indicative(every)) if line]
+    rows = headline.rows(result)
+    if rows:
+        parts += [markdown(headline.question(result)), "\n".join(_rates(result, rows))]
+        parts.append("\n".join(f"- {markdown(line)}" for line in headline.comparisons(result) + headline.notes(result)))
     if is_verdict(every):
         parts.append("\n".join(_verdict(every)))
     for scenario, some in by_scenario(every):
@@ -35,6 +39,17 @@ def text(result: Mapping[str, Any]) -> str:
     # Indented, in one line, so that no text in the command can end the block.
     parts.append(f"To measure it again:\n\n    {visible(command(result))}")
     return "\n\n".join(parts) + "\n"
+
+
+def _rates(result: Mapping[str, Any], rows: Sequence[headline.Row]) -> Iterable[str]:
+    """Yield the lines of a table: the rate that each candidate sustains."""
+    at = headline.common(result)
+    about = "" if at is None else f" at {at:,g}/s"
+    heads = [*headline.HEADINGS[:3], *(f"{name}{about}" for name in headline.HEADINGS[3:])]
+    yield f"| {' | '.join(heads)} |"
+    yield f"|---|{'--:|' * (len(heads) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(markdown(cell.replace('>=', AT_LEAST)) for cell in row.cells)} |"
 
 
 def _verdict(every: Sequence[Summary]) -> Iterable[str]:

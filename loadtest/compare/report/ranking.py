@@ -163,10 +163,11 @@ def headlines(every: Sequence[Summary]) -> list[tuple[str, Ranking]]:
     """
     Return what comes first: for each scenario the first fair measure that is settled, with the most clients.
 
-    Where none is settled, one that is judged at all; each with its load in words.
+    Where none is settled, one that is judged at all; each with its load in words. Not those at a rate: headline.py.
     """
     found = []
-    for _, group in groupby(by_workload(every), key=lambda some: some[0].workload.scenario):
+    freely = [each for each in every if not each.workload.rate]
+    for _, group in groupby(by_workload(freely), key=lambda some: some[0].workload.scenario):
         ranked = [(some, each) for some in group for each in rankings(some)]
         some, best = max(
             ranked,

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -114,6 +115,20 @@ def several_runs(
     ]
 
 
+def swept(
+    candidate: str, replies: Mapping[float, int], clients: int = 50, repeat: int = 1, **changes: Any
+) -> list[dict[str, Any]]:
+    """Make the runs of one process that was swept: every reply at a rate took so many microseconds."""
+    runs = []
+    for rate, took in replies.items():
+        durations = {str(bucket(took)): 10_000}
+        histograms = {"response": durations, "service": durations, "connect": {}, "first_reply": {}}
+        made = one_run(candidate, "rates", clients, repeat=repeat, histograms=histograms, **deepcopy(changes))
+        made["workload"]["rate"] = made["load"]["target_rate"] = rate
+        runs.append(made)
+    return runs
+
+
 def failed(candidate: str, reason: str, clients: int = 50) -> dict[str, Any]:
     """Make a run that failed."""
     return {
@@ -126,9 +141,27 @@ def failed(candidate: str, reason: str, clients: int = 50) -> dict[str, Any]:
     }
 
 
+def _first_of_its_sweep(run: Mapping[str, Any], some: Sequence[Mapping[str, Any]]) -> int:
+    """Return the number of the process that played a run; runs with a rate and the same repeat share one."""
+
+    def swept(each: Mapping[str, Any]) -> tuple[Any, ...]:
+        workload = each["workload"]
+        return (
+            each["candidate"],
+            workload["scenario"],
+            workload["clients"],
+            each["repeat"],
+            workload.get("rate") is None,
+        )
+
+    same = (each["number"] for each in some if swept(each) == swept(run))
+    return int(run["number"] if run["workload"].get("rate") is None else min(same))
+
+
 def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Make a whole comparison with these runs, of the lab's servers that they name."""
     some = tuple({**each, "number": number} for number, each in enumerate(some, 1))
+    some = tuple({**each, "process": _first_of_its_sweep(each, some)} for each in some)
     names = [name for name in LAB if any(each["candidate"] == name for each in some)]
     loads = {(each["workload"]["scenario"], each["workload"]["clients"]): each["workload"] for each in some}
     return {

@@ -1,4 +1,4 @@
-"""Charts of lines: a measure against the number of clients, and durations against their percentiles."""
+"""Charts of lines: a measure against the number of clients or the rate, and durations against their percentiles."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _ROOM: Final = 62  # and between two counts of those served
 @dataclass(frozen=True, slots=True)
 class Point:
     """
-    One candidate's measure with one number of clients.
+    One candidate's measure at one load.
 
     value: None if there is none. low, high: between which two the runs leave it; None for nothing, and `high` alone
     where nobody knows. open: the true value is `value` or more. excluded:
@@ -38,17 +38,18 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One candidate's points, one for each number of clients; None where it was not measured."""
+    """One candidate's points, one for each load; None where it was not measured."""
 
     ink: Ink
     points: tuple[Point | None, ...]
 
 
-def against_clients(
+def against(
+    axis: str,
+    loads: Sequence[float],
+    every: Sequence[Series],
     title: str,
     subtitle: str,
-    counts: Sequence[int],
-    every: Sequence[Series],
     *,
     durations: bool = False,
     notes: Sequence[str] = (),
@@ -56,7 +57,8 @@ def against_clients(
     """
     Return a chart with a line for each candidate, and beneath it the clients served of those connected.
 
-    counts: the numbers of clients, at least two. durations: values are microseconds, on a logarithmic axis.
+    axis: what the loads are, such as "clients". loads: two or more. durations: values are microseconds, on a
+    logarithmic axis.
     """
     values = [
         value
@@ -67,14 +69,14 @@ def against_clients(
         if value is not None
     ]
     y = svg.logarithmic(values, _BOTTOM, _TOP) if durations else svg.linear(values, _BOTTOM, _TOP, _short)
-    x = _places(counts)
+    x = _places(loads)
     parts = [svg.heading(title, subtitle), *_up(y), svg.line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM)]
-    for at, count in zip(x, counts, strict=True):
+    for at, load in zip(x, loads, strict=True):
         parts += [
             svg.line("axis", at, _BOTTOM, at, _BOTTOM + 4),
-            svg.text(at, _BOTTOM + 17, f"{count:,}", "muted small", "middle"),
+            svg.text(at, _BOTTOM + 17, f"{load:,g}", "muted small", "middle"),
         ]
-    parts.append(svg.text(0, _BOTTOM + 17, "clients", "muted small"))
+    parts.append(svg.text(0, _BOTTOM + 17, axis, "muted small"))
     for place, series in enumerate(every):
         # Beside each other, or one would hide the other's whiskers.
         aside = (place - (len(every) - 1) / 2) * 6
@@ -102,8 +104,8 @@ def _up(scale: Scale) -> list[str]:
     return parts
 
 
-def _places(counts: Sequence[int]) -> list[float]:
-    """Return where the numbers of clients stand: on a logarithmic axis, or evenly where two would touch."""
+def _places(counts: Sequence[float]) -> list[float]:
+    """Return where the loads stand: on a logarithmic axis, or evenly where two would touch."""
     first, last = math.log10(counts[0]), math.log10(counts[-1])
     start, end = _LEFT + 26, _RIGHT - 10
     places = [start + (end - start) * (math.log10(count) - first) / (last - first) for count in counts]

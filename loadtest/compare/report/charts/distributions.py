@@ -79,7 +79,9 @@ def _merged(every: Iterable[Mapping[int, int]]) -> Histogram:
 def _sound(result: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """Yield the runs whose durations are the server's."""
     for run in result["runs"]:
-        if run["status"] == "done" and all(
-            takes_out(each.name) is TakesOut.NOTHING for each in measures_of(run).warnings
+        if (
+            run["status"] == "done"
+            and not run["workload"].get("rate")
+            and all(takes_out(each.name) is TakesOut.NOTHING for each in measures_of(run).warnings)
         ):
             yield run

@@ -1,6 +1,6 @@
 """Which charts a comparison has, and what each of them draws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from textwrap import shorten
@@ -52,7 +52,7 @@ _KINDS: Final = (
     _Kind(
         "CPU of the server, µs per request",
         "less is better",
-        seeks_top_speed,
+        lambda scenario: seeks_top_speed(scenario) or scenario.paced,
         "cpu_us",
     ),
     _Kind(
@@ -64,6 +64,8 @@ _KINDS: Final = (
 )
 
 _PICTURED: Final = (
+    ("response_p99_us", "rates"),
+    ("cpu_us", "rates"),
     ("requests_per_second", "saturate"),
     ("cpu_us", "saturate"),
     ("first_p99_us", "conversation"),
@@ -102,7 +104,7 @@ class Charts:
 
 def of_measures(every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
     """
-    Return the charts of the measures: against the number of clients, or in rows where there is but one.
+    Return the charts of the measures: against the number of clients or the rate, or in rows where there is but one.
 
     known: how each candidate is drawn.
     """
@@ -119,38 +121,69 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
                 left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.measure, some))}")
     drawn.sort(
         key=lambda each: (
-            len({summary.workload.clients for summary in every if summary.workload.scenario == each.scenario}) < 2
+            len({summary.workload.load for summary in every if summary.workload.scenario == each.scenario}) < 2
         )
     )
     return Charts(tuple(drawn), tuple(left_out))
 
 
 def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+    rated = [each for each in some if each.workload.rate]
+    if rated:
+        return _against_rates(kind, scenario, rated, known)
     counts = sorted({each.workload.clients for each in some})
     says = f"{scenario.name}: {kind.says}" if len(counts) > 1 else f"{scenario.name}, {clients(counts[0])}: {kind.says}"
     notes = _why(kind.measure, some)
     if len(counts) > 1:
-        unit = 1.0 if kind.low else UNITS[kind.measure]
-        title = f"{kind.title}, p99" if kind.low else kind.title
         series = [
-            Series(known[name], _points(kind.measure, unit, counts, list(each)))
-            for name, each in groupby(sorted(some, key=_place_of(known)), key=lambda each: each.candidate.name)
+            Series(known[name], _points(kind, {each.workload.clients: each for each in group}, counts))
+            for name, group in _by_candidate(some, known)
         ]
-        return curves.against_clients(title, says, counts, series, durations=bool(kind.low), notes=notes)
+        return curves.against("clients", counts, series, _of_lines(kind), says, durations=bool(kind.low), notes=notes)
     marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
     title = f"{kind.title}, p50 to p99" if kind.low else kind.title
     draw = bars.ranges if kind.low else bars.bars
     return draw(title, says, marks, notes)
 
 
-def _place_of(known: Mapping[str, Ink]) -> Callable[[Summary], int]:
+def _of_lines(kind: _Kind) -> str:
+    """Return the title of a chart with lines, of which each shows one measure."""
+    return f"{kind.title}, p99" if kind.low else kind.title
+
+
+def _against_rates(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+    """Return a chart against the rate, of each candidate with the number of clients with which it had most rates."""
+    series, counts = [], dict[str, list[str]]()
+    rates = sorted({each.workload.rate or 0.0 for each in some})
+    for name, group in _by_candidate(some, known):
+        by_clients = [list(each) for _, each in groupby(group, key=lambda each: each.workload.clients)]
+        most = max(by_clients, key=len)
+        found = {each.workload.rate or 0.0: each for each in most}
+        series.append(Series(known[name], _points(kind, found, rates)))
+        counts.setdefault(clients(most[0].workload.clients), []).append(most[0].candidate.label)
+    said = "; ".join(f"{', '.join(names)}: {count}" for count, names in counts.items())
+    notes = _why(kind.measure, some)
+    if len(rates) < 2:
+        marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
+        return bars.bars(_of_lines(kind), f"{scenario.name} at {rates[0]:,g}/s: {kind.says}", marks, notes)
+    about = f"{scenario.name} ({said}): {kind.says}"
+    return curves.against("requests/s", rates, series, _of_lines(kind), about, durations=bool(kind.low), notes=notes)
+
+
+def _by_candidate(some: Sequence[Summary], known: Mapping[str, Ink]) -> Iterable[tuple[str, list[Summary]]]:
+    """Yield each candidate's name with its summaries, in the order of the plan."""
     names = list(known)
-    return lambda each: names.index(each.candidate.name)
+    ordered = sorted(some, key=lambda each: names.index(each.candidate.name))
+    for name, group in groupby(ordered, key=lambda each: each.candidate.name):
+        yield name, list(group)
 
 
-def _points(measure: str, unit: float, counts: Sequence[int], some: Sequence[Summary]) -> tuple[Point | None, ...]:
-    found = {each.workload.clients: each for each in some if each.shown}
-    return tuple(_point(measure, unit, found[count]) if count in found else None for count in counts)
+def _points(kind: _Kind, found: Mapping[float, Summary], loads: Sequence[float]) -> tuple[Point | None, ...]:
+    """Return a candidate's points, one for each load."""
+    unit = 1.0 if kind.low else UNITS[kind.measure]
+    return tuple(
+        _point(kind.measure, unit, found[load]) if load in found and found[load].shown else None for load in loads
+    )
 
 
 def _point(measure: str, unit: float, each: Summary) -> Point:
@@ -203,7 +236,8 @@ def _why(measure: str, some: Sequence[Summary]) -> tuple[str, ...]:
     for each in some:
         if each[measure].value is None:
             named = reasons.setdefault(each[measure].why, {})
-            named.setdefault(each.candidate.label, []).append(f"{each.workload.clients:,}")
+            rate = f"{each.workload.rate:,g}/s" if each.workload.rate else ""
+            named.setdefault(each.candidate.label, []).append(rate or f"{each.workload.clients:,}")
     return tuple(
         "; ".join(f"{name} at {' and '.join(counts)}" for name, counts in named.items()) + f": {shorten(why, _LONG)}"
         for why, named in reasons.items()
@@ -221,6 +255,9 @@ def of_distributions(result: Mapping[str, Any], every: Sequence[Summary], known:
             for kind in _DISTRIBUTIONS
             if kind.suits(scenario) and kind.measure in closed
         ]
+        if any(each.workload.rate for each in some):
+            left_out.append(f"{scenario.name}: at each of many rates; compare.json has them")
+            continue
         for count, group in groupby(some, key=lambda each: each.workload.clients):
             load = list(group)
             for kind in _DISTRIBUTIONS:

@@ -8,8 +8,9 @@ from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
+from loadtest.compare.report import headline
 from loadtest.compare.report.charts import svg
-from loadtest.compare.report.formatting import run_count, served
+from loadtest.compare.report.formatting import AT_LEAST, run_count, served
 from loadtest.compare.report.notes import SharedWarning, incomplete, indicative, is_verdict
 from loadtest.compare.report.ranking import (
     Ranking,
@@ -34,7 +35,8 @@ def answer(
     for about, ranking in headlines(every):
         chain = _chain(ranking, marks, tell=is_verdict(every))
         lines.append(f"<div>{markup(about)}<br>{markup(WORDS[ranking.measure])}</div><div>{chain}</div>")
-    said = [_caution(text) for text in (incomplete(result), indicative(every)) if text]
+    rates = _rates(result, marks)
+    said = [_caution(text) for text in (incomplete(result), "" if rates else indicative(every)) if text]
     left_out = sum(len(each.excluded) for each in every)
     total = sum(len(each.shown) for each in every)
     if warned:
@@ -44,8 +46,29 @@ def answer(
     title = "The answer" if is_verdict(every) else "What was seen (no verdict)"
     key = "".join(f'<li>{marks[each.name]} <span class="faint">{markup(each.title)}</span></li>' for each in known)
     return (
-        f'<section class="answer" id="answer"><h2>{title}</h2><div class="about">{"".join(lines)}</div>'
+        f'<section class="answer" id="answer"><h2>{title}</h2>{rates}<div class="about">{"".join(lines)}</div>'
         f'{"".join(said)}<ul class="key">{key}</ul></section>'
+    )
+
+
+def _rates(result: Mapping[str, Any], marks: Mapping[str, str]) -> str:
+    """Return which rate each candidate sustains; "" where none was swept."""
+    rows, at = headline.rows(result), headline.common(result)
+    if not rows:
+        return ""
+    about = "" if at is None else f" at {at:,g}/s"
+    heads = [*headline.HEADINGS[:3], *(f"{name}{about}" for name in headline.HEADINGS[3:])]
+    head = "".join(f"<th>{markup(each)}</th>" for each in heads)
+    body = "".join(
+        f"<tr><td>{marks[row.candidate]}</td>"
+        + "".join(f"<td>{markup(cell.replace('>=', AT_LEAST))}</td>" for cell in row.cells[1:])
+        + "</tr>"
+        for row in rows
+    )
+    said = "".join(f"<li>{markup(line)}</li>" for line in (*headline.comparisons(result), *headline.notes(result)))
+    return (
+        f"<p>{markup(headline.question(result))}</p>"
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div><ul>{said}</ul>'
     )
 
 

@@ -46,7 +46,7 @@ def html(result: Mapping[str, Any]) -> str:
         answer.measure_by_measure(every, known),
         answer.warnings(warned),
         _charts(
-            "Against the number of clients",
+            "Against the number of clients, or the rate",
             "Medians over the valid runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
             " the least and the most of them. Hollow, with arrows: that or more. ×: an excluded run, in no median.",
             [*(each.chart for each in charts.drawn), *sections.memory_charts(result)],

@@ -1,0 +1,69 @@
+"""What a comparison at equal rates says first."""
+
+from typing import Any
+
+import pytest
+
+from loadtest.compare.report import headline
+from tests.loadtest.compare.analysis.test_sustained import QUICK, SLOW, compared
+from tests.loadtest.compare.results import one_run, swept, warning
+
+RATES = (1000.0, 2000.0, 3000.0, 4000.0)
+
+
+def keeps(candidate: str, most: float, clients: int = 50, repeat: int = 1, **changes: Any) -> list[dict[str, Any]]:
+    """Make a sweep in which the SLO was kept up to this rate."""
+    replies = {rate: QUICK if rate <= most else SLOW for rate in RATES}
+    return swept(candidate, replies, clients=clients, repeat=repeat, **changes)
+
+
+def three(**changes: Any) -> dict[str, Any]:
+    """Make the comparison that `make compare` makes."""
+    left_out = swept("single", {1000.0: QUICK}, served=1, verified=20_000)
+    runs = [*keeps("threaded", 2000), *keeps("asyncio", 3000), *keeps("single", 2000, clients=1), *left_out]
+    for repeat in (2, 3):
+        runs += [*keeps("threaded", 2000, repeat=repeat), *keeps("asyncio", 1000 * repeat, repeat=repeat)]
+    return {**compared(*runs), **changes}
+
+
+def test_the_answer_names_rates_with_ranges() -> None:
+    rows = [" ".join(row.cells) for row in headline.rows(three())]
+    assert rows == [
+        "single 1 2,000 1.00 1.00 100 1 of 1",
+        "threaded 50 2,000 (2,000 to 2,000) 1.00 1.00 100 50 of 50",
+        "asyncio on uvloop 50 3,000 (2,000 to 3,000) 1.00 1.00 100 50 of 50",
+        "single 50 serves 1 of 50 - - - 1 of 50",
+    ]
+    assert headline.common(three()) == 2000
+
+
+def test_the_answer_fits_a_small_terminal() -> None:
+    noisy = three(warnings=[warning(name) for name in ("starved", "busy-machine", "rate", "stolen-time")])
+    lines = headline.text(noisy).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 100
+    assert "at 2,000 requests/s" in headline.text(three())
+    assert "Warnings: starved, busy-machine, rate and 1 more" in headline.text(noisy)
+
+
+def test_pairs_say_the_factor_with_its_range() -> None:
+    assert headline.comparisons(three()) == [
+        "With 50 clients, asyncio on uvloop sustains 1.50 times the rate of threaded (1.00 to 1.50 in 3 pairs)."
+    ]
+
+
+def test_a_bound_is_marked() -> None:
+    result = compared(*keeps("asyncio", 4000), *keeps("threaded", 0))
+    assert [row.cells[2] for row in headline.rows(result)] == ["not even 1,000", ">=4,000"]
+    assert any(line.startswith(">= before a rate") for line in headline.notes(result))
+
+
+@pytest.mark.parametrize(("most", "said"), [(2000, "sustains 2,000/s, not 3,000/s"), (4000, "sustains 4,000/s")])
+def test_a_sweeps_progress_line_says_what_it_found(most: float, said: str) -> None:
+    result = compared(*keeps("threaded", 0), *keeps("asyncio", most))
+    assert headline.brief(result, 5) == said
+    assert headline.brief(result, 1) == "sustains none of the rates, not 1,000/s"
+
+
+def test_other_comparisons_have_no_headline() -> None:
+    assert headline.text(compared(one_run("asyncio", "conversation"))) == ""
