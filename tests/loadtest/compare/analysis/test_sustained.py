@@ -69,7 +69,7 @@ def test_the_rate_is_the_middle_sweeps() -> None:
     assert (one.rate.value, one.rate.low, one.rate.high, one.rate.at_least) == (2000, 1000, 2000, False)
 
 
-def test_of_two_sweeps_it_is_a_rate_that_was_tried() -> None:
+def test_the_middle_of_two_was_tried() -> None:
     runs = [*swept("asyncio", {100: QUICK, 300: SLOW}), *swept("asyncio", {100: QUICK, 300: QUICK}, repeat=2)]
     [one] = sustained(compared(*runs))
     assert one.rate.value == 100
