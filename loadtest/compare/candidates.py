@@ -24,7 +24,8 @@ class Candidate:
     name: identifies it in the result. title, sentence: for a reader. colour: #RRGGBB. variant: its row of
     servers/variants.py; "" if it is the user's own. options: for the command line.
     command: starts a server of the user's; "{port}" stands for a free port of loopback. address: "host:port" of a
-    server that already runs. metrics: its /metrics, "" without any.
+    server that already runs. metrics: its /metrics, "" without any. folder: where its command runs; "" for this
+    checkout. version_of: the name of the candidate of which it is an earlier revision; "" if it is none.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Candidate:
     command: tuple[str, ...] = ()
     address: str = ""
     metrics: str = ""
+    folder: str = ""
+    version_of: str = ""
 
     @property
     def label(self) -> str:

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from loadtest import run_warnings
-from loadtest.compare import candidates, store
+from loadtest.compare import candidates, revision, store
 from loadtest.compare.analysis import regression, slo_check, sustained
 from loadtest.compare.analysis.measures import CLOSED_LOOP
+from loadtest.compare.analysis.pairwise import Pair
+from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
 from loadtest.compare.comparison import Comparison, rough_duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
-from loadtest.compare.plan import SHARES, Plan, chosen, indicative, thorough
+from loadtest.compare.plan import MIN_RUNS, SHARES, Plan, chosen, indicative, thorough
 from loadtest.compare.report import differences, files, headline, table
 from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
@@ -32,6 +35,12 @@ MISSED: Final = 3
 
 UNANSWERED: Final = 4
 """The exit status of a comparison in which a server left clients without an answer (run_warnings.UNANSWERED)."""
+
+WORSE: Final = 5
+"""The exit status of a comparison with an earlier revision, if a measure is worse than there."""
+
+UNTOLD: Final = 6
+"""Its exit status if nothing is worse, and the runs can't tell for a measure."""
 
 SPARE_DESCRIPTORS: Final = 100
 """Descriptors of a server or the load besides its clients' sockets."""
@@ -49,16 +58,17 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
     options = _parse(arguments)
     if options.results:
         return _differences(options.results)
-    try:
-        plan = _plan(options)
-        cores = _cores(options.cores)
-        _find_all(plan.candidates)
-        _check_descriptors(plan)
-        folder = store.prepare(options.output, datetime.now().astimezone())
-    except (ValueError, store.NotWritableError) as error:
-        return _refuse(str(error))
-    command = ("python", "-m", "loadtest", "compare", *arguments)
-    return _compare(plan, cores, folder, command, laboratory, strict=options.slo is not None)
+    with tempfile.TemporaryDirectory(prefix="tcplab-") as before:
+        try:
+            plan = _plan(options, Path(before))
+            cores = _cores(options.cores)
+            _find_all(plan.candidates)
+            _check_descriptors(plan)
+            folder = store.prepare(options.output, datetime.now().astimezone())
+        except (ValueError, store.NotWritableError) as error:
+            return _refuse(str(error))
+        command = ("python", "-m", "loadtest", "compare", *arguments)
+        return _compare(plan, cores, folder, command, laboratory, strict=options.slo is not None)
 
 
 def draw(arguments: Sequence[str]) -> int:
@@ -79,8 +89,12 @@ def draw(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    """Return the plan for the options; ValueError with a line if they contradict each other."""
+def _plan(options: argparse.Namespace, before: Path) -> Plan:
+    """
+    Return the plan for the options; ValueError with a line if they contradict each other.
+
+    before: an empty folder, for the files of the revision that it is against.
+    """
     own = [candidates.own(text, number) for number, text in enumerate(options.server)]
     names = [candidate.name for candidate in own]
     if len(set(names)) < len(names):
@@ -96,11 +110,14 @@ def _plan(options: argparse.Namespace) -> Plan:
     }
     given = [name for name, value in picked.items() if value not in (None, [])]
     extras = options.ceiling or options.capacity or options.memory
+    if options.build and not options.against:
+        raise ValueError("--build is for --against REVISION: name one, or omit it")
     if options.thorough:
+        given += ["--against"] if options.against else []
         if given:
             raise ValueError(f"--thorough sets its own {given[0]}: omit one of the two")
         return thorough(options.seed, own, options.slo or "")
-    if not (given or own or extras or options.slo):
+    if not (given or own or extras or options.slo or options.against):
         return indicative(options.seed)
     if options.capacity and not options.slo:
         raise ValueError("--capacity needs an --slo, such as 'p99<50ms'")
@@ -118,14 +135,17 @@ def _plan(options: argparse.Namespace) -> Plan:
             f" pause, such as {', '.join(name for name in SCENARIOS if slo_check.applies_to(SCENARIOS[name]))}"
         )
     rates, shares = options.rates or ((), ())
+    some = [*(LAB[name] for name in options.variants or (() if options.against and own else TEXTBOOK)), *own]
+    if options.against:
+        some = _with_before(some, options, before)
     return chosen(
         options.seed,
-        [*(LAB[name] for name in options.variants or TEXTBOOK), *own],
+        some,
         scenarios=scenarios,
         clients=options.clients or (),
         rates=rates,
         shares=shares,
-        repeats=options.repeats or 1,
+        repeats=options.repeats or (MIN_RUNS if options.against else 1),
         seconds=options.seconds,
         warmup=options.warmup,
         ceiling=options.ceiling,
@@ -133,6 +153,15 @@ def _plan(options: argparse.Namespace) -> Plan:
         memory=options.memory,
         slo=options.slo or "",
     )
+
+
+def _with_before(some: Sequence[Candidate], options: argparse.Namespace, before: Path) -> list[Candidate]:
+    """Return each candidate, and after it the same at an earlier revision, built if asked for."""
+    commit = revision.check_out(options.against, before, ROOT)
+    if options.build:
+        for folder in (ROOT, before):
+            revision.build(options.build, folder)
+    return [each for candidate in some for each in revision.both(candidate, before, commit, ROOT)]
 
 
 def _cores(asked: tuple[int, int] | None) -> machine.Cores:
@@ -212,7 +241,10 @@ def _compare(
             return 1
         finally:
             shutil.rmtree(work, ignore_errors=True)
+        pairs = regression.of_revisions(comparison.result)
         said = headline.text(comparison.result) or table.text(comparison.result)
+        if pairs:
+            said = f"{differences.of_revisions(pairs)}\n\n{said}"
         say(f"\n{said}\n\n{_files(folder)}")
     if comparison.result["interrupted"]:
         return INTERRUPTED
@@ -220,7 +252,17 @@ def _compare(
         return 1
     if strict and (slo_check.is_missed(comparison.result) or sustained.is_missed(comparison.result)):
         return MISSED
-    return UNANSWERED if _left_clients_unanswered(comparison.result) else 0
+    if _left_clients_unanswered(comparison.result):
+        return UNANSWERED
+    return _of_revisions(pairs)
+
+
+def _of_revisions(pairs: Sequence[Pair]) -> int:
+    """Return the exit status for what changed since an earlier revision."""
+    if any(regression.is_worse(each) for each in pairs):
+        return WORSE
+    told = {Answer.DIFFERENT, Answer.EQUIVALENT}
+    return 0 if all(each.significance.answer in told for each in pairs) else UNTOLD
 
 
 def _left_clients_unanswered(result: Mapping[str, Any]) -> bool:
@@ -250,10 +292,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Measure servers under the same loads, run after run, in a drawn order, and say what was found."
         " Without options: one scenario, two numbers of clients, three runs of each, within 90 s: indicative."
         " With two results: what seems better or worse from the first to the second. That is indicative, because"
-        " sessions differ; to know, run both in one session: --server 'before=COMMAND {port}' --server"
-        " 'after=COMMAND {port}' --repeats 10.",
+        " sessions differ; to know, run both in one session: --against REVISION.",
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
-        f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C."
+        f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C. Against"
+        f" a revision also {WORSE} if something is worse, {UNTOLD} if the runs can't tell."
         " Two results: 0 whatever differs between them.",
     )
     parser.add_argument(
@@ -273,6 +315,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="your own server, in any language: NAME='COMMAND ... {port}', or NAME=HOST:PORT if it runs already; to"
         " measure the memory of a running server of the lab's: 'NAME=HOST:PORT http://HOST:PORT/metrics'",
     )
+    parser.add_argument(
+        "--against",
+        metavar="REVISION",
+        help="a commit, branch or tag: measure each server as it was there too, in turns (10 runs of each)",
+    )
+    parser.add_argument("--build", metavar="COMMAND", help="with --against: run it first in both checkouts")
     parser.add_argument(
         "--scenarios",
         nargs="+",

@@ -82,6 +82,8 @@ class _Candidate(_Exact):
     command: list[str]
     address: str
     metrics: str = ""
+    folder: str = ""
+    version_of: str = ""
 
 
 class _Task(_Loose):

@@ -1,4 +1,4 @@
-"""What became better or worse between two results, by the same test as between candidates."""
+"""What became better or worse between two results, or two revisions, by the same test as between candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,6 +56,23 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differen
         only_before=tuple(summary.who for key, summary in old.items() if key not in new),
         only_after=tuple(summary.who for key, summary in new.items() if key not in old),
         elsewhere=tuple(_circumstances(before, after)),
+    )
+
+
+def of_revisions(result: Mapping[str, Any]) -> tuple[Pair, ...]:
+    """
+    Return each measure of a candidate relative to its earlier revision's, measured in turns with it.
+
+    Without those that no valid run has, as a server that serves one of many clients has no throughput.
+    """
+    every = summaries(result)
+    now = {(each.candidate.name, each.workload): each for each in every}
+    pairs = [(now[key], each) for each in every if (key := (each.candidate.version_of, each.workload)) in now]
+    return tuple(
+        compare_pair(measure, ours, theirs)
+        for ours, theirs in pairs
+        for measure in fair(ours.scenario)
+        if not (ours.valid and theirs.valid) or any(each[measure].value is not None for each in (ours, theirs))
     )
 
 

@@ -162,7 +162,8 @@ class Laboratory:
             said = self._ready(child, READY)
             return Serving(f"{said['host']}:{said['port']}", child, said["metrics"])
         port = str(_free_port())
-        child = self._start(name, [part.replace("{port}", port) for part in candidate.command], folder, join)
+        command = [part.replace("{port}", port) for part in candidate.command]
+        child = self._start(name, command, folder, join, Path(candidate.folder or ROOT))
         address = f"127.0.0.1:{port}"
         deadline = time.monotonic() + _READY_WITHIN
         while why := silence(address):
@@ -178,11 +179,13 @@ class Laboratory:
         folder.mkdir()
         return folder
 
-    def _start(self, name: str, command: Sequence[str], folder: Path, group: Group | None = None) -> Child:
+    def _start(
+        self, name: str, command: Sequence[str], folder: Path, group: Group | None = None, cwd: Path = ROOT
+    ) -> Child:
         procs = group.procs if group else None
         try:
             return self.children.add(
-                Child(name, command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.server, group=procs)
+                Child(name, command, folder, cwd=cwd, env=python_environment(), cores=self.cores.server, group=procs)
             )
         except ChildFailedError as error:
             raise RunFailedError(str(error)) from error

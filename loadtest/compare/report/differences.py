@@ -1,16 +1,17 @@
-"""What seems better or worse from one result to another, for the terminal."""
+"""What is better or worse than in another revision, or seems so in another result, for the terminal."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from loadtest.compare.analysis.pairwise import WORDS, Pair
-from loadtest.compare.analysis.regression import Differences
+from loadtest.compare.analysis.regression import Differences, is_worse
 from loadtest.compare.analysis.significance import Answer, Significance
 from loadtest.compare.escaping import visible_lines
 
 INDICATIVE: Final = (
     "Indicative only: two sessions of one and the same server often differ by 2 to 3 %, and then a quarter to a third"
     " of such comparisons name a difference that is none; to know, run both interleaved in one session: python -m"
-    " loadtest compare --server 'before=COMMAND {port}' --server 'after=COMMAND {port}' --repeats 10"
+    " loadtest compare --against REVISION"
 )
 """The first line, because no interval covers the differences between sessions."""
 
@@ -27,6 +28,22 @@ def text(found: Differences) -> str:
         lines += [f"{title}: {_line(each)}" for each in rest if each.significance.answer is answer]
     for name, missing in (("first", found.only_before), ("second", found.only_after)):
         lines += [f"only in the {name}: {who}" for who in missing]
+    return visible_lines("\n".join(lines))
+
+
+_ANSWERS: Final = {
+    Answer.EQUIVALENT: "equivalent",
+    Answer.CANNOT_TELL: "can't tell",
+    Answer.INDICATIVE: "too few runs",
+}
+
+
+def of_revisions(pairs: Iterable[Pair]) -> str:
+    """Return what is better or worse than in an earlier revision, a line for each measure."""
+    lines = []
+    for each in pairs:
+        different = "worse" if is_worse(each) else "better"
+        lines.append(f"{_ANSWERS.get(each.significance.answer, different)}: {_line(each)}")
     return visible_lines("\n".join(lines))
 
 

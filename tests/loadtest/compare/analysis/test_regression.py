@@ -71,7 +71,7 @@ def test_two_sessions_are_indicative_and_no_exit_status(
     first, *rest = said.out.splitlines()
     assert said.err == ""
     assert first.startswith("Indicative only: two sessions")
-    assert "run both interleaved in one session: python -m loadtest compare --server 'before=COMMAND {port}'" in first
+    assert "run both interleaved in one session: python -m loadtest compare --against REVISION" in first
     assert rest
     assert all(each.startswith(("seems ", "cannot tell", "too few runs")) for each in rest)
 

@@ -1,0 +1,157 @@
+"""compare --against REVISION: both versions of a server in one session."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.__main__ import main
+from loadtest.compare import revision
+from loadtest.compare.analysis.regression import of_revisions
+from loadtest.compare.candidates import LAB, own
+from loadtest.compare.command import UNTOLD, WORSE, _of_revisions
+from loadtest.compare.report import differences
+from tests.loadtest.compare.results import comparison, several_runs, warning
+from tests.support.processes import ROOT
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Make a repository with two commits, of which the first is tagged."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=x", "-c", "user.email=x@localhost")
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+    git("init", "--quiet")
+    for text, tag in (("old", "first"), ("new", "second")):
+        (folder / "server").write_text(text)
+        git("add", "server")
+        git("commit", "--quiet", "-m", text)
+        git("tag", tag)
+    return folder
+
+
+def test_a_revisions_files_are_written_out(root: Path, tmp_path: Path) -> None:
+    (root / "server").write_text("not committed")
+    (tmp_path / "before").mkdir()
+    commit = revision.check_out("first", tmp_path / "before", root)
+    assert (tmp_path / "before" / "server").read_text() == "old"
+    assert (root / "server").read_text() == "not committed"
+    assert len(commit) == 12
+    assert revision.check_out(commit, tmp_path / "before", root) == commit
+
+
+@pytest.mark.parametrize("bad", ["third", "--output=/tmp/x", "first:server"])
+def test_a_revision_that_is_none_is_refused(bad: str, root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^--against: ") as refused:
+        revision.check_out(bad, tmp_path, root)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
+    revision.build("echo built > built", tmp_path)
+    assert (tmp_path / "built").read_text() == "built\n"
+    with pytest.raises(ValueError, match=r"^--build: 'echo no compiler >&2; exit 3' ended with 3 in .*: no compiler$"):
+        revision.build("echo no compiler >&2; exit 3", tmp_path)
+
+
+def test_both_versions_start_alike(tmp_path: Path) -> None:
+    here, there = revision.both(LAB["asyncio"], tmp_path / "before", "0123456789ab", tmp_path / "now")
+    assert (here.name, there.name, there.version_of) == ("asyncio", "asyncio@0123456", "asyncio")
+    assert (here.folder, there.folder) == (str(tmp_path / "now"), str(tmp_path / "before"))
+    assert here.command == there.command
+    assert here.command[:6] == (sys.executable, "-m", "servers", "asyncio", "--loop", "uvloop")
+    mine, _ = revision.both(own("mine=./server {port}", 0), tmp_path, "0123456789ab", tmp_path)
+    assert mine.command == ("./server", "{port}")
+    with pytest.raises(ValueError, match="give its command"):
+        revision.both(own("mine=127.0.0.1:7000", 0), tmp_path, "0123456789ab", tmp_path)
+
+
+def measured(now: list[int], before: list[int], **changes: Any) -> dict[str, Any]:
+    """Make a comparison of asyncio with its earlier revision; the numbers: requests of each run."""
+    runs = [
+        *several_runs(len(now), "asyncio", verified=now, **changes),
+        *several_runs(len(before), "threaded", verified=before, **changes),
+    ]
+    found = comparison(*runs)
+    here, there = revision.both(LAB["asyncio"], Path("/before"), "0123456789ab", Path("/now"))
+    found["plan"]["candidates"] = [here.as_json(), there.as_json()]
+    for run in found["runs"]:
+        run["candidate"] = here.name if run["candidate"] == "asyncio" else there.name
+    return found
+
+
+SLOW, QUICK = ([verified + place * 100 for place in range(10)] for verified in (50_000, 100_000))
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "answer", "status"),
+    [
+        (SLOW, QUICK, "worse", WORSE),
+        (QUICK, SLOW, "better", 0),
+        (QUICK, QUICK, "equivalent", 0),
+        (SLOW[:3], QUICK, "too few runs", UNTOLD),
+        ([50_000, 150_000] * 5, QUICK, "can't tell", UNTOLD),
+    ],
+)
+def test_the_answer_is_in_words_and_status(now: list[int], before: list[int], answer: str, status: int) -> None:
+    pairs = of_revisions(measured(now, before))
+    lines = differences.of_revisions(pairs).splitlines()
+    assert [line.partition(":")[0] for line in lines] == [answer, answer]
+    assert "asyncio, saturate, 50 clients: requests/s" in lines[0]
+    assert "CPU per request" in lines[1]
+    assert _of_revisions(pairs) == status
+
+
+def test_what_neither_version_has_is_left_out() -> None:
+    assert of_revisions(measured(QUICK, QUICK, served=1)) == ()
+
+
+def test_where_every_run_is_excluded_nothing_is_told() -> None:
+    pairs = of_revisions(measured(QUICK, QUICK, load_warnings=[[warning("starved")]] * 10))
+    assert [line.partition(":")[0] for line in differences.of_revisions(pairs).splitlines()] == ["too few runs"] * 2
+    assert _of_revisions(pairs) == UNTOLD
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--against", "no-such-thing"], "--against: "),
+        (["--build", "make"], "--build is for --against REVISION"),
+        (["--thorough", "--against", "HEAD"], "--thorough sets its own --against"),
+        (["--against", "HEAD", "--build", "exit 4", "--variants", "asyncio"], "--build: 'exit 4' ended with 4"),
+    ],
+)
+def test_a_bad_choice_is_one_line(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *options, "--output", str(tmp_path / "results")]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert said in error
+
+
+def test_a_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
+    """Real servers of both, and a stub for Locust."""
+    chosen = ("--against", "HEAD", "--variants", "asyncio", "--clients", "2", "--seconds", "1", "--repeats", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.load.compare", *chosen, "--output", str(tmp_path / "results")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == UNTOLD, done.stderr
+    assert "too few runs: asyncio, saturate, 2 clients: requests/s" in done.stdout
+    found = json.loads((tmp_path / "results" / "latest" / "compare.json").read_text())
+    assert {each["candidate"].partition("@")[0]: each["status"] for each in found["runs"]} == {"asyncio": "done"}
+    there = Path(found["plan"]["candidates"][1]["folder"])
+    assert there != ROOT
+    assert not there.exists(), "the other revision's files are removed"
