@@ -141,6 +141,8 @@ class _Usage(_Exact):
     resident: _Count | None
     idle: _Count | None
     threads: _Count | None
+    turns: _Amount | None = None
+    waited: _Amount | None = None
 
 
 class _Tuned(_Exact):

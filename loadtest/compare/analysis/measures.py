@@ -21,6 +21,9 @@ from loadtest.scenarios import SCENARIOS, Scenario
 SERVER_LIMITED: Final = 0.95
 """Share of its core from which a server counts as always busy."""
 
+FEWEST_OF_P999: Final = 5_000
+"""Replies from which on a p99.9 is one: five are slower. Of fewer it is hardly more than the slowest."""
+
 LEAST_CPU: Final = 0.1
 """The least processor seconds in a window for a cost: some kernels count in steps of 10 ms."""
 
@@ -33,6 +36,7 @@ _OTHERS_CPU: Final = 0.15
 LATENCIES: Final = (
     "response_p50_us",
     "response_p99_us",
+    "response_p999_us",
     "service_p99_us",
     "first_p50_us",
     "first_p99_us",
@@ -40,7 +44,7 @@ LATENCIES: Final = (
 )
 """The measures that include the generator's own delay."""
 
-_LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "service_p99_us"})
+_LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "response_p999_us", "service_p99_us"})
 _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
@@ -50,11 +54,14 @@ MEASURES: Final = (
     "requests_per_second",
     "response_p50_us",
     "response_p99_us",
+    "response_p999_us",
     "service_p99_us",
     "first_p50_us",
     "first_p99_us",
     "resident_bytes",
     "cpu_us",
+    "turns",
+    "waited_us",
     "threads",
     "jain",
     "longest_wait_us",
@@ -99,9 +106,11 @@ class RunMeasures:
     The measures of one run.
 
     number: its position. problem: why there are no measures, or "". model: "closed" or "open". served, connected:
-    clients. response_p50_us, response_p99_us, service_p99_us: microseconds of replies after a connection's first, from
-    when a request was due, or was sent; first_p50_us, first_p99_us: from connecting to the first reply; resident_bytes,
-    threads: the server's most; cpu_us: the server's CPU microseconds per request; jain: Counters.fairness;
+    clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of replies after a
+    connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from connecting to the
+    first reply; resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per request; turns,
+    waited_us: per request, how often a thread of the server got a core, and the microseconds that threads were ready
+    and had none; jain: Counters.fairness;
     longest_wait_us: for a reply, even if it never came. server_cpu, generator_cpu: shares of a core; the first is None
     if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
     its core. failed: by "requests", "connects" and "open connections", and then by kind.
@@ -118,11 +127,14 @@ class RunMeasures:
     requests_per_second: Measure = Measure()
     response_p50_us: Measure = Measure()
     response_p99_us: Measure = Measure()
+    response_p999_us: Measure = Measure()
     service_p99_us: Measure = Measure()
     first_p50_us: Measure = Measure()
     first_p99_us: Measure = Measure()
     resident_bytes: Measure = Measure()
     cpu_us: Measure = Measure()
+    turns: Measure = Measure()
+    waited_us: Measure = Measure()
     threads: Measure = Measure()
     jain: Measure = Measure()
     longest_wait_us: Measure = Measure()
@@ -256,11 +268,14 @@ def measures_of_load(
         requests_per_second=rate,
         response_p50_us=Measure(why=why) if why else _later(found, "response", 0.5),
         response_p99_us=Measure(why=why) if why else _later(found, "response", 0.99),
+        response_p999_us=Measure(why=why) if why else _p999(found),
         service_p99_us=Measure(why=why) if why else _later(found, "service", 0.99),
         first_p50_us=_first(found, 0.5),
         first_p99_us=_first(found, 0.99),
         resident_bytes=_ours(usage.resident),
         cpu_us=cost,
+        turns=_per_request(usage.turns, found, why),
+        waited_us=_per_request(usage.waited and usage.waited * 1e6, found, why),
         threads=_ours(usage.threads),
         jain=Measure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
         longest_wait_us=Measure(why="no client waited for anything")
@@ -289,6 +304,23 @@ def _cost(seconds: float | None, requests: int) -> Measure:
     if seconds is not None and seconds < LEAST_CPU:
         return Measure(why=f"the server used {seconds * 1000:.0f} ms of its core in the window: too little to be told")
     return _ours(None if seconds is None else seconds / requests * 1e6)
+
+
+def _per_request(number: float | None, found: Load, why: str) -> Measure:
+    """Return a number per request; why: the reason if the requests can't be known."""
+    if why or number is None:
+        return Measure(
+            why=why or "the server's threads are too many to be read one by one, or the kernel doesn't count"
+        )
+    return Measure(number / found.verified)
+
+
+def _p999(found: Load) -> Measure:
+    """Return the response's p99.9, where there are enough replies for one."""
+    replies = sum(found.finished.get("response", {}).values())
+    if 0 < replies < FEWEST_OF_P999:
+        return Measure(why=f"{replies:,} replies in the window, where a p99.9 takes {FEWEST_OF_P999:,}")
+    return _later(found, "response", 0.999)
 
 
 def _ours(value: float | None) -> Measure:

@@ -7,6 +7,8 @@ from typing import Final, Self
 
 import psutil
 
+from loadtest.compare.measure.scheduling import turns
+
 INTERVAL = 0.1
 """Seconds between two readings, of about 50 us each, on another core than the server's."""
 
@@ -21,7 +23,8 @@ class Reading:
 
     at: Unix seconds. server_cpu, generator_cpu: CPU seconds used so far. resident: bytes of the server's memory. The
     server's are None if it was not started here. busy, stolen: CPU seconds that the whole machine spent in processes,
-    and that its host gave to others, over all cores.
+    and that its host gave to others, over all cores. turns, waited: of the server's threads, as in scheduling.Turns;
+    None if they can't be read.
     """
 
     at: float
@@ -31,6 +34,8 @@ class Reading:
     threads: int | None
     busy: float
     stolen: float
+    turns: int | None = None
+    waited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class Usage:
     The usage within a window.
 
     server_cpu, generator_cpu, others_cpu, stolen: CPU seconds; others are all processes but these two.
-    resident, threads: the highest reading within the window, in bytes and threads. idle: bytes before the load.
+    resident, threads: the highest reading within the window, in bytes and threads. idle: bytes before the load. turns:
+    times that one of the server's threads got a core; waited: seconds that they were ready and had none.
     """
 
     server_cpu: float | None
@@ -49,6 +55,8 @@ class Usage:
     resident: int | None
     idle: int | None
     threads: int | None
+    turns: float | None = None
+    waited: float | None = None
 
     def as_json(self) -> dict[str, float | None]:
         """Return JSON-ready data."""
@@ -95,6 +103,7 @@ def take_reading(server: Server | None, generator: psutil.Process) -> Reading:
     """Read everything once. Raises psutil.Error if one of the two has ended and been reaped."""
     now = time.time()
     cpu, resident, threads = server.read() if server else (None, None, None)
+    found = turns((each.pid for each in server.processes), threads or 0) if server else None
     machine = psutil.cpu_times()
     return Reading(
         at=now,
@@ -105,6 +114,8 @@ def take_reading(server: Server | None, generator: psutil.Process) -> Reading:
         # Without interrupts, where the kernel counts a part of loopback's own work.
         busy=machine.user + machine.system + getattr(machine, "nice", 0.0),
         stolen=getattr(machine, "steal", 0.0),
+        turns=found.number if found else None,
+        waited=found.waited if found else None,
     )
 
 
@@ -118,11 +129,13 @@ def between(readings: Sequence[Reading], started: float, ended: float, idle: int
         raise ValueError("the readings do not cover the measured window")
 
     def used(name: str) -> float:
-        return _interpolate(readings, ended, name) - _interpolate(readings, started, name)
+        return _used(readings, started, ended, name)
 
     known = readings[0].server_cpu is not None
     server, generator = used("server_cpu") if known else None, used("generator_cpu")
     within = [each for each in readings if started <= each.at <= ended] or [readings[-1]]
+    counted = [each for each in readings if each.turns is not None]
+    scheduled = bool(counted) and counted[0].at <= started and counted[-1].at >= ended
     return Usage(
         server_cpu=server,
         generator_cpu=generator,
@@ -131,7 +144,14 @@ def between(readings: Sequence[Reading], started: float, ended: float, idle: int
         resident=max(each.resident or 0 for each in within) if known else None,
         idle=idle,
         threads=max(each.threads or 0 for each in within) if known else None,
+        turns=_used(counted, started, ended, "turns") if scheduled else None,
+        waited=_used(counted, started, ended, "waited") if scheduled else None,
     )
+
+
+def _used(readings: Sequence[Reading], started: float, ended: float, name: str) -> float:
+    """Return by how much a counter has grown; 0.0 if threads that ended took their part of it with them."""
+    return max(0.0, _interpolate(readings, ended, name) - _interpolate(readings, started, name))
 
 
 def _interpolate(readings: Sequence[Reading], at: float, name: str) -> float:

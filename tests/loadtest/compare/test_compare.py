@@ -100,7 +100,14 @@ def test_the_generators_ceiling_comes_first(results: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = result(results)
     assert found["complete"]
-    assert found["plan"]["ceiling"] == {"scenario": "saturate", "clients": 50, "warmup": 1, "seconds": 1, "think": None}
+    assert found["plan"]["ceiling"] == {
+        "scenario": "saturate",
+        "clients": 50,
+        "warmup": 1,
+        "seconds": 1,
+        "think": None,
+        "rate": None,
+    }
     ceiling = found["ceiling"]
     assert ceiling["clients"] == 50
     assert ceiling["requests_per_second"] > 500

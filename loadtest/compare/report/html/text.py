@@ -35,6 +35,12 @@ HOW: Final = (
         "The same from when the request was sent: what the server made of it, without what it had to wait before.",
     ),
     (
+        "context switches, ready without a core",
+        "Per request: how often one of the server's threads got a core, and how long its threads were ready and had"
+        " none (the kernel's schedstat, up to 200 threads). They explain a cost: each switch takes processor time, and"
+        " a thread that waits for another on the same core is late.",
+    ),
+    (
         "first reply",
         "From the beginning of connect to the first reply's last byte: it holds the wait for one's turn. Where clients"
         " stay (saturate, crowd), all connect before the window; those who had their reply by then count as"

@@ -1,12 +1,15 @@
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from itertools import pairwise
 
 import psutil
 import pytest
 
 from loadtest.compare.measure.sampler import Reading, Server, between, cpu_seconds, take_reading
+from loadtest.compare.measure.scheduling import Turns, turns
 
 
 def at(second: float, cpu: float, resident: int = 100, busy: float = 0.0, stolen: float = 0.0) -> Reading:
@@ -110,3 +113,51 @@ def test_a_process_is_clocked_finer_than_ticks() -> None:
     steps = {later - before for before, later in pairwise(seen)}
     assert 0 < max(steps) < 0.01
     assert seen[-1] == pytest.approx(sum(me.cpu_times()[:2]), abs=0.03)
+
+
+def test_turns_are_those_of_the_window() -> None:
+    def counted(second: float, turns: int | None, waited: float | None) -> Reading:
+        return replace(at(second, 0.0), turns=turns, waited=waited)
+
+    readings = [counted(0, 10, 1.0), counted(1, None, None), counted(2, 30, 2.0), counted(3, 50, 2.5)]
+    usage = between(readings, 1.0, 2.5, idle=0)
+    assert (usage.turns, usage.waited) == (40 - 20, 2.25 - 1.5)
+    shrinking = between([counted(0, 50, 5.0), counted(1, 20, 1.0)], 0.0, 1.0, idle=0)
+    assert (shrinking.turns, shrinking.waited) == (0, 0)
+    unread = between([counted(0, None, None), counted(1, 20, 1.0)], 0.0, 1.0, idle=0)
+    assert (unread.turns, unread.waited) == (None, None)
+
+
+SWITCHING = """
+import threading, time
+def sleep():
+    for _ in range(50):
+        time.sleep(0.001)
+threads = [threading.Thread(target=sleep) for _ in range(3)]
+input()
+for each in threads: each.start()
+for each in threads: each.join()
+print("done", flush=True)
+input()
+"""
+
+
+@pytest.mark.measures
+def test_a_threads_turns_are_counted() -> None:
+    """Each of 50 sleeps ends with a turn; those of threads that have ended are gone."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SWITCHING], **pipes) as process:  # type: ignore[call-overload]
+        print(file=process.stdin, flush=True)
+        most = 0
+        until = time.monotonic() + 10
+        while most < 100 and time.monotonic() < until:
+            most = max(most, (turns([process.pid], 4) or Turns(0, 0.0)).number)
+        process.stdout.readline()
+        found = turns([process.pid], 1)
+        print(file=process.stdin, flush=True)
+    assert most >= 100
+    assert found is not None
+    assert found.number > 0
+    assert 0 <= found.waited < 10
+    assert turns([process.pid], 201) is None
+    assert turns([2**22 + 1], 1) is None
