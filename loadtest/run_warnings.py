@@ -346,6 +346,15 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.RUN,
         ForSlo.SLOWER,
     ),
+    "busy-core": Row(
+        "other work on the server's core",
+        "in a comparison: other work took over 2 % of the server's core",
+        "end other programs, or keep them off that core; differences of so much say nothing",
+        About.RUN,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.UNTOUCHED,
+    ),
     "not-connected": Row(
         "some clients never connected",
         "in a comparison: fewer clients connected than were asked for",

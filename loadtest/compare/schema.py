@@ -143,6 +143,7 @@ class _Usage(_Exact):
     threads: _Count | None
     turns: _Amount | None = None
     waited: _Amount | None = None
+    foreign: _Amount | None = None
 
 
 class _Tuned(_Exact):

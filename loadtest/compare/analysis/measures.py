@@ -33,6 +33,10 @@ NEAR_CEILING: Final = 0.90
 # Share of a core from which other work causes a warning: it changes a throughput by more than two runs usually differ.
 _OTHERS_CPU: Final = 0.15
 
+# The same on the server's own core; and what the kernel's clock, which counts in steps of 10 ms, may add by itself.
+_FOREIGN: Final = 0.02
+_STEP: Final = 0.01
+
 LATENCIES: Final = (
     "response_p50_us",
     "response_p99_us",
@@ -410,6 +414,10 @@ def _surroundings(found: Load, usage: Usage) -> Iterable[RunWarning]:
         yield warning(
             "busy-machine",
             f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile",
+        )
+    if usage.foreign is not None and usage.foreign - _STEP > _FOREIGN * found.seconds:
+        yield warning(
+            "busy-core", f"other work took {usage.foreign / found.seconds:.1%} of the server's core meanwhile"
         )
     stolen = usage.stolen / found.seconds
     if stolen > STOLEN and all(each.name != "stolen-time" for each in found.warnings):

@@ -227,7 +227,7 @@ class Laboratory:
         """Sample both until the generator has ended, which should be after so many seconds of load."""
         process = psutil.Process(generator.pid)
         deadline = time.monotonic() + seconds + _ENDS_WITHIN
-        readings = [sampler.take_reading(server, process)]
+        readings = [sampler.take_reading(server, process, self.cores.server)]
         while generator.status() is None:
             if child:
                 child.check()
@@ -235,7 +235,7 @@ class Laboratory:
                 raise ChildFailedError(f"{generator.name} did not end in time: {generator.tail()}")
             self.interrupt.sleep(sampler.INTERVAL)
             # Before the generator is reaped; the last one is after the window.
-            readings.append(sampler.take_reading(server, process))
+            readings.append(sampler.take_reading(server, process, self.cores.server))
         if child:
             child.check()
         return readings

@@ -1,9 +1,9 @@
 """Reads CPU and memory of a server and its generator from outside, about ten times a second."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import psutil
 
@@ -23,8 +23,8 @@ class Reading:
 
     at: Unix seconds. server_cpu, generator_cpu: CPU seconds used so far. resident: bytes of the server's memory. The
     server's are None if it was not started here. busy, stolen: CPU seconds that the whole machine spent in processes,
-    and that its host gave to others, over all cores. turns, waited: of the server's threads, as in scheduling.Turns;
-    None if they can't be read.
+    and that its host gave to others, over all cores. server_cores: the same as busy on the server's cores; None if it
+    has none of its own. turns, waited: of the server's threads, as in scheduling.Turns; None if they can't be read.
     """
 
     at: float
@@ -36,6 +36,7 @@ class Reading:
     stolen: float
     turns: int | None = None
     waited: float | None = None
+    server_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Usage:
 
     server_cpu, generator_cpu, others_cpu, stolen: CPU seconds; others are all processes but these two.
     resident, threads: the highest reading within the window, in bytes and threads. idle: bytes before the load. turns:
-    times that one of the server's threads got a core; waited: seconds that they were ready and had none.
+    times that one of the server's threads got a core; waited: seconds that they were ready and had none. foreign: CPU
+    seconds that others used on the server's cores; None if it has none of its own.
     """
 
     server_cpu: float | None
@@ -57,6 +59,7 @@ class Usage:
     threads: int | None
     turns: float | None = None
     waited: float | None = None
+    foreign: float | None = None
 
     def as_json(self) -> dict[str, float | None]:
         """Return JSON-ready data."""
@@ -99,24 +102,34 @@ def cpu_seconds(process: psutil.Process) -> float:
         return used.user + used.system
 
 
-def take_reading(server: Server | None, generator: psutil.Process) -> Reading:
-    """Read everything once. Raises psutil.Error if one of the two has ended and been reaped."""
+def take_reading(server: Server | None, generator: psutil.Process, cores: Collection[int] = ()) -> Reading:
+    """
+    Read everything once. Raises psutil.Error if one of the two has ended and been reaped.
+
+    cores: the server's own; () for none.
+    """
     now = time.time()
     cpu, resident, threads = server.read() if server else (None, None, None)
     found = turns((each.pid for each in server.processes), threads or 0) if server else None
     machine = psutil.cpu_times()
+    every = psutil.cpu_times(percpu=True) if cores else []
     return Reading(
         at=now,
         server_cpu=cpu,
         generator_cpu=cpu_seconds(generator),
         resident=resident,
         threads=threads,
-        # Without interrupts, where the kernel counts a part of loopback's own work.
-        busy=machine.user + machine.system + getattr(machine, "nice", 0.0),
+        busy=_busy(machine),
         stolen=getattr(machine, "steal", 0.0),
         turns=found.number if found else None,
         waited=found.waited if found else None,
+        server_cores=sum(_busy(every[core]) for core in cores) if cores else None,
     )
+
+
+def _busy(times: Any) -> float:  # noqa: ANN401 - psutil has a type for each system
+    """Return the seconds spent in processes, without interrupts, where the kernel counts a part of loopback's work."""
+    return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 def between(readings: Sequence[Reading], started: float, ended: float, idle: int | None) -> Usage:
@@ -146,6 +159,9 @@ def between(readings: Sequence[Reading], started: float, ended: float, idle: int
         threads=max(each.threads or 0 for each in within) if known else None,
         turns=_used(counted, started, ended, "turns") if scheduled else None,
         waited=_used(counted, started, ended, "waited") if scheduled else None,
+        foreign=max(0.0, used("server_cores") - server)
+        if server is not None and readings[0].server_cores is not None
+        else None,
     )
 
 

@@ -85,6 +85,7 @@ def one_run(candidate: str, scenario: str = "saturate", clients: int = 50, **cha
         "resident": changes.pop("resident", 40_000_000),
         "idle": 25_000_000,
         "threads": changes.pop("threads", 3),
+        "foreign": changes.pop("foreign", 0.0),
     }
     return {
         "number": 1,

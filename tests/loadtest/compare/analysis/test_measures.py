@@ -211,6 +211,14 @@ def test_unanswered_requests_open_only_quantiles_they_touch() -> None:
     assert shown.response_p99_us == Measure(2_500_000, at_least=True)
 
 
+@pytest.mark.parametrize(("foreign", "warned"), [(0.2, False), (0.22, True)])
+def test_foreign_work_on_the_servers_core_is_told(foreign: float, warned: bool) -> None:
+    """From 2 % of the window of 10 s on, and a step of the kernel's clock."""
+    shown = measures_of(one_run("asyncio", foreign=foreign))
+    assert ["busy-core" in [each.name for each in shown.warnings]] == [warned]
+    assert shown.requests_per_second.value == 10_000, "it stays in the medians"
+
+
 def test_both_truths() -> None:
     """A stall of the server delays what falls due meanwhile, though each takes no longer once it is sent."""
     histograms = {"response": {"1000": 90, "800000": 10}, "service": {"1000": 100}}

@@ -280,4 +280,4 @@ def test_what_a_warning_means_for_an_slo() -> None:
     assert meaning(ForSlo.COUNTED) == [
         *("corrupt", "disconnected", "nothing-answered", "timeouts", "unconnected", "unserved"),
     ]
-    assert meaning(ForSlo.UNTOUCHED) == ["no-ceiling", "no-rates", "sink-limited"]
+    assert meaning(ForSlo.UNTOUCHED) == ["busy-core", "no-ceiling", "no-rates", "sink-limited"]

@@ -161,3 +161,37 @@ def test_a_threads_turns_are_counted() -> None:
     assert 0 <= found.waited < 10
     assert turns([process.pid], 201) is None
     assert turns([2**22 + 1], 1) is None
+
+
+def test_foreign_work_is_that_on_the_servers_cores() -> None:
+    def seen(second: float, cpu: float, cores: float | None) -> Reading:
+        return replace(at(second, cpu), server_cores=cores)
+
+    assert between([seen(0, 1.0, 5.0), seen(2, 2.5, 6.75)], 0.0, 2.0, idle=0).foreign == pytest.approx(0.25)
+    assert between([seen(0, 1.0, 5.0), seen(2, 2.5, 6.0)], 0.0, 2.0, idle=0).foreign == 0, "clocks of other steps"
+    assert between([seen(0, 1.0, None), seen(2, 2.5, None)], 0.0, 2.0, idle=0).foreign is None
+
+
+BURNING = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+until = time.time() + 5
+while time.time() < until:
+    pass
+"""
+
+
+@pytest.mark.measures
+def test_each_cores_work_is_read_apart() -> None:
+    core, *others = sorted(os.sched_getaffinity(0))
+    me = psutil.Process(os.getpid())
+    sets: list[set[int]] = [{core}, {*others}, {core, *others}]
+    with subprocess.Popen([sys.executable, "-c", BURNING, str(core)]) as burner:
+        time.sleep(0.5)
+        before = [take_reading(None, me, cores).server_cores or 0.0 for cores in sets]
+        time.sleep(1)
+        after = [take_reading(None, me, cores).server_cores or 0.0 for cores in sets]
+        burner.kill()
+    here, there, both = (late - soon for soon, late in zip(before, after, strict=True))
+    assert 0.8 < here < 1.3
+    assert both == pytest.approx(here + there, abs=0.1)
