@@ -217,7 +217,8 @@ def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
         Task(_workload("rates", many), concurrent, MIN_RUNS, shares=THOROUGH_SHARES),
         Task(_workload("rates", one), ONE_AT_A_TIME, MIN_RUNS, shares=THOROUGH_SHARES),
         *(
-            Task(_workload("rates", clients), concurrent, MIN_RUNS, shares=SHARES[:1])
+            # So many take seconds to connect, and a second's requests are hardly one for each.
+            Task(_workload("rates", clients, warmup=5, seconds=5), concurrent, MIN_RUNS, shares=SHARES[:1])
             for clients in SCENARIOS["rates"].loads.thorough
         ),
     ]
