@@ -201,6 +201,7 @@ class _Part(_Loose):
     breaks: dict[str, _Count]
     histograms: dict[str, dict[_Digits, _Count]]
     censored: dict[str, dict[_Digits, _Count]]
+    send_delay: dict[_Digits, _Count] = {}
 
 
 class _Load(_Loose):

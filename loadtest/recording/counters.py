@@ -49,7 +49,8 @@ class Counters:
     clients_connected, clients_served: different clients that had a connection, or a verified reply (or had one before,
     and sent nothing since). squares: sum of the squares of each client's verified replies in one phase, invalid for
     more. histograms, censored: by SERIES. overtaken, silent: by KINDS, of the requests open at the end: how
-    much later the latest answered request was sent; and the age, if their client had a reply in the phase.
+    much later the latest answered request was sent; and the age, if their client had a reply in the phase. send_delay:
+    of requests that fell due while their client was free to send, how late they left: the generator's own delay.
     """
 
     sent: int = 0
@@ -68,6 +69,7 @@ class Counters:
     censored: dict[str, Histogram] = field(default_factory=_histograms(SERIES))
     overtaken: dict[str, Histogram] = field(default_factory=_histograms(KINDS))
     silent: dict[str, Histogram] = field(default_factory=_histograms(KINDS))
+    send_delay: Histogram = field(default_factory=dict)
 
     @property
     def verified(self) -> int:
@@ -117,6 +119,7 @@ class Counters:
         merge(self.outcomes, other.outcomes)
         merge(self.connections, other.connections)
         merge(self.breaks, other.breaks)
+        merge(self.send_delay, other.send_delay)
         for series in SERIES:
             merge(self.histograms[series], other.histograms[series])
             merge(self.censored[series], other.censored[series])
@@ -145,7 +148,7 @@ _NUMBERS: Final = (
     "clients_served",
     "squares",
 )
-_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored", "overtaken", "silent")
+_DICTS: Final = ("outcomes", "connections", "breaks", "histograms", "censored", "overtaken", "silent", "send_delay")
 
 PENDING: Final = 1_000_000
 """Microseconds after which an unanswered connect is stuck: when the first SYN is repeated."""

@@ -84,6 +84,7 @@ def _variant(counters: Counters, users: int, seconds: float) -> dict[str, Any]:
         "connections": counters.connections,
         "breaks": counters.breaks,
         "late_sends": counters.late_sends,
+        "send_delay": _keyed(counters.send_delay),
         "unsent": counters.unsent,
         "histograms": {series: _keyed(histogram) for series, histogram in counters.histograms.items()},
         "censored": {series: _keyed(histogram) for series, histogram in counters.censored.items()},

@@ -13,7 +13,7 @@ from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.sampler import NOT_OURS, Usage
 from loadtest.compare.plan import Workload
-from loadtest.recording.histogram import bounded_quantile
+from loadtest.recording.histogram import bounded_quantile, quantile
 from loadtest.run_checks import BUSY, STOLEN
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 from loadtest.scenarios import SCENARIOS, Scenario
@@ -23,6 +23,9 @@ SERVER_LIMITED: Final = 0.95
 
 FEWEST_OF_P999: Final = 5_000
 """Replies from which on a p99.9 is one: five are slower. Of fewer it is hardly more than the slowest."""
+
+OWN_SHARE: Final = 0.1
+"""The share of a response time's quantile, from which on the generator's own delay at that quantile is too much."""
 
 LEAST_CPU: Final = 0.1
 """The least processor seconds in a window for a cost: some kernels count in steps of 10 ms."""
@@ -74,11 +77,17 @@ MEASURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure: `value`, or None with the reason `why`. at_least: the true value is that or more ('>=')."""
+    """
+    One measure: `value`, or None with the reason `why`.
+
+    at_least: the true value is that or more ('>='). at_most: without a value, what it is at most ('<='), because too
+    much of it may be the generator's own.
+    """
 
     value: float | None = None
     at_least: bool = False
     why: str = ""
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +372,13 @@ def _later(found: Load, series: str, q: float) -> Measure:
         return Measure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
         return Measure(why="no second reply on any connection within the window")
+    own = quantile(found.send_delay, q) if series == "response" else None
+    if own and own.microseconds > OWN_SHARE * bounds.low and not bounds.open:
+        why = (
+            f"up to {own.microseconds:,} of {bounds.low:,} us are the generator's own delay (p{q * 100:g} of how late"
+            " it sent what its clients were free to send)"
+        )
+        return Measure(why=why, at_most=bounds.low)
     return Measure(bounds.low, at_least=bounds.open)
 
 

@@ -17,7 +17,7 @@ from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
 from loadtest.compare.slo import Series, Slo, exact_duration, parse
-from loadtest.recording.histogram import Bounds, bounded_quantile
+from loadtest.recording.histogram import Bounds, bounded_quantile, quantile
 from loadtest.run_warnings import ForSlo, RunWarning, for_slo
 from loadtest.scenarios import Scenario
 
@@ -163,6 +163,11 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     name = f"p{slo.quantile * 100:g} of {_WORDS[series]}"
     if bounds is None:
         return SloCheck(SloAnswer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
+    own = quantile(found.send_delay, slo.quantile) if series == "response" else None
+    if own and bounds.low >= slo.limit_us > bounds.low - own.microseconds:
+        delay = exact_duration(own.microseconds)
+        why = f"{name} {exact_duration(bounds.low)}, of which up to {delay} are the generator's own delay"
+        return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
     if bounds.low >= slo.limit_us:
         more = ">=" if bounds.open else ""
         return SloCheck(SloAnswer.MISSED, bounds, f"{name} {more}{exact_duration(bounds.low)}")

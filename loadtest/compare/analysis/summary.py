@@ -33,7 +33,8 @@ class Estimate:
 
     value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
     range with fewer; high is None if lower bounds among the runs leave it open. at_least: the true median is `value` or
-    more. values: one for each run, in order; bounds: which of them are lower bounds.
+    more. values: one for each run, in order; bounds: which of them are lower bounds. at_most: without a value, the most
+    that any run may have had.
     """
 
     value: float | None = None
@@ -43,6 +44,7 @@ class Estimate:
     why: str = ""
     values: tuple[float, ...] = ()
     bounds: tuple[bool, ...] = ()
+    at_most: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -157,7 +159,7 @@ def estimate(
     if not found:
         return Estimate(why=failed[0].problem if failed else "not measured")
     if not values:
-        return Estimate(why=found[0].why)
+        return Estimate(why=found[0].why, at_most=max((each.at_most or 0.0 for each in found), default=0.0) or None)
     at_least = is_bound(values, bounds)
     if len(values) < MIN_RUNS:
         most = None if any(bounds) else max(values)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loadtest.recording.result import SCHEMA
@@ -25,7 +25,8 @@ class Load:
     wait for a reply in seconds by the window's end; at_least: that reply had not come, or requests timed out.
     verified, errors: requests. connections: connects by outcome. breaks: connections that broke with no request open,
     by kind. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds, and of
-    the ages of unanswered requests at the window's end. generator_cpu, generator_busy: the busiest worker's share of a
+    the ages of unanswered requests at the window's end. send_delay: how late requests left, in microseconds, by the
+    generator's own delay; {} in the closed model. generator_cpu, generator_busy: the busiest worker's share of a
     core, and the share of the time in which it worked or was kept from its core.
     """
 
@@ -49,6 +50,7 @@ class Load:
     generator_cpu: float
     generator_busy: float
     warnings: tuple[RunWarning, ...]
+    send_delay: Mapping[int, int] = field(default_factory=dict)
 
     def about(self, candidate: str) -> "Load":
         """Return it with `candidate`'s name instead of the variant's in the warnings."""
@@ -102,6 +104,7 @@ def read(result: Mapping[str, Any]) -> Load:
             generator_cpu=float(generator["cpu_ratio"]),
             generator_busy=float(generator["busy_ratio"]),
             warnings=tuple(RunWarning(each["name"], each["detail"], each["hint"]) for each in result["warnings"]),
+            send_delay={int(delay): count for delay, count in part.get("send_delay", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error

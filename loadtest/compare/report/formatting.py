@@ -68,10 +68,18 @@ _OPEN: Final = {" to ": (">= ", "<= "), " – ": ("≥ ", "≤ ")}
 """What stands before the only end of an interval, by what stands between two: in ASCII, and elsewhere."""
 
 
+_REVERSE: Final = {">=": "<=", AT_LEAST: "≤ "}
+"""What stands before an upper bound, by what stands before a lower one."""
+
+
 def show(measure: Measure | Estimate, unit: float = 1.0, mark: str = ">=") -> str:
-    """Return a measure divided by `unit`: a number, with `mark` before it if it is a lower bound, or "-"."""
+    """
+    Return a measure divided by `unit`, or "-".
+
+    mark: before a lower bound; an upper one has the reverse.
+    """
     if measure.value is None:
-        return "-"
+        return "-" if measure.at_most is None else f"{_REVERSE[mark]}{number(measure.at_most / unit)}"
     return (mark if measure.at_least else "") + number(measure.value / unit)
 
 

@@ -939,6 +939,7 @@ def test_the_result_is_schema_2_and_whole(tmp_path: Path) -> None:
         "connections": {"connected": 0, "refused": 0, "timeout": 0, "reset": 0, "no_port": 0, "failed": 0},
         "breaks": {"corrupt": 0, "closed": 0, "reset": 0},
         "late_sends": 0,
+        "send_delay": {},
         "unsent": 0,
         "histograms": {"response": {"3000": 1}, "service": {"3000": 1}, "connect": {}, "first_reply": {"250000": 1}},
         "censored": {"response": {}, "service": {}, "connect": {}, "first_reply": {}},

@@ -3,12 +3,14 @@ from typing import Any
 import pytest
 
 from loadtest.compare.analysis.measures import Ceiling, Measure, RunMeasures, ceiling, excludes, measures_of
+from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure import load
 from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import Workload
+from loadtest.compare.report.formatting import AT_LEAST, bare
 from loadtest.run_warnings import RunWarning
 from tests.loadtest.compare import results
-from tests.loadtest.compare.results import failed, one_run
+from tests.loadtest.compare.results import comparison, failed, one_run, several_runs
 
 
 def rate(shown: RunMeasures) -> tuple[float | None, bool]:
@@ -303,3 +305,28 @@ def test_a_warning_about_ones_own_server_names_it() -> None:
         one_run("asyncio", load_warnings=[{"name": "unserved", "detail": detail, "hint": "r"}])
     ).warnings
     assert own_name.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("delay", "shown"), [(100, Measure(1000)), (101, Measure(at_most=1000)), (5000, Measure(at_most=1000))]
+)
+def test_a_tenth_may_be_the_generators_own(delay: int, shown: Measure) -> None:
+    """The delay at the same quantile: half of the sends were on time, so that p50 stands."""
+    histograms = {"response": {"1000": 1000}, "service": {"1000": 1000}}
+    send_delay = {"1": 500, str(delay): 500}
+    found = measures_of(one_run("asyncio", tuned={"paced": True}, histograms=histograms, send_delay=send_delay))
+    assert found.response_p50_us == Measure(1000)
+    assert found.service_p99_us == Measure(1000)
+    p99 = found.response_p99_us
+    assert (p99.value, p99.at_most) == (shown.value, shown.at_most)
+    assert bool(p99.why) == (shown.value is None)
+    assert bare(found, "response_p99_us") == ("1.00" if shown.value else "<=1.00")
+    assert bare(found, "response_p99_us", AT_LEAST) == ("1.00" if shown.value else "≤ 1.00")
+
+
+def test_runs_that_only_bound_are_shown_so() -> None:
+    histograms = {"response": {"1000": 1000}, "service": {"1000": 1000}}
+    runs = several_runs(3, "asyncio", tuned={"paced": True}, histograms=histograms, send_delay={"500": 10})
+    [summary] = summaries(comparison(*runs))
+    assert bare(summary, "response_p99_us") == "<=1.00"
+    assert "the generator's own delay" in summary["response_p99_us"].why

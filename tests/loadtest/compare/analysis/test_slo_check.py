@@ -281,3 +281,11 @@ def test_what_a_warning_means_for_an_slo() -> None:
         *("corrupt", "disconnected", "nothing-answered", "timeouts", "unconnected", "unserved"),
     ]
     assert meaning(ForSlo.UNTOUCHED) == ["busy-core", "no-ceiling", "no-rates", "sink-limited"]
+
+
+@pytest.mark.parametrize(("delay", "expected"), [(900, MISSED), (1100, CANNOT_TELL)])
+def test_a_miss_by_the_generators_delay_is_none(delay: int, expected: SloAnswer) -> None:
+    """p99 is 51 ms, of 50 that it may be."""
+    histograms = {"response": {"51000": 1000}, "service": {"51000": 1000}}
+    spoilt = run(tuned={"paced": True}, histograms=histograms, send_delay={str(delay): 100})
+    assert answer("p99<50ms", spoilt)[0] is expected
