@@ -19,6 +19,7 @@ import pytest
 from loadtest.compare.analysis.measures import ceiling_of, measures_of
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure.run import is_confined, silence
+from loadtest.compare.plan import rounded
 from tests.loadtest.compare.results import comparison, several_runs, warning
 from tests.support.processes import ROOT, eventually, still_running
 
@@ -526,3 +527,28 @@ def test_an_slo_decides_the_exit_status(results: Path, slo: str, status: int, wo
         assert done.returncode == 0
     assert f"SLO {slo} {word}: asyncio on uvloop, crowd, 3 clients, in" in said
     assert done.returncode == status
+
+
+@pytest.mark.measures
+def test_rates_are_shares_of_what_was_reached(results: Path) -> None:
+    """With Locust itself: one server and one load process for the two rates of a sweep."""
+    options = ("--scenarios", "rates", "--rates", "70%,30%", "--clients", "4", "--variants", "threaded", "asyncio")
+    done = run(results, *options, module=LOCUST)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = result(results)
+    assert {each["candidate"] for each in found["reached"]} == {"threaded", "asyncio"}
+    least = min(each["requests_per_second"] for each in found["reached"])
+    rates = [rounded(share * least) for share in (0.3, 0.7)]
+    assert [task["rates"] for task in found["plan"]["tasks"]] == [rates]
+    for first, second in (found["runs"][:2], found["runs"][2:]):
+        assert (first["process"], second["process"]) == (first["number"], first["number"])
+        assert [first["workload"]["rate"], second["workload"]["rate"]] == rates
+        for each in (first, second):
+            [part] = each["load"]["variants"].values()
+            seconds = each["load"]["window"]["seconds"]
+            assert (each["load"]["target_rate"], part["served"]) == (each["workload"]["rate"], 4)
+            assert seconds == pytest.approx(0.8, abs=0.2)
+            assert part["verified"] == pytest.approx(seconds * each["workload"]["rate"], rel=0.3)
+            assert each["usage"]["turns"] > 0
+    assert "The highest rate within p99<20ms" in done.stdout
+    assert all(len(line) <= 100 for line in done.stdout.splitlines() if line.startswith(("threaded", "asyncio")))
