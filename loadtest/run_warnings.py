@@ -346,6 +346,15 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.RUN,
         ForSlo.SLOWER,
     ),
+    "machine-changed": Row(
+        "the machine was not as fast as usual",
+        "in a comparison: fixed work before and after a run took a time beyond the others' 99 % range, and 3 %",
+        "end other programs, let the machine cool down, or use one that is yours alone; other runs replace it",
+        About.RUN,
+        _SPEED,
+        TakesOut.RUN,
+        ForSlo.SLOWER,
+    ),
     "busy-core": Row(
         "other work on the server's core",
         "in a comparison: other work took over 2 % of the server's core",

@@ -205,7 +205,13 @@ class Comparison:
         else:
             shown = []
             for record, each in zip(records, measured, strict=True):
-                record.update(status="done", load=each.load, usage=each.usage.as_json(), took=round(each.took, 3))
+                record.update(
+                    status="done",
+                    load=each.load,
+                    usage=each.usage.as_json(),
+                    took=round(each.took, 3),
+                    calibration=list(each.calibration),
+                )
                 shown.append(measures.measures_of(record, measures.ceiling_of(self.result)))
                 record["latency"] = CLOSED_LOOP if measures.of_throughput(shown[-1].scenario) else ""
             self._took.append(measured[0].took - _seconds(workloads))

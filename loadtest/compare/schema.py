@@ -224,6 +224,7 @@ class _Run(_Loose):
     reason: str
     load: _Load | None = None
     usage: _Usage | None = None
+    calibration: list[list[Annotated[float, Field(gt=0, le=_MOST)]]] = []
 
     @model_validator(mode="after")
     def _has_what_a_run_leaves(self) -> Self:

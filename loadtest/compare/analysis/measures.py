@@ -219,6 +219,11 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
     )
 
 
+def process_of(run: Mapping[str, Any]) -> int:
+    """Return which process played a run: see plan.Run. Results of before sweeps don't say; there each had its own."""
+    return int(run.get("process") or run["number"])
+
+
 def ceiling_of(result: Mapping[str, Any]) -> Ceiling | None:
     """Return the generator's ceiling in the result, if it was measured."""
     kept = result.get("ceiling")

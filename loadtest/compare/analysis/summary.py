@@ -5,12 +5,12 @@ An excluded run is kept and shown with its warning, but is in no median.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import isfinite
 from typing import Any
 
-from loadtest.compare.analysis import bootstrap
+from loadtest.compare.analysis import bootstrap, machine_speed
 from loadtest.compare.analysis.measures import (
     MEASURES,
     Measure,
@@ -117,7 +117,6 @@ def candidates(result: Mapping[str, Any]) -> list[Candidate]:
 
 def summaries(result: Mapping[str, Any]) -> list[Summary]:
     """Return the summaries of a result, sorted for reading: by scenario, number of clients, rate and candidate."""
-    ceiling = ceiling_of(result)
     known = {candidate.name: candidate for candidate in candidates(result)}
     scenarios, names = list(SCENARIOS), list(known)
 
@@ -125,8 +124,19 @@ def summaries(result: Mapping[str, Any]) -> list[Summary]:
         scenario, clients, rate = each.workload.load
         return scenarios.index(scenario), clients, rate, names.index(each.candidate)
 
-    every = sorted((measures_of(run, ceiling) for run in result["runs"]), key=place)  # stable: runs stay in their order
+    every = sorted(of_runs(result).values(), key=place)  # stable: runs stay in their order
     return [summarize(known[runs[0].candidate], runs) for _, each in groupby(every, key=place) if (runs := list(each))]
+
+
+def of_runs(result: Mapping[str, Any]) -> dict[int, RunMeasures]:
+    """Return each run's measures, by number, with the warnings that follow from all runs together."""
+    ceiling, changed = ceiling_of(result), machine_speed.changes(result)
+    found = {}
+    for run in result["runs"]:
+        each = measures_of(run, ceiling)
+        more = changed.get(run["number"])
+        found[each.number] = replace(each, warnings=(*each.warnings, more)) if more else each
+    return found
 
 
 def summarize(candidate: Candidate, runs: Sequence[RunMeasures]) -> Summary:

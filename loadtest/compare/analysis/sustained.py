@@ -12,9 +12,9 @@ from itertools import groupby
 from statistics import median_low
 from typing import Any
 
-from loadtest.compare.analysis.measures import Measure, ceiling_of, measures_of
+from loadtest.compare.analysis.measures import Measure, process_of
 from loadtest.compare.analysis.slo_check import SloAnswer, check_run
-from loadtest.compare.analysis.summary import Estimate, estimate
+from loadtest.compare.analysis.summary import Estimate, estimate, of_runs
 from loadtest.compare.analysis.summary import candidates as candidates_of
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure import load
@@ -80,37 +80,28 @@ def sustained(result: Mapping[str, Any]) -> list[Sustained]:
         return run["workload"]["clients"], order[run["candidate"]]
 
     swept = sorted((run for runs in sweeps(result) for run in runs), key=place)
-    return [
-        _sustained(names[number], list(some), slo, common, result) for (_, number), some in groupby(swept, key=place)
-    ]
+    warnings = {number: (*each.warnings, *common) for number, each in of_runs(result).items()}
+    return [_sustained(names[number], list(some), slo, warnings) for (_, number), some in groupby(swept, key=place)]
 
 
 def sweeps(result: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
     """Return the runs of each sweep of several rates."""
-    return [runs for _, some in groupby(result["runs"], key=process) if len(runs := list(some)) > 1]
-
-
-def process(run: Mapping[str, Any]) -> int:
-    """Return which process played a run: see Run. Results of before sweeps don't say; there each had its own."""
-    return int(run.get("process") or run["number"])
+    return [runs for _, some in groupby(result["runs"], key=process_of) if len(runs := list(some)) > 1]
 
 
 def _sustained(
     candidate: Candidate,
     runs: Sequence[Mapping[str, Any]],
     slo: Slo,
-    common: tuple[RunWarning, ...],
-    result: Mapping[str, Any],
+    warnings: Mapping[int, tuple[RunWarning, ...]],
 ) -> Sustained:
-    ceiling = ceiling_of(result)
     found = []
-    for _, some in groupby(runs, key=process):
+    for _, some in groupby(runs, key=process_of):
         one = [run for run in some if run["status"] == "done"]
         answers = []
         for run in one:
-            known = load.read(run["load"])
-            warnings = (*measures_of(run, ceiling).warnings, *common)
-            answers.append((run["workload"]["rate"], check_run(slo, replace(known, warnings=warnings)).answer))
+            known = replace(load.read(run["load"]), warnings=warnings[run["number"]])
+            answers.append((run["workload"]["rate"], check_run(slo, known).answer))
         if answers:
             found.append(bracket(answers, one[0]["repeat"]))
     rates = tuple(sorted({run["workload"]["rate"] for run in runs}))

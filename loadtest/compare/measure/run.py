@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import psutil
 from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
 from loadtest.compare.measure import cgroups, load, memory, sampler
+from loadtest.compare.measure.calibration import calibrate
 from loadtest.compare.measure.cgroups import Group, NoGroupError
 from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, WrongReplyError
@@ -47,12 +48,13 @@ class Measured:
     A run's result.
 
     load: the load's result for it. usage: CPU and memory, from outside. took: seconds, with starting and ending; of a
-    sweep, all its runs'.
+    sweep, all its runs'. calibration: the machine's speed before and after (calibration.py); () if it wasn't measured.
     """
 
     load: Mapping[str, Any]
     usage: sampler.Usage
     took: float
+    calibration: tuple[list[float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,14 @@ class Laboratory:
         both processes have ended in any case, the generator first.
         """
         folder = self._new_folder()
+        cores = self.cores.server | self.cores.generator
+        before = calibrate(cores)
         try:
-            return self._put(self.start(candidate, folder), candidate, workloads, folder)
+            measured = self._put(self.start(candidate, folder), candidate, workloads, folder)
         finally:
             self.children.end()
+        after = calibrate(cores)
+        return [replace(each, calibration=(before, after)) for each in measured]
 
     def weigh(self, candidate: Candidate, clients: int) -> memory.MemoryRun:
         """

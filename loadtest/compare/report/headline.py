@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
+from loadtest.compare.analysis.measures import process_of
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
-from loadtest.compare.analysis.sustained import Sustained, common_rate, process, ratios, sustained
+from loadtest.compare.analysis.sustained import Sustained, common_rate, ratios, sustained
 from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import between, number, served, show
 from loadtest.compare.report.notes import incomplete, warnings
@@ -149,7 +150,7 @@ def _warned(result: Mapping[str, Any]) -> Iterable[str]:
 
 def brief(result: Mapping[str, Any], number: int) -> str:
     """Return what the sweep of a process said, in a few words, for the progress line."""
-    runs = [run for run in result["runs"] if process(run) == number]
+    runs = [run for run in result["runs"] if process_of(run) == number]
     [sweep, *_] = [sweep for each in sustained({**result, "runs": runs}) for sweep in each.sweeps]
     if not sweep.tells:
         return "can't tell"

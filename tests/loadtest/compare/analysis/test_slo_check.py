@@ -273,7 +273,15 @@ def test_clients_left_waiting_are_always_a_miss() -> None:
 def test_what_a_warning_means_for_an_slo() -> None:
     """Literal, so that a row that changes by mistake is seen."""
     assert meaning(ForSlo.SLOWER) == [
-        *("all-at-once", "busy-machine", "generator-cpu", "generator-limited", "loop-lag", "not-pinned"),
+        *(
+            "all-at-once",
+            "busy-machine",
+            "generator-cpu",
+            "generator-limited",
+            "loop-lag",
+            "machine-changed",
+            "not-pinned",
+        ),
         *("shared-core", "starved", "stolen-time"),
     ]
     assert meaning(ForSlo.LIGHTER) == ["not-connected", "rate"]
