@@ -366,7 +366,9 @@ class ClientConnection:
             self._turn = True
             self._sleep_until(upcoming)
             return True
-        self._turn = False
+        if self._turn:
+            self._turn = False
+            self._client_stats.delayed(now - upcoming)
         self._client_stats.due(schedule.take())
         return False
 

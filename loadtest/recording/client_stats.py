@@ -33,12 +33,24 @@ class VariantStats:
     One variant's counters, and its clients.
 
     even, responses, services, first: microseconds of verified replies until `settle`: later replies to requests that
-    left when they were due; response and service times of the other later replies; first replies.
+    left when they were due; response and service times of the other later replies; first replies. delays: microseconds
+    by which requests left late that their client was free to send.
     first_sent, later_sent: when the latest answered request was sent, by first and later replies.
     told: called with whether they are first replies, and with their histogram.
     """
 
-    __slots__ = ("clients", "counters", "even", "first", "first_sent", "later_sent", "responses", "services", "told")
+    __slots__ = (
+        "clients",
+        "counters",
+        "delays",
+        "even",
+        "first",
+        "first_sent",
+        "later_sent",
+        "responses",
+        "services",
+        "told",
+    )
 
     def __init__(self) -> None:
         self.counters = Counters()
@@ -47,12 +59,16 @@ class VariantStats:
         self.responses: list[int] = []
         self.services: list[int] = []
         self.first: list[int] = []
+        self.delays: list[int] = []
         self.first_sent = 0
         self.later_sent = 0
         self.told: Callable[[bool, Histogram], None] | None = None
 
     def settle(self) -> None:
         """Move the durations into histograms."""
+        for microseconds, number in Counter(self.delays).items():
+            count(self.counters.send_delay, microseconds, number)
+        self.delays.clear()
         for durations, series in (
             (self.even, ("response", "service")),
             (self.responses, ("response",)),
@@ -147,6 +163,10 @@ class ClientStats:
     def due(self, when: int) -> None:
         """Record when its next request was due by a schedule, before it connects or sends."""
         self._asked = when
+
+    def delayed(self, nanoseconds: int) -> None:
+        """Record by how much the generator woke up late to send a request that was due."""
+        self._variant_stats.delays.append(nanoseconds // 1000)
 
     def put_off(self, nanoseconds: int) -> None:
         """Record that the client itself delays its request; it and all later ones fall due so much later."""

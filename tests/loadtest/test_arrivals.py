@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.pacing import SPREAD_FROM, Gaps, Periodic, Poisson, Schedule
+from tests.support.queueing import Due, exact_quantile, md1_quantile, replay
 
 SECOND = 10**9
 SEEDS = st.integers(0, 2**32)
@@ -54,6 +55,22 @@ def test_periodic_clients_are_no_poisson_process() -> None:
     """The figures above tell them apart."""
     moments = [moment for each in range(50) for moment in due(Periodic(each * SECOND // 50, SECOND), 40 * SECOND)]
     assert dispersion(moments, 0, 40 * SECOND, 400) < 0.2
+
+
+@pytest.mark.parametrize("load", [0.5, 0.8])
+@pytest.mark.parametrize("clients", [50, 1_000])
+def test_a_queue_of_arrivals_is_md1(clients: int, load: float) -> None:
+    """p50 and p99 of 100,000 requests that a server answers one by one, each in 400 us, are within 10 %."""
+    gaps, service = Gaps(1), 400_000
+    interval = int(clients * service / load)
+    until = int(100_000 * service / load)
+    schedules = [Poisson(0, interval, gaps.draw) for _ in range(clients)]
+    arrivals = sorted((moment, number) for number, each in enumerate(schedules) for moment in due(each, until))
+    dues = [Due(f"{client}.{serial}", moment) for serial, (moment, client) in enumerate(arrivals)]
+    found = replay(dues, ((each.text, service) for each in dues))
+    for fraction in (0.5, 0.99):
+        expected = md1_quantile(load, service / 1000, fraction)
+        assert exact_quantile(found, fraction) == pytest.approx(expected, rel=0.1)
 
 
 @given(SEEDS, st.lists(st.integers(1, 60), min_size=2, max_size=6))
