@@ -180,6 +180,7 @@ class _Window(_Loose):
 class _Generator(_Loose):
     cpu_ratio: _Amount
     busy_ratio: _Amount
+    starved_ratio: _Amount
 
 
 class _Fairness(_Loose):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import median_low
-from typing import Any
+from typing import Any, Final
 
 from loadtest.compare.analysis.measures import Measure, process_of
 from loadtest.compare.analysis.slo_check import SloAnswer, check_run
@@ -18,9 +18,19 @@ from loadtest.compare.analysis.summary import Estimate, estimate, of_runs
 from loadtest.compare.analysis.summary import candidates as candidates_of
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure import load
+from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import Workload
 from loadtest.compare.slo import Slo, parse
 from loadtest.run_warnings import RunWarning
+
+MOST_DISTURBED: Final = 0.2
+"""Share of a core, kept back by the host or by other work from server or generator, from which a run says nothing."""
+
+DOUBTED: Final = 2
+"""How many times that share a server may have answered too few requests because of it, to be safe."""
+
+SURELY: Final = 0.05
+"""By how much of a rate more a server must be behind to have missed it for certain: chance alone makes a per cent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +108,24 @@ def _sustained(
     found = []
     for _, some in groupby(runs, key=process_of):
         one = [run for run in some if run["status"] == "done"]
-        answers = []
-        for run in one:
-            known = replace(load.read(run["load"]), warnings=warnings[run["number"]])
-            answers.append((run["workload"]["rate"], check_run(slo, known).answer))
+        answers = [(run["workload"]["rate"], _answer(run, slo, warnings[run["number"]])) for run in one]
         if answers:
             found.append(bracket(answers, one[0]["repeat"]))
     rates = tuple(sorted({run["workload"]["rate"] for run in runs}))
     return Sustained(candidate, Workload(**runs[0]["workload"]), tuple(found), rates, _over(found))
+
+
+def _answer(run: Mapping[str, Any], slo: Slo, warnings: tuple[RunWarning, ...]) -> SloAnswer:
+    """Return whether a run met the SLO; certainly not, if the server fell behind by more than disturbances explain."""
+    found = load.read(run["load"])
+    answer = check_run(slo, replace(found, warnings=warnings)).answer
+    if answer is not SloAnswer.CANNOT_TELL:
+        return answer
+    usage = Usage(**run["usage"])
+    disturbed = found.generator_starved + (usage.stolen + (usage.foreign or 0.0)) / found.seconds
+    reached = found.verified / found.seconds
+    behind = run["workload"]["rate"] > reached * (1 + DOUBTED * disturbed + SURELY)
+    return SloAnswer.MISSED if disturbed < MOST_DISTURBED and behind else answer
 
 
 def _over(found: Sequence[Sweep]) -> Estimate:

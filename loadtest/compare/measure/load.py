@@ -27,7 +27,7 @@ class Load:
     by kind. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds, and of
     the ages of unanswered requests at the window's end. send_delay: how late requests left, in microseconds, by the
     generator's own delay; {} in the closed model. generator_cpu, generator_busy: the busiest worker's share of a
-    core, and the share of the time in which it worked or was kept from its core.
+    core, and the share of the time in which it worked or was kept from its core; generator_starved: was kept.
     """
 
     variant: str
@@ -49,6 +49,7 @@ class Load:
     unfinished: Mapping[str, Mapping[int, int]]
     generator_cpu: float
     generator_busy: float
+    generator_starved: float
     warnings: tuple[RunWarning, ...]
     send_delay: Mapping[int, int] = field(default_factory=dict)
 
@@ -103,6 +104,7 @@ def read(result: Mapping[str, Any]) -> Load:
             unfinished=_histograms(part["censored"]),
             generator_cpu=float(generator["cpu_ratio"]),
             generator_busy=float(generator["busy_ratio"]),
+            generator_starved=float(generator["starved_ratio"]),
             warnings=tuple(RunWarning(each["name"], each["detail"], each["hint"]) for each in result["warnings"]),
             send_delay={int(delay): count for delay, count in part.get("send_delay", {}).items()},
         )

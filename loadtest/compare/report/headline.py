@@ -59,7 +59,9 @@ def rate_in_words(each: Sustained) -> str:
     if rate.value is None:
         return "can't tell"
     if not rate.value:
-        return f"not even {each.rates[0]:,g}"
+        kept = [value for value in rate.values if value]
+        some = f"{max(kept):,g} in {len(kept)} of {len(rate.values)} sweeps" if kept else ""
+        return some or f"not even {each.rates[0]:,g}"
     shown = show(rate, 1.0)
     if len(rate.values) < 2 or rate.low is None:
         return shown
@@ -98,10 +100,14 @@ def comparisons(result: Mapping[str, Any]) -> list[str]:
         factor = estimate(every)
         if factor.value is None or factor.low is None:
             continue
-        least = ">=" if factor.at_least else ""
         high = "more" if factor.high is None else f"{factor.high:.2f}"
         ends = f" ({factor.low:.2f} to {high} in {len(every)} pairs)" if len(every) > 1 else ""
-        about = f"{more.candidate.label} sustains {least}{factor.value:.2f} times the rate of {less.candidate.label}"
+        best, other = more.candidate.label, less.candidate.label
+        if factor.low > 1:
+            least = ">=" if factor.at_least else ""
+            about = f"{best} sustains {least}{factor.value:.2f} times the rate of {other}"
+        else:
+            about = f"these sweeps can't tell which of {best} and {other} sustains more"
         said.append(f"With {clients(ours.workload.clients)}, {about}{ends}.")
     return said
 

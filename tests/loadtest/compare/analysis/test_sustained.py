@@ -87,6 +87,18 @@ def test_the_generators_own_delay_misses_nothing() -> None:
     assert (sweep.low, sweep.high) == (1000, None)
 
 
+@pytest.mark.parametrize(
+    ("verified", "stolen", "high"),
+    [(15_000, 0.5, 2000), (17_500, 0.5, None), (15_000, 1.5, None), (15_000, 2.5, None)],
+)
+def test_a_server_that_fell_far_behind_missed_it(verified: int, stolen: float, high: float | None) -> None:
+    """2,000/s were asked for during 10 s, of which the host kept back 5, 15 and 25 %."""
+    quick = swept("asyncio", {1000: QUICK})
+    slow = swept("asyncio", {2000: SLOW}, verified=verified, stolen=stolen, load_warnings=[warning("stolen-time")])
+    [sweep] = [sweep for each in sustained(compared(*quick, *slow)) for sweep in each.sweeps]
+    assert (sweep.low, sweep.high) == (1000, high)
+
+
 def test_clients_left_out_miss_the_rate() -> None:
     [one] = sustained(compared(*swept("single", {1000: QUICK, 2000: QUICK}, served=1)))
     assert (one.rate.value, one.rate.at_least) == (0, False)

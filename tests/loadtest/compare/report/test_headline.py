@@ -48,7 +48,16 @@ def test_the_answer_fits_a_small_terminal() -> None:
 
 def test_pairs_say_the_factor_with_its_range() -> None:
     assert headline.comparisons(three()) == [
-        "With 50 clients, asyncio on uvloop sustains 1.50 times the rate of threaded (1.00 to 1.50 in 3 pairs)."
+        "With 50 clients, these sweeps can't tell which of asyncio on uvloop and threaded sustains more (1.00 to 1.50"
+        " in 3 pairs)."
+    ]
+    apart = compared(*keeps("threaded", 1000), *keeps("asyncio", 3000))
+    assert headline.comparisons(apart) == [
+        "With 50 clients, asyncio on uvloop sustains 3.00 times the rate of threaded."
+    ]
+    open_ended = compared(*keeps("threaded", 2000), *keeps("asyncio", 4000))
+    assert headline.comparisons(open_ended) == [
+        "With 50 clients, asyncio on uvloop sustains >=2.00 times the rate of threaded."
     ]
 
 
