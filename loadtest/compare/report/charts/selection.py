@@ -153,20 +153,22 @@ def _of_lines(kind: _Kind) -> str:
 
 def _against_rates(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
     """Return a chart against the rate, of each candidate with the number of clients with which it had most rates."""
-    series, counts = [], dict[str, list[str]]()
+    series, counts = [], dict[int, list[str]]()
     rates = sorted({each.workload.rate or 0.0 for each in some})
     for name, group in _by_candidate(some, known):
         by_clients = [list(each) for _, each in groupby(group, key=lambda each: each.workload.clients)]
         most = max(by_clients, key=len)
         found = {each.workload.rate or 0.0: each for each in most}
         series.append(Series(known[name], _points(kind, found, rates)))
-        counts.setdefault(clients(most[0].workload.clients), []).append(most[0].candidate.label)
-    said = "; ".join(f"{', '.join(names)}: {count}" for count, names in counts.items())
+        counts.setdefault(most[0].workload.clients, []).append(most[0].candidate.label)
+    usual = max(counts, key=lambda count: len(counts[count]))
+    others = "; ".join(f"{', '.join(names)}: {count:,}" for count, names in counts.items() if count != usual)
+    said = clients(usual) + (f" ({others})" if others else "")
     notes = _why(kind.measure, some)
     if len(rates) < 2:
         marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
         return bars.bars(_of_lines(kind), f"{scenario.name} at {rates[0]:,g}/s: {kind.says}", marks, notes)
-    about = f"{scenario.name} ({said}): {kind.says}"
+    about = f"{scenario.name}, {said}: {kind.says}"
     return curves.against("requests/s", rates, series, _of_lines(kind), about, durations=bool(kind.low), notes=notes)
 
 

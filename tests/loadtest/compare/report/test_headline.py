@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare.report import headline
+from loadtest.compare.report import headline, markdown
+from loadtest.compare.report.html import page
 from tests.loadtest.compare.analysis.test_sustained import QUICK, SLOW, compared
 from tests.loadtest.compare.results import one_run, swept, warning
 
@@ -76,3 +77,16 @@ def test_a_sweeps_progress_line_says_what_it_found(most: float, said: str) -> No
 
 def test_other_comparisons_have_no_headline() -> None:
     assert headline.text(compared(one_run("asyncio", "conversation"))) == ""
+
+
+def test_a_picture_has_the_curves_first() -> None:
+    """Response and CPU against the rate, each candidate with its own number of clients."""
+    pictured = page.picture(three())
+    assert pictured.index("Response, p99") < pictured.index("CPU of the server")
+    assert pictured.count("rates, 50 clients (single: 1): ") == 3
+    assert "requests/s</text>" in pictured
+    shown = page.html(three())
+    assert shown.index("The highest rate within p99&lt;20ms") < shown.index("<h2>All figures</h2>")
+    assert "<td>3,000 (2,000 to 3,000)</td>" in shown
+    table = markdown.text(three())
+    assert "| asyncio on uvloop | 50 | 3,000 (2,000 to 3,000) |" in table
