@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, ceiling_of, of_throughput
+from loadtest.compare.analysis.measures import CLOSED_LOOP, LATENCIES, ceiling_of, of_throughput
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import is_paced, number, run_count, scenarios, who
@@ -12,14 +12,7 @@ from loadtest.run_warnings import RunWarning, TakesOut, takes_out
 
 _CEILING: Final = "the generator's ceiling"
 
-_LATENCIES: Final = (
-    "response_p50_us",
-    "response_p99_us",
-    "response_p999_us",
-    "service_p99_us",
-    "first_p50_us",
-    "first_p99_us",
-)
+_LATENCIES: Final = tuple(name for name in LATENCIES if name != "longest_wait_us")
 
 
 class SharedWarning(NamedTuple):
