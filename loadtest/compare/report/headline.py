@@ -17,8 +17,6 @@ WIDTH: Final = 100
 HEADINGS: Final = ("server", "clients", "sustains, requests/s", "p50 ms", "p99 ms", "CPU us", "served")
 """The columns of `rows`. From the fourth on they are about one rate, the same for all."""
 
-_MOST_WARNINGS: Final = 3
-
 
 class Row(NamedTuple):
     """A candidate with so many clients. cells: one for each of HEADINGS."""
@@ -60,13 +58,14 @@ def rate_in_words(each: Sustained) -> str:
         return "can't tell"
     if not rate.value:
         kept = [value for value in rate.values if value]
-        some = f"{max(kept):,g} in {len(kept)} of {len(rate.values)} sweeps" if kept else ""
+        some = f"{max(kept):,g} in {len(kept)} of {len(rate.values)} sweeps only" if kept else ""
         return some or f"not even {each.rates[0]:,g}"
-    shown = show(rate, 1.0)
+    shown = f"{rate.value:,g}{' or more' if rate.at_least else ''}"
     if len(rate.values) < 2 or rate.low is None:
         return shown
-    ends = f"{number(rate.low)} or more" if rate.is_open else between(rate.low, rate.high, " to ", number)
-    return f"{shown} ({ends})"
+    if rate.is_open:
+        return shown if rate.low == rate.value else f"{shown} (at worst {number(rate.low)})"
+    return f"{shown} ({between(rate.low, rate.high, ' to ', number)})" if rate.low != rate.high else shown
 
 
 def _figures(each: Summary | None) -> tuple[str, ...]:
@@ -76,11 +75,16 @@ def _figures(each: Summary | None) -> tuple[str, ...]:
     return show(p50, 1e3), show(p99, 1e3), show(cost, 1.0), served(each)
 
 
+def signs(text: str) -> str:
+    """Return a text with the signs of bounds, where more than ASCII can be shown."""
+    return text.replace(">=", "≥").replace("<=", "≤")
+
+
 def question(result: Mapping[str, Any]) -> str:
     """Return what the rows are about, in a sentence."""
     return (
-        f"The highest rate within {result['plan']['slo']}, counted from when each request was due; all servers get the"
-        " same requests at the same random times, half of them an ECHO, half of them work."
+        f"Sustained: the highest rate tried with {result['plan']['slo']}, counted from when a request was due. All"
+        " servers get the same requests at random times; half echo a text, half also compute in Python."
     )
 
 
@@ -90,8 +94,8 @@ def common(result: Mapping[str, Any]) -> float | None:
 
 
 def comparisons(result: Mapping[str, Any]) -> list[str]:
-    """Return by how much one sustains more than another with as many clients, a line each."""
-    said = []
+    """Return the answer in sentences: who serves only some, and by how much one sustains more than another."""
+    said = _left_out(result)
     for ours, theirs in combinations(sustained(result), 2):
         if ours.workload.clients != theirs.workload.clients:
             continue
@@ -101,15 +105,24 @@ def comparisons(result: Mapping[str, Any]) -> list[str]:
         if factor.value is None or factor.low is None:
             continue
         high = "more" if factor.high is None else f"{factor.high:.2f}"
-        ends = f" ({factor.low:.2f} to {high} in {len(every)} pairs)" if len(every) > 1 else ""
         best, other = more.candidate.label, less.candidate.label
         if factor.low > 1:
-            least = ">=" if factor.at_least else ""
-            about = f"{best} sustains {least}{factor.value:.2f} times the rate of {other}"
+            least = "at least " if factor.at_least else ""
+            ends = f" ({factor.low:.2f} to {high} in {len(every)} repeats)" if len(every) > 1 else ""
+            about = f"{best} sustains {least}{factor.value:.2f} times the rate of {other}{ends}"
         else:
-            about = f"these sweeps can't tell which of {best} and {other} sustains more"
-        said.append(f"With {clients(ours.workload.clients)}, {about}{ends}.")
+            repeats = f" in {len(every)} repeats" if len(every) > 1 else ""
+            span = f"at least {factor.low:.2f}" if factor.high is None else f"{factor.low:.2f} to {high}"
+            about = f"{best} or {other}: can't tell ({best} sustained {span} times as much{repeats})"
+        said.append(f"With {clients(ours.workload.clients)}, {about}.")
     return said
+
+
+def _left_out(result: Mapping[str, Any]) -> list[str]:
+    """Return which candidates serve only some of their clients at a rate, a line each."""
+    some = [each for each in summaries(result) if each.workload.rate and each.served[0] < each.served[1]]
+    said = [f"With {clients(each.served[1])}, {each.candidate.label} serves {each.served[0]:,}." for each in some]
+    return list(dict.fromkeys(said))
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:
@@ -120,10 +133,14 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     said = [incomplete(result)]
     if counts[-1] < MIN_RUNS:
         said.append(
-            f"Indicative: medians (and ranges) of {many} sweeps, each in fresh processes; a verdict takes {MIN_RUNS}."
+            f"Indicative: medians (and ranges) of {many} sweeps, each in fresh processes. A verdict takes {MIN_RUNS}:"
+            " compare --thorough."
         )
     if any(each.rate.at_least for each in found):
-        said.append(">= before a rate: no higher one missed the SLO; the warnings say where a run can't tell.")
+        said.append('"Or more": no higher rate missed the SLO, or it can\'t be told (see the warnings).')
+    shown = " ".join(cell for row in rows(result) for cell in row.cells[3:])
+    meaning = {">=": ">=: replies were still missing.", "<=": "<=: a tenth or more may be the load's own delay."}
+    said.append(" ".join(words for mark, words in meaning.items() if mark in shown))
     return [line for line in said if line]
 
 
@@ -134,11 +151,14 @@ def text(result: Mapping[str, Any]) -> str:
         return ""
     at = common(result)
     about = f"{HEADINGS[2]:>30}" if at is None else f"{'':30}   at {at:,g} requests/s:"
-    lines = [*textwrap.wrap(question(result), WIDTH), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]
+    lines = [*_wrapped(comparisons(result)), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]
     lines += [_line(row.cells) for row in some]
-    lines += ["", *(line for each in (*comparisons(result), *notes(result)) for line in textwrap.wrap(each, WIDTH))]
-    lines += _warned(result)
+    lines += ["", *_wrapped([question(result), *notes(result), *_warned(result)])]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _wrapped(some: Iterable[str]) -> list[str]:
+    return [line for each in some for line in textwrap.wrap(each, WIDTH, subsequent_indent="   ")]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -150,8 +170,7 @@ def _warned(result: Mapping[str, Any]) -> Iterable[str]:
     """Return the warnings by name; the page has their words."""
     names = list(dict.fromkeys(each.warning.name for each in warnings(result, summaries(result))))
     if names:
-        shown = ", ".join(names[:_MOST_WARNINGS]) + (f" and {len(names) - _MOST_WARNINGS} more" * (len(names) > 3))
-        yield f"Warnings: {shown}. The page says in which runs, and what to do."
+        yield f"Warnings: {', '.join(names)}. The page (below) says what they mean, and in which runs."
 
 
 def brief(result: Mapping[str, Any], number: int) -> str:

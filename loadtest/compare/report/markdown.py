@@ -22,8 +22,9 @@ def text(result: Mapping[str, Any]) -> str:
     parts += [f"**{markdown(line)}**" for line in (incomplete(result), indicative(every)) if line]
     rows = headline.rows(result)
     if rows:
-        parts += [markdown(headline.question(result)), "\n".join(_rates(result, rows))]
-        parts.append("\n".join(f"- {markdown(line)}" for line in headline.comparisons(result) + headline.notes(result)))
+        parts.append("\n".join(f"- {markdown(line)}" for line in headline.comparisons(result)))
+        parts.append("\n".join(_rates(result, rows)))
+        parts.append(markdown(headline.signs(" ".join((headline.question(result), *headline.notes(result))))))
     if is_verdict(every):
         parts.append("\n".join(_verdict(every)))
     for scenario, some in by_scenario(every):
@@ -49,7 +50,7 @@ def _rates(result: Mapping[str, Any], rows: Sequence[headline.Row]) -> Iterable[
     yield f"| {' | '.join(heads)} |"
     yield f"|---|{'--:|' * (len(heads) - 1)}"
     for row in rows:
-        yield f"| {' | '.join(markdown(cell.replace('>=', AT_LEAST)) for cell in row.cells)} |"
+        yield f"| {' | '.join(markdown(headline.signs(cell)) for cell in row.cells)} |"
 
 
 def _verdict(every: Sequence[Summary]) -> Iterable[str]:

@@ -16,6 +16,7 @@ _BOTTOM: Final = 226
 _ROW: Final = 18
 _APART: Final = 34  # units between the names of two numbers of clients
 _ROOM: Final = 62  # and between two counts of those served
+_NARROW: Final = 5  # letters of a count that fit without that room
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,14 @@ def against(
     subtitle: str,
     *,
     durations: bool = False,
+    limit: tuple[float, str] | None = None,
     notes: Sequence[str] = (),
 ) -> Chart:
     """
     Return a chart with a line for each candidate, and beneath it the clients served of those connected.
 
     axis: what the loads are, such as "clients". loads: two or more. durations: values are microseconds, on a
-    logarithmic axis.
+    logarithmic axis. limit: an objective, drawn across, and its name.
     """
     values = [
         value
@@ -68,6 +70,7 @@ def against(
         for value in (point.value, point.low, point.high, *point.excluded)
         if value is not None
     ]
+    values += [limit[0]] if limit else []
     y = svg.logarithmic(values, _BOTTOM, _TOP) if durations else svg.linear(values, _BOTTOM, _TOP, _short)
     x = _places(loads)
     parts = [svg.heading(title, subtitle), *_up(y), svg.line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM)]
@@ -77,6 +80,10 @@ def against(
             svg.text(at, _BOTTOM + 17, f"{load:,g}", "muted small", "middle"),
         ]
     parts.append(svg.text(0, _BOTTOM + 17, axis, "muted small"))
+    if limit:
+        height = y.place(limit[0])
+        parts.append(svg.line("whisker", _LEFT, height, _RIGHT, height))
+        parts.append(svg.text(_RIGHT, height - 4, limit[1], "muted small", "end"))
     for place, series in enumerate(every):
         # Beside each other, or one would hide the other's whiskers.
         aside = (place - (len(every) - 1) / 2) * 6
@@ -161,7 +168,9 @@ def _served(series: Series, x: Sequence[float], y: float) -> str:
             words = "–"
         else:
             some, all_of_them = point.served
-            words = "all" if some == all_of_them and tight else f"{some}/{all_of_them}"
+            words = f"{some}/{all_of_them}"
+            if some == all_of_them and tight and len(words) > _NARROW:
+                words = "all"
         parts.append(svg.text(at, y, words, "muted small", "middle"))
     return "".join(parts)
 

@@ -15,6 +15,7 @@ from loadtest.compare.report.charts.distributions import Distribution, distribut
 from loadtest.compare.report.charts.svg import Chart, Ink
 from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served
 from loadtest.compare.report.ranking import missing, place
+from loadtest.compare.slo import parse
 from loadtest.scenarios import Scenario
 
 
@@ -102,11 +103,11 @@ class Charts:
         return [each.chart for each in ordered[:_MOST_PICTURED]]
 
 
-def of_measures(every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
+def of_measures(every: Sequence[Summary], known: Mapping[str, Ink], slo: str = "") -> Charts:
     """
     Return the charts of the measures: against the number of clients or the rate, or in rows where there is but one.
 
-    known: how each candidate is drawn.
+    known: how each candidate is drawn. slo: the objective of response times against the rate, as typed.
     """
     drawn, left_out = [], []
     for kind in _KINDS:
@@ -116,7 +117,7 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
             if kind.measure in of_throughput(scenario):
                 left_out.append(f"{kind.title}, {scenario.name}: {CLOSED_LOOP}")
             elif any(each[kind.measure].value is not None for each in some):
-                drawn.append(Drawn(_chart(kind, scenario, some, known), kind.measure, scenario.name))
+                drawn.append(Drawn(_chart(kind, scenario, some, known, slo), kind.measure, scenario.name))
             else:
                 left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.measure, some))}")
     drawn.sort(
@@ -127,10 +128,10 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
     return Charts(tuple(drawn), tuple(left_out))
 
 
-def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink], slo: str) -> Chart:
     rated = [each for each in some if each.workload.rate]
     if rated:
-        return _against_rates(kind, scenario, rated, known)
+        return _against_rates(kind, scenario, rated, known, slo)
     counts = sorted({each.workload.clients for each in some})
     says = f"{scenario.name}: {kind.says}" if len(counts) > 1 else f"{scenario.name}, {clients(counts[0])}: {kind.says}"
     notes = _why(kind.measure, some)
@@ -151,7 +152,9 @@ def _of_lines(kind: _Kind) -> str:
     return f"{kind.title}, p99" if kind.low else kind.title
 
 
-def _against_rates(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+def _against_rates(
+    kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink], slo: str
+) -> Chart:
     """Return a chart against the rate, of each candidate with the number of clients with which it had most rates."""
     series, counts = [], dict[int, list[str]]()
     rates = sorted({each.workload.rate or 0.0 for each in some})
@@ -169,7 +172,12 @@ def _against_rates(kind: _Kind, scenario: Scenario, some: Sequence[Summary], kno
         marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
         return bars.bars(_of_lines(kind), f"{scenario.name} at {rates[0]:,g}/s: {kind.says}", marks, notes)
     about = f"{scenario.name}, {said}: {kind.says}"
-    return curves.against("requests/s", rates, series, _of_lines(kind), about, durations=bool(kind.low), notes=notes)
+    objective = parse(slo) if slo and kind.measure == "response_p99_us" else None
+    limit = (float(objective.limit_us), slo) if objective and objective.quantile == 0.99 else None
+    lines = bool(kind.low)
+    return curves.against(
+        "requests/s", rates, series, _of_lines(kind), about, durations=lines, limit=limit, notes=notes
+    )
 
 
 def _by_candidate(some: Sequence[Summary], known: Mapping[str, Ink]) -> Iterable[tuple[str, list[Summary]]]:

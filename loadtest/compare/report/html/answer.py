@@ -10,7 +10,7 @@ from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
 from loadtest.compare.report import headline
 from loadtest.compare.report.charts import svg
-from loadtest.compare.report.formatting import AT_LEAST, run_count, served
+from loadtest.compare.report.formatting import run_count, served
 from loadtest.compare.report.notes import SharedWarning, incomplete, indicative, is_verdict
 from loadtest.compare.report.ranking import (
     Ranking,
@@ -61,14 +61,15 @@ def _rates(result: Mapping[str, Any], marks: Mapping[str, str]) -> str:
     head = "".join(f"<th>{markup(each)}</th>" for each in heads)
     body = "".join(
         f"<tr><td>{marks[row.candidate]}</td>"
-        + "".join(f"<td>{markup(cell.replace('>=', AT_LEAST))}</td>" for cell in row.cells[1:])
+        + "".join(f"<td>{markup(headline.signs(cell))}</td>" for cell in row.cells[1:])
         + "</tr>"
         for row in rows
     )
-    said = "".join(f"<li>{markup(line)}</li>" for line in (*headline.comparisons(result), *headline.notes(result)))
+    said = "".join(f"<li>{markup(line)}</li>" for line in headline.comparisons(result))
+    notes = headline.signs(" ".join((headline.question(result), *headline.notes(result))))
     return (
-        f"<p>{markup(headline.question(result))}</p>"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div><ul>{said}</ul>'
+        f'<ul>{said}</ul><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<p class="faint">{markup(notes)}</p>'
     )
 
 

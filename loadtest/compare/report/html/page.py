@@ -37,7 +37,8 @@ def html(result: Mapping[str, Any]) -> str:
     every, known = summaries(result), candidates(result)
     warned = warnings(result, every)
     inks = svg.inks(known)
-    charts, distributions = selection.of_measures(every, inks), selection.of_distributions(result, every, inks)
+    charts = selection.of_measures(every, inks, result["plan"]["slo"])
+    distributions = selection.of_distributions(result, every, inks)
     parts = [
         f"<h1>{TITLE}</h1>",
         f'<p class="faint where">{markup(where(result))}</p>',
@@ -85,9 +86,13 @@ def picture(result: Mapping[str, Any]) -> str:
     kind = "99 % intervals" if counts[0] >= MIN_RUNS else "their range: indicative"
     if counts[0] < MIN_RUNS <= counts[-1]:
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
-    foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. Drawn by python -m loadtest report."
+    foot = (
+        f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. ×: a run left out."
+        " Drawn by python -m loadtest report."
+    )
     known = candidates(result)
-    return svg.picture(TITLE, where(result), selection.of_measures(every, svg.inks(known)).pictured(), foot, known)
+    charts = selection.of_measures(every, svg.inks(known), result["plan"]["slo"])
+    return svg.picture(TITLE, where(result), charts.pictured(), foot, known)
 
 
 def where(result: Mapping[str, Any]) -> str:
