@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -58,7 +59,7 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
     options = _parse(arguments)
     if options.results:
         return _differences(options.results)
-    with tempfile.TemporaryDirectory(prefix="tcplab-") as before:
+    with tempfile.TemporaryDirectory(prefix="tcplab-") if options.against else nullcontext("") as before:
         try:
             plan = _plan(options, Path(before))
             cores = _cores(options.cores)
@@ -317,6 +318,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--against",
+        type=_revision,
         metavar="REVISION",
         help="a commit, branch or tag: measure each server as it was there too, in turns (10 runs of each)",
     )
@@ -362,6 +364,12 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return int(text)
+
+
+def _revision(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a commit, branch or tag")
+    return text
 
 
 def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -155,3 +155,23 @@ def test_a_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
     there = Path(found["plan"]["candidates"][1]["folder"])
     assert there != ROOT
     assert not there.exists(), "the other revision's files are removed"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--against", " "], "argument --against: it is empty; name a commit, branch or tag"),
+        (["--rates", "50%,60"], "argument --rates: '50%,60' has rates and shares: choose one kind"),
+        (["--rates", "10,10"], "argument --rates: '10,10' has a rate twice"),
+        (
+            ["--rates", "fast"],
+            "argument --rates: 'fast' is neither a rate from 0.01 to 1000000 nor a share",
+        ),
+    ],
+)
+def test_a_bad_option_names_itself(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", *options])
+    out, error = capsys.readouterr()
+    assert (ended.value.code, out, error.count("\n")) == (2, "", 1)
+    assert said in error
