@@ -97,13 +97,9 @@ class Comparison:
     @property
     def further_seconds(self) -> float:
         """The estimated additional duration at most, if runs differ too much for a verdict."""
-        tasks = [task for task in self._plan.tasks if MIN_RUNS <= task.repeats < MOST_RUNS]
-        return sum(
-            self._left_of([task.workload] * max(1, len(task.rates or task.shares)))
-            * len(task.candidates)
-            * (MOST_RUNS - task.repeats)
-            for task in tasks
-        )
+        freely = (task for task in self._plan.tasks if not task.rates and not task.shares)
+        tasks = [task for task in freely if MIN_RUNS <= task.repeats < MOST_RUNS]
+        return sum(self._left_of([task.workload]) * len(task.candidates) * (MOST_RUNS - task.repeats) for task in tasks)
 
     def run(self, laboratory: Laboratory) -> None:
         """Measure the ceiling, the runs, memory and capacity, as planned; record what fails, and continue."""
@@ -159,7 +155,7 @@ class Comparison:
         """
         Measure what concurrent candidates reach, and make rates of the plan's shares of the least.
 
-        What each reaches is no result: it only says where to look. RunFailedError: nothing could be measured.
+        What each reaches is no result: it only says where to look.
         """
         left = self._left(self._runs)
         for name in self._plan.reaching:

@@ -32,10 +32,11 @@ def further(every: Sequence[Summary]) -> list[list[Summary]]:
 
     every: sorted summaries. If one candidate's runs differ too much, all candidates of that load run again, because
     candidates that are not measured in turns may differ by the time of day. Loads that were not planned for a verdict
-    get no further runs.
+    get no further runs; nor do rates, of which a sweep has some at which runs differ as much as they can.
     """
     rounds = []
-    for _, some in groupby(every, key=lambda each: each.workload):
+    freely = (each for each in every if not each.workload.rate)
+    for _, some in groupby(freely, key=lambda each: each.workload):
         load = list(some)
         unsteady = any(_is_unsteady(each) for each in load)
         due = [each for each in load if _is_short(each) or (unsteady and each.valid and each.attempts < MOST_RUNS)]

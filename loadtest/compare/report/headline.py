@@ -52,7 +52,7 @@ def _head(each: Sustained) -> tuple[str, str, str]:
 
 
 def rate_in_words(each: Sustained) -> str:
-    """Return what a candidate sustains, such as "6,600 (6,200 to 7,000)", or ">=7,000"."""
+    """Return what a candidate sustains, such as "6,600 (6,200 to 7,000)", or "7,000 or more"."""
     rate = each.rate
     if rate.value is None:
         return "can't tell"
@@ -119,8 +119,11 @@ def comparisons(result: Mapping[str, Any]) -> list[str]:
 
 
 def _left_out(result: Mapping[str, Any]) -> list[str]:
-    """Return which candidates serve only some of their clients at a rate, a line each."""
-    some = [each for each in summaries(result) if each.workload.rate and each.served[0] < each.served[1]]
+    """Return which candidates serve only some of their clients at a rate that others sustain, a line each."""
+    at = common(result) or 0.0
+    some = [
+        each for each in summaries(result) if 0 < (each.workload.rate or 0) <= at and each.served[0] < each.served[1]
+    ]
     said = [f"With {clients(each.served[1])}, {each.candidate.label} serves {each.served[0]:,}." for each in some]
     return list(dict.fromkeys(said))
 

@@ -16,7 +16,7 @@ from loadtest.compare.measure.machine import share_out
 from loadtest.compare.measure.run import Laboratory, Measured
 from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import MIN_RUNS, Plan, Task, Workload
-from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, warning
+from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, swept, warning
 
 STEADY = [10_000 + step for step in range(0, 200, 10)]
 UNSTEADY = [8_000, 12_000] * 10
@@ -111,3 +111,15 @@ def test_a_comparison_goes_on_until_it_has_enough(tmp_path: Path, capsys: pytest
     assert repeats == list(range(1, MOST_RUNS + 1))
     assert all({**each["workload"]} == asdict(workload) for each in done.result["runs"])
     assert f"[{2 * MOST_RUNS}/{2 * MOST_RUNS} " in capsys.readouterr().out
+
+
+def test_a_sweeps_rates_get_no_further_runs() -> None:
+    """Near a server's limit their runs differ without end."""
+    took = [1_000, 90_000]
+    runs = [run for repeat in range(10) for run in swept("asyncio", {2000.0: took[repeat % 2]}, repeat=repeat + 1)]
+    assert due(*runs) == []
+    conversing = several_runs(10, "asyncio", "conversation")
+    for place, run in enumerate(conversing):
+        durations = {str(took[place % 2]): 10_000}
+        run["load"]["variants"]["asyncio"]["histograms"] |= {"response": durations, "first_reply": durations}
+    assert due(*conversing) == [["asyncio"]]

@@ -99,3 +99,10 @@ def test_a_picture_has_the_curves_first() -> None:
     table = markdown.text(three())
     assert "| asyncio on uvloop | 50 | 3,000 (2,000 to 3,000) |" in table
     assert "- With 50 clients, single serves 1." in table
+
+
+def test_a_flooded_rate_leaves_nobody_out() -> None:
+    """Of clients that a server can't serve at a rate that it doesn't sustain nothing is said first."""
+    runs = keeps("asyncio", 2000)
+    runs[-1]["load"]["variants"]["asyncio"]["served"] = 40
+    assert headline.comparisons(compared(*runs)) == []
