@@ -153,7 +153,7 @@ def rate(facts: Facts) -> str | None:
 def _chance(facts: Facts) -> float:
     """Return how many requests more fall due by chance: three deviations."""
     if facts.poisson:
-        return 3 * math.sqrt(facts.rate * facts.seconds)
+        return 3 * math.sqrt(facts.rate * max(0.0, facts.seconds))
     # A client begins anywhere in its interval.
     return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
 

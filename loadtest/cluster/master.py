@@ -115,9 +115,14 @@ class Master:
 
     def _read_settings(self) -> settings.Settings:
         try:
-            return settings.read(self._options)
+            chosen = settings.read(self._options)
         except ValueError as error:
             sys.exit(f"tcplab: {error}")
+        if chosen.sweep and 0 < (self._options.get("run_time") or 0) <= chosen.warmup:
+            sys.exit(
+                "tcplab: --sweep shares the run time after the warm-up among its rates: make -t longer than --warmup"
+            )
+        return chosen
 
     def _refuse_host(self) -> None:
         if self._environment.host:
@@ -237,6 +242,8 @@ class Master:
         self._end_window()
         if settles and len(self._windows) > 1:
             self._windows.pop()  # the run ended before this rate was measured
+        if len(self._windows) < len(self._settings.sweep):
+            logger.warning("The run ended after %d of %d rates", len(self._windows), len(self._settings.sweep))
         self._report_result()
 
     def _end_window(self) -> None:

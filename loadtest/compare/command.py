@@ -68,6 +68,9 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
             folder = store.prepare(options.output, datetime.now().astimezone())
         except (ValueError, store.NotWritableError) as error:
             return _refuse(str(error))
+        except KeyboardInterrupt:  # while the other revision is built
+            say("interrupted")
+            return INTERRUPTED
         command = ("python", "-m", "loadtest", "compare", *arguments)
         return _compare(plan, cores, folder, command, laboratory, strict=options.slo is not None)
 
@@ -136,14 +139,15 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
             f" pause, such as {', '.join(name for name in SCENARIOS if slo_check.applies_to(SCENARIOS[name]))}"
         )
     rates, shares = options.rates or ((), ())
-    some = [*(LAB[name] for name in options.variants or (() if options.against and own else TEXTBOOK)), *own]
+    variants = tuple(dict.fromkeys(options.variants or ()))
+    some = [*(LAB[name] for name in variants or (() if options.against and own else TEXTBOOK)), *own]
     if options.against:
         some = _with_before(some, options, before)
     return chosen(
         options.seed,
         some,
-        scenarios=scenarios,
-        clients=options.clients or (),
+        scenarios=tuple(dict.fromkeys(scenarios)),
+        clients=tuple(dict.fromkeys(options.clients or ())),
         rates=rates,
         shares=shares,
         repeats=options.repeats or (MIN_RUNS if options.against else 1),
@@ -318,11 +322,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--against",
-        type=_revision,
+        type=_not_empty,
         metavar="REVISION",
         help="a commit, branch or tag: measure each server as it was there too, in turns (10 runs of each)",
     )
-    parser.add_argument("--build", metavar="COMMAND", help="with --against: run it first in both checkouts")
+    parser.add_argument(
+        "--build", type=_not_empty, metavar="COMMAND", help="with --against: run it first in both checkouts"
+    )
     parser.add_argument(
         "--scenarios",
         nargs="+",
@@ -366,9 +372,9 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _revision(text: str) -> str:
+def _not_empty(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; name a commit, branch or tag")
+        raise argparse.ArgumentTypeError("it is empty; give it a value, or omit it")
     return text
 
 
@@ -381,8 +387,8 @@ def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
             number = float(part.removesuffix("%"))
         except ValueError:
             number = 0.0
-        if not 0.01 <= number <= 1_000_000:
-            raise argparse.ArgumentTypeError(f"{part!r} is neither a rate from 0.01 to 1000000 nor a share such as 80%")
+        if not 0.01 <= number <= (1_000 if part.endswith("%") else 1_000_000):
+            raise argparse.ArgumentTypeError(f"{part!r} is neither a rate from 0.01 to 1000000 nor a share up to 1000%")
         numbers.append(number)
     if len(set(numbers)) < len(numbers):
         raise argparse.ArgumentTypeError(f"{text!r} has a rate twice")

@@ -117,7 +117,7 @@ class Plan:
     def at(self, reached: float) -> Self:
         """Return the plan with rates in place of shares of `reached` (requests per second)."""
         tasks = (
-            replace(task, rates=tuple(rounded(share * reached) for share in task.shares), shares=())
+            replace(task, rates=tuple(dict.fromkeys(rounded(share * reached) for share in task.shares)), shares=())
             if task.shares
             else task
             for task in self.tasks
@@ -263,7 +263,8 @@ def chosen(
 ) -> Plan:
     """Return the plan that the user chose; clients, seconds and warmup replace each scenario's own."""
     names = tuple(candidate.name for candidate in candidates)
-    concurrent = tuple(name for name in names if name not in ONE_AT_A_TIME)
+    alone = {each.name for each in candidates if (each.version_of or each.name) in ONE_AT_A_TIME}
+    concurrent = tuple(name for name in names if name not in alone)
     paced = [name for name in scenarios if rates or shares or SCENARIOS[name].paced]
     tasks = []
     for name in scenarios:
@@ -274,7 +275,7 @@ def chosen(
                 continue
             # Of clients that stay, a server that serves one at a time serves one.
             each_its_own = not clients and SCENARIOS[name].requests is None
-            some = tuple(each for each in names if not each_its_own or (each in ONE_AT_A_TIME) == (count == 1))
+            some = tuple(each for each in names if not each_its_own or (each in alone) == (count == 1))
             if some:
                 of_reached = () if rates else tuple(shares) or SHARES
                 tasks.append(Task(workload, some, repeats, rates=tuple(rates), shares=of_reached))

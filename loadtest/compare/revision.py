@@ -1,9 +1,13 @@
 """Another revision of this repository, for `compare --against`: its files, and its servers as candidates."""
 
 import io
+import os
+import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,8 +26,13 @@ def check_out(revision: str, into: Path, root: Path) -> str:
     """
     commit = _git(root, "rev-parse", "--verify", "--short=12", "--end-of-options", f"{revision}^{{commit}}")
     packed = _git(root, "archive", commit.decode().strip())
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(into, filter="data")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(into, filter="data")
+    except OSError as error:
+        raise ValueError(
+            f"--against: {revision} can't be written to {into}: {error.strerror}; free space there"
+        ) from None
     return commit.decode().strip()
 
 
@@ -34,22 +43,29 @@ def _git(root: Path, *arguments: str) -> bytes:
         raise ValueError("--against needs git: install it") from None
     except subprocess.CalledProcessError as error:
         why = error.stderr.decode(errors="replace").strip().splitlines() or ["git failed"]
-        raise ValueError(f"--against: {why[-1]}") from None
+        raise ValueError(f"--against: git knows no such revision ({why[-1]}); name a commit, branch or tag") from None
     return done.stdout
 
 
 def build(command: str, folder: Path) -> None:
     """Run a command line in a checkout; ValueError with a line if it fails."""
-    try:
-        done = subprocess.run(  # noqa: S602 - the user's own command line
-            command, shell=True, cwd=folder, capture_output=True, timeout=_LONGEST, check=False
+    with tempfile.TemporaryFile() as output:
+        shell = subprocess.Popen(  # noqa: S602 - the user's own command line
+            command, shell=True, cwd=folder, stdout=output, stderr=output, start_new_session=True
         )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"--build: {command!r} took over {_LONGEST:.0f} s in {folder}") from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        try:
+            status = shell.wait(_LONGEST)
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"--build: {command!r} took over {_LONGEST:.0f} s in {folder}") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)  # what it may have left in the background
+            shell.wait()
+        output.seek(0)
+        said = output.read().decode(errors="replace").strip().splitlines()
+    if status:
         why = f": {said[-1]}" if said else ""
-        raise ValueError(f"--build: {command!r} ended with {done.returncode} in {folder}{why}")
+        raise ValueError(f"--build: {command!r} ended with {status} in {folder}{why}")
 
 
 def both(candidate: Candidate, before: Path, commit: str, now: Path) -> tuple[Candidate, Candidate]:

@@ -200,8 +200,11 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
     common = tuple(RunWarning(**each) for each in result["warnings"])
     loads = {run["number"]: run["load"] for run in result["runs"] if run["status"] == "done"}
     found = []
-    for summary in summaries(result):
-        if not applies_to(summary.scenario) or summary.workload.rate:  # which rates keep it: sustained.py
+    every = summaries(result)
+    rates = Counter((each.candidate.name, each.workload.scenario, each.workload.clients) for each in every)
+    for summary in every:
+        swept = rates[summary.candidate.name, summary.workload.scenario, summary.workload.clients] > 1
+        if not applies_to(summary.scenario) or (summary.workload.rate and swept):  # which rates keep it: sustained.py
             continue
         checked = [
             check_run(slo, replace(load.read(loads[run.number]), warnings=(*run.warnings, *common)))

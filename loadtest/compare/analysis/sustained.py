@@ -26,6 +26,9 @@ from loadtest.run_warnings import RunWarning
 MOST_DISTURBED: Final = 0.2
 """Share of a core, kept back by the host or by other work from server or generator, from which a run says nothing."""
 
+FEWEST: Final = 100
+"""Requests that must fall due at a rate: of fewer there is no p99, and clients may have had none."""
+
 DOUBTED: Final = 2
 """How many times that share a server may have answered too few requests because of it, to be safe."""
 
@@ -118,6 +121,8 @@ def _sustained(
 def _answer(run: Mapping[str, Any], slo: Slo, warnings: tuple[RunWarning, ...]) -> SloAnswer:
     """Return whether a run met the SLO; certainly not, if the server fell behind by more than disturbances explain."""
     found = load.read(run["load"])
+    if run["workload"]["rate"] * found.seconds < FEWEST:
+        return SloAnswer.CANNOT_TELL
     answer = check_run(slo, replace(found, warnings=warnings)).answer
     if answer is not SloAnswer.CANNOT_TELL:
         return answer

@@ -92,7 +92,7 @@ class Laboratory:
         workloads: one; or several that differ by their rate alone.
         """
         workload = workloads[0]
-        rates = ",".join(f"{each.rate:g}" for each in workloads if each.rate)
+        rates = ",".join(f"{each.rate:.12g}" for each in workloads if each.rate)
         return [
             *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
             *("--headless", "--only-summary", "--loglevel", "WARNING"),

@@ -85,6 +85,7 @@ def test_a_run_that_ends_early_keeps_its_windows(tmp_path: Path) -> None:
             time.sleep(6.8)
             locust.stop()
     windows = locust.outcome()["windows"]
+    assert "The run ended after 2 of 3 rates" in locust.log
     assert [each["target_rate"] for each in windows] == list(RATES[:2])
     assert windows[0]["window"]["seconds"] == pytest.approx(4, abs=0.5)
     assert 0 < windows[1]["window"]["seconds"] < 2
@@ -95,6 +96,7 @@ def test_a_run_that_ends_early_keeps_its_windows(tmp_path: Path) -> None:
     [
         (("--sweep", "10,fast"), "argument --sweep: 'fast' is not a number of requests per second"),
         (("--sweep", "10,20", "--rate", "5"), "tcplab: --sweep has the rates: omit --rate"),
+        (("--sweep", "10,20", "--warmup", "5"), "tcplab: --sweep shares the run time after the warm-up"),
         (("--sweep", "10,20", "--think", "1"), "tcplab: a rate sets when requests fall due, a think time how long"),
     ],
 )

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from loadtest.__main__ import main
@@ -13,9 +16,10 @@ from loadtest.compare import revision
 from loadtest.compare.analysis.regression import of_revisions
 from loadtest.compare.candidates import LAB, own
 from loadtest.compare.command import UNTOLD, WORSE, _of_revisions
+from loadtest.compare.plan import chosen
 from loadtest.compare.report import differences
 from tests.loadtest.compare.results import comparison, several_runs, warning
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, still_running
 
 
 @pytest.fixture
@@ -160,7 +164,9 @@ def test_a_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--against", " "], "argument --against: it is empty; name a commit, branch or tag"),
+        (["--against", " "], "argument --against: it is empty; give it a value, or omit it"),
+        (["--against", "HEAD", "--build", ""], "argument --build: it is empty; give it a value, or omit it"),
+        (["--rates", "2000%"], "argument --rates: '2000%' is neither a rate from 0.01 to 1000000 nor a share up to"),
         (["--rates", "50%,60"], "argument --rates: '50%,60' has rates and shares: choose one kind"),
         (["--rates", "10,10"], "argument --rates: '10,10' has a rate twice"),
         (
@@ -175,3 +181,20 @@ def test_a_bad_option_names_itself(options: list[str], said: str, capsys: pytest
     out, error = capsys.readouterr()
     assert (ended.value.code, out, error.count("\n")) == (2, "", 1)
     assert said in error
+
+
+def test_an_earlier_version_gets_the_same_clients(tmp_path: Path) -> None:
+    """Of a server that serves one at a time both versions are swept with one client."""
+    both = revision.both(LAB["single"], tmp_path, "0123456789ab", tmp_path)
+    plan = chosen(1, both, scenarios=["rates"], rates=[100.0])
+    assert {(run.candidate, run.workload.clients) for run in plan.runs()} == {("single", 1), ("single@0123456", 1)}
+
+
+def test_a_build_leaves_nothing_in_the_background(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="ended with 1"):
+        revision.build("sleep 60 & echo $! > pid; false", tmp_path)
+    assert time.monotonic() - began < 10
+    pid = int((tmp_path / "pid").read_text())
+    with suppress(psutil.NoSuchProcess):
+        assert still_running([psutil.Process(pid)], within=10) == []

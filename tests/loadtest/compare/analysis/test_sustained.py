@@ -152,3 +152,14 @@ def test_a_flooded_rate_is_no_missed_slo() -> None:
     assert not slo_check.is_missed(flooded)
     assert not is_missed(flooded)
     assert is_missed(compared(*swept("asyncio", {1000.0: SLOW, 2000.0: SLOW})))
+
+
+def test_a_rate_of_few_requests_says_nothing() -> None:
+    """Of 9 requests a second in 10 s there is no p99, and clients may have had none."""
+    [one] = sustained(compared(*swept("asyncio", {8.0: SLOW, 9.0: SLOW}, served=0)))
+    assert one.rate.value is None
+
+
+def test_a_rate_alone_is_judged_as_any_load() -> None:
+    assert slo_check.is_missed(compared(*swept("asyncio", {1000.0: SLOW})))
+    assert not slo_check.is_missed(compared(*swept("asyncio", {1000.0: QUICK})))
