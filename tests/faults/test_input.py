@@ -45,7 +45,7 @@ def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch)
             except ConnectionError:  # it has closed while bytes were still being sent
                 ended = True
         assert told == OVERLONG
-        assert peak_memory(server) - before < 5 * MEGABYTE
+        assert peak_memory(server) - before < 8 * MEGABYTE  # a few reads of 256 KiB, where `sent` may be a gigabyte
     assert sent > MEGABYTE
     seen = server.wait_for_ends(1)
     assert seen("connections_ended_total", outcome="overlong") == 1
