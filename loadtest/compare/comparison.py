@@ -19,7 +19,7 @@ from loadtest.compare.escaping import visible_lines
 from loadtest.compare.measure import load, machine, memory
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, Laboratory, RunFailedError
-from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, processes
+from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, processes, under_load
 from loadtest.compare.report import headline, table
 from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
@@ -210,7 +210,7 @@ class Comparison:
                 )
                 shown.append(measures.measures_of(record, measures.ceiling_of(self.result)))
                 record["latency"] = CLOSED_LOOP if measures.of_throughput(shown[-1].scenario) else ""
-            self._took.append(measured[0].took - _seconds(workloads))
+            self._took.append(measured[0].took - under_load(workloads))
             say(table.brief(shown[0]) if len(shown) == 1 else headline.brief(self.result, runs[0].process))
         self._keep()
 
@@ -291,7 +291,7 @@ class Comparison:
     def _left_of(self, workloads: Sequence[Workload]) -> float:
         """Return how long one process will take that plays these."""
         overhead = sum(self._took) / len(self._took) if self._took else _OVERHEAD
-        return _seconds(workloads) + overhead
+        return under_load(workloads) + overhead
 
     @property
     def failed(self) -> int:
@@ -316,11 +316,6 @@ def _bytes(record: dict[str, Any]) -> str:
     if total and total["value"]:
         parts.append(f"silent with the kernel's part {total['value'] / 1e3:.1f} kB")
     return ", ".join(parts) or record["note"] or record["silent"]["why"]
-
-
-def _seconds(workloads: Sequence[Workload]) -> int:
-    """Return how long one process is under load that plays these."""
-    return workloads[0].warmup + sum(each.seconds for each in workloads)
 
 
 def what(name: str, workload: Workload) -> str:

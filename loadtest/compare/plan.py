@@ -145,6 +145,11 @@ def processes(runs: Iterable[Run]) -> list[list[Run]]:
     return [list(some) for _, some in groupby(runs, key=lambda run: run.process)]
 
 
+def under_load(workloads: Sequence[Workload]) -> int:
+    """Return for how many seconds one process is under load that plays these, one after another."""
+    return workloads[0].warmup + sum(each.seconds for each in workloads)
+
+
 def rounded(rate: float) -> float:
     """Return a rate with two significant figures, or three from 1 to 2: such rates are easily read and named."""
     digits = 1 - math.floor(math.log10(rate))

@@ -23,7 +23,7 @@ from loadtest.compare.measure.exported import Exported, NotExportedError
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, WrongReplyError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.measure.process_memory import ProcessMemory
-from loadtest.compare.plan import Workload
+from loadtest.compare.plan import Workload, under_load
 from loadtest.lab.processes import READY, Child, ChildFailedError, Children, Interrupt, python_environment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,7 +99,7 @@ class Laboratory:
             # Failed requests are in the result; the status says whether Locust itself failed.
             *("--exit-code-on-error", "0"),
             *("--users", str(workload.clients), "--spawn-rate", str(arrivals(workload))),
-            *("--run-time", f"{workload.warmup + workload.seconds * len(workloads)}s"),
+            *("--run-time", f"{under_load(workloads)}s"),
             *(("--sweep", rates) if rates else ()),
             *("--scenario", workload.scenario, "--warmup", str(workload.warmup), "--result", str(result)),
             *(() if workload.think is None else ("--think", f"{workload.think:g}")),
@@ -216,8 +216,7 @@ class Laboratory:
             generator = self.children.add(
                 Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator)
             )
-            seconds = workloads[0].warmup + sum(each.seconds for each in workloads)
-            readings = self._watch(seconds, serving.child, server, generator)
+            readings = self._watch(under_load(workloads), serving.child, server, generator)
             found = load.windows(_read(result, generator))
             usages = [sampler.between(readings, each.started, each.ended, idle) for each in map(load.read, found)]
         except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:

@@ -93,6 +93,13 @@ def common(result: Mapping[str, Any]) -> float | None:
     return common_rate(sustained(result))
 
 
+def headings(result: Mapping[str, Any]) -> list[str]:
+    """Return the columns' headings, of which the later ones name the rate that they are about."""
+    at = common(result)
+    about = "" if at is None else f" at {at:,g}/s"
+    return [*HEADINGS[:3], *(f"{name}{about}" for name in HEADINGS[3:])]
+
+
 def comparisons(result: Mapping[str, Any]) -> list[str]:
     """Return the answer in sentences: who serves only some, and by how much one sustains more than another."""
     said = _left_out(result)

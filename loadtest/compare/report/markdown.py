@@ -44,9 +44,7 @@ def text(result: Mapping[str, Any]) -> str:
 
 def _rates(result: Mapping[str, Any], rows: Sequence[headline.Row]) -> Iterable[str]:
     """Yield the lines of a table: the rate that each candidate sustains."""
-    at = headline.common(result)
-    about = "" if at is None else f" at {at:,g}/s"
-    heads = [*headline.HEADINGS[:3], *(f"{name}{about}" for name in headline.HEADINGS[3:])]
+    heads = headline.headings(result)
     yield f"| {' | '.join(heads)} |"
     yield f"|---|{'--:|' * (len(heads) - 1)}"
     for row in rows:

@@ -53,12 +53,10 @@ def answer(
 
 def _rates(result: Mapping[str, Any], marks: Mapping[str, str]) -> str:
     """Return which rate each candidate sustains; "" where none was swept."""
-    rows, at = headline.rows(result), headline.common(result)
+    rows = headline.rows(result)
     if not rows:
         return ""
-    about = "" if at is None else f" at {at:,g}/s"
-    heads = [*headline.HEADINGS[:3], *(f"{name}{about}" for name in headline.HEADINGS[3:])]
-    head = "".join(f"<th>{markup(each)}</th>" for each in heads)
+    head = "".join(f"<th>{markup(each)}</th>" for each in headline.headings(result))
     body = "".join(
         f"<tr><td>{marks[row.candidate]}</td>"
         + "".join(f"<td>{markup(headline.signs(cell))}</td>" for cell in row.cells[1:])
