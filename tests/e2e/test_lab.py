@@ -753,7 +753,8 @@ def test_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> N
         assert record["container_why"] == ""
         assert record["note"].endswith("one process, which ran already: no interval")
         process, charged = record["silent"]["value"], record["container_silent"]
-        assert charged["anon"]["value"] == pytest.approx(process, rel=0.1, abs=500)
+        # The kernel counts both in batches, of 512 kB (memory.stat) and 256 kB (a process) on two processors.
+        assert charged["anon"]["value"] == pytest.approx(process, rel=0.1, abs=1000)
         total = charged["anon"]["value"] + charged["kernel"]["value"] + charged["sock"]["value"]
         assert charged["total"]["value"] == pytest.approx(total, abs=1)
     threads, single = found["live-threaded"], found["live-single"]
