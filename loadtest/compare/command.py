@@ -3,6 +3,7 @@
 import argparse
 import os
 import resource
+import shlex
 import shutil
 import sys
 import tempfile
@@ -14,14 +15,14 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from loadtest import run_warnings
-from loadtest.compare import candidates, revision, store
+from loadtest.compare import candidates, resume, revision, store
 from loadtest.compare.analysis import regression, slo_check, sustained
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.pairwise import Pair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
-from loadtest.compare.comparison import Comparison, rough_duration
+from loadtest.compare.comparison import Comparison, begun, rough_duration
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
@@ -59,6 +60,8 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
     options = _parse(arguments)
     if options.results:
         return _differences(options.results)
+    if options.resume:
+        return _resume(options.resume, laboratory)
     with tempfile.TemporaryDirectory(prefix="tcplab-") if options.against else nullcontext("") as before:
         try:
             plan = _plan(options, Path(before))
@@ -66,13 +69,31 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
             _find_all(plan.candidates)
             _check_descriptors(plan)
             folder = store.prepare(options.output, datetime.now().astimezone())
+            about = machine.describe()  # before this process leaves a core to the server
         except (ValueError, store.NotWritableError) as error:
             return _refuse(str(error))
         except KeyboardInterrupt:  # while the other revision is built
             say("interrupted")
             return INTERRUPTED
         command = ("python", "-m", "loadtest", "compare", *arguments)
-        return _compare(plan, cores, folder, command, laboratory, strict=options.slo is not None)
+        comparison = Comparison(plan, folder, begun(plan, cores, about, command))
+        return _compare(comparison, cores, laboratory, strict=options.slo is not None)
+
+
+def _resume(folder: Path, laboratory: type[Laboratory]) -> int:
+    """Go on with an interrupted comparison in its folder; return the exit status."""
+    file = resume.file_of(folder)
+    try:
+        found = store.read(file)
+        resume.check(found, ROOT)
+        plan = resume.plan_of(found)
+        cores = resume.pinned(found, machine.usable_cores())
+        _find_all(plan.candidates)
+        _check_descriptors(plan)
+    except ValueError as error:
+        return _refuse(f"{file}: {error}")
+    comparison = Comparison(plan, file.parent.resolve(), resume.resumed(found, datetime.now().astimezone()))
+    return _compare(comparison, cores, laboratory, strict="--slo" in found["command"])
 
 
 def draw(arguments: Sequence[str]) -> int:
@@ -205,25 +226,17 @@ def _check_descriptors(plan: Plan) -> None:
         )
 
 
-def _compare(
-    plan: Plan,
-    cores: machine.Cores,
-    folder: Path,
-    command: Sequence[str],
-    laboratory: type[Laboratory],
-    *,
-    strict: bool,
-) -> int:
-    """Measure the plan and report; return the exit status. strict: a missed SLO changes it."""
-    about = machine.describe()  # before this process leaves a core to the server
+def _compare(comparison: Comparison, cores: machine.Cores, laboratory: type[Laboratory], *, strict: bool) -> int:
+    """Measure what is planned and report; return the exit status. strict: a missed SLO changes it."""
+    plan, folder = comparison.plan, comparison.folder
     if cores.rest:
         try:
             os.sched_setaffinity(0, cores.rest)
         except OSError:  # a sandbox may forbid it, also for children
             cores = machine.share_out(())
     work = folder / ".work"
+    shutil.rmtree(work, ignore_errors=True)  # a comparison that was killed leaves it
     work.mkdir()
-    comparison = Comparison(plan, folder, cores, about, command)
     children = Children()
     with Interrupt(children) as interrupt, children:
         store.point_latest_at(folder)
@@ -235,6 +248,11 @@ def _compare(
             f"It takes about {rough_duration(comparison.seconds)}{most};"
             " Ctrl-C keeps and reports what is measured by then."
         )
+        if plan.name == "thorough":
+            say(
+                f"It goes in repeats of some {rough_duration(comparison.repeat_seconds)}; after Ctrl-C, the whole ones"
+                f" are kept by: {_to_resume(folder)}"
+            )
         try:
             comparison.run(laboratory(work, cores, children, interrupt))
             files.draw(comparison.result, folder)
@@ -252,6 +270,8 @@ def _compare(
             said = f"{differences.of_revisions(pairs)}\n\n{said}"
         say(f"\n{said}\n\n{_files(folder)}")
     if comparison.result["interrupted"]:
+        if resume.is_possible(comparison.result):
+            say(f"\nTo go on, with the repeats that are whole: {_to_resume(folder)}")
         return INTERRUPTED
     if comparison.failed:
         return 1
@@ -285,6 +305,10 @@ def _files(folder: Path) -> str:
     return "\n".join(f"{kind + ':':10}{store.shown(folder / name)}" for kind, name in kinds.items())
 
 
+def _to_resume(folder: Path) -> str:
+    return f"python -m loadtest compare --resume {shlex.quote(str(store.shown(folder)))}"
+
+
 def _refuse(why: str) -> int:
     sys.stderr.write(f"tcplab: {visible(' '.join(why.split()))}\n")
     return 2
@@ -311,6 +335,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="two results, to see what differs between them (indicative)",
     )
     parser.add_argument("--thorough", action="store_true", help="everything, often enough for a verdict; takes long")
+    parser.add_argument(
+        "--resume", type=Path, metavar="FOLDER", help="go on with an interrupted comparison, from its last whole repeat"
+    )
     parser.add_argument("--variants", nargs="+", choices=tuple(LAB), help=f"servers of the lab ({' '.join(TEXTBOOK)})")
     parser.add_argument(
         "--server",
@@ -361,6 +388,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="folder for results (also TCPLAB_RESULTS; default: loadtest/results/)",
     )
     options = parser.parse_args(arguments)
+    if options.resume and list(arguments) not in (["--resume", arguments[-1]], [f"--resume={options.resume}"]):
+        parser.error("--resume goes on with what was planned: omit the other options")
     if len(options.results) not in {0, 2}:
         parser.error("give two results to compare")
     return options

@@ -2,8 +2,8 @@
 
 import os
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from loadtest.compare.escaping import visible_lines
 from loadtest.compare.measure import load, machine, memory
 from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, Laboratory, RunFailedError
-from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, processes, under_load
+from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, not_run, processes, run_of, under_load
 from loadtest.compare.report import headline, table
 from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
@@ -40,64 +40,85 @@ LIMITS: Final = capacity.Limits()
 """How far a search for the capacity goes."""
 
 
+def begun(plan: Plan, cores: machine.Cores, about: Mapping[str, object], command: Sequence[str]) -> dict[str, Any]:
+    """Return the result of a comparison that begins now."""
+    return {
+        "schema": schema.SCHEMA,
+        "kind": "comparison",
+        "command": list(command),
+        "started": _now().isoformat(timespec="seconds"),
+        "resumed": [],
+        "ended": None,
+        "complete": False,
+        "interrupted": False,
+        "plan": plan.as_json(),
+        "machine": dict(about),
+        "commit": machine.commit(ROOT),
+        "settings": machine.settings(os.environ),
+        "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
+        "warnings": [cores.warning._asdict()] if cores.warning else [],
+        "ceiling": None,
+        "reached": [],
+        "runs": [not_run(run) for run in plan.runs()],
+        "memory": [],
+        "capacity": [],
+    }
+
+
 class Comparison:
     """The runs of a plan, one after another. result: JSON-ready, saved after each run."""
 
-    def __init__(
-        self, plan: Plan, folder: Path, cores: machine.Cores, about: dict[str, object], command: Sequence[str]
-    ) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, folder: Path, result: dict[str, Any]) -> None:
+        """Begin the plan, or go on with it. result: from `begun`, or from `resume.resumed`."""
+        self.plan = plan
         # Which rates it will be changes neither how many runs there are, nor how long they take.
-        self._runs = plan.at(1.0).runs()
+        self._runs = plan.at(1.0).runs() if plan.waits_for_rates else tuple(map(run_of, result["runs"]))
         self._candidates = {candidate.name: candidate for candidate in plan.candidates}
-        self._folder = folder
+        self.folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each run
-        self.result: dict[str, Any] = {
-            "schema": schema.SCHEMA,
-            "kind": "comparison",
-            "command": list(command),
-            "started": _now().isoformat(timespec="seconds"),
-            "ended": None,
-            "complete": False,
-            "interrupted": False,
-            "plan": plan.as_json(),
-            "machine": about,
-            "commit": machine.commit(ROOT),
-            "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("TCPLAB_")},
-            "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
-            "warnings": [cores.warning._asdict()] if cores.warning else [],
-            "ceiling": None,
-            "reached": [],
-            "runs": [_not_run(run) for run in plan.runs()],
-            "memory": [],
-            "capacity": [],
-        }
+        self.result = result
 
     @property
     def _started(self) -> list[Candidate]:
         """The candidates that the comparison starts itself."""
-        return [candidate for candidate in self._plan.candidates if not candidate.address]
+        return [candidate for candidate in self.plan.candidates if not candidate.address]
 
     @property
     def _telling(self) -> list[Candidate]:
         """The candidates that already run and export their memory."""
-        return [candidate for candidate in self._plan.candidates if candidate.metrics]
+        return [candidate for candidate in self.plan.candidates if candidate.metrics]
 
     @property
     def seconds(self) -> float:
         """The estimated duration."""
-        processes = memory.PROCESSES * len(self._started) + len(self._telling)
-        memory_seconds = _MEMORY_SECONDS * processes if self._plan.memory else 0.0
-        probes = [self._plan.capacity] * (_PROBES * len(self._plan.searched)) if self._plan.capacity else []
-        ceiling = [self._plan.ceiling] if self._plan.ceiling else []
-        reaching = [self._unlimited] * len(self._plan.reaching) if self._plan.waits_for_rates else []
+        processes = memory.PROCESSES * len(self._unweighed(self._started)) + len(self._unweighed(self._telling))
+        memory_seconds = _MEMORY_SECONDS * processes
+        probes = [self.plan.capacity] * (_PROBES * len(self.plan.searched)) if self.plan.capacity else []
+        ceiling = [self.plan.ceiling] if self.plan.ceiling and not self.result["ceiling"] else []
+        reaching = [self._unlimited] * len(self.plan.reaching) if self.plan.waits_for_rates else []
         single = sum(self._left_of([each]) for each in (*ceiling, *reaching, *probes))
-        return memory_seconds + single + self._left(self._runs)
+        return memory_seconds + single + self._left(self._due)
+
+    @property
+    def repeat_seconds(self) -> float:
+        """The estimated duration of a repeat, of which an interruption loses one at most."""
+        return self._left(run for run in self._runs if run.repeat == 1)
+
+    @property
+    def _due(self) -> list[Run]:
+        """The runs that are still to be made."""
+        records = self.result["runs"] if not self.plan.waits_for_rates else map(not_run, self._runs)
+        return [run for run, each in zip(self._runs, records, strict=True) if each["status"] == "not run"]
+
+    def _unweighed(self, some: Iterable[Candidate]) -> list[Candidate]:
+        """Return those whose memory is still to be measured."""
+        known = {each["candidate"] for each in self.result["memory"]}
+        return [each for each in some if self.plan.memory and each.name not in known]
 
     @property
     def further_seconds(self) -> float:
         """The estimated additional duration at most, if runs differ too much for a verdict."""
-        freely = (task for task in self._plan.tasks if not task.rates and not task.shares)
+        freely = (task for task in self.plan.tasks if not task.rates and not task.shares)
         tasks = [task for task in freely if MIN_RUNS <= task.repeats < MOST_RUNS]
         return sum(self._left_of([task.workload]) * len(task.candidates) * (MOST_RUNS - task.repeats) for task in tasks)
 
@@ -105,22 +126,20 @@ class Comparison:
         """Measure the ceiling, the runs, memory and capacity, as planned; record what fails, and continue."""
         self._keep()
         try:
-            if self._plan.memory:  # before any load: clients would reuse memory from it
-                for candidate in self._telling:
-                    self._weigh(laboratory, candidate, 1)
-            if self._plan.ceiling:
-                self._find_ceiling(laboratory, self._plan.ceiling)
-            if self._plan.waits_for_rates:
+            for candidate in self._unweighed(self._telling):  # before any load: clients would reuse memory from it
+                self._weigh(laboratory, candidate, 1)
+            if self.plan.ceiling and not self.result["ceiling"]:
+                self._find_ceiling(laboratory, self.plan.ceiling)
+            if self.plan.waits_for_rates:
                 self._find_rates(laboratory)
-            for runs in processes(self._runs):
+            for runs in processes(self._due):
                 self._measure(laboratory, runs)
             self._go_on(laboratory)
-            if self._plan.memory:
-                for candidate in self._started:
-                    self._weigh(laboratory, candidate, memory.PROCESSES)
-            if self._plan.capacity:
-                for name in self._plan.searched:
-                    self._search(laboratory, self._candidates[name], self._plan.capacity)
+            for candidate in self._unweighed(self._started):
+                self._weigh(laboratory, candidate, memory.PROCESSES)
+            if self.plan.capacity:
+                for name in self.plan.searched:
+                    self._search(laboratory, self._candidates[name], self.plan.capacity)
             self.result["complete"] = not self.failed
         except InterruptedByUserError:
             self.result["interrupted"] = True
@@ -129,7 +148,7 @@ class Comparison:
         self._keep()
 
     def _find_ceiling(self, laboratory: Laboratory, workload: Workload) -> None:
-        self._announce(0, what("sink", workload), self._left_of([workload]) + self._left(self._runs))
+        self._announce(0, what("sink", workload), self._left_of([workload]) + self._left(self._due))
         try:
             measured = laboratory.put_on_null_server(workload)
             found = measures.ceiling(workload, load.read(measured.load), measured.usage)
@@ -148,7 +167,7 @@ class Comparison:
     @property
     def _unlimited(self) -> Workload:
         """The load that shows what a server reaches."""
-        [workload, *_] = (task.workload for task in self._plan.tasks if task.shares)
+        [workload, *_] = (task.workload for task in self.plan.tasks if task.shares)
         return replace(workload, clients=max(REACHING_CLIENTS, workload.clients), rate=REACH)
 
     def _find_rates(self, laboratory: Laboratory) -> None:
@@ -157,8 +176,8 @@ class Comparison:
 
         What each reaches is no result: it only says where to look.
         """
-        left = self._left(self._runs)
-        for name in self._plan.reaching:
+        left = self._left(self._due)
+        for name in self.plan.reaching:
             candidate = self._candidates[name]
             self._announce(0, f"{candidate.label}, what it reaches", left + self._left_of([self._unlimited]))
             try:
@@ -172,22 +191,22 @@ class Comparison:
             say(f"{table.number(reached)} req/s")
         rates = [each["requests_per_second"] for each in self.result["reached"] if each["requests_per_second"]]
         if rates:
-            self._plan = self._plan.at(min(rates))
+            self.plan = self.plan.at(min(rates))
         else:
-            shared = tuple(task for task in self._plan.tasks if not task.shares)
-            self._plan = replace(self._plan, tasks=shared)
+            shared = tuple(task for task in self.plan.tasks if not task.shares)
+            self.plan = replace(self.plan, tasks=shared)
             detail = "no server reached anything, so that there are no rates to compare them at"
             self.result["warnings"].append(run_warnings.warning("no-rates", detail)._asdict())
-        self._runs = self._plan.runs()
-        self.result["plan"] = self._plan.as_json()
-        self.result["runs"] = [_not_run(run) for run in self._runs]
+        self._runs = self.plan.runs()
+        self.result["plan"] = self.plan.as_json()
+        self.result["runs"] = [not_run(run) for run in self._runs]
         self._keep()
 
     def _measure(self, laboratory: Laboratory, runs: Sequence[Run]) -> None:
         """Measure the runs of one process: a run, or those of a sweep."""
         candidate, records = self._candidates[runs[0].candidate], [self.result["runs"][run.number - 1] for run in runs]
         workloads = [run.workload for run in runs]
-        self._announce(runs[0].number, swept(candidate.label, workloads), self._left(self._runs[runs[0].number - 1 :]))
+        self._announce(runs[0].number, swept(candidate.label, workloads), self._left(self._due))
         try:
             measured = laboratory.put(candidate, workloads)
         except RunFailedError as error:
@@ -216,7 +235,7 @@ class Comparison:
 
     def _go_on(self, laboratory: Laboratory) -> None:
         """Add the further runs that a verdict needs (analysis/stopping_rule.py)."""
-        chance = random.Random(self._plan.seed)
+        chance = random.Random(self.plan.seed)
         while rounds := further(summaries(self.result)):
             due = [each for load in rounds for each in chance.sample(load, len(load))]
             first = len(self._runs) + 1
@@ -225,7 +244,7 @@ class Comparison:
                 for number, each in enumerate(due, first)
             ]
             self._runs = (*self._runs, *runs)
-            self.result["runs"] += [_not_run(run) for run in runs]
+            self.result["runs"] += [not_run(run) for run in runs]
             for run in runs:
                 self._measure(laboratory, [run])
 
@@ -252,7 +271,7 @@ class Comparison:
 
     def _search(self, laboratory: Laboratory, candidate: Candidate, workload: Workload) -> None:
         """Search for the most clients within the SLO."""
-        slo, probes = parse(self._plan.slo), list[capacity.Probe]()
+        slo, probes = parse(self.plan.slo), list[capacity.Probe]()
         record: dict[str, Any] = {"candidate": candidate.name, "scenario": workload.scenario, "slo": str(slo)}
         self.result["capacity"].append(record)
         say(f"capacity: {candidate.label}, {workload.scenario}, {slo}: ", end="")
@@ -297,16 +316,12 @@ class Comparison:
     def failed(self) -> int:
         """How many measurements failed."""
         failed = [run["status"] == "failed" for run in self.result["runs"]]
-        failed.append(self._plan.ceiling is not None and self.result["ceiling"] is None)
+        failed.append(self.plan.ceiling is not None and self.result["ceiling"] is None)
         failed += [bool(each["problem"]) for each in self.result["memory"]]
         return sum(failed)
 
     def _keep(self) -> None:
-        store.write_json(self._folder / store.RESULT, self.result)
-
-
-def _not_run(run: Run) -> dict[str, Any]:
-    return {**asdict(run), "status": "not run", "reason": ""}
+        store.write_json(self.folder / store.RESULT, self.result)
 
 
 def _bytes(record: dict[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 import math
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import groupby
 from typing import Any, Final, Self
 
+from loadtest.compare import candidates as those
 from loadtest.compare.candidates import LAB, ONE_AT_A_TIME, TEXTBOOK, Candidate
 from loadtest.scenarios import SCENARIOS
 
@@ -138,6 +139,35 @@ class Plan:
             "slo": self.slo,
             "reaching": list(self.reaching),
         }
+
+
+def from_json(raw: Mapping[str, Any]) -> Plan:
+    """Return the plan from its `as_json`; KeyError or TypeError on bad data."""
+    return Plan(
+        **{
+            **raw,
+            "candidates": tuple(those.from_json(each) for each in raw["candidates"]),
+            "tasks": tuple(_task(each) for each in raw["tasks"]),
+            **{name: Workload(**raw[name]) if raw[name] else None for name in ("ceiling", "capacity")},
+            **{name: tuple(raw[name]) for name in ("searched", "reaching")},
+        }
+    )
+
+
+def _task(raw: Mapping[str, Any]) -> Task:
+    lists = {name: tuple(raw[name]) for name in ("candidates", "rates", "shares")}
+    return Task(**{**raw, **lists, "workload": Workload(**raw["workload"])})
+
+
+def not_run(run: Run) -> dict[str, Any]:
+    """Return the record of a run that is still to be made."""
+    return {**asdict(run), "status": "not run", "reason": ""}
+
+
+def run_of(record: Mapping[str, Any]) -> Run:
+    """Return the run that a record is of."""
+    known = {each.name: record[each.name] for each in fields(Run)}
+    return Run(**{**known, "workload": Workload(**record["workload"])})
 
 
 def processes(runs: Iterable[Run]) -> list[list[Run]]:

@@ -309,6 +309,7 @@ class _Result(_Loose):
     kind: Literal["comparison"]
     command: list[str]
     started: str
+    resumed: list[str] = []
     ended: str | None
     complete: bool
     interrupted: bool

@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -90,6 +90,11 @@ def describe() -> dict[str, object]:
         "packages": {name: _version(name) for name in PACKAGES},
         "container": Path("/.dockerenv").exists(),
     }
+
+
+def settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the lab's settings in the environment."""
+    return {name: value for name, value in sorted(environment.items()) if name.startswith("TCPLAB_")}
 
 
 def commit(folder: Path) -> str | None:

@@ -100,7 +100,7 @@ def where(result: Mapping[str, Any]) -> str:
     machine = result["machine"]
     packages, cores = machine["packages"], machine["usable_cores"]
     parts = [
-        result["started"][:10],
+        result["started"][:10] + (f" in {1 + len(result['resumed'])} sessions" if result.get("resumed") else ""),
         machine["cpu"] or machine["architecture"],
         f"{cores} core{'' if cores == 1 else 's'}",
         machine["system"],

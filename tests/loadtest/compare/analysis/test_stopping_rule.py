@@ -11,7 +11,7 @@ import pytest
 from loadtest.compare.analysis.stopping_rule import MADE_UP, MOST_RUNS, further
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import LAB, Candidate
-from loadtest.compare.comparison import Comparison
+from loadtest.compare.comparison import Comparison, begun
 from loadtest.compare.measure.machine import share_out
 from loadtest.compare.measure.run import Laboratory, Measured
 from loadtest.compare.measure.sampler import Usage
@@ -100,7 +100,7 @@ def test_a_comparison_goes_on_until_it_has_enough(tmp_path: Path, capsys: pytest
     workload = Workload("saturate", 50, warmup=1, seconds=10)
     names = ("threaded", "asyncio")
     plan = Plan("chosen", tuple(LAB[name] for name in names), (Task(workload, names, MIN_RUNS),), seed=3)
-    done = Comparison(plan, tmp_path, share_out(()), {}, [])
+    done = Comparison(plan, tmp_path, begun(plan, share_out(()), {}, []))
     laboratory = Scripted()
     done.run(laboratory)
     assert done.result["complete"]
