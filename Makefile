@@ -6,7 +6,7 @@ checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare local test test-all faults check bench dashboards lock audit clean
+.PHONY: help up compare publish publish-check local test test-all faults check bench dashboards lock audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ up: ## Start the full lab in Docker (docker compose up), if its ports are free
 
 compare: .venv/ready ## Compare the servers without Docker: a table, a page, Markdown and JSON (90 s; python -m loadtest compare --help)
 	@.venv/bin/python -m loadtest compare
+
+publish: .venv/ready ## Write the READMEs' measured figures from the results in loadtest/compare/published/
+	@.venv/bin/python -m loadtest publish
+
+publish-check: .venv/ready ## Check that they are written, and that the code they were measured with is still the same
+	@.venv/bin/python -m loadtest publish --check
 
 local: .venv/ready ## Run the servers and Locust with its web UI without Docker; Ctrl-C ends them all
 	@.venv/bin/python -m loadtest.lab.local

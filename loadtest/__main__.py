@@ -1,4 +1,4 @@
-"""The commands of the lab: python -m loadtest compare, python -m loadtest report."""
+"""The commands of the lab: python -m loadtest compare, report, publish."""
 
 import sys
 from importlib.util import find_spec
@@ -14,8 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from loadtest.compare.command import compare, draw
+from loadtest.compare.publish.command import publish
 
-COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {"compare": compare, "report": draw}
+COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
+    "compare": compare,
+    "report": draw,
+    "publish": publish,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

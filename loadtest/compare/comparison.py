@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest import run_warnings
-from loadtest.compare import schema, store
+from loadtest.compare import hot_path, schema, store
 from loadtest.compare.analysis import capacity, measures
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, further
@@ -54,6 +54,7 @@ def begun(plan: Plan, cores: machine.Cores, about: Mapping[str, object], command
         "plan": plan.as_json(),
         "machine": dict(about),
         "commit": machine.commit(ROOT),
+        "code": hot_path.hashes(ROOT),
         "settings": machine.settings(os.environ),
         "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
         "warnings": [cores.warning._asdict()] if cores.warning else [],

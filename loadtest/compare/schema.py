@@ -316,6 +316,7 @@ class _Result(_Loose):
     plan: _Plan
     machine: _Machine
     commit: str | None
+    code: dict[str, str] = {}
     settings: dict[str, str]
     pinned: _Pinned
     warnings: list[_Warning]

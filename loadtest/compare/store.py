@@ -1,7 +1,9 @@
 """Keeps results: a folder for each comparison, whose files are written whole."""
 
+import gzip
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -65,9 +67,13 @@ def point_latest_at(folder: Path) -> None:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return a comparison's result; ValueError with a line that says where and why if it is not one."""
+    """Return a comparison's result, also packed (.gz); ValueError with a line that says where and why if it is none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_object)
+        raw = file.read_bytes()
+        text = (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode()
+        found = json.loads(text, object_pairs_hook=_object)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"it can't be unpacked: {error}") from error
     except OSError as error:
         raise ValueError(f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -1,13 +1,10 @@
 """The servers' README in both languages: whole, true to the code, and no measured figure outside what is written."""
 
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 
-from servers import readme, write
-from servers.readme import ENGLISH, RUSSIAN, Language
+from servers import readme
 from servers.settings import parse
 from servers.shutdown import MOMENT
 from servers.stats import Stats
@@ -16,7 +13,9 @@ from servers.wire import MAX_LINE
 from tests.observability.catalogue import server
 from tests.support.processes import ROOT
 
-LANGUAGES = {"README.md": ENGLISH, "README.ru.md": RUSSIAN}
+LANGUAGES = {"README.md": ".", "README.ru.md": ","}
+"""The decimal mark of each."""
+
 README = {name: (ROOT / "servers" / name).read_text(encoding="utf-8") for name in LANGUAGES}
 both = pytest.mark.parametrize("name", README)
 
@@ -32,20 +31,18 @@ def figures(text: str, point: str) -> set[str]:
     return set(re.findall(rf"(?:{decimals}|\b\d+)\s?{UNIT}(?!\w)|{decimals}(?!\s?{UNIT})", prose))
 
 
-def settings(language: Language) -> set[str]:
+def settings(point: str) -> set[str]:
     """Return the settings that may stand in the prose, as the code has them."""
     chosen = parse(["single"], {})
     deadlines = chosen.deadlines
     seconds = {deadlines.idle, deadlines.line, deadlines.write, chosen.grace, MOMENT}
-    kilobytes = "КиБ" if language is RUSSIAN else "KiB"
-    unit = language.units.get("s", "s")
-    return {f"{MAX_LINE // 1024} {kilobytes}"} | {f"{each:g} {unit}".replace(".", language.point) for each in seconds}
+    kilobytes, unit = ("КиБ", "с") if point == "," else ("KiB", "s")
+    return {f"{MAX_LINE // 1024} {kilobytes}"} | {f"{each:g} {unit}".replace(".", point) for each in seconds}
 
 
 @both
 def test_no_measured_figure_is_typed(name: str) -> None:
-    language = LANGUAGES[name]
-    assert figures(README[name], language.point) == settings(language)
+    assert figures(README[name], LANGUAGES[name]) == settings(LANGUAGES[name])
 
 
 def test_the_main_readme_types_no_measured_figure() -> None:
@@ -128,106 +125,9 @@ def test_threads_converse_as_one_at_a_time() -> None:
     assert one == other
 
 
-DATA = """
-commit = "abc"
-date = 2026-01-02
-cores = 4
-processor = "P"
-kernel = "K"
-python = "Y"
-[first_reply]
-command = "run"
-runs = 3
-interval = "extremes"
-figures = [
-    {measure = "conversation", clients = 30, server = "single", value = 10.9, low = 10.5, at_least = true, unit = "s"},
-    {measure = "slow-client", clients = 30, server = "single", value = 1.99, at_least = true, unit = "s"},
-    {measure = "slow-client", clients = 30, server = "asyncio", value = 1.1, low = 1, high = 2, unit = "ms", runs = 2},
-]
-"""
-
-
-def lines(language: Language, part: str) -> list[str]:
-    return [line for line in readme.parts(language)[part](VARIANTS) if line]
-
-
-def test_figures_become_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = tmp_path / "figures.toml"
-    data.write_text(DATA)
-    monkeypatch.setattr(readme, "FIGURES", data)
-    assert lines(ENGLISH, "first_reply")[1:] == [
-        "|---|--:|--:|",
-        "| `single` | ≥ 10.9 (10.5 at least) | ≥ 1.99 s |",
-        "| `asyncio` |  | 1.1 (1–2) ms, only 2 runs |",
-        "Medians of 3 valid runs or more, each in a fresh process; in brackets the least and the most.",
-        "    run",
-    ]
-    assert lines(RUSSIAN, "first_reply")[2:4] == [
-        "| `single` | ≥ 10,9 (не меньше 10,5) | ≥ 1,99 с |",
-        "| `asyncio` |  | 1,1 (1–2) мс, всего запусков: 2 |",
-    ]
-    heading = lines(ENGLISH, "first_reply")[0]
-    assert heading.split(" | ")[1].endswith(", s")
-    assert heading.endswith("(`slow-client`) |")
-    assert lines(ENGLISH, "measured") == ["Measured at commit abc on 2026-01-02, with Y on 4 cores (P, K)."]
-
-
-MORE = """
-[saturate]
-command = "run"
-runs = 10
-interval = "99 %"
-figures = [
-    {measure = "cpu", clients = 1, server = "asyncio", value = 25.2, unit = "us"},
-    {measure = "cpu", clients = 50, server = "asyncio", value = 12.8, low = 10.8, high = 14.4, unit = "us"},
-    {measure = "served", clients = 50, server = "single", value = 1},
-]
-[memory]
-command = "run"
-runs = 5
-interval = "99 %"
-figures = [{measure = "group silent", server = "single", value = 0, unit = "kB"}]
-"""
-
-
-def test_the_main_readme_shows_chosen_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = tmp_path / "figures.toml"
-    data.write_text(DATA + MORE)
-    monkeypatch.setattr(readme, "FIGURES", data)
-    heading, _, *rows = [line for line in readme.main_parts()["answer"](VARIANTS) if line.startswith("|")]
-    ends = [cell.split(", ")[-1].strip() for cell in heading.split("|")[2:-1]]
-    assert ends == ["served at once", "while one of 30 clients stalls for two seconds", "kB", "us"]
-    assert rows == [
-        "| `single` | 1 | ≥ 1.99 s | 0 |  |",
-        "| `asyncio` |  | 1.1 (1–2) ms, only 2 runs |  | 12.8 (10.8–14.4) |",
-    ]
-
-
 def test_conversations_stand_side_by_side() -> None:
     lines = list(readme.main_parts()["models"](VARIANTS))
     assert "            Thread(target=converse, args=(connection,)).start()" in lines
     assert [re.split(r"(?<=\S)  +", line) for line in lines if ".receive()" in line] == [
         ["        while data := connection.receive():", "while data := await connection.receive():"]
     ]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('measure = "cpu"', 'measure = "gpu"', "no heading for .*gpu"),
-        ("low = 12.6,", "lowest = 12.6,", "figures.toml, saturate: .*lowest"),
-        ("[memory]", "[memories]", "figures.toml, memory: .*command"),
-        ('"extremes"', '"extreme"', "figures.toml, first_reply: .*extreme"),
-        ("[memory]", "[memory", "line"),
-    ],
-)
-def test_bad_data_is_one_line(old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = tmp_path / "figures.toml"
-    data.write_text(readme.FIGURES.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    monkeypatch.setattr(readme, "FIGURES", data)
-    for file in write.FILES:
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
-    with pytest.raises(SystemExit, match=said) as end:
-        write.main(tmp_path)
-    assert str(end.value).count("\n") == 0

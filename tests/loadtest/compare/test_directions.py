@@ -1,4 +1,4 @@
-"""The comparison's rooms measure, analysis, report: each imports only itself and rooms left of it."""
+"""The comparison's rooms measure, analysis, report, publish: each imports only itself and rooms left of it."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 from tests.test_directions import ROOT, ours
 
 COMPARE = ROOT / "loadtest" / "compare"
-ROOMS = ("measure", "analysis", "report")
-SHARED = ("candidates", "escaping", "plan", "schema", "slo", "store")
+ROOMS = ("measure", "analysis", "report", "publish")
+SHARED = ("candidates", "escaping", "hot_path", "plan", "schema", "slo", "store")
 """What every room may take, and what takes of none."""
 
 

@@ -1,0 +1,1 @@
+"""The published results: the READMEs' measured figures, written from them, and whether they still hold."""
