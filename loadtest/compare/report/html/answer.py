@@ -1,16 +1,15 @@
 """The page's first sections: who is better than whom, measure by measure, and the warnings."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from loadtest.compare.analysis.pairwise import WORDS, Pair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import markup
-from loadtest.compare.report import headline
 from loadtest.compare.report.charts import svg
 from loadtest.compare.report.formatting import run_count, served
+from loadtest.compare.report.headline import Headline, signs
 from loadtest.compare.report.notes import SharedWarning, incomplete, indicative, is_verdict
 from loadtest.compare.report.ranking import (
     Ranking,
@@ -26,17 +25,15 @@ from loadtest.compare.report.ranking import (
 )
 
 
-def answer(
-    result: Mapping[str, Any], every: Sequence[Summary], known: Sequence[Candidate], warned: Sequence[SharedWarning]
-) -> str:
+def answer(found: Headline, known: Sequence[Candidate], warned: Sequence[SharedWarning]) -> str:
     """Return what comes first: who is better than whom, and the warnings about it."""
-    marks = looks(known)
+    every, marks = found.every, looks(known)
     lines = []
     for about, ranking in headlines(every):
         chain = _chain(ranking, marks, tell=is_verdict(every))
         lines.append(f"<div>{markup(about)}<br>{markup(WORDS[ranking.measure])}</div><div>{chain}</div>")
-    rates = _rates(result, marks)
-    said = [_caution(text) for text in (incomplete(result), "" if rates else indicative(every)) if text]
+    rates = _rates(found, marks)
+    said = [_caution(text) for text in (incomplete(found.result), "" if rates else indicative(every)) if text]
     left_out = sum(len(each.excluded) for each in every)
     total = sum(len(each.shown) for each in every)
     if warned:
@@ -51,20 +48,20 @@ def answer(
     )
 
 
-def _rates(result: Mapping[str, Any], marks: Mapping[str, str]) -> str:
+def _rates(found: Headline, marks: Mapping[str, str]) -> str:
     """Return which rate each candidate sustains; "" where none was swept."""
-    rows = headline.rows(result)
+    rows = found.rows()
     if not rows:
         return ""
-    head = "".join(f"<th>{markup(each)}</th>" for each in headline.headings(result))
+    head = "".join(f"<th>{markup(each)}</th>" for each in found.headings())
     body = "".join(
         f"<tr><td>{marks[row.candidate]}</td>"
-        + "".join(f"<td>{markup(headline.signs(cell))}</td>" for cell in row.cells[1:])
+        + "".join(f"<td>{markup(signs(cell))}</td>" for cell in row.cells[1:])
         + "</tr>"
         for row in rows
     )
-    said = "".join(f"<li>{markup(line)}</li>" for line in headline.comparisons(result))
-    notes = headline.signs(" ".join((headline.question(result), *headline.notes(result))))
+    said = "".join(f"<li>{markup(line)}</li>" for line in found.comparisons())
+    notes = signs(" ".join((found.question(), *found.notes())))
     return (
         f'<ul>{said}</ul><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         f'<p class="faint">{markup(notes)}</p>'

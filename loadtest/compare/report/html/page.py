@@ -12,6 +12,7 @@ from loadtest.compare.plan import MIN_RUNS, Workload, amount
 from loadtest.compare.report.charts import selection, svg
 from loadtest.compare.report.charts.svg import Chart
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
+from loadtest.compare.report.headline import Headline
 from loadtest.compare.report.html import answer, sections
 from loadtest.compare.report.html.answer import looks
 from loadtest.compare.report.html.text import HOW, STYLE
@@ -34,7 +35,8 @@ _HEADINGS: Final = (
 
 def html(result: Mapping[str, Any]) -> str:
     """Return the whole page; it needs nothing but itself."""
-    every, known = summaries(result), candidates(result)
+    found, known = Headline.of(result), candidates(result)
+    every = found.every
     warned = warnings(result, every)
     inks = svg.inks(known)
     charts = selection.of_measures(every, inks, result["plan"]["slo"])
@@ -42,7 +44,7 @@ def html(result: Mapping[str, Any]) -> str:
     parts = [
         f"<h1>{TITLE}</h1>",
         f'<p class="faint where">{markup(where(result))}</p>',
-        answer.answer(result, every, known, warned),
+        answer.answer(found, known, warned),
         sections.textbooks(result),
         answer.measure_by_measure(every, known),
         answer.warnings(warned),
