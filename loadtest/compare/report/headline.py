@@ -1,6 +1,7 @@
 """What a comparison at equal rates says first, in lines of ASCII: which model sustains which rate."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,11 +20,16 @@ HEADINGS: Final = ("server", "clients", "sustains, requests/s", "p50 ms", "p99 m
 """The columns of `rows`. From the fourth on they are about one rate, the same for all."""
 
 
+MANY_HEADINGS: Final = ("server", "clients", *HEADINGS[3:])
+"""The columns of `many_rows`."""
+
+
 class Row(NamedTuple):
-    """A candidate with so many clients. cells: one for each of HEADINGS."""
+    """A candidate with so many clients. cells: one for each heading. is_many: whether `Headline.many` has it too."""
 
     candidate: str
     cells: tuple[str, ...]
+    is_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +38,20 @@ class Headline:
     What a result says first. All its parts come from here: summaries and rates are computed once.
 
     every: the summaries. found: what each candidate sustains. rate: the one that the rows' later columns are about, or
-    None.
+    None. many: the summaries at one rate, from few clients to many.
     """
 
     result: Mapping[str, Any]
     every: Sequence[Summary]
     found: Sequence[Sustained]
     rate: float | None
+    many: Sequence[Summary]
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> Self:
         """Return it for a whole result."""
-        found = sustained(result)
-        return cls(result, summaries(result), found, common_rate(found))
+        every, found = summaries(result), sustained(result)
+        return cls(result, every, found, common_rate(found), at_one_rate(every))
 
     def rows(self) -> list[Row]:
         """Return a row for each candidate and number of clients that was swept, and for who served only some."""
@@ -58,8 +65,16 @@ class Headline:
             if (one.candidate.name, one.workload.clients) not in swept:
                 said = f"serves {served(one)}" if one.served[0] < one.served[1] else f"at {one.workload.rate:,g}/s:"
                 cells = (one.candidate.label, f"{one.workload.clients:,}", said)
-                some.append(Row(one.candidate.name, (*cells, *_figures(one))))
+                is_many = one in self.many and one.served[0] == one.served[1]
+                some.append(Row(one.candidate.name, (*cells, *_figures(one)), is_many))
         return some
+
+    def many_rows(self) -> list[Row]:
+        """Return a row for each candidate and number of clients at one rate, under MANY_HEADINGS."""
+        return [
+            Row(each.candidate.name, (each.candidate.label, f"{each.workload.clients:,}", *_figures(each)))
+            for each in self.many
+        ]
 
     def question(self) -> str:
         """Return what the rows are about, in a sentence."""
@@ -122,6 +137,17 @@ class Headline:
         meaning = {">=": ">=: replies were still missing.", "<=": "<=: a tenth or more may be the load's own delay."}
         said.append(" ".join(words for mark, words in meaning.items() if mark in shown))
         return [line for line in said if line]
+
+
+def at_one_rate(every: Sequence[Summary]) -> list[Summary]:
+    """Return the summaries at the rate at which a candidate had most numbers of clients; none if each had but one."""
+    numbers = Counter[tuple[float | None, str]](
+        (each.workload.rate, each.candidate.name)
+        for each in every
+        if each.workload.rate and each["cpu_us"].value is not None
+    )
+    (rate, _), count = max(numbers.items(), key=lambda each: each[1], default=((None, ""), 0))
+    return [each for each in every if each.workload.rate == rate] if count > 1 else []
 
 
 def _same(one: Summary, each: Sustained) -> bool:

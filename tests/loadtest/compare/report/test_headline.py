@@ -1,5 +1,6 @@
 """What a comparison at equal rates says first."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
@@ -11,7 +12,7 @@ from loadtest.compare.report import headline, markdown
 from loadtest.compare.report.headline import Headline
 from loadtest.compare.report.html import page
 from tests.loadtest.compare.analysis.test_sustained import QUICK, SLOW, compared
-from tests.loadtest.compare.results import one_run, swept, warning
+from tests.loadtest.compare.results import comparison, one_run, swept, thorough, warning, weighed
 
 RATES = (1000.0, 2000.0, 3000.0, 4000.0)
 
@@ -29,6 +30,17 @@ def three(**changes: Any) -> dict[str, Any]:
     for repeat in (2, 3):
         runs += [*keeps("threaded", 2000, repeat=repeat), *keeps("asyncio", 1000 * repeat, repeat=repeat)]
     return {**compared(*runs), **changes}
+
+
+def many() -> dict[str, Any]:
+    """Make the same, and thousands of clients at its lowest rate; and memory, and a top speed."""
+    runs = three()["runs"]
+    for clients in (1000, 5000):
+        for name in ("threaded", "asyncio"):
+            runs += swept(name, {1000.0: 2 * clients}, clients=clients, served=clients, connected=clients)
+    found = compared(*runs, one_run("asyncio"), one_run("threaded"))
+    found["memory"] = [weighed("threaded", 41.0)]
+    return found
 
 
 def test_the_answer_names_rates_with_ranges() -> None:
@@ -103,6 +115,51 @@ def test_a_picture_has_the_curves_first() -> None:
     table = markdown.text(three())
     assert "| asyncio on uvloop | 50 | 3,000 (2,000 to 3,000) |" in table
     assert "- With 50 clients, single serves 1." in table
+
+
+def test_many_clients_stand_together_at_one_rate() -> None:
+    found = Headline.of(many())
+    assert [" ".join(row.cells) for row in found.many_rows()] == [
+        "single 1 1.00 1.00 100 1 of 1",
+        "single 50 - - - 1 of 50",
+        "threaded 50 1.00 1.00 100 50 of 50",
+        "asyncio on uvloop 50 1.00 1.00 100 50 of 50",
+        "threaded 1,000 2.00 2.00 100 1000 of 1000",
+        "asyncio on uvloop 1,000 2.00 2.00 100 1000 of 1000",
+        "threaded 5,000 10.0 10.0 100 5000 of 5000",
+        "asyncio on uvloop 5,000 10.0 10.0 100 5000 of 5000",
+    ]
+    answer = page.html(many()).partition('id="answer"')[2].partition("</section>")[0]
+    assert "<td>serves 1 of 50</td>" in answer
+    assert "<td>1,000</td>" not in answer, "no column there mixes rates"
+    assert "rates at 1,000/s: later replies" in page.picture(many())
+    assert Headline.of(three()).many_rows() == [], "a server that serves one client has no second number"
+
+
+def test_the_pages_parts_stand_in_order() -> None:
+    shown = page.html(many())
+    titles = re.findall("<h2[^>]*>([^<]*)</h2>", shown)
+    assert titles[:6] == [
+        "What was seen (no verdict)",
+        "Against the rate",
+        "Many clients at one rate: 1,000/s",
+        "Memory",
+        "Other loads",
+        "Appendix: top speed",
+    ]
+    claimed = page.html({**many(), "memory": thorough()["memory"], "capacity": thorough()["capacity"]})
+    places = [claimed.index(f"<h2>{title}") for title in ("Memory", "What textbooks say", "Appendix: top speed")]
+    assert places == sorted(places)
+    assert "<h2>Top speed</h2>" in page.html(comparison(one_run("asyncio")))
+
+
+def test_the_curve_says_what_a_rate_costs() -> None:
+    runs = three()["runs"]
+    for run in runs:
+        run["usage"].update(turns=50_000, waited=0.5)
+    shown = page.picture(compared(*runs))
+    for title in ("CPU of the server, µs per request", "Context switches per request", "Ready without a core"):
+        assert title in shown
 
 
 @pytest.mark.parametrize("report", [headline.text, page.html, markdown.text])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.report.html import page
+from tests.loadtest.compare.report.test_headline import many
 from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, thorough, warning
 from tests.support.lab.browser import Browser, browser, required
 
@@ -68,6 +69,7 @@ def messy() -> dict[str, Any]:
 RESULTS: dict[str, Callable[[], dict[str, Any]]] = {
     "indicative": lambda: thorough(3),
     "thorough": lambda: thorough(10),
+    "rates": many,
     "one": lambda: comparison(one_run("asyncio")),
     "messy": messy,
     "nothing": lambda: comparison(failed("asyncio", "no luck"), complete=False),
@@ -115,6 +117,22 @@ def test_answer_and_warnings_are_seen_without_scrolling(chromium: Browser, pages
     chromium.open(pages[name], 1440, 900)
     bottom = chromium.evaluate("document.querySelector('#answer').getBoundingClientRect().bottom")
     assert 200 < bottom <= 900
+
+
+def test_the_curve_begins_on_the_first_screen(chromium: Browser, pages: dict[str, Path]) -> None:
+    chromium.open(pages["rates"], 1280, 900)
+    assert chromium.evaluate("document.querySelector('figure').getBoundingClientRect().top") < 700
+    assert chromium.evaluate("document.querySelector('figure svg').getAttribute('aria-label')").startswith("Response")
+
+
+def test_the_answers_table_fits_a_narrow_screen(chromium: Browser, pages: dict[str, Path]) -> None:
+    chromium.open(pages["rates"], 400)
+    tables = "[...document.querySelectorAll('.tight')].map(each => each.scrollWidth - each.clientWidth)"
+    assert chromium.evaluate(tables) == [0, 0]
+
+
+def test_a_page_is_at_most_two_megabytes(pages: dict[str, Path]) -> None:
+    assert max(file.stat().st_size for file in pages.values()) < 2_000_000
 
 
 def test_both_themes_have_ink_that_stands_out(chromium: Browser, pages: dict[str, Path]) -> None:
