@@ -129,7 +129,9 @@ PLAIN_TAGS, PLAIN_ELEMENTS = Tags(page.html(PLAIN)), elements(page.picture(PLAIN
 def checked(text: str) -> None:
     """Raise AssertionError if `text` is anything but text in a report."""
     result = saying(text)
-    tags = Tags(page.html(result))
+    drawn = page.html(result)
+    tags = Tags(drawn)
+    assert visible(drawn.replace("\n", "")) == drawn.replace("\n", "")
     assert tags.found == PLAIN_TAGS.found
     assert tags.style == PLAIN_TAGS.style
     assert elements(page.picture(result)) == PLAIN_ELEMENTS
