@@ -81,11 +81,11 @@ _KINDS: Final = (
 _PICTURED: Final = (
     ("response_p99_us", "rates"),
     ("cpu_us", "rates"),
-    ("requests_per_second", "saturate"),
-    ("cpu_us", "saturate"),
+    ("resident_bytes", "crowd"),
     ("first_p99_us", "conversation"),
     ("first_p99_us", "slow-client"),
-    ("resident_bytes", "crowd"),
+    ("requests_per_second", "saturate"),
+    ("cpu_us", "saturate"),
     ("requests_per_second", "io-bound"),
     ("resident_bytes", "saturate"),
 )

@@ -69,10 +69,7 @@ def picture(result: Mapping[str, Any]) -> str:
     kind = "99 % intervals" if counts[0] >= MIN_RUNS else "their range: indicative"
     if counts[0] < MIN_RUNS <= counts[-1]:
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
-    foot = (
-        f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more (down: or less). ×: a run left"
-        " out. Drawn by python -m loadtest report."
-    )
+    foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more (down: or less). ×: a run left out."
     known = candidates(result)
     charts = selection.of_measures(every, svg.inks(known), result["plan"]["slo"])
     return svg.picture(TITLE, where(result), charts.pictured(), foot, known)

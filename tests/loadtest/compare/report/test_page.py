@@ -148,6 +148,18 @@ def test_both_themes_have_ink_that_stands_out(chromium: Browser, pages: dict[str
         assert abs(drawn - paper) > 190
 
 
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_pictures_texts_are_whole(chromium: Browser, pages: dict[str, Path], name: str) -> None:
+    drawn = pages[name].with_suffix(".svg")
+    drawn.write_text(page.picture(RESULTS[name]()), encoding="utf-8")
+    chromium.open(drawn, 1280)
+    width = chromium.evaluate("document.documentElement.getBoundingClientRect().width")
+    texts = chromium.evaluate(
+        "[...document.querySelectorAll('text')].map(each => [each.textContent, each.getBoundingClientRect().right])"
+    )
+    assert [text for text, right in texts if right > width] == []
+
+
 def test_the_checks_see_what_they_are_to_see(chromium: Browser, tmp_path: Path) -> None:
     file = tmp_path / "bad.html"
     file.write_text(
