@@ -8,7 +8,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loadtest.compare.analysis.claims import ASPECTS, METHODS
-from loadtest.compare.analysis.measures import RunMeasures, share_of_core
+from loadtest.compare.analysis.measures import RunMeasures, seeks_top_speed, share_of_core
 from loadtest.compare.analysis.pairwise import WORDS
 from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
 from loadtest.compare.escaping import visible
@@ -112,6 +112,12 @@ def _excluding(run: RunMeasures) -> str:
     return ", ".join(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
 
 
+def _is_top_speed(found: Ranking) -> bool:
+    """Whether a ranking is of clients that never pause."""
+    every = [*(each.summary for each in found.steps), *found.left_out]
+    return seeks_top_speed(every[0].scenario)
+
+
 def _circumstances(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the machine, the settings and the order, so that somebody else can do it again."""
     machine, plan, pinned = result["machine"], result["plan"], result["pinned"]
@@ -185,6 +191,7 @@ _ENVIRONMENT.globals |= {
     "busy": _busy,
     "excluding": _excluding,
 }
+_ENVIRONMENT.tests["top_speed"] = _is_top_speed
 # What says in words what was found: the templates put it in its place.
 _ENVIRONMENT.globals |= {
     each.__name__: each
