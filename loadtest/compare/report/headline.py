@@ -1,9 +1,11 @@
 """What a comparison at equal rates says first, in lines of ASCII: which model sustains which rate."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from loadtest.compare.analysis.measures import process_of
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
@@ -18,29 +20,134 @@ HEADINGS: Final = ("server", "clients", "sustains, requests/s", "p50 ms", "p99 m
 """The columns of `rows`. From the fourth on they are about one rate, the same for all."""
 
 
+MANY_HEADINGS: Final = ("server", "clients", *HEADINGS[3:])
+"""The columns of `many_rows`."""
+
+
 class Row(NamedTuple):
-    """A candidate with so many clients. cells: one for each of HEADINGS."""
+    """A candidate with so many clients. cells: one for each heading. is_many: whether `Headline.many` has it too."""
 
     candidate: str
     cells: tuple[str, ...]
+    is_many: bool = False
 
 
-def rows(result: Mapping[str, Any]) -> list[Row]:
-    """Return a row for each candidate and number of clients that was swept, and for who served only some of them."""
-    found = sustained(result)
-    at = common_rate(found)
-    every = [each for each in summaries(result) if each.workload.rate]
-    some = []
-    for each in found:
-        there = next((one for one in every if _same(one, each) and one.workload.rate == at), None)
-        some.append(Row(each.candidate.name, (*_head(each), *_figures(there))))
-    swept = {(each.candidate.name, each.workload.clients) for each in found}
-    for one in every:
-        if (one.candidate.name, one.workload.clients) not in swept:
-            said = f"serves {served(one)}" if one.served[0] < one.served[1] else f"at {one.workload.rate:,g}/s:"
-            cells = (one.candidate.label, f"{one.workload.clients:,}", said)
-            some.append(Row(one.candidate.name, (*cells, *_figures(one))))
-    return some
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """
+    What a result says first. All its parts come from here: summaries and rates are computed once.
+
+    every: the summaries. found: what each candidate sustains. rate: the one that the rows' later columns are about, or
+    None. many: the summaries at one rate, from few clients to many.
+    """
+
+    result: Mapping[str, Any]
+    every: Sequence[Summary]
+    found: Sequence[Sustained]
+    rate: float | None
+    many: Sequence[Summary]
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Self:
+        """Return it for a whole result."""
+        every, found = summaries(result), sustained(result)
+        return cls(result, every, found, common_rate(found), at_one_rate(every))
+
+    def rows(self) -> list[Row]:
+        """Return a row for each candidate and number of clients that was swept, and for who served only some."""
+        every = [each for each in self.every if each.workload.rate]
+        some = []
+        for each in self.found:
+            there = next((one for one in every if _same(one, each) and one.workload.rate == self.rate), None)
+            some.append(Row(each.candidate.name, (*_head(each), *_figures(there))))
+        swept = {(each.candidate.name, each.workload.clients) for each in self.found}
+        for one in every:
+            if (one.candidate.name, one.workload.clients) not in swept:
+                said = f"serves {served(one)}" if one.served[0] < one.served[1] else f"at {one.workload.rate:,g}/s:"
+                cells = (one.candidate.label, f"{one.workload.clients:,}", said)
+                is_many = one in self.many and one.served[0] == one.served[1]
+                some.append(Row(one.candidate.name, (*cells, *_figures(one)), is_many))
+        return some
+
+    def many_rows(self) -> list[Row]:
+        """Return a row for each candidate and number of clients at one rate, under MANY_HEADINGS."""
+        return [
+            Row(each.candidate.name, (each.candidate.label, f"{each.workload.clients:,}", *_figures(each)))
+            for each in self.many
+        ]
+
+    def question(self) -> str:
+        """Return what the rows are about, in a sentence."""
+        return (
+            f"Sustained: the highest rate tried with {self.result['plan']['slo']}, counted from when a request was due."
+            " All servers get the same requests at random times; half echo a text, half also compute in Python."
+        )
+
+    def headings(self) -> list[str]:
+        """Return the columns' headings, of which the later ones name the rate that they are about."""
+        at = self.rate
+        about = "" if at is None else f" at {at:,g}/s"
+        return [*HEADINGS[:3], *(f"{name}{about}" for name in HEADINGS[3:])]
+
+    def comparisons(self) -> list[str]:
+        """Return the answer in sentences: who serves only some, and by how much one sustains more than another."""
+        said = self._left_out()
+        for ours, theirs in combinations(self.found, 2):
+            if ours.workload.clients != theirs.workload.clients:
+                continue
+            more, less = (ours, theirs) if (ours.rate.value or 0) >= (theirs.rate.value or 0) else (theirs, ours)
+            every = ratios(more, less)
+            factor = estimate(every)
+            if factor.value is None or factor.low is None:
+                continue
+            high = "more" if factor.high is None else f"{factor.high:.2f}"
+            best, other = more.candidate.label, less.candidate.label
+            if factor.low > 1:
+                least = "at least " if factor.at_least else ""
+                ends = f" ({factor.low:.2f} to {high} in {len(every)} repeats)" if len(every) > 1 else ""
+                about = f"{best} sustains {least}{factor.value:.2f} times the rate of {other}{ends}"
+            else:
+                repeats = f" in {len(every)} repeats" if len(every) > 1 else ""
+                span = f"at least {factor.low:.2f}" if factor.high is None else f"{factor.low:.2f} to {high}"
+                about = f"{best} or {other}: can't tell ({best} sustained {span} times as much{repeats})"
+            said.append(f"With {clients(ours.workload.clients)}, {about}.")
+        return said
+
+    def _left_out(self) -> list[str]:
+        """Return which candidates serve only some of their clients at a rate that others sustain, a line each."""
+        at = self.rate or 0.0
+        some = [each for each in self.every if 0 < (each.workload.rate or 0) <= at and each.served[0] < each.served[1]]
+        said = [f"With {clients(each.served[1])}, {each.candidate.label} serves {each.served[0]:,}." for each in some]
+        return list(dict.fromkeys(said))
+
+    def notes(self) -> list[str]:
+        """Return what is to be read with the rows, a line each."""
+        found = self.found
+        counts = sorted({len(each.sweeps) for each in found}) or [0]
+        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        said = [incomplete(self.result)]
+        if counts[-1] < MIN_RUNS:
+            said.append(
+                f"Indicative: medians (and ranges) of {many} sweeps, each in fresh processes. A verdict takes"
+                f" {MIN_RUNS}: compare --thorough."
+            )
+        if any(each.rate.at_least for each in found):
+            said.append('"Or more": no higher rate missed the SLO, or it can\'t be told (see the warnings).')
+        shown = " ".join(cell for row in self.rows() for cell in row.cells[3:])
+        meaning = {">=": ">=: replies were still missing.", "<=": "<=: a tenth or more may be the load's own delay."}
+        said.append(" ".join(words for mark, words in meaning.items() if mark in shown))
+        return [line for line in said if line]
+
+
+def at_one_rate(every: Sequence[Summary]) -> list[Summary]:
+    """Return the summaries at the rate at which a candidate had most numbers of clients; none if each had but one."""
+    numbers = Counter[tuple[float | None, str]](
+        (each.workload.rate, each.candidate.name)
+        for each in every
+        if each.workload.rate and each["cpu_us"].value is not None
+    )
+    (rate, _), count = max(numbers.items(), key=lambda each: each[1], default=((None, ""), 0))
+    return [each for each in every if each.workload.rate == rate] if count > 1 else []
 
 
 def _same(one: Summary, each: Sustained) -> bool:
@@ -80,90 +187,16 @@ def signs(text: str) -> str:
     return text.replace(">=", "≥").replace("<=", "≤")
 
 
-def question(result: Mapping[str, Any]) -> str:
-    """Return what the rows are about, in a sentence."""
-    return (
-        f"Sustained: the highest rate tried with {result['plan']['slo']}, counted from when a request was due. All"
-        " servers get the same requests at random times; half echo a text, half also compute in Python."
-    )
-
-
-def common(result: Mapping[str, Any]) -> float | None:
-    """Return the rate that the rows' later columns are about; None without any."""
-    return common_rate(sustained(result))
-
-
-def headings(result: Mapping[str, Any]) -> list[str]:
-    """Return the columns' headings, of which the later ones name the rate that they are about."""
-    at = common(result)
-    about = "" if at is None else f" at {at:,g}/s"
-    return [*HEADINGS[:3], *(f"{name}{about}" for name in HEADINGS[3:])]
-
-
-def comparisons(result: Mapping[str, Any]) -> list[str]:
-    """Return the answer in sentences: who serves only some, and by how much one sustains more than another."""
-    said = _left_out(result)
-    for ours, theirs in combinations(sustained(result), 2):
-        if ours.workload.clients != theirs.workload.clients:
-            continue
-        more, less = (ours, theirs) if (ours.rate.value or 0) >= (theirs.rate.value or 0) else (theirs, ours)
-        every = ratios(more, less)
-        factor = estimate(every)
-        if factor.value is None or factor.low is None:
-            continue
-        high = "more" if factor.high is None else f"{factor.high:.2f}"
-        best, other = more.candidate.label, less.candidate.label
-        if factor.low > 1:
-            least = "at least " if factor.at_least else ""
-            ends = f" ({factor.low:.2f} to {high} in {len(every)} repeats)" if len(every) > 1 else ""
-            about = f"{best} sustains {least}{factor.value:.2f} times the rate of {other}{ends}"
-        else:
-            repeats = f" in {len(every)} repeats" if len(every) > 1 else ""
-            span = f"at least {factor.low:.2f}" if factor.high is None else f"{factor.low:.2f} to {high}"
-            about = f"{best} or {other}: can't tell ({best} sustained {span} times as much{repeats})"
-        said.append(f"With {clients(ours.workload.clients)}, {about}.")
-    return said
-
-
-def _left_out(result: Mapping[str, Any]) -> list[str]:
-    """Return which candidates serve only some of their clients at a rate that others sustain, a line each."""
-    at = common(result) or 0.0
-    some = [
-        each for each in summaries(result) if 0 < (each.workload.rate or 0) <= at and each.served[0] < each.served[1]
-    ]
-    said = [f"With {clients(each.served[1])}, {each.candidate.label} serves {each.served[0]:,}." for each in some]
-    return list(dict.fromkeys(said))
-
-
-def notes(result: Mapping[str, Any]) -> list[str]:
-    """Return what is to be read with the rows, a line each."""
-    found = sustained(result)
-    counts = sorted({len(each.sweeps) for each in found}) or [0]
-    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    said = [incomplete(result)]
-    if counts[-1] < MIN_RUNS:
-        said.append(
-            f"Indicative: medians (and ranges) of {many} sweeps, each in fresh processes. A verdict takes {MIN_RUNS}:"
-            " compare --thorough."
-        )
-    if any(each.rate.at_least for each in found):
-        said.append('"Or more": no higher rate missed the SLO, or it can\'t be told (see the warnings).')
-    shown = " ".join(cell for row in rows(result) for cell in row.cells[3:])
-    meaning = {">=": ">=: replies were still missing.", "<=": "<=: a tenth or more may be the load's own delay."}
-    said.append(" ".join(words for mark, words in meaning.items() if mark in shown))
-    return [line for line in said if line]
-
-
 def text(result: Mapping[str, Any]) -> str:
     """Return the answer for the terminal: at most 24 lines of 100 characters; "" without sweeps."""
-    some = rows(result)
+    found = Headline.of(result)
+    some = found.rows()
     if not some:
         return ""
-    at = common(result)
-    about = f"{HEADINGS[2]:>30}" if at is None else f"{'':30}   at {at:,g} requests/s:"
-    lines = [*_wrapped(comparisons(result)), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]
+    about = f"{HEADINGS[2]:>30}" if found.rate is None else f"{'':30}   at {found.rate:,g} requests/s:"
+    lines = [*_wrapped(found.comparisons()), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]
     lines += [_line(row.cells) for row in some]
-    lines += ["", *_wrapped([question(result), *notes(result), *_warned(result)])]
+    lines += ["", *_wrapped([found.question(), *found.notes(), *_warned(found)])]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -176,9 +209,9 @@ def _line(cells: Sequence[str]) -> str:
     return f"{name:20} {count:>7} {rate:>30}  {' '.join(f'{each:>8}' for each in figures[:3])}  {figures[3]:>10}"
 
 
-def _warned(result: Mapping[str, Any]) -> Iterable[str]:
+def _warned(found: Headline) -> Iterable[str]:
     """Return the warnings by name; the page has their words."""
-    names = list(dict.fromkeys(each.warning.name for each in warnings(result, summaries(result))))
+    names = list(dict.fromkeys(each.warning.name for each in warnings(found.result, found.every)))
     if names:
         yield f"Warnings: {', '.join(names)}. The page (below) says what they mean, and in which runs."
 

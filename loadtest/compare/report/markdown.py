@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.compare.analysis.pairwise import WORDS, fair
-from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
+from loadtest.compare.analysis.summary import Summary, by_scenario
 from loadtest.compare.escaping import markdown, visible
 from loadtest.compare.report import besides_runs, headline
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
@@ -17,14 +17,15 @@ _HEADINGS: Final = {name: heading for name, heading, _ in COLUMNS}
 
 def text(result: Mapping[str, Any]) -> str:
     """Return the whole Markdown."""
-    every = summaries(result)
+    found = headline.Headline.of(result)
+    every = found.every
     parts = [f"### {TITLE}", markdown(where(result))]
     parts += [f"**{markdown(line)}**" for line in (incomplete(result), indicative(every)) if line]
-    rows = headline.rows(result)
+    rows = found.rows()
     if rows:
-        parts.append("\n".join(f"- {markdown(line)}" for line in headline.comparisons(result)))
-        parts.append("\n".join(_rates(result, rows)))
-        parts.append(markdown(headline.signs(" ".join((headline.question(result), *headline.notes(result))))))
+        parts.append("\n".join(f"- {markdown(line)}" for line in found.comparisons()))
+        parts.append("\n".join(_rates(found.headings(), rows)))
+        parts.append(markdown(headline.signs(" ".join((found.question(), *found.notes())))))
     if is_verdict(every):
         parts.append("\n".join(_verdict(every)))
     for scenario, some in by_scenario(every):
@@ -42,9 +43,8 @@ def text(result: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _rates(result: Mapping[str, Any], rows: Sequence[headline.Row]) -> Iterable[str]:
+def _rates(heads: Sequence[str], rows: Sequence[headline.Row]) -> Iterable[str]:
     """Yield the lines of a table: the rate that each candidate sustains."""
-    heads = headline.headings(result)
     yield f"| {' | '.join(heads)} |"
     yield f"|---|{'--:|' * (len(heads) - 1)}"
     for row in rows:

@@ -109,11 +109,13 @@ def _ranking(measure: str, some: Sequence[Summary]) -> Ranking:
 def place(each: Summary, measure: str, *, spread: bool = True) -> str:
     """Return a summary's measure with its unit and, if wanted, its spread: "40.1 MB (39.9 – 40.3)"."""
     estimate = each[measure]
-    if measure.endswith("_us") and estimate.value is not None:
+    if estimate.value is None:
+        return "-" if estimate.at_most is None else f"≤ {duration(estimate.at_most)}"
+    if measure.endswith("_us"):
         shown = (AT_LEAST if estimate.at_least else "") + duration(estimate.value)
         ends = between(estimate.low, estimate.high, " – ", duration) if len(estimate.values) > 1 else ""
     else:
-        shown = f"{bare(each, measure, AT_LEAST)}{_UNIT[measure]}"
+        shown = f"{bare(each, measure, AT_LEAST)}{_UNIT.get(measure, '')}"
         ends = formatting.spread(each, measure)
     return f"{shown} ({ends})" if spread and ends else shown
 

@@ -21,7 +21,7 @@ class Mark:
     high: where the bar, or the range, ends; None to draw nothing. low: where a range begins. least, most: between which
     two the runs leave `high`; None for nothing, and `most` alone where nobody knows. open: the true value is `high` or
     more. excluded: what excluded runs gave.
-    text: the measure in words; note: clients served, or why there is nothing.
+    text: the measure in words; note: clients served, or why there is nothing. words: all that in words.
     """
 
     ink: Ink
@@ -33,6 +33,7 @@ class Mark:
     most: float | None = None
     open: bool = False
     excluded: tuple[float, ...] = ()
+    words: str = ""
 
 
 def bars(title: str, subtitle: str, marks: Sequence[Mark], notes: Sequence[str] = ()) -> Chart:
@@ -93,13 +94,19 @@ def _chart(
             "</tspan></text>"
         )
         if mark.high is not None:
-            parts.append(draw(mark, middle))
-        if mark.high is not None and mark.least is not None:
-            least, most = scale.place(mark.least), scale.place(mark.high if mark.most is None else mark.most)
-            parts.append(svg.line("whisker", least, middle, most, middle))
-            parts += [svg.line("whisker", x, middle - 4, x, middle + 4) for x in (least, most)]
-        if mark.high is not None and (mark.open or (mark.least is not None and mark.most is None)):
-            parts.append(svg.further(mark.ink, scale.place(max(mark.high, mark.most or 0)) + 4, middle))
+            parts.append(svg.told(mark.words, scale.place(mark.high), middle, _ends(mark, middle, draw, scale)))
         parts += [svg.excluded(mark.ink, scale.place(value), middle) for value in mark.excluded]
     labelled = any(label for _, label in scale.ticks)
     return Chart(*words, "".join(parts), int(bottom) + (20 if labelled else 4), tuple(notes))
+
+
+def _ends(mark: Mark, middle: float, draw: Callable[[Mark, float], str], scale: Scale) -> str:
+    """Return a mark with its whiskers, and with chevrons where it is open."""
+    parts, high = [draw(mark, middle)], mark.high or 0.0
+    if mark.least is not None:
+        least, most = scale.place(mark.least), scale.place(high if mark.most is None else mark.most)
+        parts.append(svg.line("whisker", least, middle, most, middle))
+        parts += [svg.line("whisker", x, middle - 4, x, middle + 4) for x in (least, most)]
+    if mark.open or (mark.least is not None and mark.most is None):
+        parts.append(svg.further(mark.ink, scale.place(max(high, mark.most or 0)) + 4, middle))
+    return "".join(parts)

@@ -8,6 +8,7 @@ from typing import Final
 
 from loadtest.compare.report.charts import svg
 from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Scale
+from loadtest.compare.report.formatting import duration
 
 _LEFT: Final = 132  # room for names, and for what the axis says
 _RIGHT: Final = WIDTH - 30
@@ -25,8 +26,9 @@ class Point:
     One candidate's measure at one load.
 
     value: None if there is none. low, high: between which two the runs leave it; None for nothing, and `high` alone
-    where nobody knows. open: the true value is `value` or more. excluded:
-    what excluded runs gave. served: how many clients were, of how many.
+    where nobody knows. open: the true value is `value` or more. most:
+    without a value, what it is at the most. excluded: what excluded runs gave. served: how many clients were, of how
+    many. words: all that in words.
     """
 
     value: float | None
@@ -34,7 +36,9 @@ class Point:
     low: float | None = None
     high: float | None = None
     open: bool = False
+    most: float | None = None
     excluded: tuple[float, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def against(
         for series in every
         for point in series.points
         if point
-        for value in (point.value, point.low, point.high, *point.excluded)
+        for value in (point.value, point.low, point.high, point.most, *point.excluded)
         if value is not None
     ]
     values += [limit[0]] if limit else []
@@ -133,18 +137,27 @@ def _line(series: Series, x: Sequence[float], y: Scale) -> str:
         if len(piece) > 1:
             parts.append(svg.path(f"{ink.css} line", [(at, y.place(point.value or 0)) for at, point in piece]))
     for at, point in known:
-        if point is None:
-            continue
-        if point.value is not None and point.low is not None:
-            low, high = y.place(point.low), y.place(point.value if point.high is None else point.high)
-            parts.append(svg.line("whisker", at, low, at, high))
-            parts += [svg.line("whisker", at - 3, end, at + 3, end) for end in (low, high) if abs(low - high) > 1]
-        parts += [svg.excluded(ink, at, y.place(value)) for value in point.excluded]
-        if point.value is not None:
-            height = y.place(point.value)
-            parts.append(svg.mark(ink, at, height, hollow=point.open))
-            if point.open or (point.low is not None and point.high is None):
-                parts.append(svg.further(ink, at, height - 3, up=True))
+        if point is not None:
+            parts += [svg.excluded(ink, at, y.place(value)) for value in point.excluded]
+            shown = point.most if point.value is None else point.value
+            if shown is not None:
+                parts.append(svg.told(point.words, at, y.place(shown), _mark(ink, point, at, y)))
+    return "".join(parts)
+
+
+def _mark(ink: Ink, point: Point, at: float, y: Scale) -> str:
+    """Return a point's mark, with whiskers, or with chevrons where it is open."""
+    if point.value is None:
+        height = y.place(point.most or 0.0)
+        return svg.mark(ink, at, height, hollow=True) + svg.further(ink, at, height + 3, "down")
+    height, parts = y.place(point.value), []
+    if point.low is not None:
+        low, high = y.place(point.low), height if point.high is None else y.place(point.high)
+        parts.append(svg.line("whisker", at, low, at, high))
+        parts += [svg.line("whisker", at - 3, end, at + 3, end) for end in (low, high) if abs(low - high) > 1]
+    parts.append(svg.mark(ink, at, height, hollow=point.open))
+    if point.open or (point.low is not None and point.high is None):
+        parts.append(svg.further(ink, at, height - 3, "up"))
     return "".join(parts)
 
 
@@ -239,10 +252,13 @@ def _curve(curve: Curve, x: Callable[[float], float], y: Scale, ticks: Sequence[
         parts.append(svg.path(f"{ink.css} line", sure))
     if open_:
         parts.append(svg.path(f"{ink.css} line open", [*sure[-1:], *open_]))
-        parts.append(svg.further(ink, open_[-1][0], open_[-1][1], up=True))
+        parts.append(svg.further(ink, open_[-1][0], open_[-1][1], "up"))
     if len(curve.service) > 1:
         parts.append(svg.path(f"{ink.css} line service", [(x(q), y.place(value)) for q, value in curve.service]))
     for q, value in curve.points:
         if any(abs(q - tick) < 1e-9 for tick in ticks):
-            parts.append(svg.mark(ink, x(q), y.place(value), hollow=bound is not None and q >= bound))
+            hollow = bound is not None and q >= bound
+            words = f"{ink.name}: {q * 100:.6g} % within {duration(value)}{' or more' if hollow else ''}; {curve.note}"
+            at, height = x(q), y.place(value)
+            parts.append(svg.told(words, at, height, svg.mark(ink, at, height, hollow=hollow)))
     return "".join(parts)

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import groupby
 from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
 from loadtest.compare.analysis.measures import CLOSED_LOOP, is_paced, of_throughput, seeks_top_speed, stays
 from loadtest.compare.analysis.summary import Summary, by_scenario
-from loadtest.compare.plan import clients
+from loadtest.compare.plan import amount, clients
 from loadtest.compare.report.charts import bars, curves
 from loadtest.compare.report.charts.curves import Curve, Point, Series
 from loadtest.compare.report.charts.distributions import Distribution, distributions
 from loadtest.compare.report.charts.svg import Chart, Ink
 from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served
+from loadtest.compare.report.headline import at_one_rate
 from loadtest.compare.report.ranking import missing, place
 from loadtest.compare.slo import parse
 from loadtest.scenarios import Scenario
@@ -57,6 +59,18 @@ _KINDS: Final = (
         "cpu_us",
     ),
     _Kind(
+        "Context switches per request",
+        "less is better",
+        lambda scenario: scenario.paced,
+        "turns",
+    ),
+    _Kind(
+        "Ready without a core, µs per request",
+        "less is better",
+        lambda scenario: scenario.paced,
+        "waited_us",
+    ),
+    _Kind(
         "Memory of the server, MB",
         "the most in the window, less is better",
         stays,
@@ -67,11 +81,11 @@ _KINDS: Final = (
 _PICTURED: Final = (
     ("response_p99_us", "rates"),
     ("cpu_us", "rates"),
-    ("requests_per_second", "saturate"),
-    ("cpu_us", "saturate"),
+    ("resident_bytes", "crowd"),
     ("first_p99_us", "conversation"),
     ("first_p99_us", "slow-client"),
-    ("resident_bytes", "crowd"),
+    ("requests_per_second", "saturate"),
+    ("cpu_us", "saturate"),
     ("requests_per_second", "io-bound"),
     ("resident_bytes", "saturate"),
 )
@@ -80,13 +94,24 @@ _LONG: Final = 160
 _SHORT: Final = 36  # letters that fit beside a name
 
 
+class Part(Enum):
+    """The page's parts, of which each chart stands in one."""
+
+    CURVE = auto()
+    MANY = auto()
+    MEMORY = auto()
+    OTHER = auto()
+    TOP_SPEED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A chart, what it is about (a measure's name) and in which scenario."""
+    """A chart, what it is about (a measure's name), in which scenario, and where it stands."""
 
     chart: Chart
     measure: str
     scenario: str
+    part: Part = Part.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +120,10 @@ class Charts:
 
     drawn: tuple[Drawn, ...]
     left_out: tuple[str, ...]
+
+    def of(self, part: Part) -> list[Chart]:
+        """Return the charts of a part of the page."""
+        return [each.chart for each in self.drawn if each.part is part]
 
     def pictured(self) -> list[Chart]:
         """Return the few that tell the story, the most telling first."""
@@ -109,7 +138,7 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink], slo: str = "
 
     known: how each candidate is drawn. slo: the objective of response times against the rate, as typed.
     """
-    drawn, left_out = [], []
+    drawn, left_out, many = [], [], at_one_rate(every)
     for kind in _KINDS:
         for scenario, some in by_scenario(every):
             if not kind.suits(scenario):
@@ -117,7 +146,13 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink], slo: str = "
             if kind.measure in of_throughput(scenario):
                 left_out.append(f"{kind.title}, {scenario.name}: {CLOSED_LOOP}")
             elif any(each[kind.measure].value is not None for each in some):
-                drawn.append(Drawn(_chart(kind, scenario, some, known, slo), kind.measure, scenario.name))
+                part = _part(kind, scenario, rated=bool(some[0].workload.rate))
+                drawn.append(Drawn(_chart(kind, scenario, some, known, slo), kind.measure, scenario.name, part))
+                there = [each for each in many if each in some] if part is Part.CURVE else []
+                if there:
+                    says = f"{scenario.name} at {there[0].workload.rate:,g}/s: {kind.says}"
+                    chart = _against_clients(kind, says, there, known)
+                    drawn.append(Drawn(chart, kind.measure, scenario.name, Part.MANY))
             else:
                 left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.measure, some))}")
     drawn.sort(
@@ -128,19 +163,34 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink], slo: str = "
     return Charts(tuple(drawn), tuple(left_out))
 
 
+def _part(kind: _Kind, scenario: Scenario, *, rated: bool) -> Part:
+    if kind.measure == "resident_bytes":
+        return Part.MEMORY
+    if rated:
+        return Part.CURVE
+    return Part.TOP_SPEED if seeks_top_speed(scenario) else Part.OTHER
+
+
+def _against_clients(kind: _Kind, says: str, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+    """Return a chart with a line for each candidate, at two or more numbers of clients."""
+    counts = sorted({each.workload.clients for each in some})
+    series = [
+        Series(known[name], _points(kind, {each.workload.clients: each for each in group}, counts))
+        for name, group in _by_candidate(some, known)
+    ]
+    notes = _why(kind.measure, some)
+    return curves.against("clients", counts, series, _of_lines(kind), says, durations=bool(kind.low), notes=notes)
+
+
 def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink], slo: str) -> Chart:
     rated = [each for each in some if each.workload.rate]
     if rated:
         return _against_rates(kind, scenario, rated, known, slo)
     counts = sorted({each.workload.clients for each in some})
-    says = f"{scenario.name}: {kind.says}" if len(counts) > 1 else f"{scenario.name}, {clients(counts[0])}: {kind.says}"
-    notes = _why(kind.measure, some)
     if len(counts) > 1:
-        series = [
-            Series(known[name], _points(kind, {each.workload.clients: each for each in group}, counts))
-            for name, group in _by_candidate(some, known)
-        ]
-        return curves.against("clients", counts, series, _of_lines(kind), says, durations=bool(kind.low), notes=notes)
+        return _against_clients(kind, f"{scenario.name}: {kind.says}", some, known)
+    says = f"{scenario.name}, {clients(counts[0])}: {kind.says}"
+    notes = _why(kind.measure, some)
     marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
     title = f"{kind.title}, p50 to p99" if kind.low else kind.title
     draw = bars.ranges if kind.low else bars.bars
@@ -205,8 +255,20 @@ def _point(measure: str, unit: float, each: Summary) -> Point:
         low=estimate.low / unit if several and estimate.low is not None else None,
         high=estimate.high / unit if several and estimate.high is not None else None,
         open=estimate.at_least,
+        most=None if estimate.at_most is None else estimate.at_most / unit,
         excluded=_excluded(each, measure, unit),
+        words=_words(each, measure),
     )
+
+
+def _words(each: Summary, measure: str) -> str:
+    """Return a point in words: whose it is, its load, the value with bounds, the runs, and the clients served."""
+    shown = place(each, measure)
+    if measure == "response_p99_us":
+        names = {"p50": "response_p50_us", "p99": measure, "p99.9": "response_p999_us"}
+        shown = ", ".join(f"{name} {place(each, one)}" for name, one in names.items())
+    runs = run_count(each.runs)
+    return f"{each.candidate.label}, {amount(each.workload)}: {shown}; {runs}, {served(each)} served"
 
 
 def _excluded(each: Summary, measure: str, unit: float = 1.0) -> tuple[float, ...]:
@@ -237,6 +299,7 @@ def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
         most=estimate.high if several else None,
         open=estimate.at_least,
         excluded=excluded,
+        words=_words(each, kind.measure),
     )
 
 

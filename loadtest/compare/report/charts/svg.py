@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from loadtest.compare.candidates import LAB, Candidate
 from loadtest.compare.escaping import markup
@@ -28,7 +28,8 @@ svg .small { font-size: 12px; } svg .value { font-weight: 600; } .paper { fill: 
 _MARKS: Final = """
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .service { stroke-dasharray: 5 4; stroke-width: 1.5; }
 .open { stroke-dasharray: 1 4; stroke-linecap: round; } .band { stroke: none; opacity: .16; }
-.hollow { fill: #f6f7f8; stroke-width: 2; } .excluded { fill: none; stroke-width: 1.5; opacity: .75; }
+.hollow { fill: #f6f7f8; stroke-width: 2; } .near { fill: none; pointer-events: all; }
+.excluded { fill: none; stroke-width: 1.5; opacity: .75; }
 """
 
 _DARK: Final = """
@@ -129,17 +130,25 @@ def mark(ink: Ink, x: float, y: float, *, hollow: bool = False) -> str:
     return f'<path class="{ink.css}{" hollow" if hollow else ""}" d="M{x:.1f} {y:.1f}{shape}"/>'
 
 
+def told(words: str, x: float, y: float, body: str) -> str:
+    """Return marks with what is said where the pointer rests on them, or near their middle."""
+    return f'<g><title>{markup(words)}</title><circle class="near" cx="{x:.1f}" cy="{y:.1f}" r="10"/>{body}</g>'
+
+
 def excluded(ink: Ink, x: float, y: float) -> str:
     """Return the cross of a run that is excluded."""
     return f'<path class="{ink.css} excluded" d="M{x - 3.5:.1f} {y - 3.5:.1f}l7 7m0 -7l-7 7"/>'
 
 
-def further(ink: Ink, x: float, y: float, *, up: bool = False) -> str:
+def further(ink: Ink, x: float, y: float, towards: Literal["right", "up", "down"] = "right") -> str:
     """Return two chevrons: it goes on from here, and nobody knows how far."""
-    steps = [
-        f"M{x - 4:.1f} {y - shift:.1f}l4 -4l4 4" if up else f"M{x + shift:.1f} {y - 4.5:.1f}l4 4.5l-4 4.5"
-        for shift in (4, 9)
-    ]
+    steps = []
+    for shift in (4, 9):
+        if towards == "right":
+            steps.append(f"M{x + shift:.1f} {y - 4.5:.1f}l4 4.5l-4 4.5")
+        else:
+            way = -1 if towards == "up" else 1
+            steps.append(f"M{x - 4:.1f} {y + way * shift:.1f}l4 {way * 4}l4 {-way * 4}")
     return f'<path class="{ink.css} line" d="{"".join(steps)}"/>'
 
 

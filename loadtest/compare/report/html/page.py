@@ -1,23 +1,26 @@
-"""The comparison as a page that needs only itself: the answer, plots, tables, and how all of it was obtained."""
+"""The comparison as a page that needs only itself, and as a picture. How it looks stands in templates/."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import RunMeasures, share_of_core
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from loadtest.compare.analysis.claims import ASPECTS, METHODS
+from loadtest.compare.analysis.measures import RunMeasures, seeks_top_speed, share_of_core
+from loadtest.compare.analysis.pairwise import WORDS
 from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
-from loadtest.compare.candidates import Candidate
-from loadtest.compare.escaping import markup
+from loadtest.compare.escaping import visible
 from loadtest.compare.plan import MIN_RUNS, Workload, amount
+from loadtest.compare.report import besides_runs, formatting, notes, ranking
 from loadtest.compare.report.charts import selection, svg
-from loadtest.compare.report.charts.svg import Chart
-from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, run_count, runs, served, spread
-from loadtest.compare.report.html import answer, sections
-from loadtest.compare.report.html.answer import looks
-from loadtest.compare.report.html.text import HOW, STYLE
-from loadtest.compare.report.notes import remarks, warnings
+from loadtest.compare.report.charts.selection import Part
+from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, run_count
+from loadtest.compare.report.headline import MANY_HEADINGS, Headline, signs
+from loadtest.compare.report.html import sections
+from loadtest.compare.report.ranking import Ranking
 from loadtest.run_warnings import TakesOut, takes_out
-from loadtest.scenarios import Scenario
 
 TITLE: Final = "Concurrency models of TCP servers, measured"
 
@@ -34,47 +37,27 @@ _HEADINGS: Final = (
 
 def html(result: Mapping[str, Any]) -> str:
     """Return the whole page; it needs nothing but itself."""
-    every, known = summaries(result), candidates(result)
-    warned = warnings(result, every)
-    inks = svg.inks(known)
-    charts = selection.of_measures(every, inks, result["plan"]["slo"])
-    distributions = selection.of_distributions(result, every, inks)
-    parts = [
-        f"<h1>{TITLE}</h1>",
-        f'<p class="faint where">{markup(where(result))}</p>',
-        answer.answer(result, every, known, warned),
-        sections.textbooks(result),
-        answer.measure_by_measure(every, known),
-        answer.warnings(warned),
-        _charts(
-            "Against the number of clients, or the rate",
-            "Medians over the valid runs. Whiskers and bands: the median's 99 % interval, or with fewer than ten runs"
-            " the least and the most of them. Hollow, with arrows: that or more. ×: an excluded run, in no median.",
-            [*(each.chart for each in charts.drawn), *sections.memory_charts(result)],
-            charts.left_out,
-        ),
-        sections.memory(result),
-        sections.capacity(result),
-        sections.slo(result),
-        _charts(
-            "How long everything took",
-            "All valid runs together, by percentile: each step to the right leaves out a tenth of what was slower"
-            " before. Dotted, hollow: that or more, for requests were still unanswered.",
-            [each.chart for each in distributions.drawn],
-            distributions.left_out,
-        ),
-        _tables(result, every, known),
-        "<h2>How each figure was obtained</h2><dl>"
-        + "".join(f"<dt>{markup(name)}</dt><dd>{markup(text)}</dd>" for name, text in HOW)
-        + "</dl>",
-        _circumstances(result),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        # Or a browser asks for the icon of a site.
-        f'<link rel="icon" href="data:,"><title>{TITLE}</title>\n<style>{svg.style(known)}{STYLE}</style>'
-        "</head><body>\n" + "\n".join(part for part in parts if part) + "\n</body></html>\n"
+    found, known = Headline.of(result), candidates(result)
+    every, inks = found.every, svg.inks(known)
+    return _ENVIRONMENT.get_template("page.html").render(
+        title=TITLE,
+        where=where(result),
+        style=svg.style(known),
+        result=result,
+        found=found,
+        every=every,
+        known={each.name: each for each in known},
+        marks={name: svg.mark(ink, 6, 6) for name, ink in inks.items()},
+        warned=notes.warnings(result, every),
+        charts=selection.of_measures(every, inks, result["plan"]["slo"]),
+        distributions=selection.of_distributions(result, every, inks),
+        verdicts=_verdicts(every) if notes.is_verdict(every) else [],
+        claims=besides_runs.settled(result),
+        memory_charts=sections.memory_charts(result),
+        memory=sections.memory(result),
+        capacity=sections.capacity(result),
+        command=command(result),
+        **_circumstances(result),
     )
 
 
@@ -86,10 +69,7 @@ def picture(result: Mapping[str, Any]) -> str:
     kind = "99 % intervals" if counts[0] >= MIN_RUNS else "their range: indicative"
     if counts[0] < MIN_RUNS <= counts[-1]:
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
-    foot = (
-        f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more. ×: a run left out."
-        " Drawn by python -m loadtest report."
-    )
+    foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more (down: or less). ×: a run left out."
     known = candidates(result)
     charts = selection.of_measures(every, svg.inks(known), result["plan"]["slo"])
     return svg.picture(TITLE, where(result), charts.pictured(), foot, known)
@@ -110,80 +90,35 @@ def where(result: Mapping[str, Any]) -> str:
     return " · ".join(str(part) for part in parts)
 
 
-def _charts(title: str, about: str, some: Sequence[Chart], missing: Sequence[str]) -> str:
-    drawn = "".join(_figure(each) for each in some)
-    left_out = "".join(f"<li>{markup(line)}</li>" for line in missing)
-    parts = [f'<h2>{title}</h2><p class="faint">{about}</p>']
-    if drawn:
-        parts.append(f'<div class="charts">{drawn}</div>')
-    if left_out:
-        parts.append(f'<p>Not drawn, for there is nothing to draw:</p><ul class="faint">{left_out}</ul>')
-    return "".join(parts)
-
-
-def _figure(chart: Chart) -> str:
-    notes = "".join(f"<div>– {markup(note)}</div>" for note in chart.notes)
-    return f"<figure>{chart.inline()}{f'<figcaption>{notes}</figcaption>' if notes else ''}</figure>"
-
-
-def _tables(result: Mapping[str, Any], every: Sequence[Summary], known: Sequence[Candidate]) -> str:
-    marks = looks(known)
-    lines = "".join(f"<li>{markup(line)}</li>" for line in remarks(result, every, mark="≥"))
-    return (
-        "<h2>All figures</h2>"
-        + "".join(_table(scenario, some, marks) for scenario, some in by_scenario(every))
-        + (f"<h3>To be read with the figures</h3><ul>{lines}</ul>" if lines else "")
+def _verdicts(every: Sequence[Summary]) -> list[tuple[list[Summary], list[Ranking]]]:
+    """Return the loads of which anything is judged, each with the rankings that are."""
+    loads = (
+        (some, [each for each in ranking.rankings(some) if each.is_verdict]) for some in ranking.by_workload(every)
     )
+    return [(some, judged) for some, judged in loads if judged]
 
 
-def _table(scenario: Scenario, some: Sequence[Summary], marks: Mapping[str, str]) -> str:
-    lines = []
-    before = None
-    for each in some:
-        if each.workload.load != before:
-            lines.append(f'<tr class="load"><td colspan="{len(_HEADINGS)}">{amount(each.workload)}</td></tr>')
-        before = each.workload.load
-        lines += _lines(each, marks[each.candidate.name])
-    head = "".join(f"<th>{markup(name)}</th>" for name in _HEADINGS)
-    return (
-        f"<h3>{markup(scenario.name)}</h3><p>{markup(scenario.sentence)}"
-        f' <span class="faint">To compare: {markup(scenario.compare)}.</span></p>'
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-    )
-
-
-def _lines(each: Summary, look: str) -> Iterable[str]:
-    """Yield a summary's medians, and then each of its runs that is excluded."""
-    if not each.shown:
-        reason = each.failed[0].problem.splitlines()[0]
-        yield f'<tr><td>{look}</td><td class="left" colspan="{len(_HEADINGS) - 1}">{markup(reason)}</td></tr>'
-        return
-    cells = []
-    for name, _, _ in COLUMNS:
-        estimate = each[name]
-        cells.append(
-            f'<td title="{markup(estimate.why)}">{markup(bare(each, name, AT_LEAST))}'
-            f"<small>{markup(spread(each, name))}</small></td>"
-        )
-    yield f"<tr><td>{look}</td><td>{served(each)}</td><td>{runs(each)}</td>{''.join(cells)}{_busy(each.valid)}</tr>"
-    for run in each.excluded:
-        names = ", ".join(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
-        shown = "".join(f"<td>{markup(bare(run, name, AT_LEAST))}</td>" for name, _, _ in COLUMNS)
-        yield (
-            f'<tr class="unsure"><td>? {markup(names)}</td><td>{served(run)}</td><td></td>{shown}{_busy([run])}</tr>'
-        )
-
-
-def _busy(some: Sequence[RunMeasures]) -> str:
+def _busy(some: Sequence[RunMeasures]) -> tuple[str, str, str]:
     """Return how busy server and generator were, at the most."""
     if not some:
-        return "<td>-</td>" * 3
+        return ("-",) * 3
     server = max((run.server_cpu for run in some if run.server_cpu is not None), default=None)
     generator, busy = max(run.generator_cpu for run in some), max(run.generator_busy for run in some)
-    return f"<td>{share_of_core(server)}</td><td>{generator:.0%}</td><td>{busy:.0%}</td>"
+    return share_of_core(server), f"{generator:.0%}", f"{busy:.0%}"
 
 
-def _circumstances(result: Mapping[str, Any]) -> str:
+def _excluding(run: RunMeasures) -> str:
+    """Return the warnings that take a run out of all medians."""
+    return ", ".join(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
+
+
+def _is_top_speed(found: Ranking) -> bool:
+    """Whether a ranking is of clients that never pause."""
+    every = [*(each.summary for each in found.steps), *found.left_out]
+    return seeks_top_speed(every[0].scenario)
+
+
+def _circumstances(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the machine, the settings and the order, so that somebody else can do it again."""
     machine, plan, pinned = result["machine"], result["plan"], result["pinned"]
     facts = {
@@ -216,14 +151,7 @@ def _circumstances(result: Mapping[str, Any]) -> str:
         f"{labels[run['candidate']]} ({run['workload']['scenario']}, {amount(Workload(**run['workload']))})"
         for run in result["runs"]
     )
-    return (
-        "<h2>Circumstances</h2><p>To measure it again, in the same order:</p>"
-        f"<pre><code>{markup(command(result))}</code></pre>{_facts(facts)}"
-        f"<h3>Servers</h3>{_facts(servers)}<h3>Windows</h3>{_facts(windows)}"
-        f'<details><summary>The order of the runs</summary><p class="faint">{markup(order)}</p></details>'
-        '<p class="faint">Everything measured, histograms included, is in compare.json beside this page;'
-        " <code>python -m loadtest report compare.json</code> draws this page again from it.</p>"
-    )
+    return {"circumstances": facts, "servers": servers, "windows": windows, "order": order}
 
 
 def _at(rates: Sequence[float]) -> str:
@@ -238,8 +166,40 @@ def command(result: Mapping[str, Any]) -> str:
     return shlex.join(words if seeded else [*words, "--seed", str(result["plan"]["seed"])])
 
 
-def _facts(facts: Mapping[str, object]) -> str:
-    lines = "".join(
-        f'<tr><td>{markup(name)}</td><td class="left">{markup(str(value))}</td></tr>' for name, value in facts.items()
+def _plain(value: object) -> object:
+    """Return a text with invisible characters as escapes; the page's own markup, which is made of such, as it is."""
+    return value if hasattr(value, "__html__") else visible(str(value))
+
+
+_ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    finalize=_plain,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.globals |= {
+    "ASPECTS": ASPECTS,
+    "AT_LEAST": AT_LEAST,
+    "COLUMNS": COLUMNS,
+    "HEADINGS": _HEADINGS,
+    "MANY_HEADINGS": MANY_HEADINGS,
+    "METHODS": METHODS,
+    "WORDS": WORDS,
+    "Part": Part,
+    "busy": _busy,
+    "excluding": _excluding,
+}
+_ENVIRONMENT.tests["top_speed"] = _is_top_speed
+# What says in words what was found: the templates put it in its place.
+_ENVIRONMENT.globals |= {
+    each.__name__: each
+    for each in (
+        *(amount, by_scenario, signs, besides_runs.slo_lines, besides_runs.uncharged),
+        *(formatting.bare, formatting.run_count, formatting.runs, formatting.served, formatting.spread),
+        *(notes.incomplete, notes.indicative, notes.is_verdict, notes.remarks),
+        *(ranking.factor, ranking.headlines, ranking.missing, ranking.pair_lines, ranking.place),
+        *(ranking.relation, ranking.workload_in_words),
     )
-    return f'<div class="wide"><table><tbody>{lines}</tbody></table></div>'
+}

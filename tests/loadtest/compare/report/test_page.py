@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.report.html import page
+from tests.loadtest.compare.report.test_headline import many
 from tests.loadtest.compare.results import comparison, failed, one_run, several_runs, thorough, warning
 from tests.support.lab.browser import Browser, browser, required
 
@@ -68,6 +69,7 @@ def messy() -> dict[str, Any]:
 RESULTS: dict[str, Callable[[], dict[str, Any]]] = {
     "indicative": lambda: thorough(3),
     "thorough": lambda: thorough(10),
+    "rates": many,
     "one": lambda: comparison(one_run("asyncio")),
     "messy": messy,
     "nothing": lambda: comparison(failed("asyncio", "no luck"), complete=False),
@@ -117,6 +119,22 @@ def test_answer_and_warnings_are_seen_without_scrolling(chromium: Browser, pages
     assert 200 < bottom <= 900
 
 
+def test_the_curve_begins_on_the_first_screen(chromium: Browser, pages: dict[str, Path]) -> None:
+    chromium.open(pages["rates"], 1280, 900)
+    assert chromium.evaluate("document.querySelector('figure').getBoundingClientRect().top") < 700
+    assert chromium.evaluate("document.querySelector('figure svg').getAttribute('aria-label')").startswith("Response")
+
+
+def test_the_answers_table_fits_a_narrow_screen(chromium: Browser, pages: dict[str, Path]) -> None:
+    chromium.open(pages["rates"], 400)
+    tables = "[...document.querySelectorAll('.tight')].map(each => each.scrollWidth - each.clientWidth)"
+    assert chromium.evaluate(tables) == [0, 0]
+
+
+def test_a_page_is_at_most_two_megabytes(pages: dict[str, Path]) -> None:
+    assert max(file.stat().st_size for file in pages.values()) < 2_000_000
+
+
 def test_both_themes_have_ink_that_stands_out(chromium: Browser, pages: dict[str, Path]) -> None:
     for dark in (False, True):
         chromium.open(pages["one"], 1440, dark=dark)
@@ -128,6 +146,18 @@ def test_both_themes_have_ink_that_stands_out(chromium: Browser, pages: dict[str
         assert (ink > paper) == dark
         assert abs(ink - paper) > 190
         assert abs(drawn - paper) > 190
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_pictures_texts_are_whole(chromium: Browser, pages: dict[str, Path], name: str) -> None:
+    drawn = pages[name].with_suffix(".svg")
+    drawn.write_text(page.picture(RESULTS[name]()), encoding="utf-8")
+    chromium.open(drawn, 1280)
+    width = chromium.evaluate("document.documentElement.getBoundingClientRect().width")
+    texts = chromium.evaluate(
+        "[...document.querySelectorAll('text')].map(each => [each.textContent, each.getBoundingClientRect().right])"
+    )
+    assert [text for text, right in texts if right > width] == []
 
 
 def test_the_checks_see_what_they_are_to_see(chromium: Browser, tmp_path: Path) -> None:

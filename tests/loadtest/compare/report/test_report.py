@@ -1,12 +1,12 @@
 """The table, the page, the picture and the Markdown, all drawn from the result alone."""
 
 import re
-from html import escape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from markupsafe import escape
 
 from loadtest.__main__ import main
 from loadtest.compare import store
@@ -185,7 +185,7 @@ def test_ten_runs_give_a_verdict_on_top() -> None:
     top = re.sub(r"<[^>]+>", " ", html.partition('id="answer"')[2].partition("</section>")[0])
     top = " ".join(top.split())
     assert top.index("The answer") < top.index("saturate, 50 clients")
-    assert re.search(r"single 10,000/s 50 of 50 (equivalent to|can&#x27;t be told from) asyncio on uvloop", top)
+    assert re.search(r"single 10,000/s 50 of 50 (equivalent to|can&#39;t be told from) asyncio on uvloop", top)
     assert re.search(
         r"asyncio on uvloop 10,000/s 50 of 50 1\.25× \(1\.\d+ – 1\.\d+\) better than threaded 8,000/s", top
     )
@@ -199,7 +199,7 @@ def test_runs_that_do_not_tell_are_explained() -> None:
     text = said(result)
     assert "requests/s, cannot tell: threaded and asyncio on uvloop (equal or more than 5% apart" in text
     assert "different" not in text.partition("VERDICT")[2]
-    assert "can&#x27;t be told from" in page.html(result)
+    assert "can&#39;t be told from" in page.html(result)
 
 
 def test_a_speed_limited_by_the_generator_decides_nothing() -> None:
@@ -424,6 +424,36 @@ def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
     assert throughput.chart.body.count(" excluded") == 1
 
 
+def test_a_point_says_value_bounds_runs_and_served() -> None:
+    runs = several_runs(3, "asyncio", "crowd", clients=9, resident=[40_000_000, 41_000_000, 43_000_000])
+    found = drawn(comparison(*runs, *several_runs(2, "asyncio", "crowd", clients=99, served=[98, 99])))
+    said = {each.measure: re.findall("<title>([^<]*)</title>", each.chart.body) for each in found[:2]}
+    assert said["resident_bytes"] == [
+        "asyncio on uvloop, 9 clients: 41.0 MB (40.0 – 43.0); 3 runs, 9 of 9 served",
+        "asyncio on uvloop, 99 clients: 40.0 MB (40.0 – 40.0); 2 runs, 98 of 99 served",
+    ]
+    assert said["response_p99_us"][0] == (
+        "asyncio on uvloop, 9 clients: p50 1 ms (1 ms – 1 ms), p99 1 ms (1 ms – 1 ms), p99.9 3 ms (3 ms – 3 ms);"
+        " 3 runs, 9 of 9 served"
+    )
+    [bar, *_] = drawn(comparison(one_run("asyncio", server_cpu=6.0)))
+    assert "<title>asyncio on uvloop, 50 clients: ≥ 10,000/s; 1 run, 50 of 50 served</title>" in bar.chart.body
+    [curve] = [each for each in drawn(comparison(one_run("asyncio", "crowd"))) if each.chart.title == "Later replies"]
+    assert "<title>asyncio on uvloop: 90 % within 1 ms; 100,000 in 1 run; served 50 of 50</title>" in curve.chart.body
+
+
+def test_an_upper_bound_is_hollow_with_arrows_downwards() -> None:
+    """Of a response the generator's own delay may be the greater part."""
+    delays: dict[str, Any] = {"tuned": {"paced": True}, "send_delay": {"900": 1000}}
+    result = comparison(*(one_run("asyncio", "crowd", clients=count, **delays) for count in (10, 20)))
+    [response, *_] = selection.of_measures(*figured(comparison(*result["runs"], one_run("threaded", "crowd")))).drawn
+    _, (words, marks), *_ = re.findall("<title>([^<]*)</title>(.*?)</g>", response.chart.body)
+    assert words.startswith("asyncio on uvloop, 10 clients: p50 ≤ 1 ms, p99 ≤ 1 ms")
+    assert marks.count(" hollow") == 1
+    assert re.search(r"l4 4l4 -4", marks)
+    assert "asyncio on uvloop at 10 and 20: up to 900 of 1,000 us" in response.chart.notes[0]
+
+
 def test_every_chart_row_shows_the_clients_served() -> None:
     for each in drawn(whole()):
         for text in ET.fromstring(each.chart.inline()).iter("text"):
@@ -556,10 +586,10 @@ def test_process_and_group_stand_side_by_side() -> None:
     html, text = page.html(thorough(10)), said(thorough(10))
     assert (
         "<tr><td>threaded</td><td>20.5 (20.3 – 20.7)</td><td>41.0 (40.6 – 41.4)</td><td>1.00 (1.00 – 1.00)</td>"
-        '<td>25.0</td><td>0.9991</td><td class="left"></td></tr>'
+        '<td>25.0</td><td>0.9991</td><td class="left"></td></tr>\n'
         "<tr><td>threaded, control group</td><td>41.0</td><td>82.0</td><td>-</td><td>34.0</td><td>0.9993</td>"
-        '<td class="left"></td></tr>'
-        "<tr><td>threaded, of that, the kernel&#x27;s</td><td>20.5</td><td>41.0</td><td>-</td><td>17.0</td>"
+        '<td class="left"></td></tr>\n'
+        "<tr><td>threaded, of that, the kernel&#39;s</td><td>20.5</td><td>41.0</td><td>-</td><td>17.0</td>"
     ) in html
     assert (
         "threaded: 20.5 (20.3 to 20.7) kB if it is silent; 41.0 (40.6 to 41.4) kB once it has spoken;"
