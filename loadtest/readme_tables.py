@@ -33,6 +33,9 @@ def warnings(_: Sequence[Variant] = ()) -> Iterator[str]:
 
 def bias(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield how far the response times are from the truth, and how that was measured."""
+    if not BIAS.exists():
+        yield from ("", "Not measured yet.", "")
+        return
     kept = json.loads(BIAS.read_text(encoding="utf-8"))
     yield from (
         "",

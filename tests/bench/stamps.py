@@ -51,8 +51,9 @@ class Run:
         return _microseconds(durations(self.part, "response"), fraction)
 
     def send_delay(self, fraction: float) -> int:
-        """Return a quantile of how late requests left, as the load recorded it, in microseconds."""
-        return _microseconds({int(key): number for key, number in self.part["send_delay"].items()}, fraction)
+        """Return a quantile in microseconds of how late requests left, as the load recorded it; 0 if none waited."""
+        found = quantile({int(key): number for key, number in self.part["send_delay"].items()}, fraction)
+        return found.microseconds if found else 0
 
     def services(self) -> list[tuple[str, int]]:
         """
