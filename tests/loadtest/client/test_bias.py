@@ -48,9 +48,14 @@ def test_a_short_requests_bias_is_bounded(service: int, tmp_path: Path) -> None:
     raise AssertionError(f"(reported, true, send delay) microseconds of each try: {seen}")
 
 
-@pytest.mark.parametrize(("clients", "load"), [(10, 0.8), (50, 0.5), (50, 0.8), (1_000, 0.8)])
+@pytest.mark.parametrize(("clients", "load"), [(10, 0.8), (50, 0.9)])
 def test_response_times_are_the_replayed_queues(clients: int, load: float, tmp_path: Path) -> None:
-    """p50, p90 and p99 within 5 % or 50 us, whichever is more."""
+    """
+    p50, p90 and p99 within 5 % or 50 us, whichever is more; `make bench` has the other cells.
+
+    Half of the requests at half load wait for none: that p50 is the slowest of those, by what the load's core takes to
+    send after a sleep.
+    """
     seen = []
     for attempt in range(TRIES):
         run = measure(tmp_path / str(attempt), of_queue.SERVICE, clients, load, SECONDS)
