@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tests.bench import of_exporters, of_fortio, of_load, of_servers
+from tests.bench import of_bias, of_exporters, of_fortio, of_load, of_queue, of_servers
 
 
 def main() -> None:
@@ -15,6 +15,10 @@ def main() -> None:
     print()
     of_load.run(cores)
     of_fortio.run(cores)
+    print()
+    of_bias.run()
+    print()
+    of_queue.run()
     print()
     if not of_exporters.run(cores):
         sys.exit(1)

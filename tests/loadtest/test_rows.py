@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest import readme_tables
 from tests.support.copies import copy_tree, run
 from tests.support.processes import ROOT
 
@@ -99,3 +100,29 @@ def test_a_new_scenario_can_be_chosen(added: Path) -> None:
 def test_the_readmes_tables_are_the_rows() -> None:
     code = "import loadtest.readme_tables as it; assert it.text() == it.README.read_text('utf-8'), 'make tables'"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_bias_table_says_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "bias.json"
+    monkeypatch.setattr(readme_tables, "BIAS", kept)
+    assert list(readme_tables.bias()) == ["", "Not measured yet.", ""]
+    p50, p99 = (
+        dict(zip(("truth", "bias", "low", "high"), row, strict=True)) for row in ((53, 19, -1, 20), (156, 74, 60, 81))
+    )
+    where = {
+        "commit": "abc",
+        "date": "2026-11-28",
+        "cpu": "a CPU",
+        "cores": 2,
+        "system": "Linux 6",
+        "python": "CPython 3",
+    }
+    how = {"clients": 4, "load": 0.2, "runs": 3, "seconds": 8}
+    kept.write_text(json.dumps({**where, **how, "stubs": [{"service": 50, "p50": p50, "p99": p99}]}))
+    assert list(readme_tables.bias())[3:] == [
+        "| 50 us | 53 us | +19 us (-1 to +20) | 156 us | +74 us (+60 to +81) |",
+        "",
+        "The median of 3 runs of 8 s with 4 clients, Poisson arrivals, at 20% of what the stub can do.",
+        "Commit abc, 2026-11-28, a CPU, 2 cores, Linux 6, CPython 3.",
+        "",
+    ]

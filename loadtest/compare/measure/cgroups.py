@@ -3,6 +3,12 @@ A memory control group for one server, to count the kernel's memory for it, whic
 
 That is kernel stacks of threads, page tables, sockets, and their buffers. Creating a group needs root, or a delegated
 group; without that the reason is reported.
+
+The system's own counters don't replace it. In five runs of each server with 1,000 silent clients, beside other work,
+KernelStack and PageTables (/proc/meminfo) grew by 0.64 to 0.66 of the group's kernel part for threads (31.4 kB), and by
+0.00 to 0.45 for asyncio and protocol (3.9 kB); with Slab by 1.07 to 1.12, and 1.7 to 2.3, for it has both ends of each
+connection; with half of Slab by 0.86 to 0.89, and 0.86 to 1.4. sockstat's TCP memory didn't grow, nor did the group's.
+The group's part was the same within 0.4 %.
 """
 
 import os
