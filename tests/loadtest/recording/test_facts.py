@@ -70,7 +70,8 @@ def test_facts_are_about_what_the_run_did() -> None:
     figures = lab.aggregator.figures
     assert figures is not None
     alone = Settings(SCENARIOS["churn"], rate=5.0, arrivals="periodic", warmup=0.0, result=None)
-    found = facts.final(figures, alone)
+    changing = {"asyncio": run_checks.Change(10, 20, 100, 50)}
+    found = facts.final(figures, alone, changing)
     names = ("cpu_ratio", "busy_ratio", "starved_ratio", "stolen_ratio")
     ratios = {name: round(getattr(found, name), 9) for name in names}
     assert replace(found, **ratios) == run_checks.Facts(
@@ -84,6 +85,7 @@ def test_facts_are_about_what_the_run_did() -> None:
         lag_p99=0.007,
         lost_workers=0,
         joined_workers=0,
+        changing=changing,
         variants={
             "asyncio": run_checks.VariantFacts(
                 users=2,

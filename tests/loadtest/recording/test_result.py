@@ -27,13 +27,13 @@ def test_the_result_is_schema_2_and_whole(tmp_path: Path) -> None:
     warnings = run_warnings.check(facts.final(figures, SETTINGS))
     path = tmp_path / "result.json"
     path.write_text("older")
-    result.write(path, result.document([result.Window(figures, SETTINGS, warnings)]))
+    result.write(path, result.document([result.Window(figures, SETTINGS, warnings, 0.75)]))
     found = json.loads(path.read_text())
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
     assert found["schema"] == 2
     assert found["scenario"]["name"] == "conversation"
     assert found["window"] == {"started": 1100.0, "ended": pytest.approx(1100.753), "seconds": pytest.approx(0.753)}
-    assert found["warmup_seconds"] == 1.5
+    assert (found["warmup_seconds"], found["settled_seconds"]) == (1.5, 0.75)
     assert (found["model"], found["target_rate"]) == ("closed", None)
     assert found["generator"] == {
         "workers": 1,

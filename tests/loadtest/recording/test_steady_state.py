@@ -31,7 +31,7 @@ def share_settled(course: Callable[[int], float], noise: float) -> float:
         ([0.0] * SLICES, LOOKED_AT),
         ([212.0] * 7 + [213.0] * 13, LOOKED_AT),  # durations have three figures
         ([200.0] * 4 + [100.0] * 16, 13),  # with one of the ten before the step
-        ([200.0] * 12 + [100.0] * 8, None),
+        ([200.0] * 8 + [100.0] * 12, 17),
         ([100.0 + 10 * at for at in range(SLICES)], None),
         ([100.0, 140.0] * 10, LOOKED_AT),
     ],
