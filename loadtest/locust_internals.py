@@ -20,6 +20,7 @@ from locust.env import Environment
 from locust.rpc.protocol import Message
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import StatsEntry
+from locust.util.timespan import parse_timespan
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 """A WSGI application."""
@@ -183,6 +184,12 @@ def move_times(report: dict[str, Any], seconds: int) -> None:
 def form_fields() -> Mapping[str, object]:
     """Return the lab's own options in the page's form, by name."""
     return argument_parser.ui_extra_args_dict()
+
+
+# Locust 2.47.0, web.WebUI.swarm: it reads the form's run time so.
+def seconds_of(run_time: str) -> int:
+    """Return the seconds of a run time such as "1m30s"; ValueError if it is none."""
+    return parse_timespan(run_time)
 
 
 # Locust 2.47.0, web.WebUI.app: it has no option for middleware; Flask's own way is to replace `wsgi_app`.

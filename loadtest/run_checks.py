@@ -7,7 +7,7 @@ A check returns its finding in words, or None; the table in run_warnings.py name
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 BUSY: Final = 0.90
 """Share of a core from which a load process may be the limit."""
@@ -35,6 +35,15 @@ ON_TIME: Final = 0.98
 The least share of due requests that are sent, and of sent requests that are on time. The same tolerance holds for
 requests beyond those asked for.
 """
+
+
+class Change(NamedTuple):
+    """How a variant's replies per second, and their median response time (us), changed within the warm-up's end."""
+
+    rate_before: float
+    rate_after: float
+    median_before: float
+    median_after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Facts:
     used. busy_ratio: share of the time in which the process worked, or was kept from its core. starved_ratio: share of
     the time in which it waited for a core. stolen_ratio: cores that the host kept back. lag_p99: seconds.
     conntrack_ratio: share of the connection-tracking table in use. lost_workers, joined_workers: load processes that
-    vanished, or joined, during the run.
+    vanished, or joined, during the run. changing: the variants whose figures had not settled when the window began.
     """
 
     alone: bool = False
@@ -95,6 +104,7 @@ class Facts:
     lost_workers: int = 0
     joined_workers: int = 0
     variants: Mapping[str, VariantFacts] = field(default_factory=dict)
+    changing: Mapping[str, Change] = field(default_factory=dict)
 
 
 def generator_cpu(facts: Facts) -> str | None:
@@ -150,10 +160,28 @@ def rate(facts: Facts) -> str | None:
     return f"{of_due} were not sent: their clients waited for replies, or had no connection"
 
 
+def not_settled(facts: Facts) -> str | None:
+    """
+    Find figures that still changed when the window began.
+
+    Not response times that rise with requests due at a rate: that is a queue at a server that can't keep up, or hardly,
+    and the figures show it.
+    """
+    if rate(facts) is not None:
+        return None
+    some = [
+        f"{name} (from {each.rate_before:,.0f} to {each.rate_after:,.0f} replies/s, the median from"
+        f" {each.median_before / 1000:.3g} to {each.median_after / 1000:.3g} ms)"
+        for name, each in facts.changing.items()
+        if not facts.rate or each.median_after < each.median_before
+    ]
+    return f"the figures still changed when the window began: {', '.join(some)}" if some else None
+
+
 def _chance(facts: Facts) -> float:
     """Return how many requests more fall due by chance: three deviations."""
     if facts.poisson:
-        return 3 * math.sqrt(facts.rate * max(0.0, facts.seconds))
+        return 3 * math.sqrt(facts.rate * facts.seconds)
     # A client begins anywhere in its interval.
     return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
 

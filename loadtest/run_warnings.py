@@ -151,6 +151,17 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         ForSlo.LIGHTER,
         run_checks.rate,
     ),
+    "not-settled": Row(
+        "the figures had not settled",
+        "where clients stay and never pause, the replies per second or their median still changed by over 5 %, beyond"
+        " chance, when the window began (at a rate, only if the response times fell: rising ones are a server's queue)",
+        "take a longer warm-up, or in a sweep more time for each rate; end other programs",
+        About.RUN,
+        _SPEED,
+        TakesOut.NOTHING,
+        ForSlo.SLOWER,
+        run_checks.not_settled,
+    ),
     "stolen-time": Row(
         "the host keeps CPU time back",
         "the machine's host kept back over 2 % of a core",

@@ -68,6 +68,16 @@ class Scenario:
     alone: bool = False
     loads: Loads = Loads()
 
+    @property
+    def settles(self) -> bool:
+        """
+        Whether a short slice of its figures is like the next one: clients stay and ask all the time.
+
+        Others come and go or pause: waits go on growing until the whole queue was served once, and everybody has asked
+        only after the longest pause, which no slice shows.
+        """
+        return self.requests is None and not self.stall and (self.paced or not self.think)
+
     def as_json(self) -> dict[str, Any]:
         """Return the part of the row that a result keeps."""
         return {name: value for name, value in asdict(self).items() if name not in {"does", "loads"}}

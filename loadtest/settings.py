@@ -40,7 +40,8 @@ class Settings:
 
     scenario: tuned as asked. rate: requests per second in total, in the open model; None in the closed one. sweep:
     rates, one after another, each for an equal part of the window; () for one rate alone. arrivals: how requests fall
-    due, one of ARRIVALS. warmup: seconds whose figures are thrown away. result: where the JSON goes, if anywhere.
+    due, one of ARRIVALS. warmup: seconds whose figures are thrown away, at most. result: where the JSON goes, if
+    anywhere.
     """
 
     scenario: Scenario
@@ -49,6 +50,13 @@ class Settings:
     warmup: float
     result: Path | None
     sweep: tuple[float, ...] = ()
+
+    def check_run_time(self, seconds: float | None) -> None:
+        """Raise ValueError, with a line to show, if a run of so many seconds (None: endless) has none for a sweep."""
+        if self.sweep and 0 < (seconds or 0) <= self.warmup:
+            raise ValueError(
+                "--sweep shares the run time after the warm-up among its rates: make -t longer than --warmup"
+            )
 
 
 def add_options(parser: "LocustArgumentParser") -> None:
@@ -69,7 +77,7 @@ def add_options(parser: "LocustArgumentParser") -> None:
     option("--sweep", _as_text(_rates), None, "rates instead of one, with commas: each for an equal part of the run")
     option("--arrivals", str, ARRIVALS[0], "how they fall due: at random, or evenly", choices=list(ARRIVALS))
     option("--size", _as_text(_size), None, "bytes of a message's text (scenario's own)")
-    option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away")
+    option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away, at most")
     option(
         "--shape", str, "none", "how the clients change over time", choices=["none", *SHAPES], include_in_web_ui=False
     )

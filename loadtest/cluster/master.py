@@ -2,8 +2,8 @@
 The life of a run: its phases, the workers' reports, its result.
 
 A run has one or two phases: the warm-up, if any, and the measured window; a sweep (sweep.py) has such a window for each
-of its rates. A phase's number is the microsecond it began. The master (or the only process) starts a phase; worker.py
-has the other side.
+of its rates. A warm-up ends when the figures have settled (settling.py), or after the time asked for. A phase's number
+is the microsecond it began. The master (or the only process) starts a phase; worker.py has the other side.
 """
 
 import logging
@@ -24,7 +24,7 @@ from locust.web import WebUI
 from loadtest import locust_internals, run_warnings, settings
 from loadtest.client.event_loop import run_for_ever
 from loadtest.client.recorded_user import RECORDER
-from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, shaping, worker
+from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, settling, shaping, worker
 from loadtest.cluster.joining import Joining
 from loadtest.cluster.sweep import Sweep
 from loadtest.cluster.web_forms import Forms
@@ -32,8 +32,18 @@ from loadtest.cluster.worker import CLOSE, CLOSED, PHASE, REPORT, RUN
 from loadtest.locust_internals import listen
 from loadtest.recording import facts, result
 from loadtest.recording.aggregator import Aggregator
-from loadtest.recording.histogram import bucket
+from loadtest.recording.histogram import Histogram, bucket, merge
+from loadtest.recording.steady_state import Settled
 from servers.variants import VARIANTS
+
+REPORTED: Final = 1.0
+"""Seconds between two reports of a worker."""
+
+LOOKED: Final = 0.012
+"""
+Seconds between two looks at this process's own counts, at least: one takes some 0.3 ms. Eleven, which are ten slices,
+fit into the 0.2 s that a sweep of a second at each rate throws away.
+"""
 
 PATIENCE: Final = 2.0
 """Seconds to wait for the workers' last counts."""
@@ -81,6 +91,8 @@ class Master:
         self._closed: set[str] = set()
         self._warmup: gevent.Greenlet | None = None
         self._sweep: Sweep | None = None
+        self._spawned = False
+        self._settled = Settled()
         self._windows: list[result.Window] = []
         self._warnings: list[run_warnings.RunWarning] = []
         # Closed before the result is written: a run may end because no descriptor is left.
@@ -104,7 +116,7 @@ class Master:
         listen(hooks.test_stopping, self._finish)
         # Before Locust chooses its exit status, which depends on whether the result could be written.
         listen(hooks.quitting, self._finish)
-        listen(hooks.spawning_complete, self._correct_state)
+        listen(hooks.spawning_complete, self._note_spawned)
         listen(hooks.worker_report, self._take_report)
         if self._master is not None:
             self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
@@ -116,12 +128,9 @@ class Master:
     def _read_settings(self) -> settings.Settings:
         try:
             chosen = settings.read(self._options)
+            chosen.check_run_time(self._options.get("run_time"))
         except ValueError as error:
             sys.exit(f"tcplab: {error}")
-        if chosen.sweep and 0 < (self._options.get("run_time") or 0) <= chosen.warmup:
-            sys.exit(
-                "tcplab: --sweep shares the run time after the warm-up among its rates: make -t longer than --warmup"
-            )
         return chosen
 
     def _refuse_host(self) -> None:
@@ -141,11 +150,40 @@ class Master:
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
         worker.play(self._settings)
         self._windows = []
+        self._spawned = False
+        self._settled = Settled()
         self._begin_phase()
         if self._settings.warmup:
-            self._warmup = gevent.spawn_later(self._settings.warmup, self._measure)
+            self._warmup = gevent.spawn(self._warm_up)
         else:
             self._measure()
+
+    def _warm_up(self) -> None:
+        """Measure once the figures have settled; in a sweep, whose rates settle on their own, after the whole time."""
+        if self._settings.sweep:
+            gevent.sleep(self._settings.warmup)
+        else:
+            self._settle(self._settings.warmup)
+        self._measure()
+
+    def _settle(self, at_most: float) -> None:
+        """Wait until the figures have settled, at most so many seconds, or as long if no slices can show it."""
+        self._settled = Settled()
+        if not self._settings.scenario.settles or self._environment.shape_class is not None:
+            gevent.sleep(at_most)
+            return
+        shortest = LOOKED if self._master is None else REPORTED
+        self._settled = settling.wait(at_most, shortest, self._look, lambda: self._spawned)
+
+    def _look(self) -> tuple[float, dict[str, Histogram]]:
+        """Return seconds, and the response times of the phase up to now, by variant."""
+        figures = self._aggregator.figures
+        found = {} if figures is None else figures.responses()
+        if self._master is None:
+            for name, histogram in RECORDER.responses().items():
+                merge(found.setdefault(name, {}), histogram)
+            return time.monotonic(), found
+        return (0.0 if figures is None else figures.counted_seconds()), found
 
     def _measure(self) -> None:
         """Begin to measure, now that the warm-up is over."""
@@ -154,7 +192,9 @@ class Master:
                 self._begin_phase()
             return
         left = (self._options.get("run_time") or 0) - self._settings.warmup
-        self._sweep = Sweep(self._settings.sweep, left, self._begin_rate, self._begin_phase, self._end_window)
+        self._sweep = Sweep(
+            self._settings.sweep, left, self._begin_rate, self._begin_phase, self._end_window, settle=self._settle
+        )
 
     def _begin_rate(self, requests_per_second: float) -> None:
         """Go on with the next rate of a sweep."""
@@ -179,10 +219,12 @@ class Master:
     def _spread_rate(self, users: int) -> None:
         """Keep the total rate while the number of users changes."""
         self._target_users = users
+        self._spawned = False
         rate.spread(users, self._settings.rate, self._options, self._master)
 
-    def _correct_state(self, **_: object) -> None:
-        """Correct Locust's state "running" of a run that ended while users were spawned."""
+    def _note_spawned(self, **_: object) -> None:
+        """All users are there. Correct Locust's state "running" of a run that ended meanwhile."""
+        self._spawned = True
         if not self._running:
             locust_internals.call_it_stopped(self._runner)
 
@@ -232,6 +274,7 @@ class Master:
         if self._warmup is not None:
             if not self._warmup.ready():
                 self._warmup.kill(block=False)
+                self._settled = Settled()
                 logger.warning("The run ended within its warm-up: its result is empty")
                 self._begin_phase()
             self._warmup = None
@@ -255,8 +298,8 @@ class Master:
             self._aggregator.end(now, users)
             figures = self._aggregator.figures
             if figures is not None:
-                warnings = run_warnings.check(facts.final(figures, self._settings))
-                self._windows.append(result.Window(figures, self._settings, warnings))
+                warnings = run_warnings.check(facts.final(figures, self._settings, self._settled.changing))
+                self._windows.append(result.Window(figures, self._settings, warnings, self._settled.seconds))
 
     def _collect(self) -> None:
         """Collect the last counts of all present workers, for PATIENCE at most."""

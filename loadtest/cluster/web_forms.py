@@ -117,8 +117,12 @@ class Forms:
 
     def _wrong_settings(self) -> str | None:
         """Return what is wrong with the lab's own settings in the form."""
+        options = vars(self._environment.parsed_options)
         try:
-            settings.read({**vars(self._environment.parsed_options), **request.form})
+            chosen = settings.read({**options, **request.form})
+            # Locust keeps the last run time if the field is empty.
+            typed = request.form.get("run_time")
+            chosen.check_run_time(locust_internals.seconds_of(typed) if typed else options.get("run_time"))
         except ValueError as error:
             return str(error)
         return None

@@ -210,6 +210,7 @@ class _Load(_Loose):
     scenario: _Tuned
     model: Literal["closed", "open"]
     window: _Window
+    settled_seconds: _Amount | None = None
     generator: _Generator
     warnings: list[_Warning]
     variants: Annotated[dict[_Name, _Part], Field(min_length=1, max_length=1)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from loadtest.recording.counters import Counters, Effort, Gauges, Strain, strain, total, worst
+from loadtest.recording.histogram import Histogram
 from loadtest.recording.recorder import Part, unpack
 
 RECENT: Final = 10
@@ -95,6 +96,14 @@ class Figures:
     def seconds_of(self, variant: str) -> float:
         """Return how long a variant had clients: shapes may load one after another."""
         return min(self.seconds, max(self.loaded.get(variant, {}).values(), default=self.seconds))
+
+    def counted_seconds(self) -> float:
+        """Return the seconds that the workers' reports cover, on average."""
+        return sum(self.counted.values()) / len(self.counted) if self.counted else 0.0
+
+    def responses(self) -> dict[str, Histogram]:
+        """Return a copy of the response times reported so far, by variant."""
+        return {name: dict(each.histograms["response"]) for name, each in self.counters.items()}
 
     def strain(self) -> Strain:
         """Return the highest strain of a load process over the whole phase."""

@@ -1,12 +1,14 @@
 """The facts that run_checks.py needs: live, over a run's last seconds, and final, of a phase that has ended."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from loadtest.recording import stalls
 from loadtest.recording.aggregator import Aggregator, Figures
 from loadtest.recording.counters import PENDING, Counters, Strain, strain
-from loadtest.run_checks import Facts, VariantFacts
+from loadtest.run_checks import Change, Facts, VariantFacts
 from loadtest.scenarios import Scenario
 from loadtest.settings import Settings
 
@@ -14,8 +16,8 @@ JOINED_SECONDS: Final = 30.0
 """Seconds for which a worker that has joined a run causes a live warning."""
 
 
-def final(figures: Figures, settings: Settings) -> Facts:
-    """Return the facts about a phase that has ended."""
+def final(figures: Figures, settings: Settings, changing: Mapping[str, Change] = MappingProxyType({})) -> Facts:
+    """Return the facts about a phase that has ended; changing: the variants that had not settled when it began."""
     variants = {}
     for name, counters in figures.counters.items():
         users = figures.users.get(name, 0)
@@ -35,9 +37,10 @@ def final(figures: Figures, settings: Settings) -> Facts:
             + sum(counters.censored["connect"].values()),
             stalled=_stalled(counters, figures.seconds_of(name), settings.scenario),
         )
-    return _facts(
+    found = _facts(
         settings, figures.worst_strain(), variants, figures.seconds, lost=len(figures.lost), joined=len(figures.joined)
     )
+    return replace(found, changing=changing)
 
 
 def live(aggregator: Aggregator, settings: Settings, now: float) -> Facts:

@@ -148,14 +148,21 @@ class Recorder:
         parts, self._ended = self._ended, []
         return {"parts": parts}
 
+    def responses(self) -> dict[str, Histogram]:
+        """Return the current phase's response times since the last report, by variant."""
+        for variant_stats in self._variants.values():
+            variant_stats.settle()
+        return {name: each.counters.histograms["response"] for name, each in self._variants.items()}
+
     def _end(self, *, closed: bool, now: int | None = None) -> None:
         """Keep the counts for the next report, and start new ones."""
         for variant_stats in self._variants.values():
             variant_stats.settle()
             for client_stats in variant_stats.clients:
                 client_stats.square()
-        now = now or self.clock()
-        since, self._counts_from = self._counts_from, now
+        since = self._counts_from
+        now = max(now or self.clock(), since)  # the event loop may have looked last before the phase began
+        self._counts_from = now
         self._ended.append(
             {
                 "phase": self.phase,

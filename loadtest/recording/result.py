@@ -18,11 +18,17 @@ SCHEMA: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A measured phase that has ended. settings: those that it ran with. warnings: about it."""
+    """
+    A measured phase that has ended.
+
+    settings: those that it ran with. warnings: about it. settled: seconds thrown away before it, after which the
+    figures were seen to have settled; None: not seen.
+    """
 
     figures: Figures
     settings: Settings
     warnings: Sequence[RunWarning]
+    settled: float | None = None
 
 
 def document(windows: Sequence[Window]) -> dict[str, Any]:
@@ -43,6 +49,7 @@ def _document(window: Window) -> dict[str, Any]:
         "target_rate": settings.rate,
         "window": {"started": figures.started, "ended": figures.ended, "seconds": figures.seconds},
         "warmup_seconds": settings.warmup,
+        "settled_seconds": window.settled,
         "generator": {
             "workers": len(figures.efforts),
             "cpu_ratio": strain.cpu_ratio,

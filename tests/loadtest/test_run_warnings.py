@@ -2,10 +2,12 @@
 
 import pytest
 
-from loadtest.run_checks import Facts, VariantFacts
+from loadtest.run_checks import Change, Facts, VariantFacts
 from loadtest.run_warnings import RUN_WARNINGS, check
 
 GOOD = VariantFacts(users=30, connected=30, served=30)
+
+FASTER, SLOWER = {"asyncio": Change(100, 100, 900, 800)}, {"asyncio": Change(100, 100, 800, 900)}
 
 
 def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0) -> dict[str, VariantFacts]:
@@ -80,6 +82,11 @@ def requests(*, sent: int = 0, late: int = 0, unsent: int = 0, corrupt: int = 0)
         (Facts(variants={"single": VariantFacts(stalled=1)}), ["stalled-clients"]),
         (Facts(variants={"single": VariantFacts(asked=1)}), ["nothing-answered"]),
         (Facts(variants={"single": VariantFacts(asked=9, verified=1)}), []),
+        (Facts(changing=FASTER), ["not-settled"]),
+        (Facts(changing=SLOWER), ["not-settled"]),
+        (Facts(rate=100, seconds=10, variants=requests(sent=1000), changing=FASTER), ["not-settled"]),
+        (Facts(rate=100, seconds=10, variants=requests(sent=1000), changing=SLOWER), []),  # a queue that grows
+        (Facts(rate=100, seconds=10, variants=requests(sent=900, unsent=100), changing=FASTER), ["rate"]),
         (Facts(conntrack_ratio=0.899), []),
         (Facts(conntrack_ratio=0.90), ["conntrack"]),
         (Facts(cpu_ratio=1, lag_p99=1, lost_workers=2), ["generator-cpu", "loop-lag", "worker-lost"]),
@@ -100,6 +107,11 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
             Facts(cpu_ratio=0.61, busy_ratio=0.97),
             "a load process was busy 97% of the time and got 61% of a core: a top speed is the generator's, not"
             " the server's",
+        ),
+        (
+            Facts(changing={"asyncio": Change(1000, 1234.5, 900, 812.5)}),
+            "the figures still changed when the window began: asyncio (from 1,000 to 1,234 replies/s, the median from"
+            " 0.9 to 0.812 ms)",
         ),
         (Facts(lag_p99=0.0123), "a load process woke up 12.3 ms late (p99): latencies include its own delay"),
         (

@@ -23,3 +23,35 @@ def test_a_scenarios_own_size_holds_without_another(
 def test_a_size_out_of_range_is_refused(size: str) -> None:
     with pytest.raises(ValueError, match="from 40 to 65000"):
         settings.read(OPTIONS | {"size": size})
+
+
+SWEEP = {"scenario": "saturate", "arrivals": "poisson", "sweep": "10,20", "warmup": "5"}
+
+
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_a_sweep_needs_time_beyond_its_warmup(seconds: int) -> None:
+    with pytest.raises(ValueError, match="--sweep shares the run time after the warm-up among its rates"):
+        settings.read(SWEEP).check_run_time(seconds)
+    settings.read(SWEEP | {"sweep": "", "rate": "10"}).check_run_time(seconds)
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 6])
+def test_an_endless_sweep_has_its_own_time(seconds: int | None) -> None:
+    settings.read(SWEEP).check_run_time(seconds)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "more", "settles"),
+    [
+        ("saturate", {}, True),
+        ("rates", {"rate": "10"}, True),
+        ("saturate", {"think": "0.01"}, False),
+        ("crowd", {}, False),
+        ("crowd", {"rate": "10"}, True),
+        ("conversation", {}, False),
+        ("conversation", {"rate": "10"}, False),
+        ("slow-client", {}, False),
+    ],
+)
+def test_figures_settle_where_clients_always_ask(scenario: str, more: dict[str, str], settles: bool) -> None:
+    assert settings.read({"scenario": scenario, "arrivals": "poisson", **more}).scenario.settles is settles

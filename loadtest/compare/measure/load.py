@@ -27,7 +27,8 @@ class Load:
     by kind. finished, unfinished: histograms by name (response, first_reply, ...) of durations in microseconds, and of
     the ages of unanswered requests at the window's end. send_delay: how late requests left, in microseconds, by the
     generator's own delay; {} in the closed model. generator_cpu, generator_busy: the busiest worker's share of a
-    core, and the share of the time in which it worked or was kept from its core; generator_starved: was kept.
+    core, and the share of the time in which it worked or was kept from its core; generator_starved: was kept. settled:
+    seconds of load before the window, after which the figures were seen to have settled; None: not seen.
     """
 
     variant: str
@@ -52,6 +53,7 @@ class Load:
     generator_starved: float
     warnings: tuple[RunWarning, ...]
     send_delay: Mapping[int, int] = field(default_factory=dict)
+    settled: float | None = None
 
     def about(self, candidate: str) -> "Load":
         """Return it with `candidate`'s name instead of the variant's in the warnings."""
@@ -107,6 +109,7 @@ def read(result: Mapping[str, Any]) -> Load:
             generator_starved=float(generator["starved_ratio"]),
             warnings=tuple(RunWarning(each["name"], each["detail"], each["hint"]) for each in result["warnings"]),
             send_delay={int(delay): count for delay, count in part.get("send_delay", {}).items()},
+            settled=result.get("settled_seconds"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error

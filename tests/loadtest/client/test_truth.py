@@ -175,12 +175,12 @@ def test_a_long_freeze_reads_as_it_was(tmp_path: Path) -> None:
     [asyncio] = [each for each in MODELS if each.name == "asyncio"]
     with Server(asyncio) as server:
         arguments = ("AsyncioUser", "-u", str(clients), "-r", "1000", "--scenario", "saturate")
-        pace = ("--rate", str(rate), "--arrivals", "periodic", "--warmup", "2")
-        result = ("--headless", "--only-summary", "-t", "12s", "--result", str(tmp_path / "result.json"))
+        pace = ("--rate", str(rate), "--arrivals", "periodic")  # without a warm-up the window is 10 s
+        result = ("--headless", "--only-summary", "-t", "10s", "--result", str(tmp_path / "result.json"))
         targets = {"asyncio": "{}:{}".format(*server.address)}
         with Locust(tmp_path, *arguments, *pace, *result, targets=targets) as locust:
             key = ("tcplab_load_requests_total", "verified", "asyncio")
-            eventually(lambda: locust.metrics()[key] > 2.2 * rate, "the window has begun")
+            eventually(lambda: locust.metrics()[key] > 0.2 * rate, "the window has begun")
             served, begun = requests(server), time.monotonic()
             os.kill(server.process.pid, signal.SIGSTOP)
             time.sleep(frozen)

@@ -49,6 +49,8 @@ def check_windows(outcome: dict[str, Any], seconds: float) -> None:
     assert flooded["verified"] < 1.1 / TAKES * windows[1]["window"]["seconds"]
     assert flooded["unsent"] > 100
     assert [each["name"] for each in windows[1]["warnings"]].count("rate") == 1
+    assert windows[1]["settled_seconds"] is None, "its queue grows"
+    assert not [each for one in windows for each in one["warnings"] if each["name"] == "not-settled"]
     assert windows[0]["window"]["ended"] < windows[1]["window"]["started"]
     assert windows[1]["window"]["ended"] < windows[2]["window"]["started"]
 

@@ -125,6 +125,23 @@ def test_the_page_bounds_a_run_like_the_command(form: str, said: str, idle: tupl
     assert (locust.metrics()[STARTED], stub.connections) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("run_time", "said"),
+    [
+        ("5s", "tcplab: --sweep shares the run time after the warm-up among its rates: make -t longer than --warmup"),
+        ("0m3s", "tcplab: --sweep shares the run time after the warm-up among its rates: make -t longer than --warmup"),
+        ("soon", "tcplab: Invalid time span format"),
+    ],
+)
+def test_the_page_refuses_a_sweep_without_time(run_time: str, said: str, idle: tuple[str, Locust, Stub]) -> None:
+    port, locust, stub = idle
+    form = f"{START}&scenario=saturate&arrivals=poisson&sweep=10,20&warmup=5&run_time={run_time}"
+    message = json.loads(ask(port, "POST", "/swarm", form, **FORM)[2])
+    assert not message["success"]
+    assert message["message"].startswith(said)
+    assert (locust.metrics()[STARTED], stub.connections) == (0, 0)
+
+
 def test_a_form_in_parts_is_read_too(idle: tuple[str, Locust, Stub]) -> None:
     port, locust, _ = idle
     parts = "".join(

@@ -318,3 +318,28 @@ def test_a_tally_survives_the_wire_and_adds_up() -> None:
     assert (two.late_sends, two.unsent, two.clients_connected, two.clients_served, two.squares) == (10, 12, 14, 16, 18)
     assert (two.outcomes, two.connections, two.breaks) == (one.outcomes, one.connections, one.breaks)
     assert (two.histograms, two.censored) == (one.histograms, one.censored)
+
+
+def test_a_phase_never_lasts_less_than_nothing() -> None:
+    """A run may end before the event loop has looked again since the phase began."""
+    found, clock = recorder()
+    looked_at = clock()
+    clock.after(500)
+    found.begin(7)
+    found.close(looked_at)
+    assert {part.phase: part.seconds for part in unpack(found.report())}[7] == 0
+
+
+def test_looking_at_response_times_takes_nothing_away() -> None:
+    found, clock = recorder()
+    client = connected(found, clock)
+    found.begin(7)
+    for _ in range(3):
+        client.sent(clock())
+        client.verified(clock.after(100))
+        looked_at = dict(found.responses()["single"])
+    assert looked_at == {100: 2}  # the first reply stands apart
+    assert {part.phase: part for part in unpack(found.report())}[7].counters["single"].histograms["response"] == {
+        100: 2
+    }
+    assert found.responses()["single"] == {}
