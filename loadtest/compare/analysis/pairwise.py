@@ -12,7 +12,7 @@ from loadtest.compare.analysis.significance import (
     Answer,
     Sample,
     Significance,
-    compare_medians,
+    compare_runs,
 )
 from loadtest.compare.analysis.summary import Summary
 from loadtest.scenarios import Scenario
@@ -75,8 +75,18 @@ def all_pairs(every: Sequence[Summary]) -> list[Pair]:
 
 
 def compare_pair(measure: str, ours: Summary, theirs: Summary) -> Pair:
-    """Compare one measure of two summaries."""
-    found = compare_medians(_sample(ours, measure), _sample(theirs, measure))
+    """Compare one measure of two summaries of one comparison."""
+    return judged(measure, ours, theirs, compare_runs(_sample(ours, measure), _sample(theirs, measure)))
+
+
+def compare_apart(measure: str, ours: Summary, theirs: Summary) -> Pair:
+    """Compare one measure of summaries of two comparisons, whose repeats have nothing in common."""
+    one, other = (replace(_sample(each, measure), repeats=()) for each in (ours, theirs))
+    return judged(measure, ours, theirs, compare_runs(one, other))
+
+
+def judged(measure: str, ours: Summary, theirs: Summary, found: Significance) -> Pair:
+    """Return which of two is better by what was found; neither, if that has served fewer clients."""
     if found.answer is not Answer.DIFFERENT or found.ratio is None:
         return Pair(measure, ours, theirs, found, "")
     more, less = (ours, theirs) if found.ratio > 1 else (theirs, ours)
@@ -94,7 +104,8 @@ def _share(summary: Summary) -> float:
 
 
 def _sample(summary: Summary, measure: str) -> Sample:
-    estimate = summary[measure]
     limit = GENERATOR_LIMIT if measure in MORE_IS_BETTER else UNANSWERED
-    above = [(value, bound) for value, bound in zip(estimate.values, estimate.bounds, strict=True) if value > 0]
-    return Sample(tuple(value for value, _ in above), tuple(bound for _, bound in above), limit)
+    every = [(run.repeat, getattr(run, measure)) for run in summary.valid]
+    above = [(repeat, each.value, each.at_least) for repeat, each in every if (each.value or 0) > 0]
+    repeats, values, bounds = zip(*above, strict=True) if above else ((), (), ())
+    return Sample(values, bounds, limit, repeats)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_pair, fair
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_apart, compare_pair, fair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary, summaries
 
@@ -48,7 +48,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differen
     old, new = _by_load(before), _by_load(after)
     return Differences(
         found=tuple(
-            compare_pair(measure, new[key], old[key])
+            compare_apart(measure, new[key], old[key])
             for key in old
             if key in new
             for measure in fair(new[key].scenario)

@@ -115,7 +115,8 @@ def place(each: Summary, measure: str, *, spread: bool = True) -> str:
     else:
         shown = f"{bare(each, measure, AT_LEAST)}{_UNIT[measure]}"
         ends = formatting.spread(each, measure)
-    return f"{shown} ({ends})" if spread and ends else shown
+    said = "; ".join(part for part in (ends if spread else "", formatting.slowest_of(estimate)) if part)
+    return f"{shown} ({said})" if said else shown
 
 
 _UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads": " threads"}

@@ -12,7 +12,7 @@ from loadtest.compare.analysis.significance import (
     Answer,
     Sample,
     Significance,
-    compare_medians,
+    compare_runs,
 )
 from loadtest.compare.plan import MIN_RUNS
 
@@ -44,40 +44,40 @@ def bounded(values: tuple[float, ...], limit: str = GENERATOR_LIMIT) -> Sample:
     ],
 )
 def test_the_three_answers(theirs: float, spread: float, answer: Answer) -> None:
-    found = compare_medians(Sample(about(100.0, spread)), Sample(about(theirs, spread)))
+    found = compare_runs(Sample(about(100.0, spread)), Sample(about(theirs, spread)))
     assert found.answer is answer
     assert found.ratio == pytest.approx(100.0 / theirs)
     assert (found.bound, found.runs) == ("", (10, 10))
 
 
 def test_each_answer_says_why_it_is_limited() -> None:
-    equal, near, far = (compare_medians(Sample(about(100.0)), Sample(about(other))) for other in (100.0, 103.0, 150.0))
-    loose = compare_medians(Sample(about(100.0, 0.2)), Sample(about(100.0, 0.2)))
+    equal, near, far = (compare_runs(Sample(about(100.0)), Sample(about(other))) for other in (100.0, 103.0, 150.0))
+    loose = compare_runs(Sample(about(100.0, 0.2)), Sample(about(100.0, 0.2)))
     assert (equal.why, far.why) == ("", "")
     assert near.why == "they differ, but by less than 5%"
     assert loose.why == "equal or more than 5% apart: the runs differ too much among themselves"
 
 
 def test_the_distance_is_a_ratio_of_both() -> None:
-    found = compare_medians(Sample((50.0,) * 10), Sample((100.0,) * 12))
+    found = compare_runs(Sample((50.0,) * 10), Sample((100.0,) * 12))
     assert found == Significance(Answer.DIFFERENT, 0.5, 0.5, 0.5, (10, 12))
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(9, 10), (10, 9), (3, 3), (1, 30)])
 def test_too_few_runs_give_no_verdict_or_interval(ours: int, theirs: int) -> None:
-    found = compare_medians(Sample((50.0,) * ours), Sample((100.0,) * theirs))
+    found = compare_runs(Sample((50.0,) * ours), Sample((100.0,) * theirs))
     why = f"{ours} and {theirs} valid runs, where a verdict takes 10 of each"
     assert found == Significance(Answer.INDICATIVE, 0.5, None, None, (ours, theirs), why)
 
 
 def test_without_any_run_there_is_no_ratio() -> None:
-    found = compare_medians(Sample(()), Sample((100.0,) * 10))
+    found = compare_runs(Sample(()), Sample((100.0,) * 10))
     why = "0 and 10 valid runs, where a verdict takes 10 of each"
     assert found == Significance(Answer.INDICATIVE, None, None, None, (0, 10), why)
 
 
 def test_few_runs_of_a_bound_are_a_bound() -> None:
-    found = compare_medians(bounded((50.0,) * 3), Sample((100.0,) * 3))
+    found = compare_runs(bounded((50.0,) * 3), Sample((100.0,) * 3))
     assert (found.answer, found.ratio, found.bound) == (Answer.INDICATIVE, 0.5, ">=")
 
 
@@ -90,8 +90,8 @@ def test_few_runs_of_a_bound_are_a_bound() -> None:
     ],
 )
 def test_a_lower_bound_tells_upwards_only(ours: float, theirs: float, answer: Answer) -> None:
-    low = compare_medians(Sample(about(ours)), Sample(about(theirs))).low
-    found = compare_medians(bounded(about(ours)), Sample(about(theirs)))
+    low = compare_runs(Sample(about(ours)), Sample(about(theirs))).low
+    found = compare_runs(bounded(about(ours)), Sample(about(theirs)))
     assert found == Significance(answer, found.ratio, low, None, (10, 10), GENERATOR_LIMIT, ">=")
     assert GENERATOR_LIMIT == "the generator, not the server, was at its limit"
 
@@ -101,17 +101,17 @@ def test_a_lower_bound_tells_upwards_only(ours: float, theirs: float, answer: An
     [(100.0, 150.0, Answer.DIFFERENT), (100.0, 100.0, Answer.CANNOT_TELL), (150.0, 100.0, Answer.CANNOT_TELL)],
 )
 def test_against_a_lower_bound_it_tells_downwards_only(ours: float, theirs: float, answer: Answer) -> None:
-    high = compare_medians(Sample(about(ours)), Sample(about(theirs))).high
-    found = compare_medians(Sample(about(ours)), bounded(about(theirs), UNANSWERED))
+    high = compare_runs(Sample(about(ours)), Sample(about(theirs))).high
+    found = compare_runs(Sample(about(ours)), bounded(about(theirs), UNANSWERED))
     assert found == Significance(answer, found.ratio, None, high, (10, 10), UNANSWERED, "<=")
 
 
 def test_of_two_lower_bounds_there_is_no_ratio() -> None:
-    both = compare_medians(bounded(about(150.0)), bounded(about(100.0)))
+    both = compare_runs(bounded(about(150.0)), bounded(about(100.0)))
     assert both == Significance(Answer.CANNOT_TELL, None, None, None, (10, 10), f"on both sides: {GENERATOR_LIMIT}")
-    mixed = compare_medians(bounded(about(150.0)), bounded(about(100.0), UNANSWERED))
+    mixed = compare_runs(bounded(about(150.0)), bounded(about(100.0), UNANSWERED))
     assert mixed.why == f"on both sides: {GENERATOR_LIMIT} and {UNANSWERED}"
-    few = compare_medians(bounded((150.0,)), bounded((100.0,)))
+    few = compare_runs(bounded((150.0,)), bounded((100.0,)))
     assert (few.answer, few.ratio) == (Answer.INDICATIVE, None)
 
 
@@ -124,7 +124,7 @@ def test_a_value_that_has_no_ratio_is_refused(wrong: float) -> None:
 @given(RUNS)
 @settings(deadline=None)
 def test_the_same_runs_are_never_different(values: tuple[float, ...]) -> None:
-    found = compare_medians(Sample(values), Sample(values))
+    found = compare_runs(Sample(values), Sample(values))
     assert found.answer in {Answer.EQUIVALENT, Answer.CANNOT_TELL}
     assert found.ratio == 1
 
@@ -132,7 +132,7 @@ def test_the_same_runs_are_never_different(values: tuple[float, ...]) -> None:
 @given(RUNS, RUNS)
 @settings(deadline=None)
 def test_who_is_named_first_changes_no_answer(ours: tuple[float, ...], theirs: tuple[float, ...]) -> None:
-    one, other = compare_medians(Sample(ours), Sample(theirs)), compare_medians(Sample(theirs), Sample(ours))
+    one, other = compare_runs(Sample(ours), Sample(theirs)), compare_runs(Sample(theirs), Sample(ours))
     assert one.answer is other.answer
     assert one.ratio == pytest.approx(1 / (other.ratio or 0))
 
@@ -161,7 +161,7 @@ FACTORS = st.lists(st.floats(1.0, 3.0) | st.just(1e6), min_size=13, max_size=13)
 @given(samples(ANY_RUNS), samples(ANY_RUNS))
 @settings(deadline=None)
 def test_bounds_only_widen_the_interval(ours: Sample, theirs: Sample) -> None:
-    exact, found = compare_medians(Sample(ours.values), Sample(theirs.values)), compare_medians(ours, theirs)
+    exact, found = compare_runs(Sample(ours.values), Sample(theirs.values)), compare_runs(ours, theirs)
     assert (found.answer is Answer.INDICATIVE) == (min(found.runs) < MIN_RUNS)
     if exact.low is not None and exact.high is not None:
         assert found.low is None or found.low <= exact.low
@@ -175,8 +175,8 @@ def test_bounds_only_widen_the_interval(ours: Sample, theirs: Sample) -> None:
 def test_an_answer_holds_whatever_the_bounds_hide(
     ours: Sample, theirs: Sample, our_factors: list[float], their_factors: list[float]
 ) -> None:
-    found = compare_medians(ours, theirs)
-    true = compare_medians(in_truth(ours, our_factors), in_truth(theirs, their_factors))
+    found = compare_runs(ours, theirs)
+    true = compare_runs(in_truth(ours, our_factors), in_truth(theirs, their_factors))
     assert true.low is not None
     assert true.high is not None
     assert found.low is None or found.low <= true.low
@@ -190,7 +190,7 @@ def test_an_answer_holds_whatever_the_bounds_hide(
 @given(samples(near(100)), samples(near(100)))
 @settings(deadline=None)
 def test_bounds_open_ours_upwards_and_theirs_downwards(ours: Sample, theirs: Sample) -> None:
-    one, other = compare_medians(ours, theirs), compare_medians(theirs, ours)
+    one, other = compare_runs(ours, theirs), compare_runs(theirs, ours)
     assert one.answer is other.answer
     if sum(ours.bounds) > MIN_RUNS / 2:
         assert one.high is None
@@ -206,7 +206,7 @@ def test_bounds_open_ours_upwards_and_theirs_downwards(ours: Sample, theirs: Sam
 def test_a_few_bounds_of_ten_are_not_equivalent(ours: int, theirs: int, answer: Answer) -> None:
     values = about(100.0)
     flags = [tuple(place < count for place in range(10)) for count in (ours, theirs)]
-    found = compare_medians(Sample(values, flags[0]), Sample(values, flags[1]))
+    found = compare_runs(Sample(values, flags[0]), Sample(values, flags[1]))
     assert found.answer is answer
     assert (found.high is None, found.low is None) == (ours > 0, theirs > 0)
 
@@ -214,8 +214,8 @@ def test_a_few_bounds_of_ten_are_not_equivalent(ours: int, theirs: int, answer: 
 def test_one_bound_of_ten_opens_only_its_share() -> None:
     """Four resamples of a thousand have it in their middle: fewer than an interval leaves out."""
     values = about(100.0)
-    found = compare_medians(Sample(values, (True, *([False] * 9))), Sample(values))
-    exact = compare_medians(Sample(values), Sample(values))
+    found = compare_runs(Sample(values, (True, *([False] * 9))), Sample(values))
+    exact = compare_runs(Sample(values), Sample(values))
     assert found.low == exact.low
     assert exact.high is not None
     assert found.high is not None
