@@ -1,8 +1,9 @@
 """Compares each two candidates by each fair measure of each scenario."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, groupby
+from math import inf
 from typing import Final
 
 from loadtest.compare.analysis.measures import is_paced, seeks_top_speed, stays
@@ -14,7 +15,7 @@ from loadtest.compare.analysis.significance import (
     Significance,
     compare_runs,
 )
-from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.analysis.summary import Estimate, Summary
 from loadtest.scenarios import Scenario
 
 MORE_IS_BETTER: Final = frozenset({"requests_per_second"})
@@ -86,7 +87,10 @@ def compare_apart(measure: str, ours: Summary, theirs: Summary) -> Pair:
 
 
 def judged(measure: str, ours: Summary, theirs: Summary, found: Significance) -> Pair:
-    """Return which of two is better by what was found; neither, if that has served fewer clients."""
+    """Return which of two is better by what was found; neither, if that has served fewer clients, or had more samples."""
+    unlike = _unlike(ours[measure], theirs[measure], found)
+    if unlike:
+        return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=unlike), "")
     if found.answer is not Answer.DIFFERENT or found.ratio is None:
         return Pair(measure, ours, theirs, found, "")
     more, less = (ours, theirs) if found.ratio > 1 else (theirs, ours)
@@ -96,6 +100,31 @@ def judged(measure: str, ours: Summary, theirs: Summary, found: Significance) ->
         why = f"{better.candidate.label} served {served:,} of {connected:,} clients only: its figure is theirs"
         return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=why), "")
     return Pair(measure, ours, theirs, found, better.candidate.name)
+
+
+ALIKE: Final = 1.1
+"""The largest ratio of two numbers of samples of which the slowest may be compared: of more it is slower by itself."""
+
+
+def in_words(measure: str, some: Iterable[Summary]) -> str:
+    """Return a judged measure in words; of few replies it is no p99."""
+    few = [each[measure].slowest_of for each in some if each[measure].slowest_of]
+    return f"{WORDS[measure].removesuffix(' p99')}, slowest of {min(few):,}" if few else WORDS[measure]
+
+
+def _unlike(ours: Estimate, theirs: Estimate, found: Significance) -> str:
+    """Return why an answer may come from the numbers of samples alone; "" if it holds."""
+    one, other = ours.slowest_of or inf, theirs.slowest_of or inf
+    if one == other or found.ratio is None or found.answer not in {Answer.DIFFERENT, Answer.EQUIVALENT}:
+        return ""
+    if found.answer is Answer.DIFFERENT:  # a p99, even of many more, is below their slowest
+        slower, quicker = (one, other) if found.ratio > 1 else (other, one)
+        if slower == inf or (quicker != inf and slower <= ALIKE * quicker):
+            return ""
+    elif inf not in {one, other} and max(one, other) <= ALIKE * min(one, other):
+        return ""
+    named = [f"the slowest of {each:,.0f}" if each != inf else "a p99" for each in (one, other)]
+    return f"{named[0]} beside {named[1]}: measure longer"
 
 
 def _share(summary: Summary) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from loadtest.compare.analysis.pairwise import WORDS, Pair
+from loadtest.compare.analysis.pairwise import Pair, in_words
 from loadtest.compare.analysis.regression import Differences, is_worse
 from loadtest.compare.analysis.significance import Answer, Significance
 from loadtest.compare.escaping import visible_lines
@@ -49,7 +49,7 @@ def of_revisions(pairs: Iterable[Pair]) -> str:
 
 def _line(each: Pair) -> str:
     ratio = each.significance
-    what = f"{each.ours.who}: {WORDS[each.measure]}"
+    what = f"{each.ours.who}: {in_words(each.measure, (each.ours, each.theirs))}"
     if ratio.ratio is None:
         return f"{what} ({ratio.why})"
     interval = f" (99 % interval {_interval(ratio)})" if ratio.low is not None or ratio.high is not None else ""

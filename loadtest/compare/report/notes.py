@@ -256,7 +256,7 @@ def warnings(result: Mapping[str, Any], every: Sequence[Summary]) -> list[Shared
 
 def _two_modes(every: Iterable[Summary]) -> Iterable[SharedWarning]:
     """Yield a warning if runs fall into two groups by a measure that is judged."""
-    headings = {name: heading for name, heading, _ in COLUMNS}
+    headings = {name: heading.replace("µ", "u") for name, heading, _ in COLUMNS}
     some = [
         f"{each.who}, {headings[name]} {said}"
         for each in every

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair, in_words
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import amount
@@ -197,7 +197,7 @@ def pair_lines(some: Sequence[Summary]) -> list[str]:
 def _pair_line(pair: Pair) -> tuple[str, str, str]:
     """Return what a pair is compared by and the answer, which two, and the rest."""
     found, ours, theirs = pair.significance, named(pair.ours), named(pair.theirs)
-    about = f"{WORDS[pair.measure]}, {found.answer}: "
+    about = f"{in_words(pair.measure, (pair.ours, pair.theirs))}, {found.answer}: "
     if found.answer is Answer.DIFFERENT:
         better, other = (ours, theirs) if pair.better == pair.ours.candidate.name else (theirs, ours)
         by = factor(pair, pair.ours if better is ours else pair.theirs)
