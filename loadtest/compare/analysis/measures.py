@@ -120,12 +120,12 @@ class RunMeasures:
     """
     The measures of one run.
 
-    number: its position. repeat: of the same run. problem: why there are no measures, or "". model: "closed" or "open". served, connected:
-    clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of replies after a
-    connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from connecting to the
-    first reply; resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per request; turns,
-    waited_us: per request, how often a thread of the server got a core, and the microseconds that threads were ready
-    and had none; jain: Counters.fairness;
+    number: its position. repeat: of the same run. problem: why there are no measures, or "". model: "closed" or "open".
+    served, connected: clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of
+    replies after a connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from
+    connecting to the first reply; resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per
+    request; turns, waited_us: per request, how often a thread of the server got a core, and the microseconds that
+    threads were ready and had none; jain: Counters.fairness;
     longest_wait_us: for a reply, even if it never came. server_cpu, generator_cpu: shares of a core; the first is None
     if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
     its core. failed: by "requests", "connects" and "open connections", and then by kind.

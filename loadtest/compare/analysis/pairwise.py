@@ -87,7 +87,11 @@ def compare_apart(measure: str, ours: Summary, theirs: Summary) -> Pair:
 
 
 def judged(measure: str, ours: Summary, theirs: Summary, found: Significance) -> Pair:
-    """Return which of two is better by what was found; neither, if that has served fewer clients, or had more samples."""
+    """
+    Return which of two is better by what was found.
+
+    Neither, if that has served fewer clients only, or if the answer may come from the numbers of samples.
+    """
     unlike = _unlike(ours[measure], theirs[measure], found)
     if unlike:
         return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=unlike), "")

@@ -66,7 +66,9 @@ class Sample:
         """Return the runs of these repeats, in this order."""
         places = [self.repeats.index(each) for each in repeats]
         bounds = tuple(self.bounds[place] for place in places) if self.bounds else ()
-        return replace(self, values=tuple(self.values[place] for place in places), bounds=bounds, repeats=tuple(repeats))
+        return replace(
+            self, values=tuple(self.values[place] for place in places), bounds=bounds, repeats=tuple(repeats)
+        )
 
 
 def is_bound(values: Sequence[float], bounds: Sequence[bool]) -> bool:
@@ -79,10 +81,10 @@ class Significance:
     """
     An answer and its reasons.
 
-    ratio: of ours to theirs (ratio.py), which may differ a little from that of the medians; None if meaningless. bound: its true value may be more (">=") or less ("<=");
-    "" if it is exact. low, high: its interval of bootstrap.CONFIDENCE; None for an open end, and both None without a
-    verdict, because an interval from a few runs is too narrow. runs: ours and theirs. why: why there is no clearer
-    answer, in words; "" if the interval shows it.
+    ratio: of ours to theirs (ratio.py), which may differ a little from that of the medians; None if meaningless. bound:
+    its true value may be more (">=") or less ("<="); "" if it is exact. low, high: its interval of
+    bootstrap.CONFIDENCE; None for an open end, and both None without a verdict, because a few runs have none. runs: ours
+    and theirs. why: why there is no clearer answer, in words; "" if the interval shows it.
     """
 
     answer: Answer
@@ -133,11 +135,11 @@ def _ratio(ours: Sample, theirs: Sample) -> bootstrap.Interval:
     return ratio.of_repeats(one.values, other.values, one.bounds, other.bounds)
 
 
-def answer_of(low: float | None, high: float | None) -> tuple[Answer, str]:
-    """Return an interval's answer, and why it is not clearer; None: an open end."""
+def answer_of(low: float | None, high: float | None, unit: str = "runs") -> tuple[Answer, str]:
+    """Return an interval's answer, and why it is not clearer; None: an open end. unit: what the interval is over."""
     apart = (low is not None and low > 1) or (high is not None and high < 1)
     if low is not None and high is not None and low >= 1 / MARGIN and high <= MARGIN:
         return Answer.EQUIVALENT, f"they differ, but by less than {MARGIN - 1:.0%}" if apart else ""
     if apart:
         return Answer.DIFFERENT, ""
-    return Answer.CANNOT_TELL, f"equal or more than {MARGIN - 1:.0%} apart: the runs differ too much among themselves"
+    return Answer.CANNOT_TELL, f"equal or more than {MARGIN - 1:.0%} apart: the {unit} differ too much among themselves"

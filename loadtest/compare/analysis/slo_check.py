@@ -165,8 +165,8 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     if bounds is None:
         return SloCheck(SloAnswer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
     few = bounds.samples < fewest_of(slo.quantile)
-    least = f"of {bounds.samples:,}, where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,}"
-    name = f"{name} ({least})" if few else name
+    if few:
+        name += f" (of {bounds.samples:,}, where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,})"
     own = quantile(found.send_delay, slo.quantile) if series == "response" else None
     if own and bounds.low >= slo.limit_us > bounds.low - own.microseconds:
         delay = exact_duration(own.microseconds)
@@ -178,10 +178,15 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     if bounds.high is None or bounds.high >= slo.limit_us:
         why = f"{name} >={exact_duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
         return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
-    most = bounded_quantile(finished, unfinished, 1.0) if few else None
+    return _of_slowest(slo, bounds, series, bounded_quantile(finished, unfinished, 1.0) if few else None)
+
+
+def _of_slowest(slo: Slo, bounds: Bounds, series: str, most: Bounds | None) -> SloCheck:
+    """Return the answer of a quantile that met it; most: the slowest, if the replies are too few for the quantile."""
     if most is None:
         return SloCheck(SloAnswer.MET, bounds)
-    why = f"{_WORDS[series]} {exact_duration(most.low)}, the slowest {least}"
+    takes = f"where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,}"
+    why = f"{_WORDS[series]} {exact_duration(most.low)}, the slowest of {most.samples:,}, {takes}"
     if most.high is None or most.high >= slo.limit_us:
         return SloCheck(SloAnswer.CANNOT_TELL, bounds, f"{why}; measure longer")
     return SloCheck(SloAnswer.MET, bounds, why)

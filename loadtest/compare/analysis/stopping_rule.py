@@ -30,10 +30,10 @@ def further(every: Sequence[Summary]) -> list[list[Summary]]:
     """
     Return what to run once more: for each load a list of candidates to run one after another; [] if nothing.
 
-    every: sorted summaries. All candidates of a load run again, because the runs of one repeat are compared as pairs: if
-    an excluded run leaves a gap, or if one candidate's runs differ too much, unless every pair is known well enough all
-    the same. Loads that were not planned for a verdict get no further runs; nor do rates, of which a sweep has some at
-    which runs differ as much as they can.
+    every: sorted summaries. All candidates of a load run again, because the runs of one repeat are compared as pairs:
+    if an excluded run leaves a gap, or if one candidate's runs differ too much, unless every pair is known well enough
+    all the same. Loads that were not planned for a verdict get no further runs; nor do rates, of which a sweep has some
+    at which runs differ as much as they can.
     """
     rounds = []
     freely = (each for each in every if not each.workload.rate)

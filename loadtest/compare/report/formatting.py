@@ -76,9 +76,7 @@ _REVERSE: Final = {">=": "<=", AT_LEAST: "≤ "}
 SLOWEST: Final = "*"
 """Behind the slowest of a few samples where there is no room to say so."""
 
-OF_FEW: Final = (
-    f"{SLOWEST}: no p99 but the slowest of fewer than {fewest_of(0.99)} replies, the least that a p99 takes"
-)
+OF_FEW: Final = f"{SLOWEST}: no p99 but the slowest of fewer than {fewest_of(0.99)} replies, the least that a p99 takes"
 """What the sign means."""
 
 
@@ -114,7 +112,7 @@ def bare(each: RunMeasures | Summary, name: str, mark: str = ">=") -> str:
 
 
 def spread(each: Summary, name: str) -> str:
-    """Return a median's interval, or the runs' range, in the table's unit, and two groups if there are; "" of one run."""
+    """Return a median's interval, or the runs' range, in the table's unit, with two groups if any; "" of one run."""
     estimate = each[name]
     if estimate.low is None or len(estimate.values) < 2 or (name in _COUNTS and estimate.low == estimate.high):
         return ""

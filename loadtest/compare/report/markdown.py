@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis.pairwise import fair, in_words
+from loadtest.compare.analysis.pairwise import fair
 from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
 from loadtest.compare.escaping import markdown, visible
 from loadtest.compare.report import besides_runs, headline
@@ -56,8 +56,7 @@ def _verdict(every: Sequence[Summary]) -> Iterable[str]:
     for some in by_workload(every):
         for ranking in rankings(some):
             if ranking.is_verdict:
-                about = in_words(ranking.measure, some)
-                yield f"- {workload_in_words(some)}, {about}: {markdown(sentence(ranking))}"
+                yield f"- {workload_in_words(some)}, {ranking.words}: {markdown(sentence(ranking))}"
 
 
 def _table(some: Sequence[Summary]) -> Iterable[str]:

@@ -60,6 +60,11 @@ class Ranking:
     left_out: tuple[Summary, ...]
 
     @property
+    def words(self) -> str:
+        """The measure in words."""
+        return in_words(self.measure, [each.summary for each in self.steps])
+
+    @property
     def is_verdict(self) -> bool:
         """Whether all that have the measure have enough runs for an order."""
         return len(self.steps) > 1 and Answer.INDICATIVE not in self._answers

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loadtest.compare.analysis.pairwise import Pair, in_words
+from loadtest.compare.analysis.pairwise import Pair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.candidates import Candidate
@@ -34,7 +34,7 @@ def answer(
     lines = []
     for about, ranking in headlines(every):
         chain = _chain(ranking, marks, tell=is_verdict(every))
-        lines.append(f"<div>{markup(about)}<br>{markup(in_words(ranking.measure, [each.summary for each in ranking.steps]))}</div><div>{chain}</div>")
+        lines.append(f"<div>{markup(about)}<br>{markup(ranking.words)}</div><div>{chain}</div>")
     rates = _rates(result, marks)
     said = [_caution(text) for text in (incomplete(result), "" if rates else indicative(every)) if text]
     left_out = sum(len(each.excluded) for each in every)
@@ -142,8 +142,7 @@ def measure_by_measure(every: Sequence[Summary], known: Sequence[Candidate]) -> 
             continue
         rows.append(f'<tr class="load"><td colspan="2">{markup(workload_in_words(some))}</td></tr>')
         rows += [
-            f'<tr><td>{markup(in_words(each.measure, [step.summary for step in each.steps]))}</td><td class="left">{_chain(each, marks)}</td></tr>'
-            for each in judged
+            f'<tr><td>{markup(each.words)}</td><td class="left">{_chain(each, marks)}</td></tr>' for each in judged
         ]
         items = "".join(f"<li>{markup(line)}</li>" for line in pair_lines(some))
         every_pair.append(f"<h3>{markup(workload_in_words(some))}</h3><ul>{items}</ul>")

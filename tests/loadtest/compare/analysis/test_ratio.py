@@ -39,7 +39,9 @@ def test_the_unpaired_interval_is_mann_and_whitneys(ours: int, theirs: int) -> N
     chance = Random(ours)
     one, other = ([exp(chance.gauss(0, 0.05)) for _ in range(runs)] for runs in (ours, theirs))
     ranks = range(ours + theirs)
-    above = [sum(sum(rank > low for low in set(ranks) - set(mine)) for rank in mine) for mine in combinations(ranks, ours)]
+    above = [
+        sum(sum(rank > low for low in set(ranks) - set(mine)) for rank in mine) for mine in combinations(ranks, ours)
+    ]
     cut = outside([above.count(each) for each in range(ours * theirs + 1)])
     ratios = sorted(mine / its for mine in one for its in other)
     found = unpaired(one, other)
@@ -65,10 +67,10 @@ def test_the_narrower_of_both_is_taken() -> None:
     chance = Random(3)
     common = [chance.gauss(0, 0.1) for _ in range(10)]
     alike = [[exp(each + chance.gauss(0, 0.01)) for each in common] for _ in range(2)]
-    assert of_repeats(*alike) == paired(*alike)
-    assert paired(*alike).high < unpaired(*alike).high
+    assert of_repeats(alike[0], alike[1]) == paired(alike[0], alike[1])
+    assert paired(alike[0], alike[1]).high < unpaired(alike[0], alike[1]).high
     apart = [[exp(chance.gauss(0, 0.05)) for _ in range(10)] for _ in range(2)]
-    assert of_repeats(*apart) == unpaired(*apart)
+    assert of_repeats(apart[0], apart[1]) == unpaired(apart[0], apart[1])
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [([], [1.0]), ([1.0], []), ([], [])])
@@ -87,7 +89,8 @@ def test_an_interval_holds_its_ratio(sides: tuple[list[float], list[float]]) -> 
 @given(SIDES, st.floats(1e-3, 1e3))
 @settings(deadline=None)
 def test_a_ratio_has_no_unit(sides: tuple[list[float], list[float]], factor: float) -> None:
-    found, scaled = of_sides(*sides), of_sides(*([factor * value for value in side] for side in sides))
+    other = [[factor * value for value in side] for side in sides]
+    found, scaled = of_sides(*sides), of_sides(other[0], other[1])
     assert (scaled.value, scaled.low, scaled.high) == pytest.approx((found.value, found.low, found.high), rel=1e-9)
 
 

@@ -45,7 +45,9 @@ def test_a_pair_known_well_needs_no_more_runs() -> None:
 
 def test_a_gap_in_another_repeat_is_one_too() -> None:
     some = [
-        several_runs(11, name, verified=STEADY[:11], load_warnings=[[warning("starved")] * (run == lost) for run in range(11)])
+        several_runs(
+            11, name, verified=STEADY[:11], load_warnings=[[warning("starved")] * (run == lost) for run in range(11)]
+        )
         for name, lost in (("asyncio", 3), ("threaded", 7))
     ]
     assert due(*some[0], *some[1]) == [["threaded", "asyncio"]]
