@@ -83,8 +83,8 @@ class Significance:
 
     ratio: of ours to theirs (ratio.py), which may differ a little from that of the medians; None if meaningless. bound:
     its true value may be more (">=") or less ("<="); "" if it is exact. low, high: its interval of
-    bootstrap.CONFIDENCE; None for an open end, and both None without a verdict, because a few runs have none. runs: ours
-    and theirs. why: why there is no clearer answer, in words; "" if the interval shows it.
+    bootstrap.CONFIDENCE; None for an open end, and both None without a verdict, because a few runs have none. runs:
+    ours and theirs. why: why there is no clearer answer, in words; "" if the interval shows it.
     """
 
     answer: Answer

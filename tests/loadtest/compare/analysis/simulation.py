@@ -3,7 +3,7 @@ Simulates runs as real ones are, and counts the comparison's errors: which estim
 
     python -m tests.loadtest.compare.analysis.simulation
 
-writes error_rates.json beside the analysis (some five minutes); `make tables` then puts it into loadtest/README.md.
+writes error_rates.json beside the analysis (half a minute); `make tables` then puts it into loadtest/README.md.
 
 In a session every repeat has four loads in a drawn order, and each load three candidates, two of which are compared.
 Nobody's, and so common, are a drift of the machine over the session (a trend and a random walk, from run to run) and
