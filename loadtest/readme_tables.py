@@ -1,10 +1,11 @@
-"""Writes the tables of scenarios, bias and warnings in loadtest/README.md: `python -m loadtest.readme_tables`."""
+"""Writes the tables in loadtest/README.md: `python -m loadtest.readme_tables`."""
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from loadtest.compare.analysis import error_rates
 from loadtest.run_warnings import RUN_WARNINGS
 from loadtest.scenarios import SCENARIOS
 from servers.variants import Variant
@@ -60,9 +61,71 @@ def bias(_: Sequence[Variant] = ()) -> Iterator[str]:
     yield ""
 
 
+def verdicts(_: Sequence[Variant] = ()) -> Iterator[str]:
+    """Yield the table of a verdict's error rates: of each machine with 10 repeats, and after a slash with 20."""
+    yield from (
+        "",
+        "| runs differ by | equal: *different* | interval holds the truth | 6 % slower: found | 10 % | 20 % | equal:"
+        " *equivalent* | 6 % slower: *equivalent* |",
+        "|---|---|---|---|---|---|---|---|",
+    )
+    rows = error_rates.read()["verdict"]
+    for name in dict.fromkeys(row["machine"] for row in rows):
+        some = [row for row in rows if row["machine"] == name]
+        columns = [(row["different"], row["covered"], *row["found"], row["equivalent"]) for row in some]
+        columns = [(*cells, row["equivalent_though"][0]) for cells, row in zip(columns, some, strict=True)]
+        cells = (" / ".join(f"{share:.1%}" for share in column) for column in zip(*columns, strict=True))
+        yield f"| {name} | {' | '.join(cells)} |"
+    yield ""
+
+
+def estimators(_: Sequence[Variant] = ()) -> Iterator[str]:
+    """Yield the table of estimators: of each, the largest error over all machines, and what it finds on some."""
+    rows = error_rates.read()["methods"]
+    machines = list(dict.fromkeys(row["machine"] for row in rows))
+    heads = ("estimator", "equal: *different*, at most", *(f"10 % slower: found; {name}" for name in machines))
+    yield from ("", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}")
+    for name in dict.fromkeys(row["method"] for row in rows):
+        some = [row for row in rows if row["method"] == name]
+        found = " | ".join(f"{row['found'][1]:.0%}" for row in some)
+        yield f"| {name} | {max(row['different'] for row in some):.1%} | {found} |"
+    yield ""
+
+
+def modes(_: Sequence[Variant] = ()) -> Iterator[str]:
+    """Yield the table of how often two modes are told."""
+    heads = ("runs", "from run to run", "one mode: called two", "two modes, 8.9 and 10.6 us: told")
+    yield from ("", f"| {' | '.join(heads)} |", "|---|---|---|---|")
+    for row in error_rates.read()["modes"]:
+        yield f"| {row['runs']} | {row['noise']:.0%} | {row['one']:.1%} | {row['two']:.0%} |"
+    yield ""
+
+
+def sides(_: Sequence[Variant] = ()) -> Iterator[str]:
+    """Yield the table of verdicts over sessions."""
+    large = " | ".join(f"{factor - 1:.0%} slower: found" for factor in error_rates.LARGE)
+    yield from ("", f"| sessions a side | between sessions | equal: any alarm | {large} |", f"|{'---|' * 6}")
+    for row in error_rates.read()["sides"]:
+        found = " | ".join(f"{share:.0%}" for share in row["found"])
+        yield f"| {row['sessions']} | {row['spread']:.0%} | {row['alarms']:.1%} | {found} |"
+    yield ""
+
+
+PARTS: Final = {
+    "scenarios": scenarios,
+    "warnings": warnings,
+    "bias": bias,
+    "verdicts": verdicts,
+    "estimators": estimators,
+    "modes": modes,
+    "sides": sides,
+}
+"""The tables, by the name of their marks."""
+
+
 def text() -> str:
     """Return README.md with its tables rewritten."""
-    return written(README.read_text(encoding="utf-8"), {"scenarios": scenarios, "warnings": warnings, "bias": bias})
+    return written(README.read_text(encoding="utf-8"), PARTS)
 
 
 if __name__ == "__main__":

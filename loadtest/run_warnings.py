@@ -375,6 +375,16 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.NOTHING,
         ForSlo.UNTOUCHED,
     ),
+    "two-modes": Row(
+        "a server's runs fall into two groups",
+        "in a comparison: by a measure that is judged, a server's runs fall into two groups, 5 % or more apart",
+        "read the two groups, not their median; look for what differs between the runs: the server, if it is so with it"
+        " alone, or else the machine",
+        About.RUN,
+        _ANY,
+        TakesOut.NOTHING,
+        ForSlo.UNTOUCHED,
+    ),
     "not-connected": Row(
         "some clients never connected",
         "in a comparison: fewer clients connected than were asked for",

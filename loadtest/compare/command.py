@@ -19,6 +19,7 @@ from loadtest.compare import candidates, resume, revision, store
 from loadtest.compare.analysis import regression, slo_check, sustained
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.pairwise import Pair
+from loadtest.compare.analysis.sessions import FEWEST
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
@@ -58,6 +59,8 @@ class _Parser(argparse.ArgumentParser):
 def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory) -> int:
     """Compare servers, or two results; return the exit status."""
     options = _parse(arguments)
+    if options.others:
+        return _sessions(options.results, options.others)
     if options.results:
         return _differences(options.results)
     if options.resume:
@@ -321,18 +324,29 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Measure servers under the same loads, run after run, in a drawn order, and say what was found."
         " Without options: one scenario, two numbers of clients, three runs of each, within 90 s: indicative."
         " With two results: what seems better or worse from the first to the second. That is indicative, because"
-        " sessions differ; to know, run both in one session: --against REVISION.",
+        " sessions differ; to know, run both in one session: --against REVISION. With three or more results of each of"
+        " two sides (--with): a verdict over sessions, which finds large differences only (loadtest/README.md).",
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
         f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C. Against"
-        f" a revision also {WORSE} if something is worse, {UNTOLD} if the runs can't tell."
-        " Two results: 0 whatever differs between them.",
+        f" a revision, and with several results of each side, also {WORSE} if something is worse, {UNTOLD} if the runs"
+        " can't tell. Two results: 0 whatever differs between them.",
     )
     parser.add_argument(
         "results",
         type=Path,
         nargs="*",
         metavar="JSON",
-        help="two results, to see what differs between them (indicative)",
+        help="two results, to see what differs between them (indicative); or three or more of one side, and --with",
+    )
+    parser.add_argument(
+        "--with",
+        dest="others",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="JSON",
+        help="three or more results of the other side, each of a session of its own: compare OLD OLD OLD --with NEW NEW"
+        " NEW",
     )
     parser.add_argument("--thorough", action="store_true", help="everything, often enough for a verdict; takes long")
     parser.add_argument(
@@ -390,8 +404,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.resume and list(arguments) not in (["--resume", arguments[-1]], [f"--resume={options.resume}"]):
         parser.error("--resume goes on with what was planned: omit the other options")
-    if len(options.results) not in {0, 2}:
-        parser.error("give two results to compare")
+    sides = len(options.results), len(options.others)
+    if options.others and min(sides) < FEWEST:
+        parser.error(
+            f"--with takes {FEWEST} or more results on each side, not {sides[0]} and {sides[1]}: measure more sessions,"
+            " or give two results without --with"
+        )
+    if not options.others and sides[0] not in {0, 2}:
+        parser.error(f"give two results to compare, or {FEWEST} or more of each side: OLD OLD OLD --with NEW NEW NEW")
     return options
 
 
@@ -442,14 +462,41 @@ def _two_cores(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _differences(files: Sequence[Path]) -> int:
-    """Print what seems better or worse from the first result to the second; return the exit status."""
-    read = []
+def _read(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Read results; ValueError with a line that names the bad one."""
+    found = []
     for file in files:
         try:
-            read.append(store.read(file))
+            found.append(store.read(file))
         except ValueError as error:
-            return _refuse(f"{file}: {error}")
+            raise ValueError(f"{file}: {error}") from error
+    return found
+
+
+def _sessions(before: Sequence[Path], after: Sequence[Path]) -> int:
+    """Print what is better or worse over several sessions of each side; return the exit status."""
+    try:
+        read = _read([*before, *after])
+    except ValueError as error:
+        return _refuse(str(error))
+    known: dict[object, Path] = {}
+    for file, each in zip((*before, *after), read, strict=True):
+        first = known.setdefault((each["started"], each["plan"]["seed"]), file)
+        if first is not file:
+            return _refuse(f"{first} and {file} are of one session, and count as one: give results of different ones")
+    found = regression.of_sessions(read[: len(before)], read[len(before) :])
+    if all(each.significance.ratio is None for each in found.found):
+        return _refuse("no measurement is in all of these results: measure each side with the same options")
+    say(differences.of_sessions(found))
+    return _of_revisions(found.found)
+
+
+def _differences(files: Sequence[Path]) -> int:
+    """Print what seems better or worse from the first result to the second; return the exit status."""
+    try:
+        read = _read(files)
+    except ValueError as error:
+        return _refuse(str(error))
     found = regression.differences(*read)
     if not found.found:
         return _refuse(f"{files[0]} and {files[1]} have no measurement in common: {differences.text(found)}")

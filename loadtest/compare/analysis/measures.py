@@ -21,8 +21,8 @@ from loadtest.scenarios import SCENARIOS, Scenario
 SERVER_LIMITED: Final = 0.95
 """Share of its core from which a server counts as always busy."""
 
-FEWEST_OF_P999: Final = 5_000
-"""Replies from which on a p99.9 is one: five are slower. Of fewer it is hardly more than the slowest."""
+SLOWER_ONES: Final = 5
+"""Samples beyond a high quantile from which on it is called by its name: a p99 of 500 samples, a p99.9 of 5,000."""
 
 OWN_SHARE: Final = 0.1
 """The share of a response time's quantile, from which on the generator's own delay at that quantile is too much."""
@@ -81,13 +81,15 @@ class Measure:
     One measure: `value`, or None with the reason `why`.
 
     at_least: the true value is that or more ('>='). at_most: without a value, what it is at most ('<='), because too
-    much of it may be the generator's own.
+    much of it may be the generator's own. slowest_of: how many samples it is the slowest of, where they are too few for
+    the quantile that it is named after; 0 otherwise.
     """
 
     value: float | None = None
     at_least: bool = False
     why: str = ""
     at_most: float | None = None
+    slowest_of: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,12 @@ class RunMeasures:
     """
     The measures of one run.
 
-    number: its position. problem: why there are no measures, or "". model: "closed" or "open". served, connected:
-    clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of replies after a
-    connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from connecting to the
-    first reply; resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per request; turns,
-    waited_us: per request, how often a thread of the server got a core, and the microseconds that threads were ready
-    and had none; jain: Counters.fairness;
+    number: its position. repeat: of the same run. problem: why there are no measures, or "". model: "closed" or "open".
+    served, connected: clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of
+    replies after a connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from
+    connecting to the first reply; resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per
+    request; turns, waited_us: per request, how often a thread of the server got a core, and the microseconds that
+    threads were ready and had none; jain: Counters.fairness;
     longest_wait_us: for a reply, even if it never came. server_cpu, generator_cpu: shares of a core; the first is None
     if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
     its core. failed: by "requests", "connects" and "open connections", and then by kind.
@@ -156,6 +158,7 @@ class RunMeasures:
     generator_busy: float = 0.0
     failed: Mapping[str, Mapping[str, int]] | None = None
     warnings: tuple[RunWarning, ...] = ()
+    repeat: int = 1
 
     @property
     def paced(self) -> bool:
@@ -214,9 +217,13 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
         problem = f"{run['status']}: {run['reason']}" if run["reason"] else run["status"]
         return RunMeasures(run["number"], run["candidate"], workload, SCENARIOS[workload.scenario], problem)
     found = load.read(run["load"])
-    return replace(
-        measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling), number=run["number"]
-    )
+    measured = measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling)
+    return replace(measured, number=run["number"], repeat=run["repeat"])
+
+
+def fewest_of(q: float) -> int:
+    """Return the samples that a quantile takes; of fewer the slowest is told. 0: a quantile that is not a high one."""
+    return round(SLOWER_ONES / (1 - q)) if 0.9 < q < 1 else 0
 
 
 def process_of(run: Mapping[str, Any]) -> int:
@@ -335,9 +342,9 @@ def _per_request(number: float | None, found: Load, why: str) -> Measure:
 
 def _p999(found: Load) -> Measure:
     """Return the response's p99.9, where there are enough replies for one."""
-    replies = sum(found.finished.get("response", {}).values())
-    if 0 < replies < FEWEST_OF_P999:
-        return Measure(why=f"{replies:,} replies in the window, where a p99.9 takes {FEWEST_OF_P999:,}")
+    replies, fewest = sum(found.finished.get("response", {}).values()), fewest_of(0.999)
+    if 0 < replies < fewest:
+        return Measure(why=f"{replies:,} replies in the window, where a p99.9 takes {fewest:,}")
     return _later(found, "response", 0.999)
 
 
@@ -377,14 +384,18 @@ def _later(found: Load, series: str, q: float) -> Measure:
         return Measure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
         return Measure(why="no second reply on any connection within the window")
+    few, name = 0, f"p{q * 100:g}"
+    if bounds.samples < fewest_of(q):
+        few, name, q = bounds.samples, "the most", 1.0
+        bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q) or bounds
     own = quantile(found.send_delay, q) if series == "response" else None
     if own and own.microseconds > OWN_SHARE * bounds.low and not bounds.open:
         why = (
-            f"up to {own.microseconds:,} of {bounds.low:,} us are the generator's own delay (p{q * 100:g} of how late"
+            f"up to {own.microseconds:,} of {bounds.low:,} us are the generator's own delay ({name} of how late"
             " it sent what its clients were free to send)"
         )
-        return Measure(why=why, at_most=bounds.low)
-    return Measure(bounds.low, at_least=bounds.open)
+        return Measure(why=why, at_most=bounds.low, slowest_of=few)
+    return Measure(bounds.low, at_least=bounds.open, slowest_of=few)
 
 
 def _first(found: Load, q: float) -> Measure:
@@ -400,7 +411,10 @@ def _first(found: Load, q: float) -> Measure:
         return Measure(why="no client connected within the window")
     if bounds is None or (bounds.low == 0 and stays(found.scenario)):
         return Measure(why="first replies came within the warm-up, which is thrown away")
-    return Measure(bounds.low, at_least=bounds.open)
+    few = bounds.samples if bounds.samples < fewest_of(q) else 0
+    if few:
+        bounds = bounded_quantile(finished, unfinished, 1.0) or bounds
+    return Measure(bounds.low, at_least=bounds.open, slowest_of=few)
 
 
 def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[RunWarning]:

@@ -1,8 +1,9 @@
 """Compares each two candidates by each fair measure of each scenario."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, groupby
+from math import inf
 from typing import Final
 
 from loadtest.compare.analysis.measures import is_paced, seeks_top_speed, stays
@@ -12,9 +13,9 @@ from loadtest.compare.analysis.significance import (
     Answer,
     Sample,
     Significance,
-    compare_medians,
+    compare_runs,
 )
-from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.analysis.summary import Estimate, Summary
 from loadtest.scenarios import Scenario
 
 MORE_IS_BETTER: Final = frozenset({"requests_per_second"})
@@ -75,8 +76,25 @@ def all_pairs(every: Sequence[Summary]) -> list[Pair]:
 
 
 def compare_pair(measure: str, ours: Summary, theirs: Summary) -> Pair:
-    """Compare one measure of two summaries."""
-    found = compare_medians(_sample(ours, measure), _sample(theirs, measure))
+    """Compare one measure of two summaries of one comparison."""
+    return judged(measure, ours, theirs, compare_runs(_sample(ours, measure), _sample(theirs, measure)))
+
+
+def compare_apart(measure: str, ours: Summary, theirs: Summary) -> Pair:
+    """Compare one measure of summaries of two comparisons, whose repeats have nothing in common."""
+    one, other = (replace(_sample(each, measure), repeats=()) for each in (ours, theirs))
+    return judged(measure, ours, theirs, compare_runs(one, other))
+
+
+def judged(measure: str, ours: Summary, theirs: Summary, found: Significance) -> Pair:
+    """
+    Return which of two is better by what was found.
+
+    Neither, if that has served fewer clients only, or if the answer may come from the numbers of samples.
+    """
+    unlike = _unlike(ours[measure], theirs[measure], found)
+    if unlike:
+        return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=unlike), "")
     if found.answer is not Answer.DIFFERENT or found.ratio is None:
         return Pair(measure, ours, theirs, found, "")
     more, less = (ours, theirs) if found.ratio > 1 else (theirs, ours)
@@ -88,13 +106,39 @@ def compare_pair(measure: str, ours: Summary, theirs: Summary) -> Pair:
     return Pair(measure, ours, theirs, found, better.candidate.name)
 
 
+ALIKE: Final = 1.1
+"""The largest ratio of two numbers of samples of which the slowest may be compared: of more it is slower by itself."""
+
+
+def in_words(measure: str, some: Iterable[Summary]) -> str:
+    """Return a judged measure in words; of few replies it is no p99."""
+    few = [each[measure].slowest_of for each in some if each[measure].slowest_of]
+    return f"{WORDS[measure].removesuffix(' p99')}, slowest of {min(few):,}" if few else WORDS[measure]
+
+
+def _unlike(ours: Estimate, theirs: Estimate, found: Significance) -> str:
+    """Return why an answer may come from the numbers of samples alone; "" if it holds."""
+    one, other = ours.slowest_of or inf, theirs.slowest_of or inf
+    if one == other or found.ratio is None or found.answer not in {Answer.DIFFERENT, Answer.EQUIVALENT}:
+        return ""
+    if found.answer is Answer.DIFFERENT:  # a p99, even of many more, is below their slowest
+        slower, quicker = (one, other) if found.ratio > 1 else (other, one)
+        if slower == inf or (quicker != inf and slower <= ALIKE * quicker):
+            return ""
+    elif inf not in {one, other} and max(one, other) <= ALIKE * min(one, other):
+        return ""
+    named = [f"the slowest of {each:,.0f}" if each != inf else "a p99" for each in (one, other)]
+    return f"{named[0]} beside {named[1]}: measure longer"
+
+
 def _share(summary: Summary) -> float:
     served, connected = summary.served
     return served / connected if connected else 0.0
 
 
 def _sample(summary: Summary, measure: str) -> Sample:
-    estimate = summary[measure]
     limit = GENERATOR_LIMIT if measure in MORE_IS_BETTER else UNANSWERED
-    above = [(value, bound) for value, bound in zip(estimate.values, estimate.bounds, strict=True) if value > 0]
-    return Sample(tuple(value for value, _ in above), tuple(bound for _, bound in above), limit)
+    every = [(run.repeat, getattr(run, measure)) for run in summary.valid]
+    above = [(repeat, each.value, each.at_least) for repeat, each in every if (each.value or 0) > 0]
+    repeats, values, bounds = zip(*above, strict=True) if above else ((), (), ())
+    return Sample(values, bounds, limit, repeats)

@@ -1,21 +1,23 @@
-"""What became better or worse between two results, or two revisions, by the same test as between candidates."""
+"""What became better or worse between two revisions, two results, or several results of each of two sides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_pair, fair
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_apart, compare_pair, fair, judged
+from loadtest.compare.analysis.sessions import compare_sessions
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import Summary, summaries
+from loadtest.compare.analysis.summary import Summary, summaries, summarize
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
     """
-    The differences of two results.
+    The differences of two sides, of a result each or of several.
 
-    found: measures of `after` relative to `before`. only_before, only_after: what only one of them has. elsewhere: how
-    machine and settings differ, in words, which is not a change of a server.
+    found: measures of `after` relative to `before`. only_before, only_after: what only one of them has (of several
+    results of a side: what not all of them have). elsewhere: how machine and settings differ, in words, which is not a
+    change of a server.
     """
 
     found: tuple[Pair, ...]
@@ -48,7 +50,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differen
     old, new = _by_load(before), _by_load(after)
     return Differences(
         found=tuple(
-            compare_pair(measure, new[key], old[key])
+            compare_apart(measure, new[key], old[key])
             for key in old
             if key in new
             for measure in fair(new[key].scenario)
@@ -57,6 +59,43 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differen
         only_after=tuple(summary.who for key, summary in new.items() if key not in old),
         elsewhere=tuple(_circumstances(before, after)),
     )
+
+
+def of_sessions(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Differences:
+    """Compare the measurements that all results have, of which each is a session of its own."""
+    sides = [[_by_load(each) for each in side] for side in (before, after)]
+    shared = [key for key in sides[0][0] if all(key in each for side in sides for each in side)]
+    old, new = ({key: _together([each[key] for each in side]) for key in shared} for side in sides)
+    asked = [
+        (measure, key, _values(sides[1], key, measure), _values(sides[0], key, measure))
+        for key in shared
+        for measure in fair(new[key].scenario)
+    ]
+    measures = sum(bool(ours and theirs) for _, _, ours, theirs in asked)
+    found = [
+        judged(measure, new[key], old[key], compare_sessions(ours, theirs, measures))
+        for measure, key, ours, theirs in asked
+        if ours or theirs
+    ]
+    only = [dict.fromkeys(each[key].who for each in side for key in each if key not in shared) for side in sides]
+    elsewhere = [said for each in (*before[1:], *after) for said in _circumstances(before[0], each)]
+    if max(each["started"] for each in before) < min(each["started"] for each in after):
+        elsewhere.append("all sessions of the second side are later: what changed meanwhile on the machine counts too")
+    return Differences(tuple(found), tuple(only[0]), tuple(only[1]), tuple(dict.fromkeys(elsewhere)))
+
+
+def _together(sessions: Sequence[Summary]) -> Summary:
+    """Return the runs of several sessions in one summary."""
+    runs = [run for each in sessions for run in (*each.valid, *each.excluded, *each.failed)]
+    return summarize(sessions[0].candidate, runs)
+
+
+def _values(
+    sessions: Sequence[Mapping[tuple[str, object], Summary]], key: tuple[str, object], measure: str
+) -> list[float]:
+    """Return the median of each session that has one; not a lower bound."""
+    every = [each[key][measure] for each in sessions]
+    return [each.value for each in every if each.value and not each.at_least]
 
 
 def of_revisions(result: Mapping[str, Any]) -> tuple[Pair, ...]:

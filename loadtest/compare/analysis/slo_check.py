@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, of_throughput
+from loadtest.compare.analysis.measures import CLOSED_LOOP, fewest_of, of_throughput
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
@@ -39,7 +39,8 @@ class SloCheck:
     """
     A run's answer about an SLO.
 
-    bounds: of the decisive quantile, in microseconds; None without any reply. why: the reason in words, "" if met.
+    bounds: of the decisive quantile, in microseconds; None without any reply. why: the reason in words; if met, "", or
+    how few replies it is known of.
     """
 
     answer: SloAnswer
@@ -163,6 +164,9 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     name = f"p{slo.quantile * 100:g} of {_WORDS[series]}"
     if bounds is None:
         return SloCheck(SloAnswer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
+    few = bounds.samples < fewest_of(slo.quantile)
+    if few:
+        name += f" (of {bounds.samples:,}, where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,})"
     own = quantile(found.send_delay, slo.quantile) if series == "response" else None
     if own and bounds.low >= slo.limit_us > bounds.low - own.microseconds:
         delay = exact_duration(own.microseconds)
@@ -174,7 +178,18 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     if bounds.high is None or bounds.high >= slo.limit_us:
         why = f"{name} >={exact_duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
         return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
-    return SloCheck(SloAnswer.MET, bounds)
+    return _of_slowest(slo, bounds, series, bounded_quantile(finished, unfinished, 1.0) if few else None)
+
+
+def _of_slowest(slo: Slo, bounds: Bounds, series: str, most: Bounds | None) -> SloCheck:
+    """Return the answer of a quantile that met it; most: the slowest, if the replies are too few for the quantile."""
+    if most is None:
+        return SloCheck(SloAnswer.MET, bounds)
+    takes = f"where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,}"
+    why = f"{_WORDS[series]} {exact_duration(most.low)}, the slowest of {most.samples:,}, {takes}"
+    if most.high is None or most.high >= slo.limit_us:
+        return SloCheck(SloAnswer.CANNOT_TELL, bounds, f"{why}; measure longer")
+    return SloCheck(SloAnswer.MET, bounds, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +198,7 @@ class Kept:
     The answer of a candidate's runs under a load about the SLO.
 
     who: candidate and load, in words. answer: of most runs; "cannot tell" without a majority. runs: by answer. why: of
-    the first run that did not meet it.
+    the first run that did not meet it, or else of the first that has one.
     """
 
     who: str
@@ -212,7 +227,8 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
         ]
         counts = Counter(each.answer for each in checked)
         most = [answer for answer, number in counts.items() if number * 2 > len(checked)]
-        why = next((each.why for each in checked if each.answer is not SloAnswer.MET), "")
+        checked.sort(key=lambda each: each.answer is SloAnswer.MET)
+        why = next((each.why for each in checked if each.why), "")
         found.append(Kept(summary.who, most[0] if most else SloAnswer.CANNOT_TELL, counts, why))
     return found
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from loadtest.compare.analysis.pairwise import fair
+from loadtest.compare.analysis.pairwise import all_pairs, fair
 from loadtest.compare.analysis.significance import MARGIN
-from loadtest.compare.analysis.summary import Estimate, Summary
+from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import MIN_RUNS
 
 STEADY: Final = MARGIN**2
 """
-The largest ratio of the ends of a median's interval: each end is within MARGIN of the middle.
+The largest ratio of the ends of an interval: each end is within MARGIN of the middle.
 
 This is narrow enough to call two equal servers equivalent, and to find a difference of a fifth. Stopping at a fixed
 width hardly causes more wrong verdicts, as stopping at a difference would (fixed-width intervals: Chow and Robbins, "On
@@ -30,31 +30,44 @@ def further(every: Sequence[Summary]) -> list[list[Summary]]:
     """
     Return what to run once more: for each load a list of candidates to run one after another; [] if nothing.
 
-    every: sorted summaries. If one candidate's runs differ too much, all candidates of that load run again, because
-    candidates that are not measured in turns may differ by the time of day. Loads that were not planned for a verdict
-    get no further runs; nor do rates, of which a sweep has some at which runs differ as much as they can.
+    every: sorted summaries. All candidates of a load run again, because the runs of one repeat are compared as pairs:
+    if an excluded run leaves a gap, or if one candidate's runs differ too much, unless every pair is known well enough
+    all the same. Loads that were not planned for a verdict get no further runs; nor do rates, of which a sweep has some
+    at which runs differ as much as they can.
     """
     rounds = []
     freely = (each for each in every if not each.workload.rate)
     for _, some in groupby(freely, key=lambda each: each.workload):
         load = list(some)
-        unsteady = any(_is_unsteady(each) for each in load)
-        due = [each for each in load if _is_short(each) or (unsteady and each.valid and each.attempts < MOST_RUNS)]
+        unsteady = any(_is_unsteady(each) for each in load) and _is_untold(load)
+        due = [each for each in load if each.valid and each.attempts < MOST_RUNS] if unsteady else []
+        if _has_gaps(load):
+            due = [each for each in load if each.valid] or load
         if due:
             rounds.append(due)
     return rounds
 
 
-def is_wide(estimate: Estimate) -> bool:
-    """Return whether further runs would improve it; they don't improve a lower bound."""
-    if not estimate.is_interval or estimate.at_least or estimate.low is None or estimate.high is None:
-        return False
-    return estimate.high > estimate.low * STEADY
+def is_wide(low: float | None, high: float | None) -> bool:
+    """Return whether further runs would improve an interval; they don't improve one that lower bounds leave open."""
+    return low is not None and high is not None and high > low * STEADY
 
 
 def _is_unsteady(summary: Summary) -> bool:
-    return any(is_wide(summary[name]) for name in fair(summary.scenario)) and summary.attempts < MOST_RUNS
+    known = (summary[name] for name in fair(summary.scenario))
+    return summary.attempts < MOST_RUNS and any(
+        each.is_interval and not each.at_least and is_wide(each.low, each.high) for each in known
+    )
 
 
-def _is_short(summary: Summary) -> bool:
-    return summary.runs < MIN_RUNS <= summary.attempts < MIN_RUNS + MADE_UP
+def _is_untold(load: Sequence[Summary]) -> bool:
+    """Return whether a ratio of two is not known well enough; of one candidate there is none."""
+    ratios = [each.significance for each in all_pairs(load)]
+    return not ratios or any(is_wide(each.low, each.high) for each in ratios)
+
+
+def _has_gaps(load: Sequence[Summary]) -> bool:
+    """Return whether there are too few repeats in which all have a valid run; of a server that never had one, any."""
+    some = [each for each in load if each.valid] or load
+    whole = set.intersection(*({run.repeat for run in each.valid} for each in some))
+    return len(whole) < MIN_RUNS <= max(each.attempts for each in some) < MIN_RUNS + MADE_UP

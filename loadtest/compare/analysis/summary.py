@@ -10,7 +10,7 @@ from itertools import groupby
 from math import isfinite
 from typing import Any
 
-from loadtest.compare.analysis import bootstrap, machine_speed
+from loadtest.compare.analysis import bootstrap, machine_speed, modes
 from loadtest.compare.analysis.measures import (
     MEASURES,
     Measure,
@@ -34,7 +34,7 @@ class Estimate:
     value: the median; None with the reason `why`. low, high: its 99 % bootstrap interval from MIN_RUNS runs on, the
     range with fewer; high is None if lower bounds among the runs leave it open. at_least: the true median is `value` or
     more. values: one for each run, in order; bounds: which of them are lower bounds. at_most: without a value, the most
-    that any run may have had.
+    that any run may have had. slowest_of: as in Measure, of the run with the fewest samples.
     """
 
     value: float | None = None
@@ -45,6 +45,12 @@ class Estimate:
     values: tuple[float, ...] = ()
     bounds: tuple[bool, ...] = ()
     at_most: float | None = None
+    slowest_of: int = 0
+
+    @property
+    def groups(self) -> modes.Groups | None:
+        """The two groups that the runs fall into, if they do; not told of lower bounds."""
+        return None if any(self.bounds) else modes.groups(self.values)
 
     @property
     def is_open(self) -> bool:
@@ -168,15 +174,19 @@ def estimate(
         return Estimate(why=f"every run is excluded: {', '.join(names)}")
     if not found:
         return Estimate(why=failed[0].problem if failed else "not measured")
+    slowest = min((each.slowest_of for each in found if each.slowest_of), default=0)
     if not values:
-        return Estimate(why=found[0].why, at_most=max((each.at_most or 0.0 for each in found), default=0.0) or None)
+        most = max((each.at_most or 0.0 for each in found), default=0.0) or None
+        return Estimate(why=found[0].why, at_most=most, slowest_of=slowest)
     at_least = is_bound(values, bounds)
     if len(values) < MIN_RUNS:
         most = None if any(bounds) else max(values)
-        return Estimate(bootstrap.middle(values), min(values), most, at_least, values=values, bounds=bounds)
+        low, middle = min(values), bootstrap.middle(values)
+        return Estimate(middle, low, most, at_least, values=values, bounds=bounds, slowest_of=slowest)
     interval = bootstrap.median(values, bounds)
     high = interval.high if isfinite(interval.high) else None
-    return Estimate(interval.value, interval.low, high, at_least, values=values, bounds=bounds)
+    value, low = interval.value, interval.low
+    return Estimate(value, low, high, at_least, values=values, bounds=bounds, slowest_of=slowest)
 
 
 def by_scenario(every: Iterable[Summary]) -> list[tuple[Scenario, list[Summary]]]:

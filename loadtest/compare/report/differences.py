@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from loadtest.compare.analysis.pairwise import WORDS, Pair
+from loadtest.compare.analysis.pairwise import Pair, in_words
 from loadtest.compare.analysis.regression import Differences, is_worse
+from loadtest.compare.analysis.sessions import RISK
 from loadtest.compare.analysis.significance import Answer, Significance
 from loadtest.compare.escaping import visible_lines
 
@@ -14,6 +15,22 @@ INDICATIVE: Final = (
     " loadtest compare --against REVISION"
 )
 """The first line, because no interval covers the differences between sessions."""
+
+
+SESSIONS: Final = (
+    "A verdict over sessions, of which each is one value. The intervals hold for all measures together"
+    f" ({1 - RISK:.1%}). Which differences so many sessions find: loadtest/README.md."
+)
+"""The first line of a verdict over several sessions of each side."""
+
+
+def of_sessions(found: Differences) -> str:
+    """Return what is better or worse over several sessions of each side, a line for each measure."""
+    lines = [SESSIONS, *(f"Not the same circumstances: {each}." for each in found.elsewhere)]
+    lines.append(of_revisions(found.found, "interval"))
+    for name, missing in (("first", found.only_before), ("second", found.only_after)):
+        lines += [f"not in all results, but on the {name} side: {who}" for who in missing]
+    return visible_lines("\n".join(lines))
 
 
 def text(found: Differences) -> str:
@@ -38,21 +55,21 @@ _ANSWERS: Final = {
 }
 
 
-def of_revisions(pairs: Iterable[Pair]) -> str:
-    """Return what is better or worse than in an earlier revision, a line for each measure."""
+def of_revisions(pairs: Iterable[Pair], interval: str = "99 % interval") -> str:
+    """Return what is better or worse than in an earlier revision, a line for each measure; interval: its name."""
     lines = []
     for each in pairs:
         different = "worse" if is_worse(each) else "better"
-        lines.append(f"{_ANSWERS.get(each.significance.answer, different)}: {_line(each)}")
+        lines.append(f"{_ANSWERS.get(each.significance.answer, different)}: {_line(each, interval)}")
     return visible_lines("\n".join(lines))
 
 
-def _line(each: Pair) -> str:
+def _line(each: Pair, name: str = "99 % interval") -> str:
     ratio = each.significance
-    what = f"{each.ours.who}: {WORDS[each.measure]}"
+    what = f"{each.ours.who}: {in_words(each.measure, (each.ours, each.theirs))}"
     if ratio.ratio is None:
         return f"{what} ({ratio.why})"
-    interval = f" (99 % interval {_interval(ratio)})" if ratio.low is not None or ratio.high is not None else ""
+    interval = f" ({name} {_interval(ratio)})" if ratio.low is not None or ratio.high is not None else ""
     why = f"; {ratio.why}" if ratio.why else ""
     return f"{what} {ratio.bound}{ratio.ratio:.2f} times what it was{interval}{why}"
 

@@ -1,9 +1,10 @@
 """Measures in words, for all reports."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from loadtest.compare.analysis.measures import Measure, RunMeasures, of_throughput
+from loadtest.compare.analysis.measures import Measure, RunMeasures, fewest_of, of_throughput
 from loadtest.compare.analysis.summary import Estimate, Summary
 
 AT_LEAST: Final = "≥ "
@@ -72,15 +73,32 @@ _REVERSE: Final = {">=": "<=", AT_LEAST: "≤ "}
 """What stands before an upper bound, by what stands before a lower one."""
 
 
+SLOWEST: Final = "*"
+"""Behind the slowest of a few samples where there is no room to say so."""
+
+OF_FEW: Final = f"{SLOWEST}: no p99 but the slowest of fewer than {fewest_of(0.99)} replies, the least that a p99 takes"
+"""What the sign means."""
+
+
+def slowest_of(measure: Measure | Estimate) -> str:
+    """Return that a measure is the slowest of a few samples, in words; "" if it is what it is called."""
+    return f"slowest of {measure.slowest_of:,}" if measure.slowest_of else ""
+
+
 def show(measure: Measure | Estimate, unit: float = 1.0, mark: str = ">=") -> str:
     """
     Return a measure divided by `unit`, or "-".
 
-    mark: before a lower bound; an upper one has the reverse.
+    mark: before a lower bound; an upper one has the reverse. The slowest of a few samples has a sign with ">=", which
+    is for tables in ASCII, and words elsewhere.
     """
+    if measure.value is None and measure.at_most is None:
+        return "-"
+    few = SLOWEST if mark == ">=" else f" ({slowest_of(measure)})"
+    few = few if measure.slowest_of else ""
     if measure.value is None:
-        return "-" if measure.at_most is None else f"{_REVERSE[mark]}{number(measure.at_most / unit)}"
-    return (mark if measure.at_least else "") + number(measure.value / unit)
+        return f"{_REVERSE[mark]}{number((measure.at_most or 0.0) / unit)}{few}"
+    return f"{mark if measure.at_least else ''}{number(measure.value / unit)}{few}"
 
 
 def bare(each: RunMeasures | Summary, name: str, mark: str = ">=") -> str:
@@ -94,12 +112,22 @@ def bare(each: RunMeasures | Summary, name: str, mark: str = ">=") -> str:
 
 
 def spread(each: Summary, name: str) -> str:
-    """Return a median's interval, or the runs' range, in the table's unit; "" of one run."""
+    """Return a median's interval, or the runs' range, in the table's unit, with two groups if any; "" of one run."""
     estimate = each[name]
     if estimate.low is None or len(estimate.values) < 2 or (name in _COUNTS and estimate.low == estimate.high):
         return ""
     unit = UNITS[name]
-    return between(estimate.low, estimate.high, " – ", lambda end: _tabled(name, end / unit))
+    ends = between(estimate.low, estimate.high, " – ", lambda end: _tabled(name, end / unit))
+    return f"{ends}; {said}" if (said := two_groups(each, name)) else ends
+
+
+def two_groups(each: Summary, name: str) -> str:
+    """Return the two groups that runs fall into, such as "8.90 and 10.6 in 6 and 4 runs"; "" if they don't."""
+    found = each[name].groups
+    if found is None:
+        return ""
+    low, high = (_tabled(name, value / UNITS[name]) for value in (found.low, found.high))
+    return f"{low} and {high} in {found.runs[0]} and {found.runs[1]} runs"
 
 
 def _tabled(name: str, value: float) -> str:
@@ -140,7 +168,9 @@ def brief(each: RunMeasures) -> str:
     if measure.value is None:
         name, measure = "first_p99_us", each.first_p99_us
     if name not in of_throughput(each.scenario):
-        return f"{said}, {'response' if name == 'response_p99_us' else 'first reply'} p99 {show(measure, 1e3)} ms"
+        what = slowest_of(measure) or "p99"
+        value = show(replace(measure, slowest_of=0), 1e3)
+        return f"{said}, {'response' if name == 'response_p99_us' else 'first reply'} {what} {value} ms"
     return f"{said}, {bare(each, 'cpu_us')} us of CPU each"
 
 

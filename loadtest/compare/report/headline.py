@@ -11,7 +11,7 @@ from loadtest.compare.analysis.measures import process_of
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
 from loadtest.compare.analysis.sustained import Sustained, common_rate, ratios, sustained
 from loadtest.compare.plan import MIN_RUNS, clients
-from loadtest.compare.report.formatting import between, number, served, show
+from loadtest.compare.report.formatting import OF_FEW, SLOWEST, between, number, served, show
 from loadtest.compare.report.notes import incomplete, warnings
 
 WIDTH: Final = 100
@@ -134,7 +134,11 @@ class Headline:
         if any(each.rate.at_least for each in found):
             said.append('"Or more": no higher rate missed the SLO, or it can\'t be told (see the warnings).')
         shown = " ".join(cell for row in self.rows() for cell in row.cells[3:])
-        meaning = {">=": ">=: replies were still missing.", "<=": "<=: a tenth or more may be the load's own delay."}
+        meaning = {
+            ">=": ">=: replies were still missing.",
+            "<=": "<=: a tenth or more may be the load's own delay.",
+            SLOWEST: f"{OF_FEW}.",
+        }
         said.append(" ".join(words for mark, words in meaning.items() if mark in shown))
         return [line for line in said if line]
 

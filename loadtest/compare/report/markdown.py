@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis.pairwise import WORDS, fair
+from loadtest.compare.analysis.pairwise import fair
 from loadtest.compare.analysis.summary import Summary, by_scenario
 from loadtest.compare.escaping import markdown, visible
 from loadtest.compare.report import besides_runs, headline
@@ -56,7 +56,7 @@ def _verdict(every: Sequence[Summary]) -> Iterable[str]:
     for some in by_workload(every):
         for ranking in rankings(some):
             if ranking.is_verdict:
-                yield f"- {workload_in_words(some)}, {WORDS[ranking.measure]}: {markdown(sentence(ranking))}"
+                yield f"- {workload_in_words(some)}, {ranking.words}: {markdown(sentence(ranking))}"
 
 
 def _table(some: Sequence[Summary]) -> Iterable[str]:

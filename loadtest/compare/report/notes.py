@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from loadtest.compare.analysis.measures import CLOSED_LOOP, LATENCIES, ceiling_of, of_throughput
+from loadtest.compare.analysis.pairwise import fair
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import MIN_RUNS, clients
-from loadtest.compare.report.formatting import is_paced, number, run_count, scenarios, who
-from loadtest.run_warnings import RunWarning, TakesOut, takes_out
+from loadtest.compare.report.formatting import COLUMNS, OF_FEW, is_paced, number, run_count, scenarios, two_groups, who
+from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 
 _CEILING: Final = "the generator's ceiling"
 
@@ -90,6 +91,9 @@ def remarks(result: Mapping[str, Any], every: Sequence[Summary], mark: str = ">=
     said += _limits(result, shown, mark)
     if any(each[name].at_least for each in shown for name in _LATENCIES):
         said.append(f"{mark} before a time: unanswered requests had waited that long when the window ended.")
+    few = [each for each in shown if any(each[name].slowest_of for name in _LATENCIES)]
+    if few:
+        said.append(f"{OF_FEW} ({briefly(few, every)}).")
     said += _reasons(shown, every)
     for each in shown:
         said += _failures(each)
@@ -221,19 +225,20 @@ def _failures(each: Summary) -> Iterable[str]:
 def warnings(result: Mapping[str, Any], every: Sequence[Summary]) -> list[SharedWarning]:
     """Return the warnings about a result, each name once, with the measurements it is about."""
     found = [SharedWarning(RunWarning(**each), "", left_out=False) for each in result["warnings"]]
+    found += _two_modes(every)
     first: dict[str, RunWarning] = {}
     summaries: dict[str, list[Summary]] = {}
     runs: Counter[str] = Counter()
     for each in every:
         for run in each.shown:
-            for warning in run.warnings:
-                first.setdefault(warning.name, warning)
-                runs[warning.name] += 1
-                if each not in summaries.setdefault(warning.name, []):
-                    summaries[warning.name].append(each)
+            for about in run.warnings:
+                first.setdefault(about.name, about)
+                runs[about.name] += 1
+                if each not in summaries.setdefault(about.name, []):
+                    summaries[about.name].append(each)
     ceiling = ceiling_of(result)
-    of_ceiling = {warning.name: warning for warning in ceiling.warnings} if ceiling else {}
-    for name, warning in {**of_ceiling, **first}.items():
+    of_ceiling = {each.name: each for each in ceiling.warnings} if ceiling else {}
+    for name, seen in {**of_ceiling, **first}.items():
         some = summaries.get(name, [])
         parts = [who(some[:1]), f"likewise {briefly(some, every, some[0])}" if some[1:] else ""] if some else []
         total = sum(len(each.shown) for each in some)
@@ -243,7 +248,21 @@ def warnings(result: Mapping[str, Any], every: Sequence[Summary]) -> list[Shared
             parts.append(f"likewise {_CEILING}" if some else _CEILING)
         found.append(
             SharedWarning(
-                warning, "; ".join(part for part in parts if part), bool(some) and takes_out(name) is TakesOut.RUN
+                seen, "; ".join(part for part in parts if part), bool(some) and takes_out(name) is TakesOut.RUN
             )
         )
     return found
+
+
+def _two_modes(every: Iterable[Summary]) -> Iterable[SharedWarning]:
+    """Yield a warning if runs fall into two groups by a measure that is judged."""
+    headings = {name: heading.replace("µ", "u") for name, heading, _ in COLUMNS}
+    some = [
+        f"{each.who}, {headings[name]} {said}"
+        for each in every
+        for name in fair(each.scenario)
+        if (said := two_groups(each, name))
+    ]
+    if some:
+        detail = f"runs fall into two groups, and a median is in one of them by chance: {'; '.join(some)}"
+        yield SharedWarning(warning("two-modes", detail), "", left_out=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair, in_words
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import amount
@@ -58,6 +58,11 @@ class Ranking:
     measure: str
     steps: tuple[Step, ...]
     left_out: tuple[Summary, ...]
+
+    @property
+    def words(self) -> str:
+        """The measure in words."""
+        return in_words(self.measure, [each.summary for each in self.steps])
 
     @property
     def is_verdict(self) -> bool:
@@ -117,7 +122,8 @@ def place(each: Summary, measure: str, *, spread: bool = True) -> str:
     else:
         shown = f"{bare(each, measure, AT_LEAST)}{_UNIT.get(measure, '')}"
         ends = formatting.spread(each, measure)
-    return f"{shown} ({ends})" if spread and ends else shown
+    said = "; ".join(part for part in (ends if spread else "", formatting.slowest_of(estimate)) if part)
+    return f"{shown} ({said})" if said else shown
 
 
 _UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads": " threads"}
@@ -198,7 +204,7 @@ def pair_lines(some: Sequence[Summary]) -> list[str]:
 def _pair_line(pair: Pair) -> tuple[str, str, str]:
     """Return what a pair is compared by and the answer, which two, and the rest."""
     found, ours, theirs = pair.significance, named(pair.ours), named(pair.theirs)
-    about = f"{WORDS[pair.measure]}, {found.answer}: "
+    about = f"{in_words(pair.measure, (pair.ours, pair.theirs))}, {found.answer}: "
     if found.answer is Answer.DIFFERENT:
         better, other = (ours, theirs) if pair.better == pair.ours.candidate.name else (theirs, ours)
         by = factor(pair, pair.ours if better is ours else pair.theirs)

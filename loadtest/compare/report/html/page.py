@@ -9,7 +9,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loadtest.compare.analysis.claims import ASPECTS, METHODS
 from loadtest.compare.analysis.measures import RunMeasures, seeks_top_speed, share_of_core
-from loadtest.compare.analysis.pairwise import WORDS
 from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
 from loadtest.compare.escaping import visible
 from loadtest.compare.plan import MIN_RUNS, Workload, amount
@@ -186,7 +185,6 @@ _ENVIRONMENT.globals |= {
     "HEADINGS": _HEADINGS,
     "MANY_HEADINGS": MANY_HEADINGS,
     "METHODS": METHODS,
-    "WORDS": WORDS,
     "Part": Part,
     "busy": _busy,
     "excluding": _excluding,

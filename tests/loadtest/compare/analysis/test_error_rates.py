@@ -13,9 +13,8 @@ from random import Random
 import pytest
 
 from loadtest.compare.analysis import bootstrap, significance
-from loadtest.compare.analysis.significance import Answer, Sample, compare_medians
+from loadtest.compare.analysis.significance import Answer, Sample, compare_runs
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, is_wide
-from loadtest.compare.analysis.summary import Estimate
 from loadtest.compare.plan import MIN_RUNS
 from tests.loadtest.compare.analysis.spread import Spread, kept
 
@@ -50,15 +49,21 @@ def compared(spread: Spread, factor: float, chance: Random) -> tuple[tuple[float
     """Return the runs of two servers, drawn as long as a comparison goes on."""
     ours = [factor * run for run in chance.choices(spread.deviations, k=MIN_RUNS)]
     theirs = chance.choices(spread.deviations, k=MIN_RUNS)
-    while len(ours) < MOST_RUNS and (is_wide(estimate(ours)) or is_wide(estimate(theirs))):
+    while len(ours) < MOST_RUNS and goes_on(ours, theirs):
         ours.append(factor * chance.choice(spread.deviations))
         theirs.append(chance.choice(spread.deviations))
     return tuple(ours), tuple(theirs)
 
 
-def estimate(runs: Sequence[float]) -> Estimate:
-    interval = bootstrap.median(runs)
-    return Estimate(interval.value, interval.low, interval.high, values=tuple(runs))
+def goes_on(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Return whether a comparison would add runs (stopping_rule.py)."""
+    medians = [bootstrap.median(each) for each in (ours, theirs)]
+    found = compare_runs(sample(ours), sample(theirs))
+    return any(is_wide(each.low, each.high) for each in medians) and is_wide(found.low, found.high)
+
+
+def sample(runs: Sequence[float]) -> Sample:
+    return Sample(tuple(runs), repeats=tuple(range(len(runs))))
 
 
 def answers(spread: Spread, factor: float) -> Counter[str]:
@@ -67,7 +72,7 @@ def answers(spread: Spread, factor: float) -> Counter[str]:
     found = Counter[str]()
     for _ in range(COMPARISONS):
         ours, theirs = compared(spread, factor, chance)
-        told = compare_medians(Sample(ours), Sample(theirs))
+        told = compare_runs(sample(ours), sample(theirs))
         found[told.answer] += 1
         found["upside down"] += told.answer is Answer.DIFFERENT and (told.ratio or 0) < 1 < factor
     assert not found[Answer.INDICATIVE]

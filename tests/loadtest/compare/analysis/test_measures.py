@@ -199,7 +199,7 @@ def test_one_client_of_many_gets_no_measures() -> None:
     for measure in (shown.requests_per_second, *speeds, shown.cpu_us):
         assert measure.value is None
         assert "the others waited" in measure.why
-    assert shown.first_p99_us == Measure(11_000_000, at_least=True)
+    assert shown.first_p99_us == Measure(11_000_000, at_least=True, slowest_of=50)
     assert shown.resident_bytes.value == 40_000_000
 
 
@@ -223,7 +223,7 @@ def test_foreign_work_on_the_servers_core_is_told(foreign: float, warned: bool) 
 
 def test_both_truths() -> None:
     """A stall of the server delays what falls due meanwhile, though each takes no longer once it is sent."""
-    histograms = {"response": {"1000": 90, "800000": 10}, "service": {"1000": 100}}
+    histograms = {"response": {"1000": 900, "800000": 100}, "service": {"1000": 1000}}
     shown = measures_of(one_run("asyncio", tuned={"paced": True}, histograms=histograms))
     assert shown.model == "open"
     assert (shown.response_p99_us, shown.service_p99_us) == (Measure(800_000), Measure(1000))
@@ -233,11 +233,41 @@ def test_both_truths() -> None:
 
 def test_one_request_clients_have_only_first_replies() -> None:
     shown = measures_of(
-        one_run("asyncio", "churn", histograms={"response": {}, "service": {}, "first_reply": {"700": 100}})
+        one_run("asyncio", "churn", histograms={"response": {}, "service": {}, "first_reply": {"700": 500}})
     )
     assert shown.first_p99_us == Measure(700)
     for measure in (shown.response_p99_us, shown.service_p99_us):
         assert "every reply is a first one" in measure.why
+
+
+@pytest.mark.parametrize(
+    ("replies", "p50", "p99"),
+    [
+        ({"1000": 497, "3000": 1, "8000": 1}, Measure(1000), Measure(8000, slowest_of=499)),
+        ({"1000": 498, "3000": 1, "8000": 1}, Measure(1000), Measure(1000)),
+        ({"1000": 1}, Measure(1000), Measure(1000, slowest_of=1)),
+    ],
+)
+def test_a_p99_of_few_is_the_slowest(replies: dict[str, int], p50: Measure, p99: Measure) -> None:
+    histograms = {"response": replies, "service": replies, "first_reply": replies}
+    shown = measures_of(one_run("asyncio", "conversation", 30, histograms=histograms))
+    assert (shown.response_p50_us, shown.first_p50_us) == (p50, p50)
+    assert (shown.response_p99_us, shown.service_p99_us, shown.first_p99_us) == (p99, p99, p99)
+
+
+def test_the_slowest_has_the_generators_longest_delay_in_it() -> None:
+    histograms, send_delay = {"response": {"1000": 100}}, {"1": 99, "500": 1}
+    shown = measures_of(one_run("asyncio", tuned={"paced": True}, histograms=histograms, send_delay=send_delay))
+    assert (shown.response_p99_us.at_most, shown.response_p99_us.slowest_of) == (1000, 100)
+    assert "500 of 1,000 us are the generator's own delay (the most of how late" in shown.response_p99_us.why
+
+
+def test_runs_of_few_replies_are_told_by_the_fewest() -> None:
+    replies = [{"first_reply": {"700": number}} for number in (450, 120, 800)]
+    [summary] = summaries(comparison(*several_runs(3, "asyncio", "conversation", 30, histograms=replies)))
+    assert summary["first_p99_us"].slowest_of == 120
+    assert bare(summary, "first_p99_us") == "0.700*"
+    assert bare(summary, "first_p99_us", AT_LEAST) == "0.700 (slowest of 120)"
 
 
 def test_a_crowd_of_whom_one_is_served() -> None:
@@ -262,7 +292,7 @@ def test_first_replies_in_the_warmup_count_as_fastest() -> None:
     shown = measures_of(one_run("threaded", served=40, censored={"first_reply": {"11000000": 10}}))
     assert shown.first_p50_us.value is None
     assert "warm-up" in shown.first_p50_us.why
-    assert shown.first_p99_us == Measure(11_000_000, at_least=True)
+    assert shown.first_p99_us == Measure(11_000_000, at_least=True, slowest_of=50)
 
 
 def test_first_replies_in_conversation_are_the_windows() -> None:

@@ -74,6 +74,43 @@ def test_a_slow_generator_makes_the_verdict_abstain() -> None:
     assert "the generator, not the server, was at its limit" in speed.significance.why
 
 
+def drifting(name: str, factor: float) -> list[dict[str, Any]]:
+    """Make ten runs on a machine that lost a fifth of its speed, by and by."""
+    own = (30, -20, 10, -40, 20, 40, -10, 0, -30, 10)
+    rates = [100_000 * (1 - run / 45) + own[run if factor == 1 else -run] for run in range(10)]
+    return several_runs(10, name, verified=[round(factor * rate) for rate in rates])
+
+
+def test_a_common_drift_hides_no_difference() -> None:
+    assert compared(drifting("threaded", 1), drifting("asyncio", 1.06))["requests_per_second"] == (
+        Answer.DIFFERENT,
+        "asyncio",
+    )
+    assert compared(drifting("threaded", 1), drifting("asyncio", 1.001))["requests_per_second"][0] is Answer.EQUIVALENT
+
+
+def first_replies(name: str, number: int, took: int) -> list[dict[str, Any]]:
+    return several_runs(10, name, "conversation", 30, histograms={"first_reply": {str(took): number}})
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "answer"),
+    [
+        ((400, 900), (100, 600), Answer.CANNOT_TELL),  # of more the slowest is slower by itself
+        ((100, 900), (400, 600), Answer.DIFFERENT),
+        ((400, 900), (390, 600), Answer.DIFFERENT),
+        ((400, 900), (5_000, 600), Answer.CANNOT_TELL),  # the slowest beside a p99
+        ((5_000, 900), (400, 600), Answer.DIFFERENT),
+        ((400, 600), (100, 600), Answer.CANNOT_TELL),
+        ((400, 600), (400, 600), Answer.EQUIVALENT),
+        ((5_000, 600), (600, 600), Answer.EQUIVALENT),
+    ],
+)
+def test_the_slowest_of_more_is_no_difference(ours: tuple[int, int], theirs: tuple[int, int], answer: Answer) -> None:
+    found = compared(first_replies("threaded", *ours), first_replies("asyncio", *theirs))["first_p99_us"]
+    assert found == (answer, "asyncio" if answer is Answer.DIFFERENT else "")
+
+
 @pytest.mark.parametrize("served", [1, 49])
 def test_unserved_clients_outweigh_the_others_speed(served: int) -> None:
     found = all_pairs(

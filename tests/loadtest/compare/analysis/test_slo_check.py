@@ -131,17 +131,17 @@ def test_the_quantile_decides() -> None:
 
 
 def test_in_conversation_first_and_later_replies_both_count() -> None:
-    waited = run("conversation", histograms={"response": {"200": 400}, "first_reply": {"200": 98, "10000000": 2}})
+    waited = run("conversation", histograms={"response": {"200": 900}, "first_reply": {"200": 980, "10000000": 20}})
     assert answer("p99<50ms", waited) == (MISSED, "p99 of the first reply 10s")
     assert answer("first p99<50ms", waited) == (MISSED, "p99 of the first reply 10s")
     assert answer("later p99<50ms", waited) == (MET, "")
-    slow = run("conversation", histograms={"response": {"80000": 400}, "first_reply": {"200": 98}})
+    slow = run("conversation", histograms={"response": {"80000": 900}, "first_reply": {"200": 980}})
     assert answer("p99<50ms", slow) == (MISSED, "p99 of later replies 80ms")
     assert answer("first p99<50ms", slow) == (MET, "")
 
 
 def test_the_quantile_further_from_the_slo_decides() -> None:
-    both = run("conversation", histograms={"response": {"90000": 400}, "first_reply": {"80000": 98}})
+    both = run("conversation", histograms={"response": {"90000": 900}, "first_reply": {"80000": 980}})
     assert answer("p99<50ms", both) == (MISSED, "p99 of later replies 90ms")
     histograms = {"response": {"200": 400}, "first_reply": {"40000": 98}}
     unsure = run("conversation", histograms=histograms, censored={"response": {"10000": 40}})
@@ -150,8 +150,8 @@ def test_the_quantile_further_from_the_slo_decides() -> None:
 
 
 def test_one_request_clients_are_judged_by_first_replies() -> None:
-    found = run("churn", tuned={"paced": True}, histograms={"response": {}, "first_reply": {"700": 100}})
-    assert check_run(parse("p99<1ms"), found) == SloCheck(MET, Bounds(700, 700, 100))
+    found = run("churn", tuned={"paced": True}, histograms={"response": {}, "first_reply": {"700": 500}})
+    assert check_run(parse("p99<1ms"), found) == SloCheck(MET, Bounds(700, 700, 500))
     assert answer("p99<700us", found)[0] is MISSED
 
 
@@ -171,6 +171,30 @@ def test_what_was_unanswered_may_have_been_too_late() -> None:
     assert answer("p99<50ms", old) == (MISSED, "p99 of later replies >=2s")
 
 
+@pytest.mark.parametrize(
+    ("replies", "found"),
+    [
+        ({"1000": 499}, (MET, "later replies 1ms, the slowest of 499, where a p99 takes 500")),
+        ({"1000": 500}, (MET, "")),
+        (
+            {"1000": 498, "60000": 1},
+            (CANNOT_TELL, "later replies 60ms, the slowest of 499, where a p99 takes 500; measure longer"),
+        ),
+        ({"1000": 499, "60000": 1}, (MET, "")),
+        ({"60000": 120}, (MISSED, "p99 of later replies (of 120, where a p99 takes 500) 60ms")),
+    ],
+)
+def test_a_p99_of_few_replies_says_so(replies: dict[str, int], found: tuple[SloAnswer, str]) -> None:
+    assert answer("p99<50ms", run(histograms={"response": replies})) == found
+
+
+def test_other_quantiles_take_other_numbers() -> None:
+    few = run(histograms={"response": {"1000": 4_999}})
+    assert answer("p99.9<50ms", few) == (MET, "later replies 1ms, the slowest of 4,999, where a p99.9 takes 5,000")
+    assert answer("p99.9<50ms", run(histograms={"response": {"1000": 5_000}})) == (MET, "")
+    assert answer("p50<50ms", run(histograms={"response": {"1000": 3}})) == (MET, "")
+
+
 def test_without_replies_it_cannot_be_told() -> None:
     silent = run("crowd", histograms={"response": {}})
     assert check_run(parse("p99<50ms"), silent) == SloCheck(
@@ -181,11 +205,12 @@ def test_without_replies_it_cannot_be_told() -> None:
 def test_first_replies_in_the_warmup_are_not_quick() -> None:
     assert answer("first p99<50ms", run())[0] is CANNOT_TELL
     known = run(histograms={"response": {}, "first_reply": {"700": 50}})
-    assert answer("first p99<50ms", known) == (MET, "")
+    few = "the first reply 700us, the slowest of 50, where a p99 takes 500"
+    assert answer("first p99<50ms", known) == (MET, few)
     again = run(histograms={"response": {}, "first_reply": {"700": 60}})  # ten have come back
-    assert check_run(parse("first p99<50ms"), again) == SloCheck(MET, Bounds(700, 700, 60))
+    assert check_run(parse("first p99<50ms"), again).bounds == Bounds(700, 700, 60)
     late = run(censored={"first_reply": {"60000": 1}})
-    assert answer("first p99<50ms", late) == (MISSED, "p99 of the first reply >=60ms")
+    assert answer("first p99<50ms", late) == (MISSED, "p99 of the first reply (of 50, where a p99 takes 500) >=60ms")
 
 
 @pytest.mark.parametrize(
@@ -288,7 +313,7 @@ def test_what_a_warning_means_for_an_slo() -> None:
     assert meaning(ForSlo.COUNTED) == [
         *("corrupt", "disconnected", "nothing-answered", "timeouts", "unconnected", "unserved"),
     ]
-    assert meaning(ForSlo.UNTOUCHED) == ["busy-core", "no-ceiling", "no-rates", "sink-limited"]
+    assert meaning(ForSlo.UNTOUCHED) == ["busy-core", "no-ceiling", "no-rates", "sink-limited", "two-modes"]
 
 
 @pytest.mark.parametrize(("delay", "expected"), [(900, MISSED), (1100, CANNOT_TELL)])

@@ -36,6 +36,23 @@ def test_scattered_runs_repeat_the_whole_load() -> None:
     assert due(*some, *elsewhere) == [["threaded", "asyncio"]]
 
 
+def test_a_pair_known_well_needs_no_more_runs() -> None:
+    """The machine was slow in half of the repeats, for both alike."""
+    slow = [each * (1 if place % 2 else 0.8) for place, each in enumerate(STEADY[:10])]
+    assert due(*several_runs(10, "asyncio", verified=slow), *several_runs(10, "threaded", verified=slow)) == []
+    assert due(*several_runs(10, "asyncio", verified=slow)) == [["asyncio"]]
+
+
+def test_a_gap_in_another_repeat_is_one_too() -> None:
+    some = [
+        several_runs(
+            11, name, verified=STEADY[:11], load_warnings=[[warning("starved")] * (run == lost) for run in range(11)]
+        )
+        for name, lost in (("asyncio", 3), ("threaded", 7))
+    ]
+    assert due(*some[0], *some[1]) == [["threaded", "asyncio"]]
+
+
 def test_a_clear_difference_between_two_is_no_reason() -> None:
     twice = [2 * each for each in STEADY]
     assert due(*several_runs(10, "asyncio", verified=STEADY), *several_runs(10, "threaded", verified=twice)) == []
@@ -66,7 +83,7 @@ def test_a_run_excluded_is_made_up_for(lost: int) -> None:
         *several_runs(10, "asyncio", verified=STEADY, load_warnings=warnings),
         *several_runs(10, "threaded", verified=STEADY),
     )
-    assert found == [["asyncio"]]
+    assert found == [["threaded", "asyncio"]], "a run has a pair only in its own repeat"
 
 
 def test_doubtful_runs_are_replaced_a_few_times() -> None:
