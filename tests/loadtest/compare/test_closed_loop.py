@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_where_it_is_shown_it_says_so(scenario: str) -> None:
     result = two_stubs(scenario)
     on_screen, html = " ".join(table.text(result).split()), page.html(result)
     column = "first reply" if SCENARIOS[scenario].requests == 1 else "response, service"
-    for text in (on_screen, html.replace("&#x27;", "'")):
+    for text in (on_screen, unescape(html)):
         assert "closed loop: clients / throughput, not the server's latency; neither judged nor ranked." in text
         assert re.search(rf"\((?:response, service, )?{column}.*?\) in {scenario}: closed loop", text)
     assert "(0.500)" in on_screen

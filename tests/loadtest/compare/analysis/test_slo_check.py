@@ -306,6 +306,7 @@ def test_what_a_warning_means_for_an_slo() -> None:
             "loop-lag",
             "machine-changed",
             "not-pinned",
+            "not-settled",
         ),
         *("shared-core", "starved", "stolen-time"),
     ]
