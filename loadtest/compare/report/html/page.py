@@ -54,7 +54,6 @@ def html(result: Mapping[str, Any]) -> str:
             charts.left_out,
         ),
         sections.memory(result),
-        sections.capacity(result),
         sections.slo(result),
         _charts(
             "How long everything took",

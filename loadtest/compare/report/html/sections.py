@@ -1,17 +1,15 @@
-"""The page's sections for what only some comparisons measure: the textbook's table, memory per client, capacity."""
+"""The page's sections for what only some comparisons measure: the textbook's table, memory per client."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.compare.analysis import claims
-from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.claims import ASPECTS, METHODS
 from loadtest.compare.analysis.summary import candidates
 from loadtest.compare.escaping import markup
 from loadtest.compare.report.besides_runs import (
     Weight,
     records,
-    searched,
     settled,
     slo_lines,
     slope,
@@ -123,25 +121,6 @@ def _slopes(weight: Weight) -> Iterable[str]:
     base, r2 = weight.silent["base"], weight.silent["r2"]
     yield "-" if base is None else number(base / 1e6)
     yield "-" if r2 is None else f"{r2:.4f}"
-
-
-def capacity(result: Mapping[str, Any]) -> str:
-    """Return the most clients within the SLO, as a bracket for each candidate; "" if that was not searched."""
-    heads = ("server", "clients", "SLO", "scenario", "tries", "to be said")
-    rows = [
-        _line(
-            (
-                each["label"],
-                in_words(each).replace(">=", "≥ "),
-                each["slo"],
-                each["scenario"],
-                str(len(each["probes"])),
-                "; ".join(part for part in (each["why"], *each["contradictions"]) if part),
-            )
-        )
-        for each in searched(result)
-    ]
-    return f"<h2>The most clients within the SLO</h2>{_table(heads, rows)}" if rows else ""
 
 
 def slo(result: Mapping[str, Any]) -> str:
