@@ -35,13 +35,18 @@ def settled(result: Mapping[str, Any]) -> list[claims.CheckedClaim]:
 
 def lines(result: Mapping[str, Any]) -> Lines:
     """Return all sections that have content."""
-    said = [f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said})" for each in settled(result)]
+    said = [_claim(each) for each in settled(result)]
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
         ("Whether the SLO was kept:", slo_lines(result)),
     )
     return [(title, some) for title, some in every if some]
+
+
+def _claim(each: claims.CheckedClaim) -> str:
+    again = f"; to measure it again: compare {each.found.command}" if each.found.command else ""
+    return f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said}{again})"
 
 
 _MARKS: Final = {SloAnswer.MET: "kept", SloAnswer.MISSED: "MISSED", SloAnswer.CANNOT_TELL: "cannot tell"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.compare.analysis import claims
-from loadtest.compare.analysis.claims import ASPECTS, METHODS
+from loadtest.compare.analysis.claims import ASPECTS
 from loadtest.compare.analysis.summary import candidates
 from loadtest.compare.escaping import markup
 from loadtest.compare.report.besides_runs import (
@@ -33,10 +33,10 @@ def textbooks(result: Mapping[str, Any]) -> str:
     found = settled(result)
     if not found:
         return ""
-    rows = []
+    rows, columns = [], claims.columns(found)
     for aspect in ASPECTS:
         cells = []
-        for method, title in METHODS.items():
+        for method, title in columns.items():
             said = [each for each in found if (each.method, each.aspect) == (method, aspect)]
             # On a narrow page a cell stands by itself, and says whose it is.
             cells.append(f'<td class="left" data-of="{markup(title)}">{"".join(_claim(each) for each in said)}</td>')
@@ -44,7 +44,7 @@ def textbooks(result: Mapping[str, Any]) -> str:
     return (
         '<h2>What textbooks say, beside what was measured</h2><p class="faint">✓ agrees, ✗ disagrees, ? abstains: this'
         " comparison can't settle it.</p>"
-        f'<div class="stack">{_table(("", *METHODS.values()), rows, len(METHODS))}</div>'
+        f'<div class="stack">{_table(("", *columns.values()), rows, len(columns))}</div>'
     )
 
 
