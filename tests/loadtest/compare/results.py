@@ -256,11 +256,13 @@ def thorough(repeats: int = 10) -> dict[str, Any]:
     for (scenario, clients), each in _TOLD.items():
         for repeat in range(1, (3 if scenario == "crowd" else repeats) + 1):
             some += [_as_told(chance, name, scenario, clients, repeat, told) for name, told in each.items()]
-    return comparison(
+    made = comparison(
         *some,
         ceiling=ceiling(150_000.0),
         memory=[unweighed("single"), weighed("threaded", 41.0), weighed("asyncio", 9.0)],
     )
+    made["plan"]["name"] = "thorough"
+    return made
 
 
 class Told(NamedTuple):
