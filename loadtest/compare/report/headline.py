@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple
 
 from loadtest.compare.analysis.measures import process_of
@@ -19,28 +19,53 @@ HEADINGS: Final = ("server", "clients", "sustains, requests/s", "p50 ms", "p99 m
 
 
 class Row(NamedTuple):
-    """A candidate with so many clients. cells: one for each of HEADINGS."""
+    """
+    A candidate with so many clients. head, figures: the first and the later ones of HEADINGS.
+
+    rate: of the figures, where it is not the one that the headings name.
+    """
 
     candidate: str
-    cells: tuple[str, ...]
+    head: tuple[str, str, str]
+    figures: tuple[str, ...]
+    rate: float | None = None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """One for each of HEADINGS; each says its rate, where that is not the headings'."""
+        about = "" if self.rate is None else f" at {self.rate:,g}/s"
+        return (*self.head, *(each if each == "-" else f"{each}{about}" for each in self.figures))
 
 
 def rows(result: Mapping[str, Any]) -> list[Row]:
-    """Return a row for each candidate and number of clients that was swept, and for who served only some of them."""
+    """
+    Return a row for each candidate and number of clients that was swept, and for those at a rate apart.
+
+    Of the latter the first are those that served only some; then, by rate, few and many clients. One with fewer clients
+    than its sweeps is left out: it is for the textbook's claims.
+    """
     found = sustained(result)
     at = common_rate(found)
     every = [each for each in summaries(result) if each.workload.rate]
-    some = []
+    some, swept = [], dict[str, dict[int, Sustained]]()
     for each in found:
         there = next((one for one in every if _same(one, each) and one.workload.rate == at), None)
-        some.append(Row(each.candidate.name, (*_head(each), *_figures(there))))
-    swept = {(each.candidate.name, each.workload.clients) for each in found}
+        some.append(Row(each.candidate.name, _head(each), _figures(there)))
+        swept.setdefault(each.candidate.name, {})[each.workload.clients] = each
+    partly, apart = [], []
     for one in every:
-        if (one.candidate.name, one.workload.clients) not in swept:
-            said = f"serves {served(one)}" if one.served[0] < one.served[1] else f"at {one.workload.rate:,g}/s:"
-            cells = (one.candidate.label, f"{one.workload.clients:,}", said)
-            some.append(Row(one.candidate.name, (*cells, *_figures(one))))
-    return some
+        name, count, rate = one.candidate.name, one.workload.clients, one.workload.rate
+        sweeps = swept.get(name, {})
+        if (count in sweeps and rate in sweeps[count].rates) or count < min(sweeps, default=0):
+            continue
+        figures = _figures(one)
+        own = None if rate == at or figures[0] == figures[1] == figures[2] == "-" else rate
+        if one.served[0] < one.served[1]:
+            said = f"serves {served(one)}{f' at {own:,g}/s' if own else ''}"
+            partly.append(Row(name, (one.candidate.label, f"{count:,}", said), figures, own))
+        else:
+            apart.append(Row(name, (one.candidate.label, f"{count:,}", ""), figures, own))
+    return [*some, *partly, *sorted(apart, key=lambda row: row.rate or 0.0)]
 
 
 def _same(one: Summary, each: Sustained) -> bool:
@@ -162,7 +187,9 @@ def text(result: Mapping[str, Any]) -> str:
     at = common(result)
     about = f"{HEADINGS[2]:>30}" if at is None else f"{'':30}   at {at:,g} requests/s:"
     lines = [*_wrapped(comparisons(result)), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]
-    lines += [_line(row.cells) for row in some]
+    for rate, group in groupby(some, key=lambda row: None if row.head[2] else row.rate):
+        lines += [_line(("", "", f"{'':30}   at {rate:,g} requests/s:", *[""] * 4))] if rate else []
+        lines += [_line((*row.head, *row.figures)) for row in group]
     lines += ["", *_wrapped([question(result), *notes(result), *_warned(result)])]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -173,7 +200,7 @@ def _wrapped(some: Iterable[str]) -> list[str]:
 
 def _line(cells: Sequence[str]) -> str:
     name, count, rate, *figures = cells
-    return f"{name:20} {count:>7} {rate:>30}  {' '.join(f'{each:>8}' for each in figures[:3])}  {figures[3]:>10}"
+    return f"{name:18} {count:>7} {rate:>30}  {' '.join(f'{each:>8}' for each in figures[:3])}  {figures[3]:>12}"
 
 
 def _warned(result: Mapping[str, Any]) -> Iterable[str]:

@@ -281,7 +281,7 @@ def test_a_folder_that_is_not_ours(tmp_path: Path) -> None:
         (("--seconds", "1.5"), "'1.5' is not a whole number"),
         (("--fast",), "unrecognized arguments: --fast"),
         (("--slo", "p99<50ms", "--capacity"), "unrecognized arguments: --capacity"),
-        (("--thorough", "--variants", "asyncio", "--clients", "5"), "--thorough sets its own --clients"),
+        (("--thorough",), "--thorough sets its own --scenarios"),
         (("--slo", "quick"), "'quick' is not an SLO; write it like p99<50ms"),
         (("--cores", "1"), "'1' is not two different cores"),
         (("--cores", "7777,0"), "core 7777 is not one of the cores that may be used here"),
