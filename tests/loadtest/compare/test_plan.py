@@ -8,7 +8,6 @@ from loadtest.compare import command
 from loadtest.compare.candidates import LAB, TEXTBOOK, own
 from loadtest.compare.plan import (
     MIN_RUNS,
-    THOROUGH_SHARES,
     Plan,
     Run,
     Workload,
@@ -105,11 +104,6 @@ def test_no_two_experiments_share_a_load() -> None:
         assert {len(each) for each in kinds.values()} == {1}
 
 
-def test_pairs_lie_within_a_repeat() -> None:
-    repeats = [run.repeat for run in thorough(1).at(5000).runs()]
-    assert repeats == sorted(repeats)
-
-
 def lasts(plan: Plan, repeat: int) -> int:
     """Return the seconds of one repeat: under load, and for each process to start and to end."""
     some = [runs for runs in processes(plan.runs()) if runs[0].repeat == repeat]
@@ -146,10 +140,6 @@ def test_ones_own_server_meets_every_thorough_load() -> None:
     tasks = thorough(1, [mine]).tasks
     assert all("mine" in task.candidates for task in tasks if task.candidates != ("single",))
     assert thorough(1, [mine]).candidates[-1] == mine
-
-
-def test_a_share_is_swept_by_all() -> None:
-    assert all(len(task.shares) in {0, 1, len(THOROUGH_SHARES)} for task in thorough(1).tasks)
 
 
 def test_the_order_is_the_seeds() -> None:
