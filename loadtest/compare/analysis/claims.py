@@ -408,9 +408,11 @@ def _some_hundreds(method: str, most: int) -> Callable[[Evidence], Found]:
         if found is None:
             return _lacks_one_rate()
         parts = [part for count, part in found.parts.items() if count <= most]
-        slope = known.slope(method)
-        if slope:
-            parts.append(Part(True, f"{clients(most)} take {number(slope.value * most / 1e6)} MB of memory"))
+        words, slopes = known.slopes([method])
+        if slopes:
+            parts.append(
+                Part(True, f"memory: {number(slopes[method].value * most / 1e6)} MB for {most:,} times {words}")
+            )
         return concluded(parts, found.command, found.about)
 
     return check
@@ -446,13 +448,13 @@ def _memory(method: str, others: Sequence[str], *, less: bool) -> Callable[[Evid
 
     def check(known: Evidence) -> Found:
         names = [method, *(name for name in others if name in _others(known, method))]
-        slopes = {name: each for name in names if (each := known.slope(name))}
+        words, slopes = known.slopes(names)
         missing = [name for name in names if name not in slopes]
         if missing or len(slopes) < 2:
             return Found("abstains", f"not measured: memory per client of {', '.join(missing or others)}")
         mine, *theirs = slopes.values()
-        said = "; ".join(
-            f"{LAB[name].label} {each.value / 1e3:.3g} kB a client ({each.low / 1e3:.3g} to {each.high / 1e3:.3g})"
+        said = f"{words}, in fresh processes with up to 1,000: " + "; ".join(
+            f"{LAB[name].label} {each.value / 1e3:.3g} kB ({each.low / 1e3:.3g} to {each.high / 1e3:.3g})"
             for name, each in slopes.items()
         )
         below = all(mine.high < each.low for each in theirs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeGuard
 
 from loadtest.compare.analysis.pairwise import compare_pair
 from loadtest.compare.analysis.significance import Significance
@@ -100,14 +100,25 @@ class Evidence:
         ]
         return min(set.intersection(*rates), default=None) if rates else None
 
-    def slope(self, candidate: str) -> Slope | None:
-        """Return bytes per client that has spoken, or else per silent one."""
-        kept = self.memory.get(candidate) or {}
-        for kind in ("spoken", "silent"):
-            found = kept.get(kind)
-            if found and found["low"] is not None:
-                return Slope(found["value"], found["low"], found["high"])
-        return None
+    def slopes(self, names: Sequence[str]) -> tuple[str, dict[str, Slope]]:
+        """
+        Return what a client takes of each candidate, and which clients these are: all of one kind.
+
+        Clients that have spoken, if that is known of every candidate, else silent ones: one server serves only one.
+        """
+        words, known = "a client that has spoken", self._slopes(names, "spoken")
+        if len(known) < len(names):
+            words, known = "a silent client", self._slopes(names, "silent")
+        return words, known
+
+    def _slopes(self, names: Sequence[str], kind: str) -> dict[str, Slope]:
+        found = {name: (self.memory.get(name) or {}).get(kind) for name in names}
+        return {name: Slope(each["value"], each["low"], each["high"]) for name, each in found.items() if _has(each)}
+
+
+def _has(price: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Return whether a slope has an interval."""
+    return price is not None and price["low"] is not None
 
 
 def concluded(parts: Sequence[Part], command: str, about: str = "") -> Found:

@@ -316,7 +316,9 @@ def test_threads_are_for_some_hundreds(few: Any, thousand: Any, mark: str) -> No
     claim = ("threaded", "some hundreds of clients, code that blocks")
     assert many("threaded", few, thousand, SLOW)[claim][0] == mark
     runs = [at_rate("threaded", count) for count in (50, 1000, 5000)]
-    assert found(*runs, memory=[slope("threaded", 41_000)])[claim][1].endswith("1,000 clients take 41 MB of memory")
+    assert found(*runs, memory=[slope("threaded", 41_000)])[claim][1].endswith(
+        "memory: 41 MB for 1,000 times a client that has spoken"
+    )
 
 
 @pytest.mark.parametrize(
@@ -352,9 +354,13 @@ def test_memory_is_settled_by_separate_intervals() -> None:
     apart = [slope("threaded", 40_000), slope("asyncio", 5_000)]
     assert found(*runs, memory=apart)[claim] == (
         "agrees",
-        "asyncio on uvloop 5 kB a client (4.9 to 5.1); threaded 40 kB a client (39.9 to 40.1)",
+        "a client that has spoken, in fresh processes with up to 1,000: asyncio on uvloop 5 kB (4.9 to 5.1);"
+        " threaded 40 kB (39.9 to 40.1)",
     )
     assert found(*runs, memory=[slope("asyncio", 40_000), slope("threaded", 5_000)])[claim][0] == "disagrees"
+    waiting = {**slope("single", 500), "spoken": {"value": None, "low": None, "high": None, "why": "it serves one"}}
+    every = found(*runs, several_runs(1, "single"), memory=[waiting, *apart])["single", "minimal"][1]
+    assert every.startswith("a silent client, "), "clients of one kind are compared"
     mark, said = found(*runs, memory=[slope("threaded", 5_100, 200), slope("asyncio", 5_000, 200)])[claim]
     assert mark == "abstains"
     assert "the intervals overlap; they can tell differences of some 4%" in said

@@ -579,7 +579,7 @@ def test_a_missing_control_group_is_explained_once() -> None:
 
 def test_terminal_and_markdown_have_what_was_measured_besides() -> None:
     text, lines_ = said(thorough(10)), markdown.text(thorough(10)).splitlines()
-    assert "threading, high: each thread needs memory: agrees (threaded 41 kB a client" in text
+    assert "threading, high: each thread needs memory: agrees (a client that has spoken, in fresh processes" in text
     assert "; to measure it again: compare --memory --variants threaded asyncio)" in text
     assert "threaded: 20.5 (20.3 to 20.7) kB if it is silent; 41.0 (40.6 to 41.4) kB once it has spoken" in text
     assert any(line.startswith("- threading, high: each thread needs memory: agrees") for line in lines_)
