@@ -9,9 +9,6 @@ MIN_SIZE: Final = 40
 MAX_SIZE: Final = 65_000
 """The most bytes that fit into a line of the wire with any command."""
 
-MANY: Final = 1000
-"""Clients from which threads slow down, according to textbooks."""
-
 
 @dataclass(frozen=True, slots=True)
 class Loads:
@@ -19,15 +16,13 @@ class Loads:
     A scenario's defaults in a comparison.
 
     clients: numbers of clients for each server. warmup, seconds: of a run. thorough: numbers of clients in a thorough
-    comparison. every: include the candidates that are not models of their own, but show what the API or the loop costs.
-    think: replaces the scenario's think time.
+    comparison, () if it isn't in one. think: replaces the scenario's think time.
     """
 
     clients: tuple[int, ...] = (30,)
     warmup: int = 5
     seconds: int = 10
-    thorough: tuple[int, ...] = (30,)
-    every: bool = False
+    thorough: tuple[int, ...] = ()
     think: float | None = None
 
 
@@ -107,7 +102,7 @@ _ALL: Final = (
         " client and lets the others wait",
         requests=None,
         alone=True,
-        loads=Loads((1, 50), warmup=1, seconds=2, thorough=(1, 50, MANY), every=True),
+        loads=Loads((1, 50), warmup=1, seconds=2, thorough=(1, 50)),
     ),
     Scenario(
         name="conversation",
@@ -134,7 +129,7 @@ _ALL: Final = (
         paced=True,
         alone=True,
         # A second at a rate: thousands of requests, of which a part comes before it settles.
-        loads=Loads((1, 50), warmup=1, seconds=1, thorough=(1000, 5000)),
+        loads=Loads((1, 50), warmup=1, seconds=1, thorough=(50, 1000, 5000)),
     ),
     Scenario(
         name="churn",
@@ -143,7 +138,7 @@ _ALL: Final = (
         compare="connections per second and CPU per connection, one server after another, any number of clients",
         requests=1,
         alone=True,
-        loads=Loads((50,), warmup=1, seconds=3, thorough=(50,), every=True),
+        loads=Loads((50,), warmup=1, seconds=3),
     ),
     Scenario(
         name="crowd",
@@ -153,7 +148,7 @@ _ALL: Final = (
         requests=None,
         think=20.0,
         # A client that thinks for 4 s sends its second request after 2 to 6 s.
-        loads=Loads((1000,), warmup=6, seconds=6, thorough=(1, 10, 100, 1000, 5000), think=4.0),
+        loads=Loads((1000,), warmup=6, seconds=6, thorough=(1000,), think=4.0),
     ),
     Scenario(
         name="slow-client",
@@ -174,7 +169,7 @@ _ALL: Final = (
         requests=1,
         command="SLEEP",
         amount=50,
-        loads=Loads((50,), warmup=3, seconds=5, thorough=(50,)),
+        loads=Loads((50,), warmup=3, seconds=5),
     ),
     Scenario(
         name="cpu-bound",
@@ -186,7 +181,7 @@ _ALL: Final = (
         command="WORK",
         amount=50_000,
         alone=True,
-        loads=Loads((10,), warmup=1, seconds=4, thorough=(10,)),
+        loads=Loads((10,), warmup=1, seconds=4),
     ),
 )
 

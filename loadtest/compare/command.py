@@ -137,33 +137,28 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         "--repeats": options.repeats,
     }
     given = [name for name, value in picked.items() if value not in (None, [])]
-    extras = options.ceiling or options.capacity or options.memory
+    extras = options.ceiling or options.memory
     if options.build and not options.against:
         raise ValueError("--build is for --against REVISION: name one, or omit it")
+    variants = tuple(dict.fromkeys(options.variants or ()))
     if options.thorough:
         given += ["--against"] if options.against else []
-        if given:
-            raise ValueError(f"--thorough sets its own {given[0]}: omit one of the two")
-        return thorough(options.seed, own, options.slo or "")
+        own_choices = [name for name in given if name != "--variants"]
+        if own_choices:
+            raise ValueError(f"--thorough sets its own {own_choices[0]}: omit one of the two")
+        return thorough(options.seed, own, options.slo or "", variants or TEXTBOOK)
     if not (given or own or extras or options.slo or options.against):
         return indicative(options.seed)
-    if options.capacity and not options.slo:
-        raise ValueError("--capacity needs an --slo, such as 'p99<50ms'")
     # Clients that never pause have no latency to judge.
     scenarios = options.scenarios or (
         ("rates",) if options.rates else ("conversation",) if options.slo else ("saturate",)
     )
-    if (
-        options.slo
-        and not (options.capacity or options.rates)
-        and not any(slo_check.applies_to(SCENARIOS[name]) for name in scenarios)
-    ):
+    if options.slo and not options.rates and not any(slo_check.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
             f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
             f" pause, such as {', '.join(name for name in SCENARIOS if slo_check.applies_to(SCENARIOS[name]))}"
         )
     rates, shares = options.rates or ((), ())
-    variants = tuple(dict.fromkeys(options.variants or ()))
     some = [*(LAB[name] for name in variants or (() if options.against and own else TEXTBOOK)), *own]
     if options.against:
         some = _with_before(some, options, before)
@@ -178,7 +173,6 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         seconds=options.seconds,
         warmup=options.warmup,
         ceiling=options.ceiling,
-        capacity=options.capacity,
         memory=options.memory,
         slo=options.slo or "",
     )
@@ -348,7 +342,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="three or more results of the other side, each of a session of its own: compare OLD OLD OLD --with NEW NEW"
         " NEW",
     )
-    parser.add_argument("--thorough", action="store_true", help="everything, often enough for a verdict; takes long")
+    parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="all that the textbook's claims need, often enough for a verdict (some 45 minutes)",
+    )
     parser.add_argument(
         "--resume", type=Path, metavar="FOLDER", help="go on with an interrupted comparison, from its last whole repeat"
     )
@@ -388,7 +386,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=_count, help="length of each measured window")
     parser.add_argument("--warmup", type=_count, help="seconds before it, which don't count")
     parser.add_argument("--slo", type=_slo, help="each run's objective, such as 'p99<50ms'; where clients pause")
-    parser.add_argument("--capacity", action="store_true", help="search for the most clients within the SLO")
     parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
     parser.add_argument("--ceiling", action="store_true", help="first measure how fast the load itself can be")
     parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each (default: chosen)")

@@ -10,34 +10,27 @@ from typing import Any, Final
 
 from loadtest import run_warnings
 from loadtest.compare import hot_path, schema, store
-from loadtest.compare.analysis import capacity, measures
+from loadtest.compare.analysis import measures
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, further
 from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import visible_lines
 from loadtest.compare.measure import load, machine, memory
-from loadtest.compare.measure.load import Load
 from loadtest.compare.measure.run import ROOT, Laboratory, RunFailedError
 from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, not_run, processes, run_of, under_load
 from loadtest.compare.report import headline, table
-from loadtest.compare.slo import parse
 from loadtest.lab.processes import InterruptedByUserError, say
-from loadtest.run_warnings import RunWarning
 
 _OVERHEAD: Final = 1.7  # seconds to start and end server and generator: an estimate until runs have been measured
 _BAR: Final = 20
 _MEMORY_SECONDS: Final = 5.0  # for one process, an estimate
-_PROBES: Final = 14  # of a typical search
 
 REACHING_CLIENTS: Final = 50
 """Clients that show what a server reaches: enough that it always has a request to answer."""
 
 MEMORY_CLIENTS: Final = 1000
 """Clients in a measurement of memory per client."""
-
-LIMITS: Final = capacity.Limits()
-"""How far a search for the capacity goes."""
 
 
 def begun(plan: Plan, cores: machine.Cores, about: Mapping[str, object], command: Sequence[str]) -> dict[str, Any]:
@@ -62,7 +55,6 @@ def begun(plan: Plan, cores: machine.Cores, about: Mapping[str, object], command
         "reached": [],
         "runs": [not_run(run) for run in plan.runs()],
         "memory": [],
-        "capacity": [],
     }
 
 
@@ -94,10 +86,9 @@ class Comparison:
         """The estimated duration."""
         processes = memory.PROCESSES * len(self._unweighed(self._started)) + len(self._unweighed(self._telling))
         memory_seconds = _MEMORY_SECONDS * processes
-        probes = [self.plan.capacity] * (_PROBES * len(self.plan.searched)) if self.plan.capacity else []
         ceiling = [self.plan.ceiling] if self.plan.ceiling and not self.result["ceiling"] else []
         reaching = [self._unlimited] * len(self.plan.reaching) if self.plan.waits_for_rates else []
-        single = sum(self._left_of([each]) for each in (*ceiling, *reaching, *probes))
+        single = sum(self._left_of([each]) for each in (*ceiling, *reaching))
         return memory_seconds + single + self._left(self._due)
 
     @property
@@ -124,7 +115,7 @@ class Comparison:
         return sum(self._left_of([task.workload]) * len(task.candidates) * (MOST_RUNS - task.repeats) for task in tasks)
 
     def run(self, laboratory: Laboratory) -> None:
-        """Measure the ceiling, the runs, memory and capacity, as planned; record what fails, and continue."""
+        """Measure the ceiling, the runs and memory, as planned; record what fails, and continue."""
         self._keep()
         try:
             for candidate in self._unweighed(self._telling):  # before any load: clients would reuse memory from it
@@ -138,9 +129,6 @@ class Comparison:
             self._go_on(laboratory)
             for candidate in self._unweighed(self._started):
                 self._weigh(laboratory, candidate, memory.PROCESSES)
-            if self.plan.capacity:
-                for name in self.plan.searched:
-                    self._search(laboratory, self._candidates[name], self.plan.capacity)
             self.result["complete"] = not self.failed
         except InterruptedByUserError:
             self.result["interrupted"] = True
@@ -268,34 +256,6 @@ class Comparison:
             alone = "one process, which ran already: no interval"
             record["note"] = f"{record['note']}; {alone}" if record["note"] else alone
         say(f"FAILED: {record['problem']}" if record["problem"] else _bytes(record))
-        self._keep()
-
-    def _search(self, laboratory: Laboratory, candidate: Candidate, workload: Workload) -> None:
-        """Search for the most clients within the SLO."""
-        slo, probes = parse(self.plan.slo), list[capacity.Probe]()
-        record: dict[str, Any] = {"candidate": candidate.name, "scenario": workload.scenario, "slo": str(slo)}
-        self.result["capacity"].append(record)
-        say(f"capacity: {candidate.label}, {workload.scenario}, {slo}: ", end="")
-
-        def probe(clients: int) -> Load:
-            say(f"{clients:,}", end="")
-            asked = replace(workload, clients=clients)
-            [measured] = laboratory.put(candidate, [asked])
-            found = load.read(measured.load)
-            shown = measures.measures_of_load(candidate.name, asked, found, measured.usage)
-            common = tuple(RunWarning(**each) for each in self.result["warnings"])
-            return replace(found, warnings=(*shown.warnings, *common))
-
-        def tell(each: capacity.Probe) -> None:
-            probes.append(each)
-            say(f" {each.answer}, ", end="")
-            self._conclude(record, capacity.conclude(probes, LIMITS))
-
-        self._conclude(record, capacity.find_capacity(probe, slo, LIMITS, tell))
-        say(f"so {capacity.in_words(record)}{' (' + record['why'] + ')' if record['why'] else ''}")
-
-    def _conclude(self, record: dict[str, Any], found: capacity.Bracket) -> None:
-        record.update(found.as_json())
         self._keep()
 
     def _announce(self, number: int, about: str, left: float) -> None:

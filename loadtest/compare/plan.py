@@ -80,9 +80,7 @@ class Plan:
     (heat, other work) affects them alike; the order of the loads, and of the candidates of each, is random.
 
     name: "indicative", "thorough" or "chosen". ceiling: the load that measures the generator's own ceiling, before all
-    runs; None for none. capacity: the load whose clients are varied to find how many are within the SLO; None for no
-    search. searched: the candidates of the search. memory: whether to measure memory per client. slo: as typed; ""
-    without any.
+    runs; None for none. memory: whether to measure memory per client. slo: as typed; "" without any.
     """
 
     name: str
@@ -90,8 +88,6 @@ class Plan:
     tasks: tuple[Task, ...]
     seed: int
     ceiling: Workload | None = None
-    capacity: Workload | None = None
-    searched: tuple[str, ...] = ()
     memory: bool = False
     slo: str = ""
     reaching: tuple[str, ...] = ()
@@ -133,8 +129,6 @@ class Plan:
             "candidates": [candidate.as_json() for candidate in self.candidates],
             "tasks": [asdict(task) for task in self.tasks],
             "ceiling": asdict(self.ceiling) if self.ceiling else None,
-            "capacity": asdict(self.capacity) if self.capacity else None,
-            "searched": list(self.searched),
             "memory": self.memory,
             "slo": self.slo,
             "reaching": list(self.reaching),
@@ -148,8 +142,8 @@ def from_json(raw: Mapping[str, Any]) -> Plan:
             **raw,
             "candidates": tuple(those.from_json(each) for each in raw["candidates"]),
             "tasks": tuple(_task(each) for each in raw["tasks"]),
-            **{name: Workload(**raw[name]) if raw[name] else None for name in ("ceiling", "capacity")},
-            **{name: tuple(raw[name]) for name in ("searched", "reaching")},
+            "ceiling": Workload(**raw["ceiling"]) if raw["ceiling"] else None,
+            "reaching": tuple(raw["reaching"]),
         }
     )
 
@@ -196,27 +190,37 @@ The rates of a sweep by default, as shares of what the slowest concurrent model 
 Below a half hardly anything waits; a model that is faster than the slowest reaches more.
 """
 
-THOROUGH_SHARES: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
-"""The rates of a sweep in a thorough comparison."""
+THOROUGH_SHARES: Final = (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1)
+"""The rates of a sweep in a thorough comparison; the first is one that a server sustains with a single client."""
+
+ONE_SHARE: Final = 0.45
+"""
+The one rate at which a thorough comparison has few and many clients.
+
+Each of these runs is a process of its own; at a rate of the sweeps it would be in one median with theirs.
+"""
+
+ONE_SHARE_SECONDS: Final = 4
+"""Long enough for thousands of replies; the warm-up before it is what takes time (see `_asked`)."""
+
+ASKED_PER_SECOND: Final = 340
+"""Clients for each second of warm-up before the window at one rate."""
+
+SHORT_WINDOWS: Final = {"conversation": (4, 5), "slow-client": (3, 4)}
+"""
+Warm-up and window in a thorough comparison, where they are shorter than the scenario's own.
+
+It asks there which clients wait: ten short windows say that better than a few long ones.
+"""
 
 REACH: Final = 1e6
 """Requests per second that none reaches, so that each client always has one to send."""
 
 RATES_SLO: Final = "p99<20ms"
-"""The default SLO of a sweep: above it requests queue without end, in any model."""
-
-CAPACITY: Final = Workload("conversation", 1, warmup=5, seconds=3)
-"""
-The load of a search for the capacity: clients come and go, so that every reply counts, also the wait to be served.
-
-Three seconds: a client that is away for the whole window looks as if it had never connected.
-"""
+"""The default SLO where there are rates: above it requests queue without end, in any model."""
 
 CEILING_CLIENTS: Final = 50
 """As in `saturate`: enough that a reply always waits for the generator."""
-
-THOROUGH_SLO: Final = "p99<50ms"
-"""The default SLO of a thorough comparison."""
 
 INDICATIVE_RUNS: Final = 3
 """Runs of each candidate under a load in a comparison without a verdict: enough for a median and a range."""
@@ -242,42 +246,52 @@ def indicative(seed: int) -> Plan:
     return Plan("indicative", candidates, tasks, seed, slo=RATES_SLO, reaching=concurrent)
 
 
-def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "") -> Plan:
-    """Return the plan for a verdict: every scenario, MIN_RUNS runs of each, capacity, memory, and the ceiling."""
-    main = (*TEXTBOOK, *(candidate.name for candidate in own))
-    every = (*LAB, *(candidate.name for candidate in own))
-    concurrent = tuple(name for name in main if name not in ONE_AT_A_TIME)
+def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "", variants: Sequence[str] = TEXTBOOK) -> Plan:
+    """
+    Return the plan for a verdict: MIN_RUNS runs of what the textbook's claims need, memory, and the ceiling.
+
+    variants: the lab's servers in it. A repeat of everything takes five minutes at most, and has every pair.
+    """
+    names = (*variants, *(candidate.name for candidate in own))
+    alone = tuple(name for name in names if name in ONE_AT_A_TIME)
+    concurrent = tuple(name for name in names if name not in ONE_AT_A_TIME)
     [one, many] = sorted(SCENARIOS["rates"].loads.clients)
     tasks = [
         Task(_workload("rates", many), concurrent, MIN_RUNS, shares=THOROUGH_SHARES),
-        Task(_workload("rates", one), ONE_AT_A_TIME, MIN_RUNS, shares=THOROUGH_SHARES),
+        Task(_workload("rates", one), alone, MIN_RUNS, shares=THOROUGH_SHARES),
+        # As the first of those, so that each has one client at one rate in every repeat.
+        Task(_workload("rates", one), concurrent, MIN_RUNS, shares=THOROUGH_SHARES[:1]),
+        Task(_workload("rates", many), alone, 1, shares=THOROUGH_SHARES[:1]),
         *(
-            # So many take seconds to connect, and a second's requests are hardly one for each.
-            Task(_workload("rates", clients, warmup=5, seconds=5), concurrent, MIN_RUNS, shares=SHARES[:1])
+            Task(_asked(clients), concurrent, MIN_RUNS, shares=(ONE_SHARE,))
             for clients in SCENARIOS["rates"].loads.thorough
         ),
     ]
     tasks += [
-        Task(
-            _workload(name, clients),
-            every if SCENARIOS[name].loads.every else main,
-            CROWD_RUNS if name == "crowd" else MIN_RUNS,
-        )
+        Task(_workload(name, clients, *SHORT_WINDOWS.get(name, ())), names, CROWD_RUNS if name == "crowd" else MIN_RUNS)
         for name in CLOSED
         for clients in SCENARIOS[name].loads.thorough
     ]
     return Plan(
         "thorough",
-        (*LAB.values(), *own),
-        tuple(tasks),
+        (*(LAB[name] for name in variants), *own),
+        tuple(task for task in tasks if task.candidates),
         seed,
         ceiling=_workload("saturate", CEILING_CLIENTS),
-        capacity=CAPACITY,
-        searched=main,
         memory=True,
-        slo=slo or THOROUGH_SLO,
-        reaching=concurrent,
+        slo=slo or RATES_SLO,
+        reaching=concurrent or names,
     )
+
+
+def _asked(clients: int) -> Workload:
+    """
+    Return the load of so many clients at one rate: by the window's begin each has been asked.
+
+    A client connects when its first request is due, at random: at 2,500 requests/s, of 5,000 clients fewer than one is
+    left after 18 s. Windows are equal, so that their quantiles are alike.
+    """
+    return _workload("rates", clients, warmup=math.ceil(clients / ASKED_PER_SECOND), seconds=ONE_SHARE_SECONDS)
 
 
 def chosen(
@@ -292,7 +306,6 @@ def chosen(
     seconds: int | None = None,
     warmup: int | None = None,
     ceiling: bool = False,
-    capacity: bool = False,
     memory: bool = False,
     slo: str = "",
 ) -> Plan:
@@ -320,8 +333,6 @@ def chosen(
         tuple(tasks),
         seed,
         ceiling=_workload("saturate", CEILING_CLIENTS, warmup, seconds) if ceiling else None,
-        capacity=CAPACITY if capacity else None,
-        searched=names if capacity else (),
         memory=memory,
         slo=slo or (RATES_SLO if paced else ""),
         reaching=(concurrent or names) if any(task.shares for task in tasks) else (),

@@ -286,25 +286,6 @@ class _Memory(_Loose):
         return self
 
 
-class _Capacity(_Loose):
-    candidate: _Name
-    scenario: _Scenario
-    slo: _Slo
-    low: _Count = 0
-    high: _Count | None = None
-    why: str = ""
-    contradictions: list[str] = []
-    probes: list[Any] = []
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        named = ("low", "high", "why", "contradictions", "probes")
-        missing = [name for name in named if name not in self.model_fields_set]
-        if missing and len(missing) < len(named):
-            raise ValueError(f"{missing[0]} is missing")
-        return self
-
-
 class _Result(_Loose):
     schema_: Annotated[Literal[3], Field(alias="schema")]
     kind: Literal["comparison"]
@@ -324,13 +305,12 @@ class _Result(_Loose):
     ceiling: _Ceiling | None = None
     runs: list[_Run]
     memory: list[_Memory] = []
-    capacity: list[_Capacity] = []
 
     @model_validator(mode="after")
     def _speaks_of_those_compared(self) -> Self:
         known = {each.name for each in self.plan.candidates}
         tasks = (name for each in self.plan.tasks for name in each.candidates)
-        named = (*tasks, *(each.candidate for some in (self.runs, self.memory, self.capacity) for each in some))
+        named = (*tasks, *(each.candidate for some in (self.runs, self.memory) for each in some))
         strangers = [name for name in named if name not in known]
         if strangers:
             raise ValueError(f"{strangers[0]!r} is none of plan.candidates")

@@ -57,6 +57,9 @@ _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
 """The note for a latency of clients that never pause."""
 
+IN_TIME_US: Final = 1_000_000
+"""Microseconds within which a new client's first reply is in time: a person still feels served at once."""
+
 MEASURES: Final = (
     "requests_per_second",
     "response_p50_us",
@@ -65,6 +68,7 @@ MEASURES: Final = (
     "service_p99_us",
     "first_p50_us",
     "first_p99_us",
+    "first_in_time",
     "resident_bytes",
     "cpu_us",
     "turns",
@@ -123,9 +127,10 @@ class RunMeasures:
     number: its position. repeat: of the same run. problem: why there are no measures, or "". model: "closed" or "open".
     served, connected: clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of
     replies after a connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from
-    connecting to the first reply; resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per
-    request; turns, waited_us: per request, how often a thread of the server got a core, and the microseconds that
-    threads were ready and had none; jain: Counters.fairness;
+    connecting to the first reply; first_in_time: the share of new clients that had it within IN_TIME_US;
+    resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per request; turns, waited_us: per
+    request, how often a thread of the server got a core, and the microseconds that threads were ready and had none;
+    jain: Counters.fairness;
     longest_wait_us: for a reply, even if it never came. server_cpu, generator_cpu: shares of a core; the first is None
     if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
     its core. failed: by "requests", "connects" and "open connections", and then by kind.
@@ -146,6 +151,7 @@ class RunMeasures:
     service_p99_us: Measure = Measure()
     first_p50_us: Measure = Measure()
     first_p99_us: Measure = Measure()
+    first_in_time: Measure = Measure()
     resident_bytes: Measure = Measure()
     cpu_us: Measure = Measure()
     turns: Measure = Measure()
@@ -297,6 +303,7 @@ def measures_of_load(
         service_p99_us=Measure(why=why) if why else _later(found, "service", 0.99),
         first_p50_us=_first(found, 0.5),
         first_p99_us=_first(found, 0.99),
+        first_in_time=_in_time(found),
         resident_bytes=_ours(usage.resident),
         cpu_us=cost,
         turns=_per_request(usage.turns, found, why),
@@ -415,6 +422,18 @@ def _first(found: Load, q: float) -> Measure:
     if few:
         bounds = bounded_quantile(finished, unfinished, 1.0) or bounds
     return Measure(bounds.low, at_least=bounds.open, slowest_of=few)
+
+
+def _in_time(found: Load) -> Measure:
+    """Return the share of new clients with a reply in time; those that gave up or still wait had none."""
+    if stays(found.scenario):
+        return Measure(why="clients connect once, within the warm-up")
+    finished, waiting = found.finished.get("first_reply", {}), found.unfinished.get("first_reply", {})
+    refused = sum(found.connections.get(kind, 0) for kind in ("refused", "reset"))
+    every = sum(finished.values()) + sum(waiting.values()) + refused
+    if not every:
+        return Measure(why="no client connected within the window")
+    return Measure(sum(count for age, count in finished.items() if age <= IN_TIME_US) / every)
 
 
 def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | None) -> Iterable[RunWarning]:

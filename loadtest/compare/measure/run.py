@@ -250,8 +250,11 @@ def arrivals(workload: Workload) -> int:
     """
     Return how many clients start per second: all of them within two thirds of the warm-up, or within a second.
 
-    Thousands at the same time would measure how a server survives that, not how many it serves.
+    Thousands at the same time would measure how a server survives that, not how many it serves. Those at a rate connect
+    when their first request is due, so they may start at the same time.
     """
+    if workload.rate:
+        return workload.clients
     return max(1, math.ceil(workload.clients / max(1.0, workload.warmup * 2 / 3)))
 
 

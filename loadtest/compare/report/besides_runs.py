@@ -1,11 +1,10 @@
-"""What only some comparisons measure, in lines of ASCII: the textbook's table, memory per client, capacity."""
+"""What only some comparisons measure, in lines of ASCII: the textbook's table, memory per client."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from loadtest.compare.analysis import claims
-from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.claims import METHODS
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.slo_check import SloAnswer, applies_to, kept
@@ -17,7 +16,7 @@ Lines = list[tuple[str, list[str]]]
 
 
 def records(result: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
-    """Return what is kept of each candidate's memory, or capacity, with its `label` for a reader."""
+    """Return what is kept of each candidate's memory, with its `label` for a reader."""
     labels = {each.name: each.label for each in candidates(result)}
     return [{**each, "label": labels[each["candidate"]]} for each in result.get(kind) or ()]
 
@@ -27,28 +26,27 @@ def priced(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in records(result, "memory") if "silent" in each]
 
 
-def searched(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the searches with a result."""
-    return [each for each in records(result, "capacity") if "low" in each]
-
-
 def settled(result: Mapping[str, Any]) -> list[claims.CheckedClaim]:
     """Return the textbook's table; nothing if the comparison was not made for it."""
-    if not (result.get("memory") and result.get("capacity")):
+    if result["plan"].get("name") != "thorough":
         return []
-    return claims.table({**result, "memory": priced(result), "capacity": searched(result)})
+    return claims.table({**result, "memory": priced(result)})
 
 
 def lines(result: Mapping[str, Any]) -> Lines:
     """Return all sections that have content."""
-    said = [f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said})" for each in settled(result)]
+    said = [_claim(each) for each in settled(result)]
     every = (
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
         ("Whether the SLO was kept:", slo_lines(result)),
-        ("The most clients within the SLO:", [_capacity(each) for each in searched(result)]),
     )
     return [(title, some) for title, some in every if some]
+
+
+def _claim(each: claims.CheckedClaim) -> str:
+    again = f"; to measure it again: compare {each.found.command}" if each.found.command else ""
+    return f"{METHODS[each.method]}, {each.claim}: {each.found.mark} ({each.found.said}{again})"
 
 
 _MARKS: Final = {SloAnswer.MET: "kept", SloAnswer.MISSED: "MISSED", SloAnswer.CANNOT_TELL: "cannot tell"}
@@ -137,9 +135,3 @@ def slope(found: Mapping[str, Any], unit: float, to: str) -> str:
 
 def _signed(value: float) -> str:
     return f"-{number(-value)}" if value < 0 else number(value)
-
-
-def _capacity(record: Mapping[str, Any]) -> str:
-    notes = "; ".join(part for part in (record["why"], *record["contradictions"]) if part)
-    about = f"{record['label']}: {in_words(record)} ({record['slo']} in {record['scenario']})"
-    return f"{about}; {notes}" if notes else about

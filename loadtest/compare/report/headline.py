@@ -4,7 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple, Self
 
 from loadtest.compare.analysis.measures import process_of
@@ -25,11 +25,23 @@ MANY_HEADINGS: Final = ("server", "clients", *HEADINGS[3:])
 
 
 class Row(NamedTuple):
-    """A candidate with so many clients. cells: one for each heading. is_many: whether `Headline.many` has it too."""
+    """
+    A candidate with so many clients. head, figures: the first and the later ones of the headings.
+
+    rate: of the figures, where it is not the one that the headings name. is_many: whether `Headline.many` has it too.
+    """
 
     candidate: str
-    cells: tuple[str, ...]
+    head: tuple[str, ...]
+    figures: tuple[str, ...]
+    rate: float | None = None
     is_many: bool = False
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """One for each of HEADINGS; each says its rate, where that is not the headings'."""
+        about = "" if self.rate is None else f" at {self.rate:,g}/s"
+        return (*self.head, *(each if each == "-" else f"{each}{about}" for each in self.figures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +66,38 @@ class Headline:
         return cls(result, every, found, common_rate(found), at_one_rate(every))
 
     def rows(self) -> list[Row]:
-        """Return a row for each candidate and number of clients that was swept, and for who served only some."""
+        """
+        Return a row for each candidate and number of clients that was swept, and for those at a rate apart.
+
+        Of the latter the first are those that served only some; then, by rate, few and many clients. One with fewer
+        clients than its sweeps is left out: it is for the textbook's claims.
+        """
         every = [each for each in self.every if each.workload.rate]
-        some = []
+        some, swept = [], dict[str, dict[int, Sustained]]()
         for each in self.found:
             there = next((one for one in every if _same(one, each) and one.workload.rate == self.rate), None)
-            some.append(Row(each.candidate.name, (*_head(each), *_figures(there))))
-        swept = {(each.candidate.name, each.workload.clients) for each in self.found}
+            some.append(Row(each.candidate.name, _head(each), _figures(there)))
+            swept.setdefault(each.candidate.name, {})[each.workload.clients] = each
+        partly, apart = [], []
         for one in every:
-            if (one.candidate.name, one.workload.clients) not in swept:
-                said = f"serves {served(one)}" if one.served[0] < one.served[1] else f"at {one.workload.rate:,g}/s:"
-                cells = (one.candidate.label, f"{one.workload.clients:,}", said)
-                is_many = one in self.many and one.served[0] == one.served[1]
-                some.append(Row(one.candidate.name, (*cells, *_figures(one)), is_many))
-        return some
+            name, count, rate = one.candidate.name, one.workload.clients, one.workload.rate
+            sweeps = swept.get(name, {})
+            if (count in sweeps and rate in sweeps[count].rates) or count < min(sweeps, default=0):
+                continue
+            figures = _figures(one)
+            own = None if rate == self.rate or figures[0] == figures[1] == figures[2] == "-" else rate
+            if one.served[0] < one.served[1]:
+                said = f"serves {served(one)}{f' at {own:,g}/s' if own else ''}"
+                partly.append(Row(name, (one.candidate.label, f"{count:,}", said), figures, own))
+            else:
+                head = (one.candidate.label, f"{count:,}", "")
+                apart.append(Row(name, head, figures, own, is_many=one in self.many))
+        return [*some, *partly, *sorted(apart, key=lambda row: row.rate or 0.0)]
 
     def many_rows(self) -> list[Row]:
         """Return a row for each candidate and number of clients at one rate, under MANY_HEADINGS."""
         return [
-            Row(each.candidate.name, (each.candidate.label, f"{each.workload.clients:,}", *_figures(each)))
+            Row(each.candidate.name, (each.candidate.label, f"{each.workload.clients:,}"), _figures(each))
             for each in self.many
         ]
 
@@ -199,7 +224,9 @@ def text(result: Mapping[str, Any]) -> str:
         return ""
     about = f"{HEADINGS[2]:>30}" if found.rate is None else f"{'':30}   at {found.rate:,g} requests/s:"
     lines = [*_wrapped(found.comparisons()), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]
-    lines += [_line(row.cells) for row in some]
+    for rate, group in groupby(some, key=lambda row: None if row.head[2] else row.rate):
+        lines += [_line(("", "", f"{'':30}   at {rate:,g} requests/s:", *[""] * 4))] if rate else []
+        lines += [_line((*row.head, *row.figures)) for row in group]
     lines += ["", *_wrapped([found.question(), *found.notes(), *_warned(found)])]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -210,7 +237,7 @@ def _wrapped(some: Iterable[str]) -> list[str]:
 
 def _line(cells: Sequence[str]) -> str:
     name, count, rate, *figures = cells
-    return f"{name:20} {count:>7} {rate:>30}  {' '.join(f'{each:>8}' for each in figures[:3])}  {figures[3]:>10}"
+    return f"{name:18} {count:>7} {rate:>30}  {' '.join(f'{each:>8}' for each in figures[:3])}  {figures[3]:>12}"
 
 
 def _warned(found: Headline) -> Iterable[str]:

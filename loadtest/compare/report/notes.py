@@ -38,8 +38,8 @@ def incomplete(result: Mapping[str, Any]) -> str:
     if result["plan"].get("ceiling"):
         outcomes.append(ceiling_of(result) is not None)
     cause = "interrupted, with" if result["interrupted"] else "not everything could be measured:"
-    # Memory and capacity have no place kept for them beforehand, as runs have.
-    rest = " Memory or capacity is not all there." if all(outcomes) else ""
+    # Memory has no place kept for it beforehand, as runs have.
+    rest = " Memory is not all there." if all(outcomes) else ""
     return f"INCOMPLETE: {cause} {sum(outcomes)} of {len(outcomes)} measurements done.{rest}"
 
 

@@ -182,7 +182,6 @@ def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
                 for each in loads.values()
             ],
             "ceiling": None,
-            "capacity": None,
             "memory": False,
             "slo": "",
         },
@@ -250,20 +249,6 @@ def unweighed(candidate: str) -> dict[str, Any]:
     return {**kept, "spoken": unknown, "container_spoken": spoken, "served": 1, "note": note}
 
 
-def searched(candidate: str, low: int, high: int | None) -> dict[str, Any]:
-    """Make the record of a search for the capacity."""
-    return {
-        "candidate": candidate,
-        "scenario": "conversation",
-        "slo": "p99<50ms",
-        "low": low,
-        "high": high,
-        "why": "" if high else "no more than 5,000 clients were tried",
-        "contradictions": [],
-        "probes": [],
-    }
-
-
 def thorough(repeats: int = 10) -> dict[str, Any]:
     """Make a comparison as large as a thorough one, with measures like real ones, always the same."""
     chance = random.Random(4)
@@ -271,12 +256,13 @@ def thorough(repeats: int = 10) -> dict[str, Any]:
     for (scenario, clients), each in _TOLD.items():
         for repeat in range(1, (3 if scenario == "crowd" else repeats) + 1):
             some += [_as_told(chance, name, scenario, clients, repeat, told) for name, told in each.items()]
-    return comparison(
+    made = comparison(
         *some,
         ceiling=ceiling(150_000.0),
         memory=[unweighed("single"), weighed("threaded", 41.0), weighed("asyncio", 9.0)],
-        capacity=[searched("single", 4, 5), searched("threaded", 1100, 1300), searched("asyncio", 5000, None)],
     )
+    made["plan"]["name"] = "thorough"
+    return made
 
 
 class Told(NamedTuple):

@@ -24,7 +24,6 @@ from tests.loadtest.compare.results import (
     comparison,
     failed,
     one_run,
-    searched,
     several_runs,
     warning,
     weighed,
@@ -73,7 +72,6 @@ def saying(text: str) -> dict[str, Any]:
     result = comparison(
         *some,
         memory=[{**weighed(text, 9.0), "note": text, "container_silent": {}, "container_why": text}],
-        capacity=[{**searched(text, 4, 5), "why": text, "contradictions": [text]}],
         ceiling=ceiling(1e9, note),
         warnings=[note],
         settings={text: text},

@@ -1,10 +1,23 @@
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from loadtest.compare import command
 from loadtest.compare.candidates import LAB, TEXTBOOK, own
-from loadtest.compare.plan import MIN_RUNS, Run, Workload, chosen, indicative, processes, rounded, thorough
+from loadtest.compare.plan import (
+    MIN_RUNS,
+    Plan,
+    Run,
+    Workload,
+    chosen,
+    indicative,
+    processes,
+    rounded,
+    thorough,
+    under_load,
+)
 from loadtest.scenarios import SCENARIOS
 
 ALL = [LAB[name] for name in TEXTBOOK]
@@ -57,21 +70,69 @@ def test_rates_may_be_named_or_shares() -> None:
 
 
 def test_a_thorough_comparison_suffices_for_a_verdict() -> None:
-    runs = thorough(1).at(5000).runs()
-    counts = Counter((run.candidate, run.workload.scenario, (run.workload.clients, run.workload.rate)) for run in runs)
-    assert {scenario for _, scenario, _ in counts} == set(SCENARIOS)
-    for (_, scenario, _), number in counts.items():
-        assert number == (3 if scenario == "crowd" else MIN_RUNS)
-    # What shows the price of an API or a loop, and is no model of its own, is where nothing else sets the speed.
-    assert {scenario for name, scenario, _ in counts if name == "asyncio-stdlib"} == {"saturate", "churn"}
-    assert {clients for _, scenario, (clients, _) in counts if scenario == "crowd"} == {1, 10, 100, 1000, 5000}
-    at_one_rate = {clients for _, scenario, (clients, rate) in counts if scenario == "rates" and rate == 2500}
-    assert at_one_rate == {1, 50, 1000, 5000}
-    assert (thorough(1).memory, thorough(1).capacity is not None, thorough(1).ceiling) == (
-        True,
-        True,
-        Workload("saturate", 50, 1, 2),
-    )
+    plan = thorough(1)
+    assert (plan.memory, plan.ceiling, plan.slo) == (True, Workload("saturate", 50, 1, 2), "p99<20ms")
+    counts = Counter((run.candidate, run.workload.load) for run in plan.at(5000).runs())
+    rates = [2000, 2500, 3000, 3500, 3800, 4000, 4200, 4500, 4800, 5000, 5500]
+    one_rate = 2200
+    concurrent = {
+        **{("rates", 50, rate): MIN_RUNS for rate in rates},
+        ("rates", 1, rates[0]): MIN_RUNS,
+        **{("rates", clients, one_rate): MIN_RUNS for clients in (50, 1000, 5000)},
+    }
+    alone = {**{("rates", 1, rate): MIN_RUNS for rate in rates}, ("rates", 50, rates[0]): 1}
+    every = {
+        ("conversation", 30, 0): MIN_RUNS,
+        ("slow-client", 30, 0): MIN_RUNS,
+        ("saturate", 1, 0): MIN_RUNS,
+        ("saturate", 50, 0): MIN_RUNS,
+        ("crowd", 1000, 0): 3,
+    }
+    for name, own_loads in (("single", alone), ("threaded", concurrent), ("asyncio", concurrent)):
+        assert {load: number for (who, load), number in counts.items() if who == name} == {**own_loads, **every}
+    assert {name for name, _ in counts} == set(TEXTBOOK)
+
+
+def test_no_two_experiments_share_a_load() -> None:
+    """Runs of one load are in one median: they have the same window, and as many rates in their process."""
+    for reached in (1000.0, 1999.0, 5400.0, 99_000.0):
+        kinds: dict[object, set[object]] = {}
+        for runs in processes(thorough(1).at(reached).runs()):
+            for run in runs:
+                kind = (run.workload.warmup, run.workload.seconds, run.workload.clients > 1 and len(runs))
+                kinds.setdefault((run.workload.load, run.candidate == "single"), set()).add(kind)
+        assert {len(each) for each in kinds.values()} == {1}
+
+
+def lasts(plan: Plan, repeat: int) -> int:
+    """Return the seconds of one repeat: under load, and for each process to start and to end."""
+    some = [runs for runs in processes(plan.runs()) if runs[0].repeat == repeat]
+    starts = [3 if runs[0].workload.clients < 1000 else 4 if runs[0].workload.clients < 5000 else 6 for runs in some]
+    return sum(under_load([run.workload for run in runs]) for runs in some) + sum(starts)
+
+
+def test_a_thorough_comparison_takes_45_minutes() -> None:
+    plan = thorough(1).at(5000)
+    repeats = [lasts(plan, repeat) for repeat in range(1, MIN_RUNS + 1)]
+    assert plan.ceiling
+    before = under_load([plan.ceiling]) + 3 + len(plan.reaching) * (1 + 1 + 3)
+    memory = 5 * 5 * len(TEXTBOOK)
+    total = sum(repeats) + before + memory
+    print(f"a repeat takes {min(repeats)} to {max(repeats)} s, everything {total / 60:.1f} minutes")
+    assert max(repeats) <= 300
+    assert total <= 45 * 60
+
+
+def test_a_thorough_comparison_takes_other_variants() -> None:
+    plan = thorough(1, variants=("asyncio", "protocol"))
+    assert [each.name for each in plan.candidates] == ["asyncio", "protocol"]
+    assert {task.candidates for task in plan.tasks} == {("asyncio", "protocol")}
+    assert (plan.reaching, len(plan.tasks)) == (("asyncio", "protocol"), 10)
+    asked = command._parse(["--thorough", "--variants", "asyncio", "protocol", "--seed", "1"])
+    assert command._plan(asked, Path()) == plan
+    alone = thorough(1, variants=("single",))
+    assert alone.reaching == ("single",)
+    assert all(task.candidates == ("single",) for task in alone.tasks)
 
 
 def test_ones_own_server_meets_every_thorough_load() -> None:
@@ -141,7 +202,7 @@ def test_the_ceiling_is_measured_only_on_request() -> None:
 
 
 def test_a_plan_is_kept_whole() -> None:
-    kept = chosen(1, ALL[:1], scenarios=["crowd"], slo="p99<50ms", capacity=True, memory=True).as_json()
+    kept = chosen(1, ALL[:1], scenarios=["crowd"], slo="p99<50ms", memory=True).as_json()
     assert kept["candidates"][0]["name"] == "single"
     assert kept["tasks"] == [
         {

@@ -23,7 +23,6 @@ from tests.loadtest.compare.results import (
     comparison,
     failed,
     one_run,
-    searched,
     several_runs,
     thorough,
     warning,
@@ -41,7 +40,6 @@ def rich() -> dict[str, Any]:
         failed("threaded", "no luck"),
         ceiling=ceiling(90_000.0, warning("stolen-time")),
         memory=[weighed("asyncio", 9.0), weighed("threaded", 41.0)],
-        capacity=[searched("asyncio", 5000, None), searched("threaded", 4, 5)],
         warnings=[warning("not-pinned")],
         settings={"TCPLAB_BACKLOG": "64"},
     )
@@ -168,7 +166,6 @@ def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, caps
         (("machine", "packages"), None, "machine.packages: it should be a valid object"),
         (("memory", 0, "silent", "low"), None, "memory[0].silent: low and high should both be there, or neither"),
         (("memory", 0, "spoken"), GONE, "memory[0]: spoken is missing"),
-        (("capacity", 0, "high"), GONE, "capacity[0]: high is missing"),
         (("ceiling", "requests_per_second"), 0, "ceiling.requests_per_second: it should be greater than 0"),
         (("ceiling", "cpu_us_per_request"), float("nan"), "ceiling.cpu_us_per_request: it should be a finite number"),
         (("ceiling", "cpu_us_per_request"), float("-inf"), "ceiling.cpu_us_per_request: it should be a finite number"),
@@ -227,9 +224,10 @@ def test_a_control_character_moves_no_cursor(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_result_of_before_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With what was counted then, and without what has come since."""
+    """With what was counted and searched then, and without what has come since."""
     old = changed(RESULT, ("simplicity",), [{"candidate": "asyncio", "count": {"lines": 125}}])
-    del old["ceiling"], old["memory"], old["capacity"]
+    old = changed(old, ("capacity",), [{"candidate": "asyncio", "scenario": "conversation", "low": 4, "high": None}])
+    del old["ceiling"], old["memory"]
     assert drawn_or_refused(json.dumps(old), tmp_path, capsys) == (0, "")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loadtest.compare.analysis.claims import ASPECTS, METHODS
+from loadtest.compare.analysis.claims import ASPECTS, columns
 from loadtest.compare.analysis.measures import RunMeasures, seeks_top_speed, share_of_core
 from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
 from loadtest.compare.escaping import visible
@@ -36,7 +36,7 @@ _HEADINGS: Final = (
 
 def html(result: Mapping[str, Any]) -> str:
     """Return the whole page; it needs nothing but itself."""
-    found, known = Headline.of(result), candidates(result)
+    found, known, claimed = Headline.of(result), candidates(result), besides_runs.settled(result)
     every, inks = found.every, svg.inks(known)
     return _ENVIRONMENT.get_template("page.html").render(
         title=TITLE,
@@ -51,10 +51,10 @@ def html(result: Mapping[str, Any]) -> str:
         charts=selection.of_measures(every, inks, result["plan"]["slo"]),
         distributions=selection.of_distributions(result, every, inks),
         verdicts=_verdicts(every) if notes.is_verdict(every) else [],
-        claims=besides_runs.settled(result),
+        claims=claimed,
+        columns=columns(claimed),
         memory_charts=sections.memory_charts(result),
         memory=sections.memory(result),
-        capacity=sections.capacity(result),
         command=command(result),
         **_circumstances(result),
     )
@@ -184,7 +184,6 @@ _ENVIRONMENT.globals |= {
     "COLUMNS": COLUMNS,
     "HEADINGS": _HEADINGS,
     "MANY_HEADINGS": MANY_HEADINGS,
-    "METHODS": METHODS,
     "Part": Part,
     "busy": _busy,
     "excluding": _excluding,

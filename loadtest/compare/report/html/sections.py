@@ -1,14 +1,12 @@
-"""What only some comparisons measure, for the page: memory per client, as charts and rows, and the capacity."""
+"""What only some comparisons measure, for the page: memory per client, as charts and rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from loadtest.compare.analysis.capacity import in_words
 from loadtest.compare.analysis.summary import candidates
 from loadtest.compare.report.besides_runs import (
     Weight,
     records,
-    searched,
     slope,
     weights,
 )
@@ -88,18 +86,3 @@ def _slopes(weight: Weight) -> Iterable[str]:
     base, r2 = weight.silent["base"], weight.silent["r2"]
     yield "-" if base is None else number(base / 1e6)
     yield "-" if r2 is None else f"{r2:.4f}"
-
-
-def capacity(result: Mapping[str, Any]) -> list[Sequence[str]]:
-    """Return the most clients within the SLO in words, a row for each candidate; none if that was not searched."""
-    return [
-        (
-            each["label"],
-            in_words(each).replace(">=", "≥ "),
-            each["slo"],
-            each["scenario"],
-            str(len(each["probes"])),
-            "; ".join(part for part in (each["why"], *each["contradictions"]) if part),
-        )
-        for each in searched(result)
-    ]

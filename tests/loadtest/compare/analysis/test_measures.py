@@ -360,3 +360,22 @@ def test_runs_that_only_bound_are_shown_so() -> None:
     [summary] = summaries(comparison(*runs))
     assert bare(summary, "response_p99_us") == "<=1.00"
     assert "the generator's own delay" in summary["response_p99_us"].why
+
+
+def in_time(finished: dict[str, int], waiting: dict[str, int], **changes: Any) -> float | None:
+    histograms = {"response": {}, "service": {}, "connect": {}, "first_reply": finished}
+    run = one_run("single", "conversation", 30, histograms=histograms, censored={"first_reply": waiting}, **changes)
+    return measures_of(run).first_in_time.value
+
+
+def test_new_clients_in_time_are_a_share_of_all() -> None:
+    assert in_time({"300": 3, "1000000": 1, "1010000": 4}, {}) == 0.5
+    assert in_time({"300": 4}, {"5000000": 4, "200000": 8}) == 0.25, "those that still wait had none in time"
+    assert in_time({"300": 4}, {}, connections={"connected": 4, "refused": 3, "reset": 1}) == 0.5
+    assert in_time({}, {"9000000": 10}) == 0.0
+    assert in_time({}, {}) is None
+
+
+def test_clients_that_stay_are_not_new() -> None:
+    found = measures_of(one_run("asyncio", "saturate")).first_in_time
+    assert (found.value, found.why) == (None, "clients connect once, within the warm-up")

@@ -98,6 +98,36 @@ def test_a_sweeps_progress_line_says_what_it_found(most: float, said: str) -> No
     assert headline.brief(result, 1) == "sustains none of the rates, not 1,000/s"
 
 
+def apart(rate: float, *counts: int) -> list[dict[str, Any]]:
+    """Make runs at one rate with so many clients."""
+    names = ("threaded", "asyncio")
+    return [run for count in counts for name in names for run in swept(name, {rate: QUICK}, clients=count)]
+
+
+def test_no_column_mixes_rates() -> None:
+    """Few and many clients at a rate of their own stand under it, and each cell says it elsewhere."""
+    result = three()
+    result = compared(*result["runs"], *apart(1500.0, 50, 1000), *apart(1000.0, 1))
+    assert Headline.of(result).rate == 2000
+    rows = [" ".join(row.cells).split(maxsplit=1) for row in Headline.of(result).rows()[4:]]
+    there = "1.00 at 1,500/s 1.00 at 1,500/s 100 at 1,500/s"
+    assert rows == [
+        ["threaded", f"50  {there} 50 of 50 at 1,500/s"],
+        ["asyncio", f"on uvloop 50  {there} 50 of 50 at 1,500/s"],
+        ["threaded", f"1,000  {there} 1000 of 1000 at 1,500/s"],
+        ["asyncio", f"on uvloop 1,000  {there} 1000 of 1000 at 1,500/s"],
+    ]
+    lines = headline.text(result).splitlines()
+    [own] = [place for place, line in enumerate(lines) if line.endswith("at 1,500 requests/s:")]
+    assert [line.split() for line in lines[own + 1 : own + 3]] == [
+        ["threaded", "50", "1.00", "1.00", "100", "50", "of", "50"],
+        ["asyncio", "on", "uvloop", "50", "1.00", "1.00", "100", "50", "of", "50"],
+    ]
+    assert lines[own - 1].split()[:4] == ["single", "50", "serves", "1"]
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 100
+
+
 def test_other_comparisons_have_no_headline() -> None:
     assert headline.text(compared(one_run("asyncio", "conversation"))) == ""
 
