@@ -177,7 +177,7 @@ def test_the_pages_parts_stand_in_order() -> None:
         "Appendix: top speed",
     ]
     assert "saturate, 50 clients<br>" in shown.partition("Appendix: top speed")[2]
-    claimed = page.html({**many(), "memory": thorough()["memory"], "capacity": thorough()["capacity"]})
+    claimed = page.html({**many(), "memory": thorough()["memory"], "plan": {**many()["plan"], "name": "thorough"}})
     places = [claimed.index(f"<h2>{title}") for title in ("Memory", "What textbooks say", "Appendix: top speed")]
     assert places == sorted(places)
     assert "<h2>Top speed</h2>" in page.html(comparison(one_run("asyncio")))
