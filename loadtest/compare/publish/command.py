@@ -124,5 +124,6 @@ def _table(every: Sequence[Published], language: Language, mark: str) -> list[st
     """Return a table of the machine that the READMEs show, from its first result that has it."""
     for one in (each for each in every if each.machine == every[0].machine):
         if lines := list(tables.TABLES[mark](one, language)):
-            return [*lines, *([""] * (lines[-1].startswith("|"))), tables.source(one, language)]
+            # The main README's table has the machine and the commit beside it.
+            return lines if mark == "answer" else [*lines, tables.source(one, language)]
     return []

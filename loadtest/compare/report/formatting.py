@@ -165,7 +165,7 @@ def brief(each: RunMeasures) -> str:
     """Return a run in a few words, for the progress line."""
     said = f"{served(each)} served, {bare(each, 'requests_per_second')} req/s"
     name, measure = "response_p99_us", each.response_p99_us
-    if measure.value is None:
+    if measure.value is None and measure.at_most is None:
         name, measure = "first_p99_us", each.first_p99_us
     if name not in of_throughput(each.scenario):
         what = slowest_of(measure) or "p99"
