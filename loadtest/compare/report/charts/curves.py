@@ -78,16 +78,17 @@ def against(
     y = svg.logarithmic(values, _BOTTOM, _TOP) if durations else svg.linear(values, _BOTTOM, _TOP, _short)
     x = _places(loads)
     parts = [svg.heading(title, subtitle), *_up(y), svg.line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM)]
-    for at, load in zip(x, loads, strict=True):
-        parts += [
-            svg.line("axis", at, _BOTTOM, at, _BOTTOM + 4),
-            svg.text(at, _BOTTOM + 17, f"{load:,g}", "muted small", "middle"),
-        ]
+    each = math.ceil(_APART / _gap(x))  # so that no two names touch
+    for place, (at, load) in enumerate(zip(x, loads, strict=True)):
+        parts.append(svg.line("axis", at, _BOTTOM, at, _BOTTOM + 4))
+        if place % each == 0:
+            parts.append(svg.text(at, _BOTTOM + 17, f"{load:,g}", "muted small", "middle"))
     parts.append(svg.text(0, _BOTTOM + 17, axis, "muted small"))
     if limit:
         height = y.place(limit[0])
         parts.append(svg.line("whisker", _LEFT, height, _RIGHT, height))
-        parts.append(svg.text(_RIGHT, height - 4, limit[1], "muted small", "end"))
+        # At the left: there most marks are below it.
+        parts.append(svg.text(_LEFT + 2, height - 4, limit[1], "muted small"))
     for place, series in enumerate(every):
         # Beside each other, or one would hide the other's whiskers.
         aside = (place - (len(every) - 1) / 2) * 6
@@ -120,9 +121,14 @@ def _places(counts: Sequence[float]) -> list[float]:
     first, last = math.log10(counts[0]), math.log10(counts[-1])
     start, end = _LEFT + 26, _RIGHT - 10
     places = [start + (end - start) * (math.log10(count) - first) / (last - first) for count in counts]
-    if any(after - before < _APART for before, after in pairwise(places)):
+    if _gap(places) < _APART:
         return [start + (end - start) * place / (len(counts) - 1) for place in range(len(counts))]
     return places
+
+
+def _gap(x: Sequence[float]) -> float:
+    """Return how far the nearest two places are apart."""
+    return min(after - before for before, after in pairwise(x))
 
 
 def _line(series: Series, x: Sequence[float], y: Scale) -> str:
@@ -175,8 +181,11 @@ def _pieces(known: Sequence[tuple[float, Point | None]]) -> list[list[tuple[floa
 def _served(series: Series, x: Sequence[float], y: float) -> str:
     """Return a row under a chart: whose line it is, and the clients served of those connected."""
     parts = [svg.mark(series.ink, 8, y - 4.5), svg.text(18, y, series.ink.name, "ink small")]
-    tight = any(after - before < _ROOM for before, after in pairwise(x))
+    tight, before = _gap(x) < _ROOM, None
     for at, point in zip(x, series.points, strict=True):
+        if _gap(x) < _APART and point and point.served == before:
+            continue  # as before it, where there is no room for each
+        before = point.served if point else None
         if point is None:
             words = "–"
         else:
