@@ -78,7 +78,7 @@ def _of_rates(one: Published, language: Language, further: Sequence[Column]) -> 
         names.append(each.candidate.name)
         rows.append(
             {
-                "clients": language.number(each.workload.clients),
+                "clients": language.count(each.workload.clients),
                 "sustained": _rate(each, language),
                 **_at_one_rate(there.get(key), language),
             }
@@ -145,18 +145,17 @@ def many(one: Published, language: Language) -> Iterator[str]:
     columns: list[Column] = []
     for clients in counts:
         some = [each for each in alone if each.workload.clients == clients]
-        about = language.number(clients)
         columns += [
             (
-                language.headings["served many"].format(clients=about),
-                {_name(each): f"{each.served[0]}" for each in some},
+                language.heading("served many", clients),
+                {_name(each): language.count(each.served[0]) for each in some},
             ),
             (
-                language.headings["p99 many"].format(clients=about),
+                language.heading("p99 many", clients),
                 {_name(each): _cell(each["response_p99_us"], MS, language) for each in some},
             ),
             (
-                language.headings["cpu many"].format(clients=about),
+                language.heading("cpu many", clients),
                 {_name(each): _cell(each["cpu_us"], 1, language) for each in some},
             ),
         ]
@@ -176,12 +175,12 @@ def saturate(one: Published, language: Language) -> Iterator[str]:
         return
     columns: list[Column] = []
     most = max(each.workload.clients for each in some)
-    served = {_name(each): f"{each.served[0]}" for each in some if each.workload.clients == most}
-    columns.append((language.headings["served many"].format(clients=most), served))
+    served = {_name(each): language.count(each.served[0]) for each in some if each.workload.clients == most}
+    columns.append((language.heading("served many", most), served))
     for clients in sorted({each.workload.clients for each in some}):
         these = [each for each in some if each.workload.clients == clients and each.served[0] == each.served[1]]
         for name, measure in (("top", "requests_per_second"), ("top cpu", "cpu_us")):
-            heading = language.headings[name].format(clients=language.number(clients))
+            heading = language.heading(name, clients)
             columns.append((heading, {_name(each): _cell(each[measure], 1, language) for each in these}))
     yield from _table(columns, language)
     yield from _runs(some, language)
@@ -199,7 +198,7 @@ def first_reply(one: Published, language: Language) -> Iterator[str]:
     columns: list[Column] = []
     for scenario, clients in dict.fromkeys((each.workload.scenario, each.workload.clients) for each in some):
         these = [each for each in some if (each.workload.scenario, each.workload.clients) == (scenario, clients)]
-        heading = language.headings[scenario].format(clients=language.number(clients))
+        heading = language.heading(scenario, clients)
         columns.append((heading, {_name(each): _cell(each["first_p99_us"], MS, language) for each in these}))
     yield from _table(columns, language)
     yield from _runs(some, language)
@@ -255,7 +254,7 @@ def machines(every: Sequence[Published], language: Language) -> Iterator[str]:
     swept = list({one.machine: one for one in reversed(swept)}.values())[::-1]
     for one in swept:
         for each in sustained(one.result):
-            heading = f"`{each.candidate.name}`, {language.number(each.workload.clients)}"
+            heading = f"`{each.candidate.name}`, {language.count(each.workload.clients)}"
             columns.setdefault(heading, {})[one.machine] = _rate(each, language)
     if not swept:
         return

@@ -37,6 +37,15 @@ class Language:
     memory: str
     headings: Mapping[str, str]
 
+    def heading(self, name: str, clients: int) -> str:
+        """Return a column's heading, about so many clients."""
+        words = self.headings[name].format(clients=self.count(clients))
+        return words.replace(" 1 clients", " 1 client")
+
+    def count(self, value: int) -> str:
+        """Return a whole number, exactly."""
+        return f"{value:,}".replace(",", self.thousands)
+
     def number(self, value: float) -> str:
         """Return a number with three significant figures, whole from 100 on."""
         shown = f"{float(f'{value:.3g}'):,g}"

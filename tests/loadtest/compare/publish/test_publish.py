@@ -212,8 +212,13 @@ def test_many_clients_stand_beside_few_at_one_rate() -> None:
     [table, row, _, said] = lines("many", found)
     assert table.splitlines()[0].count("clients, ms") == 2
     assert row.startswith("| `threaded` | 50 | 1 | ")
-    assert " | 1000 | 7" in row
+    assert " | 1,000 | 7" in row
     assert said.startswith("All at 900 requests/s. Medians of 1 valid runs")
+
+
+def test_one_client_is_not_several() -> None:
+    found = comparison(*several_runs(2, "asyncio", "saturate", 1))
+    assert "requests/s, 1 client |" in lines("saturate", found)[0]
 
 
 def test_numbers_are_written_as_the_language_does() -> None:
