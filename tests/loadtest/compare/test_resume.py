@@ -75,8 +75,10 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path, number: signal.Signal
 
 
 @pytest.fixture
-def half() -> dict[str, Any]:
+def half(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Make a comparison of which one run is there, as if measured here."""
+    for name in [name for name in os.environ if name.startswith("TCPLAB_")]:
+        monkeypatch.delenv(name)
     found = comparison(one_run("threaded"), one_run("asyncio"))
     found["runs"][1] = {**found["runs"][1], "status": "interrupted"}
     usual = {**found, "complete": False, "interrupted": True, "ended": found["started"]}

@@ -139,7 +139,7 @@ def test_single_is_as_quick_for_one_client() -> None:
     assert alone(took=1_000, cost=8.0)[0] == "agrees"
 
 
-def test_single_is_not_as_quick_if_slower_or_dearer() -> None:
+def test_single_that_costs_more_is_less_quick() -> None:
     assert alone(took=2_200)[0] == "disagrees"
     assert alone(cost=10.6)[0] == "disagrees"
 
@@ -394,7 +394,7 @@ def test_a_cell_says_its_load_and_command() -> None:
         assert command._plan(options, Path()).tasks
 
 
-def test_nothing_is_said_of_simplicity_or_of_the_lock() -> None:
+def test_simplicity_and_the_lock_are_no_claims() -> None:
     """One server core shows nothing about the interpreter's lock."""
     table = checked(*everything())
     words = " ".join((*claims.ASPECTS, *(f"{each.claim} {each.found.said}" for each in table))).lower()

@@ -255,14 +255,14 @@ def test_a_p99_of_few_is_the_slowest(replies: dict[str, int], p50: Measure, p99:
     assert (shown.response_p99_us, shown.service_p99_us, shown.first_p99_us) == (p99, p99, p99)
 
 
-def test_the_slowest_has_the_generators_longest_delay_in_it() -> None:
+def test_the_slowest_has_the_longest_delay() -> None:
     histograms, send_delay = {"response": {"1000": 100}}, {"1": 99, "500": 1}
     shown = measures_of(one_run("asyncio", tuned={"paced": True}, histograms=histograms, send_delay=send_delay))
     assert (shown.response_p99_us.at_most, shown.response_p99_us.slowest_of) == (1000, 100)
     assert "500 of 1,000 us are the generator's own delay (the most of how late" in shown.response_p99_us.why
 
 
-def test_runs_of_few_replies_are_told_by_the_fewest() -> None:
+def test_the_fewest_replies_are_told() -> None:
     replies = [{"first_reply": {"700": number}} for number in (450, 120, 800)]
     [summary] = summaries(comparison(*several_runs(3, "asyncio", "conversation", 30, histograms=replies)))
     assert summary["first_p99_us"].slowest_of == 120
@@ -368,7 +368,7 @@ def in_time(finished: dict[str, int], waiting: dict[str, int], **changes: Any) -
     return measures_of(run).first_in_time.value
 
 
-def test_new_clients_in_time_are_a_share_of_all() -> None:
+def test_clients_in_time_are_a_share() -> None:
     assert in_time({"300": 3, "1000000": 1, "1010000": 4}, {}) == 0.5
     assert in_time({"300": 4}, {"5000000": 4, "200000": 8}) == 0.25, "those that still wait had none in time"
     assert in_time({"300": 4}, {}, connections={"connected": 4, "refused": 3, "reset": 1}) == 0.5
