@@ -255,14 +255,14 @@ def test_a_p99_of_few_is_the_slowest(replies: dict[str, int], p50: Measure, p99:
     assert (shown.response_p99_us, shown.service_p99_us, shown.first_p99_us) == (p99, p99, p99)
 
 
-def test_the_slowest_has_the_generators_longest_delay_in_it() -> None:
+def test_the_slowest_holds_the_generators_longest_delay() -> None:
     histograms, send_delay = {"response": {"1000": 100}}, {"1": 99, "500": 1}
     shown = measures_of(one_run("asyncio", tuned={"paced": True}, histograms=histograms, send_delay=send_delay))
     assert (shown.response_p99_us.at_most, shown.response_p99_us.slowest_of) == (1000, 100)
     assert "500 of 1,000 us are the generator's own delay (the most of how late" in shown.response_p99_us.why
 
 
-def test_runs_of_few_replies_are_told_by_the_fewest() -> None:
+def test_few_replies_are_told_by_the_fewest() -> None:
     replies = [{"first_reply": {"700": number}} for number in (450, 120, 800)]
     [summary] = summaries(comparison(*several_runs(3, "asyncio", "conversation", 30, histograms=replies)))
     assert summary["first_p99_us"].slowest_of == 120

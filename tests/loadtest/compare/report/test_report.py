@@ -607,7 +607,7 @@ def test_an_early_interruption_breaks_nothing() -> None:
 def test_the_picture_is_an_svg_with_charts() -> None:
     root = ET.fromstring(page.picture(whole()))
     found = [text.text for text in root.iter("{http://www.w3.org/2000/svg}tspan")]
-    assert "250 µs – 250 µs" in found
+    assert "250 µs – 250 µs (slowest of 110)" in found
     assert "≥ 9.9 s" not in found
     assert 1 < len(list(root.findall("{http://www.w3.org/2000/svg}svg"))) <= 6
     assert len(ET.fromstring(page.picture(thorough(10))).findall("{http://www.w3.org/2000/svg}svg")) == 6
