@@ -3,9 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from loadtest.compare.analysis import error_rates
 from loadtest.run_warnings import RUN_WARNINGS
 from loadtest.scenarios import SCENARIOS
 from servers.variants import Variant
@@ -14,6 +13,9 @@ from servers.write import written
 README: Final = Path(__file__).with_name("README.md")
 BIAS: Final = Path(__file__).with_name("bias.json")
 """What tests/bench/of_bias.py has measured."""
+
+ERROR_RATES: Final = Path(__file__).parent / "compare" / "analysis" / "error_rates.json"
+"""What tests/loadtest/compare/analysis/simulation.py found."""
 
 
 def scenarios(_: Sequence[Variant] = ()) -> Iterator[str]:
@@ -61,19 +63,29 @@ def bias(_: Sequence[Variant] = ()) -> Iterator[str]:
     yield ""
 
 
+def _rates() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = json.loads(ERROR_RATES.read_text(encoding="utf-8"))
+    return found
+
+
 def verdicts(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of a verdict's error rates: of each machine with 10 repeats, and after a slash with 20."""
-    yield from (
-        "",
-        "| runs differ by | equal: *different* | the 99 % interval holds | 6 % slower: found | 10 % | 20 % |"
-        " equal: *equivalent* | 6 % slower: *equivalent* |",
-        "|---|---|---|---|---|---|---|---|",
-    )
-    rows = error_rates.read()["verdict"]
+    rows = _rates()["verdict"]
+    found = [f"{name} slower: found" for name in rows[0]["found"]]
+    heads = ("runs differ by", "equal: *different*", "the 99 % interval holds", *found, "equal: *equivalent*")
+    yield from ("", f"| {' | '.join(heads)} | 6 % slower: *equivalent* |", f"|{'---|' * (len(heads) + 1)}")
     for name in dict.fromkeys(row["machine"] for row in rows):
         some = [row for row in rows if row["machine"] == name]
-        columns = [(row["different"], row["covered"], *row["found"], row["equivalent"]) for row in some]
-        columns = [(*cells, row["equivalent_though"][0]) for cells, row in zip(columns, some, strict=True)]
+        columns = [
+            (
+                row["different"],
+                row["covered"],
+                *row["found"].values(),
+                row["equivalent"],
+                row["equivalent_though"]["6 %"],
+            )
+            for row in some
+        ]
         cells = (" / ".join(f"{share:.1%}" for share in column) for column in zip(*columns, strict=True))
         yield f"| {name} | {' | '.join(cells)} |"
     yield ""
@@ -81,12 +93,12 @@ def verdicts(_: Sequence[Variant] = ()) -> Iterator[str]:
 
 def estimators(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of estimators: how often each finds a server 10 % slower, and calls equal ones different."""
-    rows = error_rates.read()["methods"]
+    rows = _rates()["methods"]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     yield from ("", f"| runs differ by | {' | '.join(methods)} |", f"|---|{'---|' * len(methods)}")
     for name in dict.fromkeys(row["machine"] for row in rows):
         some = [row for row in rows if row["machine"] == name]
-        cells = (f"{row['found'][1]:.0%} ({row['different']:.1%})" for row in some)
+        cells = (f"{row['found']['10 %']:.0%} ({row['different']:.1%})" for row in some)
         yield f"| {name} | {' | '.join(cells)} |"
     yield ""
 
@@ -95,17 +107,18 @@ def modes(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of how often two modes are told."""
     heads = ("runs", "from run to run", "one mode: called two", "two modes, 8.9 and 10.6 us: told")
     yield from ("", f"| {' | '.join(heads)} |", "|---|---|---|---|")
-    for row in error_rates.read()["modes"]:
+    for row in _rates()["modes"]:
         yield f"| {row['runs']} | {row['noise']:.0%} | {row['one']:.1%} | {row['two']:.0%} |"
     yield ""
 
 
 def sides(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of verdicts over sessions."""
-    large = " | ".join(f"{factor - 1:.0%} slower: found" for factor in error_rates.LARGE)
+    rows = _rates()["sides"]
+    large = " | ".join(f"{name} slower: found" for name in rows[0]["found"])
     yield from ("", f"| sessions a side | between sessions | equal: any alarm | {large} |", f"|{'---|' * 6}")
-    for row in error_rates.read()["sides"]:
-        found = " | ".join(f"{share:.0%}" for share in row["found"])
+    for row in rows:
+        found = " | ".join(f"{share:.0%}" for share in row["found"].values())
         yield f"| {row['sessions']} | {row['spread']:.0%} | {row['alarms']:.1%} | {found} |"
     yield ""
 

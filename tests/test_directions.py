@@ -111,7 +111,7 @@ ROOMS: dict[str, set[str]] = {
 }
 """The rooms of the load, and which others each may import."""
 
-WIRING = {"locustfile", "__main__", "readme_tables"}
+WIRING = {"locustfile", "__main__"}
 """The modules at the top of the load that may import any room; the others are tables, which import none."""
 
 

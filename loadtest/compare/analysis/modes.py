@@ -23,7 +23,7 @@ GAP: Final = 44
 The least gap between the groups, in standard deviations within them, times the number of runs.
 
 Found by simulation: of ten and more runs of one group with normal spread, it shows in less than one of a hundred
-(error_rates.json), and in 3 to 7 of a hundred where their spread is flat or has a long tail.
+(error_rates.json), and in 2 to 5 of a hundred where their spread is flat or has a long tail.
 """
 
 

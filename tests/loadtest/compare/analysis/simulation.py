@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from loadtest.compare.analysis import bootstrap, error_rates, ratio
+from loadtest.compare.analysis import bootstrap, ratio
 from loadtest.compare.analysis.bootstrap import Interval
 from loadtest.compare.analysis.modes import groups
 from loadtest.compare.analysis.sessions import FEWEST, SPREAD, compare_sessions
@@ -30,8 +30,13 @@ LOADS: Final = 4
 CANDIDATES: Final = 3
 MISSING: Final = 0.03
 MODES: Final = log(10.6 / 8.9)
-SLOWER: Final = (1.06, 1.1, 1.2)
+SLOWER: Final = {"6 %": 1.06, "10 %": 1.1, "20 %": 1.2}
 """The factors that are to be found."""
+
+LARGE: Final = {"10 %": 1.1, "20 %": 1.2, "30 %": 1.3}
+"""Those that several sessions of each side are to find."""
+
+FILE: Final = Path(bootstrap.__file__).with_name("error_rates.json")
 
 SESSIONS: Final = 4_000
 MEASURES: Final = 6
@@ -135,9 +140,9 @@ def verdict(machine: Machine, repeats: int, sessions: int, seed: int, method: st
         "sessions": sessions,
         "different": share(1, Answer.DIFFERENT),
         "covered": sum(each.low <= 1 <= each.high for each in found) / sessions,
-        "found": [share(factor, Answer.DIFFERENT) for factor in SLOWER],
+        "found": {name: share(factor, Answer.DIFFERENT) for name, factor in SLOWER.items()},
         "equivalent": share(1, Answer.EQUIVALENT),
-        "equivalent_though": [share(factor, Answer.EQUIVALENT) for factor in SLOWER[:2]],
+        "equivalent_though": {name: share(factor, Answer.EQUIVALENT) for name, factor in SLOWER.items()},
     }
 
 
@@ -158,21 +163,27 @@ def two_modes(runs: int, noise: float, sessions: int, seed: int) -> dict[str, An
 def sides(number: int, spread: float, comparisons: int, seed: int) -> dict[str, Any]:
     """Return how often equal sides of so many sessions alarm by any measure, and how often one finds a slower side."""
     chance = Random(seed)
-    alarms, found = 0, [0] * len(error_rates.LARGE)
+    alarms, found = 0, dict.fromkeys(LARGE, 0)
     for _ in range(comparisons):
         every = [[[exp(chance.gauss(0, spread)) for _ in range(number)] for _ in range(2)] for _ in range(MEASURES)]
         alarms += any(compare_sessions(one, other, MEASURES).answer is Answer.DIFFERENT for one, other in every)
         ours, theirs = every[0]
-        for place, factor in enumerate(error_rates.LARGE):
+        for name, factor in LARGE.items():
             slower = compare_sessions([factor * each for each in ours], theirs, MEASURES)
-            found[place] += slower.answer is Answer.DIFFERENT and (slower.low or 0) > 1
+            found[name] += slower.answer is Answer.DIFFERENT and (slower.low or 0) > 1
     return {
         "sessions": number,
         "spread": spread,
         "comparisons": comparisons,
         "alarms": alarms / comparisons,
-        "found": [each / comparisons for each in found],
+        "found": {name: each / comparisons for name, each in found.items()},
     }
+
+
+def published() -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each part of error_rates.json."""
+    found: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text(encoding="utf-8"))
+    return found
 
 
 def everything() -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -187,7 +198,7 @@ def main() -> None:
     """Write error_rates.json, a row a line."""
     parts = (f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]" for name, rows in everything())
     made = '"made": "by python -m tests.loadtest.compare.analysis.simulation"'
-    Path(error_rates.FILE).write_text("{" + ",\n".join((made, *parts)) + "}\n", encoding="utf-8")
+    FILE.write_text("{" + ",\n".join((made, *parts)) + "}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def test_measures_that_move_together_alarm_no_more() -> None:
 
 def test_what_three_sessions_find_is_little() -> None:
     found = simulation.sides(3, SPREAD, 1_000, seed=12)["found"]
-    assert found[0] < 0.3
-    assert found[1] > 0.6
-    assert found[2] > 0.95
+    assert found["10 %"] < 0.3
+    assert found["20 %"] > 0.6
+    assert found["30 %"] > 0.95
 
 
 def test_the_interval_is_students() -> None:
