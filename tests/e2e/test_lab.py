@@ -186,11 +186,13 @@ def test_an_image_holds_only_the_project(lab: Lab, image: str) -> None:
     caches = "/root/.cache /home /tmp /var/tmp /var/lib/apt/lists /var/cache/apt/archives"
     assert run(f"find {caches} -type f -size +0 2>/dev/null; true") == []  # not every image has all of them
     kinds = {"requirements.lock" if "lock" in name else Path(name).suffix for name in run("find /lab -type f")}
-    assert kinds == {".py", ".pyc", "requirements.lock"}
     rooms = {"servers"} if image == "tcplab-server" else {"servers", "loadtest"}
+    templates = list((ROOT / "loadtest/compare/report/html/templates").iterdir()) if "loadtest" in rooms else []
+    assert kinds == {".py", ".pyc", "requirements.lock", *(path.suffix for path in templates)}
     assert set(run("ls /lab")) == rooms
-    ours = {str(path.relative_to(ROOT)) for room in rooms for path in (ROOT / room).rglob("*.py")}
-    assert {name.removeprefix("/lab/") for name in run("find /lab -name '*.py'")} == ours
+    ours = {*templates, *(path for room in rooms for path in (ROOT / room).rglob("*.py"))}
+    found = run("find /lab -type f ! -name '*.pyc' ! -name requirements.lock")
+    assert {name.removeprefix("/lab/") for name in found} == {str(path.relative_to(ROOT)) for path in ours}
 
 
 def test_what_runs_is_what_is_pinned(lab: Lab) -> None:
