@@ -469,7 +469,8 @@ def test_with_locust_itself(results: Path) -> None:
     for each in result(results)["runs"]:
         measures = measures_of(each)
         assert (measures.served, measures.connected) == (1 if each["candidate"] == "single" else 5, 5)
-        assert each["load"]["window"]["seconds"] == pytest.approx(1.0, abs=0.2)
+        # The window gets what is left of the second of warm-up, of which settled figures need half.
+        assert 0.8 < each["load"]["window"]["seconds"] < 1.7
         if each["candidate"] != "single":
             assert (measures.requests_per_second.value or 0) > 200
             # In the closed model the two are alike. On a busy machine the generator's own delay may be in them.
