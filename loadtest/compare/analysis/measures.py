@@ -228,7 +228,7 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
 
 
 def fewest_of(q: float) -> int:
-    """Return the samples that a quantile takes; of fewer the slowest is told. 0: a quantile that is not a high one."""
+    """Return how many samples a quantile needs; with fewer, the slowest is shown. 0: not a high quantile."""
     return round(SLOWER_ONES / (1 - q)) if 0.9 < q < 1 else 0
 
 

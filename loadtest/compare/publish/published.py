@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from loadtest.compare import hot_path, store
 from loadtest.compare.analysis import regression
 from loadtest.compare.analysis.pairwise import Pair
 from loadtest.compare.analysis.significance import Answer
+from loadtest.compare.analysis.summary import Summary, summaries
+from loadtest.compare.analysis.sustained import Sustained, sustained
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "published"
 
@@ -25,7 +28,7 @@ WITHIN: Final = 1.1
 """The factor that the intervals of such a comparison may not leave."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Published:
     """
     A published result.
@@ -37,6 +40,16 @@ class Published:
     name: str
     result: Mapping[str, Any]
     renewed: Mapping[str, Any] | None = None
+
+    @cached_property
+    def summaries(self) -> list[Summary]:
+        """The summaries, computed once for all tables."""
+        return summaries(self.result)
+
+    @cached_property
+    def sustained(self) -> list[Sustained]:
+        """What each candidate sustains, computed once for all tables."""
+        return sustained(self.result)
 
     @property
     def machine(self) -> str:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.compare.analysis.summary import Estimate, Summary, summaries
-from loadtest.compare.analysis.sustained import Sustained, common_rate, sustained, sweeps
+from loadtest.compare.analysis.summary import Estimate, Summary
+from loadtest.compare.analysis.sustained import Sustained, common_rate, sweeps
 from loadtest.compare.plan import MIN_RUNS
 from loadtest.compare.publish.published import Published
 from loadtest.compare.publish.words import Language
@@ -62,13 +62,13 @@ def rates(one: Published, language: Language) -> Iterator[str]:
 
 
 def _of_rates(one: Published, language: Language, further: Sequence[Column]) -> Iterator[str]:
-    found = sustained(one.result)
+    found = one.sustained
     if not found:
         return
     at = common_rate(found)
     there = {
         (each.candidate.name, each.workload.clients): each
-        for each in summaries(one.result)
+        for each in one.summaries
         if each.workload.rate == at and each.runs
     }
     rows: list[dict[str, str]] = []
@@ -84,7 +84,7 @@ def _of_rates(one: Published, language: Language, further: Sequence[Column]) -> 
             }
         )
     swept = {(each.candidate.name, each.workload.clients) for each in found}
-    for summary in summaries(one.result):
+    for summary in one.summaries:
         some, every = summary.served
         if (summary.candidate.name, summary.workload.clients) not in swept and summary.workload.rate and some < every:
             names.append(summary.candidate.name)
@@ -132,7 +132,7 @@ def _at_one_rate(each: Summary | None, language: Language) -> dict[str, str]:
 def many(one: Published, language: Language) -> Iterator[str]:
     """Yield the figures with few and many clients at one rate, each in a process of its own."""
     swept = {_key(run["candidate"], run["workload"]) for runs in sweeps(one.result) for run in runs}
-    alone = [each for each in summaries(one.result) if each.workload.rate and each.runs]
+    alone = [each for each in one.summaries if each.workload.rate and each.runs]
     alone = [each for each in alone if _key(_name(each), asdict(each.workload)) not in swept]
     numbers: dict[float, set[int]] = {}
     for each in alone:
@@ -169,7 +169,7 @@ def _key(candidate: str, workload: Mapping[str, Any]) -> tuple[str, int, float]:
 
 def saturate(one: Published, language: Language) -> Iterator[str]:
     """Yield top speed and CPU per request of clients that never pause."""
-    some = [each for each in summaries(one.result) if each.workload.scenario == "saturate" and each.runs]
+    some = [each for each in one.summaries if each.workload.scenario == "saturate" and each.runs]
     some = [each for each in some if each.workload.rate is None]
     if not some:
         return
@@ -190,7 +190,7 @@ def first_reply(one: Published, language: Language) -> Iterator[str]:
     """Yield what a new client waits for its first reply."""
     some = [
         each
-        for each in summaries(one.result)
+        for each in one.summaries
         if each.workload.scenario in ("conversation", "slow-client") and each.runs and each.workload.rate is None
     ]
     if not some:
@@ -250,10 +250,10 @@ def _priced(one: Published, language: Language, price: _Price) -> dict[str, str]
 def machines(every: Sequence[Published], language: Language) -> Iterator[str]:
     """Yield what each model sustains, on each machine."""
     columns: dict[str, dict[str, str]] = {}
-    swept = [one for one in every if sustained(one.result)]
+    swept = [one for one in every if one.sustained]
     swept = list({one.machine: one for one in reversed(swept)}.values())[::-1]
     for one in swept:
-        for each in sustained(one.result):
+        for each in one.sustained:
             heading = f"`{each.candidate.name}`, {language.count(each.workload.clients)}"
             columns.setdefault(heading, {})[one.machine] = _rate(each, language)
     if not swept:
