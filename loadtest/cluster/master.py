@@ -87,8 +87,8 @@ class Master:
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
         self._refuse_host()
         self._options["enable_rebalancing"] = True  # else Locust ignores workers that join during a run
+        shaping.offer(environment, settings.shape(self._options))
         shaping.default_users(environment)
-        shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         collector = exporter.LoadCollector(self._aggregator, self._status, time.monotonic)
         metrics_server.serve(collector, self._options["exporter_host"], self._options["exporter_port"])
         locust_internals.tell_each_step(environment, self._spread_rate)
@@ -133,6 +133,7 @@ class Master:
 
     def _start(self, **_: object) -> None:
         """Begin a run."""
+        self._gather()
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._forget_run()
@@ -146,6 +147,16 @@ class Master:
             self._warmup = gevent.spawn_later(self._settings.warmup, self._measure)
         else:
             self._measure()
+
+    def _gather(self) -> None:
+        """
+        Wait for workers that start together with this master (`docker compose up --scale locust-worker=4`).
+
+        Not if the user has said how many there are, or how long the run takes.
+        """
+        by_itself = self._options["autostart"] and not self._options["headless"]
+        if self._joining and by_itself and self._options["expect_workers"] == 1 and not self._options["run_time"]:
+            self._joining.gather()
 
     def _measure(self) -> None:
         """Begin to measure, now that the warm-up is over."""
