@@ -186,7 +186,7 @@ def runs_shape(runner: Runner | None) -> bool:
 def replace_shape(runner: Runner, shape: LoadTestShape) -> None:
     """Let the run go on with another shape, whose users there are already."""
     runner.environment.shape_class = shape
-    runner.shape_last_tick = shape.tick()  # type: ignore[no-untyped-call]
+    runner.shape_last_tick = shape.tick()
 
 
 # The web page

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from loadtest.recording.aggregator import Aggregator, Worker
 from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram, quantile
-from loadtest.run_warnings import CHECKED, RunWarning
+from loadtest.run_warnings import CHECKED, FIGURES, LoadWarning
 
 BOUNDS: Final = (
     *(round(step * scale) for scale in (1, 10, 100, 1000, 10_000, 100_000) for step in (20, 30, 50, 70, 100, 150)),
@@ -79,7 +79,7 @@ class Status:
     started: float | None
     scenario: str
     rate: float
-    warnings: Iterable[RunWarning]
+    warnings: Iterable[LoadWarning]
     workers: Mapping[int, Worker]
 
 
@@ -102,6 +102,7 @@ class LoadCollector(Collector):
         status = self._status()
         yield from _about_workers(status)
         yield from _about_the_run(status)
+        yield _warnings(status.warnings, totals)
 
     def _counters(self, totals: dict[str, Counters]) -> Iterator[Metric]:
         def plain(name: str, text: str, value: Callable[[Counters], int]) -> Metric:
@@ -219,16 +220,24 @@ def _about_the_run(status: Status) -> Iterator[Metric]:
         "Requests per second that fall due in total, whether or not the servers keep up; 0 in the closed model",
         value=status.rate,
     )
-    warning = GaugeMetricFamily(
+
+
+def _warnings(found: Iterable[LoadWarning], variants: Iterable[str]) -> Metric:
+    family = GaugeMetricFamily(
         "tcplab_load_warning",
-        "1 while this reason not to trust the figures holds; about: the generator, the server, or the run"
+        "1 while this reason not to trust a variant's figures holds; about: the generator, the server, or the run;"
+        " degree: note (the figures it moves are bounds) or doubt (they say nothing); moves: which figures"
         " (loadtest/README.md says what to do)",
-        labels=["warning", "about"],
+        labels=["warning", "about", "degree", "moves", "variant"],
     )
-    present = {found.name for found in status.warnings}
+    present = {(each.name, each.degree, variant) for each in found for variant in each.variants}
     for name, row in CHECKED.items():
-        warning.add_metric([name, row.about], name in present)
-    yield warning
+        for level in row.levels:
+            moves = ",".join(figure for figure in FIGURES if figure in level.moves)
+            for variant in variants:
+                is_on = (name, level.degree, variant) in present
+                family.add_metric([name, row.about, level.degree, moves, variant], is_on)
+    return family
 
 
 def _histograms(totals: dict[str, Counters]) -> Iterator[Metric]:

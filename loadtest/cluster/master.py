@@ -33,6 +33,7 @@ from loadtest.locust_internals import listen
 from loadtest.recording import facts, result
 from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.histogram import bucket
+from loadtest.recording.live_warnings import LiveWarnings
 from servers.variants import VARIANTS
 
 PATIENCE: Final = 2.0
@@ -82,7 +83,8 @@ class Master:
         self._warmup: gevent.Greenlet | None = None
         self._sweep: Sweep | None = None
         self._windows: list[result.Window] = []
-        self._warnings: list[run_warnings.RunWarning] = []
+        self._live = LiveWarnings()
+        self._warnings: list[run_warnings.LoadWarning] = []
         # Closed before the result is written: a run may end because no descriptor is left.
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
         self._refuse_host()
@@ -137,6 +139,7 @@ class Master:
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._forget_run()
+        self._live.forget()
         self._aggregator.forget_recent()
         self._options.pop(rate.INTERVAL, None)
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
@@ -204,9 +207,11 @@ class Master:
             now = time.monotonic()
             if self._master is None or self._joining is None:
                 self._aggregator.take("local", RECORDER.report(), now)
-                continue
-            self._aggregator.note_present(locust_internals.workers_there(self._master), now)
-            self._joining.check(running=self._running)
+            else:
+                self._aggregator.note_present(locust_internals.workers_there(self._master), now)
+                self._joining.check(running=self._running)
+            if self._running:
+                self._live.look(facts.live(self._aggregator, self._settings, now), now)
 
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
@@ -228,9 +233,8 @@ class Master:
         }
         if not self._running:
             return exporter.Status(None, self._settings.scenario.name, 0.0, self._warnings, workers)
-        warnings = run_warnings.check(facts.live(self._aggregator, self._settings, time.monotonic()))
         return exporter.Status(
-            self._started, self._settings.scenario.name, self._settings.rate or 0.0, warnings, workers
+            self._started, self._settings.scenario.name, self._settings.rate or 0.0, self._live.warnings(), workers
         )
 
     # Ending
