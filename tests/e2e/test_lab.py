@@ -73,6 +73,12 @@ def failures(load: Samples) -> dict[str, float]:
     }
 
 
+def users(lab: Lab) -> dict[str, float]:
+    """Return the number of clients of each variant."""
+    load = lab.load()
+    return {name: load.of("tcplab_load_users", variant=name) for name in NAMES}
+
+
 def flows(lab: Lab, names: list[str]) -> Callable[[], bool]:
     """Return a check that each of `names` has more verified requests than at the check's first call."""
     first: dict[str, float] = {}
@@ -235,10 +241,8 @@ def test_a_person_can_talk_to_every_server(lab: Lab, name: str) -> None:
 
 def test_the_load_runs_and_nothing_fails(lab: Lab) -> None:
     until(flows(lab, NAMES), 30, "verified requests for every variant")
-    load = lab.load()
-    for name in NAMES:
-        assert load.of("tcplab_load_users", variant=name) == CLIENTS
-    assert failures(load) == {}
+    until(lambda: users(lab) == dict.fromkeys(NAMES, CLIENTS), 30, "all clients have started")
+    assert failures(lab.load()) == {}
     stats = lab.stats()
     assert stats["state"] == "running"
     assert stats["errors"] == []
@@ -470,9 +474,9 @@ def stages(lab: Lab, seconds: float) -> dict[int, set[str]]:
     while time.monotonic() < until_then:
         time.sleep(SCRAPE_SECONDS)
         load = lab.load()
-        users = {int(load.of("tcplab_load_users", variant=name)) for name in NAMES}
-        if len(users) == 1:
-            seen.setdefault(users.pop(), set()).update(
+        clients = {int(load.of("tcplab_load_users", variant=name)) for name in NAMES}
+        if len(clients) == 1:
+            seen.setdefault(clients.pop(), set()).update(
                 f"{dict(labels)['warning']} of {dict(labels)['variant']}"
                 for (name, labels), value in load.items()
                 if name == "tcplab_load_warning" and value and dict(labels)["about"] == "server"
