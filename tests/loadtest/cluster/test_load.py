@@ -144,8 +144,10 @@ def test_clients_of_a_full_server_are_counted_waiting(tmp_path: Path) -> None:
         return False
 
     with Stub(one_at_a_time) as stub:
-        arguments = ("SingleUser", "-u", "5", "-r", "100", "--scenario", "saturate", "--think", "0.005")
-        locust = run(tmp_path, *arguments, seconds=3, targets={"single": stub.address})
+        arguments = ("-u", "10", "-r", "100", "--scenario", "saturate", "--think", "0.005")
+        with Stub(honest) as other:
+            targets = {"single": stub.address, "asyncio": other.address}
+            locust = run(tmp_path, *arguments, "SingleUser", "AsyncioUser", seconds=3, targets=targets)
     outcome = locust.outcome()
     part = outcome["variants"]["single"]
     assert (part["users"], part["connected"], part["served"]) == (5, 5, 1)
@@ -153,7 +155,8 @@ def test_clients_of_a_full_server_are_counted_waiting(tmp_path: Path) -> None:
     assert total(part["censored"]["first_reply"]) == 4
     assert all(int(age) > 2_000_000 for age in part["censored"]["first_reply"])
     assert_conserved(part)
-    assert "unserved" in warnings(outcome)
+    [unserved] = [each for each in outcome["warnings"] if each["name"] == "unserved"]
+    assert (unserved["degree"], unserved["variants"]) == ("note", ["single"])
     assert "warning unserved: some clients never had a reply: single served 1 of 5" in locust.log
 
 
