@@ -489,16 +489,18 @@ def test_the_default_is_a_tour_without_failures(lab: Lab) -> None:
     steady, lab.settings = lab.settings, {}
     try:
         lab.compose("up", "--detach", "locust-master", "locust-worker")
+        lab.wait_healthy(60)
         until(flows(lab, NAMES), 60, "the tour has begun")
         seen = stages(lab, 120)
         load = lab.load()
     finally:
         lab.settings = steady
         lab.compose("up", "--detach", "locust-master", "locust-worker")
+        lab.wait_healthy(60)
     assert set(TOUR) <= set(seen), "each of its stages"
     assert set.union(*seen.values()) <= {"unserved of single"}
     assert failures(load) == {}
-    until(flows(lab, NAMES), 60, "the steady load is back")
+    until(lambda: users(lab) == dict.fromkeys(NAMES, CLIENTS), 60, "the steady load is back")
 
 
 # Losing
