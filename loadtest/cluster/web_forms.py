@@ -145,6 +145,7 @@ class Forms:
     def _keep_steady(self, answer: Response) -> Response:
         """Keep the number of users that a form sets while a shape runs."""
         options, runner = vars(self._environment.parsed_options), self._environment.runner
-        if g.get("steady") and runner is not None and answer.status_code == HTTPStatus.OK:
+        accepted = (answer.get_json(silent=True) or {}).get("success")
+        if g.get("steady") and runner is not None and accepted:
             locust_internals.replace_shape(runner, shaping.SteadyShape(options["num_users"], options["spawn_rate"]))
         return answer
