@@ -5,8 +5,14 @@ A query returns one series for each variant, by the label `variant`.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from grafana import texts, units
+from loadtest.run_warnings import CHECKED, About, Affected
+
+SERVED = "variant:tcplab_load_served:ratio"
+
+UP = "variant:up:max4s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,29 +20,41 @@ class Figure:
     """
     One figure of each variant.
 
-    expr: PromQL for a chart over time. minute: over the last minute, for tables. steady: over the last ten seconds, for
-    charts against the number of clients. Without them `expr` is used.
-    log: whether the axis is logarithmic. empty: the text shown without data.
+    expr: PromQL for a chart over time. now: over the last ten seconds of the stage, for bars, tables and charts against
+    the number of clients; without it `expr` is used. log: whether the axis is logarithmic. empty: the text shown
+    without data. moved: what a warning must be able to move to move this figure. better: whether more or less is. of_all:
+    whether it says anything of a server that leaves most of its clients waiting.
     """
 
     title: str
     text: str
     unit: str
     expr: str
-    minute: str = ""
-    steady: str = ""
+    now: str = ""
     log: bool = False
     empty: str = texts.NO_SERVER
+    moved: Affected | None = None
+    better: Literal["more", "less"] = "less"
+    of_all: bool = True
 
     @property
-    def of_a_minute(self) -> str:
-        """The query for tables."""
-        return self.minute or self.expr
+    def of_the_stage(self) -> str:
+        """The query for bars, tables and charts against the number of clients."""
+        return self.now or self.expr
 
     @property
-    def of_ten_seconds(self) -> str:
-        """The query for charts against the number of clients."""
-        return self.steady or self.expr
+    def warned(self) -> str:
+        """The condition that the load has a warning that can move the figure; a server's own doing is no error of it."""
+        names = [name for name, row in CHECKED.items() if self.moved in row.moves and row.about is not About.SERVER]
+        return f'on () (max(tcplab_load_warning{{warning=~"{"|".join(names)}"}}) == 1)' if names else ""
+
+
+def marked(figure: Figure, expr: str) -> str:
+    """Return a query whose series have the label `mark` while a warning can move the figure: an upper or lower bound."""
+    if not figure.warned:
+        return expr
+    mark = "≤ " if figure.moved == "latency" else "≥ "
+    return f'label_replace(({expr}) and {figure.warned}, "mark", "{mark}", "", "")\nor on (variant) ({expr})'
 
 
 def recent(series: str, quantile: str) -> str:
@@ -52,49 +70,61 @@ def _later(quantile: str, percent: str, trap: str) -> Figure:
         recent("$series", quantile),
         log=True,
         empty=texts.NO_REPLY,
-    )
-
-
-def _first(quantile: str, percent: str) -> Figure:
-    return Figure(
-        f"First reply {percent}",
-        f"{texts.FIRST_REPLY} {texts.EXACT}",
-        units.SECONDS,
-        recent("first_reply", quantile),
-        log=True,
-        empty=texts.NO_REPLY,
+        moved="latency",
+        of_all=False,
     )
 
 
 LATER_P50 = _later("0.5", "p50", "Half of the replies took longer than this.")
 LATER_P95 = _later("0.95", "p95", "One reply in twenty took longer than this.")
 LATER_P99 = _later("0.99", "p99", "One reply in a hundred took longer; at a low rate that is a handful of samples.")
-FIRST_P50 = _first("0.5", "p50")
-FIRST_P99 = _first("0.99", "p99")
-
+FIRST_P99 = Figure(
+    "First reply p99",
+    f"{texts.FIRST_REPLY} {texts.EXACT}",
+    units.SECONDS,
+    recent("first_reply", "0.99"),
+    log=True,
+    empty=texts.NO_REPLY,
+    moved="latency",
+)
+FIRST_WAIT = Figure(
+    "A new client's wait",
+    f"{texts.FIRST_REPLY} {texts.FIRST_WAIT}",
+    units.SECONDS,
+    "variant:tcplab_load_first_wait_seconds:max",
+    log=True,
+    empty=texts.NO_REPLY,
+)
 THROUGHPUT = Figure(
-    "Right replies per second",
+    "Correct replies per second",
     texts.THROUGHPUT,
-    units.REQUESTS_PER_SECOND,
+    units.COUNT,
     'sum by (variant) (rate(tcplab_load_requests_total{outcome="verified"}[$__rate_interval]))',
-    minute="max by (variant) (variant:tcplab_load_verified:rate1m)",
-    steady="variant:tcplab_load_verified:rate10s",
+    now='max by (variant) (tcplab_load_recent_rate{outcome="verified"})',
     empty=texts.NO_LOAD,
+    moved="rate",
+    better="more",
 )
 FAILED = Figure(
-    "Requests that fail per second",
+    "Failures per second",
     texts.FAILED,
     units.PER_SECOND,
-    'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))',
-    minute="max by (variant) (variant:tcplab_load_failed:rate1m)",
-    steady="variant:tcplab_load_failed:rate10s",
+    'max by (variant) (tcplab_load_recent_rate{outcome="failed"})',
     empty=texts.NO_LOAD,
 )
-SERVED = Figure(
-    "Clients served",
+SHARE_SERVED = Figure(
+    "Clients served, of all",
+    texts.SERVED,
+    units.SHARE,
+    SERVED,
+    empty=texts.NO_LOAD,
+    better="more",
+)
+WAITING = Figure(
+    "Clients waiting for a first reply",
     texts.SERVED,
     units.COUNT,
-    "max by (variant) (tcplab_load_clients_served)",
+    'max by (variant) (tcplab_load_recent_clients{state="waiting"})',
     empty=texts.NO_LOAD,
 )
 CONNECTED = Figure(
@@ -104,22 +134,25 @@ CONNECTED = Figure(
     "max by (variant) (tcplab_load_clients_connected)",
     empty=texts.NO_LOAD,
 )
-SHARE_SERVED = Figure(
-    "Share of clients served",
+ASKED = Figure(
+    "Clients asked for",
     texts.SERVED,
-    units.SHARE,
-    "max by (variant) (tcplab_load_clients_served) / (max by (variant) (tcplab_load_clients_connected) > 0)",
+    units.COUNT,
+    'max by (variant) (tcplab_load_recent_clients{state="asked"})',
     empty=texts.NO_LOAD,
 )
+_SCRAPES = "sum by (variant) (rate(tcplab_scrape_cpu_seconds_total[$__rate_interval]))"
 CPU_PER_REQUEST = Figure(
     "CPU per request",
     texts.CPU_PER_REQUEST,
     units.SECONDS,
-    "sum by (variant) (rate(tcplab_cpu_seconds_total[$__rate_interval]))\n"
-    '/ (sum by (variant) (rate(tcplab_requests_total{command!="quit"}[$__rate_interval])) > 0)',
-    minute="max by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate1m)",
-    steady="variant:tcplab_cpu_seconds_per_request:ratio_rate10s",
-    empty="No request served",
+    f"clamp_min(sum by (variant) (rate(tcplab_cpu_seconds_total[$__rate_interval])) - {_SCRAPES}, 0)\n"
+    '/ (sum by (variant) (rate(tcplab_requests_total{command!="quit"}[$__rate_interval])) >= 20)',
+    # The rates of ten seconds are the stage's alone once it is older than that, by a report and a scrape.
+    now="max by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate10s)\n"
+    "and on () (max(tcplab_load_stage_seconds) >= 12)",
+    empty="Fewer than 20 requests per second",
+    moved="CPU",
 )
 PROCESS_MEMORY = Figure(
     "Process memory",
@@ -140,7 +173,9 @@ MEMORY_ABOVE_IDLE = Figure(
     texts.MEMORY_ABOVE_IDLE,
     units.BYTES,
     "clamp_min(max by (variant) (tcplab_resident_memory_bytes - tcplab_idle_memory_bytes), 0)",
+    now="max by (variant) (variant:tcplab_memory_above_idle_bytes:avg10s)",
     empty=texts.ONLY_LINUX,
+    of_all=False,
 )
 MEMORY_PER_CLIENT = Figure(
     "Memory per client",
@@ -148,6 +183,7 @@ MEMORY_PER_CLIENT = Figure(
     units.BYTES,
     "max by (variant) (variant:tcplab_memory_bytes_per_client:ratio)",
     empty=texts.TOO_FEW,
+    of_all=False,
 )
 ACCEPT_QUEUE = Figure(
     "Connections in the accept queue",

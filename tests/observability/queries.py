@@ -105,8 +105,11 @@ def _choices(dashboard: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     found = {}
     for variable in dashboard["templating"]["list"]:
         listed = [(option["text"], option["value"]) for option in variable.get("options") or ()]
-        # The dashboard asks Prometheus for the variants, which come from their table.
-        found[variable["name"]] = listed or [(variant.name, variant.name) for variant in VARIANTS]
+        # The dashboard asks Prometheus for the variants, which come from their table, and for the scenarios.
+        asked = [(variant.name, variant.name) for variant in VARIANTS]
+        if variable["name"] == "scenario":
+            asked = [(variable["current"]["text"], variable["current"]["value"])]
+        found[variable["name"]] = listed or asked
     return found
 
 
