@@ -21,9 +21,9 @@ STEADY = "variant:tcplab_steady_clients:max"
 CHOSEN = 'on () (max(tcplab_load_run_info{scenario="$scenario"}) == 1)'
 
 INTRODUCTION = """\
-A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time chosen;
-the shade reaches from the least to the most. **≤** or **≥** (dashed): the load generator had a warning that can move the
-figure. More points: the shape `tour` (the default of `docker compose up`) or Locust's page, and a time that holds them all.
+A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time
+chosen; the shade reaches from the least to the most. **≤** or **≥** (dashed): the load generator had a warning that can
+move the figure. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
 """
 
 MARKS = ("", "≤ ", "≥ ")

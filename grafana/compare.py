@@ -79,12 +79,8 @@ WHO_WAITS = f"""\
 and on (variant) ({SERVED} < 0.9) and on (variant) ({UP} == 1) and {_RUNNING}"""
 
 NOBODY_WAITS = f"""\
-label_replace(
-  label_replace(
-    (count({SERVED} >= 0.9) == count({UP} == 1)) * 0 + 1,
-    "server", "Every server serves all its clients", "", "")
-  and {_RUNNING},
-  "said", "no run is on: nothing is compared", "none", "")"""
+label_replace(count({SERVED} >= 0.9) == count({UP} == 1), "server", "Every server serves all its clients", "", "")
+and {_RUNNING}"""
 
 
 def _megabytes(variant: Variant) -> str:
@@ -127,7 +123,7 @@ def result() -> Builder[dashboard.Panel]:
             )
         )
         .with_target(query_now(NOBODY_WAITS, "B", "{{server}}"))
-        .with_target(query_now(MEMORY, "C", f"Memory for the clients: {memory}"))
+        .with_target(query_now(MEMORY, "C", f"Memory for all clients so far: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(17))
         .orientation(common.VizOrientation.HORIZONTAL)
@@ -140,9 +136,9 @@ def side_by_side() -> Builder[dashboard.Panel]:
     """Return the table: one row for each variant, all of one window."""
     panel = grid(
         "Side by side: the last ten seconds of this stage",
-        "Every figure is of the same ten seconds. A first reply counts from connect(), a later one from when it was due "
-        "(or sent: choose above). Clients that wait are in no latency of later replies. Memory per client needs 100 "
-        "connected clients.",
+        "Every figure is of the same ten seconds. A first reply counts from connect(), a later one from when it was "
+        "due (or sent: choose above). Clients that wait are in no latency of later replies. Memory per client needs "
+        "100 connected clients.",
         units.COUNT,
         "–",
     ).min_width(80)

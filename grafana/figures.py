@@ -22,8 +22,8 @@ class Figure:
 
     expr: PromQL for a chart over time. now: over the last ten seconds of the stage, for bars, tables and charts against
     the number of clients; without it `expr` is used. log: whether the axis is logarithmic. empty: the text shown
-    without data. moved: what a warning must be able to move to move this figure. better: whether more or less is. of_all:
-    whether it says anything of a server that leaves most of its clients waiting.
+    without data. moved: what a warning must be able to move to move this figure. better: whether more or less is.
+    of_all: whether it says anything of a server that leaves most of its clients waiting.
     """
 
     title: str
@@ -44,13 +44,13 @@ class Figure:
 
     @property
     def warned(self) -> str:
-        """The condition that the load has a warning that can move the figure; a server's own doing is no error of it."""
+        """The condition that a warning can move the figure. What a server does itself is a finding, no error."""
         names = [name for name, row in CHECKED.items() if self.moved in row.moves and row.about is not About.SERVER]
         return f'on () (max(tcplab_load_warning{{warning=~"{"|".join(names)}"}}) == 1)' if names else ""
 
 
 def marked(figure: Figure, expr: str) -> str:
-    """Return a query whose series have the label `mark` while a warning can move the figure: an upper or lower bound."""
+    """Return a query whose series have the label `mark` while a warning can move the figure, which is then a bound."""
     if not figure.warned:
         return expr
     mark = "≤ " if figure.moved == "latency" else "≥ "

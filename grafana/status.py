@@ -86,8 +86,8 @@ def status() -> Line:
         tile(
             "Alerts",
             "Prometheus's alerts that fire now (prometheus/rules/alerts.yml), the worst first: a server down, no load, "
-            "failing requests or connects, clients that wait, a full accept queue, a CPU quota that throttles a server. "
-            "All of them are on Prometheus's page /alerts.",
+            "failing requests or connects, clients that wait, a full accept queue, a CPU quota that throttles a "
+            "server. All of them are on Prometheus's page /alerts.",
             texts.NO_SERVER,
         )
         .with_target(query_now(ALERTS_NOW, "A", "{{alertname}} {{variant}}"))

@@ -31,8 +31,9 @@ def test_reads_only_what_is_exported(where: str, expr: str, known: catalogue.Cat
                 assert any(re.fullmatch(value, one) for one in labels[label]), (
                     f"{where}: {label} of {selector.metric} is never {value}, only {sorted(labels[label])}"
                 )
-    made_by_label_replace = set(re.findall(r'label_replace\(.*?,\s*"(\w+)"', expr, re.DOTALL))
-    for label in grouped_by(expr) - made_by_label_replace:
+    made = set(re.findall(r'label_replace\(.*?,\s*"(\w+)"', expr, re.DOTALL))
+    made |= set(re.findall(r'count_values(?: by \(\w+\))? \("(\w+)"', expr))
+    for label in grouped_by(expr) - made:
         assert any(label in known[selector.metric] for selector in found), f"{where} groups by {label}"
 
 
