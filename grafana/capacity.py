@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, texts, units
 from grafana.fields import all_in, fixed_colour, hundred_seconds, logarithmic, prop, transform
-from grafana.figures import Figure, marked
+from grafana.figures import MARKS, Figure, marked
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import note, without_legend
@@ -22,11 +22,9 @@ CHOSEN = 'on () (max(tcplab_load_run_info{scenario="$scenario"}) == 1)'
 
 INTRODUCTION = """\
 A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time
-chosen; the shade reaches from the least to the most. **≤** or **≥** (dashed): the load generator had a warning that can
-move the figure. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
+chosen; the shade reaches from the least to the most. Dashed: a warning could move the figure; **≤**: it is at
+most that, **?**: it is in doubt. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
 """
-
-MARKS = ("", "≤ ", "≥ ")
 
 THROUGHPUT_AT = "Value #B (median)"
 

@@ -20,8 +20,8 @@ from servers.variants import VARIANTS, Variant
 INTRODUCTION = """\
 **Same requests, same load: only the concurrency model differs.** Read latency, memory and CPU per request beside
 *clients served*: no latency includes a client that isn't served. In `conversation`, *one at a time* makes its clients
-**wait** (accept queue, first reply); it isn't slow: one conversation follows another. **≤** or **≥** before a name: the
-load generator has a warning that can move this figure, which is then a bound; the tile at the top names it.
+**wait** (accept queue, first reply); it isn't slow: one conversation follows another. Before a name, a warning can move
+this figure of this server, **≤**: it is at most that, **?**: it is in doubt. The tile at the top names the warning.
 """
 
 TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)

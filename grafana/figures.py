@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from grafana import texts, units
-from loadtest.run_warnings import CHECKED, About, Affected
 
 SERVED = "variant:tcplab_load_served:ratio"
 
 UP = "variant:up:max4s"
+
+BOUND, DOUBT = "≤ ", "? "
+MARKS = ("", BOUND, DOUBT)
+"""What stands before a server's name if a warning can move its figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Figure:
 
     expr: PromQL for a chart over time. now: over the last ten seconds of the stage, for bars, tables and charts against
     the number of clients; without it `expr` is used. log: whether the axis is logarithmic. empty: the text shown
-    without data. moved: what a warning must be able to move to move this figure. better: whether more or less is.
+    without data. moved: its name in the label `moves` of the load's warnings. better: whether more or less is.
     of_all: whether it says anything of a server that leaves most of its clients waiting.
     """
 
@@ -33,7 +36,7 @@ class Figure:
     now: str = ""
     log: bool = False
     empty: str = texts.NO_SERVER
-    moved: Affected | None = None
+    moved: str = ""
     better: Literal["more", "less"] = "less"
     of_all: bool = True
 
@@ -42,19 +45,25 @@ class Figure:
         """The query for bars, tables and charts against the number of clients."""
         return self.now or self.expr
 
-    @property
-    def warned(self) -> str:
-        """The condition that a warning can move the figure. What a server does itself is a finding, no error."""
-        names = [name for name, row in CHECKED.items() if self.moved in row.moves and row.about is not About.SERVER]
-        return f'on () (max(tcplab_load_warning{{warning=~"{"|".join(names)}"}}) == 1)' if names else ""
+    def warned(self, matchers: str) -> str:
+        """Return the condition that a warning can move the figure of a variant."""
+        moves = f'{matchers},moves=~"(.*,)?{self.moved}(,.*)?"'
+        return f"on (variant) (max by (variant) (tcplab_load_warning{{{moves}}}) == 1)"
 
 
 def marked(figure: Figure, expr: str) -> str:
-    """Return a query whose series have the label `mark` while a warning can move the figure, which is then a bound."""
-    if not figure.warned:
+    """
+    Return a query whose series have the label `mark` while a warning can move the figure: a bound, or in doubt.
+
+    What a server does itself is a finding; it casts a doubt only on what is no result at all.
+    """
+    if not figure.moved:
         return expr
-    mark = "≤ " if figure.moved == "latency" else "≥ "
-    return f'label_replace(({expr}) and {figure.warned}, "mark", "{mark}", "", "")\nor on (variant) ({expr})'
+    doubt, note = figure.warned('degree="doubt"'), figure.warned('about!="server",degree="note"')
+    return (
+        f'label_replace(({expr}) and {doubt}, "mark", "{DOUBT}", "", "")\n'
+        f'or on (variant) label_replace(({expr}) and {note}, "mark", "{BOUND}", "", "")\nor on (variant) ({expr})'
+    )
 
 
 def recent(series: str, quantile: str) -> str:
@@ -62,7 +71,7 @@ def recent(series: str, quantile: str) -> str:
     return f'max by (variant) (tcplab_load_recent_seconds{{series="{series}",q="{quantile}"}})'
 
 
-def _later(quantile: str, percent: str, trap: str) -> Figure:
+def _later(quantile: str, percent: str, trap: str, moved: str = "p99") -> Figure:
     return Figure(
         f"${{series:text}} {percent}",
         f"{trap} {texts.LATER_REPLIES} {texts.EXACT}",
@@ -70,12 +79,12 @@ def _later(quantile: str, percent: str, trap: str) -> Figure:
         recent("$series", quantile),
         log=True,
         empty=texts.NO_REPLY,
-        moved="latency",
+        moved=moved,
         of_all=False,
     )
 
 
-LATER_P50 = _later("0.5", "p50", "Half of the replies took longer than this.")
+LATER_P50 = _later("0.5", "p50", "Half of the replies took longer than this.", moved="p50")
 LATER_P95 = _later("0.95", "p95", "One reply in twenty took longer than this.")
 LATER_P99 = _later("0.99", "p99", "One reply in a hundred took longer; at a low rate that is a handful of samples.")
 FIRST_P99 = Figure(
@@ -85,7 +94,7 @@ FIRST_P99 = Figure(
     recent("first_reply", "0.99"),
     log=True,
     empty=texts.NO_REPLY,
-    moved="latency",
+    moved="p99",
 )
 FIRST_WAIT = Figure(
     "A new client's wait",
@@ -94,6 +103,7 @@ FIRST_WAIT = Figure(
     "variant:tcplab_load_first_wait_seconds:max",
     log=True,
     empty=texts.NO_REPLY,
+    moved="first",
 )
 THROUGHPUT = Figure(
     "Correct replies per second",
@@ -118,6 +128,7 @@ SHARE_SERVED = Figure(
     units.SHARE,
     SERVED,
     empty=texts.NO_LOAD,
+    moved="served",
     better="more",
 )
 WAITING = Figure(
@@ -152,7 +163,7 @@ CPU_PER_REQUEST = Figure(
     now="max by (variant) (variant:tcplab_cpu_seconds_per_request:ratio_rate10s)\n"
     "and on () (max(tcplab_load_stage_seconds) >= 12)",
     empty="Fewer than 20 requests per second",
-    moved="CPU",
+    moved="cpu",
 )
 PROCESS_MEMORY = Figure(
     "Process memory",
@@ -175,6 +186,7 @@ MEMORY_ABOVE_IDLE = Figure(
     "clamp_min(max by (variant) (tcplab_resident_memory_bytes - tcplab_idle_memory_bytes), 0)",
     now="max by (variant) (variant:tcplab_memory_above_idle_bytes:avg10s)",
     empty=texts.ONLY_LINUX,
+    moved="memory",
     of_all=False,
 )
 MEMORY_PER_CLIENT = Figure(

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.text import TextMode
 
 from grafana import colours, links, texts, units
 from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop, words
-from grafana.figures import SERVED, UP, Figure, marked
+from grafana.figures import MARKS, SERVED, UP, Figure, marked
 from grafana.targets import DATASOURCE, letter, query, query_buckets, query_now
 from servers.variants import VARIANTS, Variant
 
@@ -178,7 +178,7 @@ def bars(figure: Figure) -> bargauge.Panel:
     for index, variant in enumerate(VARIANTS):  # a query for each, or they would be in alphabetical order
         only = f'({expr})\nand on (variant) {UP}{{variant="{variant.name}"}}'
         panel.with_target(query_now(only, letter(index), "{{mark}}{{variant}}"))
-        for mark in ("", "≤ ", "≥ "):
+        for mark in MARKS:
             panel.override_by_name(
                 f"{mark}{variant.name}",
                 [

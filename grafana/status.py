@@ -18,13 +18,25 @@ max by (scenario) (tcplab_load_run_info)
 or label_replace(max(tcplab_load_running) == 0, "scenario", "no run is on", "", "")
 or label_replace(0 * absent(tcplab_load_running), "scenario", "the load is not measured", "", "")"""
 
-_WARNED = "max by (warning, variant) (tcplab_load_warning) == 1"
+_WARNING = "tcplab_load_warning"
+_FOUND = f"""\
+(2 * max by (warning) ({_WARNING}{{about!="server",degree="doubt"}}) > 0)
+  or (max by (warning) ({_WARNING}{{about!="server",degree="note"}}) > 0)
+  or (2 * max by (warning, variant) ({_WARNING}{{about="server",degree="doubt"}}) > 0)
+  or (max by (warning, variant) ({_WARNING}{{about="server",degree="note"}}) > 0)"""
 
+# 1: a note, 2: a doubt. One about a server has its name. Three fit into the tile.
 WARNINGS_NOW = f"""\
-topk(3, {_WARNED})
-or label_replace(count({_WARNED}) > 3, "warning", "and more", "", "")
-or label_replace(max(tcplab_load_warning) == 0, "warning", "none", "", "")
-or label_replace(2 * absent(tcplab_load_warning), "warning", "the load is not measured", "", "")"""
+topk(3, {_FOUND})
+or label_replace(count({_FOUND}) > 3, "warning", "and more", "", "")
+or label_replace(max({_WARNING}) == 0, "warning", "none", "", "")
+or label_replace(3 * absent({_WARNING}), "warning", "the load is not measured", "", "")"""
+
+# That a server leaves clients waiting is no fault of the run.
+WARNINGS_THEN = f"""\
+2 * max({_WARNING}{{degree="doubt"}}) > 0
+or max({_WARNING}{{about!="server",degree="note"}}) > 0
+or 0 * max({_WARNING})"""
 
 _ALERTS = 'ALERTS{alertstate="firing",alertname!~"RunWarnings|GeneratorSaturated"'
 
@@ -65,16 +77,18 @@ def status() -> Line:
     warnings = (
         tile(
             "Run warnings",
-            "The load generator's warnings about its own run; loadtest/README.md says what to do. With a warning, a "
-            "figure may show the generator's limit, not the server's: a figure that it can move is marked ≤ or ≥. The "
-            "strip below shows when.",
+            "The load generator's warnings; loadtest/README.md says what to do. Grey: a note, with which a figure that "
+            "it can move is a bound, marked ≤. Amber: a doubt, marked ?. A warning about one server has its name and "
+            "marks only that. The strip below shows when.",
             texts.NO_LOAD,
         )
         .with_target(query_now(WARNINGS_NOW, "A", "{{warning}} {{variant}}"))
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING), (2, colours.NEUTRAL)))
+        .thresholds(
+            steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.NEUTRAL), (2, colours.WARNING), (3, colours.NEUTRAL))
+        )
     )
     for name, row in CHECKED.items():
         warnings.override_by_name(name, [prop("displayName", f"{name}: {row.short}")])
@@ -103,12 +117,14 @@ def head() -> list[Line]:
     """Return the tiles, and the strip of warnings over time below them."""
     strip = timeline(
         "Run warnings over the time shown",
-        "Amber while the load generator had a warning about its own run, as many at once as the tooltip says. What is "
-        "measured meanwhile may be the generator's limit.",
-        f"count({_WARNED}) or max(tcplab_load_warning)",
+        "Grey: a note, some figures are bounds. Amber: a doubt, what is measured meanwhile may be the generator's limit. "
+        "A server that leaves clients waiting is not among them: that is a finding.",
+        WARNINGS_THEN,
         "warnings",
         texts.NO_LOAD,
     )
-    strip.mappings([words({"0": ("none", colours.FAINT)})]).thresholds(steps(colours.NEUTRAL, (1, colours.WARNING)))
+    strip.mappings(
+        [words({"0": ("none", colours.FAINT), "1": ("a note", colours.NEUTRAL), "2": ("a doubt", colours.WARNING)})]
+    )
     strip.row_height(0.9)
     return [status(), Line(2, [strip])]
