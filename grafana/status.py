@@ -117,8 +117,8 @@ def head() -> list[Line]:
     """Return the tiles, and the strip of warnings over time below them."""
     strip = timeline(
         "Run warnings over the time shown",
-        "Grey: a note, some figures are bounds. Amber: a doubt, what is measured meanwhile may be the generator's limit. "
-        "A server that leaves clients waiting is not among them: that is a finding.",
+        "Grey: a note, some figures are bounds. Amber: a doubt, what is measured meanwhile may be the generator's "
+        "limit. A server that leaves clients waiting is not among them: that is a finding.",
         WARNINGS_THEN,
         "warnings",
         texts.NO_LOAD,
