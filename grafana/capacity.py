@@ -22,8 +22,8 @@ CHOSEN = 'on () (max(tcplab_load_run_info{scenario="$scenario"}) == 1)'
 
 INTRODUCTION = """\
 A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time
-chosen; the shade reaches from the least to the most. Dashed: a warning could move the figure; **≤**: it is at most that,
-**?**: it is in doubt. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
+chosen; the shade reaches from the least to the most. Dashed: a warning could move the figure; **≤**: it is at most
+that, **?**: it is in doubt. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
 """
 
 THROUGHPUT_AT = "Value #B (median)"

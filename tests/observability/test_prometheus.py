@@ -153,14 +153,14 @@ def test_the_tile_names_warnings_and_servers(
 def running(**values: str) -> dict[str, str]:
     """Return the series of a run with two servers, of which `single` leaves 29 of 30 clients waiting."""
     series = {'tcplab_load_running{job="load"}': "1x10"}
-    for name, waiting in (("single", "29"), ("asyncio", "0")):
+    for name, waiting, oldest in (("single", "29", "10.64"), ("asyncio", "0", "0")):
         series |= {
             f'up{{job="servers",variant="{name}"}}': "1x10",
             f'tcplab_load_recent_clients{{job="load",variant="{name}",state="asked"}}': "30x10",
             f'tcplab_load_recent_clients{{job="load",variant="{name}",state="waiting"}}': f"{waiting}x10",
             f'tcplab_load_recent_seconds{{job="load",variant="{name}",series="response",q="0.99"}}': "0.005x10",
             f'tcplab_load_recent_seconds{{job="load",variant="{name}",series="first_reply",q="0.5"}}': "0.002x10",
-            f'tcplab_load_oldest_wait_seconds{{job="load",variant="{name}"}}': f"{'10.64' if waiting == '29' else '0'}x10",
+            f'tcplab_load_oldest_wait_seconds{{job="load",variant="{name}"}}': f"{oldest}x10",
             f'tcplab_resident_memory_bytes{{job="servers",variant="{name}"}}': "34800000x10",
             f'tcplab_idle_memory_bytes{{job="servers",variant="{name}"}}': "30000000x10",
         }
