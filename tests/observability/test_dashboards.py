@@ -275,7 +275,7 @@ def test_a_fifth_variant_is_in_every_comparing_panel(with_a_fifth: dict[str, dic
                 assert told_of(panel, "#123456"), f"{name}: {panel['title']} lacks the fifth"
                 assert "fifth" in json.dumps(panel)
                 compared += 1
-    assert compared >= 45
+    assert compared >= 40
 
 
 # Compare
