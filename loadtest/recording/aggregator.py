@@ -164,6 +164,7 @@ class Aggregator:
 
     def take(self, name: str, report: Mapping[str, Any], now: float) -> None:
         """Add a worker's report."""
+        is_new = name not in self.workers
         worker = self.workers.setdefault(name, Worker())
         worker.heard = now
         worker.present = True
@@ -187,7 +188,7 @@ class Aggregator:
                 recent.setdefault(variant, Counters()).add(counters)
                 worker.requests += sum(counters.outcomes.values())
         worker.recent.append(stretch)
-        if users and users != _users(worker):
+        if not is_new and users != _users(worker):
             self._stage += 1
             self._stage_began = now
         self._recent.append(Heard(now, name, stretch.seconds, recent, worker.gauges, stage))

@@ -189,3 +189,11 @@ def test_hanging_scrapers_block_neither_clients_nor_scrapes(model: Model, launch
             assert server.metrics()("connections_limit") > 0
     for scraper in hanging:
         scraper.close()
+
+
+def test_the_cpu_time_of_scrapes_is_counted() -> None:
+    with serving() as server:
+        address = ("127.0.0.1", server.server_port)
+        counted = [float(line.split()[1]) for _ in range(3) for line in scrape(address).splitlines()
+                   if line.startswith("tcplab_scrape_cpu_seconds_total ")]  # fmt: skip
+    assert 0 <= counted[0] < counted[1] < counted[2] < 1
