@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, links, texts, units
 from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words, words
-from grafana.figures import SERVED, UP, Figure
+from grafana.figures import ENOUGH, SERVED, UP, Figure
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import DOWN, Series, bars, buckets, chart, chart_of, grid, note, of_every_variant, standing_in, tile
@@ -76,17 +76,17 @@ WHO_WAITS = f"""\
 {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
 * on (variant) group_left (asked) {_number("asked", f"round({figures.ASKED.of_the_stage})")}
 * on (variant) group_left (wait) {_number("wait", f"round({figures.FIRST_WAIT.of_the_stage}, 0.1)")}
-and on (variant) ({SERVED} < 0.9) and on (variant) ({UP} == 1) and {_RUNNING}"""
+and on (variant) ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING}"""
 
 NOBODY_WAITS = f"""\
-label_replace(count({SERVED} >= 0.9) == count({UP} == 1), "server", "Every server serves all its clients", "", "")
+label_replace(count({SERVED} >= {ENOUGH}) == count({UP} == 1), "server", "Every server serves all its clients", "", "")
 and {_RUNNING}"""
 
 
 def _megabytes(variant: Variant) -> str:
     """Return the query of a variant's memory as a label named after it; a dash if it says nothing."""
     shown = f'variant="{variant.name}"'
-    memory = f"variant:tcplab_memory_above_idle_bytes:avg10s{{{shown}}} and on (variant) ({SERVED} >= 0.5)"
+    memory = f"variant:tcplab_memory_above_idle_bytes:avg10s{{{shown}}} and on (variant) ({SERVED} >= {ENOUGH})"
     memory = f"({memory} and on (variant) ({UP} == 1))"
     return (
         f'(count_values("{variant.name}", round({memory} / 1e6, 0.1)) '
@@ -112,7 +112,7 @@ def result() -> Builder[dashboard.Panel]:
             "The result now",
             "The same figures as below in words: who leaves clients waiting, and what memory all clients so far have "
             "cost. Of the last ten seconds of this stage, that is since the number of clients changed. A dash: the "
-            "server serves less than half of its clients, or is down.",
+            "server serves less than three quarters of its clients, or is down.",
             "No run is on, or the number of clients has just changed",
         )
         .with_target(

@@ -11,6 +11,9 @@ from grafana import texts, units
 
 SERVED = "variant:tcplab_load_served:ratio"
 
+ENOUGH = 0.75
+"""Share of its clients that a server must serve, or its latencies and memory say little."""
+
 UP = "variant:up:max4s"
 
 BOUND, DOUBT = "≤ ", "? "
