@@ -23,7 +23,10 @@ FIRST_REPLY = (
     "after earlier clients have left."
 )
 
-FIRST_WAIT = "The median of ten seconds; if over a quarter of the clients still waits, the age of the oldest that does, if that is more."
+FIRST_WAIT = (
+    "The median of ten seconds; if over a quarter of the clients still waits, the age of the oldest that does, if that "
+    "is more."
+)
 
 SERVED = (
     "A client is served unless it waits for the first reply of its connection (or for the connection, over a second); "

@@ -17,7 +17,10 @@ TRIALS: Final = 4
 
 _REMEMBER_TEXTS: Final = """\
 (() => {
-  const prototype = CanvasRenderingContext2D.prototype, fill = prototype.fillText, clear = prototype.clearRect;
+  const prototype = CanvasRenderingContext2D.prototype;
+  if (prototype.remembers) return;
+  prototype.remembers = true;
+  const fill = prototype.fillText, clear = prototype.clearRect;
   prototype.clearRect = function (...where) {
     this.canvas.texts = [];
     return clear.apply(this, where);

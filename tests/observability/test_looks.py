@@ -9,8 +9,12 @@ from tests.e2e import looks
 from tests.support.lab.browser import Browser, browser, required
 
 PAGE = """<!doctype html><meta charset="utf-8">
-<style>section {{ width: 220px; height: 120px; position: relative }} h2 {{ margin: 0; overflow: hidden; white-space: nowrap }}
-.content {{ height: 80px; overflow: hidden }} .line {{ overflow: hidden; white-space: nowrap; font: 20px sans-serif }}</style>
+<style>
+section {{ width: 220px; height: 120px; position: relative }}
+h2 {{ margin: 0; overflow: hidden; white-space: nowrap }}
+.content {{ height: 80px; overflow: hidden }}
+.line {{ overflow: hidden; white-space: nowrap; font: 20px sans-serif }}
+</style>
 <section data-testid="data-testid Panel header One"><h2>One</h2>
 <div class="content" data-testid="data-testid panel content">{content}</div></section>
 <script>
