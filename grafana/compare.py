@@ -73,10 +73,10 @@ def _number(label: str, expr: str) -> str:
 _RUNNING = "on () (max(tcplab_load_running) == 1)"
 
 WHO_WAITS = f"""\
-{_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
+bottomk(1, {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
 * on (variant) group_left (asked) {_number("asked", f"round({figures.ASKED.of_the_stage})")}
 * on (variant) group_left (wait) {_number("wait", f"round({figures.FIRST_WAIT.of_the_stage}, 0.1)")}
-and on (variant) ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING}"""
+* on (variant) ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})"""
 
 NOBODY_WAITS = f"""\
 label_replace(count({SERVED} >= {ENOUGH}) == count({UP} == 1), "server", "Every server serves all its clients", "", "")
@@ -125,7 +125,7 @@ def result() -> Builder[dashboard.Panel]:
         .with_target(query_now(NOBODY_WAITS, "B", "{{server}}"))
         .with_target(query_now(MEMORY, "C", f"Memory for all clients so far: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(17))
+        .text(common_builders.VizTextDisplayOptions().title_size(16))
         .orientation(common.VizOrientation.HORIZONTAL)
         .color_mode(common.BigValueColorMode.NONE)
         .thresholds(steps("text"))

@@ -165,7 +165,7 @@ def bars(figure: Figure) -> bargauge.Panel:
         .orientation(common.VizOrientation.HORIZONTAL)
         .display_mode(common.BarGaugeDisplayMode.BASIC)
         .value_mode(common.BarGaugeValueMode.TEXT)
-        .name_placement(common.BarGaugeNamePlacement.LEFT)
+        .name_placement(common.BarGaugeNamePlacement.TOP)
         .show_unfilled(False)
         .sizing(common.BarGaugeSizing.AUTO)
         .text(common_builders.VizTextDisplayOptions().title_size(14).value_size(16))

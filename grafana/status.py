@@ -25,10 +25,10 @@ _FOUND = f"""\
   or (2 * max by (warning, variant) ({_WARNING}{{about="server",degree="doubt"}}) > 0)
   or (max by (warning, variant) ({_WARNING}{{about="server",degree="note"}}) > 0)"""
 
-# 1: a note, 2: a doubt. One about a server has its name. Three fit into the tile.
+# 1: a note, 2: a doubt. One about a server has its name. Two lines fit into the tile.
 WARNINGS_NOW = f"""\
-topk(3, {_FOUND})
-or label_replace(count({_FOUND}) > 3, "warning", "and more", "", "")
+topk(1, {_FOUND})
+or label_replace((count({_FOUND}) > 1) * 0 + 1, "warning", "and more, on Load generator", "", "")
 or label_replace(max({_WARNING}) == 0, "warning", "none", "", "")
 or label_replace(3 * absent({_WARNING}), "warning", "the load is not measured", "", "")"""
 
@@ -40,11 +40,11 @@ or 0 * max({_WARNING})"""
 
 _ALERTS = 'ALERTS{alertstate="firing",alertname!~"RunWarnings|GeneratorSaturated"'
 
-# A server that is down or fails is in red; the rest in amber. Three fit into the tile.
+# A server that is down or fails is in red; the rest in amber. Two lines fit into the tile.
 ALERTS_NOW = f"""\
-topk(3, 2 * max by (alertname, variant) ({_ALERTS},severity="error"}})
+topk(1, 2 * max by (alertname, variant) ({_ALERTS},severity="error"}})
   or max by (alertname, variant) ({_ALERTS},severity!="error"}}))
-or label_replace(count({_ALERTS}}}) > 3, "alertname", "and more", "", "")
+or label_replace((count({_ALERTS}}}) > 1) * 0 + 1, "alertname", "and more, on Prometheus's /alerts", "", "")
 or label_replace(0 * absent({_ALERTS}}}), "alertname", "none", "", "")"""
 
 
@@ -91,7 +91,7 @@ def status() -> Line:
         )
     )
     for name, row in CHECKED.items():
-        warnings.override_by_name(name, [prop("displayName", f"{name}: {row.short}")])
+        warnings.override_by_name(f"{name} ", [prop("displayName", f"{name}: {row.short}")])
         for variant in VARIANTS:
             warnings.override_by_name(
                 f"{name} {variant.name}", [prop("displayName", f"{variant.title}, {name}: {row.short}")]
@@ -99,7 +99,7 @@ def status() -> Line:
     alerts = (
         tile(
             "Alerts",
-            "Prometheus's alerts that fire now (prometheus/rules/alerts.yml), the worst first: a server down, no load, "
+            "The worst of Prometheus's alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, "
             "failing requests or connects, clients that wait, a full accept queue, a CPU quota that throttles a "
             "server. All of them are on Prometheus's page /alerts.",
             texts.NO_SERVER,

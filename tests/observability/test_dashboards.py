@@ -333,7 +333,7 @@ def test_every_warning_has_its_words() -> None:
     for name in ("compare.json", "capacity.json", "load.json"):
         (tile,) = [panel for panel in panels(DASHBOARDS[name]) if panel["title"] == "Run warnings"]
         for warning, row in run_warnings.CHECKED.items():
-            assert overrides(tile)[warning] == {"displayName": f"{warning}: {row.short}"}
+            assert overrides(tile)[f"{warning} "] == {"displayName": f"{warning}: {row.short}"}
             for variant in VARIANTS:
                 named = f"{variant.title}, {warning}: {row.short}"
                 assert overrides(tile)[f"{warning} {variant.name}"] == {"displayName": named}
@@ -366,6 +366,24 @@ def test_bars_have_full_names_in_the_tables_order(panel: Panel) -> None:
             assert overrides(panel)[f"{mark}{variant.name}"]["color"]["fixedColor"] == variant.colour
     (meanings,) = panel["fieldConfig"]["defaults"]["mappings"]
     assert meanings["options"]["-1"] == {"text": "down", "color": colours.ERROR, "index": 0}
+
+
+PANEL_HEAD, PADDING, LINE_HEIGHT = 32, 8, 1.2
+"""Pixels of a panel's title and of a tile's padding, and a text's line height, in Grafana's stat panel."""
+
+
+def test_tiles_have_room_for_their_lines() -> None:
+    """The head's tiles have two lines at most (topk of one, and that there are more), the result too."""
+    for name, dashboard in DASHBOARDS.items():
+        for panel in panels(dashboard):
+            size = panel.get("options", {}).get("text", {}).get("titleSize")
+            if panel["type"] != "stat" or panel["options"]["textMode"] != "name" or size is None:
+                continue
+            lines = 2 if panel["options"]["orientation"] == "horizontal" else 1
+            room = (panel["gridPos"]["h"] * 38 - 8 - PANEL_HEAD) / lines
+            assert size * LINE_HEIGHT + 2 * PADDING <= room, f"{name} {panel['title']}"
+            if "ALERTS" in panel["targets"][0]["expr"] or "tcplab_load_warning" in panel["targets"][0]["expr"]:
+                assert panel["targets"][0]["expr"].startswith("topk(1, ")
 
 
 def test_charts_of_the_race_are_tall_and_have_legends() -> None:
