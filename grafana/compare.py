@@ -76,7 +76,7 @@ WHO_WAITS = f"""\
 bottomk(1, {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
 * on (variant) group_left (asked) {_number("asked", f"round({figures.ASKED.of_the_stage})")}
 * on (variant) group_left (wait) {_number("wait", f"round({figures.FIRST_WAIT.of_the_stage}, 0.1)")}
-* on (variant) ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})"""
+* on (variant) group_left () ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})"""
 
 NOBODY_WAITS = f"""\
 label_replace(count({SERVED} >= {ENOUGH}) == count({UP} == 1), "server", "Every server serves all its clients", "", "")
