@@ -76,10 +76,15 @@ WHO_WAITS = f"""\
 bottomk(1, {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
 * on (variant) group_left (asked) {_number("asked", f"round({figures.ASKED.of_the_stage})")}
 * on (variant) group_left (wait) {_number("wait", f"round({figures.FIRST_WAIT.of_the_stage}, 0.1)")}
-* on (variant) group_left () ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})"""
+* on (variant) group_left () ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})
+unless on () (min({UP}) == 0)"""
+
+WHO_IS_DOWN = f"topk(1, {_titled(f'({UP} == bool 0) == 1')})"
 
 NOBODY_WAITS = f"""\
-label_replace(count({SERVED} >= {ENOUGH}) == count({UP} == 1), "server", "Every server serves all its clients", "", "")
+label_replace(
+  count({SERVED} >= {ENOUGH} and on (variant) ({UP} == 1)) == count({UP}),
+  "server", "Every server serves its clients at once", "", "")
 and {_RUNNING}"""
 
 
@@ -123,6 +128,7 @@ def result() -> Builder[dashboard.Panel]:
             )
         )
         .with_target(query_now(NOBODY_WAITS, "B", "{{server}}"))
+        .with_target(query_now(WHO_IS_DOWN, "D", "{{server}} is down"))
         .with_target(query_now(MEMORY, "C", f"Memory for all clients so far: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(16))

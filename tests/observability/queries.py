@@ -53,8 +53,8 @@ class Query:
         """Why the query may return nothing, or no number, in a healthy lab; empty if it must return some."""
         if self.panel.startswith("annotation "):
             return "it marks what has happened, and nothing need have"
-        if self.panel == "The result now" and self.ref in {"A", "B"}:
-            return "somebody waits, or nobody does"
+        if self.panel == "The result now" and self.ref in {"A", "B", "D"}:
+            return "one of the three is so: a server leaves clients waiting, none does, one is down"
         return ""
 
     def promql(self, *, rate_interval: str = "8s", shown: str = "15m") -> str:

@@ -48,6 +48,11 @@ def warning(name: str, about: str, degree: str, variant: str, value: int) -> dic
         pytest.param([("late", "generator", "note", 1)], [('{warning="late"}', 1)], id="a note"),
         pytest.param([("late", "generator", "doubt", 1)], [('{warning="late"}', 2)], id="a doubt"),
         pytest.param(
+            [("late", "generator", "doubt", 1), ("slow", "run", "note", 1)],
+            [('{warning="late"}', 2), ('{warning="and more, on Load generator"}', 1)],
+            id="two",
+        ),
+        pytest.param(
             [("unserved", "server", "note", 1)], [('{warning="unserved",variant="single"}', 1)], id="a server's"
         ),
         pytest.param([], [('{warning="the load is not measured"}', 3)], id="no load"),
@@ -127,9 +132,14 @@ def test_the_line_says_who_leaves_clients_waiting(promtool: str, tmp_path: Path)
     said = '{variant="single",server="one at a time",waiting="29",asked="30",wait="10.6"}'
     answers(f"round({line}, 0.01)", running(), [(said, 0.03)], promtool, tmp_path)
     answers(everybody, running(), [], promtool, tmp_path)
+    dead = running() | {'up{job="servers",variant="asyncio"}': "1x8 0x2"}
+    (down,) = of("The result now", "D")
+    answers(line, dead, [], promtool, tmp_path)
+    answers(everybody, dead, [], promtool, tmp_path)
+    answers(down, dead, [('{variant="asyncio",server="asyncio on uvloop"}', 1)], promtool, tmp_path)
     served = running() | {'tcplab_load_recent_clients{job="load",variant="single",state="waiting"}': "0x10"}
     answers(line, served, [], promtool, tmp_path)
-    answers(everybody, served, [('{server="Every server serves all its clients"}', 2)], promtool, tmp_path)
+    answers(everybody, served, [('{server="Every server serves its clients at once"}', 2)], promtool, tmp_path)
 
 
 def test_the_line_has_the_clients_memory(promtool: str, tmp_path: Path) -> None:
