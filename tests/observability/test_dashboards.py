@@ -386,7 +386,7 @@ def test_tiles_have_room_for_their_lines() -> None:
                 assert panel["targets"][0]["expr"].startswith("topk(1, ")
 
 
-def test_charts_of_the_race_are_tall_and_have_legends() -> None:
+def test_the_races_charts_are_tall_with_legends() -> None:
     every = DASHBOARDS["compare.json"]["panels"]
     fold = len(above_the_fold(DASHBOARDS["compare.json"]))
     charts = [panel for panel in every[fold:] if panel["type"] == "timeseries"][:6]
@@ -484,7 +484,7 @@ def test_curves_are_of_steady_clients_and_one_scenario(panel: Panel) -> None:
 
 
 @pytest.mark.parametrize("panel", CURVES[:-1], ids=[panel["title"] for panel in CURVES[:-1]])
-def test_a_point_is_a_median_between_least_and_most(panel: Panel) -> None:
+def test_a_point_is_the_median_and_extremes(panel: Panel) -> None:
     steps = {one["id"]: one["options"] for one in panel["transformations"]}
     assert [*steps] == ["joinByField", "filterByValue", "groupBy", "sortBy"]
     grouped = steps["groupBy"]["fields"]
