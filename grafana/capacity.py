@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, texts, units
 from grafana.fields import all_in, fixed_colour, hundred_seconds, logarithmic, prop, transform
-from grafana.figures import MARKS, Figure, marked
+from grafana.figures import MARKS, Figure, in_order, marked
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import note, without_legend
@@ -61,7 +61,7 @@ def curve(figure: Figure) -> Builder[dashboard.Panel]:
     """Return a figure against the number of clients: a line of medians for each variant, between least and most."""
     panel = _panel(f"{figure.title}: {figure.better} is better", figure.text, figure.unit, "clients", log=figure.log)
     panel.with_target(query(f"max({STEADY} and {CHOSEN})", letter(0), "clients"))
-    panel.with_target(query(_steady(figure), letter(1), "{{mark}}{{variant}}"))
+    panel.with_target(query(in_order(_steady(figure)), letter(1), "{{mark}}{{variant}}"))
     fields = [f"{mark}{variant.name}" for variant in VARIANTS for mark in MARKS]
     aggregated = {"operation": "aggregate", "aggregations": ["median", "min", "max"]}
     panel.with_transformation(transform("joinByField", {"byField": "Time", "mode": "outer"}))
@@ -155,6 +155,8 @@ def knee() -> Builder[dashboard.Panel]:
         )
     )
     panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": f"{THROUGHPUT_AT}\\variant"}]}))
+    order = [f"{THROUGHPUT_AT}\\variant", *(variant.name for variant in VARIANTS)]
+    panel.with_transformation(transform("organize", {"indexByName": {name: index for index, name in enumerate(order)}}))
     panel.override_by_name(
         f"{THROUGHPUT_AT}\\variant",
         [

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, links, texts, units
 from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words, words
-from grafana.figures import ENOUGH, SERVED, UP, Figure
+from grafana.figures import ENOUGH, SERVED, UP, Figure, in_order
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import DOWN, Series, bars, buckets, chart, chart_of, grid, note, of_every_variant, standing_in, tile
@@ -150,9 +150,9 @@ def side_by_side() -> Builder[dashboard.Panel]:
     ).min_width(80)
     for index, (title, figure) in enumerate(COLUMNS):
         expr = of_every_variant(figure)
-        if not index:  # a field of its own, for the colour
-            expr = f'label_replace({expr}, "colour", "$1", "variant", "(.*)")'
-        panel.with_target(query_table(f"max by (variant{'' if index else ', colour'}) ({expr})", letter(index)))
+        if not index:  # a field of its own, for the order and the colour
+            expr = in_order(f"({expr})")
+        panel.with_target(query_table(f"max by (variant{'' if index else ', _order'}) ({expr})", letter(index)))
         decimals = [prop("decimals", 0)] if figure.unit == units.COUNT else []
         narrow = [prop("custom.width", 66)] if len(title) < 6 else []
         panel.override_by_name(
@@ -168,7 +168,7 @@ def side_by_side() -> Builder[dashboard.Panel]:
     panel.override_by_name(
         "●",
         [
-            prop("mappings", [words({variant.name: ("●", variant.colour) for variant in VARIANTS})]),
+            prop("mappings", [words({str(index): ("●", variant.colour) for index, variant in enumerate(VARIANTS)})]),
             prop("custom.cellOptions", {"type": "color-text"}),
             prop("custom.width", 32),
         ],
@@ -204,11 +204,12 @@ def side_by_side() -> Builder[dashboard.Panel]:
             "organize",
             {
                 "excludeByName": {"Time": True},
-                "indexByName": {name: index for index, name in enumerate(["colour", "variant", *names])},
-                "renameByName": {"colour": "●", "variant": "Server", **names},
+                "indexByName": {name: index for index, name in enumerate(["_order", "variant", *names])},
+                "renameByName": {"_order": "●", "variant": "Server", **names},
             },
         )
     )
+    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": "●"}]}))
     return panel
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from grafana import texts, units
+from servers.variants import VARIANTS
 
 SERVED = "variant:tcplab_load_served:ratio"
 
@@ -67,6 +68,17 @@ def marked(figure: Figure, expr: str) -> str:
         f'label_replace(({expr}) and {doubt}, "mark", "{DOUBT}", "", "")\n'
         f'or on (variant) label_replace(({expr}) and {note}, "mark", "{BOUND}", "", "")\nor on (variant) ({expr})'
     )
+
+
+def in_order(expr: str) -> str:
+    """
+    Return a query over time whose series come in the order of servers/variants.py.
+
+    Prometheus sorts them by their labels; `_order` is the first.
+    """
+    for index, variant in enumerate(VARIANTS):
+        expr = f'label_replace({expr}, "_order", "{index}", "variant", "{variant.name}")'
+    return expr
 
 
 def recent(series: str, quantile: str) -> str:

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.text import TextMode
 
 from grafana import colours, links, texts, units
 from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop, words
-from grafana.figures import ENOUGH, MARKS, SERVED, UP, Figure, marked
+from grafana.figures import ENOUGH, MARKS, SERVED, UP, Figure, in_order, marked
 from grafana.targets import DATASOURCE, letter, query, query_buckets, query_now
 from servers.variants import VARIANTS, Variant
 
@@ -91,7 +91,8 @@ def chart(
     else:
         panel.min(0)
     for index, one in enumerate(series):
-        panel.with_target(query(one.expr, letter(index), one.legend_format))
+        of_one = one.legend or "$variant" in one.expr
+        panel.with_target(query(one.expr if of_one else in_order(one.expr), letter(index), one.legend_format))
         if one.legend:
             continue
         for variant in VARIANTS:

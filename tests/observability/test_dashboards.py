@@ -216,6 +216,14 @@ def test_limits_are_drawn_only_where_figures_become_excluded() -> None:
 # Variants
 
 
+@pytest.mark.parametrize(("name", "panel"), CHARTS, ids=titled(CHARTS))
+def test_series_come_in_the_tables_order(name: str, panel: Panel) -> None:
+    for target in panel["targets"]:
+        if "{{variant}}" in target["legendFormat"] and "$variant" not in target["expr"]:
+            places = [f'"_order", "{index}", "variant", "{one.name}"' for index, one in enumerate(VARIANTS)]
+            assert all(place in target["expr"] for place in places)
+
+
 def test_every_comparing_query_has_every_variant() -> None:
     compared = [query for query in QUERIES if query.per == "variant"]
     assert len(compared) >= 50
@@ -504,7 +512,13 @@ def test_a_point_is_the_median_and_extremes(panel: Panel) -> None:
 
 def test_the_knee_is_latency_against_throughput() -> None:
     panel = CURVES[-1]
-    assert [one["id"] for one in panel["transformations"]] == ["merge", "groupBy", "groupingToMatrix", "sortBy"]
+    assert [one["id"] for one in panel["transformations"]] == [
+        "merge",
+        "groupBy",
+        "groupingToMatrix",
+        "sortBy",
+        "organize",
+    ]
     _, throughput, latency = (target["expr"] for target in panel["targets"])
     assert 'tcplab_load_recent_rate{outcome="verified"}' in throughput
     assert 'q="0.99"' in latency
