@@ -97,7 +97,7 @@ class LoadCollector(Collector):
         totals = self._aggregator.totals
         yield from self._counters(totals)
         yield from _histograms(totals)
-        yield self._recent()
+        yield from self._recent()
         yield from self._gauges()
         status = self._status()
         yield from _about_workers(status)
@@ -149,19 +149,41 @@ class LoadCollector(Collector):
             lambda counters: counters.late_sends,
         )
 
-    def _recent(self) -> Metric:
-        family = GaugeMetricFamily(
+    def _recent(self) -> Iterator[Metric]:
+        quantiles = GaugeMetricFamily(
             "tcplab_load_recent_seconds",
-            "Exact quantiles over the last 10 s and all workers, to three significant figures; absent without samples",
+            "Exact quantiles over the stage's last 10 s and all workers, to three significant figures; absent without"
+            " samples. A stage begins when the number of clients changes",
             labels=["variant", "series", "q"],
         )
-        for variant, counters in self._aggregator.recent(self._clock()).items():
-            for series, histogram in counters.histograms.items():
+        rates = GaugeMetricFamily(
+            "tcplab_load_recent_rate",
+            "Requests per second over the stage's last 10 s: verified, or failed, failed connects included",
+            labels=["variant", "outcome"],
+        )
+        clients = GaugeMetricFamily(
+            "tcplab_load_recent_clients",
+            "Mean number of clients over the stage's last 10 s: waiting (connected without a reply on that connection,"
+            " or connecting for over a second), connected, asked (Locust's users)",
+            labels=["variant", "state"],
+        )
+        age, stage = self._aggregator.stage(self._clock())
+        for variant, recent in stage.items():
+            for series, histogram in recent.counters.histograms.items():
                 for fraction in QUANTILES:
                     found = quantile(histogram, fraction)
                     if found is not None:
-                        family.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
-        return family
+                        quantiles.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
+            rates.add_metric([variant, "verified"], recent.verified)
+            rates.add_metric([variant, "failed"], recent.failed)
+            for state, number in (
+                ("waiting", recent.waiting),
+                ("connected", recent.connected),
+                ("asked", recent.users),
+            ):
+                clients.add_metric([variant, state], number)
+        yield from (quantiles, rates, clients)
+        yield GaugeMetricFamily("tcplab_load_stage_seconds", "How long the number of clients has not changed", age)
 
     def _gauges(self) -> Iterator[Metric]:
         rows = (
@@ -181,6 +203,14 @@ class LoadCollector(Collector):
             for variant, values in gauges.items():
                 family.add_metric([variant], getattr(values, attribute))
             yield family
+        oldest = GaugeMetricFamily(
+            "tcplab_load_oldest_wait_seconds",
+            "How long the client has waited that waits longest now for its connection's first reply; 0 if none waits",
+            labels=["variant"],
+        )
+        for variant, values in gauges.items():
+            oldest.add_metric([variant], values.oldest / 1e6)
+        yield oldest
 
 
 def _about_workers(status: Status) -> Iterator[Metric]:

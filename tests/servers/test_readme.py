@@ -83,7 +83,7 @@ def test_every_metric_has_a_row(name: str) -> None:
     rows = [line for line in README[name].splitlines() if line.startswith("| `tcplab_")]
     with server(Stats()) as exporter:
         families = [family for family in exporter.collect() if family.name.startswith("tcplab_")]
-    assert len(families) == 18
+    assert len(families) == 19
     for family in families:
         metric = family.name + "_total" * (family.type == "counter")
         row = [row for row in rows if re.search(rf"`{metric}(\{{\w+\}})?`", row)]
