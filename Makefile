@@ -6,7 +6,7 @@ checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare publish publish-check local test test-all faults check bench dashboards lock audit clean
+.PHONY: help up compare publish publish-check local test test-all faults check check-lab bench dashboards lock audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ check: .venv-dev/ready ## Check lint, formatting and types
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
+
+check-lab: .venv-dev/ready ## Check the full lab in Docker: start one on free ports, ask every panel for data, take it down
+	@.venv-dev/bin/python -m tests.e2e.check_lab
 
 bench: .venv-dev/ready ## Measure what the lab's servers cost beside bare echo servers
 	@.venv-dev/bin/python -m tests.bench

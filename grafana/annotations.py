@@ -1,4 +1,4 @@
-"""Events drawn into every chart, all from Prometheus's series."""
+"""Events drawn into every chart, all from Prometheus's series. Warnings are in a strip of their own (status.py)."""
 
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
@@ -30,8 +30,6 @@ def _changes(metric: str) -> str:
 def every() -> list[Builder[dashboard.AnnotationQuery]]:
     """Return the annotations of every dashboard."""
     return [
-        # One band for all warnings; "Run warnings over time" of the load's page tells them apart.
-        _annotation("Warnings", "max(tcplab_load_warning) == 1", "With warnings", colours.WARNING),
         # The value is the moment in milliseconds, so it is exact even with coarse steps.
         _annotation(
             "Runs begin", "1000 * max(tcplab_load_run_start_timestamp_seconds)", "A run begins"
@@ -46,6 +44,13 @@ def every() -> list[Builder[dashboard.AnnotationQuery]]:
             '1000 * max by (variant) (process_start_time_seconds{job="servers"})',
             "The server {{variant}} starts",
         ).use_value_for_time(True),
+        # The first step at which it is down.
+        _annotation(
+            "Servers go down",
+            "variant:up:max4s == 0 unless (variant:up:max4s offset $__interval) == 0",
+            "The server {{variant}} is down",
+            colours.ERROR,
+        ),
         _annotation(
             "The load starts", '1000 * max(process_start_time_seconds{job="load"})', "The load's master starts"
         ).use_value_for_time(True),

@@ -1,118 +1,195 @@
-"""The dashboard "Capacity": Compare's figures against the number of clients."""
+"""The dashboard "Capacity": the figures that compare the servers against the number of clients, as curves."""
 
 from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.builders import xychart as builders
+from grafana_foundation_sdk.builders import trend as builders
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models import common, dashboard, xychart
+from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, texts, units
 from grafana.fields import all_in, fixed_colour, hundred_seconds, logarithmic, prop, transform
-from grafana.figures import Figure
+from grafana.figures import MARKS, Figure, in_order, marked
 from grafana.layout import Line, Section
 from grafana.page import page
-from grafana.panels import legend, note, without_legend
-from grafana.status import status
-from grafana.targets import DATASOURCE, letter, query
+from grafana.panels import note, without_legend
+from grafana.status import head
+from grafana.targets import DATASOURCE, letter, query, query_table_over_time
 from servers.variants import VARIANTS
 
 STEADY = "variant:tcplab_steady_clients:max"
 """A variant's number of clients, present only once it has been steady for as long as figures look back."""
 
-WARNED = "on () (max(tcplab_load_warning) == 1)"
+CHOSEN = 'on () (max(tcplab_load_run_info{scenario="$scenario"}) == 1)'
 
-NOWHERE = 'max by (variant) (up{job="servers"}) * 0 - Inf'
-"""A value at which no point is drawn: if a variant has no field, Grafana shows "Err" instead of an empty chart."""
-
-INTRODUCTION = f"""\
-{legend()} &nbsp; Each point: ten seconds of a number of clients steady for 15 s. Hollow: with warnings.<br>
-Ignore differences smaller than the points' spread. For more numbers: `TCPLAB_SHAPE=tour docker compose up`, or
-Locust's page; show a time that holds them all.
+INTRODUCTION = """\
+A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time
+chosen; the shade reaches from the least to the most. Dashed: a warning could move the figure; **≤**: it is at most
+that, **?**: it is in doubt. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
 """
 
+THROUGHPUT_AT = "Value #B (median)"
 
-def points(figure: Figure) -> Builder[dashboard.Panel]:
-    """Return a chart of a figure against the number of clients, with a cloud of points for each variant."""
-    y = f"{figure.of_ten_seconds}\nand on (variant) {STEADY}"
+
+def _steady(figure: Figure) -> str:
+    """Return the query of a figure at moments that belong to one number of clients of the scenario."""
+    return f"(\n{marked(figure, figure.of_the_stage)}\n)\nand on (variant) {STEADY} and {CHOSEN}"
+
+
+def _panel(title: str, description: str, unit: str, x: str, *, log: bool) -> builders.Panel:
     panel = (
         builders.Panel()
-        .title(figure.title)
-        .description(figure.text)
+        .title(title)
+        .description(description)
         .datasource(DATASOURCE)
-        .unit(figure.unit)
+        .unit(unit)
         .no_value(texts.NOTHING_STEADY)
-        .show(xychart.XYShowMode.POINTS)
-        .point_size(builders.XychartFieldConfigPointSize().fixed(6))
-        .point_shape(xychart.PointShape.CIRCLE)
-        .point_stroke_width(1)
-        .fill_opacity(60)
+        .x_field(x)
+        .line_width(2)
+        .fill_opacity(0)
+        .show_points(common.VisibilityMode.ALWAYS)
+        .point_size(8)
+        .span_nulls(True)
         .color_scheme(all_in(colours.NEUTRAL))
-        .mapping(xychart.SeriesMapping.MANUAL)
-        .legend(without_legend())
-        .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
-        # `max` drops the recorded name: if one series of a variant has a name and one has none, no legend matches.
-        .with_target(query(f"max by (variant) ({STEADY})\nor {NOWHERE}", letter(0), "{{variant}} clients"))
-        .with_target(query(f"max by (variant) ({y} unless {WARNED})\nor {NOWHERE}", letter(1), "{{variant}}"))
-        .with_target(query(f"{y} and {WARNED}", letter(2), "{{variant}} with warnings"))
-        .with_transformation(transform("joinByField", {"byField": "Time", "mode": "outer"}))
-        .override_by_regexp(
-            "/ clients$/",
-            [
-                prop("unit", units.SHORT),
-                prop("min", 1),
-                prop("mappings", []),  # not the figure's
-                prop("custom.scaleDistribution", {"type": "log", "log": 10}),
-                prop("custom.axisLabel", "clients"),
-            ],
+        .legend(without_legend().show_legend(True))
+        .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.NONE))
+    )
+    if log:
+        return panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
+    return panel.min(0)
+
+
+def curve(figure: Figure) -> Builder[dashboard.Panel]:
+    """Return a figure against the number of clients: a line of medians for each variant, between least and most."""
+    panel = _panel(f"{figure.title}: {figure.better} is better", figure.text, figure.unit, "clients", log=figure.log)
+    panel.with_target(query(f"max({STEADY} and {CHOSEN})", letter(0), "clients"))
+    panel.with_target(query(in_order(_steady(figure)), letter(1), "{{mark}}{{variant}}"))
+    fields = [f"{mark}{variant.name}" for variant in VARIANTS for mark in MARKS]
+    aggregated = {"operation": "aggregate", "aggregations": ["median", "min", "max"]}
+    panel.with_transformation(transform("joinByField", {"byField": "Time", "mode": "outer"}))
+    panel.with_transformation(
+        transform(
+            "filterByValue",
+            {
+                "filters": [{"fieldName": "clients", "config": {"id": "isNotNull", "options": {}}}],
+                "match": "all",
+                "type": "include",
+            },
         )
     )
-    if figure.log:
-        panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
-    else:
-        panel.min(0)
-    series: list[Builder[xychart.XYSeriesConfig]] = []
+    panel.with_transformation(
+        transform(
+            "groupBy",
+            {
+                "fields": {
+                    "clients": {"operation": "groupby", "aggregations": []},
+                    **dict.fromkeys(fields, aggregated),
+                }
+            },
+        )
+    )
+    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": "clients"}]}))
+    panel.override_by_name(
+        "clients",
+        [
+            prop("unit", units.COUNT),
+            prop("min", 5),
+            prop("max", 2000),
+            prop("mappings", []),  # not the figure's
+            prop("custom.scaleDistribution", {"type": "log", "log": 10}),
+            prop("custom.axisLabel", "clients of each server"),
+        ],
+    )
+    hidden = prop("custom.hideFrom", {"viz": False, "legend": True, "tooltip": True})
     for variant in VARIANTS:
-        x = f"{variant.name} clients"
-        warned = f"{variant.name} with warnings"
-        panel.override_by_name(variant.name, [fixed_colour(variant.colour)])
-        panel.override_by_name(
-            warned,
-            [
-                fixed_colour(variant.colour),
-                prop("custom.fillOpacity", 0),
-                prop("custom.hideFrom", {"viz": False, "legend": True, "tooltip": False}),
-            ],
-        )
-        series += [_series(variant.title, x, variant.name), _series(f"{variant.title}, with warnings", x, warned)]
-    return panel.series(series)
+        for mark in MARKS:
+            name = f"{mark}{variant.name}"
+            panel.override_by_name(
+                f"{name} (median)",
+                [prop("displayName", f"{mark}{variant.title}"), fixed_colour(variant.colour), *_dashed(mark)],
+            )
+            bare = [prop("custom.lineWidth", 0), prop("custom.showPoints", "never"), fixed_colour(variant.colour)]
+            panel.override_by_name(f"{name} (min)", [*bare, hidden])
+            panel.override_by_name(
+                f"{name} (max)",
+                [*bare, prop("custom.fillBelowTo", f"{name} (min)"), prop("custom.fillOpacity", 15), hidden],
+            )
+    return panel
 
 
-def _series(title: str, x: str, y: str) -> builders.XYSeriesConfig:
-    def named(name: str) -> builders.MatcherConfig:
-        return builders.MatcherConfig().id("byName").options(name)
+def _dashed(mark: str) -> list[dashboard.DynamicConfigValue]:
+    return [prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})] if mark else []
 
-    frame = builders.MatcherConfig().id("byIndex").options(0)  # the join leaves one frame
-    return (
-        builders.XYSeriesConfig()
-        .name(builders.XychartXYSeriesConfigName().fixed(title))
-        .frame(builders.XychartXYSeriesConfigFrame().matcher(frame))
-        .x(builders.XychartXYSeriesConfigX().matcher(named(x)))
-        .y(builders.XychartXYSeriesConfigY().matcher(named(y)))
+
+def knee() -> Builder[dashboard.Panel]:
+    """Return the latency of later replies against the replies per second: where it bends, more load only waits."""
+    figure = figures.LATER_P99
+    panel = _panel(
+        f"{figure.title} against throughput: where it bends is the limit",
+        f"A point for each number of clients: the medians of both. {figure.text}",
+        figure.unit,
+        f"{THROUGHPUT_AT}\\variant",
+        log=True,
     )
+    for index, expr in enumerate(
+        (
+            f"{STEADY} and {CHOSEN}",
+            f"{figures.THROUGHPUT.of_the_stage} and on (variant) {STEADY} and {CHOSEN}",
+            f"{figure.of_the_stage} and on (variant) {STEADY} and {CHOSEN}",
+        )
+    ):
+        panel.with_target(query_table_over_time(f"max by (variant) ({expr})", letter(index)))
+    median = {"operation": "aggregate", "aggregations": ["median"]}
+    key = {"operation": "groupby", "aggregations": []}
+    panel.with_transformation(transform("merge", {}))
+    panel.with_transformation(
+        transform("groupBy", {"fields": {"variant": key, "Value #A": key, "Value #B": median, "Value #C": median}})
+    )
+    panel.with_transformation(
+        transform(
+            "groupingToMatrix",
+            {
+                "columnField": "variant",
+                "rowField": THROUGHPUT_AT,
+                "valueField": "Value #C (median)",
+                "emptyValue": "null",
+            },
+        )
+    )
+    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": f"{THROUGHPUT_AT}\\variant"}]}))
+    order = [f"{THROUGHPUT_AT}\\variant", *(variant.name for variant in VARIANTS)]
+    panel.with_transformation(transform("organize", {"indexByName": {name: index for index, name in enumerate(order)}}))
+    panel.override_by_name(
+        f"{THROUGHPUT_AT}\\variant",
+        [
+            prop("unit", units.COUNT),
+            prop("decimals", 0),
+            prop("mappings", []),
+            prop("custom.scaleDistribution", {"type": "log", "log": 10}),
+            prop("custom.axisLabel", "correct replies per second"),
+        ],
+    )
+    for variant in VARIANTS:
+        panel.override_by_name(variant.name, [prop("displayName", variant.title), fixed_colour(variant.colour)])
+    return panel
 
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
     rows = (
-        (figures.THROUGHPUT, figures.SHARE_SERVED, figures.FIRST_P50, figures.FIRST_P99),
-        (figures.LATER_P50, figures.LATER_P95, figures.LATER_P99, figures.CPU_PER_REQUEST),
-        (figures.PROCESS_MEMORY, figures.CONTAINER_MEMORY, figures.MEMORY_PER_CLIENT, figures.FAILED),
+        (figures.THROUGHPUT, figures.SHARE_SERVED, figures.FIRST_WAIT),
+        (figures.MEMORY_ABOVE_IDLE, figures.CPU_PER_REQUEST),
     )
     return page(
         "capacity",
         [
             Section(
-                "", [status(), Line(2, [note(INTRODUCTION)]), *(Line(5, [points(one) for one in row]) for row in rows)]
+                "",
+                [
+                    *head(),
+                    Line(2, [note(INTRODUCTION)]),
+                    Line(10, [curve(one) for one in rows[0]]),
+                    Line(10, [*(curve(one) for one in rows[1]), knee()]),
+                ],
             )
         ],
-        shown=["series"],
+        shown=["series", "scenario"],
     )

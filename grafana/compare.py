@@ -1,5 +1,6 @@
 """The dashboard "Compare": the variants side by side under the same load."""
 
+from functools import reduce
 from math import ceil
 
 from grafana_foundation_sdk.builders import common as common_builders
@@ -7,20 +8,20 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, links, texts, units
-from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words
-from grafana.figures import Figure
+from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words, words
+from grafana.figures import ENOUGH, SERVED, UP, Figure, in_order
 from grafana.layout import Line, Section
 from grafana.page import page
-from grafana.panels import Series, buckets, chart, chart_of, grid, note
-from grafana.status import status
-from grafana.targets import letter, query_table
+from grafana.panels import DOWN, Series, bars, buckets, chart, chart_of, grid, note, of_every_variant, standing_in, tile
+from grafana.status import head
+from grafana.targets import letter, query_now, query_table
 from servers.variants import VARIANTS, Variant
 
 INTRODUCTION = """\
 **Same requests, same load: only the concurrency model differs.** Read latency, memory and CPU per request beside
 *clients served*: no latency includes a client that isn't served. In `conversation`, *one at a time* makes its clients
-**wait** (accept queue, first reply); it isn't slow: one conversation follows another. **Don't trust** figures in an
-amber band: the load generator had a warning then, which the tile at the top names.
+**wait** (accept queue, first reply); it isn't slow: one conversation follows another. Before a name, a warning can move
+this figure of this server, **≤**: it is at most that, **?**: it is in doubt. The tile at the top names the warning.
 """
 
 TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)
@@ -29,52 +30,170 @@ Height of the table in units of Grafana's grid, 38 pixels: its header takes 28 p
 panel's title, frame and gap 58.
 """
 
+RACE = (
+    figures.THROUGHPUT,
+    figures.SHARE_SERVED,
+    figures.FIRST_WAIT,
+    figures.LATER_P99,
+    figures.MEMORY_ABOVE_IDLE,
+    figures.CPU_PER_REQUEST,
+)
+"""What decides, the most important first."""
+
 COLUMNS: tuple[tuple[str, Figure], ...] = (
     ("Replies /s", figures.THROUGHPUT),
-    ("Served", figures.SERVED),
-    ("Of clients", figures.CONNECTED),
-    ("First p50", figures.FIRST_P50),
+    ("Waiting", figures.WAITING),
+    ("Of clients", figures.ASKED),
+    ("New waits", figures.FIRST_WAIT),
     ("Later p50", figures.LATER_P50),
     ("p95", figures.LATER_P95),
     ("p99", figures.LATER_P99),
     ("CPU/req.", figures.CPU_PER_REQUEST),
-    ("Process", figures.PROCESS_MEMORY),
+    ("Above idle", figures.MEMORY_ABOVE_IDLE),
     ("Container", figures.CONTAINER_MEMORY),
     ("Per client", figures.MEMORY_PER_CLIENT),
     ("Failed /s", figures.FAILED),
 )
 
 
+def _titled(expr: str) -> str:
+    """Return the query with the variants' titles in the label `server`."""
+    return reduce(
+        lambda inner, variant: f'label_replace({inner}, "server", "{variant.title}", "variant", "{variant.name}")',
+        VARIANTS,
+        expr,
+    )
+
+
+def _number(label: str, expr: str) -> str:
+    """Return the query of each variant's value as a label, which a line of words can contain."""
+    return f'count_values by (variant) ("{label}", {expr})'
+
+
+_RUNNING = "on () (max(tcplab_load_running) == 1)"
+
+WHO_WAITS = f"""\
+bottomk(1, {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
+* on (variant) group_left (asked) {_number("asked", f"round({figures.ASKED.of_the_stage})")}
+* on (variant) group_left (wait) {_number("wait", f"round({figures.FIRST_WAIT.of_the_stage}, 0.1)")}
+* on (variant) group_left () ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})
+unless on () (min({UP}) == 0)"""
+
+WHO_IS_DOWN = f"topk(1, {_titled(f'({UP} == bool 0) == 1')})"
+
+NOBODY_WAITS = f"""\
+label_replace(
+  count({SERVED} >= {ENOUGH} and on (variant) ({UP} == 1)) == count({UP}),
+  "server", "Every server serves its clients at once", "", "")
+and {_RUNNING}"""
+
+
+def _megabytes(variant: Variant) -> str:
+    """Return the query of a variant's memory as a label named after it; a dash if it says nothing."""
+    shown = f'variant="{variant.name}"'
+    memory = f"variant:tcplab_memory_above_idle_bytes:avg10s{{{shown}}} and on (variant) ({SERVED} >= {ENOUGH})"
+    memory = f"({memory} and on (variant) ({UP} == 1))"
+    return (
+        f'(count_values("{variant.name}", round({memory} / 1e6, 0.1)) '
+        f'or on () label_replace(vector(1), "{variant.name}", "–", "", ""))'
+    )
+
+
+MEMORY = (
+    reduce(
+        lambda left, right: f"{left}\n* on () group_left ({right.name}) {_megabytes(right)}",
+        VARIANTS[1:],
+        _megabytes(VARIANTS[0]),
+    )
+    + f" and {_RUNNING}"
+)
+
+
+def result() -> Builder[dashboard.Panel]:
+    """Return the result in words, with figures of the last ten seconds."""
+    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}} MB" for variant in VARIANTS)
+    return (
+        tile(
+            "The result now",
+            "The same figures as below in words: who leaves clients waiting, and what memory all clients so far have "
+            "cost. Of the last ten seconds of this stage, that is since the number of clients changed. A dash: the "
+            "server serves less than three quarters of its clients, or is down.",
+            "No run is on, or the number of clients has just changed",
+        )
+        .with_target(
+            query_now(
+                WHO_WAITS,
+                "A",
+                "{{server}} leaves {{waiting}} of {{asked}} clients waiting; a new client waits {{wait}} s",
+            )
+        )
+        .with_target(query_now(NOBODY_WAITS, "B", "{{server}}"))
+        .with_target(query_now(WHO_IS_DOWN, "D", "{{server}} is down"))
+        .with_target(query_now(MEMORY, "C", f"Memory for all clients so far: {memory}"))
+        .text_mode(common.BigValueTextMode.NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(16))
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .color_mode(common.BigValueColorMode.NONE)
+        .thresholds(steps("text"))
+    )
+
+
 def side_by_side() -> Builder[dashboard.Panel]:
-    """Return the table of the last minute: one row for each variant; its colours are the charts' legend."""
+    """Return the table: one row for each variant, all of one window."""
     panel = grid(
-        "The last minute, side by side",
-        "Replies, failures and CPU: the last minute; latencies: exact over ten seconds, at the clients; the rest: now. "
-        "A first reply counts from connect(), a later one from when it was due (or sent: choose above); clients not "
-        "served are in neither. At a light load CPU per request includes an idle server's; memory per client needs 100 "
-        "clients.",
+        "Side by side: the last ten seconds of this stage",
+        "Every figure is of the same ten seconds. A first reply counts from connect(), a later one from when it was "
+        "due (or sent: choose above). Clients that wait are in no latency of later replies. Memory per client needs "
+        "100 connected clients.",
         units.COUNT,
         "–",
     ).min_width(80)
     for index, (title, figure) in enumerate(COLUMNS):
-        panel.with_target(query_table(figure.of_a_minute, letter(index)))
-        unit = units.COUNT if "/s" in title else figure.unit
-        narrow = [prop("custom.width", 66)] if len(title) < 7 else []
-        panel.override_by_name(title, [prop("unit", unit), prop("custom.align", "right"), *narrow])
+        expr = of_every_variant(figure)
+        if not index:  # a field of its own, for the order and the colour
+            expr = in_order(f"({expr})")
+        panel.with_target(query_table(f"max by (variant{'' if index else ', _order'}) ({expr})", letter(index)))
+        decimals = [prop("decimals", 0)] if figure.unit == units.COUNT else []
+        narrow = [prop("custom.width", 66)] if len(title) < 6 else []
+        panel.override_by_name(
+            title,
+            [
+                prop("unit", figure.unit),
+                *decimals,
+                prop("custom.align", "right"),
+                *narrow,
+                prop("mappings", [standing_in()]),
+            ],
+        )
+    panel.override_by_name(
+        "●",
+        [
+            prop("mappings", [words({str(index): ("●", variant.colour) for index, variant in enumerate(VARIANTS)})]),
+            prop("custom.cellOptions", {"type": "color-text"}),
+            prop("custom.width", 32),
+        ],
+    )
     panel.override_by_name(
         "Server",
         [
             prop("mappings", [variant_words()]),
-            prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            prop("custom.width", 138),
+            prop("custom.width", 150),
             prop("links", [links.to_the_server("${__value.raw}")]),
+        ],
+    )
+    panel.override_by_name(
+        "Replies /s",
+        [
+            prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+            prop("thresholds", steps(colours.ERROR, (DOWN + 0.5, colours.NONE)).build()),
+            prop("color", {"mode": "thresholds"}),
         ],
     )
     panel.override_by_name(
         "Failed /s",
         [
-            prop("custom.cellOptions", {"type": "color-text"}),
-            prop("thresholds", steps("text", (1e-9, colours.ERROR)).build()),
+            prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+            prop("thresholds", steps(colours.NONE, (1e-9, colours.ERROR)).build()),
             prop("color", {"mode": "thresholds"}),
         ],
     )
@@ -85,82 +204,44 @@ def side_by_side() -> Builder[dashboard.Panel]:
             "organize",
             {
                 "excludeByName": {"Time": True},
-                "indexByName": {name: index for index, name in enumerate(["variant", *names])},
-                "renameByName": {"variant": "Server", **names},
+                "indexByName": {name: index for index, name in enumerate(["_order", "variant", *names])},
+                "renameByName": {"_order": "●", "variant": "Server", **names},
             },
         )
     )
-    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": "Server"}]}))
+    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": "●"}]}))
     return panel
 
 
-def served() -> Builder[dashboard.Panel]:
-    """Return the chart of clients served and connected."""
-    return chart(
-        "Clients served of connected",
-        f"Solid: served; dashed: connected. {texts.SERVED}",
+def over_time() -> list[Line]:
+    """Return the race over time: tall charts with legends."""
+    served = chart(
+        "Clients waiting for a first reply",
+        f"Dashed: the clients asked for. {texts.SERVED}",
         [
-            Series(figures.SERVED.expr, "served"),
-            Series(figures.CONNECTED.expr, "connected", dashed=True),
+            Series(figures.WAITING.expr),
+            Series("max(max by (variant) (tcplab_load_users))", legend="asked of each server"),
         ],
         unit=units.COUNT,
         empty=texts.NO_LOAD,
-        bare=True,
     )
-
-
-def first_reply() -> Builder[dashboard.Panel]:
-    """Return the chart of the time to a first reply."""
-    return chart(
-        "First reply p50 (p99 dashed)",
-        figures.FIRST_P50.text,
-        [Series(figures.FIRST_P50.expr, "p50"), Series(figures.FIRST_P99.expr, "p99", dashed=True)],
-        unit=units.SECONDS,
-        log=True,
-        empty=texts.NO_REPLY,
-        bare=True,
+    served.override_by_name(
+        "asked of each server",
+        [fixed_colour(colours.NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})],
     )
-
-
-def memory() -> Builder[dashboard.Panel]:
-    """Return the chart of the memory of process and container."""
-    return chart(
-        "Memory (container dashed)",
-        "Solid: resident memory of the server's process, without the kernel's. Dashed: its container's, with the "
-        "kernel's memory for it and socket buffers, without file cache. Without a container there is no dashed line.",
-        [
-            Series(figures.PROCESS_MEMORY.expr, "process"),
-            Series(figures.CONTAINER_MEMORY.expr, "container", dashed=True),
-        ],
-        unit=units.BYTES,
-        empty=texts.ONLY_LINUX,
-        bare=True,
-    )
+    return [
+        Line(9, [chart_of(figures.THROUGHPUT), served, chart_of(figures.FIRST_WAIT)]),
+        Line(9, [chart_of(figure) for figure in RACE[3:]]),
+    ]
 
 
 def answer() -> list[Line]:
     """Return the lines seen without scrolling."""
     return [
-        status(),
-        Line(TABLE, [side_by_side()]),
-        Line(
-            5,
-            [
-                chart_of(figures.THROUGHPUT, bare=True),
-                served(),
-                first_reply(),
-                chart_of(figures.CPU_PER_REQUEST, bare=True),
-            ],
-        ),
-        Line(
-            5,
-            [
-                *(chart_of(figure, bare=True) for figure in (figures.LATER_P50, figures.LATER_P95, figures.LATER_P99)),
-                memory(),
-                chart_of(figures.MEMORY_ABOVE_IDLE, bare=True),
-            ],
-            [4, 4, 4, 6, 6],
-        ),
+        *head(),
+        Line(3, [result()]),
+        Line(6, [bars(one) for one in RACE[:3]]),
+        Line(6, [bars(one) for one in RACE[3:]]),
     ]
 
 
@@ -215,44 +296,24 @@ def distributions() -> list[Line]:
 
 
 def cost() -> list[Line]:
-    """Return the charts of CPU, threads and container memory."""
-    parts = (
-        ("anon", "the program's own", 0.0),
-        ("kernel", "the kernel's", 0.45),
-        ("sock", "socket buffers", 0.75),
-    )
-
-    def container(variant: Variant) -> Builder[dashboard.Panel]:
-        panel = chart(
-            f"Memory: {variant.title}",
-            f"Stacked memory of the container. {texts.CONTAINER_MEMORY}",
-            [
-                Series(
-                    f'max by (part) (tcplab_container_memory_bytes{{variant="{variant.name}",part="{part}"}})',
-                    legend=title,
-                )
-                for part, title, _ in parts
-            ],
-            unit=units.BYTES,
-            empty=texts.ONLY_A_CONTAINER,
-        )
-        panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
-        # Charts side by side share one scale while all fit into it.
-        panel.fill_opacity(60).line_width(1).axis_soft_max(50e6)
-        for _, title, lightness in parts:
-            panel.override_by_name(title, [fixed_colour(colours.shade(variant.colour, lightness))])
-        return panel
-
+    """Return the charts of CPU, threads and memory."""
     return [
-        Line(8, [chart_of(figures.CORES), chart_of(figures.THREADS)]),
-        Line(8, [container(variant) for variant in VARIANTS]),
+        Line(
+            9,
+            [
+                chart_of(figures.CORES),
+                chart_of(figures.THREADS),
+                chart_of(figures.PROCESS_MEMORY),
+                chart_of(figures.CONTAINER_MEMORY),
+            ],
+        )
     ]
 
 
 def errors() -> list[Line]:
     """Return the failures over time, and counts by kind, which show zeros."""
     failing = chart(
-        "Failures /s",
+        "Failures per second",
         "Requests that timed out (30 s), came back wrong or were cut off, and failed attempts to connect, counted by "
         "the clients.",
         [
@@ -331,10 +392,13 @@ def build() -> dashboard.Dashboard:
         "compare",
         [
             Section("", answer()),
-            Section("Waiting", [Line(3, [note(INTRODUCTION)]), *waiting()]),
+            Section("Over time", over_time()),
+            Section("Side by side", [Line(3, [note(INTRODUCTION)]), Line(TABLE, [side_by_side()])]),
+            Section("Waiting", waiting()),
             Section("Latency distributions: first replies, then ${series:text} of later ones", distributions()),
-            Section("CPU, threads and container memory", cost()),
+            Section("CPU, threads and memory", cost()),
             Section("Errors", errors()),
         ],
         shown=["series"],
+        minutes=5,
     )

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
+from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from grafana import colours, figures, texts, units
-from grafana.fields import coloured, fixed_colour, prop, threshold_line, words
+from grafana.fields import coloured, fixed_colour, prop, steps, threshold_line, words
 from grafana.layout import Line, Section
 from grafana.page import page
-from grafana.panels import Series, chart, chart_of, timeline
+from grafana.panels import Series, chart, chart_of, tile, timeline
 from grafana.status import status
+from grafana.targets import query_now
 from loadtest.recording.counters import BREAKS, CONNECTIONS, OUTCOMES
 from loadtest.run_checks import BUSY, LAGGING, ON_TIME, STARVED, STOLEN
 
@@ -41,6 +43,55 @@ def limited(title: str, description: str, metric: str, unit: str, limit: float) 
     return threshold_line(panel.axis_soft_max(limit * 1.2), limit)
 
 
+BOTTLENECK = """\
+clamp_max(
+  2 * max(tcplab_load_warning{about="generator",degree="doubt"})
+  + max(tcplab_load_warning{about="generator",degree="note"}),
+  2
+) and on () max(tcplab_load_running) == 1"""
+
+MORE_WORKERS = f"""\
+2 + 0 * (max(tcplab_load_worker_starved_ratio) > {STARVED})
+or 1 + 0 * (max(tcplab_load_worker_busy_ratio) >= {BUSY})
+or 1 + 0 * (max(tcplab_load_worker_cpu_ratio) >= {BUSY})
+or 1 + 0 * (max(tcplab_load_worker_lag_seconds) > {LAGGING})
+or 0 * max(tcplab_load_worker_busy_ratio)"""
+
+
+def answers() -> Line:
+    """Return the tiles that answer what the charts below show."""
+    bottleneck = _answer(
+        "Is the generator the bottleneck?",
+        "What its own warnings say. If a little, medians and high quantiles may read longer than they are; if yes, a "
+        "top speed and every latency may be the generator's instead of the servers'.",
+        BOTTLENECK,
+        {
+            "0": ("No", colours.GOOD),
+            "1": ("A little: read latencies as at most", colours.WARNING),
+            "2": ("Yes: speed and latency may be its own", colours.WARNING),
+        },
+    )
+    more = _answer(
+        "Would more workers help?",
+        f"Yes, if a worker uses {BUSY:.0%} of its core, or is over {LAGGING * 1000:g} ms late, though it never waits "
+        f"for a core. No, if one waits for a core for over {STARVED:.0%} of the time: more would wait too, so give "
+        "the load cores of its own. docker compose up --detach --scale locust-worker=4 --no-recreate",
+        MORE_WORKERS,
+        {
+            "0": ("No: they have time to spare", colours.GOOD),
+            "1": ("Yes: one has no time left", colours.WARNING),
+            "2": ("No: they wait for a core", colours.WARNING),
+        },
+    )
+    return Line(3, [bottleneck, more])
+
+
+def _answer(title: str, description: str, expr: str, meanings: dict[str, tuple[str, str]]) -> Builder[dashboard.Panel]:
+    panel = tile(title, description, texts.NO_LOAD).with_target(query_now(expr, "A"))
+    panel.text(common_builders.VizTextDisplayOptions().value_size(20)).thresholds(steps(colours.NEUTRAL))
+    return panel.mappings([words(meanings)])
+
+
 def load() -> list[Line]:
     """Return the charts of clients, workers and their requests."""
     workers = chart(
@@ -65,11 +116,11 @@ def load() -> list[Line]:
         "sum by (worker) (worker:tcplab_load_requests:rate10s)",
         units.REQUESTS_PER_SECOND,
     )
-    return [Line(8, [users, workers, requests])]
+    return [Line(8, [requests, cpu(), lag()]), Line(8, [users, workers, _warnings()])]
 
 
 def strain() -> list[Line]:
-    """Return the charts of the load processes' limits, which are those of loadtest/run_checks.py."""
+    """Return the charts of the load processes' other limits; all are those of loadtest/run_checks.py."""
     busy = limited(
         "Event loop busy, share of time",
         "Time in which a load process's event loop never waited, because it worked or was kept from its core. From "
@@ -77,22 +128,6 @@ def strain() -> list[Line]:
         "tcplab_load_worker_busy_ratio",
         units.SHARE,
         BUSY,
-    )
-    cpu = limited(
-        "CPU, share of one core",
-        f"CPU of each load process over ten seconds. From {BUSY:.0%} on, figures show the generator's limit, not the "
-        "server's: add workers.",
-        "tcplab_load_worker_cpu_ratio",
-        units.SHARE,
-        BUSY,
-    )
-    lag = limited(
-        "Timer lag p99",
-        "How much later than asked a load process's event loop ran a timer (p99 over ten seconds). Above "
-        f"{LAGGING * 1000:g} ms, latencies are partly the generator's.",
-        "tcplab_load_worker_lag_seconds",
-        units.SECONDS,
-        LAGGING,
     )
     starved = limited(
         "Waiting for a core, share of time",
@@ -109,7 +144,31 @@ def strain() -> list[Line]:
         units.SHARE,
         STOLEN,
     )
-    return [Line(8, [cpu, busy, lag]), Line(8, [starved, stolen, _warnings()])]
+    return [Line(8, [busy, starved, stolen])]
+
+
+def cpu() -> Builder[dashboard.Panel]:
+    """Return the chart of each load process's CPU."""
+    return limited(
+        "CPU, share of one core",
+        f"CPU of each load process over ten seconds. From {BUSY:.0%} on, figures show the generator's limit, not the "
+        "server's: add workers.",
+        "tcplab_load_worker_cpu_ratio",
+        units.SHARE,
+        BUSY,
+    )
+
+
+def lag() -> Builder[dashboard.Panel]:
+    """Return the chart of how late each load process is."""
+    return limited(
+        "Timer lag p99",
+        "How much later than asked a load process's event loop ran a timer (p99 over ten seconds). Above "
+        f"{LAGGING * 1000:g} ms, latencies are partly the generator's.",
+        "tcplab_load_worker_lag_seconds",
+        units.SECONDS,
+        LAGGING,
+    )
 
 
 def _warnings() -> Builder[dashboard.Panel]:
@@ -127,7 +186,7 @@ def _warnings() -> Builder[dashboard.Panel]:
 def pace() -> list[Line]:
     """Return the charts of requests due, sent and late."""
     rates = chart(
-        "Requests due, sent and answered per second",
+        "Requested and achieved rate",
         "All clients together; dashed: requests due in the open model (--rate). In the closed model it is 0, because a "
         f"client sends once it is answered. If less than {ON_TIME:.0%} of the requests due are sent, the run gets the "
         "warning `rate`.",
@@ -235,9 +294,10 @@ def build() -> dashboard.Dashboard:
     return page(
         "load",
         [
-            Section("", [status(), *load()]),
-            Section("The generator's own limits", strain()),
-            Section("Load asked for and achieved", pace()),
+            Section("", [status(), answers()]),
+            Section("Each worker, and its load", load()),
+            Section("What else limits a worker", strain()),
+            Section("Requested and achieved rate", pace()),
             Section("Requests and connections that failed", lost()),
             Section("Connecting", connecting_time()),
         ],

@@ -13,14 +13,15 @@ SERIES = {"Response time": "response", "Service time": "service"}
 """Latency, counted from when the request was due, or from when it was sent."""
 
 DEFAULT_VARIANT = "asyncio"
+DEFAULT_SCENARIO = "conversation"
 
 
-def page(uid: str, sections: Sequence[Section], shown: Sequence[str]) -> dashboard.Dashboard:
+def page(uid: str, sections: Sequence[Section], shown: Sequence[str], minutes: int = 15) -> dashboard.Dashboard:
     """
     Return a dashboard in Grafana's classic model.
 
     shown: the variables to choose from on this page. The others are hidden but present, because a link passes on only
-    the variables of its own page.
+    the variables of its own page. minutes: how far back it looks at first.
     """
     (title, purpose) = next((title, purpose) for page, title, purpose in links.PAGES if page == uid)
     builder = (
@@ -28,7 +29,7 @@ def page(uid: str, sections: Sequence[Section], shown: Sequence[str]) -> dashboa
         .uid(uid)
         .description(f"{purpose}.")
         .tags(["tcp-concurrency-lab"])
-        .time("now-15m", "now")
+        .time(f"now-{minutes}m", "now")
         .refresh("5s")
         .timezone("browser")
         .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
@@ -36,7 +37,9 @@ def page(uid: str, sections: Sequence[Section], shown: Sequence[str]) -> dashboa
         .timepicker(builders.TimePicker().refresh_intervals(["2s", "5s", "10s", "30s", "1m", "5m"]))
         .annotations(annotations.every())
         .links(links.to_the_others(uid))
-        .variables([_variant(_hide("variant", shown)), _series(_hide("series", shown))])
+        .variables(
+            [_variant(_hide("variant", shown)), _series(_hide("series", shown)), _scenario(_hide("scenario", shown))]
+        )
     )
     built = builder.build()
     built.panels = lay_out(sections)
@@ -80,4 +83,18 @@ def _series(hide: dashboard.VariableHide) -> builders.CustomVariable:
         .options(options)
         .allow_custom_value(False)
         .current(options[0])
+    )
+
+
+def _scenario(hide: dashboard.VariableHide) -> builders.QueryVariable:
+    return (
+        builders.QueryVariable("scenario")
+        .label("Scenario")
+        .description("The scenario whose stages are drawn: figures of two scenarios are no curve.")
+        .hide(hide)
+        .datasource(DATASOURCE)
+        .query("label_values(tcplab_load_run_info, scenario)")
+        .refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .allow_custom_value(False)
+        .current(dashboard.VariableOption(text=DEFAULT_SCENARIO, value=DEFAULT_SCENARIO))
     )

@@ -8,16 +8,16 @@ for every row of servers/variants.py.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grafana_foundation_sdk.builders import bargauge, stat, statetimeline, table, text, timeseries
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import heatmap as heatmap_builders
-from grafana_foundation_sdk.builders import stat, statetimeline, table, text, timeseries
-from grafana_foundation_sdk.models import common, heatmap
+from grafana_foundation_sdk.models import common, dashboard, heatmap
 from grafana_foundation_sdk.models.text import TextMode
 
 from grafana import colours, links, texts, units
-from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop
-from grafana.figures import Figure
-from grafana.targets import DATASOURCE, letter, query, query_buckets
+from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop, words
+from grafana.figures import ENOUGH, MARKS, SERVED, UP, Figure, in_order, marked
+from grafana.targets import DATASOURCE, letter, query, query_buckets, query_now
 from servers.variants import VARIANTS, Variant
 
 GAP = 6_000
@@ -91,7 +91,8 @@ def chart(
     else:
         panel.min(0)
     for index, one in enumerate(series):
-        panel.with_target(query(one.expr, letter(index), one.legend_format))
+        of_one = one.legend or "$variant" in one.expr
+        panel.with_target(query(one.expr if of_one else in_order(one.expr), letter(index), one.legend_format))
         if one.legend:
             continue
         for variant in VARIANTS:
@@ -120,6 +121,74 @@ def chart_of(figure: Figure, *, bare: bool = False) -> timeseries.Panel:
         log=figure.log,
         bare=bare,
     )
+
+
+DOWN, FEW, NONE = -1, -2, -3
+"""Values that stand for words in bars and tables; all figures are positive."""
+
+
+def standing_in() -> dashboard.ValueMap:
+    """Return the mapping of the values that stand for words."""
+    return words(
+        {
+            str(DOWN): ("down", colours.ERROR),
+            str(FEW): ("– (serves too few)", colours.NEUTRAL),
+            str(NONE): ("–", colours.NEUTRAL),
+        }
+    )
+
+
+def of_every_variant(figure: Figure) -> str:
+    """
+    Return the query of a figure's last ten seconds with a value for every variant.
+
+    A server that is down says so; while no run is on, or there is no figure, there is a dash; so there is for a figure
+    that looks good because most clients wait.
+    """
+    value = f"({marked(figure, figure.of_the_stage)})\nand on () (max(tcplab_load_running) == 1)"
+    few = "" if figure.of_all else f"or on (variant) {FEW} * (({SERVED} < bool {ENOUGH}) == 1)\n"
+    return f"{DOWN} * ({UP} == bool 0) < 0\n{few}or on (variant) ({value})\nor on (variant) {NONE} * ({UP} >= bool 0)"
+
+
+def bars(figure: Figure) -> bargauge.Panel:
+    """Return a figure as horizontal bars in the servers' colours, with the servers' full names above them."""
+    panel = (
+        bargauge.Panel()
+        .title(f"{figure.title}: {figure.better} is better")
+        .description(figure.text)
+        .datasource(DATASOURCE)
+        .unit(figure.unit)
+        .no_value(figure.empty)
+        .min(0)
+        .color_scheme(all_in(colours.NEUTRAL))
+        .mappings([standing_in()])
+        .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .display_mode(common.BarGaugeDisplayMode.BASIC)
+        .value_mode(common.BarGaugeValueMode.TEXT)
+        .name_placement(common.BarGaugeNamePlacement.TOP)
+        .show_unfilled(False)
+        .sizing(common.BarGaugeSizing.AUTO)
+        .text(common_builders.VizTextDisplayOptions().title_size(14).value_size(16))
+    )
+    if figure.unit == units.SHARE:
+        panel.max(1).decimals(0)
+    if figure.unit == units.COUNT:
+        panel.decimals(0)
+    expr = of_every_variant(figure)
+    for index, variant in enumerate(VARIANTS):  # a query for each, or they would be in alphabetical order
+        only = f'({expr})\nand on (variant) {UP}{{variant="{variant.name}"}}'
+        panel.with_target(query_now(only, letter(index), "{{mark}}{{variant}}"))
+        for mark in MARKS:
+            panel.override_by_name(
+                f"{mark}{variant.name}",
+                [
+                    prop("displayName", f"{mark}{variant.title}"),
+                    fixed_colour(variant.colour),
+                    prop("links", [links.to_the_server(variant.name)]),
+                ],
+            )
+    return panel
 
 
 def buckets(title: str, description: str, expr: str, colour: str, empty: str) -> heatmap_builders.Panel:
@@ -209,13 +278,6 @@ def grid(title: str, description: str, unit: str, empty: str) -> table.Panel:
 def note(markdown: str) -> text.Panel:
     """Return a panel of plain text."""
     return text.Panel().title("").transparent(True).mode(TextMode.MARKDOWN).content(markdown)
-
-
-def legend() -> str:
-    """Return a legend of the variants as a line of Markdown, for charts without one."""
-    return " &nbsp; ".join(
-        f'<b style="color:{variant.colour}; white-space:nowrap">■ {variant.title}</b>' for variant in VARIANTS
-    )
 
 
 def without_legend() -> common_builders.VizLegendOptions:

@@ -1,14 +1,15 @@
-"""The tiles at the head of a dashboard: scenario, load, run warnings, alerts."""
+"""The head of every dashboard: scenario, load, run warnings and alerts now, and the warnings over time."""
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.models import common
 
 from grafana import colours, texts
-from grafana.fields import prop, steps
+from grafana.fields import prop, steps, words
 from grafana.layout import Line
-from grafana.panels import tile
+from grafana.panels import tile, timeline
 from grafana.targets import query_now
 from loadtest.run_warnings import CHECKED
+from servers.variants import VARIANTS
 
 HEIGHT = 3
 
@@ -17,16 +18,34 @@ max by (scenario) (tcplab_load_run_info)
 or label_replace(max(tcplab_load_running) == 0, "scenario", "no run is on", "", "")
 or label_replace(0 * absent(tcplab_load_running), "scenario", "the load is not measured", "", "")"""
 
-WARNINGS_NOW = """\
-max by (warning) (tcplab_load_warning) == 1
-or label_replace(max(tcplab_load_warning) == 0, "warning", "no warnings", "", "")
-or label_replace(2 * absent(tcplab_load_warning), "warning", "the load is not measured", "", "")"""
+_WARNING = "tcplab_load_warning"
+_FOUND = f"""\
+(2 * max by (warning) ({_WARNING}{{about!="server",degree="doubt"}}) > 0)
+  or (max by (warning) ({_WARNING}{{about!="server",degree="note"}}) > 0)
+  or (2 * max by (warning, variant) ({_WARNING}{{about="server",degree="doubt"}}) > 0)
+  or (max by (warning, variant) ({_WARNING}{{about="server",degree="note"}}) > 0)"""
 
-_ALERTS = 'ALERTS{alertstate="firing",alertname!~"RunWarnings|GeneratorSaturated"}'
+# 1: a note, 2: a doubt. One about a server has its name. Two lines fit into the tile.
+WARNINGS_NOW = f"""\
+topk(1, {_FOUND})
+or label_replace((count({_FOUND}) > 1) * 0 + 1, "warning", "and more, on Load generator", "", "")
+or label_replace(max({_WARNING}) == 0, "warning", "none", "", "")
+or label_replace(3 * absent({_WARNING}), "warning", "the load is not measured", "", "")"""
 
+# That a server leaves clients waiting is no fault of the run.
+WARNINGS_THEN = f"""\
+2 * max({_WARNING}{{degree="doubt"}}) > 0
+or max({_WARNING}{{about!="server",degree="note"}}) > 0
+or 0 * max({_WARNING})"""
+
+_ALERTS = 'ALERTS{alertstate="firing",alertname!~"RunWarnings|GeneratorSaturated"'
+
+# A server that is down or fails is in red; the rest in amber. Two lines fit into the tile.
 ALERTS_NOW = f"""\
-max by (alertname, variant) ({_ALERTS})
-or label_replace(0 * absent({_ALERTS}), "alertname", "nothing", "", "")"""
+topk(1, 2 * max by (alertname, variant) ({_ALERTS},severity="error"}})
+  or max by (alertname, variant) ({_ALERTS},severity!="error"}}))
+or label_replace((count({_ALERTS}}}) > 1) * 0 + 1, "alertname", "and more, on Prometheus's /alerts", "", "")
+or label_replace(0 * absent({_ALERTS}}}), "alertname", "none", "", "")"""
 
 
 def status() -> Line:
@@ -40,6 +59,7 @@ def status() -> Line:
         )
         .with_target(query_now(SCENARIO_NOW, "A", "{{scenario}}"))
         .text_mode(common.BigValueTextMode.NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(20))
         .thresholds(steps(colours.NEUTRAL))
     )
     size = (
@@ -57,28 +77,54 @@ def status() -> Line:
     warnings = (
         tile(
             "Run warnings",
-            "The load generator's warnings about its own run; loadtest/README.md says what to do. With a warning, a "
-            "figure may show the generator's limit, not the server's. Amber bands in the charts show when.",
+            "The load generator's warnings; loadtest/README.md says what to do. Grey: a note, with which a figure that "
+            "it can move is a bound, marked ≤. Amber: a doubt, marked ?. A warning about one server has its name and "
+            "marks only that. The strip below shows when.",
             texts.NO_LOAD,
         )
-        .with_target(query_now(WARNINGS_NOW, "A", "{{warning}}"))
+        .with_target(query_now(WARNINGS_NOW, "A", "{{warning}} {{variant}}"))
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING), (2, colours.NEUTRAL)))
+        .thresholds(
+            steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.NEUTRAL), (2, colours.WARNING), (3, colours.NEUTRAL))
+        )
     )
     for name, row in CHECKED.items():
-        warnings.override_by_name(name, [prop("displayName", f"{name}: {row.short}")])
+        warnings.override_by_name(f"{name} ", [prop("displayName", f"{name}: {row.short}")])
+        for variant in VARIANTS:
+            warnings.override_by_name(
+                f"{name} {variant.name}", [prop("displayName", f"{variant.title}, {name}: {row.short}")]
+            )
     alerts = (
         tile(
             "Alerts",
-            "Prometheus's alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, failing requests "
-            "or connects, a full accept queue, a CPU quota that throttles a server.",
+            "The worst of Prometheus's alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, "
+            "failing requests or connects, clients that wait, a full accept queue, a CPU quota that throttles a "
+            "server. All of them are on Prometheus's page /alerts.",
             texts.NO_SERVER,
         )
         .with_target(query_now(ALERTS_NOW, "A", "{{alertname}} {{variant}}"))
         .text_mode(common.BigValueTextMode.NAME)
+        .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING)))
+        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING), (2, colours.ERROR)))
     )
-    return Line(HEIGHT, [scenario, size, warnings, alerts], [5, 5, 8, 6])
+    return Line(HEIGHT, [scenario, size, warnings, alerts], [5, 4, 8, 7])
+
+
+def head() -> list[Line]:
+    """Return the tiles, and the strip of warnings over time below them."""
+    strip = timeline(
+        "Run warnings over the time shown",
+        "Grey: a note, some figures are bounds. Amber: a doubt, what is measured meanwhile may be the generator's "
+        "limit. A server that leaves clients waiting is not among them: that is a finding.",
+        WARNINGS_THEN,
+        "warnings",
+        texts.NO_LOAD,
+    )
+    strip.mappings(
+        [words({"0": ("none", colours.FAINT), "1": ("a note", colours.NEUTRAL), "2": ("a doubt", colours.WARNING)})]
+    )
+    strip.row_height(0.9)
+    return [status(), Line(2, [strip])]

@@ -29,6 +29,11 @@ def query_table(expr: str, ref: str) -> builders.Dataquery:
     return query(expr, ref, "__auto").instant().format(prometheus.PromQueryFormat.TABLE)
 
 
+def query_table_over_time(expr: str, ref: str) -> builders.Dataquery:
+    """Return a query over the time shown, with labels as columns and a row for each moment."""
+    return query(expr, ref, "__auto").format(prometheus.PromQueryFormat.TABLE)
+
+
 def query_buckets(expr: str, ref: str) -> builders.Dataquery:
     """Return a query of a histogram's buckets over the time shown, for a heatmap."""
     return query(expr, ref, "{{le}}").format(prometheus.PromQueryFormat.HEATMAP)

@@ -1,16 +1,16 @@
 """Texts that several panels share; a text of one panel stands with that panel."""
 
-NO_REPLY = "No reply in the last ten seconds"
+NO_REPLY = "No reply in this stage's last ten seconds"
 NO_LOAD = "No load is measured"
 NO_SERVER = "The server is not measured"
 ONLY_A_CONTAINER = "Only in a container (docker compose up)"
 ONLY_LINUX = "Only on Linux"
 TOO_FEW = "Fewer than 100 clients are connected"
-NOTHING_STEADY = "The number of clients has not been steady for 15 s yet"
+NOTHING_STEADY = "No number of clients has been steady for 15 s in this scenario and time"
 
 EXACT = (
-    "Exact over the samples of ten seconds from all workers. Clients without a reply are missing: read it beside "
-    "clients served."
+    "Exact over the samples of the stage's last ten seconds from all workers. Clients without a reply are missing: "
+    "read it beside clients served."
 )
 
 LATER_REPLIES = (
@@ -23,22 +23,32 @@ FIRST_REPLY = (
     "after earlier clients have left."
 )
 
+FIRST_WAIT = (
+    "The median of ten seconds; if over a quarter of the clients still waits, the age of the oldest that does, if that "
+    "is more."
+)
+
 SERVED = (
-    "Clients that have had a right reply on their present connection, of those connected now. Where the two differ, "
-    "throughput and latency describe only the clients served."
+    "A client is served unless it waits for the first reply of its connection (or for the connection, over a second); "
+    "away between two connections, it does not wait. Mean of ten seconds. Where many wait, throughput and latency "
+    "describe only the few that are served."
 )
 
 THROUGHPUT = (
-    "Replies that were right byte for byte, counted by the clients. In `conversation`, one at a time serves one "
+    "Replies that were correct byte for byte, counted by the clients. In `conversation`, one at a time serves one "
     "conversation after another: its clients wait, it isn't slow. Compare top speeds in `saturate` only, one variant "
     "after another, and one at a time with one client."
 )
 
-FAILED = "Requests that timed out (30 s), came back wrong or were cut off, counted by the clients. None is left out."
+FAILED = (
+    "Requests that timed out (30 s), came back wrong or were cut off, and attempts to connect that failed, counted by "
+    "the clients. None is left out."
+)
 
 CPU_PER_REQUEST = (
     "CPU time (user and system) of the server's process divided by its requests without QUIT, valid on any number of "
-    "cores. At a light load it includes what an idle server uses, such as answering Prometheus: compare in `saturate`."
+    "cores. What answering Prometheus costs is taken off; there is no figure below 20 requests per second. At a light "
+    "load a request costs more than in `saturate`, because the server wakes up for each."
 )
 
 PROCESS_MEMORY = (
@@ -52,8 +62,8 @@ CONTAINER_MEMORY = (
 )
 
 MEMORY_ABOVE_IDLE = (
-    "Memory of the server's process beyond what it had before its first client. It includes one-off costs of the first "
-    "clients and memory that clients left behind: restart the server before you measure fewer."
+    "Memory of the server's process beyond what it had before its first client. It is due to all clients so far: it "
+    "includes one-off costs of the first and memory that others left behind. Restart the server to measure fewer."
 )
 
 MEMORY_PER_CLIENT = (

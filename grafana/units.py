@@ -1,6 +1,6 @@
 """Every unit that a panel shows, by its name in Grafana."""
 
-COUNT = "none"
+COUNT = "locale"  # 1,234
 SECONDS = "s"
 BYTES = "decbytes"
 SHARE = "percentunit"

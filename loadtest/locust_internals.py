@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import locust.stats
 from flask import Flask
-from locust import argument_parser, log, runners
+from locust import LoadTestShape, argument_parser, log, runners
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.rpc.protocol import Message
@@ -175,6 +175,19 @@ def move_times(report: dict[str, Any], seconds: int) -> None:
         for key in ("first_seen", "last_seen"):
             if error.get(key) is not None:
                 error[key] += seconds
+
+
+# Locust 2.47.0, runners.Runner.shape_worker and web.WebUI.swarm: a form without a shape takes the shape away that runs,
+# which stops the run that the form has just changed.
+def runs_shape(runner: Runner | None) -> bool:
+    """Whether a shape sets the number of users."""
+    return runner is not None and runner.shape_greenlet is not None
+
+
+def replace_shape(runner: Runner, shape: LoadTestShape) -> None:
+    """Let the run go on with another shape, whose users there are already."""
+    runner.environment.shape_class = shape
+    runner.shape_last_tick = shape.tick()
 
 
 # The web page

@@ -5,15 +5,30 @@ A row has everything about its warning; the exporter, alerts, tiles, documents a
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from loadtest import run_checks
 from loadtest.run_checks import Facts
 
-Affected = Literal["rate", "latency", "served", "CPU", "memory"]
-"""What a warning may change: requests per second, times, clients served, CPU per request, memory per client."""
+Affected = Literal["rate", "served", "first", "p50", "p99", "cpu", "memory"]
+"""
+What a warning may change: requests per second, clients served, a new client's usual wait for its first reply, the
+median of later replies, the high quantiles of both, CPU per request, memory per client.
+"""
+
+FIGURES: Final[tuple[Affected, ...]] = get_args(Affected)
+
+
+class Degree(StrEnum):
+    """How far a warning moves the figures."""
+
+    NOTE = "note"
+    """They are bounds: a time is at most this, or they are about the clients served."""
+
+    DOUBT = "doubt"
+    """They may say something else than the server does."""
 
 
 class About(StrEnum):
@@ -73,13 +88,36 @@ class RunWarning(NamedTuple):
     hint: str
 
 
+class LoadWarning(NamedTuple):
+    """A warning about a load run. variants: those whose figures it is about."""
+
+    name: str
+    detail: str
+    hint: str
+    degree: Degree
+    variants: tuple[str, ...]
+
+
+Check = Callable[[Facts], str | None]
+
+
+class Level(NamedTuple):
+    """A degree of a warning: what it moves, and what finds it."""
+
+    degree: Degree
+    moves: frozenset[Affected]
+    check: Check
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """
     Everything about one warning.
 
     short: a text for a tile. when: its threshold. hint: what to do. check: finds it in the facts; None: the comparison
-    finds it. unanswered: the server left clients without an answer, which changes the exit status.
+    finds it. unanswered: the server left clients without an answer, which changes the exit status. degree: of what
+    `check` finds. note: a weaker degree. lasts: its facts go up and down from second to second, so that while a run is
+    on it must be found for some seconds.
     """
 
     short: str
@@ -89,13 +127,25 @@ class Row:
     moves: frozenset[Affected]
     takes_out: TakesOut
     slo: ForSlo
-    check: Callable[[Facts], str | None] | None = None
+    check: Check | None = None
     unanswered: bool = False
+    degree: Degree = Degree.DOUBT
+    note: Level | None = None
+    lasts: bool = False
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Its degrees, the strongest first; none if the comparison finds it."""
+        if self.check is None:
+            return ()
+        strongest = Level(self.degree, self.moves, self.check)
+        return (strongest,) if self.note is None else (strongest, self.note)
 
 
-_SPEED: Final = frozenset[Affected]({"rate", "latency"})
-_ANY: Final = frozenset[Affected]({"rate", "latency", "served", "CPU", "memory"})
-_OF_SOME: Final = frozenset[Affected]({"rate", "latency", "served"})
+_SPEED: Final = frozenset[Affected]({"rate", "first", "p50", "p99"})
+_LATER: Final = frozenset[Affected]({"p50", "p99"})
+_ANY: Final = frozenset(FIGURES)
+_OF_SOME: Final = frozenset[Affected]({"rate", "served", "first", "p50", "p99"})
 
 RUN_WARNINGS: Final[Mapping[str, Row]] = {
     "generator-cpu": Row(
@@ -108,27 +158,33 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.NOTHING,
         ForSlo.SLOWER,
         run_checks.generator_cpu,
+        lasts=True,
     ),
     "starved": Row(
         "the load had to wait for a core",
         "a load process waited for a core for over 2 % of the time: others used it, or a CPU quota was used up. Its CPU"
-        " and lag may not show that",
+        " and lag may not show that. Up to 5 % only later replies and high quantiles look longer than they are",
         "give the load a core of its own (and no CPU quota), or end other programs; fewer clients don't help",
         About.GENERATOR,
         _SPEED,
         TakesOut.RUN,
         ForSlo.SLOWER,
         run_checks.starved,
+        note=Level(Degree.NOTE, _LATER, run_checks.a_little_starved),
+        lasts=True,
     ),
     "loop-lag": Row(
         "the load's own loop lags",
-        "a load process's event loop was over 5 ms late (p99): latencies include its own delay",
+        "a load process's event loop was over 5 ms late (p99): latencies include its own delay. Up to 20 ms only later"
+        " replies and high quantiles look longer than they are",
         "add workers or take fewer clients; keep other work off the load's core",
         About.GENERATOR,
         _SPEED,
         TakesOut.LATENCIES,
         ForSlo.SLOWER,
         run_checks.loop_lag,
+        note=Level(Degree.NOTE, _LATER, run_checks.some_loop_lag),
+        lasts=True,
     ),
     "late-sends": Row(
         "the load sends late",
@@ -171,6 +227,7 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.RUN,
         ForSlo.SLOWER,
         run_checks.stolen_time,
+        lasts=True,
     ),
     "corrupt": Row(
         "wrong bytes came back",
@@ -266,16 +323,19 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.NOTHING,
         ForSlo.COUNTED,
         run_checks.unconnected,
+        lasts=True,
     ),
     "unserved": Row(
         "some clients are not served",
         "some clients never had a reply",
         "read throughput and latency as those of the clients served, not of all; measure longer, or use fewer clients",
         About.SERVER,
-        _OF_SOME,
+        _SPEED,  # how many are served is counted right
         TakesOut.NOTHING,
         ForSlo.COUNTED,
         run_checks.unserved,
+        degree=Degree.NOTE,
+        lasts=True,
     ),
     "nothing-answered": Row(
         "nothing is answered",
@@ -426,10 +486,26 @@ def warning(name: str, detail: str) -> RunWarning:
     return RunWarning(name, detail, RUN_WARNINGS[name].hint)
 
 
-def check(facts: Facts) -> list[RunWarning]:
-    """Return all warnings that the facts cause."""
-    found = ((name, row.check(facts)) for name, row in RUN_WARNINGS.items() if row.check is not None)
-    return [warning(name, detail) for name, detail in found if detail is not None]
+def check(facts: Facts) -> list[LoadWarning]:
+    """Return all warnings that the facts cause, each in its strongest degree."""
+    return [found for name in CHECKED if (found := check_one(name, facts)) is not None]
+
+
+def check_one(name: str, facts: Facts) -> LoadWarning | None:
+    """Return the warning of a row in the strongest degree that the facts cause, if any."""
+    row = RUN_WARNINGS[name]
+    for level in row.levels:
+        if (detail := level.check(facts)) is not None:
+            concerned = tuple(facts.variants)
+            if row.about is About.SERVER:
+                concerned = tuple(each for each in concerned if level.check(only(facts, each)) is not None)
+            return LoadWarning(name, detail, row.hint, level.degree, concerned)
+    return None
+
+
+def only(facts: Facts, variant: str) -> Facts:
+    """Return the facts about one variant."""
+    return replace(facts, variants={variant: facts.variants[variant]})
 
 
 def takes_out(name: str) -> TakesOut:

@@ -90,7 +90,7 @@ class Scenario:
         return replace(self, think=think, size=self.size if size is None else size, paced=paced)
 
 
-# Where clients queue at the single server, waits are steady only after one whole queue (30 conversations of 0.4 s, 50
+# Where clients queue at the single server, waits are steady only after one whole queue (30 conversations of 70 ms, 50
 # waits of 50 ms), and as much time again measures them. Where clients never pause, even one sends tens of thousands of
 # requests in two seconds.
 _ALL: Final = (
@@ -107,11 +107,11 @@ _ALL: Final = (
     Scenario(
         name="conversation",
         sentence="Clients come, ask five times with pauses, leave, and come back: who waits for whom?",
-        does="connects, asks 5 times with 100 ms ± 50 % between, leaves, stays away 1 s ± 50 %",
+        does="connects, asks 5 times with 15 ms ± 50 % between, leaves, stays away 1 s ± 50 %",
         compare="the wait for the first reply, and the latency after it. At single, a conversation's length sets the"
         " rate: its clients wait, which does not mean that it is slow",
         requests=5,
-        think=0.1,
+        think=0.015,
         away=1.0,
         loads=Loads((30,), warmup=6, seconds=12, thorough=(30,)),
     ),

@@ -23,6 +23,12 @@ OF_A_RUN: Final = ("scenario", "think", "rate", "sweep", "arrivals", "size", "wa
 MAX_USERS: Final = 100_000 * len(VARIANTS)
 """The most users that may be asked for, and the most per second: so many for each variant."""
 
+CLIENTS: Final = 30
+"""Clients of each variant, unless their number is chosen."""
+
+AUTO: Final = "auto"
+"""The shape that depends on what else is chosen: see `shape`."""
+
 PORT: Final = 9104
 """Default port of the load's /metrics."""
 
@@ -79,10 +85,15 @@ def add_options(parser: "LocustArgumentParser") -> None:
     option("--size", _as_text(_size), None, "bytes of a message's text (scenario's own)")
     option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away, at most")
     option(
-        "--shape", str, "none", "how the clients change over time", choices=["none", *SHAPES], include_in_web_ui=False
+        "--shape",
+        str,
+        "none",
+        "how the clients change over time; auto: the tour, unless a scenario, pace or number of clients is chosen",
+        choices=["none", AUTO, *SHAPES],
+        include_in_web_ui=False,
     )
     option("--result", _writable, None, "file for the run's result, as JSON", include_in_web_ui=False)
-    option("--clients", _clients, 30, "clients per variant, unless -u is given", include_in_web_ui=False)
+    option("--clients", _clients, None, f"clients per variant, unless -u is given ({CLIENTS})", include_in_web_ui=False)
     option("--exporter-host", str, "127.0.0.1", "address to serve the load's /metrics on", include_in_web_ui=False)
     option("--exporter-port", _port, PORT, "its port; 0 picks a free one", include_in_web_ui=False)
     option(
@@ -122,6 +133,21 @@ def read(options: Mapping[str, Any]) -> Settings:
         raise ValueError(f"{name} asks at a rate: give --rate, in requests per second")
     scenario = SCENARIOS[name].tuned(think=think, size=size, paced=rate is not None)
     return Settings(scenario, rate, arrivals, warmup, Path(result) if result else None, sweep)
+
+
+def shape(options: Mapping[str, Any]) -> str | None:
+    """
+    Return the name of the chosen shape, None for a steady load.
+
+    AUTO is the tour if all else is as the lab has it. Its 300 clients are too many for other scenarios and paces, and
+    a number of clients is meant as it is said.
+    """
+    chosen: str = options["shape"]
+    if chosen == AUTO:
+        others = ("think", "rate", "sweep", "clients", "num_users")
+        as_usual = options["scenario"] == DEFAULT and not any(options[name] for name in others)
+        return "tour" if as_usual else None
+    return None if chosen == "none" else chosen
 
 
 def target(variant: Variant, environment: Mapping[str, str] = os.environ) -> str:

@@ -8,15 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 STEP: Final = 30.0
-"""Seconds of each of the five steps, and of each of a spike's three parts."""
+"""Seconds of each of the five steps, of each of a spike's three parts, and of a stage of the tour."""
 
 STAY: Final = 60.0
-"""Seconds for each variant in one-after-another, and for a stage of the tour."""
+"""Seconds for each variant in one-after-another."""
 
 CHANGE: Final = 5.0
 """Seconds without clients between two variants: Locust removes the old ones only in a separate stage."""
 
-TOUR: Final = (30, 300, 1000)
+TOUR: Final = (10, 30, 100, 300)
+"""
+Clients of each stage of the tour. The most are few enough for `conversation` at a server of one client at a time: 300
+conversations of less than 90 ms are over before the last client's reply timeout of 30 s.
+"""
 
 
 class Stage(NamedTuple):
@@ -52,8 +56,8 @@ def one_after_another(elapsed: float, clients: int, variants: Sequence[str]) -> 
 
 
 def tour(elapsed: float, _clients: int, variants: Sequence[str]) -> Stage | None:
-    """Return 30, 300 and 1,000 clients, in turn, for ever."""
-    return Stage(TOUR[int(elapsed // STAY) % len(TOUR)], tuple(variants))
+    """Return 10, 30, 100 and 300 clients, in turn, for ever."""
+    return Stage(TOUR[int(elapsed // STEP) % len(TOUR)], tuple(variants))
 
 
 class Shape(NamedTuple):
@@ -67,5 +71,5 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "steps": Shape(steps, "a fifth of the clients more every 30 s: how many are too many?"),
     "spike": Shape(spike, "ten times the clients for 30 s: what breaks, and does it recover?"),
     "one-after-another": Shape(one_after_another, "a minute for each server alone: none competes for the cores"),
-    "tour": Shape(tour, "30, 300 and 1,000 clients, a minute each, again and again"),
+    "tour": Shape(tour, "10, 30, 100 and 300 clients, 30 s each, again and again"),
 }

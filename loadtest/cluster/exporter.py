@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from loadtest.recording.aggregator import Aggregator, Worker
 from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram, quantile
-from loadtest.run_warnings import CHECKED, RunWarning
+from loadtest.run_warnings import CHECKED, FIGURES, LoadWarning
 
 BOUNDS: Final = (
     *(round(step * scale) for scale in (1, 10, 100, 1000, 10_000, 100_000) for step in (20, 30, 50, 70, 100, 150)),
@@ -79,7 +79,7 @@ class Status:
     started: float | None
     scenario: str
     rate: float
-    warnings: Iterable[RunWarning]
+    warnings: Iterable[LoadWarning]
     workers: Mapping[int, Worker]
 
 
@@ -97,11 +97,12 @@ class LoadCollector(Collector):
         totals = self._aggregator.totals
         yield from self._counters(totals)
         yield from _histograms(totals)
-        yield self._recent()
+        yield from self._recent()
         yield from self._gauges()
         status = self._status()
         yield from _about_workers(status)
         yield from _about_the_run(status)
+        yield _warnings(status.warnings, totals)
 
     def _counters(self, totals: dict[str, Counters]) -> Iterator[Metric]:
         def plain(name: str, text: str, value: Callable[[Counters], int]) -> Metric:
@@ -148,19 +149,41 @@ class LoadCollector(Collector):
             lambda counters: counters.late_sends,
         )
 
-    def _recent(self) -> Metric:
-        family = GaugeMetricFamily(
+    def _recent(self) -> Iterator[Metric]:
+        quantiles = GaugeMetricFamily(
             "tcplab_load_recent_seconds",
-            "Exact quantiles over the last 10 s and all workers, to three significant figures; absent without samples",
+            "Exact quantiles over the stage's last 10 s and all workers, to three significant figures; absent without"
+            " samples. A stage begins when the number of clients changes",
             labels=["variant", "series", "q"],
         )
-        for variant, counters in self._aggregator.recent(self._clock()).items():
-            for series, histogram in counters.histograms.items():
+        rates = GaugeMetricFamily(
+            "tcplab_load_recent_rate",
+            "Requests per second over the stage's last 10 s: verified, or failed, failed connects included",
+            labels=["variant", "outcome"],
+        )
+        clients = GaugeMetricFamily(
+            "tcplab_load_recent_clients",
+            "Mean number of clients over the stage's last 10 s: waiting (connected without a reply on that connection,"
+            " or connecting for over a second), connected, asked (Locust's users)",
+            labels=["variant", "state"],
+        )
+        age, stage = self._aggregator.stage(self._clock())
+        for variant, recent in stage.items():
+            for series, histogram in recent.counters.histograms.items():
                 for fraction in QUANTILES:
                     found = quantile(histogram, fraction)
                     if found is not None:
-                        family.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
-        return family
+                        quantiles.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
+            rates.add_metric([variant, "verified"], recent.verified)
+            rates.add_metric([variant, "failed"], recent.failed)
+            for state, number in (
+                ("waiting", recent.waiting),
+                ("connected", recent.connected),
+                ("asked", recent.users),
+            ):
+                clients.add_metric([variant, state], number)
+        yield from (quantiles, rates, clients)
+        yield GaugeMetricFamily("tcplab_load_stage_seconds", "How long the number of clients has not changed", age)
 
     def _gauges(self) -> Iterator[Metric]:
         rows = (
@@ -180,6 +203,14 @@ class LoadCollector(Collector):
             for variant, values in gauges.items():
                 family.add_metric([variant], getattr(values, attribute))
             yield family
+        oldest = GaugeMetricFamily(
+            "tcplab_load_oldest_wait_seconds",
+            "How long the client has waited that waits longest now for its connection's first reply; 0 if none waits",
+            labels=["variant"],
+        )
+        for variant, values in gauges.items():
+            oldest.add_metric([variant], values.oldest / 1e6)
+        yield oldest
 
 
 def _about_workers(status: Status) -> Iterator[Metric]:
@@ -219,16 +250,24 @@ def _about_the_run(status: Status) -> Iterator[Metric]:
         "Requests per second that fall due in total, whether or not the servers keep up; 0 in the closed model",
         value=status.rate,
     )
-    warning = GaugeMetricFamily(
+
+
+def _warnings(found: Iterable[LoadWarning], variants: Iterable[str]) -> Metric:
+    family = GaugeMetricFamily(
         "tcplab_load_warning",
-        "1 while this reason not to trust the figures holds; about: the generator, the server, or the run"
+        "1 while this reason not to trust a variant's figures holds; about: the generator, the server, or the run;"
+        " degree: note (the figures it moves are bounds) or doubt (they say nothing); moves: which figures"
         " (loadtest/README.md says what to do)",
-        labels=["warning", "about"],
+        labels=["warning", "about", "degree", "moves", "variant"],
     )
-    present = {found.name for found in status.warnings}
+    present = {(each.name, each.degree, variant) for each in found for variant in each.variants}
     for name, row in CHECKED.items():
-        warning.add_metric([name, row.about], name in present)
-    yield warning
+        for level in row.levels:
+            moves = ",".join(figure for figure in FIGURES if figure in level.moves)
+            for variant in variants:
+                is_on = (name, level.degree, variant) in present
+                family.add_metric([name, row.about, level.degree, moves, variant], is_on)
+    return family
 
 
 def _histograms(totals: dict[str, Counters]) -> Iterator[Metric]:

@@ -9,9 +9,16 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from loadtest import locust_internals
+from loadtest.locust_internals import listen
 
 SHORT_SECONDS: Final = 3
 """Seconds that workers may have the wrong number of users before the master distributes them again."""
+
+GATHER_SECONDS: Final = 5.0
+"""Seconds without a new worker after which all are there: those that start together join within some seconds."""
+
+GATHER_AT_MOST: Final = 20.0
+"""Seconds for which a run waits for further workers, which may join and leave for ever."""
 
 REJOIN_SECONDS: Final = 10.0
 """Seconds between two requests to the same unknown worker to report as ready."""
@@ -28,6 +35,17 @@ class Joining:
         self._short = 0
         self._asked: dict[str, float] = {}
         self._resume: tuple[int, float] | None = None
+        self._joined = 0.0
+        listen(environment.events.worker_connect, self._note_join)
+
+    def gather(self) -> None:
+        """Wait until no worker has joined for GATHER_SECONDS, for GATHER_AT_MOST at most."""
+        give_up = time.monotonic() + GATHER_AT_MOST
+        while time.monotonic() < min(self._joined + GATHER_SECONDS, give_up):
+            gevent.sleep(0.1)
+
+    def _note_join(self, **_: object) -> None:
+        self._joined = time.monotonic()
 
     def worker_reported(self, worker: str) -> None:
         """Let a worker join that the master does not know: the master restarted, or had given the worker up."""

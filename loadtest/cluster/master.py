@@ -33,6 +33,7 @@ from loadtest.locust_internals import listen
 from loadtest.recording import facts, result
 from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.histogram import Histogram, bucket, merge
+from loadtest.recording.live_warnings import LiveWarnings
 from loadtest.recording.steady_state import Settled
 from servers.variants import VARIANTS
 
@@ -94,13 +95,14 @@ class Master:
         self._spawned = False
         self._settled = Settled()
         self._windows: list[result.Window] = []
-        self._warnings: list[run_warnings.RunWarning] = []
+        self._live = LiveWarnings()
+        self._warnings: list[run_warnings.LoadWarning] = []
         # Closed before the result is written: a run may end because no descriptor is left.
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
         self._refuse_host()
         self._options["enable_rebalancing"] = True  # else Locust ignores workers that join during a run
+        shaping.offer(environment, settings.shape(self._options))
         shaping.default_users(environment)
-        shaping.offer(environment, None if self._options["shape"] == "none" else self._options["shape"])
         collector = exporter.LoadCollector(self._aggregator, self._status, time.monotonic)
         metrics_server.serve(collector, self._options["exporter_host"], self._options["exporter_port"])
         locust_internals.tell_each_step(environment, self._spread_rate)
@@ -142,9 +144,11 @@ class Master:
 
     def _start(self, **_: object) -> None:
         """Begin a run."""
+        self._gather()
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._forget_run()
+        self._live.forget()
         self._aggregator.forget_recent()
         self._options.pop(rate.INTERVAL, None)
         self._options[RUN] = {name: self._options[name] for name in settings.OF_A_RUN}
@@ -157,6 +161,16 @@ class Master:
             self._warmup = gevent.spawn(self._warm_up)
         else:
             self._measure()
+
+    def _gather(self) -> None:
+        """
+        Wait for workers that start together with this master (`docker compose up --scale locust-worker=4`).
+
+        Not if the user has said how many there are, or how long the run takes.
+        """
+        by_itself = self._options["autostart"] and not self._options["headless"]
+        if self._joining and by_itself and self._options["expect_workers"] == 1 and not self._options["run_time"]:
+            self._joining.gather()
 
     def _warm_up(self) -> None:
         """Measure once the figures have settled; in a sweep, whose rates settle on their own, after the whole time."""
@@ -235,9 +249,11 @@ class Master:
             now = time.monotonic()
             if self._master is None or self._joining is None:
                 self._aggregator.take("local", RECORDER.report(), now)
-                continue
-            self._aggregator.note_present(locust_internals.workers_there(self._master), now)
-            self._joining.check(running=self._running)
+            else:
+                self._aggregator.note_present(locust_internals.workers_there(self._master), now)
+                self._joining.check(running=self._running)
+            if self._running:
+                self._live.look(facts.live(self._aggregator, self._settings, now), now)
 
     def _take_report(self, client_id: str, data: Mapping[str, Any], **_: object) -> None:
         """Add a worker's counts of the last second."""
@@ -259,9 +275,8 @@ class Master:
         }
         if not self._running:
             return exporter.Status(None, self._settings.scenario.name, 0.0, self._warnings, workers)
-        warnings = run_warnings.check(facts.live(self._aggregator, self._settings, time.monotonic()))
         return exporter.Status(
-            self._started, self._settings.scenario.name, self._settings.rate or 0.0, warnings, workers
+            self._started, self._settings.scenario.name, self._settings.rate or 0.0, self._live.warnings(), workers
         )
 
     # Ending

@@ -47,7 +47,7 @@ class PlannedShape(LoadTestShape):
         if options.get("run_time") and elapsed >= options["run_time"]:
             return None
         classes = {getattr(each, "label", "") or each.__name__: each for each in self._environment.user_classes}
-        stage = self._plan(elapsed, options["clients"], tuple(classes))
+        stage = self._plan(elapsed, options["clients"] or settings.CLIENTS, tuple(classes))
         if stage is None:
             return None
         users = stage.clients * len(stage.variants)
@@ -57,6 +57,20 @@ class PlannedShape(LoadTestShape):
             self._rate = float(self._users)  # Locust removes users at the same rate: all within a second
         self._users = users
         return users, self._rate, [classes[name] for name in stage.variants]
+
+
+class SteadyShape(LoadTestShape):
+    """A load shape with one number of users."""
+
+    use_common_options = True
+
+    def __init__(self, users: int, rate: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._tick = users, rate
+
+    def tick(self) -> tuple[int, float]:
+        """Return the number of users, and the rate at which they start."""
+        return self._tick
 
 
 def offer(environment: Environment, chosen: str | None) -> None:
@@ -71,7 +85,7 @@ def offer(environment: Environment, chosen: str | None) -> None:
 def default_users(environment: Environment) -> None:
     """Set -u (by default --clients for each variant) and -r. SystemExit with a line on a bad number."""
     options = vars(environment.parsed_options)
-    if options["shape"] != "none" and options["num_users"] is not None:
+    if options["shape"] not in {"none", settings.AUTO} and options["num_users"] is not None:
         sys.exit("tcplab: a shape sets the number of clients: use --clients instead of --users")
     if (options["num_users"] or 0) < 0:
         sys.exit(f"tcplab: {options['num_users']} users are too few; give -u a number from 0")
@@ -79,6 +93,6 @@ def default_users(environment: Environment) -> None:
         if (options[name] or 0) > settings.MAX_USERS:
             sys.exit(f"tcplab: {option} {options[name]:.0f} is too many; give at most {settings.MAX_USERS}")
     if options["num_users"] is None:
-        options["num_users"] = options["clients"] * len(environment.user_classes)
+        options["num_users"] = (options["clients"] or settings.CLIENTS) * len(environment.user_classes)
     if options["spawn_rate"] is None:
         options["spawn_rate"] = min(100.0, max(1.0, options["num_users"] / SPAWN_SECONDS))

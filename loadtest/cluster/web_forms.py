@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from locust.env import Environment
 
 from loadtest import locust_internals, settings
-from loadtest.cluster import web_guard
+from loadtest.cluster import shaping, web_guard
 
 _OF_LOCUST: Final = frozenset(
     {"user_count", "spawn_rate", "host", "run_time", "profile", "user_classes", "shape_class"}
@@ -82,6 +82,10 @@ def _wrong(name: str, text: str | None, kind: Callable[[str], object]) -> str | 
     return None
 
 
+def _chooses_shape(form: Mapping[str, str]) -> bool:
+    return form.get("shape_class", "Default") != "Default"
+
+
 class Forms:
     """Refuses forms with bad values."""
 
@@ -96,6 +100,7 @@ class Forms:
         locust_internals.wrap_page(app, lambda application: web_guard.Guard(application, own))
         app.before_request(self._check)
         app.after_request(self._forget_host)
+        app.after_request(self._keep_steady)
 
     def _check(self) -> Response | None:
         """Return an answer that refuses a bad form; None if Locust may answer."""
@@ -107,6 +112,7 @@ class Forms:
         elif route == "swarm":
             shown = {self._environment.host or "", *self._hosts().values()}
             wrong = of_a_run(request.form, locust_internals.form_fields(), shown)
+            g.steady = locust_internals.runs_shape(self._environment.runner) and not _chooses_shape(request.form)
             return self._refuse_if(wrong, HTTPStatus.BAD_REQUEST) or self._refuse_if(self._wrong_settings())
         return None
 
@@ -138,4 +144,12 @@ class Forms:
     def _forget_host(self, answer: Response) -> Response:
         """Ignore the form's host: Locust would send all classes' users to it."""
         self._environment.host = None
+        return answer
+
+    def _keep_steady(self, answer: Response) -> Response:
+        """Keep the number of users that a form sets while a shape runs."""
+        options, runner = vars(self._environment.parsed_options), self._environment.runner
+        accepted = (answer.get_json(silent=True) or {}).get("success")
+        if g.get("steady") and runner is not None and accepted:
+            locust_internals.replace_shape(runner, shaping.SteadyShape(options["num_users"], options["spawn_rate"]))
         return answer

@@ -1,6 +1,7 @@
 """The lab without Docker: the servers on their usual ports, and Locust with its web UI, until Ctrl-C."""
 
 import argparse
+import os
 import socket
 import sys
 import time
@@ -23,6 +24,7 @@ from loadtest.lab.processes import (
     say,
     supervise,
 )
+from loadtest.settings import AUTO
 from loadtest.settings import PORT as LOAD_METRICS_PORT
 from servers.variants import VARIANTS, Variant
 
@@ -122,7 +124,10 @@ def _run(lab: Lab, children: Children, folder: Path, interrupt: Interrupt) -> No
     servers = start_servers(lab.variants, HOST, children, folder, interrupt)
     # The environment's targets may be another lab's.
     targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
-    load = children.add(Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets)))
+    shape = {"TCPLAB_SHAPE": os.environ.get("TCPLAB_SHAPE") or AUTO}
+    load = children.add(
+        Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets, **shape))
+    )
     _wait_for_port(lab.web, load, interrupt)
     say(where_to_look(lab))
     watch((load, *servers), interrupt)

@@ -8,7 +8,7 @@ current phase, and become the run's result.
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from loadtest.recording.counters import Counters, Effort, Gauges, Strain, strain, total, worst
 from loadtest.recording.histogram import Histogram
@@ -46,6 +46,38 @@ class Worker:
     def recent_effort(self) -> Effort:
         """Return its effort over the last seconds."""
         return total(self.recent)
+
+
+class Heard(NamedTuple):
+    """
+    What one report added. at: when it came (steady seconds). seconds: its length. counters, gauges: by variant.
+
+    stage: numbers the stages, in which no worker's number of clients changes; a report of a change is of the old one.
+    """
+
+    at: float
+    worker: str
+    seconds: float
+    counters: dict[str, Counters]
+    gauges: dict[str, Gauges]
+    stage: int
+
+
+@dataclass(slots=True)
+class Recent:
+    """
+    One variant's last RECENT seconds, or less if its stage is younger.
+
+    verified, failed: requests per second; a failed connect is a failure too. waiting, connected, users: mean numbers of
+    clients; waiting: connected without a reply on the connection, or stuck in connecting.
+    """
+
+    counters: Counters = field(default_factory=Counters)
+    verified: float = 0.0
+    failed: float = 0.0
+    waiting: float = 0.0
+    connected: float = 0.0
+    users: float = 0.0
 
 
 @dataclass(slots=True)
@@ -126,7 +158,9 @@ class Aggregator:
         self.totals: dict[str, Counters] = {name: Counters() for name in variants}
         self.workers: dict[str, Worker] = {}
         self.figures: Figures | None = None
-        self._recent: deque[tuple[float, str, float, dict[str, Counters]]] = deque()
+        self._recent: deque[Heard] = deque()
+        self._stage = 0
+        self._stage_began = 0.0
         self._began = 0.0
         self._checked = 0.0
 
@@ -139,11 +173,13 @@ class Aggregator:
 
     def take(self, name: str, report: Mapping[str, Any], now: float) -> None:
         """Add a worker's report."""
+        is_new = name not in self.workers
         worker = self.workers.setdefault(name, Worker())
         worker.heard = now
         worker.present = True
         stretch = Effort()
         recent: dict[str, Counters] = {}
+        stage, users = self._stage, _users(worker)
         for part in unpack(report):
             worker.gauges = part.gauges
             stretch.add(part.effort)
@@ -161,8 +197,11 @@ class Aggregator:
                 recent.setdefault(variant, Counters()).add(counters)
                 worker.requests += sum(counters.outcomes.values())
         worker.recent.append(stretch)
-        self._recent.append((now, name, stretch.seconds, recent))
-        while self._recent[0][0] < now - RECENT:
+        if not is_new and users != _users(worker):
+            self._stage += 1
+            self._stage_began = now
+        self._recent.append(Heard(now, name, stretch.seconds, recent, worker.gauges, stage))
+        while self._recent[0].at < now - RECENT:
             self._recent.popleft()
 
     def note_present(self, names: Collection[str], now: float) -> None:
@@ -198,17 +237,42 @@ class Aggregator:
         for worker in self.workers.values():
             if worker.present:
                 for variant, gauges in worker.gauges.items():
-                    sums[variant] = Gauges(*map(sum, zip(sums[variant], gauges, strict=True)))
+                    sums[variant] = sums[variant].plus(gauges)
         return sums
 
     def recent(self, now: float) -> dict[str, Counters]:
         """Return the counters of the last seconds, by variant."""
         pooled: dict[str, Counters] = {}
-        for at, _, _, by_variant in self._recent:
-            if at >= now - RECENT:
-                for variant, counters in by_variant.items():
+        for heard in self._recent:
+            if heard.at >= now - RECENT:
+                for variant, counters in heard.counters.items():
                     pooled.setdefault(variant, Counters()).add(counters)
         return pooled
+
+    def stage(self, now: float) -> tuple[float, dict[str, Recent]]:
+        """Return how long the present stage has lasted (seconds), and its last seconds by variant."""
+        reports = [one for one in self._recent if one.at >= now - RECENT and one.stage == self._stage]
+        seconds: dict[str, float] = {}
+        for one in reports:
+            seconds[one.worker] = seconds.get(one.worker, 0.0) + one.seconds
+        found: dict[str, Recent] = {}
+        for one in reports:
+            covered = seconds[one.worker]
+            for variant, counters in one.counters.items():
+                recent = found.setdefault(variant, Recent())
+                recent.counters.add(counters)
+                if covered:
+                    failed = sum(counters.errors.values()) + sum(counters.connections.values())
+                    recent.verified += counters.verified / covered
+                    recent.failed += (failed - counters.connections["connected"]) / covered
+            for variant, gauges in one.gauges.items():
+                recent = found.setdefault(variant, Recent())
+                if covered:
+                    share = one.seconds / covered
+                    recent.waiting += (gauges.connected - gauges.served + gauges.pending) * share
+                    recent.connected += gauges.connected * share
+                    recent.users += gauges.users * share
+        return now - self._stage_began, found
 
     def forget_recent(self) -> None:
         """Forget the last seconds, as a run begins: they belong to the run before."""
@@ -219,9 +283,9 @@ class Aggregator:
         if self.running_seconds(now) <= RECENT + 1:
             return 0.0
         spans: dict[str, float] = {}
-        for at, name, seconds, _ in self._recent:
-            if at >= now - RECENT:
-                spans[name] = spans.get(name, 0.0) + seconds
+        for heard in self._recent:
+            if heard.at >= now - RECENT:
+                spans[heard.worker] = spans.get(heard.worker, 0.0) + heard.seconds
         return max(spans.values(), default=0.0)
 
     def _lose(self, name: str, worker: Worker) -> None:
@@ -245,6 +309,11 @@ class Aggregator:
         """Count the open requests of a worker that won't come back as abandoned."""
         for variant, gauges in worker.gauges.items():
             totals[variant].abandoned += gauges.unanswered
+
+
+def _users(worker: Worker) -> dict[str, int]:
+    """Return a worker's clients by variant; {} before its first report."""
+    return {variant: gauges.users for variant, gauges in worker.gauges.items()}
 
 
 def _estimate(figures: Figures, gauges: Mapping[str, Gauges], sign: int) -> None:

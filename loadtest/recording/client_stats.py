@@ -87,7 +87,7 @@ class VariantStats:
 
     def gauges(self, phase: int, now: int) -> Gauges:
         """Count the clients' states in this phase; now: nanoseconds."""
-        connected = served = unserved = unanswered = unsent = pending = 0
+        connected = served = unserved = unanswered = unsent = pending = oldest = 0
         for client_stats in self.clients:
             if client_stats.connected:
                 connected += 1
@@ -95,9 +95,10 @@ class VariantStats:
                 unserved += client_stats.served_in != phase and not client_stats.is_content(phase, now)
             unanswered += client_stats.sent_at > 0
             pending += client_stats.is_pending(now)
+            oldest = max(oldest, client_stats.waited_for_first(now))
             if client_stats.schedule is not None:
                 unsent += client_stats.is_kept_back + client_stats.schedule.owed(now)
-        return Gauges(len(self.clients), connected, served, unserved, pending, unanswered, unsent)
+        return Gauges(len(self.clients), connected, served, unserved, pending, unanswered, unsent, oldest // 1000)
 
 
 class ClientStats:
@@ -154,6 +155,11 @@ class ClientStats:
     def is_pending(self, now: int) -> bool:
         """Whether it has been connecting for longer than PENDING."""
         return self._connecting_since > 0 and now - self._connecting_since > PENDING * 1000
+
+    def waited_for_first(self, now: int) -> int:
+        """Return the nanoseconds that it has waited for its connection's first reply; 0 if it waits for none."""
+        waits = self._connecting_since > 0 or (self.sent_at > 0 and not self.served)
+        return max(0, now - self._due) if waits else 0
 
     @property
     def is_kept_back(self) -> bool:

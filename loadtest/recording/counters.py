@@ -160,7 +160,7 @@ class Gauges(NamedTuple):
 
     users: clients, connected or away. served: of those connected, with a reply on the connection. unserved: of those
     connected, without a reply in the phase. pending: connecting for longer than PENDING. unanswered: requests. unsent:
-    requests due but not sent.
+    requests due but not sent. oldest: microseconds that the client has waited which waits longest for its first reply.
     """
 
     users: int
@@ -170,6 +170,12 @@ class Gauges(NamedTuple):
     pending: int
     unanswered: int
     unsent: int
+    oldest: int
+
+    def plus(self, other: "Gauges") -> "Gauges":
+        """Return the state of both processes' clients."""
+        sums = Gauges(*map(sum, zip(self, other, strict=True)))
+        return sums._replace(oldest=max(self.oldest, other.oldest))
 
 
 @dataclass(slots=True)

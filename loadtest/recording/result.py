@@ -10,7 +10,7 @@ from loadtest import atomic_write
 from loadtest.recording.aggregator import Figures
 from loadtest.recording.counters import Counters
 from loadtest.recording.histogram import Histogram, Quantile, quantile
-from loadtest.run_warnings import RunWarning
+from loadtest.run_warnings import LoadWarning
 from loadtest.settings import Settings
 
 SCHEMA: Final = 2
@@ -27,7 +27,7 @@ class Window:
 
     figures: Figures
     settings: Settings
-    warnings: Sequence[RunWarning]
+    warnings: Sequence[LoadWarning]
     settled: float | None = None
 
 
@@ -124,7 +124,7 @@ def lines(windows: Iterable[Window]) -> Iterable[str]:
         yield from _lines(each.figures, each.warnings)
 
 
-def _lines(figures: Figures, warnings: Iterable[RunWarning]) -> Iterable[str]:
+def _lines(figures: Figures, warnings: Iterable[LoadWarning]) -> Iterable[str]:
     yield (
         f"{'variant':<12}{'served of':>12}{'fairness':>10}{'longest wait ms':>17}"
         f"{'replies/s':>11}{'errors':>8}{'no connect':>12}{'unanswered':>12}"

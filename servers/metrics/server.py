@@ -2,13 +2,16 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 
 from servers.connections.listener import BACKOFF
 
@@ -55,12 +58,32 @@ class MetricsServer(ThreadingHTTPServer):
     """An HTTP server that answers GET and HEAD with a registry's metrics."""
 
     request_queue_size = 32
+    answering = accepting = 0.0
+    """CPU seconds so far of the threads that answer scrapes, and of the one that accepts them."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
         self.address_family = AF_INET6 if ":" in host else AF_INET
         self.registry = registry
         self._complaints = 0
         super().__init__((host, port), Handler)
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the CPU time of all scrapes until this one."""
+        yield CounterMetricFamily(
+            "tcplab_scrape_cpu_seconds",
+            "CPU time, contained in tcplab_cpu_seconds_total, for answering scrapes: it is not a cost of requests.",
+            value=self.answering + self.accepting,
+        )
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Answer a scrape, and add its thread's CPU time."""
+        super().process_request_thread(request, client_address)
+        self.answering += time.thread_time()
+
+    def service_actions(self) -> None:
+        """Read the accepting thread's CPU time, which runs this twice a second or more."""
+        self.accepting = time.thread_time()
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept; if that fails, wait: the scraper stays in the queue, and retrying at once would spin."""

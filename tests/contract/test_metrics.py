@@ -40,6 +40,7 @@ FAMILIES = {
     "sent_bytes": "counter",
     "threads": "gauge",
     "cpu_seconds": "counter",
+    "scrape_cpu_seconds": "counter",
     "resident_memory_bytes": "gauge",
     "idle_memory_bytes": "gauge",
     "gc_pause_seconds": "histogram",

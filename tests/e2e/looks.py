@@ -15,6 +15,27 @@ PATIENCE: Final = 90.0
 TRIALS: Final = 4
 """Attempts to open a page, at most: the browser aborts loading when a container's network appears or vanishes."""
 
+_REMEMBER_TEXTS: Final = """\
+(() => {
+  const prototype = CanvasRenderingContext2D.prototype;
+  if (prototype.remembers) return;
+  prototype.remembers = true;
+  const fill = prototype.fillText, clear = prototype.clearRect;
+  prototype.clearRect = function (...where) {
+    this.canvas.texts = [];
+    return clear.apply(this, where);
+  };
+  prototype.fillText = function (text, x, y, ...rest) {
+    const size = this.measureText(text), at = this.getTransform();
+    const corners = [-size.actualBoundingBoxLeft, size.actualBoundingBoxRight].flatMap(
+      dx => [-size.actualBoundingBoxAscent, size.actualBoundingBoxDescent].map(
+        dy => at.transformPoint(new DOMPoint(x + dx, y + dy))));
+    (this.canvas.texts ||= []).push({text, corners: corners.map(one => [one.x, one.y])});
+    return fill.call(this, text, x, y, ...rest);
+  };
+})()"""
+"""Lets a canvas remember the texts drawn into it, and their corners: a chart's ticks are nowhere else."""
+
 _PANELS: Final = "[...document.querySelectorAll('section[data-testid^=\"data-testid Panel header\"]')]"
 
 _FUNCTIONS: Final = """\
@@ -25,6 +46,12 @@ _FUNCTIONS: Final = """\
       && (text !== '' || content.querySelector('canvas, table, [role="grid"], [role="img"]') !== null);
   };
   const wide = element => element.scrollWidth > element.clientWidth + 1;
+  const leaves = panel => [...(inside(panel) || panel).querySelectorAll('*')]
+    .filter(one => one.children.length === 0 && one.textContent.trim() !== '' && one.closest('canvas, svg') === null);
+  const ticks = canvas => (canvas.texts || [])
+    .filter(one => one.corners.some(([x, y]) => x < -1 || y < -1 || x > canvas.width + 1 || y > canvas.height + 1))
+    .map(one => ({innerText: one.text}));
+  const tile = panel => panel.querySelector('[role="grid"], table, canvas') === null;
   const beyond = (element, panel) => {
     const one = element.getBoundingClientRect(), other = (inside(panel) || panel).getBoundingClientRect();
     return one.right > other.right + 1 || one.bottom > other.bottom + 1;
@@ -52,6 +79,8 @@ _LOOK: Final = f"""\
       ...[...panel.querySelectorAll('h2, [role="columnheader"] *')].filter(wide),
       ...[...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')]
         .filter(one => beyond(one, panel)),
+      ...(tile(panel) ? leaves(panel).filter(one => wide(one) || beyond(one, panel)) : []),
+      ...[...panel.querySelectorAll('canvas')].flatMap(ticks),
     ].map(one => one.innerText.trim()),
     bottom: panel.getBoundingClientRect().bottom + scrollY,
   }}));
@@ -60,11 +89,17 @@ _LOOK: Final = f"""\
 
 def draw(page: Browser, url: str, width: int, height: int, *, dark: bool = True) -> None:
     """Open a dashboard in a window of this size; wait until all visible panels are drawn."""
+    watch(page)
     for _ in range(TRIALS):
         page.visit(f"{url}?theme={'dark' if dark else 'light'}", width, height, dark=dark)
         _settle(page)
         if not _dropped(page):
             return
+
+
+def watch(page: Browser) -> None:
+    """Let the pages that are opened from now on remember the texts of their charts."""
+    page.ask("Page.addScriptToEvaluateOnNewDocument", source=_REMEMBER_TEXTS)
 
 
 def _settle(page: Browser) -> None:
@@ -87,7 +122,7 @@ def panels(page: Browser) -> list[dict[str, Any]]:
 
 
 def complaints(page: Browser) -> Iterator[str]:
-    """Yield the visible panels' faults: no data, an error, a cut-off title or legend."""
+    """Yield the visible panels' faults: no data, an error, a cut-off title, legend, tick or tile."""
     found = panels(page)
     if not found:
         yield "there is no panel"

@@ -20,7 +20,7 @@ WARNING = """
         frozenset({"rate"}),
         TakesOut.RUN,
         ForSlo.VOID,
-        lambda facts: None if facts.variants else "nobody is there",
+        lambda facts: None if any(each.users for each in facts.variants.values()) else "nobody is there",
     ),
 """
 SCENARIO = """
@@ -41,10 +41,10 @@ from loadtest.cluster.exporter import LoadCollector, Status
 from loadtest.compare.analysis import measures
 from loadtest.compare.plan import thorough
 from loadtest.recording.aggregator import Aggregator
-found = run_warnings.check(run_checks.Facts())
+found = run_warnings.check(run_checks.Facts(variants={"asyncio": run_checks.VariantFacts()}))
 status = Status(None, "", 0.0, found, {})
 registry = CollectorRegistry()
-registry.register(LoadCollector(Aggregator([]), lambda: status, lambda: 0.0))
+registry.register(LoadCollector(Aggregator(["asyncio"]), lambda: status, lambda: 0.0))
 print(json.dumps({
     "hint": [each.hint for each in found],
     "metrics": [line for line in generate_latest(registry).decode().splitlines() if "too-quiet" in line],
@@ -74,7 +74,9 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_row_is_checked_exported_and_compared(added: Path) -> None:
     assert json.loads(run(added, "-c", ASK)) == {
         "hint": ["make some noise"],
-        "metrics": ['tcplab_load_warning{about="run",warning="too-quiet"} 1.0'],
+        "metrics": [
+            'tcplab_load_warning{about="run",degree="doubt",moves="rate",variant="asyncio",warning="too-quiet"} 1.0'
+        ],
         "excludes": True,
         "plan": [7, 8],
     }

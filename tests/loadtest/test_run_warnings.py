@@ -3,7 +3,7 @@
 import pytest
 
 from loadtest.run_checks import Change, Facts, VariantFacts
-from loadtest.run_warnings import RUN_WARNINGS, check
+from loadtest.run_warnings import FIGURES, RUN_WARNINGS, check
 
 GOOD = VariantFacts(users=30, connected=30, served=30)
 
@@ -113,7 +113,16 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
             "the figures still changed when the window began: asyncio (from 1,000 to 1,234 replies/s, the median from"
             " 0.9 to 0.812 ms)",
         ),
-        (Facts(lag_p99=0.0123), "a load process woke up 12.3 ms late (p99): latencies include its own delay"),
+        (Facts(lag_p99=0.0234), "a load process woke up 23.4 ms late (p99): latencies include its own delay"),
+        (
+            Facts(lag_p99=0.0123),
+            "a load process woke up 12.3 ms late (p99): medians and high quantiles are upper bounds",
+        ),
+        (
+            Facts(starved_ratio=0.03),
+            "a load process waited for a core 3% of the time (others used it, or a quota was used up): medians and high"
+            " quantiles are upper bounds",
+        ),
         (
             Facts(variants={**requests(sent=60, late=4), "single": VariantFacts(sent=40, late=1)}),
             "the generator sent 5 of 100 requests over 5 ms late",
@@ -201,6 +210,30 @@ def test_a_warning_says_what_happened_and_a_hint(facts: Facts, detail: str) -> N
     [warning] = check(facts)
     assert warning.detail == detail
     assert warning.hint == RUN_WARNINGS[warning.name].hint
+
+
+OF_SOME = "rate,served,first,p50,p99"
+ONE_WAITS = {"single": VariantFacts(users=9, connected=9, served=1, timeouts=2), "asyncio": GOOD}
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (Facts(starved_ratio=0.05, variants=ONE_WAITS), ("starved", "note", "p50,p99", "asyncio,single")),
+        (Facts(starved_ratio=0.051, variants=ONE_WAITS), ("starved", "doubt", "rate,first,p50,p99", "asyncio,single")),
+        (Facts(lag_p99=0.02, variants=ONE_WAITS), ("loop-lag", "note", "p50,p99", "asyncio,single")),
+        (Facts(lag_p99=0.021, variants=ONE_WAITS), ("loop-lag", "doubt", "rate,first,p50,p99", "asyncio,single")),
+        (Facts(variants=ONE_WAITS), ("unserved", "note", "rate,first,p50,p99", "single")),
+        (Facts(variants=ONE_WAITS), ("timeouts", "doubt", "rate,served,first,p50,p99,cpu,memory", "single")),
+        (Facts(lost_workers=1, variants=ONE_WAITS), ("worker-lost", "doubt", OF_SOME, "asyncio,single")),
+    ],
+)  # fmt: skip
+def test_a_warning_says_what_it_moves_and_whose(facts: Facts, expected: tuple[str, ...]) -> None:
+    name = expected[0]
+    [found] = [each for each in check(facts) if each.name == name]
+    [moves] = [level.moves for level in RUN_WARNINGS[name].levels if level.degree is found.degree]
+    said = ",".join(figure for figure in FIGURES if figure in moves)
+    assert (name, found.degree, said, ",".join(sorted(found.variants))) == expected
 
 
 def test_every_warning_has_a_hint() -> None:

@@ -10,6 +10,31 @@ from loadtest.scenarios import DEFAULT, SCENARIOS
 
 OPTIONS: dict[str, Any] = {"scenario": DEFAULT, "arrivals": "poisson"}
 
+NOTHING_CHOSEN: dict[str, Any] = {
+    **dict.fromkeys(("think", "rate", "sweep", "clients", "num_users")),
+    "scenario": DEFAULT,
+    "shape": "auto",
+}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "tour"),
+        ({"clients": 30}, None),
+        ({"num_users": 8}, None),
+        ({"scenario": "slow-client"}, None),
+        ({"think": "0.1"}, None),
+        ({"rate": "300"}, None),
+        ({"sweep": "100,200"}, None),
+        ({"shape": "none"}, None),
+        ({"shape": "tour", "clients": 30}, "tour"),
+        ({"shape": "spike", "scenario": "crowd"}, "spike"),
+    ],
+)
+def test_without_another_choice_the_load_is_the_tour(chosen: dict[str, Any], expected: str | None) -> None:
+    assert settings.shape(NOTHING_CHOSEN | chosen) == expected
+
 
 @pytest.mark.parametrize(("size", "expected"), [(None, 4096), ("", 4096), ("200", 200), (200, 200)])
 def test_a_scenarios_own_size_holds_without_another(

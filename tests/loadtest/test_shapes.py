@@ -36,13 +36,14 @@ ROWS = [
     ("one-after-another", 130, Stage(100, ("asyncio",)), "then the third one's"),
     ("one-after-another", 194.9, Stage(0, ("asyncio",)), "the last one's clients go too"),
     ("one-after-another", 195, None, "it ends when each had its minute"),
-    ("tour", 0, everyone(30), "the tour begins with 30 clients, whatever was asked for"),
-    ("tour", 59.9, everyone(30), "for a minute"),
-    ("tour", 60, everyone(300), "then it is 300"),
-    ("tour", 120, everyone(1000), "then 1,000"),
-    ("tour", 179.9, everyone(1000), "for a minute too"),
-    ("tour", 180, everyone(30), "then it goes round again"),
-    ("tour", 86_400 + 60, everyone(300), "a day later it still does"),
+    ("tour", 0, everyone(10), "the tour begins with 10 clients, whatever was asked for"),
+    ("tour", 29.9, everyone(10), "for 30 s"),
+    ("tour", 30, everyone(30), "then it is 30"),
+    ("tour", 60, everyone(100), "then 100"),
+    ("tour", 90, everyone(300), "then 300"),
+    ("tour", 119.9, everyone(300), "for 30 s too: all is seen within two minutes"),
+    ("tour", 120, everyone(10), "then it begins again"),
+    ("tour", 86_400 + 90, everyone(300), "a day later it still does"),
 ]
 
 

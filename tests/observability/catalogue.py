@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import yaml
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,7 @@ from servers.connections.listener import Listener, listen
 from servers.metrics.cgroup import Container, Throttled
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import GarbagePauses
+from servers.metrics.server import MetricsServer
 from servers.session import Deadlines
 from servers.stats import Stats
 from servers.variants import VARIANTS
@@ -45,7 +47,9 @@ def server(stats: Stats) -> Iterator[CollectorRegistry]:
     )
     with closing(listen("127.0.0.1", 0, 1)) as listening:
         listener = Listener(listening, 1, stats, Deadlines(idle=1.0, line=1.0, write=1.0))
-        yield registry(ServerCollector(listener, GarbagePauses(), container))
+        every = registry(ServerCollector(listener, GarbagePauses(), container))
+        with MetricsServer("127.0.0.1", 0, every):
+            yield every
 
 
 def load() -> Catalogue:
@@ -61,7 +65,7 @@ def load() -> Catalogue:
         "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }
     aggregator.take("worker", {"parts": [report]}, now=0.0)
-    status = Status(started=0.0, scenario="saturate", rate=0.0, warnings=(), workers={0: Worker()})
+    status = Status(started=0.0, scenario="conversation", rate=0.0, warnings=(), workers={0: Worker()})
     collector = LoadCollector(aggregator, lambda: status, lambda: 0.0)
     return _listed(collector.collect(), TARGET)
 
@@ -72,7 +76,7 @@ def recorded() -> Catalogue:
     return {rule["record"]: dict(levels[rule["record"].partition(":")[0]]) for rule in rules() if "record" in rule}
 
 
-def rules() -> list[dict[str, str]]:
+def rules() -> list[dict[str, Any]]:
     """Return every rule of prometheus/rules."""
     return [
         rule
@@ -84,7 +88,9 @@ def rules() -> list[dict[str, str]]:
 
 def _alerts() -> dict[str, set[str]]:
     names = {rule["alert"] for rule in rules() if "alert" in rule}
-    return {"alertname": names, "alertstate": {"pending", "firing"}, "warning": set(), **TARGET, **VARIANT}
+    severities = {rule["labels"]["severity"] for rule in rules() if "labels" in rule}
+    states = {"pending", "firing"}
+    return {"alertname": names, "alertstate": states, "severity": severities, "warning": set(), **TARGET, **VARIANT}
 
 
 def _listed(families: Iterable[Metric], target: dict[str, set[str]]) -> Catalogue:

@@ -24,7 +24,7 @@ from loadtest.cluster.exporter import LoadCollector, Status
 from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.client_stats import ClientStats
 from loadtest.recording.recorder import Recorder
-from loadtest.run_warnings import RunWarning
+from loadtest.run_warnings import LoadWarning
 from servers.connections.listener import Listener, listen
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
@@ -101,7 +101,7 @@ class Load:
 
     aggregator: Aggregator = field(default_factory=lambda: Aggregator(NAMES))
     now: int = 100 * 10**9
-    warnings: tuple[RunWarning, ...] = ()
+    warnings: tuple[LoadWarning, ...] = ()
 
     def __post_init__(self) -> None:
         self.workers = [Recorder(lambda: self.now, lambda: 0.0) for _ in range(2)]

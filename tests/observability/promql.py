@@ -8,6 +8,7 @@ STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 MATCHER = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 DURATION = re.compile(r"\[[^\]]*\]|\$__\w+")
+NUMBER = re.compile(r"\d[\w.]*")
 WORDS_OF_PROMQL = {"and", "or", "unless", "bool", "offset", "inf", "nan"}
 
 
@@ -27,6 +28,9 @@ def selectors(expr: str) -> list[Selector]:
     while position < len(bare):
         if string := STRING.match(bare, position):
             position = string.end()
+            continue
+        if number := NUMBER.match(bare, position):
+            position = number.end()
             continue
         word = WORD.match(bare, position)
         if word is None:

@@ -31,8 +31,9 @@ def test_reads_only_what_is_exported(where: str, expr: str, known: catalogue.Cat
                 assert any(re.fullmatch(value, one) for one in labels[label]), (
                     f"{where}: {label} of {selector.metric} is never {value}, only {sorted(labels[label])}"
                 )
-    made_by_label_replace = set(re.findall(r'label_replace\(.*?,\s*"(\w+)"', expr, re.DOTALL))
-    for label in grouped_by(expr) - made_by_label_replace:
+    made = set(re.findall(r'"(\w+)", "[^"]*", "\w*", "[^"]*"\)', expr))  # label_replace
+    made |= set(re.findall(r'count_values(?: by \(\w+\))? \("(\w+)"', expr))
+    for label in grouped_by(expr) - made:
         assert any(label in known[selector.metric] for selector in found), f"{where} groups by {label}"
 
 
@@ -55,6 +56,7 @@ def test_every_recorded_series_is_used(record: str) -> None:
         ('sum by (le, variant) (rate(a_bucket{x="y"}[5m])) > 0', [Selector("a_bucket", {"x": ("=", "y")})]),
         ('label_replace(a, "to", "$1", "from", "(.*)") or b{c!="d",e=~"f|g"}',
          [Selector("a"), Selector("b", {"c": ("!=", "d"), "e": ("=~", "f|g")})]),
+        ("a > bool 1e6", [Selector("a")]),
         ("variant:a:rate1m / on (variant) (b > bool 0)", [Selector("variant:a:rate1m"), Selector("b")]),
     ],
 )  # fmt: skip

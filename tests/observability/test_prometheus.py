@@ -98,10 +98,9 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
 @pytest.mark.parametrize(
     ("warnings", "shown"),
     [
-        pytest.param({"slow": "0x6", "late": "0x6"}, {"no warnings": 0}, id="none"),
-        pytest.param({"slow": "0x6", "late": "1x6"}, {"late": 1}, id="one"),
-        pytest.param({"slow": "1x6", "late": "1x6"}, {"slow": 1, "late": 1}, id="two"),
-        pytest.param({}, {"the load is not measured": 2}, id="no load"),
+        pytest.param({"slow": "0x6", "late": "0x6"}, {"none": 0}, id="none"),
+        pytest.param({"slow": "0x6", "late": "1x6"}, {"late": 2}, id="one"),
+        pytest.param({}, {"the load is not measured": 3}, id="no load"),
     ],
 )
 def test_the_tile_names_every_warning(
@@ -111,7 +110,7 @@ def test_the_tile_names_every_warning(
     test = {
         "interval": "5s",
         "input_series": [
-            {"series": f'tcplab_load_warning{{job="load",warning="{name}"}}', "values": values}
+            {"series": f'tcplab_load_warning{{job="load",warning="{name}",degree="doubt"}}', "values": values}
             for name, values in warnings.items()
         ],
         "promql_expr_test": [
@@ -125,3 +124,63 @@ def test_the_tile_names_every_warning(
     file = tmp_path / "tile.test.yml"
     file.write_text(yaml.safe_dump({"evaluation_interval": "5s", "tests": [test]}), encoding="utf-8")
     run(promtool, "test", "rules", str(file))
+
+
+def answered(title: str, series: dict[str, str], expected: list[float], promtool: str, folder: Path) -> None:
+    """Assert what a tile of Load generator shows, with these series (name and labels: values)."""
+    (tile,) = {query.promql() for query in queries() if query.panel == title}
+    samples = [{"labels": "{}", "value": value} for value in expected]
+    test = {
+        "interval": "5s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": tile, "eval_time": "15s", "exp_samples": samples}],
+    }
+    file = folder / "answer.test.yml"
+    file.write_text(yaml.safe_dump({"evaluation_interval": "5s", "tests": [test]}), encoding="utf-8")
+    run(promtool, "test", "rules", str(file))
+
+
+@pytest.mark.parametrize(
+    ("workers", "answer"),
+    [
+        pytest.param([(0.3, 0.4, 0.0, 0.001), (0.2, 0.3, 0.0, 0.001)], 0, id="time to spare"),
+        pytest.param([(0.3, 0.4, 0.0, 0.001), (0.91, 0.4, 0.0, 0.001)], 1, id="one at its limit"),
+        pytest.param([(0.5, 0.9, 0.0, 0.001), (0.3, 0.4, 0.0, 0.001)], 1, id="one always busy"),
+        pytest.param([(0.5, 0.6, 0.01, 0.007)], 1, id="late"),
+        pytest.param([(0.5, 0.95, 0.03, 0.007), (0.3, 0.4, 0.0, 0.001)], 2, id="no core to be had"),
+        pytest.param([], None, id="no load"),
+    ],
+)
+def test_the_generators_figures_say_whether_workers_help(
+    workers: list[tuple[float, ...]], answer: float | None, promtool: str, tmp_path: Path
+) -> None:
+    """Of each worker: CPU, busy and starved ratios, and lag."""
+    names = ("cpu_ratio", "busy_ratio", "starved_ratio", "lag_seconds")
+    series = {
+        f'tcplab_load_worker_{name}{{job="load",worker="{number}"}}': f"{value}x6"
+        for number, worker in enumerate(workers)
+        for name, value in zip(names, worker, strict=True)
+    }
+    answered("Would more workers help?", series, [] if answer is None else [answer], promtool, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("warning", "running", "answer"),
+    [
+        pytest.param({}, 1, 0, id="no warning"),
+        pytest.param({"about": "generator", "degree": "note"}, 1, 1, id="a note"),
+        pytest.param({"about": "generator", "degree": "doubt"}, 1, 2, id="a doubt"),
+        pytest.param({"about": "server", "degree": "doubt"}, 1, 0, id="the server's"),
+        pytest.param({}, 0, None, id="no run"),
+    ],
+)
+def test_the_generators_warnings_say_whether_it_limits(
+    warning: dict[str, str], running: int, answer: float | None, promtool: str, tmp_path: Path
+) -> None:
+    series = {'tcplab_load_running{job="load"}': f"{running}x6"}
+    for about in ("generator", "server"):
+        for degree in ("note", "doubt"):
+            labels = f'about="{about}",degree="{degree}",warning="x",variant="single"'
+            value = int({"about": about, "degree": degree} == warning)
+            series[f'tcplab_load_warning{{job="load",{labels}}}'] = f"{value}x6"
+    answered("Is the generator the bottleneck?", series, [] if answer is None else [answer], promtool, tmp_path)

@@ -12,7 +12,7 @@ from math import inf
 
 import pytest
 
-from loadtest.run_warnings import RunWarning
+from loadtest.run_warnings import Degree, LoadWarning
 from tests.observability import known
 from tests.observability.promql import Selector, grouped_by, selectors
 from tests.observability.queries import Query, queries
@@ -86,9 +86,9 @@ def played(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 running.wait_for(f"{count} == {known.NUMBER}", number)
             # With its recorded series, and with steady clients, which a scrape that comes late interrupts.
             steady = "and on (variant) variant:tcplab_steady_clients:max"
-            served = f"variant:tcplab_load_verified:rate10s > 0 {steady}"
+            served = f'max by (variant) (tcplab_load_recent_rate{{outcome="verified"}}) > 0 {steady}'
             valid = running.settled_moment(served, number)
-            exporters.load.warnings = (RunWarning("corrupt", "", ""),)
+            exporters.load.warnings = (LoadWarning("corrupt", "", "", Degree.DOUBT, tuple(known.NAMES)),)
             warned = 'and on () max(tcplab_load_warning{warning="corrupt"}) == 1'
             yield Played(running, valid, running.settled_moment(f"{served} {warned}", number))
 

@@ -372,7 +372,7 @@ def test_pauses_are_drawn_from_the_scenarios_range(seed: int) -> None:
             pauses.append(step.seconds)
     *thoughts, away = pauses
     assert len(thoughts) == 4
-    assert all(0.05 <= thought <= 0.15 for thought in thoughts)
+    assert all(0.0075 <= thought <= 0.0225 for thought in thoughts)
     assert 0.5 <= away <= 1.5
 
 

@@ -54,7 +54,18 @@ def test_what_is_exported_is_what_happened() -> None:
     client_stats.sent(lab.now)
     lab.report()
     samples = lab.samples(
-        warnings=tuple(run_warnings.check(run_checks.Facts(cpu_ratio=1))),
+        warnings=tuple(
+            run_warnings.check(
+                run_checks.Facts(
+                    cpu_ratio=1,
+                    starved_ratio=0.03,
+                    variants={
+                        "asyncio": run_checks.VariantFacts(users=9, connected=9, served=9),
+                        "single": run_checks.VariantFacts(users=9, connected=9, served=1),
+                    },
+                )
+            )
+        ),
         workers={
             0: worker(
                 Effort(2.5, 10, busy_seconds=6, starved_seconds=0.3, stolen_seconds=0.5, lag={1000: 99, 2000: 1})
@@ -94,6 +105,15 @@ def test_what_is_exported_is_what_happened() -> None:
     assert samples["tcplab_load_run_start_timestamp_seconds",] == 1234.5
     assert shows(samples, "generator-cpu") == 1
     assert shows(samples, "loop-lag") == 0
+    # By about, degree, moves, variant and warning.
+    on = {key[1:] for key, value in samples.items() if key[0] == "tcplab_load_warning" and value}
+    assert on == {
+        ("generator", "doubt", "rate,first,p50,p99", "asyncio", "generator-cpu"),
+        ("generator", "doubt", "rate,first,p50,p99", "single", "generator-cpu"),
+        ("generator", "note", "p50,p99", "asyncio", "starved"),
+        ("generator", "note", "p50,p99", "single", "starved"),
+        ("server", "note", "rate,first,p50,p99", "single", "unserved"),
+    }
 
 
 def test_the_open_models_export_is_what_happened() -> None:

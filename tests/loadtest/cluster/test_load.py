@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from loadtest.recording.aggregator import SETTLED
 from loadtest.recording.histogram import quantile
+from tests.support.load.cluster import Cluster
 from tests.support.load.locust import (
     ALL,
     Locust,
@@ -26,6 +28,7 @@ from tests.support.load.locust import (
     headless,
     post,
     run,
+    shows,
     total,
     warnings,
 )
@@ -141,8 +144,10 @@ def test_clients_of_a_full_server_are_counted_waiting(tmp_path: Path) -> None:
         return False
 
     with Stub(one_at_a_time) as stub:
-        arguments = ("SingleUser", "-u", "5", "-r", "100", "--scenario", "saturate", "--think", "0.005")
-        locust = run(tmp_path, *arguments, seconds=3, targets={"single": stub.address})
+        arguments = ("-u", "10", "-r", "100", "--scenario", "saturate", "--think", "0.005")
+        with Stub(honest) as other:
+            targets = {"single": stub.address, "asyncio": other.address}
+            locust = run(tmp_path, *arguments, "SingleUser", "AsyncioUser", seconds=3, targets=targets)
     outcome = locust.outcome()
     part = outcome["variants"]["single"]
     assert (part["users"], part["connected"], part["served"]) == (5, 5, 1)
@@ -150,7 +155,8 @@ def test_clients_of_a_full_server_are_counted_waiting(tmp_path: Path) -> None:
     assert total(part["censored"]["first_reply"]) == 4
     assert all(int(age) > 2_000_000 for age in part["censored"]["first_reply"])
     assert_conserved(part)
-    assert "unserved" in warnings(outcome)
+    [unserved] = [each for each in outcome["warnings"] if each["name"] == "unserved"]
+    assert (unserved["degree"], unserved["variants"]) == ("note", ["single"])
     assert "warning unserved: some clients never had a reply: single served 1 of 5" in locust.log
 
 
@@ -244,6 +250,46 @@ def test_the_web_ui_sets_rate_and_shape(tmp_path: Path) -> None:
             assert locust.metrics()[asked] == 30
             assert locust.stop(signal.SIGTERM) == 0
         assert "Traceback" not in locust.log
+
+
+def test_the_page_may_change_a_shapes_load(tmp_path: Path) -> None:
+    """Its form chooses no shape then: the one that ran once stopped the load a second later."""
+    [port] = free_ports(1)
+    with Stub(honest) as stub:
+        web = ("--autostart", "--class-picker", "--web-host", "127.0.0.1", "--web-port", port)
+        with Locust(tmp_path, *web, "--shape", "tour", "AsyncioUser", targets={"asyncio": stub.address}) as locust:
+            users = ("tcplab_load_users", "asyncio")
+            eventually(lambda: locust.metrics()[users] == 10, "the tour's first stage")
+            assert json.loads(post(port, "/swarm", {"user_count": "4", "spawn_rate": "9"}))["success"]
+            eventually(lambda: locust.metrics()[users] == 4, "the number of clients is the page's")
+            time.sleep(3)
+            assert locust.metrics()[users] == 4
+            assert locust.metrics()["tcplab_load_running",] == 1
+            assert locust.stop(signal.SIGTERM) == 0
+        assert "Traceback" not in locust.log
+
+
+def test_workers_that_start_together_have_not_joined(tmp_path: Path) -> None:
+    """`docker compose up --scale locust-worker=3`: some seconds lie between the first and the last."""
+    with ExitStack() as stack:
+        stub = stack.enter_context(Stub(after(lambda _: 0.001)))
+        cluster = stack.enter_context(
+            Cluster(tmp_path, dict.fromkeys(ALL, stub.address), "--clients", "3", "-r", "100")
+        )
+        for _ in range(3):
+            cluster.start_worker()
+            time.sleep(2)
+        eventually(lambda: cluster.users() == [4, 4, 4], "three workers carry all users")
+        time.sleep(SETTLED + 1)
+        assert shows(cluster.master.metrics(), "worker-joined") == 0
+        abandoned = sum_of(cluster.master, "tcplab_load_abandoned_total")
+        cluster.start_worker()
+        eventually(lambda: shows(cluster.master.metrics(), "worker-joined") == 1, "a later one is marked")
+        cluster.stop()
+        eventually(cluster.master.result.exists, "it has a result")
+        outcome = cluster.master.outcome()
+    assert abandoned == 0
+    assert outcome["generator"]["joined_workers"] == 1
 
 
 def test_forked_processes_have_an_event_loop_each(tmp_path: Path) -> None:

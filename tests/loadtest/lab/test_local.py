@@ -76,6 +76,19 @@ def test_the_lab_runs_under_load(running: tuple[subprocess.Popen[str], list[psut
         assert "Locust" in answer.read().decode()
 
 
+def test_the_first_stage_of_the_tour_comes_first(
+    running: tuple[subprocess.Popen[str], list[psutil.Process]], first: int
+) -> None:
+    def users() -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{lab(first).load_metrics}/metrics", timeout=5) as answer:
+            return re.findall(r"tcplab_load_users\{.*\} (\S+)", answer.read().decode())
+
+    deadline = time.monotonic() + 20
+    while users() != ["10.0"] * len(lab(first).variants):
+        assert time.monotonic() < deadline, users()
+        time.sleep(0.2)
+
+
 def test_ctrl_c_ends_all_in_order(running: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     process, below = running
     os.killpg(process.pid, signal.SIGINT)

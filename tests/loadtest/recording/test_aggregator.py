@@ -109,9 +109,9 @@ def test_a_lost_worker_keeps_counts_and_drops_gauges() -> None:
     lab.ask(going, 0.1)
     going.sent(lab.now)
     lab.report()
-    assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 0)
+    assert lab.aggregator.gauges()["asyncio"][:7] == (2, 2, 2, 0, 0, 1, 0)
     lab.aggregator.note_present({"staying"}, lab.seconds)
-    assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 0, 0)
+    assert lab.aggregator.gauges()["asyncio"][:7] == (1, 1, 1, 0, 0, 0, 0)
     lab.end("staying")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -134,11 +134,11 @@ def test_a_lost_workers_due_requests_are_unsent(seen: bool) -> None:
     lab.seconds += 2.5
     going.due(going.schedule.take() if going.schedule else 0)  # it stalls: of its three, one is on its way
     lab.report()
-    assert lab.aggregator.gauges()["asyncio"] == (2, 2, 2, 0, 0, 1, 3)
+    assert lab.aggregator.gauges()["asyncio"][:7] == (2, 2, 2, 0, 0, 1, 3)
     if seen:
         lab.aggregator.note_present({"staying"}, lab.seconds)
         lab.aggregator.note_present({"staying"}, lab.seconds)
-        assert lab.aggregator.gauges()["asyncio"] == (1, 1, 1, 0, 0, 1, 0)
+        assert lab.aggregator.gauges()["asyncio"][:7] == (1, 1, 1, 0, 0, 1, 0)
     lab.end("staying")
     figures = lab.aggregator.figures
     assert figures is not None
@@ -229,7 +229,7 @@ def returned(*, heard: bool = True) -> tuple[Lab, float]:
     lab.aggregator.note_present({"staying"}, lab.seconds)
     figures = lab.aggregator.figures
     assert figures is not None
-    assert {name: gauges["asyncio"][-2:] for name, gauges in figures.lost.items()} == {"back": (1, 2)}
+    assert {name: gauges["asyncio"][-3:-1] for name, gauges in figures.lost.items()} == {"back": (1, 2)}
     counters = figures.counters["asyncio"]
     assert (counters.sent, counters.verified, counters.unanswered, counters.unsent, counters.imbalance) == (
         3,
@@ -632,6 +632,60 @@ def test_recent_quantiles_forget_after_ten_seconds() -> None:
     lab.seconds += RECENT
     lab.report()
     assert not [key for key in lab.samples() if key[0] == "tcplab_load_recent_seconds"]
+
+
+def test_a_stages_figures_leave_out_the_stage_before() -> None:
+    lab = Lab()
+    lab.worker("one")
+    lab.report()
+    first = lab.client("one")
+    lab.report()  # the clients change
+    for _ in range(4):
+        lab.ask(first, 0.25)
+    lab.report()
+    age, stage = lab.aggregator.stage(lab.seconds)
+    assert age == 1
+    assert (stage["asyncio"].verified, stage["asyncio"].users) == (4, 1)
+    second = lab.client("one")
+    lab.ask(second, 0.5)
+    lab.ask(second, 0.5)
+    lab.report()  # of the old stage and the new one
+    assert lab.aggregator.stage(lab.seconds) == (0, {})
+    assert lab.aggregator.recent(lab.seconds)["asyncio"].verified == 6
+    lab.ask(second, 1.0)
+    lab.report()
+    age, stage = lab.aggregator.stage(lab.seconds)
+    assert age == 1
+    assert (stage["asyncio"].verified, stage["asyncio"].users, stage["asyncio"].connected) == (1, 2, 2)
+
+
+def test_failed_connects_are_failures_of_the_stage() -> None:
+    lab = Lab()
+    client_stats = lab.client("one")
+    lab.report()
+    client_stats.left()
+    for _ in range(3):
+        client_stats.connecting(lab.now)
+        client_stats.connect_failed("refused", lab.now)
+    lab.seconds += 2
+    lab.report()
+    assert lab.samples()["tcplab_load_recent_rate", "failed", "asyncio"] == 1.5
+
+
+def test_the_oldest_wait_and_who_waits_are_exported() -> None:
+    lab = Lab()
+    served, waiting = lab.client("one"), lab.client("other")
+    lab.ask(served, 0.5)
+    waiting.sent(lab.now)
+    lab.seconds += 4
+    lab.report()
+    samples = lab.samples()
+    assert samples["tcplab_load_oldest_wait_seconds", "asyncio"] == 4.5  # from connect(), of all workers' the oldest
+    assert samples["tcplab_load_recent_clients", "waiting", "asyncio"] == 1
+    assert samples["tcplab_load_recent_clients", "asked", "asyncio"] == 2
+    waiting.verified(lab.now)
+    lab.report()
+    assert lab.samples()["tcplab_load_oldest_wait_seconds", "asyncio"] == 0
 
 
 def test_what_was_counted_lately_is_there_by_variant() -> None:

@@ -83,8 +83,8 @@ class Lab:
     """
     One lab with its own project name and ports, so that others on the machine do not interfere.
 
-    no_grafana: why Grafana is left out; empty if it runs. began, healthy_at: when `up` was called, and when all
-    services were healthy (monotonic clock, seconds).
+    no_grafana: why Grafana is left out; empty if it runs. settings: those of .env that differ. began, healthy_at: when
+    `up` was called, and when all services were healthy (monotonic clock, seconds).
     """
 
     project: str = field(default_factory=lambda: f"tcplab-e2e-{os.getpid()}")
@@ -92,6 +92,7 @@ class Lab:
         default_factory=lambda: dict(zip(PORTS, map(int, free_ports(len(PORTS))), strict=True))
     )
     no_grafana: str = field(default="", repr=False)
+    settings: dict[str, str] = field(default_factory=dict)
     began: float = 0.0
     healthy_at: float = 0.0
 
@@ -100,7 +101,14 @@ class Lab:
         """Docker's environment: this lab's ports, without a developer's settings for the lab."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TCPLAB_", "COMPOSE_"))}
         mine = {f"TCPLAB_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
-        return {**kept, **mine, "CANARY": CANARY, "TCPLAB_UID": str(os.getuid()), "TCPLAB_GID": str(os.getgid())}
+        return {
+            **kept,
+            **mine,
+            **self.settings,
+            "CANARY": CANARY,
+            "TCPLAB_UID": str(os.getuid()),
+            "TCPLAB_GID": str(os.getgid()),
+        }
 
     @property
     def services(self) -> list[str]:
@@ -234,9 +242,9 @@ class Lab:
         ]
 
 
-def brought_up() -> Iterator[Lab]:
-    """Build and start the lab, yield it once it is healthy, and take it down."""
-    lab = Lab()
+def brought_up(**settings: str) -> Iterator[Lab]:
+    """Build and start the lab with these settings, yield it once it is healthy, and take it down."""
+    lab = Lab(settings=settings)
     image = composition()["services"]["grafana"]["image"]
     if lab._run(("docker", "image", "inspect", image), 60, check=False).returncode:
         pulled = lab._run(("docker", "pull", "--quiet", image), 600, check=False)

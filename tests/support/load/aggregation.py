@@ -77,7 +77,7 @@ class Lab:
         *,
         started: float | None = 1234.5,
         rate: float = 0.0,
-        warnings: tuple[run_warnings.RunWarning, ...] = (),
+        warnings: tuple[run_warnings.LoadWarning, ...] = (),
         workers: dict[int, Worker] | None = None,
     ) -> Samples:
         registry = CollectorRegistry()
