@@ -87,11 +87,15 @@ _LOOK: Final = f"""\
 }})()"""
 
 
-def draw(page: Browser, url: str, width: int, height: int, *, dark: bool = True) -> None:
-    """Open a dashboard in a window of this size; wait until all visible panels are drawn."""
+def draw(page: Browser, url: str, width: int, height: int, *, dark: bool = True, of: str = "") -> None:
+    """
+    Open a dashboard in a window of this size; wait until all visible panels are drawn.
+
+    of: further parameters of the page's address, as `from=...&to=...`.
+    """
     watch(page)
     for _ in range(TRIALS):
-        page.visit(f"{url}?theme={'dark' if dark else 'light'}", width, height, dark=dark)
+        page.visit(f"{url}?theme={'dark' if dark else 'light'}&{of}".rstrip("&"), width, height, dark=dark)
         _settle(page)
         if not _dropped(page):
             return

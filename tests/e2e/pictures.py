@@ -1,28 +1,39 @@
 """
-Take pictures of a running lab's dashboards at 1440x900: `python -m tests.e2e.pictures`.
+Take pictures of a lab's dashboards at 1440x900: `python -m tests.e2e.pictures [--at SECONDS] [ADDRESS] [DASHBOARD...]`.
 
-Arguments: Grafana's address (default http://127.0.0.1:3000), and names of dashboards (default all).
-Writes grafana/pictures/*.png. For a page with faults it prints them, writes no picture, and exits with status 1.
+Writes grafana/pictures/*.png. For a page with faults it prints them, writes no picture, and exits with status 1. A
+browser takes CPU from the lab that it looks at: take pictures after the run, `--at` a moment in it.
 """
 
+import argparse
+import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Final
 
 from tests.e2e.looks import complaints, draw
 from tests.observability.queries import ROOT, dashboards
 from tests.support.lab.browser import Browser, browser, program
 
-FOLDER = ROOT / "grafana" / "pictures"
+FOLDER: Final = ROOT / "grafana" / "pictures"
 WIDTH, HEIGHT = 1440, 900
-LARGEST = 250_000
+LARGEST: Final = 250_000
 """Bytes of a picture, at most: every clone contains it."""
 
 
-def take(page: Browser, address: str, uid: str) -> list[str]:
+def span(uid: str, at: float) -> str:
+    """Return the parameters for a dashboard's own length of time (`now-5m`) before a moment in seconds since 1970."""
+    shown = json.loads((ROOT / "grafana" / "dashboards" / f"{uid}.json").read_text(encoding="utf-8"))["time"]["from"]
+    minutes = int(shown.removeprefix("now-").removesuffix("m"))
+    return f"from={(at - minutes * 60) * 1000:.0f}&to={at * 1000:.0f}"
+
+
+def take(page: Browser, address: str, uid: str, at: float | None) -> list[str]:
     """Take a dashboard's picture; return its faults."""
-    draw(page, f"{address}/d/{uid}", WIDTH, HEIGHT)
+    draw(page, f"{address}/d/{uid}", WIDTH, HEIGHT, of=span(uid, at) if at else "")
     wrong = list(complaints(page))
     file = FOLDER / f"{uid}.png"
     if not wrong:
@@ -33,8 +44,8 @@ def take(page: Browser, address: str, uid: str) -> list[str]:
     return wrong
 
 
-def main(address: str = "http://127.0.0.1:3000", *names: str) -> int:
-    """Take the pictures of the named dashboards; return the exit status."""
+def main(address: str, names: list[str], at: float | None = None) -> int:
+    """Take the pictures of the named dashboards, or all; return the exit status."""
     known = [Path(name).stem for name in dashboards()]
     if unknown := sorted({*names} - {*known}):
         print(f"pictures: no dashboard is called {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
@@ -42,6 +53,9 @@ def main(address: str = "http://127.0.0.1:3000", *names: str) -> int:
     executable = program()
     if executable is None:
         print("pictures: no Chromium is on the PATH; install one", file=sys.stderr)
+        return 2
+    if at and at > time.time():
+        print(f"pictures: --at {at:.0f} is in the future; give seconds since 1970 (date +%s)", file=sys.stderr)
         return 2
     try:
         urllib.request.urlopen(f"{address}/api/health", timeout=10).close()
@@ -52,11 +66,16 @@ def main(address: str = "http://127.0.0.1:3000", *names: str) -> int:
     status = 0
     with browser(executable) as page:
         for uid in names or known:
-            for wrong in take(page, address, uid):
+            for wrong in take(page, address, uid, at):
                 print(f"pictures: {uid}: {wrong}", file=sys.stderr)
                 status = 1
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.pictures", description="Take pictures of dashboards.")
+    parser.add_argument("address", nargs="?", default="http://127.0.0.1:3000", help="Grafana's")
+    parser.add_argument("dashboards", nargs="*", help="their names; all without one")
+    parser.add_argument("--at", type=float, help="a moment in seconds since 1970; without it, now")
+    options = parser.parse_args()
+    sys.exit(main(options.address, options.dashboards, options.at))
