@@ -23,7 +23,7 @@ CHOSEN = 'on () (max(tcplab_load_run_info{scenario="$scenario"}) == 1)'
 INTRODUCTION = """\
 A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time
 chosen; the shade reaches from the least to the most. Dashed: a warning could move the figure; **≤**: it is at most
-that, **?**: it is in doubt. More points: a tour (`TCPLAB_SHAPE=tour`) or Locust's page, and a time that holds them all.
+that, **?**: it is in doubt. The default load tours 10, 30, 100 and 300 clients; set other numbers on Locust's page.
 """
 
 THROUGHPUT_AT = "Value #B (median)"
@@ -126,7 +126,7 @@ def knee() -> Builder[dashboard.Panel]:
         f"{figure.title} against throughput: where it bends is the limit",
         f"A point for each number of clients: the medians of both. {figure.text}",
         figure.unit,
-        f"{THROUGHPUT_AT}\\variant",
+        f"{THROUGHPUT_AT}\\curve",
         log=True,
     )
     for index, expr in enumerate(
@@ -136,29 +136,31 @@ def knee() -> Builder[dashboard.Panel]:
             f"{figure.of_the_stage} and on (variant) {STEADY} and {CHOSEN}",
         )
     ):
-        panel.with_target(query_table_over_time(f"max by (variant) ({expr})", letter(index)))
+        # What moves the throughput moves the p99 too, so that the three have the same mark.
+        named = f'label_join(\n{marked(figure, expr)},\n"curve", "", "mark", "variant")'
+        panel.with_target(query_table_over_time(f"max by (variant, curve) ({named})", letter(index)))
     median = {"operation": "aggregate", "aggregations": ["median"]}
     key = {"operation": "groupby", "aggregations": []}
     panel.with_transformation(transform("merge", {}))
     panel.with_transformation(
-        transform("groupBy", {"fields": {"variant": key, "Value #A": key, "Value #B": median, "Value #C": median}})
+        transform("groupBy", {"fields": {"curve": key, "Value #A": key, "Value #B": median, "Value #C": median}})
     )
     panel.with_transformation(
         transform(
             "groupingToMatrix",
             {
-                "columnField": "variant",
+                "columnField": "curve",
                 "rowField": THROUGHPUT_AT,
                 "valueField": "Value #C (median)",
                 "emptyValue": "null",
             },
         )
     )
-    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": f"{THROUGHPUT_AT}\\variant"}]}))
-    order = [f"{THROUGHPUT_AT}\\variant", *(variant.name for variant in VARIANTS)]
+    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": f"{THROUGHPUT_AT}\\curve"}]}))
+    order = [f"{THROUGHPUT_AT}\\curve", *(f"{mark}{variant.name}" for variant in VARIANTS for mark in MARKS)]
     panel.with_transformation(transform("organize", {"indexByName": {name: index for index, name in enumerate(order)}}))
     panel.override_by_name(
-        f"{THROUGHPUT_AT}\\variant",
+        f"{THROUGHPUT_AT}\\curve",
         [
             prop("unit", units.COUNT),
             prop("decimals", 0),
@@ -168,7 +170,11 @@ def knee() -> Builder[dashboard.Panel]:
         ],
     )
     for variant in VARIANTS:
-        panel.override_by_name(variant.name, [prop("displayName", variant.title), fixed_colour(variant.colour)])
+        for mark in MARKS:
+            panel.override_by_name(
+                f"{mark}{variant.name}",
+                [prop("displayName", f"{mark}{variant.title}"), fixed_colour(variant.colour), *_dashed(mark)],
+            )
     return panel
 
 

@@ -134,6 +134,13 @@ class _Ceiling(_Exact):
 
 
 class _Usage(_Exact):
+    """
+    What a run took, in its window. server_cpu, generator_cpu, others_cpu, stolen: CPU seconds. resident, idle: bytes.
+
+    turns: times that a thread of the server got a core. waited: seconds that its threads were ready without one.
+    foreign: CPU seconds of others on its cores. None for a server that was not started here.
+    """
+
     server_cpu: _Amount | None
     generator_cpu: _Amount
     others_cpu: _Amount

@@ -522,7 +522,13 @@ def test_the_knee_is_latency_against_throughput() -> None:
     _, throughput, latency = (target["expr"] for target in panel["targets"])
     assert 'tcplab_load_recent_rate{outcome="verified"}' in throughput
     assert 'q="0.99"' in latency
-    assert panel["options"]["xField"] == "Value #B (median)\\variant"
+    assert panel["options"]["xField"] == "Value #B (median)\\curve"
+    for variant in VARIANTS:
+        for mark in ("", "≤ ", "? "):
+            field = overrides(panel)[f"{mark}{variant.name}"]
+            assert field["color"] == {"mode": "fixed", "fixedColor": variant.colour}
+            assert field["displayName"] == f"{mark}{variant.title}"
+            assert ("custom.lineStyle" in field) == bool(mark)
 
 
 # Server in detail

@@ -31,9 +31,9 @@ def answers(
     run(promtool, "test", "rules", str(file))
 
 
-def of(panel: str, *refs: str) -> list[str]:
-    """Return the queries of a panel of Compare."""
-    return [q.promql() for q in queries() if q.dashboard == "compare.json" and q.panel == panel and q.ref in refs]
+def of(panel: str, *refs: str, dashboard: str = "compare.json") -> list[str]:
+    """Return the queries of a panel."""
+    return [q.promql() for q in queries() if q.dashboard == dashboard and q.panel == panel and q.ref in refs]
 
 
 def warning(name: str, about: str, degree: str, variant: str, value: int) -> dict[str, str]:
@@ -146,3 +146,45 @@ def test_the_line_has_the_clients_memory(promtool: str, tmp_path: Path) -> None:
     (memory,) = of("The result now", "C")
     said = '{single="–",threaded="–",asyncio="4.8",protocol="–"}'
     answers(memory, running(), [(said, 1)], promtool, tmp_path)
+
+
+def steady() -> dict[str, str]:
+    """Return the series of two servers whose 30 clients have been steady for long, with the load's figures."""
+    series = {
+        'tcplab_load_running{job="load"}': "1x10",
+        'tcplab_load_run_info{job="load",scenario="conversation"}': "1x10",
+    }
+    for name in ("single", "asyncio"):
+        series |= {
+            f'tcplab_load_users{{job="load",variant="{name}"}}': "30x10",
+            f'tcplab_load_recent_rate{{job="load",variant="{name}",outcome="verified"}}': "100x10",
+            f'tcplab_load_recent_seconds{{job="load",variant="{name}",series="response",q="0.99"}}': "0.005x10",
+        }
+    return series
+
+
+KNEE = "Response time p99 against throughput: where it bends is the limit"
+
+
+@pytest.mark.parametrize(
+    ("degree", "about", "mark"),
+    [
+        pytest.param("note", "generator", "≤ ", id="a note"),
+        pytest.param("doubt", "generator", "? ", id="a doubt"),
+        pytest.param("note", "server", "", id="a server's finding"),
+    ],
+)
+def test_a_warning_marks_the_curves_it_moves(degree: str, about: str, mark: str, promtool: str, tmp_path: Path) -> None:
+    """It moves p50 and p99: no mark in throughput's curve, nor in the other server's."""
+    warned = steady() | warning("late", about, degree, "asyncio", 1)
+    (throughput,) = of("Correct replies per second: more is better", "B", dashboard="capacity.json")
+    unmarked = [(f'{{_order="{order}",variant="{name}"}}', 100.0) for order, name in ((0, "single"), (2, "asyncio"))]
+    answers(throughput, warned, unmarked, promtool, tmp_path)
+    for ref, value in (("A", 30.0), ("B", 100.0), ("C", 0.005)):
+        (knee,) = of(KNEE, ref, dashboard="capacity.json")
+        curves = [('{variant="single",curve="single"}', value), (f'{{variant="asyncio",curve="{mark}asyncio"}}', value)]
+        answers(knee, warned, curves, promtool, tmp_path)
+    moved = {labels.replace('"p50,p99"', '"p50,p99,rate"'): values for labels, values in warned.items()}
+    label = f',mark="{mark}"' if mark else ""
+    marked = [unmarked[0], (f'{{_order="2",variant="asyncio"{label}}}', 100.0)]
+    answers(throughput, moved, marked, promtool, tmp_path)
