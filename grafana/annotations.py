@@ -8,12 +8,14 @@ from grafana import colours
 from grafana.targets import DATASOURCE
 
 
-def _annotation(name: str, expr: str, title: str, colour: str = colours.NEUTRAL) -> builders.AnnotationQuery:
+def _annotation(
+    name: str, expr: str, title: str, colour: str = colours.NEUTRAL, *, on: bool = True
+) -> builders.AnnotationQuery:
     return (
         builders.AnnotationQuery()
         .name(name)
         .datasource(DATASOURCE)
-        .enable(True)
+        .enable(on)
         .icon_color(colour)
         .expr(expr)
         .title_format(title)
@@ -35,8 +37,12 @@ def every() -> list[Builder[dashboard.AnnotationQuery]]:
             "Runs begin", "1000 * max(tcplab_load_run_start_timestamp_seconds)", "A run begins"
         ).use_value_for_time(True),
         _annotation("Runs end", f"{_changes('tcplab_load_running')} and max(tcplab_load_running) == 0", "A run ends"),
+        # Off until it is asked for: in a tour that is a line every 30 s in each chart, and the curves show it.
         _annotation(
-            "Clients", f"{_changes('tcplab_load_users')} and max(tcplab_load_running) == 1", "The clients change"
+            "Clients",
+            f"{_changes('tcplab_load_users')} and max(tcplab_load_running) == 1",
+            "The clients change",
+            on=False,
         ),
         _annotation("Workers", _changes("tcplab_load_workers"), "The workers change"),
         _annotation(

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, texts, units
-from grafana.fields import all_in, fixed_colour, hundred_seconds, logarithmic, prop, transform
+from grafana.fields import all_in, edge, fixed_colour, hundred_seconds, logarithmic, prop, transform
 from grafana.figures import MARKS, Figure, in_order, marked
 from grafana.layout import Line, Section
 from grafana.page import page
@@ -15,15 +15,18 @@ from grafana.status import head
 from grafana.targets import DATASOURCE, letter, query, query_table_over_time
 from servers.variants import VARIANTS
 
-STEADY = "variant:tcplab_steady_clients:max"
-"""A variant's number of clients, present only once it has been steady for as long as figures look back."""
+STEADY = "(variant:tcplab_steady_clients:max == on (variant) max by (variant) (tcplab_load_users))"
+"""
+A variant's number of clients, present only once it has been steady for as long as figures look back.
+
+A rule's value is older than the figures of the same moment, by a scrape at most: once the clients change it is gone.
+"""
 
 CHOSEN = 'on () (max(tcplab_load_run_info{scenario="$scenario"}) == 1)'
 
 INTRODUCTION = """\
-A point: the **median** of all moments in which so many clients had been steady for 15 s, in the scenario and the time
-chosen; the shade reaches from the least to the most. Dashed: a warning could move the figure; **≤**: it is at most
-that, **?**: it is in doubt. The default load tours 10, 30, 100 and 300 clients; set other numbers on Locust's page.
+A point: the **median** of all moments with so many clients, steady for 15 s, in the time chosen; the shade: least to
+most. Dashed: a warning could move the figure (**≤** at most that, **?** in doubt). Locust's page sets other numbers.
 """
 
 THROUGHPUT_AT = "Value #B (median)"
@@ -90,10 +93,10 @@ def curve(figure: Figure) -> Builder[dashboard.Panel]:
     panel.override_by_name(
         "clients",
         [
-            prop("unit", units.COUNT),
-            prop("min", 5),
-            prop("max", 2000),
-            prop("mappings", []),  # not the figure's
+            prop("unit", units.SHORT),
+            prop("min", 1),
+            prop("max", 10_000),
+            prop("mappings", [edge(10_000)]),  # not the figure's
             prop("custom.scaleDistribution", {"type": "log", "log": 10}),
             prop("custom.axisLabel", "clients of each server"),
         ],
@@ -123,8 +126,8 @@ def knee() -> Builder[dashboard.Panel]:
     """Return the latency of later replies against the replies per second: where it bends, more load only waits."""
     figure = figures.LATER_P99
     panel = _panel(
-        f"{figure.title} against throughput: where it bends is the limit",
-        f"A point for each number of clients: the medians of both. {figure.text}",
+        f"{figure.title} by throughput",
+        f"Where it bends upward is the limit. A point for each number of clients: the medians of both. {figure.text}",
         figure.unit,
         f"{THROUGHPUT_AT}\\curve",
         log=True,
@@ -162,9 +165,9 @@ def knee() -> Builder[dashboard.Panel]:
     panel.override_by_name(
         f"{THROUGHPUT_AT}\\curve",
         [
-            prop("unit", units.COUNT),
+            prop("unit", units.SHORT),
             prop("decimals", 0),
-            prop("mappings", []),
+            prop("mappings", [edge(10_000), edge(100_000)]),
             prop("custom.scaleDistribution", {"type": "log", "log": 10}),
             prop("custom.axisLabel", "correct replies per second"),
         ],

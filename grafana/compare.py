@@ -84,7 +84,7 @@ WHO_IS_DOWN = f"topk(1, {_titled(f'({UP} == bool 0) == 1')})"
 NOBODY_WAITS = f"""\
 label_replace(
   count({SERVED} >= {ENOUGH} and on (variant) ({UP} == 1)) == count({UP}),
-  "server", "Every server serves its clients at once", "", "")
+  "server", "Clients: every server serves all of them at once", "", "")
 and {_RUNNING}"""
 
 
@@ -94,7 +94,8 @@ def _megabytes(variant: Variant) -> str:
     memory = f"variant:tcplab_memory_above_idle_bytes:avg10s{{{shown}}} and on (variant) ({SERVED} >= {ENOUGH})"
     memory = f"({memory} and on (variant) ({UP} == 1))"
     return (
-        f'(count_values("{variant.name}", round({memory} / 1e6, 0.1)) '
+        f'(label_replace(count_values("{variant.name}", round({memory} / 1e6, 0.1)), '
+        f'"{variant.name}", "$1 MB", "{variant.name}", "(.*)") '
         f'or on () label_replace(vector(1), "{variant.name}", "–", "", ""))'
     )
 
@@ -111,7 +112,7 @@ MEMORY = (
 
 def result() -> Builder[dashboard.Panel]:
     """Return the result in words, with figures of the last ten seconds."""
-    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}} MB" for variant in VARIANTS)
+    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}}" for variant in VARIANTS)
     return (
         tile(
             "The result now",
@@ -124,14 +125,14 @@ def result() -> Builder[dashboard.Panel]:
             query_now(
                 WHO_WAITS,
                 "A",
-                "{{server}} leaves {{waiting}} of {{asked}} clients waiting; a new client waits {{wait}} s",
+                "Clients: {{server}} leaves {{waiting}} of {{asked}} waiting; a new one waits {{wait}} s",
             )
         )
         .with_target(query_now(NOBODY_WAITS, "B", "{{server}}"))
-        .with_target(query_now(WHO_IS_DOWN, "D", "{{server}} is down"))
-        .with_target(query_now(MEMORY, "C", f"Memory for all clients so far: {memory}"))
+        .with_target(query_now(WHO_IS_DOWN, "D", "Down: {{server}}"))
+        .with_target(query_now(MEMORY, "C", f"Memory: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(16))
+        .text(common_builders.VizTextDisplayOptions().title_size(17))
         .orientation(common.VizOrientation.HORIZONTAL)
         .color_mode(common.BigValueColorMode.NONE)
         .thresholds(steps("text"))
@@ -162,7 +163,7 @@ def side_by_side() -> Builder[dashboard.Panel]:
                 *decimals,
                 prop("custom.align", "right"),
                 *narrow,
-                prop("mappings", [standing_in()]),
+                prop("mappings", [standing_in("–")]),
             ],
         )
     panel.override_by_name(

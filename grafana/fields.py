@@ -77,6 +77,11 @@ def hundred_seconds() -> dashboard.ValueMap:
     return words({"100": ("100 s", colours.NEUTRAL)})
 
 
+def edge(number: int) -> dashboard.ValueMap:
+    """Return the mapping that leaves out an axis's last number, which would be cut off at the chart's right edge."""
+    return words({str(number): (" ", colours.NEUTRAL)})
+
+
 def variant_words() -> dashboard.ValueMap:
     """Return the mapping of variants' names to their titles and colours."""
     return words({variant.name: (variant.title, variant.colour) for variant in VARIANTS})

@@ -50,6 +50,10 @@ clamp_max(
   2
 ) and on () max(tcplab_load_running) == 1"""
 
+WARNINGS = """\
+2 * max by (warning) (tcplab_load_warning{degree="doubt"}) > 0
+or max by (warning) (tcplab_load_warning)"""
+
 MORE_WORKERS = f"""\
 2 + 0 * (max(tcplab_load_worker_starved_ratio) > {STARVED})
 or 1 + 0 * (max(tcplab_load_worker_busy_ratio) >= {BUSY})
@@ -174,13 +178,15 @@ def lag() -> Builder[dashboard.Panel]:
 def _warnings() -> Builder[dashboard.Panel]:
     panel = timeline(
         "Run warnings over time",
-        "A lane for each warning of the load generator; in an empty lane it never occurred. The same warnings are "
-        "amber bands in all charts. loadtest/README.md has the hint of each.",
-        "max by (warning) (tcplab_load_warning)",
+        "A lane for each warning of the load generator; in an empty lane it never occurred. Amber: a "
+        "doubt; grey: a note. loadtest/README.md has the hint of each.",
+        WARNINGS,
         "{{warning}}",
         texts.NO_LOAD,
     )
-    return panel.mappings([words({"0": ("no", colours.FAINT), "1": ("warning", colours.WARNING)})])
+    return panel.mappings(
+        [words({"0": ("no", colours.FAINT), "1": ("a note", colours.NEUTRAL), "2": ("a doubt", colours.WARNING)})]
+    )
 
 
 def pace() -> list[Line]:

@@ -127,12 +127,12 @@ DOWN, FEW, NONE = -1, -2, -3
 """Values that stand for words in bars and tables; all figures are positive."""
 
 
-def standing_in() -> dashboard.ValueMap:
-    """Return the mapping of the values that stand for words."""
+def standing_in(few: str = "– (serves too few)") -> dashboard.ValueMap:
+    """Return the mapping of the values that stand for words. few: those for a server that serves too few clients."""
     return words(
         {
             str(DOWN): ("down", colours.ERROR),
-            str(FEW): ("– (serves too few)", colours.NEUTRAL),
+            str(FEW): (few, colours.NEUTRAL),
             str(NONE): ("–", colours.NEUTRAL),
         }
     )
@@ -164,7 +164,7 @@ def bars(figure: Figure) -> bargauge.Panel:
         .mappings([standing_in()])
         .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .display_mode(common.BarGaugeDisplayMode.BASIC)
+        .display_mode(common.BarGaugeDisplayMode.GRADIENT)
         .value_mode(common.BarGaugeValueMode.TEXT)
         .name_placement(common.BarGaugeNamePlacement.TOP)
         .show_unfilled(False)

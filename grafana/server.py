@@ -109,7 +109,7 @@ def head() -> Line:
 def connections() -> list[Line]:
     """Return the charts of connections open, waiting and ended, and of requests."""
     served = one(
-        "Connections open and in the accept queue",
+        "Connections: open, and waiting",
         "tcplab_connections_open (solid), tcplab_accept_queue_connections (dashed). Their limits, "
         "tcplab_connections_limit and tcplab_accept_queue_limit, are in the table of numbers below. "
         f"{texts.CONNECTIONS} {texts.ACCEPT_QUEUE}",
@@ -161,7 +161,7 @@ def service() -> list[Line]:
         "server, which makes more objects, has more.",
         "tcplab_gc_pause_seconds",
     )
-    return [Line(9, [heatmap, quantiles, pauses])]
+    return [Line(11, [heatmap, quantiles, pauses])]
 
 
 def cost() -> list[Line]:

@@ -64,7 +64,7 @@ def status() -> Line:
     )
     size = (
         tile(
-            "Clients and workers",
+            "Clients, workers",
             "Clients of all servers together (Locust's users, connected or away), and the processes that run them.",
             texts.NO_LOAD,
         )
@@ -127,4 +127,5 @@ def head() -> list[Line]:
         [words({"0": ("none", colours.FAINT), "1": ("a note", colours.NEUTRAL), "2": ("a doubt", colours.WARNING)})]
     )
     strip.row_height(0.9)
+    strip.override_by_name("Time", [prop("custom.axisPlacement", "hidden")])
     return [status(), Line(2, [strip])]

@@ -139,12 +139,12 @@ def test_the_line_says_who_leaves_clients_waiting(promtool: str, tmp_path: Path)
     answers(down, dead, [('{variant="asyncio",server="asyncio on uvloop"}', 1)], promtool, tmp_path)
     served = running() | {'tcplab_load_recent_clients{job="load",variant="single",state="waiting"}': "0x10"}
     answers(line, served, [], promtool, tmp_path)
-    answers(everybody, served, [('{server="Every server serves its clients at once"}', 2)], promtool, tmp_path)
+    answers(everybody, served, [('{server="Clients: every server serves all of them at once"}', 2)], promtool, tmp_path)
 
 
 def test_the_line_has_the_clients_memory(promtool: str, tmp_path: Path) -> None:
     (memory,) = of("The result now", "C")
-    said = '{single="–",threaded="–",asyncio="4.8",protocol="–"}'
+    said = '{single="–",threaded="–",asyncio="4.8 MB",protocol="–"}'
     answers(memory, running(), [(said, 1)], promtool, tmp_path)
 
 
@@ -163,7 +163,7 @@ def steady() -> dict[str, str]:
     return series
 
 
-KNEE = "Response time p99 against throughput: where it bends is the limit"
+KNEE = "Response time p99 by throughput"
 
 
 @pytest.mark.parametrize(
