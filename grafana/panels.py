@@ -129,11 +129,12 @@ DOWN, FEW, NONE = -1, -2, -3
 
 def standing_in(few: str = "– (serves too few)") -> dashboard.ValueMap:
     """Return the mapping of the values that stand for words. few: those for a server that serves too few clients."""
+    # A bar would be drawn in the colour, as wide as the panel where all are words.
     return words(
         {
             str(DOWN): ("down", colours.ERROR),
-            str(FEW): (few, colours.NEUTRAL),
-            str(NONE): ("–", colours.NEUTRAL),
+            str(FEW): (few, colours.NONE),
+            str(NONE): ("–", colours.NONE),
         }
     )
 

@@ -64,7 +64,7 @@ def status() -> Line:
     )
     size = (
         tile(
-            "Clients, workers",
+            "Load",
             "Clients of all servers together (Locust's users, connected or away), and the processes that run them.",
             texts.NO_LOAD,
         )
@@ -128,4 +128,5 @@ def head() -> list[Line]:
     )
     strip.row_height(0.9)
     strip.override_by_name("Time", [prop("custom.axisPlacement", "hidden")])
+    strip.override_by_name("warnings", [prop("custom.axisPlacement", "hidden")])
     return [status(), Line(2, [strip])]
