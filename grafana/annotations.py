@@ -50,10 +50,10 @@ def every() -> list[Builder[dashboard.AnnotationQuery]]:
             '1000 * max by (variant) (process_start_time_seconds{job="servers"})',
             "The server {{variant}} starts",
         ).use_value_for_time(True),
-        # The first step at which it is down.
+        # The first step at which it is down. Grafana draws no annotation whose value is 0.
         _annotation(
             "Servers go down",
-            "variant:up:max4s == 0 unless (variant:up:max4s offset $__interval) == 0",
+            "(variant:up:max4s == bool 0) == 1 unless (variant:up:max4s offset $__interval) == 0",
             "The server {{variant}} is down",
             colours.ERROR,
         ),

@@ -188,3 +188,13 @@ def test_a_warning_marks_the_curves_it_moves(degree: str, about: str, mark: str,
     label = f',mark="{mark}"' if mark else ""
     marked = [unmarked[0], (f'{{_order="2",variant="asyncio"{label}}}', 100.0)]
     answers(throughput, moved, marked, promtool, tmp_path)
+
+
+def test_a_servers_death_is_drawn_once(promtool: str, tmp_path: Path) -> None:
+    """Grafana leaves out annotations whose value is 0."""
+    (death,) = of("annotation Servers go down", "A")
+    series = {'up{job="servers",variant="single"}': "1x10 0x10", 'up{job="servers",variant="asyncio"}': "1x20"}
+    seen = [f"{at}s" for at in range(20, 40, 2)]
+    drawn = {"24s": [('{variant="single"}', 1.0)]}  # at once: two scrapes without an answer
+    for at in seen:
+        answers(death, series, drawn.get(at, []), promtool, tmp_path, at)
