@@ -87,6 +87,8 @@ label_replace(
   "server", "Clients: every server serves all of them at once", "", "")
 and {_RUNNING}"""
 
+NO_RUN = 'label_replace(max(tcplab_load_running) == 0, "server", "No run is on", "", "")'
+
 
 def _megabytes(variant: Variant) -> str:
     """Return the query of a variant's memory as a label named after it; a dash if it says nothing."""
@@ -128,7 +130,7 @@ def result() -> Builder[dashboard.Panel]:
                 "Clients: {{server}} leaves {{waiting}} of {{asked}} waiting; a new one waits {{wait}} s",
             )
         )
-        .with_target(query_now(NOBODY_WAITS, "B", "{{server}}"))
+        .with_target(query_now(f"{NOBODY_WAITS}\nor {NO_RUN}", "B", "{{server}}"))
         .with_target(query_now(WHO_IS_DOWN, "D", "Down: {{server}}"))
         .with_target(query_now(MEMORY, "C", f"Memory: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)

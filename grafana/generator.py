@@ -51,15 +51,15 @@ clamp_max(
 ) and on () max(tcplab_load_running) == 1"""
 
 WARNINGS = """\
-2 * max by (warning) (tcplab_load_warning{degree="doubt"}) > 0
-or max by (warning) (tcplab_load_warning)"""
+(2 * max by (warning) (tcplab_load_warning{degree="doubt"}) > 0
+  or max by (warning) (tcplab_load_warning)) and on () max(tcplab_load_running) == 1"""
 
 MORE_WORKERS = f"""\
-2 + 0 * (max(tcplab_load_worker_starved_ratio) > {STARVED})
+(2 + 0 * (max(tcplab_load_worker_starved_ratio) > {STARVED})
 or 1 + 0 * (max(tcplab_load_worker_busy_ratio) >= {BUSY})
 or 1 + 0 * (max(tcplab_load_worker_cpu_ratio) >= {BUSY})
 or 1 + 0 * (max(tcplab_load_worker_lag_seconds) > {LAGGING})
-or 0 * max(tcplab_load_worker_busy_ratio)"""
+or 0 * max(tcplab_load_worker_busy_ratio)) and max(tcplab_load_running) == 1"""
 
 
 def answers() -> Line:

@@ -92,38 +92,7 @@ def test_promtool_accepts_every_query_of_the_dashboards(promtool: str, tmp_path:
     run(promtool, "check", "rules", str(file))
 
 
-# The words of the dashboards' tile come from a query, which is tested like a rule.
-
-
-@pytest.mark.parametrize(
-    ("warnings", "shown"),
-    [
-        pytest.param({"slow": "0x6", "late": "0x6"}, {"none": 0}, id="none"),
-        pytest.param({"slow": "0x6", "late": "1x6"}, {"late": 2}, id="one"),
-        pytest.param({}, {"the load is not measured": 3}, id="no load"),
-    ],
-)
-def test_the_tile_names_every_warning(
-    warnings: dict[str, str], shown: dict[str, int], promtool: str, tmp_path: Path
-) -> None:
-    (tile,) = {query.promql() for query in queries() if query.panel == "Run warnings"}
-    test = {
-        "interval": "5s",
-        "input_series": [
-            {"series": f'tcplab_load_warning{{job="load",warning="{name}",degree="doubt"}}', "values": values}
-            for name, values in warnings.items()
-        ],
-        "promql_expr_test": [
-            {
-                "expr": tile,
-                "eval_time": "15s",
-                "exp_samples": [{"labels": f'{{warning="{name}"}}', "value": value} for name, value in shown.items()],
-            }
-        ],
-    }
-    file = tmp_path / "tile.test.yml"
-    file.write_text(yaml.safe_dump({"evaluation_interval": "5s", "tests": [test]}), encoding="utf-8")
-    run(promtool, "test", "rules", str(file))
+# The words of the dashboards' tiles come from queries, which are tested like rules.
 
 
 def answered(title: str, series: dict[str, str], expected: list[float], promtool: str, folder: Path) -> None:
@@ -151,8 +120,9 @@ def answered(title: str, series: dict[str, str], expected: list[float], promtool
         pytest.param([], None, id="no load"),
     ],
 )
+@pytest.mark.parametrize("running", [True, False])
 def test_the_generators_figures_say_whether_workers_help(
-    workers: list[tuple[float, ...]], answer: float | None, promtool: str, tmp_path: Path
+    workers: list[tuple[float, ...]], answer: float | None, running: bool, promtool: str, tmp_path: Path
 ) -> None:
     """Of each worker: CPU, busy and starved ratios, and lag."""
     names = ("cpu_ratio", "busy_ratio", "starved_ratio", "lag_seconds")
@@ -161,7 +131,8 @@ def test_the_generators_figures_say_whether_workers_help(
         for number, worker in enumerate(workers)
         for name, value in zip(names, worker, strict=True)
     }
-    answered("Would more workers help?", series, [] if answer is None else [answer], promtool, tmp_path)
+    series['tcplab_load_running{job="load"}'] = f"{int(running)}x6"
+    answered("Would more workers help?", series, [answer] if running and answer is not None else [], promtool, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,25 @@ def warning(name: str, about: str, degree: str, variant: str, value: int) -> dic
 def test_the_tile_names_warnings_and_servers(
     warnings: list[tuple[str, str, str, int]], shown: list[tuple[str, float]], promtool: str, tmp_path: Path
 ) -> None:
-    series: dict[str, str] = {}
+    series = {'tcplab_load_running{job="load"}': "1x10"} if warnings else {}
     for name, about, degree, value in warnings:
         series |= warning(name, about, degree, "single", value)
         series |= warning(name, about, degree, "asyncio", value if about != "server" else 0)
     (tile,) = of("Run warnings", "A")
     answers(tile, series, shown, promtool, tmp_path)
+
+
+def test_after_a_stop_no_panel_shows_its_warnings(promtool: str, tmp_path: Path) -> None:
+    """The load keeps those of the last run."""
+    series = {'tcplab_load_running{job="load"}': "0x10"} | warning("late", "generator", "doubt", "single", 1)
+    (tile,) = of("Run warnings", "A")
+    answers(tile, series, [('{warning="no run is on"}', 3)], promtool, tmp_path)
+    (strip,) = of("Run warnings over the time shown", "A")
+    (lanes,) = of("Run warnings over time", "A", dashboard="load.json")
+    for query in (strip, lanes):
+        answers(query, series, [], promtool, tmp_path)
+    (line,) = of("The result now", "B")
+    answers(line, series, [('{server="No run is on"}', 0)], promtool, tmp_path)
 
 
 def running(**values: str) -> dict[str, str]:
