@@ -13,7 +13,7 @@ from grafana.page import page
 from grafana.panels import note, without_legend
 from grafana.status import head
 from grafana.targets import DATASOURCE, letter, query, query_table_over_time
-from servers.variants import VARIANTS
+from servers.variants import VARIANTS, Variant
 
 STEADY = "(variant:tcplab_steady_clients:max == on (variant) max by (variant) (tcplab_load_users))"
 """
@@ -107,7 +107,12 @@ def curve(figure: Figure) -> Builder[dashboard.Panel]:
             name = f"{mark}{variant.name}"
             panel.override_by_name(
                 f"{name} (median)",
-                [prop("displayName", f"{mark}{variant.title}"), fixed_colour(variant.colour), *_dashed(mark)],
+                [
+                    prop("displayName", f"{mark}{variant.title}"),
+                    fixed_colour(variant.colour),
+                    *_nested(variant),
+                    *_dashed(mark),
+                ],
             )
             bare = [prop("custom.lineWidth", 0), prop("custom.showPoints", "never"), fixed_colour(variant.colour)]
             panel.override_by_name(f"{name} (min)", [*bare, hidden])
@@ -116,6 +121,12 @@ def curve(figure: Figure) -> Builder[dashboard.Panel]:
                 [*bare, prop("custom.fillBelowTo", f"{name} (min)"), prop("custom.fillOpacity", 15), hidden],
             )
     return panel
+
+
+def _nested(variant: Variant) -> list[dashboard.DynamicConfigValue]:
+    """Return a line's and a point's size: the first, which is drawn below, is the largest, so that equal ones show."""
+    above = len(VARIANTS) - 1 - VARIANTS.index(variant)
+    return [prop("custom.lineWidth", 2 + above), prop("custom.pointSize", 8 + 2.5 * above)]
 
 
 def _dashed(mark: str) -> list[dashboard.DynamicConfigValue]:
@@ -176,7 +187,12 @@ def knee() -> Builder[dashboard.Panel]:
         for mark in MARKS:
             panel.override_by_name(
                 f"{mark}{variant.name}",
-                [prop("displayName", f"{mark}{variant.title}"), fixed_colour(variant.colour), *_dashed(mark)],
+                [
+                    prop("displayName", f"{mark}{variant.title}"),
+                    fixed_colour(variant.colour),
+                    *_nested(variant),
+                    *_dashed(mark),
+                ],
             )
     return panel
 

@@ -226,16 +226,17 @@ class Comparison:
         """Add the further runs that a verdict needs (analysis/stopping_rule.py)."""
         chance = random.Random(self.plan.seed)
         while rounds := further(summaries(self.result)):
-            due = [each for load in rounds for each in chance.sample(load, len(load))]
-            first = len(self._runs) + 1
-            runs = [
-                Run(number, each.candidate.name, each.workload, each.attempts + 1, process=number)
-                for number, each in enumerate(due, first)
-            ]
-            self._runs = (*self._runs, *runs)
-            self.result["runs"] += [not_run(run) for run in runs]
-            for run in runs:
-                self._measure(laboratory, [run])
+            first = len(self._runs)
+            for some in (each for due in rounds for each in chance.sample(due, len(due))):
+                process = len(self._runs) + 1
+                runs = [
+                    Run(number, each.candidate.name, each.workload, each.attempts + 1, process)
+                    for number, each in enumerate(some, process)
+                ]
+                self._runs = (*self._runs, *runs)
+            self.result["runs"] += [not_run(run) for run in self._runs[first:]]
+            for each in processes(self._runs[first:]):
+                self._measure(laboratory, each)
 
     def _weigh(self, laboratory: Laboratory, candidate: Candidate, processes: int) -> None:
         """Measure memory per client, in fresh processes, or in the one that already runs."""

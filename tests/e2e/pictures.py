@@ -1,5 +1,5 @@
 """
-Take pictures of a lab's dashboards at 1440x900: `python -m tests.e2e.pictures [--at SECONDS] [ADDRESS] [DASHBOARD...]`.
+Take pictures of a lab's dashboards at 1440x900: `python -m tests.e2e.pictures`, with `--help` for its options.
 
 Writes grafana/pictures/*.png. For a page with faults it prints them, writes no picture, and exits with status 1. A
 browser takes CPU from the lab that it looks at: take pictures after the run, `--at` a moment in it.
@@ -24,16 +24,16 @@ LARGEST: Final = 250_000
 """Bytes of a picture, at most: every clone contains it."""
 
 
-def span(uid: str, at: float) -> str:
-    """Return the parameters for a dashboard's own length of time (`now-5m`) before a moment in seconds since 1970."""
+def span(uid: str, at: float, minutes: float | None = None) -> str:
+    """Return the parameters for so long before a moment in seconds since 1970, or a dashboard's own time (`now-5m`)."""
     shown = json.loads((ROOT / "grafana" / "dashboards" / f"{uid}.json").read_text(encoding="utf-8"))["time"]["from"]
-    minutes = int(shown.removeprefix("now-").removesuffix("m"))
+    minutes = minutes or int(shown.removeprefix("now-").removesuffix("m"))
     return f"from={(at - minutes * 60) * 1000:.0f}&to={at * 1000:.0f}"
 
 
-def take(page: Browser, address: str, uid: str, at: float | None) -> list[str]:
+def take(page: Browser, address: str, uid: str, time_shown: str) -> list[str]:
     """Take a dashboard's picture; return its faults."""
-    draw(page, f"{address}/d/{uid}", WIDTH, HEIGHT, of=span(uid, at) if at else "")
+    draw(page, f"{address}/d/{uid}", WIDTH, HEIGHT, of=f"{time_shown}&kiosk".lstrip("&"))
     wrong = list(complaints(page))
     file = FOLDER / f"{uid}.png"
     if not wrong:
@@ -44,7 +44,7 @@ def take(page: Browser, address: str, uid: str, at: float | None) -> list[str]:
     return wrong
 
 
-def main(address: str, names: list[str], at: float | None = None) -> int:
+def main(address: str, names: list[str], at: float | None = None, minutes: float | None = None) -> int:
     """Take the pictures of the named dashboards, or all; return the exit status."""
     known = [Path(name).stem for name in dashboards()]
     if unknown := sorted({*names} - {*known}):
@@ -66,7 +66,7 @@ def main(address: str, names: list[str], at: float | None = None) -> int:
     status = 0
     with browser(executable) as page:
         for uid in names or known:
-            for wrong in take(page, address, uid, at):
+            for wrong in take(page, address, uid, span(uid, at, minutes) if at else ""):
                 print(f"pictures: {uid}: {wrong}", file=sys.stderr)
                 status = 1
     return status
@@ -77,5 +77,6 @@ if __name__ == "__main__":
     parser.add_argument("address", nargs="?", default="http://127.0.0.1:3000", help="Grafana's")
     parser.add_argument("dashboards", nargs="*", help="their names; all without one")
     parser.add_argument("--at", type=float, help="a moment in seconds since 1970; without it, now")
+    parser.add_argument("--minutes", type=float, help="how long before it; without it, as the dashboard has it")
     options = parser.parse_args()
-    sys.exit(main(options.address, options.dashboards, options.at))
+    sys.exit(main(options.address, options.dashboards, options.at, options.minutes))

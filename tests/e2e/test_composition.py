@@ -45,6 +45,13 @@ def test_the_load_finds_every_variant(variant: Variant) -> None:
         assert wanted.items() <= SERVICES[service]["environment"].items()
 
 
+def test_the_workers_alone_come_first_for_a_core() -> None:
+    """What they wait for one would be in every latency."""
+    assert {name: service["cpu_shares"] for name, service in SERVICES.items() if "cpu_shares" in service} == {
+        "locust-worker": 262144  # the most that Docker takes
+    }
+
+
 def test_every_published_port_is_bound_to_loopback() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert len(ports) == len(VARIANTS) + 3

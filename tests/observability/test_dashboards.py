@@ -507,6 +507,10 @@ def test_a_point_is_the_median_and_extremes(panel: Panel) -> None:
             assert field["displayName"] == f"{mark}{variant.title}"
             assert ("custom.lineStyle" in field) == bool(mark)
             assert overrides(panel)[f"{name} (max)"]["custom.fillBelowTo"] == f"{name} (min)"
+    medians = [overrides(panel)[f"{variant.name} (median)"] for variant in VARIANTS]
+    for size in ("custom.lineWidth", "custom.pointSize"):
+        found = [field[size] for field in medians]
+        assert found == sorted({*found}, reverse=True), "equal curves lie on each other: the lower ones are larger"
     assert panel["options"]["xField"] == "clients"
     assert overrides(panel)["clients"]["custom.scaleDistribution"] == {"type": "log", "log": 10}
 

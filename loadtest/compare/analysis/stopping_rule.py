@@ -1,6 +1,7 @@
 """Decides which further runs a verdict needs, by the runs' spread alone, never by their differences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
@@ -26,14 +27,14 @@ MADE_UP: Final = 3
 """The most runs that replace excluded ones, for a machine that is never quiet."""
 
 
-def further(every: Sequence[Summary]) -> list[list[Summary]]:
+def further(every: Sequence[Summary]) -> list[list[list[Summary]]]:
     """
-    Return what to run once more: for each load a list of candidates to run one after another; [] if nothing.
+    Return what to run once more: for each load the processes, one after another, each with its rates; [] if nothing.
 
     every: sorted summaries. All candidates of a load run again, because the runs of one repeat are compared as pairs:
     if an excluded run leaves a gap, or if one candidate's runs differ too much, unless every pair is known well enough
-    all the same. Loads that were not planned for a verdict get no further runs; nor do rates, of which a sweep has some
-    at which runs differ as much as they can.
+    all the same. Loads that were not planned for a verdict get no further runs. Rates run again only because of a gap,
+    all of a sweep: at some of them runs differ as much as they can.
     """
     rounds = []
     freely = (each for each in every if not each.workload.rate)
@@ -44,8 +45,19 @@ def further(every: Sequence[Summary]) -> list[list[Summary]]:
         if _has_gaps(load):
             due = [each for each in load if each.valid] or load
         if due:
-            rounds.append(due)
-    return rounds
+            rounds.append([[each] for each in due])
+    return [*rounds, *_sweeps(every)]
+
+
+def _sweeps(every: Sequence[Summary]) -> Iterator[list[list[Summary]]]:
+    """Yield the processes of each load at rates that has a gap at one of them."""
+    planned = [each for each in every if each.workload.rate and each.attempts >= MIN_RUNS]
+    for load in dict.fromkeys(replace(each.workload, rate=None) for each in planned):
+        some = [each for each in planned if replace(each.workload, rate=None) == load]
+        rates = dict.fromkeys(each.workload.rate for each in some)
+        if any(_has_gaps([each for each in some if each.workload.rate == rate]) for rate in rates):
+            names = dict.fromkeys(each.candidate.name for each in some)
+            yield [[each for each in some if each.candidate.name == name] for name in names]
 
 
 def is_wide(low: float | None, high: float | None) -> bool:

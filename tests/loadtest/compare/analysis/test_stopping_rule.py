@@ -23,7 +23,8 @@ UNSTEADY = [8_000, 12_000] * 10
 
 
 def due(*some: dict[str, Any]) -> list[list[str]]:
-    return [[each.candidate.name for each in load] for load in further(summaries(comparison(*some)))]
+    """Return the candidates of each load that runs again, each in a process of its own."""
+    return [[each.candidate.name for each, *_ in load] for load in further(summaries(comparison(*some)))]
 
 
 def test_runs_that_agree_are_enough() -> None:
@@ -98,6 +99,25 @@ def test_a_server_that_never_starts_is_given_up() -> None:
     assert due(*(failed("asyncio", "it does not serve") for _ in range(MIN_RUNS + MADE_UP))) == []
 
 
+RATES = {2000.0: 1_000, 4000.0: 2_000}
+"""Microseconds that a reply takes, by the rate."""
+
+
+class Sweeping(Laboratory):
+    """Gives every sweep at once; the last rate of one of them is excluded."""
+
+    def __init__(self, spoilt: int) -> None:
+        self.spoilt = spoilt
+        self.played: list[tuple[float | None, ...]] = []
+
+    def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[Measured]:
+        self.played.append(tuple(each.rate for each in workloads))
+        made = swept(candidate.name, {each.rate: 1_000 for each in workloads if each.rate}, workloads[0].clients)
+        if len(self.played) == self.spoilt:
+            made[-1]["load"]["warnings"] = [warning("starved")]
+        return [Measured(each["load"], Usage(**each["usage"]), 0.1) for each in made]
+
+
 class Scripted(Laboratory):
     """Gives every run at once: steady for one, 20 % to and fro for the other; `lost` runs of it excluded."""
 
@@ -128,6 +148,51 @@ def test_a_comparison_goes_on_until_it_has_enough(tmp_path: Path, capsys: pytest
     assert repeats == list(range(1, MOST_RUNS + 1))
     assert all({**each["workload"]} == asdict(workload) for each in done.result["runs"])
     assert f"[{2 * MOST_RUNS}/{2 * MOST_RUNS} " in capsys.readouterr().out
+
+
+def test_a_gap_at_one_rate_repeats_the_sweeps() -> None:
+    """One server has one run at most of its rates, as the single server with many clients."""
+    runs = [
+        run for name in ("asyncio", "threaded") for repeat in range(10) for run in swept(name, RATES, repeat=repeat + 1)
+    ]
+    alone = swept("single", {2000.0: 1_000}, repeat=1)
+    assert due(*runs, *alone) == []
+    runs[7]["load"]["warnings"] = [warning("starved")]
+    [load] = further(summaries(comparison(*runs, *alone)))
+    assert [[(each.candidate.name, each.workload.rate) for each in process] for process in load] == [
+        [(name, rate) for rate in RATES] for name in ("threaded", "asyncio")
+    ]
+
+
+def test_a_sweep_is_made_up_for_a_few_times() -> None:
+    def excluded(number: int) -> list[dict[str, Any]]:
+        some = [
+            swept("asyncio", RATES, repeat=repeat + 1, load_warnings=[warning("starved")]) for repeat in range(number)
+        ]
+        return [run for runs in some for run in runs]
+
+    assert due(*excluded(MIN_RUNS + MADE_UP - 1)) == [["asyncio"]]
+    assert due(*excluded(MIN_RUNS + MADE_UP)) == []
+
+
+def test_a_sweep_made_up_for_is_one_process(tmp_path: Path) -> None:
+    """Its fourth run at the second rate is excluded; so the eleventh sweep has both rates again."""
+    workload = Workload("rates", 50, warmup=1, seconds=10)
+    plan = Plan(
+        "chosen",
+        (LAB["asyncio"],),
+        (Task(workload, ("asyncio",), MIN_RUNS, rates=(1000.0, 2000.0)),),
+        seed=3,
+        slo="p99<20ms",
+    )
+    done = Comparison(plan, tmp_path, begun(plan, share_out(()), {}, []))
+    laboratory = Sweeping(spoilt=4)
+    done.run(laboratory)
+    assert done.result["complete"]
+    assert laboratory.played == [(1000.0, 2000.0)] * (MIN_RUNS + 1)
+    last = [(run["repeat"], run["process"], run["workload"]["rate"]) for run in done.result["runs"][-2:]]
+    assert last == [(MIN_RUNS + 1, 21, 1000.0), (MIN_RUNS + 1, 21, 2000.0)]
+    assert [run["number"] for run in done.result["runs"]] == list(range(1, 2 * MIN_RUNS + 3))
 
 
 def test_a_sweeps_rates_get_no_further_runs() -> None:
