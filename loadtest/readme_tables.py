@@ -1,7 +1,7 @@
 """Writes the tables in loadtest/README.md: `python -m loadtest.readme_tables`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +14,20 @@ README: Final = Path(__file__).with_name("README.md")
 BIAS: Final = Path(__file__).with_name("bias.json")
 """What tests/bench/of_bias.py has measured."""
 
+WORKER: Final = Path(__file__).with_name("worker.json")
+"""What tests/bench/of_worker.py has measured."""
+
 ERROR_RATES: Final = Path(__file__).parent / "compare" / "analysis" / "error_rates.json"
 """What tests/loadtest/compare/analysis/simulation.py found."""
+
+PORTS: Final = 60_999 - 32_768 + 1
+"""Local ports of an address: Linux's default net.ipv4.ip_local_port_range."""
+
+TIME_WAIT: Final = 60
+"""Seconds that a port rests after its connection: TCP_TIMEWAIT_LEN in Linux's include/net/tcp.h."""
+
+PACKET: Final = 70 + 66
+"""Bytes on the wire for a message of 64: the line, and the headers of Ethernet, IPv4 and TCP with time stamps."""
 
 
 def scenarios(_: Sequence[Variant] = ()) -> Iterator[str]:
@@ -56,10 +68,60 @@ def bias(_: Sequence[Variant] = ()) -> Iterator[str]:
         f"The median of {kept['runs']} runs of {kept['seconds']} s with {kept['clients']} clients, Poisson arrivals, at"
         f" {kept['load']:.0%} of what the stub can do."
     )
-    yield (
+    yield _origin(kept)
+    yield ""
+
+
+def _origin(kept: Mapping[str, Any]) -> str:
+    return (
         f"Commit {kept['commit']}, {kept['date']}, {kept['cpu']}, {kept['cores']} cores, {kept['system']},"
         f" {kept['python']}."
     )
+
+
+def worker(_: Sequence[Variant] = ()) -> Iterator[str]:
+    """Yield the limits of one worker: what was measured, and what follows from Linux's defaults."""
+    kept = json.loads(WORKER.read_text(encoding="utf-8"))
+    rates, memory = kept["rates"], {int(name): size for name, size in kept["memory_mb"].items()}
+    rate = sorted(rates)[len(rates) // 2]
+    fewest, most = min(memory), max(memory)
+    each = (memory[most] - memory[fewest]) / (most - fewest) * 1e3
+    sizes = ", ".join(f"{size:.0f} MB with {number:,}" for number, size in sorted(memory.items()))
+    yield from ("", "| | one worker | what becomes the limit | where it shows (dashboard *Load generator*) |")
+    yield "|---|---|---|---|"
+    yield (
+        f"| requests/s, never pausing | {rate:,} ({rates[0]:,} to {rates[-1]:,}) against a bare sink:"
+        f" {kept['cpu_us']} us of CPU each | its core: `generator-cpu` | *Event loop busy*, *CPU* |"
+    )
+    yield (
+        f"| connections | {most:,} tried | descriptors: 16,384 in Docker, else `ulimit -n`, which Locust raises to"
+        " 10,000. Then `local-limit` | *Connects that fail*: `failed` |"
+    )
+    yield (
+        f"| memory | {sizes}: {each:.0f} kB for each connection | the host's memory | not there; Locust's page under"
+        " *Workers* |"
+    )
+    yield (
+        f"| local ports | {PORTS:,} connections to one server from one address | the host's address, which all its"
+        " workers share, also behind Docker's NAT: more hosts or addresses, or a wider `net.ipv4.ip_local_port_range`."
+        " Then `local-limit` | *Connects that fail*: `no_port` |"
+    )
+    yield (
+        f"| connects/s to one server (`churn`) | {PORTS // TIME_WAIT} from one address: each port rests for"
+        f" {TIME_WAIT} s | the same; none with `sysctl -w net.ipv4.tcp_tw_reuse=1`, which workers in Docker have set |"
+        " *Connects that fail*: `no_port` |"
+    )
+    yield (
+        f"| network, at {rate:,} requests/s of 64 bytes | computed: {rate:,} packets and {rate * PACKET / 1e6:.0f} MB a"
+        f" second each way | a link of 1 Gbit/s with {125e6 / (rate * PACKET):.0f} such workers; a virtual machine's"
+        " packets per second often before | not there: response times grow while no worker is busy; see `ip -s link` |"
+    )
+    yield ""
+    yield (
+        f"Over loopback with {kept['clients']} clients, the median of {kept['runs']} runs; memory in `crowd`. Ports and"
+        " their rest are Linux's defaults."
+    )
+    yield _origin(kept)
     yield ""
 
 
@@ -127,6 +189,7 @@ PARTS: Final = {
     "scenarios": scenarios,
     "warnings": warnings,
     "bias": bias,
+    "worker": worker,
     "verdicts": verdicts,
     "estimators": estimators,
     "modes": modes,

@@ -83,11 +83,11 @@ def speed(file: File, cores: Sequence[int]) -> dict[str, float]:
     return {"CPU us/request": ratio / rate * 1e6, "requests/s": rate}
 
 
-def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
+def crowd(file: File, cores: Sequence[int], clients: int = CROWD) -> dict[str, float]:
     """Memory and loop lag of a load process with many clients that ask every 20 seconds."""
     with tempfile.TemporaryDirectory() as name, running(["loadtest.lab.null_server"], cores[0]) as sink:
         folder = Path(name)
-        users = ("--users", str(CROWD), "--spawn-rate", "2000")
+        users = ("--users", str(clients), "--spawn-rate", "2000")
         scenario = ("--scenario", "crowd") if file is LOAD else ()
         seconds = ("--run-time", f"{CROWD_START + CROWD_SECONDS:.0f}s", "--warmup", f"{CROWD_START:.0f}")
         result = ("--result", str(folder / "result.json"))
@@ -96,7 +96,7 @@ def crowd(file: File, cores: Sequence[int]) -> dict[str, float]:
             resident = process.resident_bytes()
         found = json.loads((folder / "result.json").read_text())
     [variant] = found["variants"].values()
-    assert variant["connected"] == CROWD, "not all have connected"
+    assert variant["connected"] == clients, "not all have connected"
     return {"MB resident": resident / 1e6, "loop lag p99, ms": found["generator"]["lag_p99_seconds"] * 1e3}
 
 
