@@ -50,6 +50,18 @@ or label_replace((count({_ALERTS}}}) > 1) * 0 + 1, "alertname", "and more, on Pr
 or label_replace(0 * absent({_ALERTS}}}), "alertname", "none", "", "")"""
 
 
+OF_A_SERVER = {
+    "ServerDown": "down",
+    "RequestsFail": "requests fail",
+    "ClientsNotServed": "most clients wait",
+    "ClientsWait": "a client has waited for long",
+    "AcceptQueueFull": "its accept queue is full",
+    "ContainerThrottled": "a CPU quota throttles it",
+}
+OF_THE_LOAD = {"LoadUnreachable": "the load doesn't answer", "LoadNotRunning": "no load is on"}
+"""The tile's words for an alert (prometheus/rules/alerts.yml): the name that a server has on the page stands before."""
+
+
 def status() -> Line:
     """Return the tiles."""
     scenario = (
@@ -61,16 +73,16 @@ def status() -> Line:
         )
         .with_target(query_now(SCENARIO_NOW, "A", "{{scenario}}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(20))
+        .text(common_builders.VizTextDisplayOptions().title_size(20).value_size(20))
         .thresholds(steps(colours.NEUTRAL))
     )
     size = (
         tile(
             "Load",
-            "Clients of all servers together (Locust's users, connected or away), and the processes that run them.",
+            "Clients of each server (Locust's users, connected or away), and the processes that run them.",
             texts.NO_LOAD,
         )
-        .with_target(query_now("sum(tcplab_load_users)", "A", "clients"))
+        .with_target(query_now("max(tcplab_load_users)", "A", "clients each"))
         .with_target(query_now("max(tcplab_load_workers)", "B", "workers"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(12).value_size(24))
@@ -89,7 +101,7 @@ def status() -> Line:
         .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
         .thresholds(
-            steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.NEUTRAL), (2, colours.WARNING), (3, colours.NEUTRAL))
+            steps(colours.NEUTRAL, (2, colours.WARNING), (3, colours.NEUTRAL))  # "none" draws no eye to itself
         )
     )
     for name, row in CHECKED.items():
@@ -110,15 +122,20 @@ def status() -> Line:
         .text_mode(common.BigValueTextMode.NAME)
         .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
         .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (0, colours.GOOD), (1, colours.WARNING), (2, colours.ERROR)))
+        .thresholds(steps(colours.NEUTRAL, (1, colours.WARNING), (2, colours.ERROR)))
     )
+    for name, short in OF_A_SERVER.items():
+        for variant in VARIANTS:
+            alerts.override_by_name(f"{name} {variant.name}", [prop("displayName", f"{variant.title}: {short}")])
+    for name, short in OF_THE_LOAD.items():
+        alerts.override_by_name(f"{name} ", [prop("displayName", short)])
     return Line(HEIGHT, [scenario, size, warnings, alerts], [5, 4, 8, 7])
 
 
 def head() -> list[Line]:
     """Return the tiles, and the strip of warnings over time below them."""
     strip = timeline(
-        "Run warnings over the time shown",
+        "Run warnings over the time shown (grey: a note, amber: a doubt)",
         "Grey: a note, some figures are bounds. Amber: a doubt, what is measured meanwhile may be the generator's "
         "limit. A server that leaves clients waiting is not among them: that is a finding.",
         WARNINGS_THEN,

@@ -44,8 +44,8 @@ class Query:
         """The kind of the query's series: see the module's docstring."""
         if re.search(r'variant="', self.expr):
             return "one variant"
-        if "ALERTS" in self.expr:  # nothing may be wrong
-            return "lab"
+        if "ALERTS" in self.expr or re.match(r"\(*(max|min|sum|count|topk|bottomk)\(", self.expr):
+            return "lab"  # nothing may be wrong, or the outermost aggregation leaves no variant
         return "variant" if re.search(r"by \([\w, ]*\bvariant\b|^\(?variant:", self.expr) else "lab"
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana import colours, write
+from grafana import colours, status, write
 from grafana.layout import COLUMNS, SCREEN
 from loadtest import run_checks, run_warnings
 from loadtest.recording.counters import BREAKS, CONNECTIONS
@@ -650,3 +650,15 @@ def test_no_answer_is_no_good_news(name: str, panel: Panel) -> None:
     """Grafana gives a field without a value the thresholds' first colour."""
     steps = panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [{}])
     assert steps[0].get("color") != colours.GOOD
+
+
+def test_the_tile_has_words_for_every_alert() -> None:
+    """GeneratorSaturated and RunWarnings are in the tile of warnings."""
+    rules = yaml.safe_load((ROOT / "prometheus" / "rules" / "alerts.yml").read_text(encoding="utf-8"))
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    assert alerts - {"GeneratorSaturated", "RunWarnings"} == {*status.OF_A_SERVER, *status.OF_THE_LOAD}
+    for dashboard in ("compare.json", "capacity.json", "load.json"):
+        [tile] = [panel for panel in panels(DASHBOARDS[dashboard]) if panel["title"] == "Alerts"]
+        shown = {name: field["displayName"] for name, field in overrides(tile).items()}
+        assert shown["ClientsWait single"] == "one at a time: a client has waited for long"
+        assert shown["LoadNotRunning "] == "no load is on"

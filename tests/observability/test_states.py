@@ -74,7 +74,7 @@ def test_after_a_stop_no_panel_shows_its_warnings(promtool: str, tmp_path: Path)
     series = {'tcplab_load_running{job="load"}': "0x10"} | warning("late", "generator", "doubt", "single", 1)
     (tile,) = of("Run warnings", "A")
     answers(tile, series, [('{warning="no run is on"}', 3)], promtool, tmp_path)
-    (strip,) = of("Run warnings over the time shown", "A")
+    (strip,) = of("Run warnings over the time shown (grey: a note, amber: a doubt)", "A")
     (lanes,) = of("Run warnings over time", "A", dashboard="load.json")
     for query in (strip, lanes):
         answers(query, series, [], promtool, tmp_path)

@@ -164,7 +164,7 @@ def test_a_gap_at_one_rate_repeats_the_sweeps() -> None:
     ]
 
 
-def test_a_sweep_is_made_up_for_a_few_times() -> None:
+def test_excluded_sweeps_are_replaced_a_few_times() -> None:
     def excluded(number: int) -> list[dict[str, Any]]:
         some = [
             swept("asyncio", RATES, repeat=repeat + 1, load_warnings=[warning("starved")]) for repeat in range(number)
