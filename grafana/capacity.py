@@ -107,12 +107,7 @@ def curve(figure: Figure) -> Builder[dashboard.Panel]:
             name = f"{mark}{variant.name}"
             panel.override_by_name(
                 f"{name} (median)",
-                [
-                    prop("displayName", f"{mark}{variant.title}"),
-                    fixed_colour(variant.colour),
-                    *_nested(variant),
-                    *_dashed(mark),
-                ],
+                _drawn(variant, mark),
             )
             bare = [prop("custom.lineWidth", 0), prop("custom.showPoints", "never"), fixed_colour(variant.colour)]
             panel.override_by_name(f"{name} (min)", [*bare, hidden])
@@ -123,10 +118,16 @@ def curve(figure: Figure) -> Builder[dashboard.Panel]:
     return panel
 
 
-def _nested(variant: Variant) -> list[dashboard.DynamicConfigValue]:
-    """Return a line's and a point's size: the first, which is drawn below, is the largest, so that equal ones show."""
+def _drawn(variant: Variant, mark: str) -> list[dashboard.DynamicConfigValue]:
+    """Return how a curve is drawn: the first, which is below, is the largest, so that equal ones show."""
     above = len(VARIANTS) - 1 - VARIANTS.index(variant)
-    return [prop("custom.lineWidth", 2 + above), prop("custom.pointSize", 8 + 2.5 * above)]
+    return [
+        prop("displayName", f"{mark}{variant.title}"),
+        fixed_colour(variant.colour),
+        prop("custom.lineWidth", 2 + above),
+        prop("custom.pointSize", 8 + 2.5 * above),
+        *_dashed(mark),
+    ]
 
 
 def _dashed(mark: str) -> list[dashboard.DynamicConfigValue]:
@@ -187,12 +188,7 @@ def knee() -> Builder[dashboard.Panel]:
         for mark in MARKS:
             panel.override_by_name(
                 f"{mark}{variant.name}",
-                [
-                    prop("displayName", f"{mark}{variant.title}"),
-                    fixed_colour(variant.colour),
-                    *_nested(variant),
-                    *_dashed(mark),
-                ],
+                _drawn(variant, mark),
             )
     return panel
 

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, links, texts, units
 from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words, words
-from grafana.figures import ENOUGH, SERVED, UP, Figure, in_order
+from grafana.figures import ENOUGH, RUNNING, SERVED, UP, Figure, in_order
 from grafana.layout import Line, Section
 from grafana.page import page
 from grafana.panels import DOWN, Series, bars, buckets, chart, chart_of, grid, note, of_every_variant, standing_in, tile
@@ -70,7 +70,7 @@ def _number(label: str, expr: str) -> str:
     return f'count_values by (variant) ("{label}", {expr})'
 
 
-_RUNNING = "on () (max(tcplab_load_running) == 1)"
+_RUNNING = f"on () ({RUNNING})"
 
 WHO_WAITS = f"""\
 bottomk(1, {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}

@@ -16,6 +16,7 @@ ENOUGH = 0.75
 """Share of its clients that a server must serve, or its latencies and memory say little."""
 
 UP = "variant:up:max4s"
+RUNNING = "max(tcplab_load_running) == 1"
 
 BOUND, DOUBT = "≤ ", "? "
 MARKS = ("", BOUND, DOUBT)

@@ -50,16 +50,16 @@ clamp_max(
   2
 ) and on () max(tcplab_load_running) == 1"""
 
-WARNINGS = """\
-(2 * max by (warning) (tcplab_load_warning{degree="doubt"}) > 0
-  or max by (warning) (tcplab_load_warning)) and on () max(tcplab_load_running) == 1"""
+WARNINGS = f"""\
+(2 * max by (warning) (tcplab_load_warning{{degree="doubt"}}) > 0
+  or max by (warning) (tcplab_load_warning)) and on () {figures.RUNNING}"""
 
 MORE_WORKERS = f"""\
 (2 + 0 * (max(tcplab_load_worker_starved_ratio) > {STARVED})
 or 1 + 0 * (max(tcplab_load_worker_busy_ratio) >= {BUSY})
 or 1 + 0 * (max(tcplab_load_worker_cpu_ratio) >= {BUSY})
 or 1 + 0 * (max(tcplab_load_worker_lag_seconds) > {LAGGING})
-or 0 * max(tcplab_load_worker_busy_ratio)) and max(tcplab_load_running) == 1"""
+or 0 * max(tcplab_load_worker_busy_ratio)) and {figures.RUNNING}"""
 
 
 def answers() -> Line:

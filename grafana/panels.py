@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.text import TextMode
 
 from grafana import colours, links, texts, units
 from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop, words
-from grafana.figures import ENOUGH, MARKS, SERVED, UP, Figure, in_order, marked
+from grafana.figures import ENOUGH, MARKS, RUNNING, SERVED, UP, Figure, in_order, marked
 from grafana.targets import DATASOURCE, letter, query, query_buckets, query_now
 from servers.variants import VARIANTS, Variant
 
@@ -146,7 +146,7 @@ def of_every_variant(figure: Figure) -> str:
     A server that is down says so; while no run is on, or there is no figure, there is a dash; so there is for a figure
     that looks good because most clients wait.
     """
-    value = f"({marked(figure, figure.of_the_stage)})\nand on () (max(tcplab_load_running) == 1)"
+    value = f"({marked(figure, figure.of_the_stage)})\nand on () ({RUNNING})"
     few = "" if figure.of_all else f"or on (variant) {FEW} * (({SERVED} < bool {ENOUGH}) == 1)\n"
     return f"{DOWN} * ({UP} == bool 0) < 0\n{few}or on (variant) ({value})\nor on (variant) {NONE} * ({UP} >= bool 0)"
 

@@ -5,6 +5,7 @@ from grafana_foundation_sdk.models import common
 
 from grafana import colours, texts
 from grafana.fields import prop, steps, words
+from grafana.figures import RUNNING
 from grafana.layout import Line
 from grafana.panels import tile, timeline
 from grafana.targets import query_now
@@ -19,18 +20,17 @@ or label_replace(max(tcplab_load_running) == 0, "scenario", "no run is on", "", 
 or label_replace(0 * absent(tcplab_load_running), "scenario", "the load is not measured", "", "")"""
 
 _WARNING = "tcplab_load_warning"
-_RUNNING = "max(tcplab_load_running) == 1"
 _FOUND = f"""\
 ((2 * max by (warning) ({_WARNING}{{about!="server",degree="doubt"}}) > 0)
   or (max by (warning) ({_WARNING}{{about!="server",degree="note"}}) > 0)
   or (2 * max by (warning, variant) ({_WARNING}{{about="server",degree="doubt"}}) > 0)
-  or (max by (warning, variant) ({_WARNING}{{about="server",degree="note"}}) > 0)) and on () {_RUNNING}"""
+  or (max by (warning, variant) ({_WARNING}{{about="server",degree="note"}}) > 0)) and on () {RUNNING}"""
 
 # 1: a note, 2: a doubt. One about a server has its name. Two lines fit into the tile.
 WARNINGS_NOW = f"""\
 topk(1, {_FOUND})
 or label_replace((count({_FOUND}) > 1) * 0 + 1, "warning", "and more, on Load generator", "", "")
-or label_replace(max({_WARNING}) == 0 and {_RUNNING}, "warning", "none", "", "")
+or label_replace(max({_WARNING}) == 0 and {RUNNING}, "warning", "none", "", "")
 or label_replace(3 + max(tcplab_load_running) == 3, "warning", "no run is on", "", "")
 or label_replace(3 * absent({_WARNING}), "warning", "the load is not measured", "", "")"""
 
@@ -38,7 +38,7 @@ or label_replace(3 * absent({_WARNING}), "warning", "the load is not measured", 
 WARNINGS_THEN = f"""\
 (2 * max({_WARNING}{{degree="doubt"}}) > 0
   or max({_WARNING}{{about!="server",degree="note"}}) > 0
-  or 0 * max({_WARNING})) and {_RUNNING}"""
+  or 0 * max({_WARNING})) and {RUNNING}"""
 
 _ALERTS = 'ALERTS{alertstate="firing",alertname!~"RunWarnings|GeneratorSaturated"'
 

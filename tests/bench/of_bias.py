@@ -9,21 +9,17 @@ writes loadtest/bias.json and its table in loadtest/README.md, in two minutes on
 other work disturbs is repeated.
 """
 
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.compare.measure import machine
 from loadtest.readme_tables import BIAS
+from tests.bench.kept import keep
 from tests.bench.stamps import Run, measure
-from tests.support.processes import ROOT
 
 SERVICES: Final = (50, 200, 500)
 """Microseconds that a stub takes for a request."""
@@ -98,23 +94,18 @@ def main() -> None:
     """Measure, and write what README.md says of it."""
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("tests.bench.of_bias: stub and load need a core each; this machine gives only one")
-    described = machine.describe()
     try:
         found = list(rows())
     except DisturbedError as error:
         sys.exit(f"tests.bench.of_bias: {error}; nothing was written")
     kept = {
-        "commit": machine.commit(ROOT),
-        "date": datetime.now(UTC).date().isoformat(),
-        **{name: described[name] for name in ("cpu", "cores", "system", "python")},
         "clients": CLIENTS,
         "load": LOAD,
         "runs": RUNS,
         "seconds": SECONDS,
         "stubs": found,
     }
-    BIAS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "loadtest.readme_tables"], cwd=ROOT, check=True)
+    keep(BIAS, kept)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,18 @@ What one load process can do: its top speed against a bare sink, and its memory 
 writes loadtest/worker.json and its table in loadtest/README.md, in three minutes on an idle machine.
 """
 
-import json
 import os
 import statistics
-import subprocess
 import sys
-from datetime import UTC, datetime
 from typing import Final
 
-from loadtest.compare.measure import machine
 from loadtest.readme_tables import WORKER
+from tests.bench.kept import keep
 from tests.bench.of_load import CLIENTS, LOAD, crowd, speed
-from tests.support.processes import ROOT
 
 RUNS: Final = 5
 CROWDS: Final = (1_000, 5_000, 10_000)
-"""Connections of which each run's process has one number."""
+"""Connections, each number in a process of its own."""
 
 
 def main() -> None:
@@ -29,7 +25,6 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         sys.exit("tests.bench.of_worker: sink and load need a core each; this machine gives only one")
-    described = machine.describe()
     runs = []
     for number in range(RUNS):
         runs.append(speed(LOAD, cores))
@@ -38,18 +33,14 @@ def main() -> None:
     for connections in CROWDS:
         memory[connections] = round(crowd(LOAD, cores, connections)["MB resident"], 1)
         print(f"{connections:,} connections: {memory[connections]} MB", flush=True)
-    kept = {
-        "commit": machine.commit(ROOT),
-        "date": datetime.now(UTC).date().isoformat(),
-        **{name: described[name] for name in ("cpu", "cores", "system", "python")},
+    found = {
         "clients": CLIENTS,
         "runs": RUNS,
         "rates": sorted(round(run["requests/s"]) for run in runs),
         "cpu_us": round(statistics.median(run["CPU us/request"] for run in runs), 1),
         "memory_mb": memory,
     }
-    WORKER.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "loadtest.readme_tables"], cwd=ROOT, check=True)
+    keep(WORKER, found)
 
 
 if __name__ == "__main__":
