@@ -158,9 +158,11 @@ def test_clients_stuck_on_reconnect_are_a_warning(scenario: str, tmp_path: Path)
 
 
 def test_stuck_connects_show_while_the_run_is_on(tmp_path: Path) -> None:
+    # No connect may fail before the warning is read, however busy the machine is.
+    patient = locustfile(tmp_path, "from loadtest.client import outcomes\noutcomes.CONNECT_TIMEOUT = 600.0\n", users())
     with stuck() as address:
         arguments = ("AsyncioUser", "-u", "3", "-r", "100")
-        with headless(tmp_path, *arguments, targets={"asyncio": address}) as locust:
+        with headless(tmp_path, *arguments, locustfile=patient, targets={"asyncio": address}) as locust:
             eventually(lambda: shows(locust.metrics(), "unconnected") == 1, "the warning is exported")
             assert locust.metrics()["tcplab_load_connections_total", "timeout", "asyncio"] == 0
 
