@@ -33,6 +33,7 @@ class VariantUser(ScenarioUser):
     """
 
     abstract = True
+    variant: ClassVar[Variant]
     target: ClassVar[str]
 
     def __init__(self, environment: Environment) -> None:
@@ -49,6 +50,7 @@ def user_class(variant: Variant) -> type[VariantUser]:
         sys.exit(f"tcplab: TCPLAB_{variant.name.upper()}: {error}")
     name = f"{variant.name.capitalize()}User"
     members = {"__doc__": variant.sentence, "label": variant.name, "target": target, "host": target}
+    members["variant"] = variant
     return type(name, (VariantUser,), members)
 
 

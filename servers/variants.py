@@ -99,6 +99,10 @@ VARIANTS: tuple[Variant, ...] = (
 )
 
 
+DEFAULT: tuple[Variant, ...] = tuple(variant for variant in VARIANTS if not variant.profile)
+"""Those that the lab runs unless more are asked for."""
+
+
 def by_name(name: str) -> Variant:
     """Return the variant called `name`; KeyError if there is none."""
     return {variant.name: variant for variant in VARIANTS}[name]
