@@ -28,18 +28,20 @@ def runs(variant: Variant, environment: Mapping[str, str] = os.environ) -> bool:
 def leave_out(environment: "Environment") -> None:
     """Take away the users of servers that don't run, unless the command line names them. For the master alone."""
     available = environment.available_user_classes or {}
-    for each in {*environment.user_classes, *available.values()}:
-        variant = getattr(each, "variant", None)
-        if variant is None or each.__name__ in environment.parsed_options.user_classes or runs(variant):
-            continue
-        available.pop(each.__name__, None)
-        if each in environment.user_classes:
-            environment.user_classes.remove(each)
+    named: list[str] = vars(environment.parsed_options)["user_classes"]
+
+    def stays(name: str, user: object) -> bool:
+        variant = getattr(user, "variant", None)
+        return variant is None or name in named or runs(variant)
+
+    environment.user_classes = [each for each in environment.user_classes if stays(each.__name__, each)]
+    for name in [name for name, each in available.items() if not stays(name, each)]:
+        del available[name]
 
 
 @functools.cache
 def _resolves(service: str) -> bool:
-    """Return whether a service's name resolves; the dot keeps the machine's search domains out, where others have it."""
+    """Return whether a service's name resolves; the dot keeps search domains out, where others may have it."""
     try:
         socket.getaddrinfo(f"{service}.", None)
     except OSError:

@@ -49,7 +49,7 @@ class ServerCollector(Collector):
         )
         yield _histogram(
             "connection_wait_seconds",
-            "Time from a client's accept until the server began to serve it. It leaves out the time in the accept queue.",
+            "Time from a client's accept until the server began to serve it, without the time in the accept queue.",
             WAIT_BOUNDS,
             total.waits,
             total.waited,

@@ -32,8 +32,8 @@ def test_servers_differ_only_where_the_lesson_is(variant: Variant) -> None:
 
 def test_further_models_run_only_with_their_profile() -> None:
     profiles = {variant.name: SERVICES[variant.name].get("profiles", []) for variant in VARIANTS}
-    assert [name for name, named in profiles.items() if not named] == ["single", "threaded", "asyncio", "protocol"]
-    assert profiles["pool"] == ["more"]
+    assert profiles == {variant.name: [variant.profile] if variant.profile else [] for variant in VARIANTS}
+    assert [profiles[name] for name in ("single", "threaded", "asyncio", "protocol", "pool")] == [[]] * 4 + [["more"]]
 
 
 def test_the_load_starts_after_further_models() -> None:

@@ -30,7 +30,7 @@ from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
 from servers.metrics.server import MetricsServer
 from servers.session import Deadlines
-from servers.stats import SERVICE_BOUNDS, Stats
+from servers.stats import SERVICE_BOUNDS, WAIT_BOUNDS, Stats
 from servers.variants import VARIANTS
 from servers.wire import Command
 
@@ -43,7 +43,11 @@ SERIES = {"response": 150, "service": 60, "first_reply": 400, "connect": 25}
 """The load's series, with the first variant's medians in microseconds."""
 
 HISTOGRAMS = {f"tcplab_load_{series}_seconds": tuple(bound / 1e6 for bound in exporter.BOUNDS) for series in SERIES}
-HISTOGRAMS |= {"tcplab_service_seconds": SERVICE_BOUNDS, "tcplab_gc_pause_seconds": PAUSE_BOUNDS}
+HISTOGRAMS |= {
+    "tcplab_connection_wait_seconds": WAIT_BOUNDS,
+    "tcplab_service_seconds": SERVICE_BOUNDS,
+    "tcplab_gc_pause_seconds": PAUSE_BOUNDS,
+}
 """Every exported histogram, with its buckets' finite bounds in seconds."""
 
 

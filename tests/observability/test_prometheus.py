@@ -43,7 +43,7 @@ def test_nothing_else_is_scraped_as_a_server(config: dict[str, Any]) -> None:
     assert sorted(named) == sorted(variant.name for variant in DEFAULT)
 
 
-def test_a_server_of_a_profile_is_scraped_while_it_runs(config: dict[str, Any]) -> None:
+def test_one_of_a_profile_is_scraped_once_up(config: dict[str, Any]) -> None:
     """A target whose name doesn't resolve is no target: `up` of a server that nobody started would be 0."""
     servers = job(config, "servers")
     assert servers["dns_sd_configs"] == [
