@@ -89,7 +89,8 @@ def of_load(variant: str) -> dict[str, Distribution]:
 def of_server(variant: str) -> dict[str, Distribution]:
     """Return a server's distributions, by histogram."""
     scale = 4 ** NAMES.index(variant)
-    return {"tcplab_service_seconds": log_normal(11 * scale), "tcplab_gc_pause_seconds": log_normal(35 * scale)}
+    medians = {"tcplab_connection_wait_seconds": 700, "tcplab_service_seconds": 11, "tcplab_gc_pause_seconds": 35}
+    return {metric: log_normal(median * scale) for metric, median in medians.items()}
 
 
 def truth(metric: str, variant: str) -> Distribution:
@@ -171,7 +172,9 @@ class Exporters:
         self.load.report()
         for name, (stats, pauses) in self.servers.items():
             known = of_server(name)
-            counts = stats.own.enter()
+            for microseconds in known["tcplab_connection_wait_seconds"].microseconds:
+                stats.own.opened()
+                counts = stats.own.enter(microseconds / 1e6)
             for microseconds in known["tcplab_service_seconds"].microseconds:
                 counts.answered(Command.ECHO, microseconds / 1e6)
             for microseconds in known["tcplab_gc_pause_seconds"].microseconds:
