@@ -24,6 +24,9 @@ INTRODUCTION = """\
 this figure of this server, **≤**: it is at most that, **?**: it is in doubt. The tile at the top names the warning.
 """
 
+ALWAYS = [variant for variant in VARIANTS if not variant.profile]
+"""Those that a sentence can name: one of a profile needn't run."""
+
 TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)
 """
 Height of the table in units of Grafana's grid, 38 pixels: its header takes 28 pixels, each variant's row 36, the
@@ -105,8 +108,8 @@ def _megabytes(variant: Variant) -> str:
 MEMORY = (
     reduce(
         lambda left, right: f"{left}\n* on () group_left ({right.name}) {_megabytes(right)}",
-        VARIANTS[1:],
-        _megabytes(VARIANTS[0]),
+        ALWAYS[1:],
+        _megabytes(ALWAYS[0]),
     )
     + f" and {_RUNNING}"
 )
@@ -114,7 +117,7 @@ MEMORY = (
 
 def result() -> Builder[dashboard.Panel]:
     """Return the result in words, with figures of the last ten seconds."""
-    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}}" for variant in VARIANTS)
+    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}}" for variant in ALWAYS)
     return (
         tile(
             "The result now",

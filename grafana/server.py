@@ -110,11 +110,13 @@ def connections() -> list[Line]:
     """Return the charts of connections open, waiting and ended, and of requests."""
     served = one(
         "Connections: open, and waiting",
-        "tcplab_connections_open (solid), tcplab_accept_queue_connections (dashed). Their limits, "
+        "tcplab_connections_open (solid), tcplab_connections_waiting (for a thread of a pool) and "
+        "tcplab_accept_queue_connections (dashed). Their limits, "
         "tcplab_connections_limit and tcplab_accept_queue_limit, are in the table of numbers below. "
         f"{texts.CONNECTIONS} {texts.ACCEPT_QUEUE}",
         gauge("tcplab_connections_open"),
         units.COUNT,
+        Series(gauge("tcplab_connections_waiting"), "accepted, waiting for a thread", dashed=True),
         Series(gauge("tcplab_accept_queue_connections"), "in the accept queue", dashed=True),
     )
     ended = parts(
@@ -146,10 +148,12 @@ def service() -> list[Line]:
     heatmap = distribution("Service time", f"tcplab_service_seconds: {texts.SERVICE_TIME}", "tcplab_service_seconds")
     quantiles = chart(
         "Service time p50 (p99 dashed)",
-        f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET}",
+        f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET} tcplab_connection_wait_seconds: what a "
+        "client waited from its accept until it was served, which is long in a pool whose threads are all taken.",
         [
             Series(quantile("tcplab_service_seconds", "0.5"), "p50"),
             Series(quantile("tcplab_service_seconds", "0.99"), "p99", dashed=True),
+            Series(quantile("tcplab_connection_wait_seconds", "0.99"), "wait for a thread p99", dashed=True),
         ],
         unit=units.SECONDS,
         log=True,

@@ -89,8 +89,8 @@ THREADS = (
 )
 
 CONNECTIONS = (
-    "Connections that the server serves now, by its own count. Those in its accept queue are not included: one at a "
-    "time has one."
+    "Connections that the server serves now, by its own count. Those in its accept queue, or waiting for a thread of "
+    "its pool, are not included: one at a time has one."
 )
 
 SERVICE_TIME = (

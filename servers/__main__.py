@@ -59,6 +59,8 @@ def main(arguments: Sequence[str]) -> None:
         _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --{_culprit(error)}")
     listener = LISTENERS[chosen.variant.connection](listening, limit, Stats(), chosen.deadlines)
     listener.fork = partial(processes.fork, listener, grace=chosen.grace)
+    for name, value in chosen.own.items():
+        setattr(listener, name, value)
     stop_on_signals(listener, chosen.grace)
     metrics_port = _export(chosen, listener)
     host, port = listening.getsockname()[:2]

@@ -51,6 +51,11 @@ SERVICE_BOUNDS: Final[tuple[float, ...]] = tuple(
 )
 """Upper bounds of the service time's buckets in seconds: 1-2-5 from 2 us to 20 s, twice the longest SLEEP."""
 
+WAIT_BOUNDS: Final[tuple[float, ...]] = tuple(
+    round(step * 10.0**decade, 7) for decade in range(-4, 3) for step in (1.0, 3.0) if step * 10.0**decade <= 100.0
+)
+"""Upper bounds of the buckets in seconds of what an accepted connection waits: 1-3 from 100 us to 100 s."""
+
 # Indices of a writer's cells; the first are its requests by command.
 _SHORTEST: Final = SERVICE_BOUNDS[0]
 _ECHO: Final = int(Command.ECHO)  # indexing a list by a plain int takes half the time
@@ -60,10 +65,13 @@ _SENT: Final = _RECEIVED + 1
 _BUCKETS: Final = _SENT + 1
 _ERRORS: Final = _BUCKETS + len(SERVICE_BOUNDS) + 1
 _ENDED: Final = _ERRORS + len(ERRORS)
-# From here on in the process's first writer only.
-_ADMITTED: Final = _ENDED + len(OUTCOMES)  # clients; written by the thread that accepts
-_LEFT: Final = _ADMITTED + 1  # clients; written under the lock
-_WRITERS: Final = _LEFT + 1  # writers of the process
+# From here on in the process's first writer only. They are read in this order: no difference of clients is negative.
+_LEFT: Final = _ENDED + len(OUTCOMES)  # clients; written under the lock, as are the next three
+_BEGUN: Final = _LEFT + 1  # clients whose session has begun
+_WAITED: Final = _BEGUN + 1  # seconds until then
+_WAITS: Final = _WAITED + 1  # the waits' buckets
+_ADMITTED: Final = _WAITS + len(WAIT_BOUNDS) + 1  # clients; written by the thread that accepts
+_WRITERS: Final = _ADMITTED + 1  # writers of the process
 _INITIAL: Final = _WRITERS + 1  # bytes of memory before its first client
 _CELLS: Final = _INITIAL + 1
 
@@ -143,11 +151,15 @@ class Block:
         self._made[0][_WRITERS] = len(self._made)
         return Counts(cells)
 
-    def enter(self) -> Counts:
-        """Return this thread's counters for a new client."""
-        if threading.get_ident() == self._main_thread:
-            return self._main
+    def enter(self, waited: float = 0.0) -> Counts:
+        """Return this thread's counters for a client whose session begins `waited` seconds after it was accepted."""
         with self._lock:
+            cells = self._door.cells
+            cells[_BEGUN] += 1
+            cells[_WAITED] += waited
+            cells[_WAITS + bisect_left(WAIT_BOUNDS, waited)] += 1
+            if threading.get_ident() == self._main_thread:
+                return self._main
             return self._free.pop() if self._free else self._writer()
 
     def leave(self, counts: Counts, outcome: str) -> None:
@@ -202,11 +214,16 @@ class Total:
     """
     The sum of all counters.
 
-    open: clients now. ended: connections, by outcome. requests: answered with OK, by `Command`. errors: by kind.
-    buckets: of service times, not cumulative. seconds: sum of service times. received, sent: bytes.
+    open: clients being served now. waiting: clients accepted whose session has not begun. waits, waited: what all
+    so far have waited for it, in buckets, and the sum in seconds. ended: connections, by outcome. requests: answered
+    with OK, by `Command`. errors: by kind. buckets: of service times, not cumulative. seconds: sum of service times.
+    received, sent: bytes.
     """
 
     open: int
+    waiting: int
+    waits: list[int]
+    waited: float
     ended: dict[str, int]
     requests: list[int]
     errors: dict[str, int]
@@ -249,8 +266,11 @@ class Stats:
         cells = [sum(column) for column in zip(*(each for block in self.blocks for each in block.cells()), strict=True)]
         counts = [int(each) for each in cells]
         return Total(
-            open=counts[_ADMITTED] - counts[_LEFT],
-            ended=dict(zip(OUTCOMES, counts[_ENDED:_ADMITTED], strict=True)),
+            open=counts[_BEGUN] - counts[_LEFT],
+            waiting=counts[_ADMITTED] - counts[_BEGUN],
+            waits=counts[_WAITS:_ADMITTED],
+            waited=cells[_WAITED],
+            ended=dict(zip(OUTCOMES, counts[_ENDED:_LEFT], strict=True)),
             requests=counts[:_SECONDS],
             errors=dict(zip(ERRORS, counts[_ERRORS:_ENDED], strict=True)),
             buckets=counts[_BUCKETS:_ERRORS],

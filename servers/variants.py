@@ -15,11 +15,13 @@ class Variant:
     name: what a user types, the Compose service's name, and the `variant` label in every metric.
     module: the model's file in servers/models; it defines `serve(listener)`.
     connection: what its listener accepts; all but the blocking one need an event loop.
-    clients: how many it serves at once; None: up to --max-connections.
+    clients: how many it serves at once, unless an option says otherwise; None: up to --max-connections.
     port, metrics_port: the default TCP ports, on loopback.
     colour: the same in every chart, as #rrggbb; distinguishable with any colour vision.
     title: its name in a chart's legend.
     sentence: what the model is, for a newcomer.
+    options: options that it has and others have not, without the dashes; they are the listener's attributes.
+    profile: the Compose profile that starts it in Docker, without which it doesn't run; "": it always does.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Variant:
     colour: str
     title: str
     sentence: str
+    options: tuple[str, ...] = ()
+    profile: str = ""
 
 
 # Colours: Okabe and Ito's palette, made for readers with any kind of colour vision ("Color Universal Design", 2008).
@@ -79,7 +83,24 @@ VARIANTS: tuple[Variant, ...] = (
         title="Protocol on uvloop",
         sentence="The same event loop as asyncio, with callbacks instead of await: shows what the streams cost.",
     ),
+    Variant(
+        name="pool",
+        module="pool",
+        connection="blocking",
+        clients=32,
+        port=9005,
+        metrics_port=9106,
+        colour="#9030F0",
+        title="thread pool",
+        sentence="Has a bounded number of threads; each serves a client to its end, and the next waits for a free one.",
+        options=("threads",),
+        profile="more",
+    ),
 )
+
+
+DEFAULT: tuple[Variant, ...] = tuple(variant for variant in VARIANTS if not variant.profile)
+"""Those that the lab runs unless more are asked for."""
 
 
 def by_name(name: str) -> Variant:

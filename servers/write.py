@@ -34,10 +34,18 @@ def services(variants: Sequence[Variant]) -> Iterator[str]:
         yield "    <<: *server"
         if not number:
             yield "    build: {context: ., dockerfile: servers/Dockerfile, target: server}"
+        if each.profile:
+            yield f"    profiles: [{each.profile}]"
         yield f"    command: [{each.name}]"
         yield f'    ports: ["127.0.0.1:${{{_port(each)}:-{each.port}}}:{each.port}"]'
         check = f'[CMD, bash, -c, "</dev/tcp/127.0.0.1/{each.metrics_port}"]'
         yield f"    healthcheck: {{<<: *checked, test: {check}}}"
+
+
+def order(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield the servers that the load must find running, if their profile is on, when it starts."""
+    for each in _of_profiles(variants):
+        yield f"      {each.name}: {{condition: service_started, required: false}}"
 
 
 def ports(variants: Sequence[Variant]) -> Iterator[str]:
@@ -47,30 +55,36 @@ def ports(variants: Sequence[Variant]) -> Iterator[str]:
 
 
 def targets(variants: Sequence[Variant]) -> Iterator[str]:
-    """Yield Prometheus's targets."""
-    for each in variants:
+    """Yield Prometheus's targets; one that doesn't answer is down."""
+    for each in _always(variants):
         yield f'      - targets: ["{each.name}:{each.metrics_port}"]'
         yield f"        labels: {{variant: {each.name}}}"
 
 
+def found(variants: Sequence[Variant]) -> Iterator[str]:
+    """Yield the targets that Prometheus has only while their names resolve."""
+    for each in _of_profiles(variants):
+        yield f"      - {{names: [{each.name}.], type: A, port: {each.metrics_port}, refresh_interval: 5s}}"
+
+
 def elsewhere(variants: Sequence[Variant]) -> Iterator[str]:
     """Yield the servers' addresses when they run on another host."""
-    for number, each in enumerate(variants):
+    for number, each in enumerate(_always(variants)):
         missing = "" if number else ":?the address of the servers' host is missing in .env"
         yield f"    {each.name}: ${{TCPLAB_SERVERS{missing}}}"
 
 
 def published(variants: Sequence[Variant]) -> Iterator[str]:
     """Yield the ports that the servers' own host publishes."""
-    for each in variants:
+    for each in _always(variants):
         both = ", ".join(f'"${{TCPLAB_SERVERS}}:{port}:{port}"' for port in (each.port, each.metrics_port))
         yield f"  {each.name}: {{<<: *server, ports: [{both}]}}"
 
 
 FILES: Final[Mapping[str, Mapping[str, Part]]] = {
-    "docker-compose.yml": {"addresses": addresses, "services": services},
+    "docker-compose.yml": {"addresses": addresses, "services": services, "order": order},
     ".env": {"ports": ports},
-    "prometheus/prometheus.yml": {"targets": targets},
+    "prometheus/prometheus.yml": {"targets": targets, "found": found},
     "loadtest/servers-elsewhere.yml": {"addresses": elsewhere, "services": published},
     "servers/README.md": readme.parts(readme.ENGLISH),
     "servers/README.ru.md": readme.parts(readme.RUSSIAN),
@@ -104,6 +118,14 @@ def main(root: Path = ROOT) -> None:
             path.write_text(written(path.read_text(encoding="utf-8"), parts), encoding="utf-8")
         except (OSError, ValueError) as error:
             sys.exit(f"python -m servers.write: {name}: {error}")
+
+
+def _always(variants: Sequence[Variant]) -> list[Variant]:
+    return [each for each in variants if not each.profile]
+
+
+def _of_profiles(variants: Sequence[Variant]) -> list[Variant]:
+    return [each for each in variants if each.profile]
 
 
 def _port(variant: Variant) -> str:

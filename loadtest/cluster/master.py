@@ -24,7 +24,7 @@ from locust.web import WebUI
 from loadtest import locust_internals, run_warnings, settings
 from loadtest.client.event_loop import run_for_ever
 from loadtest.client.recorded_user import RECORDER
-from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, settling, shaping, worker
+from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, running, settling, shaping, worker
 from loadtest.cluster.joining import Joining
 from loadtest.cluster.sweep import Sweep
 from loadtest.cluster.web_forms import Forms
@@ -85,7 +85,8 @@ class Master:
         self._master = runner if isinstance(runner, MasterRunner) else None
         self._joining = Joining(environment, self._master) if self._master else None
         self._options = vars(environment.parsed_options)
-        self._aggregator = Aggregator([variant.name for variant in VARIANTS])
+        running.leave_out(environment)
+        self._aggregator = Aggregator([variant.name for variant in VARIANTS if running.runs(variant)])
         self._settings = self._read_settings()
         self._started: float | None = None
         self._target_users = 0

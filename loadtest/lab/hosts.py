@@ -21,7 +21,7 @@ from typing import Final, NoReturn
 from loadtest.lab.local import HOST, LOOK_EVERY, ROOT, cannot_listen, start_servers, watch
 from loadtest.lab.processes import Child, Children, Interrupt, describe, python_environment, say, supervise
 from loadtest.settings import JOINED
-from servers.variants import VARIANTS
+from servers.variants import DEFAULT
 
 MASTER_PORT: Final = 5557
 """The port on which Locust's master listens for load processes."""
@@ -69,14 +69,14 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _servers(options: argparse.Namespace) -> int:
-    for variant in VARIANTS:
+    for variant in DEFAULT:
         for port in (variant.port, variant.metrics_port):
             if why := cannot_listen(options.servers, port):
                 return _fail(f"cannot listen on {options.servers}, port {port}, for the {variant.name} server: {why}")
 
     def run(children: Children, folder: Path, interrupt: Interrupt) -> NoReturn:
-        servers = start_servers(VARIANTS, options.servers, children, folder, interrupt)
-        ports = ", ".join(f"{each.name} {each.port} (metrics {each.metrics_port})" for each in VARIANTS)
+        servers = start_servers(DEFAULT, options.servers, children, folder, interrupt)
+        ports = ", ".join(f"{each.name} {each.port} (metrics {each.metrics_port})" for each in DEFAULT)
         say(f"The servers run on {options.servers}: {ports}. Ctrl-C ends them.")
         watch(servers, interrupt)
 

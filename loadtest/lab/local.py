@@ -26,7 +26,7 @@ from loadtest.lab.processes import (
 )
 from loadtest.settings import AUTO
 from loadtest.settings import PORT as LOAD_METRICS_PORT
-from servers.variants import VARIANTS, Variant
+from servers.variants import DEFAULT, Variant
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -42,7 +42,7 @@ LOOK_EVERY = 0.2
 class Lab:
     """What runs, and on which loopback ports. web, load_metrics: Locust's web UI and the load's /metrics."""
 
-    variants: tuple[Variant, ...] = VARIANTS
+    variants: tuple[Variant, ...] = DEFAULT
     web: int = 8089
     load_metrics: int = LOAD_METRICS_PORT
 

@@ -1,6 +1,7 @@
 """The part that all connections share: an accepted socket, its session, and how its end is counted."""
 
 import socket
+import time
 import traceback
 from typing import Final
 
@@ -15,13 +16,14 @@ CHUNK: Final = 64 * 1024
 class Connection:
     """An accepted client. session: the conversation with it, once it has begun."""
 
-    __slots__ = ("_client", "_listener", "session")
+    __slots__ = ("_accepted", "_client", "_listener", "session")
 
     session: Session
 
     def __init__(self, client: socket.socket, listener: Listener) -> None:
         self._client = client
         self._listener = listener
+        self._accepted = time.monotonic()
 
     @property
     def _deadlines(self) -> Deadlines:
@@ -33,7 +35,7 @@ class Connection:
 
     def _begin(self) -> Session:
         """Begin the session; call it in the thread that serves it."""
-        self.session = self._listener.begin()
+        self.session = self._listener.begin(time.monotonic() - self._accepted)
         return self.session
 
     def _end(self, trouble: BaseException | None) -> None:

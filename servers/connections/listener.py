@@ -55,9 +55,11 @@ class Listener:
     clients: the sockets being served. limit: clients of all the server's processes together. workers: the forked
     processes that serve in place of this one. on_first: called once, before the first client is served.
     fork: forks so many processes to serve (servers/processes.py); for models; __main__ sets it.
+    threads: how many a pool has; for models; __main__ sets it, if the variant has the option.
     """
 
     fork: Callable[[int], None]
+    threads: int
 
     def __init__(self, listening: socket.socket, limit: int, stats: Stats, deadlines: Deadlines) -> None:
         self.clients: set[socket.socket] = set()
@@ -71,9 +73,9 @@ class Listener:
         self._last_call = LastCall()
         self._refused: deque[tuple[float, socket.socket]] = deque()  # when (monotonic clock, seconds), and the socket
 
-    def begin(self) -> Session:
-        """Return a session for a client that this thread serves."""
-        return Session(self.deadlines, self.stats.own.enter(), self._last_call)
+    def begin(self, waited: float) -> Session:
+        """Return a session for a client that this thread serves from now on, `waited` seconds after its accept."""
+        return Session(self.deadlines, self.stats.own.enter(waited), self._last_call)
 
     def end(self, client: socket.socket, session: Session, outcome: str) -> None:
         """Close the client's socket, and count how its session ended."""

@@ -14,7 +14,7 @@ from servers.connections.listener import Listener
 from servers.metrics import process
 from servers.metrics.cgroup import Container
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
-from servers.stats import SERVICE_BOUNDS, Total
+from servers.stats import SERVICE_BOUNDS, WAIT_BOUNDS, Total
 from servers.wire import Command
 
 
@@ -43,8 +43,20 @@ class ServerCollector(Collector):
     def _connections(self, total: Total) -> Iterator[Metric]:
         yield _gauge("connections_open", "Clients being served now.", total.open)
         yield _gauge(
+            "connections_waiting",
+            "Clients that the server has accepted and not yet begun to serve: they wait for a thread of a pool.",
+            total.waiting,
+        )
+        yield _histogram(
+            "connection_wait_seconds",
+            "Time from a client's accept until the server began to serve it, without the time in the accept queue.",
+            WAIT_BOUNDS,
+            total.waits,
+            total.waited,
+        )
+        yield _gauge(
             "connections_limit",
-            "Clients that may be served at once; further ones are refused.",
+            "Clients that may be accepted at once; further ones are refused.",
             self._listener.limit,
         )
         queue = self._listener.queue()

@@ -21,6 +21,7 @@ OPTIONS = [
     "--write-deadline",
     "--grace",
     "--loop",
+    "--threads",
 ]
 
 
@@ -41,7 +42,7 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol')"),
+        (["nonsense"], "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol', 'pool')"),
         (["single", "--port", "70000"], "--port: '70000' is not a whole number from 0 to 65535"),
         (["single", "--port", "x"], "--port: 'x' is not a whole number"),
         (["single", "--metrics-port", "-1"], "--metrics-port"),
@@ -55,6 +56,8 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
         (["asyncio", "--loop", "trio"], "--loop: invalid choice: 'trio'"),
         (["single", "--loop", "uvloop"], "--loop chooses asyncio's event loop; single has none"),
         (["threaded", "--loop", "asyncio"], "--loop chooses asyncio's event loop; threaded has none"),
+        (["pool", "--threads", "0"], "--threads: '0' is not a whole number from 1 to 10000"),
+        (["threaded", "--threads", "4"], "--threads is for pool only"),
         (["single", "--colour", "red"], "unrecognized arguments: --colour red"),
         (["single", "--host", "no.such.host.invalid"], "cannot serve on no.such.host.invalid:9001"),
     ],

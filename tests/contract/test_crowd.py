@@ -12,6 +12,7 @@ from tests.support.fixtures import Launch
 from tests.support.servers import MODELS, PATIENCE, Client, Model, Server, close_all
 
 SINGLE = MODELS[0]
+POOL = Model("pool", "pool")
 
 
 def test_serves_many_clients_at_once(concurrent: Model, launch: Launch) -> None:
@@ -249,3 +250,39 @@ def test_a_server_without_clients_stays_idle(model: Model, launch: Launch) -> No
     time.sleep(1)
     after = process.cpu_times()
     assert sum(after[:2]) - sum(before[:2]) < 0.3
+
+
+def test_a_pool_makes_the_next_client_wait(launch: Launch) -> None:
+    """Of two threads each serves a client to its end; the third client is accepted, and waits for one of them."""
+    server = launch(POOL, "--threads", "2")
+    first, second, third = server.client(), server.client(), server.client()
+    for number, client in enumerate((first, second)):
+        client.ask(b"ECHO %d\n" % number, b"OK %d\n" % number)
+    third.send(b"ECHO 3\n")
+    seen = server.wait_for(lambda now: now("connections_waiting") == 1, "the third waits")
+    assert (seen("connections_open"), seen("connection_wait_seconds_count")) == (2, 2)
+    assert seen("connection_wait_seconds_sum") < 0.3
+    third.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        third.socket.recv(1)
+    first.ask(b"ECHO 1 again\nQUIT\n", b"OK 1 again\nOK\n")
+    third.socket.settimeout(PATIENCE)
+    third.expect(b"OK 3\n")
+    seen = server.metrics()
+    assert (seen("connections_open"), seen("connections_waiting")) == (2, 0)
+    assert seen("connection_wait_seconds_bucket", le="0.3") == 2
+    assert 0.5 <= seen("connection_wait_seconds_sum") < PATIENCE
+    close_all([first, second, third])
+
+
+def test_a_pool_starts_no_more_than_its_threads(launch: Launch) -> None:
+    server = launch(POOL, "--threads", "3")
+    alone = server.metrics()("threads")
+    clients = [server.client() for _ in range(20)]
+    seen = server.wait_for(lambda now: now("connections_waiting") == 17, "all but three wait")
+    assert (seen("connections_open"), seen("threads")) == (3, alone + 3)
+    for number, client in enumerate(clients):
+        client.ask(b"ECHO %d\nQUIT\n" % number, b"OK %d\nOK\n" % number)
+    seen = server.wait_for_ends(20)
+    assert (seen("connections_waiting"), seen("connection_wait_seconds_count")) == (0, 20)
+    assert seen("threads") == alone + 3, "they stay for the next clients"

@@ -30,6 +30,8 @@ COUNTERS = {
 FAMILIES = {
     "connections_open": "gauge",
     "connections_limit": "gauge",
+    "connections_waiting": "gauge",
+    "connection_wait_seconds": "histogram",
     "connections_ended": "counter",
     "accept_queue_connections": "gauge",
     "accept_queue_limit": "gauge",

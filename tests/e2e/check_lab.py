@@ -15,7 +15,7 @@ from typing import Final
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
-from servers.variants import VARIANTS
+from servers.variants import DEFAULT
 from tests.observability.queries import Query, dashboards, panels, queries
 from tests.support.lab.docker import Lab, brought_up, fetch, why_no_docker
 
@@ -25,7 +25,7 @@ PATIENCE: Final = 150.0
 PAUSE: Final = 2.0
 """Seconds between two rounds: a scrape."""
 
-NAMES: Final = frozenset(variant.name for variant in VARIANTS)
+NAMES: Final = frozenset(variant.name for variant in DEFAULT)
 
 Series = list[tuple[dict[str, str], float]]
 """A query's answer: labels and value of each series."""

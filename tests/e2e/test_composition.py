@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from servers.variants import VARIANTS, Variant
+from servers.variants import DEFAULT, VARIANTS, Variant
 from tests.support.lab.docker import FILE, composition
 from tests.support.processes import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = composition()["services"]
-LESSON = {"command", "ports", "healthcheck", "build"}
+LESSON = {"command", "ports", "healthcheck", "build", "profiles"}
 """The keys in which the servers' services may differ; one service has `build`, for the image of all."""
 
 
@@ -28,6 +28,19 @@ def test_servers_differ_only_where_the_lesson_is(variant: Variant) -> None:
         return {key: value for key, value in SERVICES[name].items() if key not in LESSON}
 
     assert common(variant.name) == common(VARIANTS[0].name)
+
+
+def test_further_models_run_only_with_their_profile() -> None:
+    profiles = {variant.name: SERVICES[variant.name].get("profiles", []) for variant in VARIANTS}
+    assert profiles == {variant.name: [variant.profile] if variant.profile else [] for variant in VARIANTS}
+    assert [profiles[name] for name in ("single", "threaded", "asyncio", "protocol", "pool")] == [[]] * 4 + [["more"]]
+
+
+def test_the_load_starts_after_further_models() -> None:
+    """It looks for their names when it starts; without their profile it doesn't wait."""
+    waits = {v.name: {"condition": "service_started", "required": False} for v in VARIANTS if v.profile}
+    assert SERVICES["locust-master"]["depends_on"] == waits
+    assert not any("depends_on" in service for name, service in SERVICES.items() if name != "locust-master")
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
@@ -112,5 +125,5 @@ def test_a_server_has_time_for_its_grace() -> None:
 
 def test_prometheus_scrapes_services_alone() -> None:
     targets = re.findall(r'"([\w-]+):\d+"', (ROOT / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    assert set(targets) - {"localhost"} == {*(variant.name for variant in VARIANTS), "locust-master"}
+    assert set(targets) - {"localhost"} == {*(variant.name for variant in DEFAULT), "locust-master"}
     assert set(targets) - {"localhost"} <= set(SERVICES)

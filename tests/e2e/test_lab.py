@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from loadtest.shapes import TOUR
-from servers.variants import VARIANTS
+from servers.variants import DEFAULT
 from tests.e2e.leaks import leaks
 from tests.e2e.looks import complaints, draw, panels
 from tests.e2e.privileges import of_root
@@ -42,8 +42,8 @@ pytestmark = pytest.mark.docker
 IMAGES = ("tcplab-server", "tcplab-load")
 HISTORY = (("history", "--no-trunc"), ("image", "inspect"))
 
-NAMES = [variant.name for variant in VARIANTS]
-CONCURRENT = [variant.name for variant in VARIANTS if variant.clients != 1]
+NAMES = [variant.name for variant in DEFAULT]
+CONCURRENT = [variant.name for variant in DEFAULT if variant.clients != 1]
 CLIENTS = 30
 WINDOW = 60
 """Seconds over which figures are compared, many conversations even of the single server, where each takes 70 ms."""
@@ -58,7 +58,7 @@ def outcomes(load: Samples, name: str) -> float:
 
 
 def replies(lab: Lab, name: str) -> float:
-    port = next(variant.metrics_port for variant in VARIANTS if variant.name == name)
+    port = next(variant.metrics_port for variant in DEFAULT if variant.name == name)
     return lab.samples(f"{name}:{port}").of("tcplab_requests_total", command="echo")
 
 
@@ -273,7 +273,7 @@ def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, flo
     until(lambda: time.monotonic() - lab.healthy_at > 25, 60, "the single server's queue has built up")
 
     def cpu(name: str) -> float:
-        port = next(variant.metrics_port for variant in VARIANTS if variant.name == name)
+        port = next(variant.metrics_port for variant in DEFAULT if variant.name == name)
         samples = lab.samples(f"{name}:{port}")
         return samples.of("tcplab_cpu_seconds_total") - samples.of("tcplab_scrape_cpu_seconds_total")
 
@@ -757,7 +757,7 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     arguments = ("--variants", *NAMES, "--scenarios", "conversation", "--clients", "2", "--seconds", "2")
     status, out, errors = compare(lab, tmp_path, os.getuid(), *arguments)
     assert status == 0, out + errors
-    for variant in VARIANTS:
+    for variant in DEFAULT:
         assert variant.name in out
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]
     result = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
@@ -788,7 +788,7 @@ def test_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> N
     lab.compose("stop", *others)  # the load's clients and a scrape's memory would affect the slopes
     lab.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", *NAMES)
     options = ["--variants", "protocol", "--scenarios", "saturate", "--clients", "1", "--seconds", "1", "--memory"]
-    for each in VARIANTS:
+    for each in DEFAULT:
         metrics = f"http://{each.name}:{each.metrics_port}/metrics"
         options += ["--server", f"live-{each.name}={each.name}:{each.port} {metrics}"]
     status, out, errors = compare(lab, tmp_path, os.getuid(), *options)

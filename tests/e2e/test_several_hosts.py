@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from servers.variants import VARIANTS, Variant
+from servers.variants import DEFAULT, Variant
 from tests.support.lab.docker import Lab, composition, fetch, until
 from tests.support.lab.hosts import Part
 from tests.support.lab.network import Namespace, why_no_network
@@ -30,7 +30,7 @@ def services(path: Path) -> dict[str, dict[str, Any]]:
     return loaded
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", DEFAULT, ids=lambda variant: variant.name)
 def test_a_server_is_published_only_where_named(variant: Variant) -> None:
     assert services(SERVERS)[variant.name] == {
         "profiles": ["servers"],
@@ -47,7 +47,7 @@ def test_all_servers_are_found_at_one_address() -> None:
     found = {name: service for name, service in services(SERVERS).items() if "extra_hosts" in service}
     assert set(found) == looking == {"locust-master", "locust-worker", "prometheus"}
     for service in found.values():
-        assert set(service["extra_hosts"]) == {variant.name for variant in VARIANTS}
+        assert set(service["extra_hosts"]) == {variant.name for variant in DEFAULT}
         assert {re.sub(r":\?[^}]*", "", address) for address in service["extra_hosts"].values()} == {
             "${TCPLAB_SERVERS}"
         }
@@ -129,7 +129,7 @@ def host_beside_this() -> Iterator[Namespace]:
 @pytest.mark.docker
 def test_docker_load_with_a_server_and_worker_elsewhere(lab: Lab, tmp_path: Path) -> None:
     provided(HOSTS, why_no_network())
-    names = {variant.name for variant in VARIANTS}
+    names = {variant.name for variant in DEFAULT}
     with host_beside_this() as host, ExitStack() as stack:
         servers = stack.enter_context(Part(host, tmp_path, "servers", "--servers", ELSEWHERE))
         servers.says("The servers run on")

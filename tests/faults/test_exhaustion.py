@@ -15,7 +15,7 @@ import pytest
 
 from servers.connections.blocking import BlockingListener
 from servers.connections.listener import BACKOFF, listen
-from servers.models import threaded
+from servers.models import pool, threaded
 from servers.session import Deadlines
 from servers.stats import Stats
 from tests.support.alive import alive, holdings
@@ -67,6 +67,40 @@ def test_a_client_without_a_thread_is_refused(monkeypatch: pytest.MonkeyPatch) -
         total = listener.stats.total()
         assert (total.errors["threads"], total.ended["refused"], total.open) == (1, 1, 0)
         assert listener.clients == set()
+
+
+def test_a_pool_without_a_thread_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operating system has no thread for the first client, which waits until the second's thread serves both."""
+    start = threading.Thread.start
+    lacking = [RuntimeError("can't start new thread")]
+
+    def sometimes(self: threading.Thread) -> None:
+        if lacking:
+            raise lacking.pop()
+        start(self)
+
+    with listen("127.0.0.1", 0, 8) as listening:
+        listener = BlockingListener(listening, 10, Stats(), DEADLINES)
+        listener.threads = 2
+        serving = threading.Thread(target=pool.serve, args=(listener,))
+        serving.start()
+        monkeypatch.setattr(threading.Thread, "start", sometimes)
+        with socket.create_connection(listening.getsockname(), 5) as first:
+            first.sendall(b"ECHO 1\nQUIT\n")
+            deadline = time.monotonic() + PATIENCE
+            while lacking:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert listener.stats.total().waiting == 1
+            with socket.create_connection(listening.getsockname(), 5) as second:
+                second.sendall(b"ECHO 2\nQUIT\n")
+                assert first.recv(100) == b"OK 1\nOK\n"
+                assert second.recv(100) == b"OK 2\nOK\n"
+        listener.close()
+        serving.join(PATIENCE)
+        assert not serving.is_alive()
+        total = listener.stats.total()
+        assert (total.waiting, total.open, total.ended["quit"]) == (0, 0, 2)
 
 
 def test_few_descriptors_mean_few_clients_and_no_spinning(concurrent: Model, launch: Launch) -> None:

@@ -43,6 +43,21 @@ def test_what_has_begun_is_finished(model: Model, launch: Launch) -> None:
     server.ended()
 
 
+def test_a_pool_answers_those_that_wait(launch: Launch) -> None:
+    """What has come from a client that waits for a thread is begun, too."""
+    server = launch(Model("pool", "pool"), "--threads", "1", "--grace", "20")
+    with server.client() as served, server.client() as waiting:
+        served.ask(b"ECHO in\nSLEEP 500 on\n", b"OK in\n")
+        waiting.send(b"ECHO too\n")
+        server.wait_for(lambda seen: seen("connections_waiting") == 1, "the second waits")
+        server.terminate()
+        served.expect(b"OK on\n")
+        served.expect_end()
+        waiting.expect(b"OK too\n")
+        waiting.expect_end()
+    server.ended()
+
+
 def test_a_line_under_way_is_not_waited_for(model: Model, launch: Launch) -> None:
     server = launch(model, "--grace", "20")
     with server.client() as client:

@@ -30,7 +30,7 @@ from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
 from servers.metrics.server import MetricsServer
 from servers.session import Deadlines
-from servers.stats import SERVICE_BOUNDS, Stats
+from servers.stats import SERVICE_BOUNDS, WAIT_BOUNDS, Stats
 from servers.variants import VARIANTS
 from servers.wire import Command
 
@@ -43,7 +43,11 @@ SERIES = {"response": 150, "service": 60, "first_reply": 400, "connect": 25}
 """The load's series, with the first variant's medians in microseconds."""
 
 HISTOGRAMS = {f"tcplab_load_{series}_seconds": tuple(bound / 1e6 for bound in exporter.BOUNDS) for series in SERIES}
-HISTOGRAMS |= {"tcplab_service_seconds": SERVICE_BOUNDS, "tcplab_gc_pause_seconds": PAUSE_BOUNDS}
+HISTOGRAMS |= {
+    "tcplab_connection_wait_seconds": WAIT_BOUNDS,
+    "tcplab_service_seconds": SERVICE_BOUNDS,
+    "tcplab_gc_pause_seconds": PAUSE_BOUNDS,
+}
 """Every exported histogram, with its buckets' finite bounds in seconds."""
 
 
@@ -85,7 +89,8 @@ def of_load(variant: str) -> dict[str, Distribution]:
 def of_server(variant: str) -> dict[str, Distribution]:
     """Return a server's distributions, by histogram."""
     scale = 4 ** NAMES.index(variant)
-    return {"tcplab_service_seconds": log_normal(11 * scale), "tcplab_gc_pause_seconds": log_normal(35 * scale)}
+    medians = {"tcplab_connection_wait_seconds": 700, "tcplab_service_seconds": 11, "tcplab_gc_pause_seconds": 35}
+    return {metric: log_normal(median * scale) for metric, median in medians.items()}
 
 
 def truth(metric: str, variant: str) -> Distribution:
@@ -167,7 +172,9 @@ class Exporters:
         self.load.report()
         for name, (stats, pauses) in self.servers.items():
             known = of_server(name)
-            counts = stats.own.enter()
+            for microseconds in known["tcplab_connection_wait_seconds"].microseconds:
+                stats.own.opened()
+                counts = stats.own.enter(microseconds / 1e6)
             for microseconds in known["tcplab_service_seconds"].microseconds:
                 counts.answered(Command.ECHO, microseconds / 1e6)
             for microseconds in known["tcplab_gc_pause_seconds"].microseconds:

@@ -1,5 +1,6 @@
 """Prometheus's configuration: a target for each variant; promtool accepts it and the rules."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from servers.variants import VARIANTS, Variant
+from servers.variants import DEFAULT, VARIANTS, Variant
 from tests.observability.queries import ROOT, SCRAPE_SECONDS, queries
 
 FOLDER = ROOT / "prometheus"
@@ -25,7 +26,7 @@ def job(config: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in config["scrape_configs"] if one["job_name"] == name)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", DEFAULT, ids=lambda variant: variant.name)
 def test_every_variant_is_scraped(variant: Variant, config: dict[str, Any]) -> None:
     targets = {
         target: group.get("labels", {})
@@ -39,7 +40,36 @@ def test_every_variant_is_scraped(variant: Variant, config: dict[str, Any]) -> N
 
 def test_nothing_else_is_scraped_as_a_server(config: dict[str, Any]) -> None:
     named = [group["labels"]["variant"] for group in job(config, "servers")["static_configs"]]
-    assert sorted(named) == sorted(variant.name for variant in VARIANTS)
+    assert sorted(named) == sorted(variant.name for variant in DEFAULT)
+
+
+def test_one_of_a_profile_is_scraped_once_up(config: dict[str, Any]) -> None:
+    """A target whose name doesn't resolve is no target: `up` of a server that nobody started would be 0."""
+    servers = job(config, "servers")
+    assert servers["dns_sd_configs"] == [
+        {"names": [f"{each.name}."], "type": "A", "port": each.metrics_port, "refresh_interval": "5s"}
+        for each in VARIANTS
+        if each.profile
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "labels"),
+    [
+        ({"__meta_dns_name": "pool.", "__address__": "172.18.0.9:9106"}, {"variant": "pool", "instance": "pool:9106"}),
+        ({"__meta_dns_name": "pool", "__address__": "172.18.0.9:9106"}, {"variant": "pool", "instance": "pool:9106"}),
+        ({"__address__": "single:9101", "variant": "single"}, {"variant": "single"}),
+    ],
+)
+def test_a_found_target_has_the_labels_of_others(
+    found: dict[str, str], labels: dict[str, str], config: dict[str, Any]
+) -> None:
+    relabelled = dict(found)
+    for rule in job(config, "servers")["relabel_configs"]:
+        source = ";".join(relabelled.get(name, "") for name in rule["source_labels"])
+        if match := re.fullmatch(rule["regex"], source):  # as Prometheus does, anchored
+            relabelled[rule["target_label"]] = match.expand(rule.get("replacement", "$1").replace("$", "\\"))
+    assert {name: value for name, value in relabelled.items() if not name.startswith("__")} == labels
 
 
 def test_the_load_keeps_its_own_labels(config: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def test_every_option_has_a_row(name: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         parse(["--help"], {})
     options = re.findall(r"^  (--[a-z-]+) ", capsys.readouterr().out, re.MULTILINE)
-    assert len(options) == 11
+    assert len(options) == 12
     assert re.findall(r"^\| `(--[a-z-]+)` \|", README[name], re.MULTILINE) == options
 
 
@@ -80,7 +80,7 @@ def test_every_metric_has_a_row(name: str) -> None:
     rows = [line for line in README[name].splitlines() if line.startswith("| `tcplab_")]
     with server(Stats()) as exporter:
         families = [family for family in exporter.collect() if family.name.startswith("tcplab_")]
-    assert len(families) == 19
+    assert len(families) == 21
     for family in families:
         metric = family.name + "_total" * (family.type == "counter")
         row = [row for row in rows if re.search(rf"`{metric}(\{{\w+\}})?`", row)]

@@ -68,6 +68,13 @@ def test_an_empty_environment_value_is_none() -> None:
     assert parse(["single"], {"TCPLAB_PORT": "", "TCPLAB_GRACE": ""}) == parse(["single"], {})
 
 
+def test_a_pool_has_a_number_of_threads() -> None:
+    assert parse(["pool"], {}).own == {"threads": 32}
+    assert parse(["pool"], {"TCPLAB_THREADS": "5"}).own == {"threads": 5}
+    assert parse(["pool", "--threads", "4"], {"TCPLAB_THREADS": "5"}).own == {"threads": 4}
+    assert parse(["threaded"], {"TCPLAB_THREADS": "5"}).own == {}
+
+
 def test_an_unused_loop_in_the_environment_is_fine() -> None:
     assert parse(["single"], {"TCPLAB_LOOP": "asyncio"}).variant.name == "single"
 
@@ -108,7 +115,7 @@ def test_a_bad_value_is_named_in_one_line(capsys: pytest.CaptureFixture[str], op
         ([], "variant"),
         (["forking"], "forking"),
         (["forking"], "single"),
-        (["single", "--threads", "4"], "--threads"),
+        (["single", "--threads", "4"], "--threads is for pool only"),
         (["single", "--max", "4"], "--max"),
         (["single", "threaded"], "threaded"),
         (["single", "--port"], "--port"),

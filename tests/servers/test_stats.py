@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servers.stats import ERRORS, OUTCOMES, SERVICE_BOUNDS, Block, Counts, Stats, Total
+from servers.stats import ERRORS, OUTCOMES, SERVICE_BOUNDS, WAIT_BOUNDS, Block, Counts, Stats, Total
 from servers.wire import Command
 
 
@@ -167,9 +167,24 @@ def test_the_limit_is_that_of_all_processes() -> None:
         stats.own = stats.blocks[1 + turn % 2]
         admitted.append(stats.admit(3))
     assert admitted == [True, True, True, False, False, False]
-    assert stats.open == stats.total().open == 3
+    assert stats.open == stats.total().waiting == 3
     stats.own.opened(-1)
     assert stats.admit(3)
+
+
+def test_a_client_waits_until_its_session_begins() -> None:
+    stats = Stats()
+    stats.own.opened(2)
+    before = stats.total()
+    assert (before.open, before.waiting, sum(before.waits)) == (0, 2, 0)
+    counts = stats.own.enter(0.02)
+    within = stats.total()
+    assert (within.open, within.waiting, within.waited) == (1, 1, 0.02)
+    assert within.waits.index(1) == WAIT_BOUNDS.index(0.03)
+    stats.own.leave(counts, "quit")
+    stats.own.enter(101.0)
+    after = stats.total()
+    assert (after.open, after.waiting, after.waits[-1]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def served_at_once(server: Server) -> None:
 def settled(server: Server, clients: int = 0) -> None:
     """Assert that within five seconds it holds what an untouched server does, plus a thread and descriptor a client."""
     bound = untouched(server.model)
-    most = Holdings(bound.descriptors + clients + SLACK, bound.threads + clients + SLACK)
+    most = Holdings(bound.descriptors + clients + SLACK, bound.threads + clients + SLACK + server.model.kept_threads)
     deadline = time.monotonic() + BACK
     while (held := holdings(server)).descriptors > most.descriptors or held.threads > most.threads:
         assert time.monotonic() < deadline, f"it keeps {held}, where {most} suffices"

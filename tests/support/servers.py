@@ -50,14 +50,21 @@ class Model:
         return by_name(self.variant).connection != "blocking"
 
     @property
+    def kept_threads(self) -> int:
+        """Threads that it keeps for its next clients, at most."""
+        return int(CROWDED[1]) if "threads" in by_name(self.variant).options else 0
+
+    @property
     def on_the_stdlib_loop(self) -> bool:
         """Whether it serves on the standard library's event loop."""
         return self.options == STDLIB_LOOP
 
 
 STDLIB_LOOP: Final = ("--loop", "asyncio")
+CROWDED: Final = ("--threads", "400")
+"""For a pool under tests that let hundreds of clients in."""
 MODELS: Final = (
-    *(Model(variant.name, variant.name) for variant in VARIANTS),
+    *(Model(each.name, each.name, CROWDED if "threads" in each.options else ()) for each in VARIANTS),
     *(Model(f"{each.name}-stdlib", each.name, STDLIB_LOOP) for each in VARIANTS if each.connection != "blocking"),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)

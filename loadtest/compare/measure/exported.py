@@ -10,6 +10,7 @@ from loadtest.compare.measure.cgroups import PARTS
 from loadtest.compare.measure.process_memory import Look
 
 _CONTAINER: Final = "tcplab_container_memory_bytes"
+_ACCEPTED: Final = "tcplab_connections_waiting"  # and not served yet, in a pool
 _TIMEOUT: Final = 5.0  # seconds
 
 
@@ -31,7 +32,7 @@ class Exported:
         return Look(
             memory=self._sum(found, "tcplab_resident_memory_bytes"),
             threads=self._sum(found, "tcplab_threads"),
-            sockets=self._sum(found, "tcplab_connections_open"),
+            sockets=self._sum(found, "tcplab_connections_open") + _any(found, _ACCEPTED),
         )
 
     def room(self) -> int | None:
@@ -42,8 +43,8 @@ class Exported:
         """Return how many clients it has ever had, also in its accept queue. Raises NotExportedError."""
         found = self._read()
         names = ("tcplab_connections_open", "tcplab_connections_ended_total")
-        waiting = [each.value for each in found if each.name == "tcplab_accept_queue_connections"]
-        return sum(self._sum(found, name) for name in names) + int(sum(waiting))
+        waiting = _any(found, _ACCEPTED) + _any(found, "tcplab_accept_queue_connections")
+        return sum(self._sum(found, name) for name in names) + waiting
 
     def charged(self) -> dict[str, int]:
         """
@@ -72,3 +73,8 @@ class Exported:
         if not values:
             raise NotExportedError(f"{self._metrics} has no {name}: is it one of the lab's servers, and on Linux?")
         return int(sum(values))
+
+
+def _any(found: list[Sample], name: str) -> int:
+    """Return the metric's sum; 0 if it isn't exported."""
+    return int(sum(each.value for each in found if each.name == name))

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from servers.variants import VARIANTS
+from servers.variants import DEFAULT
 from tests.support.lab.network import Host, Namespace, network
 from tests.support.load.locust import post
 from tests.support.processes import ROOT, eventually, start
 from tests.support.servers import Samples
 
 ODD_CLOCK: Final = Path(__file__).with_name("odd_clock")
-NAMES: Final = [variant.name for variant in VARIANTS]
+NAMES: Final = [variant.name for variant in DEFAULT]
 EXPORTER: Final = 9104
 WEB: Final = 8089
 
@@ -102,7 +102,7 @@ class Lab:
         found: dict[str, int] = {}
 
         def quiet() -> bool:
-            for variant in VARIANTS:
+            for variant in DEFAULT:
                 seen = self._scrape(self.away, variant.metrics_port)
                 if seen("connections_open"):
                     return False

@@ -71,6 +71,9 @@ def configuration(targets: Mapping[str, int], interval: str) -> dict[str, Any]:
     for name in ("scrape_interval", "scrape_timeout", "evaluation_interval"):
         config["global"][name] = interval
     for job in config["scrape_configs"]:
+        for found in job.pop("dns_sd_configs", ()):  # here no name is asked of a DNS server
+            for name in (each.removesuffix(".") for each in found["names"]):
+                job["static_configs"].append({"targets": [f"{name}:{found['port']}"], "labels": {"variant": name}})
         for group in job["static_configs"]:
             hosts = (target.partition(":")[0] for target in group["targets"])
             group["targets"] = [f"127.0.0.1:{targets[host]}" for host in hosts if host in targets]

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 METRICS = """\
 tcplab_resident_memory_bytes 3e+07
 tcplab_threads 4
-tcplab_connections_open 7
+tcplab_connections_open 5
+tcplab_connections_waiting 2
 tcplab_connections_ended_total{outcome="quit"} 20
 tcplab_connections_ended_total{outcome="reset"} 3
 tcplab_accept_queue_connections 5
