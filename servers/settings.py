@@ -15,6 +15,9 @@ RESERVED_DESCRIPTORS: Final = 128
 
 MAX_CONNECTIONS: Final = 10_000
 
+OWN: Final = frozenset(name for variant in VARIANTS for name in variant.options)
+"""The options that only some variants have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,7 +26,7 @@ class Settings:
 
     host, port, metrics_host, metrics_port: where it listens; port 0 picks a free one.
     backlog: length of the accept queue. max_connections: clients served at once; None: as many as the descriptors
-    allow, 10,000 at most. deadlines, grace: seconds. loop: uvloop or asyncio.
+    allow, 10,000 at most. deadlines, grace: seconds. loop: uvloop or asyncio. own: the variant's own options, by name.
     """
 
     variant: Variant
@@ -36,6 +39,7 @@ class Settings:
     deadlines: Deadlines
     grace: float
     loop: str
+    own: Mapping[str, Any]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +57,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     variant = by_name(options.variant)
     if options.loop is not None and variant.connection == "blocking":
         parser.error(f"--loop chooses asyncio's event loop; {variant.name} has none")
+    for name in OWN:
+        if getattr(options, name) is not None and name not in variant.options:
+            having = ", ".join(each.name for each in VARIANTS if name in each.options)
+            parser.error(f"--{name} is for {having} only")
     return Settings(
         variant=variant,
         host=options.host,
@@ -64,6 +72,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         deadlines=Deadlines(options.idle_deadline, options.line_deadline, options.write_deadline),
         grace=options.grace,
         loop=options.loop or options.default_loop,
+        own={name: getattr(options, name) or getattr(options, f"default_{name}") for name in variant.options},
     )
 
 
@@ -90,8 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     option("--line-deadline", _seconds, 30.0, "seconds from a line's first byte to its end (%(default)g)")
     option("--write-deadline", _seconds, 30.0, "seconds a client may leave replies unread (%(default)g)")
     option("--grace", _seconds, 5.0, "seconds to finish what has begun after SIGTERM (%(default)g)")
-    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help="event loop, for asyncio and protocol (uvloop)")
-    parser.set_defaults(default_loop="uvloop")
+    loops = ", ".join(each.name for each in VARIANTS if each.connection != "blocking")
+    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help=f"event loop, for {loops} (uvloop)")
+    option("--workers", _whole(1, 1024), None, "processes that serve, for prefork (the cores it may use)")
+    parser.add_argument(
+        "--listen", choices=["shared", "reuseport"], help="listening sockets of prefork: one, or one a worker (shared)"
+    )
+    parser.set_defaults(default_loop="uvloop", default_workers=_cores(), default_listen="shared")
     return parser
 
 
@@ -108,8 +122,14 @@ def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str,
             parsed = action.type(value) if callable(action.type) else value
         except argparse.ArgumentTypeError as error:
             parser.error(f"{name}: {error}")
-        # TCPLAB_LOOP may be set for all servers, so it is no error for the variants without an event loop.
-        parser.set_defaults(**{"default_loop" if action.dest == "loop" else action.dest: parsed})
+        # TCPLAB_LOOP may be set for all servers, so it is no error for the variants without an event loop; as with OWN.
+        own = action.dest == "loop" or action.dest in OWN
+        parser.set_defaults(**{f"default_{action.dest}" if own else action.dest: parsed})
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -20,6 +20,7 @@ class Variant:
     colour: the same in every chart, as #rrggbb; distinguishable with any colour vision.
     title: its name in a chart's legend.
     sentence: what the model is, for a newcomer.
+    options: options that it has and others have not, without the dashes.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Variant:
     colour: str
     title: str
     sentence: str
+    options: tuple[str, ...] = ()
 
 
 # Colours: Okabe and Ito's palette, made for readers with any kind of colour vision ("Color Universal Design", 2008).
@@ -78,6 +80,18 @@ VARIANTS: tuple[Variant, ...] = (
         colour="#CC79A7",
         title="Protocol on uvloop",
         sentence="The same event loop as asyncio, with callbacks instead of await: shows what the streams cost.",
+    ),
+    Variant(
+        name="prefork",
+        module="prefork",
+        connection="streams",
+        clients=None,
+        port=9006,
+        metrics_port=9107,
+        colour="#E69F00",
+        title="pre-fork, uvloop",
+        sentence="Has several processes with an event loop in each; the kernel gives each client to one of them.",
+        options=("workers", "listen"),
     ),
 )
 

@@ -36,7 +36,8 @@ class ServerCollector(Collector):
         total = self._listener.stats.total()
         yield from self._connections(total)
         yield from self._requests(total)
-        yield from self._process()
+        with self._listener.reaping:
+            yield from list(self._process())
         if self._container is not None:
             yield from _container(self._container)
 
@@ -65,7 +66,8 @@ class ServerCollector(Collector):
         yield _counters(
             "connections_ended",
             "Ended connections by outcome: quit (the client sent QUIT), closed or reset (by the client), idle, "
-            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused.",
+            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug, or the worker "
+            "died), refused.",
             "outcome",
             total.ended,
         )
@@ -97,21 +99,22 @@ class ServerCollector(Collector):
         workers = self._listener.workers
         yield _counters(
             "cpu_seconds",
-            "CPU time of the server's process in its own code (user) and in the kernel (system), to the microsecond. "
+            "CPU time of the server's processes in its own code (user) and in the kernel (system), to the microsecond. "
             "Divided by requests it is the cost of one, on any number of cores.",
             "mode",
-            process.cpu_seconds(workers),
+            process.cpu_seconds(workers, self._listener.ended),
         )
         yield _gauge(
             "threads",
             "Python threads of the process, including those for signals, metrics and this scrape.",
             process.threads(workers),
         )
-        resident = [process.resident_bytes(each) for each in (None, *workers)]
+        resident = [self._memory(each) for each in (None, *workers)]
         if None not in resident:
             yield _gauge(
                 "resident_memory_bytes",
-                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's.",
+                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's. Of "
+                "several processes the proportional sizes, so that a shared page counts once.",
                 sum(each or 0 for each in resident),
             )
             initial = [block.initial_bytes for block in self._listener.stats.blocks]
@@ -131,8 +134,15 @@ class ServerCollector(Collector):
 
     def _weigh(self) -> None:
         """Record the idle memory; without a free descriptor to read it, the next scrape's value stands in."""
+        stats, workers = self._listener.stats, self._listener.workers
+        blocks = stats.blocks if workers else [stats.own]
         with suppress(OSError):
-            self._listener.stats.own.weighed(process.resident_bytes() or 0)
+            for block, each in zip(blocks, (None, *workers), strict=True):
+                block.weighed(self._memory(each) or 0)
+
+    def _memory(self, worker: int | None) -> int | None:
+        several = len(self._listener.stats.blocks) > 1
+        return process.proportional_bytes(worker) if several else process.resident_bytes(worker)
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:

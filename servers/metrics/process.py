@@ -21,10 +21,25 @@ def resident_bytes(process: int | None = None) -> int | None:
     return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
-def cpu_seconds(workers: Sequence[int]) -> dict[str, float]:
-    """Return all processes' CPU time by mode."""
+def proportional_bytes(process: int | None = None) -> int | None:
+    """
+    Return a process's memory in RAM, of each shared page only its share; None where the system does not report it.
+
+    The sum over a server's processes counts each page once, but for those that a foreign process shares.
+    """
+    try:
+        lines = (PROC / str(process or "self") / "smaps_rollup").read_text().splitlines()
+    except ProcessLookupError:  # it has ended, and was not reaped yet
+        return 0
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def cpu_seconds(workers: Sequence[int], ended: tuple[float, float] = (0.0, 0.0)) -> dict[str, float]:
+    """Return all processes' CPU time by mode. ended: that of workers that are no more, user and system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    user, system = used.ru_utime, used.ru_stime
+    user, system = used.ru_utime + ended[0], used.ru_stime + ended[1]
     for worker in workers:
         stat = (PROC / str(worker) / "stat").read_text().rpartition(")")[2].split()
         user, system = user + int(stat[11]) * TICK, system + int(stat[12]) * TICK

@@ -21,6 +21,8 @@ OPTIONS = [
     "--write-deadline",
     "--grace",
     "--loop",
+    "--workers",
+    "--listen",
 ]
 
 
@@ -41,7 +43,10 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol')"),
+        (
+            ["nonsense"],
+            "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol', 'prefork')",
+        ),
         (["single", "--port", "70000"], "--port: '70000' is not a whole number from 0 to 65535"),
         (["single", "--port", "x"], "--port: 'x' is not a whole number"),
         (["single", "--metrics-port", "-1"], "--metrics-port"),
@@ -55,6 +60,10 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
         (["asyncio", "--loop", "trio"], "--loop: invalid choice: 'trio'"),
         (["single", "--loop", "uvloop"], "--loop chooses asyncio's event loop; single has none"),
         (["threaded", "--loop", "asyncio"], "--loop chooses asyncio's event loop; threaded has none"),
+        (["prefork", "--workers", "0"], "--workers: '0' is not a whole number from 1 to 1024"),
+        (["prefork", "--listen", "both"], "--listen: invalid choice: 'both' (choose from 'shared', 'reuseport')"),
+        (["asyncio", "--workers", "2"], "--workers is for prefork only"),
+        (["single", "--listen", "reuseport"], "--listen is for prefork only"),
         (["single", "--colour", "red"], "unrecognized arguments: --colour red"),
         (["single", "--host", "no.such.host.invalid"], "cannot serve on no.such.host.invalid:9001"),
     ],

@@ -50,15 +50,22 @@ class Model:
         return by_name(self.variant).connection != "blocking"
 
     @property
+    def several_processes(self) -> bool:
+        """Whether it serves from forked processes."""
+        return "workers" in by_name(self.variant).options
+
+    @property
     def on_the_stdlib_loop(self) -> bool:
         """Whether it serves on the standard library's event loop."""
         return self.options == STDLIB_LOOP
 
 
 STDLIB_LOOP: Final = ("--loop", "asyncio")
+APART: Final = ("--workers", "2", "--listen", "reuseport")
 MODELS: Final = (
     *(Model(variant.name, variant.name) for variant in VARIANTS),
     *(Model(f"{each.name}-stdlib", each.name, STDLIB_LOOP) for each in VARIANTS if each.connection != "blocking"),
+    *(Model(f"{each.name}-reuseport", each.name, APART) for each in VARIANTS if "listen" in each.options),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 
