@@ -66,8 +66,8 @@ class ServerCollector(Collector):
         yield _counters(
             "connections_ended",
             "Ended connections by outcome: quit (the client sent QUIT), closed or reset (by the client), idle, "
-            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug, or the worker "
-            "died), refused.",
+            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug, or its "
+            "worker died), refused.",
             "outcome",
             total.ended,
         )

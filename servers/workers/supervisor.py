@@ -113,7 +113,7 @@ class Workers(Listener):
         while self.on_first is not None:
             if ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return ended.si_pid
-            if all(self.common.ready):
+            if 0 not in self.common.ready[:]:
                 self.on_first()
                 self.on_first = None
                 self.on_ready()
