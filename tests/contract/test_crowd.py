@@ -194,7 +194,7 @@ def test_work_delays_others_in_an_event_loop_only(concurrent: Model, launch: Lau
 
     The median of seven, because on a busy machine one may have waited for a core.
     """
-    server = launch(concurrent)
+    server = launch(concurrent, *concurrent.in_one_process)
     shares = []
     with server.client() as busy, server.client() as other:
         for _ in range(7):

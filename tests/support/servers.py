@@ -55,6 +55,11 @@ class Model:
         return "workers" in by_name(self.variant).options
 
     @property
+    def in_one_process(self) -> tuple[str, ...]:
+        """Options with which it serves from one process."""
+        return ("--workers", "1") if self.several_processes else ()
+
+    @property
     def on_the_stdlib_loop(self) -> bool:
         """Whether it serves on the standard library's event loop."""
         return self.options == STDLIB_LOOP
