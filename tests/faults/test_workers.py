@@ -89,11 +89,6 @@ def load(server: Server) -> Iterator[list[Asking]]:
         close_all(each.client for each in clients)
 
 
-def workers(server: Server) -> list[psutil.Process]:
-    """Return its workers' processes."""
-    return psutil.Process(server.process.pid).children()
-
-
 def served_by(worker: psutil.Process) -> set[int]:
     """Return its clients' ports."""
     return {each.raddr.port for each in worker.net_connections("tcp") if each.raddr}
@@ -117,7 +112,7 @@ def spread(server: Server, most: int = 200) -> list[Client]:
 def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) -> None:
     server = launch(prefork, *TWO)
     before = spread(server)
-    victim = workers(server)[0]
+    victim = server.serving()[0]
     with load(server) as clients:
         own = served_by(victim)
         doomed = [each for each in clients if each.port in own]
@@ -136,7 +131,7 @@ def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) 
         after = counters(later)
         assert all(after[key] >= value for key, value in counters(earlier).items())
     close_all(before)
-    eventually(lambda: len(workers(server)) == 2, "it has a successor")
+    eventually(lambda: len(server.serving()) == 2, "it has a successor")
     close_all(spread(server))
     seen_last = server.wait_for(lambda now: now("connections_open") == 0, "all have left")
     lost = len(own)
@@ -151,7 +146,7 @@ def test_a_worker_told_to_end_finishes_its_clients(prefork: Model, launch: Launc
     """The socket that it shares with others stays open."""
     server = launch(prefork, *TWO)
     clients = spread(server)
-    one = workers(server)[0]
+    one = server.serving()[0]
     own = served_by(one)
     for client in clients:
         client.send(b"SLEEP 500 x\n")
@@ -164,7 +159,7 @@ def test_a_worker_told_to_end_finishes_its_clients(prefork: Model, launch: Launc
         else:
             client.ask(b"ECHO on\n", b"OK on\n")
     server.wait_for(lambda now: now("worker_restarts_total", worker="1") == 1, "it is started again")
-    eventually(lambda: len(workers(server)) == 2, "it has a successor")
+    eventually(lambda: len(server.serving()) == 2, "it has a successor")
     close_all([*clients, *spread(server)])
     said = f"worker 1 (process {one.pid}) ended with status 0; it is started again\n"
     server.terminate()
@@ -173,7 +168,7 @@ def test_a_worker_told_to_end_finishes_its_clients(prefork: Model, launch: Launc
 
 def test_sigterm_under_load_leaves_no_worker(prefork: Model, launch: Launch) -> None:
     server = launch(prefork, *TWO)
-    its = workers(server)
+    its = server.serving()
     with load(server) as clients:
         server.terminate()
         for each in clients:
@@ -186,7 +181,7 @@ def test_sigterm_under_load_leaves_no_worker(prefork: Model, launch: Launch) -> 
 @pytest.mark.parametrize("request_sent", [b"SLEEP 10000 x\n", b"WORK 1000000 x\n" * 100], ids=["waiting", "computing"])
 def test_no_worker_outlives_a_killed_parent(prefork: Model, launch: Launch, request_sent: bytes) -> None:
     server = launch(prefork, *TWO)
-    its = workers(server)
+    its = server.serving()
     assert len(its) == 2
     with server.client() as client:
         client.send(b"ECHO in\n" + request_sent)
@@ -242,7 +237,7 @@ def test_a_worker_that_computes_delays_no_scrape(prefork: Model, launch: Launch)
 
 def test_a_stopped_worker_delays_no_scrape(prefork: Model, launch: Launch) -> None:
     server = launch(prefork, "--workers", "1")
-    [worker] = workers(server)
+    [worker] = server.serving()
     with server.client() as client:
         client.ask(b"ECHO in\n", b"OK in\n")
         worker.suspend()
@@ -262,7 +257,7 @@ def test_shared_pages_count_once_in_memory(prefork: Model, launch: Launch) -> No
             1024 * int(line.split()[1]) for text in rollups for line in text.splitlines() if line.startswith(name)
         )
 
-    pids = [server.process.pid, *(worker.pid for worker in workers(server))]
+    pids = [server.process.pid, *(worker.pid for worker in server.serving())]
     assert len(pids) == 5
     for _ in range(3):  # the first scrapes load code
         seen = server.metrics()("resident_memory_bytes")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.variants import VARIANTS, by_name
@@ -219,6 +220,11 @@ class Server:
 
     def client(self, timeout: float = PATIENCE) -> Client:
         return Client(self.address, timeout)
+
+    def serving(self) -> list[psutil.Process]:
+        """Return the processes that serve its clients: its workers, or itself."""
+        own = psutil.Process(self.process.pid)
+        return own.children() or [own]
 
     def metrics(self) -> Samples:
         """Scrape."""
