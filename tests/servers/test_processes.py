@@ -144,8 +144,8 @@ def test_cpu_and_memory_are_those_of_both(server: Server) -> None:
     used = sum(sum(worker.cpu_times()[:2]) for worker in its)
     assert used > 0.2
     assert sum(seen.by("cpu_seconds_total", "mode").values()) >= 0.9 * used
-    resident = sum(worker.memory_info().rss for worker in its)
-    assert seen("resident_memory_bytes") > resident
+    proportional = sum(process.memory_full_info().pss for process in (psutil.Process(server.process.pid), *its))
+    assert seen("resident_memory_bytes") == pytest.approx(proportional, rel=0.05)
     for client in clients:
         client.ask(b"QUIT\n", b"OK\n")
     eventually(lambda: server.metrics()("threads") == seen("threads") - len(clients), "their threads have ended")

@@ -28,8 +28,9 @@ class ProcessMemory:
     Memory, threads and sockets of the process `pid` and its children.
 
     Linux counts the pages of /proc/PID/smaps_rollup when it is read. psutil's source (statm), the fallback, may be off
-    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). The proportional
-    size (Pss) would change whenever another process that shares a library ends.
+    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). Of several
+    processes it takes the proportional sizes (Pss), so that a page they share counts once; of one it doesn't, because
+    that size changes whenever another process that shares a library ends.
 
     Every method raises psutil.Error if the process has ended or may not be read.
     """
@@ -44,9 +45,10 @@ class ProcessMemory:
         """Read everything once."""
         memory = threads = 0
         sockets: set[object] = set()
-        for process in self._processes():
+        processes = self._processes()
+        for process in processes:
             try:
-                memory += self._memory(process)
+                memory += self._memory(process, several=len(processes) > 1)
                 threads += process.num_threads()
                 sockets.update(self._sockets(process))
             except psutil.NoSuchProcess:
@@ -69,13 +71,13 @@ class ProcessMemory:
     def _processes(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
 
-    def _memory(self, process: psutil.Process) -> int:
+    def _memory(self, process: psutil.Process, *, several: bool) -> int:
         if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and would read as 0 bytes
             raise psutil.ZombieProcess(process.pid)
         with suppress(OSError):
             lines = (self._proc / str(process.pid) / "smaps_rollup").read_text().splitlines()[1:]
             sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
-            return 1024 * (sizes["Rss:"] + sizes["Swap:"])
+            return 1024 * (sizes["Pss:"] + sizes["SwapPss:"] if several else sizes["Rss:"] + sizes["Swap:"])
         return int(process.memory_info().rss)
 
     def _sockets(self, process: psutil.Process) -> Iterator[object]:
