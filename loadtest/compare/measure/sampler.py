@@ -79,12 +79,18 @@ class Server:
         return cls((first, *first.children(recursive=True)))
 
     def read(self) -> tuple[float, int, int]:
-        """Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended."""
+        """
+        Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended.
+
+        Of several processes the proportional sizes, where the system tells them: a page they share counts once.
+        """
+        several = len(self.processes) > 1
         cpu, resident, threads = 0.0, 0, 0
         for each in self.processes:
             cpu += cpu_seconds(each)
             with each.oneshot():
-                resident += each.memory_info().rss
+                full = each.memory_full_info() if several else each.memory_info()
+                resident += getattr(full, "pss", full.rss)
                 threads += each.num_threads()
         return cpu, resident, threads
 
