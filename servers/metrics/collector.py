@@ -113,8 +113,8 @@ class ServerCollector(Collector):
         if None not in resident:
             yield _gauge(
                 "resident_memory_bytes",
-                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's. Of "
-                "several processes the proportional sizes, so that a shared page counts once.",
+                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's. A "
+                "page that several of its processes share counts once.",
                 sum(each or 0 for each in resident),
             )
             initial = [block.initial_bytes for block in self._listener.stats.blocks]
@@ -141,8 +141,8 @@ class ServerCollector(Collector):
                 block.weighed(self._memory(each) or 0)
 
     def _memory(self, worker: int | None) -> int | None:
-        several = len(self._listener.stats.blocks) > 1
-        return process.proportional_bytes(worker) if several else process.resident_bytes(worker)
+        processes = len(self._listener.stats.blocks)
+        return process.share_bytes(worker, processes) if processes > 1 else process.resident_bytes(worker)
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:

@@ -21,19 +21,22 @@ def resident_bytes(process: int | None = None) -> int | None:
     return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
-def proportional_bytes(process: int | None = None) -> int | None:
+def share_bytes(process: int | None, processes: int) -> int | None:
     """
-    Return a process's memory in RAM, of each shared page only its share; None where the system does not report it.
+    Return the memory in RAM of one of a server's processes; None where the system does not report it.
 
-    The sum over a server's processes counts each page once, but for those that a foreign process shares.
+    Each page that the server's processes share counts once in their sum. The whole proportional size (Pss) would be
+    less than a single process's resident size, because it divides pages of libraries among foreign processes too.
     """
     try:
-        lines = (PROC / str(process or "self") / "smaps_rollup").read_text().splitlines()
+        lines = (PROC / str(process or "self") / "smaps_rollup").read_text().splitlines()[1:]
+        kilobytes = {name: int(size) for name, size, *_ in map(str.split, lines)}
+        of_files = kilobytes["Rss:"] - kilobytes["Anonymous:"]  # mapped by all of them
+        return 1024 * kilobytes["Pss_Anon:"] + 1024 * of_files // processes
     except ProcessLookupError:  # it has ended, and was not reaped yet
         return 0
-    except OSError:
+    except (OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
         return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def cpu_seconds(workers: Sequence[int], ended: tuple[float, float] = (0.0, 0.0)) -> dict[str, float]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -247,19 +248,31 @@ def test_a_stopped_worker_delays_no_scrape(prefork: Model, launch: Launch) -> No
     assert (seen("connections_open"), seen("requests_total", command="echo")) == (1, 1)
 
 
-def test_shared_pages_count_once_in_memory(prefork: Model, launch: Launch) -> None:
-    server = launch(prefork, "--workers", "4")
+def test_shared_pages_count_once_in_memory(prefork: Model) -> None:
+    with Server(prefork, "--workers", "4") as server:
+        pids = [server.process.pid, *(worker.pid for worker in server.serving())]
+        assert len(pids) == 5
+        for _ in range(3):  # the first scrapes load code
+            seen = server.metrics()
+        rollups = [rollup(pid) for pid in pids]
+    of_files = [sizes["Rss"] - sizes["Anonymous"] for sizes in rollups]
+    anonymous = sum(sizes["Pss_Anon"] for sizes in rollups)
+    assert seen("resident_memory_bytes") == pytest.approx(anonymous + statistics.mean(of_files), rel=0.03)
+    assert sum(sizes["Pss"] for sizes in rollups) < seen("resident_memory_bytes")
+    assert seen("resident_memory_bytes") < 0.6 * sum(sizes["Rss"] for sizes in rollups)
+    assert seen("idle_memory_bytes") == pytest.approx(seen("resident_memory_bytes"), rel=0.1)
 
-    def size(name: str) -> int:
-        """Return the sum of a size over its processes, from the kernel."""
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-        return sum(
-            1024 * int(line.split()[1]) for text in rollups for line in text.splitlines() if line.startswith(name)
-        )
 
-    pids = [server.process.pid, *(worker.pid for worker in server.serving())]
-    assert len(pids) == 5
-    for _ in range(3):  # the first scrapes load code
-        seen = server.metrics()("resident_memory_bytes")
-    assert seen == pytest.approx(size("Pss:"), rel=0.03)
-    assert seen < 0.6 * size("Rss:")
+def rollup(pid: int) -> dict[str, int]:
+    """Return a process's sizes in bytes, from the kernel."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return {name.rstrip(":"): 1024 * int(size) for name, size, *_ in map(str.split, lines)}
+
+
+def test_a_second_process_adds_memory(prefork: Model, launch: Launch) -> None:
+    """A proportional size that divides pages of libraries among all programs would make two processes smaller."""
+    alone = launch(replace(prefork, variant="asyncio", options=prefork.options if prefork.on_the_stdlib_loop else ()))
+    both = launch(prefork, "--workers", "1")
+    for _ in range(3):
+        one, two = alone.metrics()("resident_memory_bytes"), both.metrics()("resident_memory_bytes")
+    assert one < two < 2 * one

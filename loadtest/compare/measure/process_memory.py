@@ -28,9 +28,9 @@ class ProcessMemory:
     Memory, threads and sockets of the process `pid` and its children.
 
     Linux counts the pages of /proc/PID/smaps_rollup when it is read. psutil's source (statm), the fallback, may be off
-    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). Of several
-    processes it takes the proportional sizes (Pss), so that a page they share counts once; of one it doesn't, because
-    that size changes whenever another process that shares a library ends.
+    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). A page that its
+    processes share counts once. The whole proportional size (Pss) would change whenever another process that shares a
+    library ends.
 
     Every method raises psutil.Error if the process has ended or may not be read.
     """
@@ -48,7 +48,7 @@ class ProcessMemory:
         processes = self._processes()
         for process in processes:
             try:
-                memory += self._memory(process, several=len(processes) > 1)
+                memory += self._memory(process, len(processes))
                 threads += process.num_threads()
                 sockets.update(self._sockets(process))
             except psutil.NoSuchProcess:
@@ -71,13 +71,11 @@ class ProcessMemory:
     def _processes(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
 
-    def _memory(self, process: psutil.Process, *, several: bool) -> int:
+    def _memory(self, process: psutil.Process, processes: int) -> int:
         if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and would read as 0 bytes
             raise psutil.ZombieProcess(process.pid)
-        with suppress(OSError):
-            lines = (self._proc / str(process.pid) / "smaps_rollup").read_text().splitlines()[1:]
-            sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
-            return 1024 * (sizes["Pss:"] + sizes["SwapPss:"] if several else sizes["Rss:"] + sizes["Swap:"])
+        with suppress(OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
+            return share_bytes(process.pid, processes, self._proc)
         return int(process.memory_info().rss)
 
     def _sockets(self, process: psutil.Process) -> Iterator[object]:
@@ -95,3 +93,18 @@ class ProcessMemory:
             raise psutil.AccessDenied(process.pid) from error
         except OSError as error:
             raise psutil.NoSuchProcess(process.pid) from error
+
+
+def share_bytes(pid: int, processes: int, proc: Path = PROC) -> int:
+    """
+    Return the bytes in RAM and swap of one of a server's processes; OSError where the system does not report them.
+
+    Each page that its processes share counts once in their sum: anonymous ones by the kernel's account, those of files
+    because all forked ones map the same. Of a single process it is the resident size, so both can be compared.
+    """
+    lines = (proc / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
+    sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
+    if processes == 1:
+        return 1024 * (sizes["Rss:"] + sizes["Swap:"])
+    of_files = sizes["Rss:"] - sizes["Anonymous:"]
+    return 1024 * (sizes["Pss_Anon:"] + sizes["SwapPss:"]) + 1024 * of_files // processes

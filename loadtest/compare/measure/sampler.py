@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import psutil
 
+from loadtest.compare.measure.process_memory import share_bytes
 from loadtest.compare.measure.scheduling import turns
 
 INTERVAL = 0.1
@@ -82,17 +84,21 @@ class Server:
         """
         Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended.
 
-        Of several processes the proportional sizes, where the system tells them: a page they share counts once.
+        A page that several of its processes share counts once, where the system tells of it.
         """
-        several = len(self.processes) > 1
         cpu, resident, threads = 0.0, 0, 0
         for each in self.processes:
             cpu += cpu_seconds(each)
             with each.oneshot():
-                full = each.memory_full_info() if several else each.memory_info()
-                resident += getattr(full, "pss", full.rss)
+                resident += self._resident(each)
                 threads += each.num_threads()
         return cpu, resident, threads
+
+    def _resident(self, process: psutil.Process) -> int:
+        if len(self.processes) > 1:
+            with suppress(OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
+                return share_bytes(process.pid, len(self.processes))
+        return int(process.memory_info().rss)
 
 
 def cpu_seconds(process: psutil.Process) -> float:

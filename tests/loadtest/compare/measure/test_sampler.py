@@ -95,7 +95,7 @@ def test_a_server_is_all_its_processes() -> None:
         own = Server((server.processes[0],))
         assert len(server.processes) == 2
         sizes = [each.memory_full_info() for each in server.processes]
-        assert server.read()[1] == pytest.approx(sum(size.pss for size in sizes), rel=0.05), "a shared page counts once"
+        assert sizes[0].rss < server.read()[1] < 0.9 * sum(size.rss for size in sizes), "a shared page counts once"
         assert own.read()[1] == pytest.approx(sizes[0].rss, rel=0.05)
         assert server.read()[2] == 2
         process.communicate(b"\n")
