@@ -82,7 +82,7 @@ class Listener:
 
     clients: the sockets being served. limit: clients of all the server's processes together. workers: the forked
     processes that serve in place of this one. ended: CPU seconds, user and system, of workers that were reaped.
-    reaping: held while one is, and while /proc tells of them. on_first: called once, before the first client is served.
+    reaping: held while one is, and while /proc tells of them. on_first: called once, before the first client.
     fork: forks so many processes to serve (servers/processes.py); for models; __main__ sets it.
     """
 

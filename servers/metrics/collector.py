@@ -109,20 +109,19 @@ class ServerCollector(Collector):
             "Python threads of the process, including those for signals, metrics and this scrape.",
             process.threads(workers),
         )
-        resident = [self._memory(each) for each in (None, *workers)]
-        if None not in resident:
+        resident = self._memory()
+        if resident is not None:
             yield _gauge(
                 "resident_memory_bytes",
                 "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's. A "
                 "page that several of its processes share counts once.",
-                sum(each or 0 for each in resident),
+                resident,
             )
-            initial = [block.initial_bytes for block in self._listener.stats.blocks]
             yield _gauge(
                 "idle_memory_bytes",
                 "Memory of the process in RAM before its first client. What exceeds it now is due to clients, even "
                 "those that have left: the process returns little.",
-                sum(first or now or 0 for first, now in zip(initial, resident, strict=False)),
+                self._listener.stats.own.initial_bytes or resident,
             )
         yield _histogram(
             "gc_pause_seconds",
@@ -134,15 +133,12 @@ class ServerCollector(Collector):
 
     def _weigh(self) -> None:
         """Record the idle memory; without a free descriptor to read it, the next scrape's value stands in."""
-        stats, workers = self._listener.stats, self._listener.workers
-        blocks = stats.blocks if workers else [stats.own]
         with suppress(OSError):
-            for block, each in zip(blocks, (None, *workers), strict=True):
-                block.weighed(self._memory(each) or 0)
+            self._listener.stats.own.weighed(self._memory() or 0)
 
-    def _memory(self, worker: int | None) -> int | None:
-        processes = len(self._listener.stats.blocks)
-        return process.share_bytes(worker, processes) if processes > 1 else process.resident_bytes(worker)
+    def _memory(self) -> int | None:
+        workers = self._listener.workers
+        return process.shared_bytes(workers) if workers else process.resident_bytes()
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:

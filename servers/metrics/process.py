@@ -21,22 +21,26 @@ def resident_bytes(process: int | None = None) -> int | None:
     return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
-def share_bytes(process: int | None, processes: int) -> int | None:
+def shared_bytes(workers: Sequence[int]) -> int | None:
     """
-    Return the memory in RAM of one of a server's processes; None where the system does not report it.
+    Return the memory in RAM of this process and its workers together; None where the system does not report it.
 
-    Each page that the server's processes share counts once in their sum. The whole proportional size (Pss) would be
-    less than a single process's resident size, because it divides pages of libraries among foreign processes too.
+    A page that several of them share counts once. The proportional size (Pss) alone would be less than that of a
+    single process, because it divides pages of libraries among foreign processes too.
     """
-    try:
-        lines = (PROC / str(process or "self") / "smaps_rollup").read_text().splitlines()[1:]
-        kilobytes = {name: int(size) for name, size, *_ in map(str.split, lines)}
-        of_files = kilobytes["Rss:"] - kilobytes["Anonymous:"]  # mapped by all of them
-        return 1024 * kilobytes["Pss_Anon:"] + 1024 * of_files // processes
-    except ProcessLookupError:  # it has ended, and was not reaped yet
-        return 0
-    except (OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
-        return None
+    anonymous = of_files = most_of_files = 0
+    for each in (os.getpid(), *workers):
+        try:
+            lines = (PROC / str(each) / "smaps_rollup").read_text().splitlines()[1:]
+            sizes = {name: 1024 * int(size) for name, size, *_ in map(str.split, lines)}
+            anonymous += sizes["Pss_Anon:"]
+            of_files += sizes["Pss:"] - sizes["Pss_Anon:"]
+            most_of_files = max(most_of_files, sizes["Rss:"] - sizes["Anonymous:"])
+        except ProcessLookupError:  # it has ended, and was not reaped yet
+            continue
+        except (OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
+            return None
+    return anonymous + max(of_files, most_of_files)
 
 
 def cpu_seconds(workers: Sequence[int], ended: tuple[float, float] = (0.0, 0.0)) -> dict[str, float]:

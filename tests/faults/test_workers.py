@@ -257,8 +257,8 @@ def test_shared_pages_count_once_in_memory(prefork: Model) -> None:
         rollups = [rollup(pid) for pid in pids]
     of_files = [sizes["Rss"] - sizes["Anonymous"] for sizes in rollups]
     anonymous = sum(sizes["Pss_Anon"] for sizes in rollups)
-    assert seen("resident_memory_bytes") == pytest.approx(anonymous + statistics.mean(of_files), rel=0.03)
-    assert sum(sizes["Pss"] for sizes in rollups) < seen("resident_memory_bytes")
+    assert seen("resident_memory_bytes") >= 0.99 * sum(sizes["Pss"] for sizes in rollups)
+    assert anonymous + max(of_files) == pytest.approx(seen("resident_memory_bytes"), rel=0.05)
     assert seen("resident_memory_bytes") < 0.6 * sum(sizes["Rss"] for sizes in rollups)
     assert seen("idle_memory_bytes") == pytest.approx(seen("resident_memory_bytes"), rel=0.1)
 

@@ -1,7 +1,7 @@
 """Reads a running server's memory, threads and open sockets from outside."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -44,16 +44,20 @@ class ProcessMemory:
     def look(self) -> Look:
         """Read everything once."""
         memory = threads = 0
+        pids: list[int] = []
         sockets: set[object] = set()
-        processes = self._processes()
-        for process in processes:
+        for process in self._processes():
             try:
-                memory += self._memory(process, len(processes))
+                memory += self._memory(process)
+                pids.append(process.pid)
                 threads += process.num_threads()
                 sockets.update(self._sockets(process))
             except psutil.NoSuchProcess:
                 if process == self._root:
                     raise
+        if len(pids) > 1:
+            with suppress(OSError, KeyError):  # one has ended since, or Linux is too old
+                memory = shared_bytes(pids, self._proc)
         return Look(memory, threads, len(sockets))
 
     def room(self) -> int | None:
@@ -71,11 +75,13 @@ class ProcessMemory:
     def _processes(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
 
-    def _memory(self, process: psutil.Process, processes: int) -> int:
+    def _memory(self, process: psutil.Process) -> int:
         if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, and would read as 0 bytes
             raise psutil.ZombieProcess(process.pid)
-        with suppress(OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
-            return share_bytes(process.pid, processes, self._proc)
+        with suppress(OSError):
+            lines = (self._proc / str(process.pid) / "smaps_rollup").read_text().splitlines()[1:]
+            sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
+            return 1024 * (sizes["Rss:"] + sizes["Swap:"])
         return int(process.memory_info().rss)
 
     def _sockets(self, process: psutil.Process) -> Iterator[object]:
@@ -95,16 +101,18 @@ class ProcessMemory:
             raise psutil.NoSuchProcess(process.pid) from error
 
 
-def share_bytes(pid: int, processes: int, proc: Path = PROC) -> int:
+def shared_bytes(pids: Iterable[int], proc: Path = PROC) -> int:
     """
-    Return the bytes in RAM and swap of one of a server's processes; OSError where the system does not report them.
+    Return the bytes in RAM and swap of a server's processes together; OSError or KeyError where Linux is too old.
 
-    Each page that its processes share counts once in their sum: anonymous ones by the kernel's account, those of files
-    because all forked ones map the same. Of a single process it is the resident size, so both can be compared.
+    A page that several of them share counts once: anonymous ones by the kernel's account; of files at least as many as
+    the process with the most maps. For a single process it is the resident size, so both can be compared.
     """
-    lines = (proc / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
-    sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
-    if processes == 1:
-        return 1024 * (sizes["Rss:"] + sizes["Swap:"])
-    of_files = sizes["Rss:"] - sizes["Anonymous:"]
-    return 1024 * (sizes["Pss_Anon:"] + sizes["SwapPss:"]) + 1024 * of_files // processes
+    anonymous = of_files = most_of_files = 0
+    for pid in pids:
+        lines = (proc / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
+        sizes = {name: 1024 * int(size) for name, size, *_ in (line.split() for line in lines)}
+        anonymous += sizes["Pss_Anon:"] + sizes["SwapPss:"]
+        of_files += sizes["Pss:"] - sizes["Pss_Anon:"]
+        most_of_files = max(most_of_files, sizes["Rss:"] - sizes["Anonymous:"])
+    return anonymous + max(of_files, most_of_files)

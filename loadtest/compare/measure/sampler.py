@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 import psutil
 
-from loadtest.compare.measure.process_memory import share_bytes
+from loadtest.compare.measure.process_memory import shared_bytes
 from loadtest.compare.measure.scheduling import turns
 
 INTERVAL = 0.1
@@ -90,15 +90,12 @@ class Server:
         for each in self.processes:
             cpu += cpu_seconds(each)
             with each.oneshot():
-                resident += self._resident(each)
+                resident += each.memory_info().rss
                 threads += each.num_threads()
-        return cpu, resident, threads
-
-    def _resident(self, process: psutil.Process) -> int:
         if len(self.processes) > 1:
-            with suppress(OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
-                return share_bytes(process.pid, len(self.processes))
-        return int(process.memory_info().rss)
+            with suppress(OSError, KeyError):  # Linux is too old
+                resident = shared_bytes(each.pid for each in self.processes)
+        return cpu, resident, threads
 
 
 def cpu_seconds(process: psutil.Process) -> float:

