@@ -37,6 +37,7 @@ def parts(language: Language) -> dict[str, Callable[[Sequence[Variant]], Iterato
         "servers": partial(_servers, language),
         "single": partial(_code, "single", ["serve", "converse"]),
         "threaded": partial(_code, "threaded", ["serve"]),
+        "prefork": partial(_code, "prefork", ["serve"]),
         "asyncio": partial(_code, "asyncio_streams", ["serve", "converse"]),
     }
 
