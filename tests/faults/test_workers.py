@@ -188,8 +188,8 @@ def test_no_worker_outlives_a_killed_parent(prefork: Model, launch: Launch, requ
         client.send(b"ECHO in\n" + request_sent)
         client.expect(b"OK in\n")
         server.terminate(signal.SIGKILL)
+        assert still_running([psutil.Process(server.process.pid), *its], 5) == []
         server.ended(-signal.SIGKILL)
-        assert still_running(its, 5) == []
 
 
 def test_what_all_workers_count_adds_up_exactly(prefork: Model, launch: Launch) -> None:
