@@ -16,25 +16,26 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from socket import socket
 from typing import Final, NoReturn
 
 from servers import processes, settings
 from servers.connections.blocking import BlockingListener
-from servers.connections.listener import Listener, listen
+from servers.connections.listener import Listener, listen, listen_apart
 from servers.connections.protocol import ProtocolListener
 from servers.connections.streams import StreamListener
-from servers.connections.timeouts import reap
+from servers.event_loop import FAREWELL, LoopListener, NewLoop, serve_and_reap
 from servers.metrics import cgroup
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import GarbagePauses
 from servers.metrics.server import MetricsServer
+from servers.metrics.workers import WorkersCollector
 from servers.settings import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Settings
 from servers.shutdown import stop_on_signals
 from servers.stats import Stats
-
-LoopListener = StreamListener | ProtocolListener
+from servers.workers.supervisor import Workers
 
 LISTENERS: Final[Mapping[str, type[BlockingListener | LoopListener]]] = {
     "blocking": BlockingListener,
@@ -43,9 +44,6 @@ LISTENERS: Final[Mapping[str, type[BlockingListener | LoopListener]]] = {
 }
 """By a variant's kind of connection."""
 
-FAREWELL: Final = 0.01
-"""Seconds between two checks whether the last client has left."""
-
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that have begun."""
@@ -53,26 +51,35 @@ def main(arguments: Sequence[str]) -> None:
     limit = _connection_limit(chosen.max_connections)
     serve = importlib.import_module(f"servers.models.{chosen.variant.module}").serve
     new_loop = None if chosen.variant.connection == "blocking" else _loop_factory(chosen.loop)
-    try:
-        listening = listen(chosen.host, chosen.port, chosen.backlog)
-    except (OSError, UnicodeError) as error:
-        _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --{_culprit(error)}")
-    listener = LISTENERS[chosen.variant.connection](listening, limit, Stats(), chosen.deadlines)
-    listener.fork = partial(processes.fork, listener, grace=chosen.grace)
-    for name, value in chosen.own.items():
-        setattr(listener, name, value)
+    sockets = _listen(chosen)
+    pauses = GarbagePauses(chosen.own.get("workers", 0))
+    listener: BlockingListener | LoopListener | Workers
+    if new_loop and "workers" in chosen.own:
+        listener = Workers(
+            sockets, limit, chosen.deadlines, grace=chosen.grace, new_loop=new_loop, forked=pauses.forked
+        )
+    else:
+        listener = LISTENERS[chosen.variant.connection](sockets[0], limit, Stats(), chosen.deadlines)
+        listener.fork = partial(processes.fork, listener, grace=chosen.grace)
+        for name, value in chosen.own.items():
+            setattr(listener, name, value)
     stop_on_signals(listener, chosen.grace)
-    metrics_port = _export(chosen, listener)
-    host, port = listening.getsockname()[:2]
+    metrics_port = _export(chosen, listener, pauses)
+    host, port = sockets[0].getsockname()[:2]
     metrics_url = f"http://{chosen.metrics_host}:{metrics_port}/metrics"
-    _announce(f"{chosen.variant.name} ready: tcp {host}:{port}, metrics {metrics_url}")
+    announce = partial(_announce, f"{chosen.variant.name} ready: tcp {host}:{port}, metrics {metrics_url}")
+    if isinstance(listener, Workers):
+        listener.on_ready = announce
+        serve(listener)
+        return
+    announce()
     if isinstance(listener, BlockingListener):
         serve(listener)
         while listener.clients:
             time.sleep(FAREWELL)
     else:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve_and_reap(serve, listener))
+            runner.run(serve_and_reap(serve, listener))
 
 
 def _announce(ready: str) -> None:
@@ -84,22 +91,25 @@ def _announce(ready: str) -> None:
         _refuse(f"cannot write to stdout that it is ready ({_why(error)}); redirect stdout to where it can be written")
 
 
-async def _serve_and_reap(serve: Callable[..., Awaitable[None]], listener: LoopListener) -> None:
-    reaper = asyncio.create_task(reap(listener.awaited, listener.deadlines))
-    await serve(listener)
-    while listener.clients:
-        await asyncio.sleep(FAREWELL)
-    reaper.cancel()
+def _listen(chosen: Settings) -> list[socket]:
+    """Return the listening socket of each worker; a single one for a server of one process."""
+    workers = chosen.own.get("workers", 1)
+    try:
+        if chosen.own.get("listen") == "reuseport":
+            return listen_apart(chosen.host, chosen.port, chosen.backlog, workers)
+        return [listen(chosen.host, chosen.port, chosen.backlog)] * workers
+    except (OSError, UnicodeError) as error:
+        _refuse(f"cannot serve on {chosen.host}:{chosen.port} ({_why(error)}); choose another --{_culprit(error)}")
 
 
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+def _loop_factory(name: str) -> NewLoop:
     if name == "asyncio":
         return asyncio.new_event_loop
     try:
         import uvloop  # noqa: PLC0415 - not every platform has it
     except ImportError:
         _refuse("uvloop is not installed; install it, or choose --loop asyncio")
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    factory: NewLoop = uvloop.new_event_loop
     return factory
 
 
@@ -117,13 +127,14 @@ def _connection_limit(wanted: int | None) -> int:
     return wanted or min(MAX_CONNECTIONS, possible)
 
 
-def _export(chosen: Settings, listener: Listener) -> int:
+def _export(chosen: Settings, listener: Listener, pauses: GarbagePauses) -> int:
     """Serve /metrics from a thread; return its port."""
-    pauses = GarbagePauses()
     pauses.watch()
-    collector = ServerCollector(listener, pauses, cgroup.find())
+    exported = registry(ServerCollector(listener, pauses, cgroup.find()))
+    if isinstance(listener, Workers):
+        exported.register(WorkersCollector(listener))
     try:
-        server = MetricsServer(chosen.metrics_host, chosen.metrics_port, registry(collector))
+        server = MetricsServer(chosen.metrics_host, chosen.metrics_port, exported)
     except (OSError, UnicodeError) as error:
         where = f"{chosen.metrics_host}:{chosen.metrics_port}"
         _refuse(f"cannot export metrics on {where} ({_why(error)}); choose another --metrics-{_culprit(error)}")

@@ -22,11 +22,14 @@ def fork(listener: Listener, count: int, grace: float) -> None:
         if not worker:
             os.close(held_by_parent)
             listener.workers.clear()
+            listener.on_first = None
             listener.stats.own = block
-            threading.Thread(target=_end_with, args=(parent_lives,), name="parent", daemon=True).start()
+            threading.Thread(target=end_with, args=(parent_lives,), name="parent", daemon=True).start()
             stop_on_signals(listener, grace)
             return
         listener.workers.append(worker)
+    if listener.on_first is not None:
+        listener.on_first()
     if listener.stopping:  # the signal came before all of them had started
         for worker in listener.workers:
             os.kill(worker, signal.SIGTERM)
@@ -37,7 +40,7 @@ def fork(listener: Listener, count: int, grace: float) -> None:
     sys.exit(0)
 
 
-def _end_with(parent_lives: int) -> None:
+def end_with(parent_lives: int) -> None:
     """Exit at once when the parent has ended: nothing else would stop this process."""
     os.read(parent_lives, 1)
     os._exit(1)

@@ -38,6 +38,7 @@ def parts(language: Language) -> dict[str, Callable[[Sequence[Variant]], Iterato
         "single": partial(_code, "single", ["serve", "converse"]),
         "threaded": partial(_code, "threaded", ["serve"]),
         "pool": partial(_code, "pool", ["serve"]),
+        "prefork": partial(_code, "prefork", ["serve"]),
         "asyncio": partial(_code, "asyncio_streams", ["serve", "converse"]),
     }
 

@@ -99,9 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     option("--line-deadline", _seconds, 30.0, "seconds from a line's first byte to its end (%(default)g)")
     option("--write-deadline", _seconds, 30.0, "seconds a client may leave replies unread (%(default)g)")
     option("--grace", _seconds, 5.0, "seconds to finish what has begun after SIGTERM (%(default)g)")
-    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help="event loop, for asyncio and protocol (uvloop)")
+    loops = ", ".join(each.name for each in VARIANTS if each.connection != "blocking")
+    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help=f"event loop, for {loops} (uvloop)")
     option("--threads", _whole(1, 10_000), None, "threads that serve, for pool (32)")
-    parser.set_defaults(default_loop="uvloop", default_threads=32)
+    option("--workers", _whole(1, 1024), None, "processes that serve, for prefork (the cores it may use)")
+    parser.add_argument(
+        "--listen", choices=["shared", "reuseport"], help="listening sockets of prefork: one, or one a worker (shared)"
+    )
+    parser.set_defaults(default_loop="uvloop", default_threads=32, default_workers=_cores(), default_listen="shared")
     return parser
 
 
@@ -121,6 +126,11 @@ def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str,
         # TCPLAB_LOOP may be set for all servers, so it is no error for the variants without an event loop; as with OWN.
         own = action.dest == "loop" or action.dest in OWN
         parser.set_defaults(**{f"default_{action.dest}" if own else action.dest: parsed})
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

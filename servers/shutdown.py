@@ -35,7 +35,7 @@ def stop_on_signals(listener: Listener, grace: float) -> None:
 def _watch(listener: Listener, grace: float) -> None:
     first = signal.sigwait(ENDING)
     listener.stop(PATIENCE * grace)
-    for worker in listener.workers:
+    for worker in list(listener.workers):
         with suppress(ProcessLookupError):  # it has ended
             os.kill(worker, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {first})  # in this thread: the next one ends the process

@@ -196,6 +196,13 @@ class Block:
         """Record the memory in bytes before the first client."""
         self._made[0][_INITIAL] = size
 
+    def bury(self) -> None:
+        """Count the clients that the process left when it died, as failed; call it once the process has ended."""
+        every = [sum(column) for column in zip(*self.cells(), strict=True)]
+        ended = sum(every[_OUTCOME[outcome]] for outcome in OUTCOMES if outcome != "refused")
+        self._door.cells[_OUTCOME["failed"]] += every[_ADMITTED] - ended
+        self._door.cells[_BEGUN] = self._door.cells[_LEFT] = every[_ADMITTED]
+
     def cells(self) -> Iterator[Cells]:
         """Yield every writer's cells; shared ones may be another process's."""
         if self._shared is None:
@@ -261,9 +268,10 @@ class Stats:
         """Clients of all processes."""
         return self.own.open if len(self.blocks) == 1 else sum(block.open for block in self.blocks)
 
-    def total(self) -> Total:
-        """Return the sum over all writers, which may go on counting."""
-        cells = [sum(column) for column in zip(*(each for block in self.blocks for each in block.cells()), strict=True)]
+    def total(self, of: Block | None = None) -> Total:
+        """Return the sum over all writers, or over those of one process; they may go on counting."""
+        blocks = self.blocks if of is None else [of]
+        cells = [sum(column) for column in zip(*(each for block in blocks for each in block.cells()), strict=True)]
         counts = [int(each) for each in cells]
         return Total(
             open=counts[_BEGUN] - counts[_LEFT],

@@ -96,6 +96,19 @@ VARIANTS: tuple[Variant, ...] = (
         options=("threads",),
         profile="more",
     ),
+    Variant(
+        name="prefork",
+        module="prefork",
+        connection="streams",
+        clients=None,
+        port=9006,
+        metrics_port=9107,
+        colour="#F030F0",
+        title="pre-fork, uvloop",
+        sentence="Has several processes with an event loop in each; the kernel gives each client to one of them.",
+        options=("workers", "listen"),
+        profile="more",
+    ),
 )
 
 

@@ -65,6 +65,7 @@ def test_a_model_sees_only_what_it_is_handed(module: str) -> None:
     """The connections and the session are what it is handed; no other model, metric, setting or variable."""
     path = ROOT / "servers" / "models" / f"{module}.py"
     handed = {"servers.session", *(f"servers.connections.{name}" for name in ("blocking", "streams", "protocol"))}
+    handed.add("servers.workers.supervisor")
     assert ours(path) <= {"servers.variants", "servers.wire", "servers.work"} | handed
     assert not packages(path) & {"os", "argparse", "prometheus_client", "logging", "gc", "resource"}
 

@@ -5,6 +5,7 @@ import errno
 import socket
 import struct
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -48,12 +49,40 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=backlog)
 
 
+def listen_apart(host: str, port: int, backlog: int, count: int) -> list[socket.socket]:
+    """Return `count` sockets that listen on one TCP host:port, each with its own queue; OSError if they cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as guard:  # fails where another server listens; SO_REUSEPORT would share its port
+        guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        guard.bind((host, port))
+        guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        address = guard.getsockname()[:2]
+        return [socket.create_server(address, family=family, backlog=backlog, reuse_port=True) for _ in range(count)]
+
+
+def accept_queue(listening: socket.socket) -> AcceptQueue | None:
+    """
+    Return the state of a listening socket's accept queue; None where the system does not report it.
+
+    Linux reports it in the socket's TCP_INFO as tcpi_unacked and tcpi_sacked (tcp_get_info() in net/ipv4/tcp.c): the
+    fifth and sixth 32-bit word after eight bytes of flags.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    except OSError:
+        return None
+    return AcceptQueue(*struct.unpack_from("=2I", info, 24))
+
+
 class Listener:
     """
     Admits clients up to the limit and refuses more, until `close`; holds what its connections share.
 
     clients: the sockets being served. limit: clients of all the server's processes together. workers: the forked
-    processes that serve in place of this one. on_first: called once, before the first client is served.
+    processes that serve in place of this one. ended: CPU seconds, user and system, of workers that were reaped.
+    reaping: held while one is, and while /proc tells of them. on_first: called once, before the first client.
     fork: forks so many processes to serve (servers/processes.py); for models; __main__ sets it.
     threads: how many a pool has; for models; __main__ sets it, if the variant has the option.
     """
@@ -68,6 +97,8 @@ class Listener:
         self.deadlines = deadlines
         self.stopping = False
         self.workers: list[int] = []
+        self.ended = (0.0, 0.0)
+        self.reaping = threading.Lock()
         self.on_first: Callable[[], None] | None = None
         self._socket = listening
         self._last_call = LastCall()
@@ -113,19 +144,8 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def queue(self) -> AcceptQueue | None:
-        """
-        Return the state of the accept queue; None where the system does not report it.
-
-        Linux reports it in the listening socket's TCP_INFO as tcpi_unacked and tcpi_sacked (tcp_get_info() in
-        net/ipv4/tcp.c): the fifth and sixth 32-bit word after eight bytes of flags.
-        """
-        if not sys.platform.startswith("linux"):
-            return None
-        try:
-            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
-        except OSError:
-            return None
-        return AcceptQueue(*struct.unpack_from("=2I", info, 24))
+        """Return the state of the accept queue; None where the system does not report it."""
+        return accept_queue(self._socket)
 
     def _admit(self, client: socket.socket) -> bool:
         if self.on_first is not None:

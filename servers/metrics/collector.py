@@ -36,7 +36,8 @@ class ServerCollector(Collector):
         total = self._listener.stats.total()
         yield from self._connections(total)
         yield from self._requests(total)
-        yield from self._process()
+        with self._listener.reaping:
+            yield from list(self._process())
         if self._container is not None:
             yield from _container(self._container)
 
@@ -77,7 +78,8 @@ class ServerCollector(Collector):
         yield _counters(
             "connections_ended",
             "Ended connections by outcome: quit (the client sent QUIT), closed or reset (by the client), idle, "
-            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug), refused.",
+            "dripping or unread (past a deadline), overlong (a line over 64 KiB), shutdown, failed (a bug, or its "
+            "worker died), refused.",
             "outcome",
             total.ended,
         )
@@ -109,29 +111,29 @@ class ServerCollector(Collector):
         workers = self._listener.workers
         yield _counters(
             "cpu_seconds",
-            "CPU time of the server's process in its own code (user) and in the kernel (system), to the microsecond. "
+            "CPU time of the server's processes in its own code (user) and in the kernel (system), to the microsecond. "
             "Divided by requests it is the cost of one, on any number of cores.",
             "mode",
-            process.cpu_seconds(workers),
+            process.cpu_seconds(workers, self._listener.ended),
         )
         yield _gauge(
             "threads",
             "Python threads of the process, including those for signals, metrics and this scrape.",
             process.threads(workers),
         )
-        resident = [process.resident_bytes(each) for each in (None, *workers)]
-        if None not in resident:
+        resident = self._memory()
+        if resident is not None:
             yield _gauge(
                 "resident_memory_bytes",
-                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's.",
-                sum(each or 0 for each in resident),
+                "Memory of the process in RAM, without the kernel's socket buffers: for those see the container's. A "
+                "page that several of its processes share counts once.",
+                resident,
             )
-            initial = [block.initial_bytes for block in self._listener.stats.blocks]
             yield _gauge(
                 "idle_memory_bytes",
                 "Memory of the process in RAM before its first client. What exceeds it now is due to clients, even "
                 "those that have left: the process returns little.",
-                sum(first or now or 0 for first, now in zip(initial, resident, strict=False)),
+                self._listener.stats.own.initial_bytes or resident,
             )
         yield _histogram(
             "gc_pause_seconds",
@@ -144,7 +146,11 @@ class ServerCollector(Collector):
     def _weigh(self) -> None:
         """Record the idle memory; without a free descriptor to read it, the next scrape's value stands in."""
         with suppress(OSError):
-            self._listener.stats.own.weighed(process.resident_bytes() or 0)
+            self._listener.stats.own.weighed(self._memory() or 0)
+
+    def _memory(self) -> int | None:
+        workers = self._listener.workers
+        return process.shared_bytes(workers) if workers else process.resident_bytes()
 
 
 def registry(collector: ServerCollector) -> CollectorRegistry:

@@ -21,10 +21,32 @@ def resident_bytes(process: int | None = None) -> int | None:
     return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
-def cpu_seconds(workers: Sequence[int]) -> dict[str, float]:
-    """Return all processes' CPU time by mode."""
+def shared_bytes(workers: Sequence[int]) -> int | None:
+    """
+    Return the memory in RAM of this process and its workers together; None where the system does not report it.
+
+    A page that several of them share counts once. The proportional size (Pss) alone would be less than that of a
+    single process, because it divides pages of libraries among foreign processes too.
+    """
+    anonymous = of_files = most_of_files = 0
+    for each in (os.getpid(), *workers):
+        try:
+            lines = (PROC / str(each) / "smaps_rollup").read_text().splitlines()[1:]
+            sizes = {name: 1024 * int(size) for name, size, *_ in map(str.split, lines)}
+            anonymous += sizes["Pss_Anon:"]
+            of_files += sizes["Pss:"] - sizes["Pss_Anon:"]
+            most_of_files = max(most_of_files, sizes["Rss:"] - sizes["Anonymous:"])
+        except ProcessLookupError:  # it has ended, and was not reaped yet
+            continue
+        except (OSError, KeyError):  # Linux before 5.4 has no Pss_Anon
+            return None
+    return anonymous + max(of_files, most_of_files)
+
+
+def cpu_seconds(workers: Sequence[int], ended: tuple[float, float] = (0.0, 0.0)) -> dict[str, float]:
+    """Return all processes' CPU time by mode. ended: that of workers that are no more, user and system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    user, system = used.ru_utime, used.ru_stime
+    user, system = used.ru_utime + ended[0], used.ru_stime + ended[1]
     for worker in workers:
         stat = (PROC / str(worker) / "stat").read_text().rpartition(")")[2].split()
         user, system = user + int(stat[11]) * TICK, system + int(stat[12]) * TICK

@@ -25,6 +25,7 @@ BOUND: Final = 0.020
 """Seconds of CPU that a scrape may cost a server. The load's master measures nothing itself: it has no bound."""
 
 CROWD: Final = 1000
+OPTIONS: Final = {"prefork": ("--workers", "4")}
 ROUNDS: Final = (1, 10, 100, 1_000, 10_000, 100_000)
 WAITS: Final = (1, 5, 20, 100, 500)
 
@@ -32,7 +33,11 @@ WAITS: Final = (1, 5, 20, 100, 500)
 def of_server(variant: Variant, core: int) -> float:
     """Return the CPU seconds of a scrape of a server that has served requests of all durations, to many clients."""
     clients = variant.clients or CROWD
-    with candidate(variant.name, baseline=False, core=core) as server, connections(server.port, clients) as sockets:
+    options = OPTIONS.get(variant.name, ())
+    with (
+        candidate(variant.name, *options, baseline=False, core=core) as server,
+        connections(server.port, clients) as sockets,
+    ):
         ask_each(sockets, 3)
         for command, numbers in (("WORK", ROUNDS), ("SLEEP", WAITS)):
             for number in numbers:

@@ -67,7 +67,7 @@ def run(cores: Sequence[int]) -> None:
     )
     print("each in a fresh process; ours: metrics, deadlines and parsing on; bare: accept and echo, nothing else")
     print(f"{'':9} {'conns':>5}  {'figure':25} {'ratio':>6}  {'least to most':16} {'ours':>12} {'bare':>12}")
-    for variant in VARIANTS:
+    for variant in (each for each in VARIANTS if not each.options):  # the others: of_kin.py
         compare(variant, speed, min(variant.clients or CLIENTS, CLIENTS), cores[0])
         if variant.clients is None:  # another serves few; the rest of a crowd would wait
             compare(variant, memory, CROWD, cores[0])

@@ -22,6 +22,8 @@ OPTIONS = [
     "--grace",
     "--loop",
     "--threads",
+    "--workers",
+    "--listen",
 ]
 
 
@@ -42,7 +44,10 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol', 'pool')"),
+        (
+            ["nonsense"],
+            "invalid choice: 'nonsense' (choose from 'single', 'threaded', 'asyncio', 'protocol', 'pool', 'prefork')",
+        ),
         (["single", "--port", "70000"], "--port: '70000' is not a whole number from 0 to 65535"),
         (["single", "--port", "x"], "--port: 'x' is not a whole number"),
         (["single", "--metrics-port", "-1"], "--metrics-port"),
@@ -58,6 +63,10 @@ def run(*arguments: str, **extra: str) -> tuple[int, str, str]:
         (["threaded", "--loop", "asyncio"], "--loop chooses asyncio's event loop; threaded has none"),
         (["pool", "--threads", "0"], "--threads: '0' is not a whole number from 1 to 10000"),
         (["threaded", "--threads", "4"], "--threads is for pool only"),
+        (["prefork", "--workers", "0"], "--workers: '0' is not a whole number from 1 to 1024"),
+        (["prefork", "--listen", "both"], "--listen: invalid choice: 'both' (choose from 'shared', 'reuseport')"),
+        (["asyncio", "--workers", "2"], "--workers is for prefork only"),
+        (["single", "--listen", "reuseport"], "--listen is for prefork only"),
         (["single", "--colour", "red"], "unrecognized arguments: --colour red"),
         (["single", "--host", "no.such.host.invalid"], "cannot serve on no.such.host.invalid:9001"),
     ],

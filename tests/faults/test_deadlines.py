@@ -1,12 +1,12 @@
 """Silent clients, and when silence does not count; test_slow_clients has those that drip or do not read."""
 
-import os
-import signal
 import time
 
+import psutil
 import pytest
 
 from tests.support.fixtures import Launch
+from tests.support.processes import eventually
 from tests.support.servers import Client, Model, Server
 
 
@@ -53,11 +53,15 @@ def test_input_in_time_counts_after_a_stop(model: Model, launch: Launch, begun: 
         client.ask(b"ECHO before\n", b"OK before\n")
         client.send(begun)
         server.wait_for(lambda seen: seen("received_bytes_total") == 12 + len(begun), "the beginning was read")
-        server.terminate(signal.SIGSTOP)
-        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
+        for process in server.serving():
+            process.suspend()
+        eventually(
+            lambda: {process.status() for process in server.serving()} == {psutil.STATUS_STOPPED}, "all have stopped"
+        )
         client.send(b"ECHO in time\n"[len(begun) :])
         time.sleep(1.2)
-        server.terminate(signal.SIGCONT)
+        for process in server.serving():
+            process.resume()
         client.expect(b"OK in time\n")
 
 

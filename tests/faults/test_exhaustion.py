@@ -126,15 +126,15 @@ def test_few_descriptors_mean_few_clients_and_no_spinning(concurrent: Model, lau
 
 
 def lower(server: Server, kind: int, soft: int) -> Callable[[], object]:
-    """Lower a running server's limit; return a function that restores it."""
-    before = resource.prlimit(server.process.pid, kind)
-    resource.prlimit(server.process.pid, kind, (soft, before[1]))
-    return functools.partial(resource.prlimit, server.process.pid, kind, before)
+    """Lower the limit of a running server, which has one process that serves; return a function that restores it."""
+    [process] = server.serving()
+    before = resource.prlimit(process.pid, kind)
+    resource.prlimit(process.pid, kind, (soft, before[1]))
+    return functools.partial(resource.prlimit, process.pid, kind, before)
 
 
 def cpu_seconds(server: Server) -> float:
-    used = psutil.Process(server.process.pid).cpu_times()
-    return used.user + used.system
+    return sum(sum(process.cpu_times()[:2]) for process in server.serving())
 
 
 def answered(clients: list[Client]) -> list[Client]:
@@ -145,7 +145,7 @@ def answered(clients: list[Client]) -> list[Client]:
 
 def test_without_descriptors_it_idles_and_serves_again(concurrent: Model, launch: Launch) -> None:
     """The limit falls to 64 while the server runs; one that starts with it would admit fewer clients."""
-    server = launch(concurrent)
+    server = launch(concurrent, *concurrent.in_one_process)
     with server.client() as first:
         first.ask(b"ECHO first\n", b"OK first\n")
     as_before = lower(server, resource.RLIMIT_NOFILE, 64)

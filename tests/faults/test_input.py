@@ -18,9 +18,9 @@ MEGABYTE = 1 << 20
 
 
 def peak_memory(server: Server) -> int:
-    """Return the peak resident memory of the server's process in bytes."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    """Return the peak resident memory in bytes, the sum over the processes that serve."""
+    statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in server.serving()]
+    return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) * 1024
 
 
 def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch) -> None:

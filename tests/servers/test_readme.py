@@ -1,15 +1,19 @@
 """The servers' README in both languages: whole, true to the code, and no measured figure outside what is written."""
 
 import re
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from servers import readme
+from servers.metrics.workers import WorkersCollector
 from servers.settings import parse
 from servers.shutdown import MOMENT
 from servers.stats import Stats
 from servers.variants import VARIANTS
 from servers.wire import MAX_LINE
+from servers.workers.supervisor import Workers
 from tests.observability.catalogue import server
 from tests.support.processes import ROOT
 
@@ -71,7 +75,7 @@ def test_every_option_has_a_row(name: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         parse(["--help"], {})
     options = re.findall(r"^  (--[a-z-]+) ", capsys.readouterr().out, re.MULTILINE)
-    assert len(options) == 12
+    assert len(options) == 14
     assert re.findall(r"^\| `(--[a-z-]+)` \|", README[name], re.MULTILINE) == options
 
 
@@ -80,12 +84,16 @@ def test_every_metric_has_a_row(name: str) -> None:
     rows = [line for line in README[name].splitlines() if line.startswith("| `tcplab_")]
     with server(Stats()) as exporter:
         families = [family for family in exporter.collect() if family.name.startswith("tcplab_")]
-    assert len(families) == 21
+    stats = Stats()
+    stats.share(2, writers=1)
+    families += WorkersCollector(cast("Workers", SimpleNamespace(stats=stats, restarts=[0, 0]))).collect()
+    assert len(families) == 21 + 4
     for family in families:
         metric = family.name + "_total" * (family.type == "counter")
         row = [row for row in rows if re.search(rf"`{metric}(\{{\w+\}})?`", row)]
         assert len(row) == 1, metric
         labels = {(key, value) for sample in family.samples for key, value in sample.labels.items() if key != "le"}
+        labels = {(key, value) for key, value in labels if key != "worker"}
         assert {value for key, value in labels if f"{{{key}}}`" not in row[0] or f"`{value}`" not in row[0]} == set()
     assert sum(row.count("`tcplab_") for row in rows) == len(families) + 1, "and tcplab_load_first_reply_seconds"
 

@@ -1,5 +1,7 @@
 """Settings: the command line, the environment, and one line that says what is wrong with them."""
 
+import os
+
 import pytest
 
 from servers.session import Deadlines
@@ -48,6 +50,22 @@ def test_the_defaults(variant: Variant) -> None:
 def test_each_option_and_its_twin_in_the_environment(option: str, value: str, attribute: str, expected: object) -> None:
     assert getattr(parse(["asyncio", option, value], {}), attribute) == expected
     assert getattr(parse(["asyncio"], {twin(option): value}), attribute) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"), [("--workers", "7", 7), ("--listen", "reuseport", "reuseport")]
+)
+def test_an_option_of_some_variants_only(option: str, value: str, expected: object) -> None:
+    """In the environment it may be set for all servers."""
+    name = option.removeprefix("--")
+    assert parse(["prefork", option, value], {}).own[name] == expected
+    assert parse(["prefork"], {twin(option): value}).own[name] == expected
+    assert parse(["asyncio"], {twin(option): value}).own == {}
+
+
+def test_prefork_has_a_worker_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 7}, raising=False)
+    assert parse(["prefork"], {}).own == {"workers": 3, "listen": "shared"}
 
 
 @pytest.mark.parametrize("name", ["idle", "line", "write"])

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import threading
 
 import pytest
@@ -157,6 +158,38 @@ def test_processes_add_up_and_never_fall() -> None:
     assert (total.requests[Command.ECHO], total.received, total.sent, total.open) == (3000, 21_000, 15_000, 0)
     assert counted(total.ended) == {"quit": 2, "refused": 2}
     assert counted(total.errors) == {"full": 2}
+
+
+def test_a_dead_process_leaves_no_client_open() -> None:
+    """Its successor counts on in the same block."""
+    stats = Stats()
+    stats.share(2, writers=1)
+    for lost, more in ((3, 1), (2, 4)):
+        if not (pid := os.fork()):
+            stats.own = stats.blocks[2]
+            for _ in range(lost + more):
+                assert stats.admit(9)
+                counts = stats.own.enter()
+                counts.echoed(1e-6, received=7, sent=5)
+            for _ in range(more):
+                stats.own.leave(counts, "quit")
+            stats.own.failed("full")
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert stats.open == lost
+        stats.blocks[2].bury()
+    total = stats.total()
+    assert (total.open, stats.open, total.requests[Command.ECHO]) == (0, 0, 10)
+    assert counted(total.ended) == {"failed": 5, "quit": 5, "refused": 2}
+
+
+def test_one_process_can_be_asked_alone() -> None:
+    stats = Stats()
+    stats.share(2, writers=1)
+    stats.blocks[1].enter().answered(Command.WORK, 1.0)
+    stats.blocks[2].enter().received(7)
+    assert (stats.total(stats.blocks[1]).requests[Command.WORK], stats.total(stats.blocks[1]).received) == (1, 0)
+    assert (stats.total(stats.blocks[2]).requests[Command.WORK], stats.total(stats.blocks[2]).received) == (0, 7)
 
 
 def test_the_limit_is_that_of_all_processes() -> None:

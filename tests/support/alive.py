@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-import psutil
-
 from tests.support.servers import Model, Server
 
 SERVED: Final = 1.0
@@ -21,7 +19,7 @@ SLACK: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """A process's open descriptors and operating-system threads."""
+    """The open descriptors and operating-system threads of the processes that serve."""
 
     descriptors: int
     threads: int
@@ -29,8 +27,8 @@ class Holdings:
 
 def holdings(server: Server) -> Holdings:
     """Return the server's holdings."""
-    process = psutil.Process(server.process.pid)
-    return Holdings(process.num_fds(), process.num_threads())
+    processes = server.serving()
+    return Holdings(sum(each.num_fds() for each in processes), sum(each.num_threads() for each in processes))
 
 
 @functools.cache

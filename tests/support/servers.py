@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.variants import VARIANTS, by_name
@@ -55,6 +56,16 @@ class Model:
         return int(CROWDED[1]) if "threads" in by_name(self.variant).options else 0
 
     @property
+    def several_processes(self) -> bool:
+        """Whether it serves from forked processes."""
+        return "workers" in by_name(self.variant).options
+
+    @property
+    def in_one_process(self) -> tuple[str, ...]:
+        """Options with which it serves from one process."""
+        return ("--workers", "1") if self.several_processes else ()
+
+    @property
     def on_the_stdlib_loop(self) -> bool:
         """Whether it serves on the standard library's event loop."""
         return self.options == STDLIB_LOOP
@@ -63,9 +74,11 @@ class Model:
 STDLIB_LOOP: Final = ("--loop", "asyncio")
 CROWDED: Final = ("--threads", "400")
 """For a pool under tests that let hundreds of clients in."""
+APART: Final = ("--workers", "2", "--listen", "reuseport")
 MODELS: Final = (
     *(Model(each.name, each.name, CROWDED if "threads" in each.options else ()) for each in VARIANTS),
     *(Model(f"{each.name}-stdlib", each.name, STDLIB_LOOP) for each in VARIANTS if each.connection != "blocking"),
+    *(Model(f"{each.name}-reuseport", each.name, APART) for each in VARIANTS if "listen" in each.options),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
 
@@ -214,6 +227,11 @@ class Server:
 
     def client(self, timeout: float = PATIENCE) -> Client:
         return Client(self.address, timeout)
+
+    def serving(self) -> list[psutil.Process]:
+        """Return the processes that serve its clients: its workers, or itself."""
+        own = psutil.Process(self.process.pid)
+        return own.children() or [own]
 
     def metrics(self) -> Samples:
         """Scrape."""

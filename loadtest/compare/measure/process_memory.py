@@ -1,7 +1,7 @@
 """Reads a running server's memory, threads and open sockets from outside."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +28,9 @@ class ProcessMemory:
     Memory, threads and sockets of the process `pid` and its children.
 
     Linux counts the pages of /proc/PID/smaps_rollup when it is read. psutil's source (statm), the fallback, may be off
-    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). The proportional
-    size (Pss) would change whenever another process that shares a library ends.
+    by some pages a core, "because of a kernel-internal scalability optimization" (proc_pid_statm(5)). A page that its
+    processes share counts once. The whole proportional size (Pss) would change whenever another process that shares a
+    library ends.
 
     Every method raises psutil.Error if the process has ended or may not be read.
     """
@@ -43,15 +44,20 @@ class ProcessMemory:
     def look(self) -> Look:
         """Read everything once."""
         memory = threads = 0
+        pids: list[int] = []
         sockets: set[object] = set()
         for process in self._processes():
             try:
                 memory += self._memory(process)
+                pids.append(process.pid)
                 threads += process.num_threads()
                 sockets.update(self._sockets(process))
             except psutil.NoSuchProcess:
                 if process == self._root:
                     raise
+        if len(pids) > 1:
+            with suppress(OSError, KeyError):  # one has ended since, or Linux is too old
+                memory = shared_bytes(pids, self._proc)
         return Look(memory, threads, len(sockets))
 
     def room(self) -> int | None:
@@ -93,3 +99,20 @@ class ProcessMemory:
             raise psutil.AccessDenied(process.pid) from error
         except OSError as error:
             raise psutil.NoSuchProcess(process.pid) from error
+
+
+def shared_bytes(pids: Iterable[int], proc: Path = PROC) -> int:
+    """
+    Return the bytes in RAM and swap of a server's processes together; OSError or KeyError where Linux is too old.
+
+    A page that several of them share counts once: anonymous ones by the kernel's account; of files at least as many as
+    the process with the most maps. For a single process it is the resident size, so both can be compared.
+    """
+    anonymous = of_files = most_of_files = 0
+    for pid in pids:
+        lines = (proc / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
+        sizes = {name: 1024 * int(size) for name, size, *_ in (line.split() for line in lines)}
+        anonymous += sizes["Pss_Anon:"] + sizes["SwapPss:"]
+        of_files += sizes["Pss:"] - sizes["Pss_Anon:"]
+        most_of_files = max(most_of_files, sizes["Rss:"] - sizes["Anonymous:"])
+    return anonymous + max(of_files, most_of_files)

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import psutil
 
+from loadtest.compare.measure.process_memory import shared_bytes
 from loadtest.compare.measure.scheduling import turns
 
 INTERVAL = 0.1
@@ -79,13 +81,20 @@ class Server:
         return cls((first, *first.children(recursive=True)))
 
     def read(self) -> tuple[float, int, int]:
-        """Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended."""
+        """
+        Return CPU seconds, resident bytes and threads. Raises psutil.Error if one of them has ended.
+
+        A page that several of its processes share counts once, where the system tells of it.
+        """
         cpu, resident, threads = 0.0, 0, 0
         for each in self.processes:
             cpu += cpu_seconds(each)
             with each.oneshot():
                 resident += each.memory_info().rss
                 threads += each.num_threads()
+        if len(self.processes) > 1:
+            with suppress(OSError, KeyError):  # Linux is too old
+                resident = shared_bytes(each.pid for each in self.processes)
         return cpu, resident, threads
 
 

@@ -63,6 +63,7 @@ def test_an_event_loop_server_is_named_with_it() -> None:
         "asyncio-stdlib": "asyncio on stdlib",
         "protocol": "protocol on uvloop",
         "pool": "pool",
+        "prefork": "prefork on uvloop",
     }
     assert LAB["asyncio-stdlib"].title == "asyncio on the standard library's loop"
     assert own("mine=127.0.0.1:1", 0).label == "mine"

@@ -3,11 +3,12 @@
 import errno
 import socket
 import sys
+from contextlib import ExitStack
 
 import pytest
 
 from servers.connections.blocking import BlockingListener
-from servers.connections.listener import Listener, listen
+from servers.connections.listener import Listener, accept_queue, listen, listen_apart
 from servers.session import Deadlines
 from servers.stats import Stats
 from tests.support.loops import counted
@@ -26,6 +27,29 @@ def test_an_address_decides_the_family(host: str, family: int, monkeypatch: pyte
     monkeypatch.setattr(socket, "create_server", create_server)
     listen(host, 7, 9)
     assert asked == [((host, 7), family, 9)]
+
+
+def test_apart_one_port_has_several_queues() -> None:
+    sockets = listen_apart("127.0.0.1", 0, 64, 3)
+    with ExitStack() as stack:
+        for each in sockets:
+            stack.enter_context(each)
+        [address] = {each.getsockname() for each in sockets}
+        for _ in range(60):
+            stack.enter_context(socket.create_connection(address))
+        waiting = [queue.waiting for each in sockets if (queue := accept_queue(each))]
+    assert (sum(waiting), min(waiting) > 0) == (60, True)
+
+
+@pytest.mark.parametrize("first", ["apart", "alone"])
+def test_apart_never_shares_another_servers_port(first: str) -> None:
+    """SO_REUSEPORT alone would let two servers share a port, and each get a part of the clients."""
+    others = listen_apart("127.0.0.1", 0, 8, 2) if first == "apart" else [listen("127.0.0.1", 0, 8)]
+    with ExitStack() as stack:
+        for each in others:
+            stack.enter_context(each)
+        with pytest.raises(OSError, match="in use"):
+            listen_apart("127.0.0.1", others[0].getsockname()[1], 8, 2)
 
 
 @pytest.mark.parametrize(

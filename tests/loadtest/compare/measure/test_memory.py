@@ -45,6 +45,17 @@ def server(variant: str) -> Iterator[Serving]:
         yield found.seen
 
 
+def test_pages_that_workers_share_count_once() -> None:
+    """Four workers of 30 MB each, most of which they share with their parent."""
+    with started_server("prefork", "--workers", "4") as found:
+        memory = found.seen.seen.look().memory
+        processes = [psutil.Process(found.pid), *psutil.Process(found.pid).children()]
+        assert len(processes) == 5
+        sizes = [process.memory_full_info() for process in processes]
+    assert sizes[0].rss < memory < 0.6 * sum(size.rss for size in sizes)
+    assert memory >= 0.99 * sum(size.pss for size in sizes), "libraries that other programs use too count whole"
+
+
 def test_64_kb_per_client_within_5_percent() -> None:
     runs = []
     for _ in range(3):
