@@ -97,11 +97,11 @@ def test_no_answer_may_be_read_or_framed_elsewhere(method: str, path: str, idle:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ("user_count=1000000000&spawn_rate=1", "user_count: '1000000000' is not a whole number from 0 to 400000"),
-        ("user_count=400001&spawn_rate=1", "user_count: '400001' is not a whole number from 0 to 400000"),
-        ("user_count=-1&spawn_rate=1", "user_count: '-1' is not a whole number from 0 to 400000"),
+        ("user_count=1000000000&spawn_rate=1", "user_count: '1000000000' is not a whole number from 0 to 600000"),
+        ("user_count=600001&spawn_rate=1", "user_count: '600001' is not a whole number from 0 to 600000"),
+        ("user_count=-1&spawn_rate=1", "user_count: '-1' is not a whole number from 0 to 600000"),
         ("user_count=1e9&spawn_rate=1", "user_count: '1e9' is not a whole number"),
-        ("user_count=" + "9" * 5000 + "&spawn_rate=1", "is not a whole number from 0 to 400000"),
+        ("user_count=" + "9" * 5000 + "&spawn_rate=1", "is not a whole number from 0 to 600000"),
         ("user_count=&spawn_rate=1", "user_count: '' is not a whole number"),
         ("user_count=2&spawn_rate=1000000000", "spawn_rate: '1000000000' is not a number of users per second"),
         ("user_count=2&spawn_rate=inf", "spawn_rate: 'inf' is not a number of users per second"),
@@ -211,8 +211,8 @@ def test_curl_and_given_names_command_the_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("-u", "1000000000"), "tcplab: -u 1000000000 is too many; give at most 400000"),
-        (("-r", "1000000000"), "tcplab: -r 1000000000 is too many; give at most 400000"),
+        (("-u", "1000000000"), "tcplab: -u 1000000000 is too many; give at most 600000"),
+        (("-r", "1000000000"), "tcplab: -r 1000000000 is too many; give at most 600000"),
         (("--web-hosts", "a b"), "argument --web-hosts: 'a b' is not a host; give names with commas between"),
     ],
 )
