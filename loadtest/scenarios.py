@@ -1,6 +1,8 @@
 """The scenarios: what the clients of a run do, as plain data. A new one is one row."""
 
 from dataclasses import asdict, dataclass, replace
+from math import log
+from statistics import NormalDist
 from typing import Any, Final, Literal, Self
 
 MIN_SIZE: Final = 40
@@ -16,7 +18,8 @@ class Loads:
     A scenario's defaults in a comparison.
 
     clients: numbers of clients for each server. warmup, seconds: of a run. thorough: numbers of clients in a thorough
-    comparison, () if it isn't in one. think: replaces the scenario's think time.
+    comparison, () if it isn't in one. think: replaces the scenario's think time. rates: requests per second, if it is
+    paced; (): shares of what the servers reach. slo: of the rates, where the usual one doesn't suit its requests.
     """
 
     clients: tuple[int, ...] = (30,)
@@ -24,6 +27,8 @@ class Loads:
     seconds: int = 10
     thorough: tuple[int, ...] = ()
     think: float | None = None
+    rates: tuple[float, ...] = ()
+    slo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,14 @@ class Scenario:
     think, think_spread: seconds between a reply and the next request, drawn evenly from mean * (1 ± spread).
     away, away_spread: seconds between leaving and the next connection, drawn likewise.
     command, amount: the request: ECHO, SLEEP <amount ms> or WORK <amount rounds>.
+    amount_p99: the p99 of amounts that are drawn from a lognormal distribution, whose median is `amount`; 0: all alike.
     share: of the requests, drawn one by one, that are this one; the others are an ECHO.
     size: bytes of a message's text.
     stall: seconds that one client of each variant, in each load process, waits in the middle of each connection's
     second request; 0: none does.
     paced: requests fall due on a schedule (the open model), not after thinking and staying away; in a row: always.
     alone: load the variants one after another, because at the same time they compete for the cores.
+    neighbour: what one more client of each variant does, in each load process; its figures are kept apart.
     """
 
     name: str
@@ -56,12 +63,19 @@ class Scenario:
     away_spread: float = 0.5
     command: Literal["ECHO", "SLEEP", "WORK"] = "ECHO"
     amount: int = 0
+    amount_p99: int = 0
     share: float = 1.0
     size: int = 64
     stall: float = 0.0
     paced: bool = False
     alone: bool = False
     loads: Loads = Loads()
+    neighbour: "Scenario | None" = None
+
+    @property
+    def log_amount(self) -> tuple[float, float]:
+        """The mean and the standard deviation of the logarithm of amounts that are drawn."""
+        return log(self.amount), log(self.amount_p99 / self.amount) / NormalDist().inv_cdf(0.99)
 
     @property
     def settles(self) -> bool:
@@ -74,8 +88,9 @@ class Scenario:
         return self.requests is None and not self.stall and (self.paced or not self.think)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the part of the row that a result keeps."""
-        return {name: value for name, value in asdict(self).items() if name not in {"does", "loads"}}
+        """Return the part of the row that a result keeps; of a neighbour, what it asks."""
+        kept = {name: value for name, value in asdict(self).items() if name not in {"does", "loads"}}
+        return {**kept, "neighbour": f"{self.neighbour.command} {self.neighbour.amount}" if self.neighbour else ""}
 
     def tuned(self, *, think: float | None = None, size: int | None = None, paced: bool = False) -> Self:
         """Return a copy with this think time (seconds) and size (bytes), or in the open model; ValueError if bad."""
@@ -113,7 +128,7 @@ _ALL: Final = (
         requests=5,
         think=0.015,
         away=1.0,
-        loads=Loads((30,), warmup=6, seconds=12, thorough=(30,)),
+        loads=Loads((30,), warmup=6, seconds=12, thorough=(100,)),
     ),
     Scenario(
         name="rates",
@@ -182,6 +197,46 @@ _ALL: Final = (
         amount=50_000,
         alone=True,
         loads=Loads((10,), warmup=1, seconds=4),
+    ),
+    Scenario(
+        name="noisy-neighbour",
+        sentence="Forty clients ask for an ECHO now and then, and one more computes without pause: how long do they"
+        " wait for it?",
+        does="stays, asks at `--rate`; one client more sends the largest WORK, again and again",
+        compare="response times at the same rate, one server after another, beside what one WORK takes; not CPU per"
+        " request, in which the WORK is too",
+        requests=None,
+        paced=True,
+        alone=True,
+        # A p99.9 takes 5,000 replies.
+        loads=Loads((40,), warmup=2, seconds=25, rates=(200.0,)),
+        neighbour=Scenario(
+            name="noisy",
+            sentence="Computes without pause.",
+            does="stays, sends the largest WORK, again and again",
+            compare="nothing: it is what the others are measured beside",
+            requests=None,
+            command="WORK",
+            amount=1_000_000,
+        ),
+    ),
+    Scenario(
+        name="database",
+        sentence="Each request waits as for a database, mostly some 5 ms and now and then 80: which model breaks at"
+        " which rate?",
+        does="connects, at `--rate`, sends a request that waits (5 ms in the median, 80 ms at p99), leaves",
+        compare="the wait for the first reply at the same rate, one server after another; the highest rate within an"
+        " objective",
+        requests=1,
+        command="SLEEP",
+        amount=5,
+        amount_p99=80,
+        paced=True,
+        alone=True,
+        # Of 400 clients enough are free at any rate here: at 4,000/s some 40 wait for their database.
+        loads=Loads(
+            (400,), warmup=1, seconds=3, rates=(50.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 4000.0), slo="p99<250ms"
+        ),
     ),
 )
 

@@ -29,6 +29,9 @@ BATCH_INTERVAL: Final = 0.5
 _SLOW_CLIENTS: Final = defaultdict[str, SlowClient](SlowClient)
 """Which clients of this process stall, by the name of their users."""
 
+_PLAYING: Final = defaultdict[str, dict["ScenarioUser", None]](dict)
+"""The users of this process that play, by their name, in the order of their start; the first has the neighbour."""
+
 _RANDOM: Final = Random()
 """What clients draw from; a forked process draws anew."""
 
@@ -66,6 +69,7 @@ class ScenarioUser(RecordedUser):
             self._batches[self.name] = locust_stats.Batches(environment, self.name)
             RECORDER.variant_stats(self.name).told = self._batches[self.name].take
         self._connection: ClientConnection | None = None
+        self._neighbour: ClientConnection | None = None
 
     @task
     def play(self) -> None:
@@ -74,13 +78,25 @@ class ScenarioUser(RecordedUser):
             self._address.look_up()
         self._connection = ClientConnection(EVENT_LOOP, self._address, self.client_stats, self._script(), self._tell)
         EVENT_LOOP.add(self._connection)
+        _PLAYING[self.name][self] = None
+        self._see_to_neighbours()
         gevent.get_hub().switch()
 
     def _script(self) -> Script:
         """Return the steps to play; the client_stats knows their schedule, if there is one."""
         self.client_stats.schedule = _schedule(self.scenario, self.arrivals, self.interval)
-        name = secrets.token_hex(8).encode()  # no other client has it, in any process
-        return play(self.scenario, name, _RANDOM, _SLOW_CLIENTS[self.name])
+        return play(self.scenario, _new_name(), _RANDOM, _SLOW_CLIENTS[self.name])
+
+    def _see_to_neighbours(self) -> None:
+        """Have the first user of this name bring its neighbour, if the scenario has one."""
+        first = next(iter(_PLAYING[self.name]), None)
+        if first is None or first._neighbour is not None or first.scenario.neighbour is None:
+            return
+        stats = RECORDER.neighbour(self.name)
+        stats.started()
+        script = play(first.scenario.neighbour, _new_name(), _RANDOM, _SLOW_CLIENTS[self.name])
+        first._neighbour = ClientConnection(EVENT_LOOP, first._address, stats, script, first._tell)
+        EVENT_LOOP.add(first._neighbour)
 
     def stop(self, force: bool = False) -> bool:
         """Stop at once: its greenlet is parked, and waits for nothing of its own."""
@@ -92,6 +108,10 @@ class ScenarioUser(RecordedUser):
             self._connection.stop()
         else:
             self.client_stats.stopped(_clock())
+        _PLAYING[self.name].pop(self, None)
+        if self._neighbour is not None:
+            self._neighbour.stop()
+            self._see_to_neighbours()
 
     def _tell(self, outcome: str, nanoseconds: int | None, first: bool) -> None:
         """Tell Locust of a failure once the event loop lets others have a turn: a listener may wait."""
@@ -114,6 +134,11 @@ class ScenarioUser(RecordedUser):
         for name, batches in cls._batches.items():
             RECORDER.variant_stats(name).settle()
             batches.flush(len("OK \n") + cls.scenario.size)
+
+
+def _new_name() -> bytes:
+    """Return a client's name, which no other client has in any process."""
+    return secrets.token_hex(8).encode()
 
 
 def _schedule(scenario: Scenario, arrivals: str, interval: float) -> Schedule | None:

@@ -10,7 +10,7 @@ A client's side of a scenario, without I/O: it yields the next step; connection.
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain, count, repeat
 from random import Random
 from typing import Final, NamedTuple, NoReturn
 
@@ -103,8 +103,7 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
     """
     if len(name) > 16 or b"." in name:
         raise ValueError(f"{name!r} is longer than 16 bytes, or has a dot")
-    command = scenario.command.encode() + (b" %d" % scenario.amount if scenario.command != "ECHO" else b"")
-    ask, echo = b"%b %b." % (command, name), b"ECHO %b." % name
+    ask, echo = _requests(scenario, name, random).__next__, b"ECHO %b." % name
     share, draw = scenario.share, random.random
     answer = wire.ok(b" %b." % name).removesuffix(b"\n")
     filler = b"x" * (scenario.size - len(name) - len(b"..") - len(_nonce())) + b"\n"
@@ -131,7 +130,7 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
                     longer *= 10
                     rest = filler[len(str(serial)) :]
                 tail = b"%d.%b%b" % (serial, _nonce(), rest)
-                send.request = (ask if share == 1 or draw() < share else echo) + tail
+                send.request = (ask() if share == 1 or draw() < share else echo) + tail
                 send.reply = answer + tail
                 send.last = number == scenario.requests
                 send.stall = stall if number == 2 else 0.0
@@ -144,6 +143,17 @@ def play(scenario: Scenario, name: bytes, random: Random, slow_client: SlowClien
                 yield Pause(_around(away, spread, random))
     finally:
         slow_client.leaves(name)
+
+
+def _requests(scenario: Scenario, name: bytes, random: Random) -> Iterator[bytes]:
+    """Yield the first part of each request, for ever: the command, its amount, and the name."""
+    command = scenario.command.encode()
+    if not scenario.amount_p99:
+        yield from repeat(b"%b %b." % (command if command == b"ECHO" else b"%b %d" % (command, scenario.amount), name))
+    most = wire.MAX_SLEEP_MS if scenario.command == "SLEEP" else wire.MAX_WORK_ROUNDS
+    mean, deviation = scenario.log_amount
+    while True:
+        yield b"%b %d %b." % (command, min(round(random.lognormvariate(mean, deviation)), most), name)
 
 
 def _around(mean: float, spread: float, random: Random) -> float:

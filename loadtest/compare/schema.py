@@ -70,6 +70,7 @@ class _Workload(_Exact):
     seconds: _Some
     think: _Amount | None = None
     rate: Annotated[float, Field(gt=0, le=_MOST)] | None = None
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE)] | None = None
 
 
 class _Candidate(_Exact):
@@ -166,11 +167,13 @@ class _Tuned(_Exact):
     away_spread: _Amount
     command: Literal["ECHO", "SLEEP", "WORK"]
     amount: _Count
+    amount_p99: _Count = 0
     share: Annotated[float, Field(ge=0, le=1)] = 1.0
     size: Annotated[int, Field(ge=1, le=MAX_SIZE)]
     stall: _Amount
     paced: bool
     alone: bool
+    neighbour: str = ""
 
 
 class _Window(_Loose):

@@ -87,7 +87,8 @@ class Figures:
 
     started, ended: unix seconds; ended is None while it runs. seconds: its length. counters: by variant. users: by
     variant, at the end. expected: the workers present when it began. efforts: by worker. counted: by worker, seconds of
-    counting. loaded: by variant and worker, those of them with clients. lost: the last gauges of workers that vanished,
+    counting. loaded: by variant and worker, those of them with clients. neighbours: by variant, of its clients that do
+    something else, of lost workers as far as reported. lost: the last gauges of workers that vanished,
     or did not report their end. joined: when (steady seconds) a worker joined it, for the first time or again. recent:
     by worker, its last efforts. worst: the highest strain of any worker in any RECENT seconds.
     """
@@ -102,6 +103,7 @@ class Figures:
     efforts: dict[str, Effort] = field(default_factory=dict)
     counted: dict[str, float] = field(default_factory=dict)
     loaded: dict[str, dict[str, float]] = field(default_factory=dict)
+    neighbours: dict[str, Counters] = field(default_factory=dict)
     lost: dict[str, dict[str, Gauges]] = field(default_factory=dict)
     joined: dict[str, float] = field(default_factory=dict)
     recent: dict[str, deque[Effort]] = field(default_factory=dict)
@@ -119,6 +121,8 @@ class Figures:
         if len(recent) == RECENT:
             self.worst = worst([self.worst, strain([total(recent)])])
         self.counted[worker] = self.counted.get(worker, 0.0) + part.seconds
+        for variant, counters in part.neighbours.items():
+            self.neighbours.setdefault(variant, Counters()).add(counters)
         for variant, counters in part.counters.items():
             self.counters.setdefault(variant, Counters()).add(counters)
             if part.gauges[variant].users or counters.sent:

@@ -64,6 +64,7 @@ class Recorder:
         self._stolen = stolen
         self._conntrack = conntrack
         self._variants: dict[str, VariantStats] = {}
+        self._neighbours: dict[str, VariantStats] = {}
         self._lag: Histogram = {}
         self._from: tuple[int, float, float, float, int | None] = (clock(), processor(), starved(), stolen(), None)
         self._counts_from = clock()
@@ -78,6 +79,14 @@ class Recorder:
     def client(self, variant: str) -> ClientStats:
         """Return the stats of a new client of `variant`."""
         return ClientStats(self, self.variant_stats(variant))
+
+    def neighbour(self, variant: str) -> ClientStats:
+        """Return the stats of a client of `variant` that does something else than the others: it counts apart."""
+        return ClientStats(self, self._neighbours.setdefault(variant, VariantStats()))
+
+    @property
+    def _every(self) -> tuple[VariantStats, ...]:
+        return (*self._variants.values(), *self._neighbours.values())
 
     def retune(self, interval: int, *, anew: bool = False) -> None:
         """Change the interval (nanoseconds) of every client's schedule; anew: without what is due and not sent."""
@@ -112,7 +121,7 @@ class Recorder:
             return
         self._end(closed=False)
         self.phase = phase
-        for variant_stats in self._variants.values():
+        for variant_stats in self._every:
             for client_stats in variant_stats.clients:
                 variant_stats.counters.carried += client_stats.sent_at > 0
                 if client_stats.connected:
@@ -128,7 +137,7 @@ class Recorder:
         if self.phase == OUTSIDE:
             return
         now = now or self.clock()
-        for variant_stats in self._variants.values():
+        for variant_stats in self._every:
             for client_stats in variant_stats.clients:
                 variant_stats.counters.unanswered += client_stats.enter_age(variant_stats.counters, now)
                 variant_stats.counters.clients_served += client_stats.connected and client_stats.is_content(
@@ -141,8 +150,9 @@ class Recorder:
         """
         Return and reset the counts since the last report.
 
-        {"parts": [{"phase", "seconds", "closed", "counters": {variant: ...}, "effort": [...], "gauges": {...}}]}:
-        a part for each phase since then, in order. The last part's gauges are current.
+        {"parts": [{"phase", "seconds", "closed", "counters": {variant: ...}, "neighbours": {variant: ...},
+        "effort": [...], "gauges": {...}}]}: a part for each phase since then, in order. The last part's gauges are
+        current.
         """
         self._end(closed=False)
         parts, self._ended = self._ended, []
@@ -156,7 +166,7 @@ class Recorder:
 
     def _end(self, *, closed: bool, now: int | None = None) -> None:
         """Keep the counts for the next report, and start new ones."""
-        for variant_stats in self._variants.values():
+        for variant_stats in self._every:
             variant_stats.settle()
             for client_stats in variant_stats.clients:
                 client_stats.square()
@@ -168,14 +178,15 @@ class Recorder:
                 "phase": self.phase,
                 "seconds": (now - since) / 1e9,
                 "closed": closed,
-                "counters": {name: variant_stats.counters.to_wire() for name, variant_stats in self._variants.items()},
+                "counters": {name: each.counters.to_wire() for name, each in self._variants.items()},
+                "neighbours": {name: each.counters.to_wire() for name, each in self._neighbours.items()},
                 "gauges": {
                     name: list(variant_stats.gauges(self.phase, now)) for name, variant_stats in self._variants.items()
                 },
                 "effort": self._effort(),
             }
         )
-        for variant_stats in self._variants.values():
+        for variant_stats in self._every:
             variant_stats.counters = Counters()
 
     def _effort(self) -> list[Any]:
@@ -207,6 +218,7 @@ class Part(NamedTuple):
     seconds: float
     closed: bool
     counters: dict[str, Counters]
+    neighbours: dict[str, Counters]
     gauges: dict[str, Gauges]
     effort: Effort
 
@@ -219,6 +231,7 @@ def unpack(report: Mapping[str, Any]) -> Iterable[Part]:
             seconds=part["seconds"],
             closed=part["closed"],
             counters={name: Counters.from_wire(counters) for name, counters in part["counters"].items()},
+            neighbours={name: Counters.from_wire(counters) for name, counters in part["neighbours"].items()},
             gauges={name: Gauges(*gauges) for name, gauges in part["gauges"].items()},
             effort=Effort(*part["effort"]),
         )

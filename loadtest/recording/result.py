@@ -64,7 +64,10 @@ def _document(window: Window) -> dict[str, Any]:
         },
         "warnings": [warning._asdict() for warning in warnings],
         "variants": {
-            name: _variant(counters, figures.users.get(name, 0), figures.seconds_of(name))
+            name: {
+                **_variant(counters, figures.users.get(name, 0), figures.seconds_of(name)),
+                "neighbour": _neighbour(figures.neighbours.get(name)),
+            }
             for name, counters in _took_part(figures)
         },
     }
@@ -95,6 +98,19 @@ def _variant(counters: Counters, users: int, seconds: float) -> dict[str, Any]:
         "unsent": counters.unsent,
         "histograms": {series: _keyed(histogram) for series, histogram in counters.histograms.items()},
         "censored": {series: _keyed(histogram) for series, histogram in counters.censored.items()},
+    }
+
+
+def _neighbour(counters: Counters | None) -> dict[str, Any] | None:
+    """Return the figures of clients that do something else than the others; None without any."""
+    if counters is None or not (counters.sent or counters.carried):
+        return None
+    return {
+        "sent": counters.sent + counters.carried,
+        "verified": counters.verified,
+        "unanswered": counters.unanswered + counters.abandoned,
+        "errors": counters.errors,
+        "histograms": {name: _keyed(counters.histograms[name]) for name in ("service", "first_reply")},
     }
 
 

@@ -57,6 +57,8 @@ _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
 """The note for a latency of clients that never pause."""
 
+_SHARED: Final = "the neighbour's requests are in it too"
+
 IN_TIME_US: Final = 1_000_000
 """Microseconds within which a new client's first reply is in time: a person still feels served at once."""
 
@@ -76,6 +78,7 @@ MEASURES: Final = (
     "threads",
     "jain",
     "longest_wait_us",
+    "neighbour_us",
 )
 
 
@@ -131,7 +134,8 @@ class RunMeasures:
     resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per request; turns, waited_us: per
     request, how often a thread of the server got a core, and the microseconds that threads were ready and had none;
     jain: Counters.fairness;
-    longest_wait_us: for a reply, even if it never came. server_cpu, generator_cpu: shares of a core; the first is None
+    longest_wait_us: for a reply, even if it never came; neighbour_us: the median service time of the client that does
+    something else than the others. server_cpu, generator_cpu: shares of a core; the first is None
     if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
     its core. failed: by "requests", "connects" and "open connections", and then by kind.
     """
@@ -159,6 +163,7 @@ class RunMeasures:
     threads: Measure = Measure()
     jain: Measure = Measure()
     longest_wait_us: Measure = Measure()
+    neighbour_us: Measure = Measure()
     server_cpu: float | None = None
     generator_cpu: float = 0.0
     generator_busy: float = 0.0
@@ -288,6 +293,10 @@ def measures_of_load(
         idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
         cost = _cost(usage.server_cpu, found.verified)
+    # Of the server's time, none can tell which part was for whom.
+    shared = why or (_SHARED if found.scenario.neighbour else "")
+    if shared:
+        cost = Measure(why=shared)
     shown = RunMeasures(
         number=0,
         candidate=candidate,
@@ -306,13 +315,14 @@ def measures_of_load(
         first_in_time=_in_time(found),
         resident_bytes=_ours(usage.resident),
         cpu_us=cost,
-        turns=_per_request(usage.turns, found, why),
-        waited_us=_per_request(usage.waited and usage.waited * 1e6, found, why),
+        turns=_per_request(usage.turns, found, shared),
+        waited_us=_per_request(usage.waited and usage.waited * 1e6, found, shared),
         threads=_ours(usage.threads),
         jain=Measure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
         longest_wait_us=Measure(why="no client waited for anything")
         if found.longest_wait is None
         else Measure(found.longest_wait * 1e6, at_least=found.longest_wait_at_least),
+        neighbour_us=_neighbour(found),
         server_cpu=server,
         generator_cpu=generator,
         generator_busy=found.generator_busy,
@@ -422,6 +432,13 @@ def _first(found: Load, q: float) -> Measure:
     if few:
         bounds = bounded_quantile(finished, unfinished, 1.0) or bounds
     return Measure(bounds.low, at_least=bounds.open, slowest_of=few)
+
+
+def _neighbour(found: Load) -> Measure:
+    median = quantile(found.neighbour, 0.5)
+    if median is None:
+        return Measure(why="the neighbour had no second reply" if found.scenario.neighbour else "there is no neighbour")
+    return Measure(median.microseconds)
 
 
 def _in_time(found: Load) -> Measure:

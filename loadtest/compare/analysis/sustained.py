@@ -22,6 +22,7 @@ from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import Workload
 from loadtest.compare.slo import Slo, parse
 from loadtest.run_warnings import RunWarning
+from loadtest.scenarios import SCENARIOS, Scenario
 
 MOST_DISTURBED: Final = 0.2
 """Share of a core, kept back by the host or by other work from server or generator, from which a run says nothing."""
@@ -69,6 +70,11 @@ class Sustained:
     sweeps: tuple[Sweep, ...]
     rates: tuple[float, ...]
     rate: Estimate
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the clients do."""
+        return SCENARIOS[self.workload.scenario]
 
 
 def bracket(answers: Iterable[tuple[float, SloAnswer]], repeat: int = 1) -> Sweep:

@@ -28,7 +28,8 @@ class Load:
     the ages of unanswered requests at the window's end. send_delay: how late requests left, in microseconds, by the
     generator's own delay; {} in the closed model. generator_cpu, generator_busy: the busiest worker's share of a
     core, and the share of the time in which it worked or was kept from its core; generator_starved: was kept. settled:
-    seconds of load before the window, after which the figures were seen to have settled; None: not seen.
+    seconds of load before the window, after which the figures were seen to have settled; None: not seen. neighbour:
+    service times in microseconds of the client that does something else than the others; {} without one.
     """
 
     variant: str
@@ -54,6 +55,7 @@ class Load:
     warnings: tuple[RunWarning, ...]
     send_delay: Mapping[int, int] = field(default_factory=dict)
     settled: float | None = None
+    neighbour: Mapping[int, int] = field(default_factory=dict)
 
     def about(self, candidate: str) -> "Load":
         """Return it with `candidate`'s name instead of the variant's in the warnings."""
@@ -110,6 +112,7 @@ def read(result: Mapping[str, Any]) -> Load:
             warnings=tuple(RunWarning(each["name"], each["detail"], each["hint"]) for each in result["warnings"]),
             send_delay={int(delay): count for delay, count in part.get("send_delay", {}).items()},
             settled=result.get("settled_seconds"),
+            neighbour=_histograms((part.get("neighbour") or {}).get("histograms", {})).get("service", {}),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"the load's result can't be read: {error!r}") from error
@@ -120,7 +123,8 @@ def read(result: Mapping[str, Any]) -> Load:
 
 def _scenario(raw: Mapping[str, Any]) -> Scenario:
     """Return the scenario as it was recorded."""
-    return replace(SCENARIOS[raw["name"]], **raw)
+    # What a neighbour does can't be tuned: the row has it.
+    return replace(SCENARIOS[raw["name"]], **{name: value for name, value in raw.items() if name != "neighbour"})
 
 
 def _histograms(raw: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:

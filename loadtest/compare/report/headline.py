@@ -103,9 +103,10 @@ class Headline:
 
     def question(self) -> str:
         """Return what the rows are about, in a sentence."""
+        does = self.found[0].scenario.does.replace("`", "")
         return (
             f"Sustained: the highest rate tried with {self.result['plan']['slo']}, counted from when a request was due."
-            " All servers get the same requests at random times; half echo a text, half also compute in Python."
+            f" All servers get the same requests at random times; each client {does}."
         )
 
     def headings(self) -> list[str]:
@@ -220,7 +221,7 @@ def text(result: Mapping[str, Any]) -> str:
     """Return the answer for the terminal: at most 24 lines of 100 characters; "" without sweeps."""
     found = Headline.of(result)
     some = found.rows()
-    if not some:
+    if not found.found:
         return ""
     about = f"{HEADINGS[2]:>30}" if found.rate is None else f"{'':30}   at {found.rate:,g} requests/s:"
     lines = [*_wrapped(found.comparisons()), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]

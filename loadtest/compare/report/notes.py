@@ -88,6 +88,7 @@ def remarks(result: Mapping[str, Any], every: Sequence[Summary], mark: str = ">=
     shown = [each for each in every if each.shown]
     said += _both_truths(shown)
     said += _closed_loops(shown)
+    said += _neighbours(shown)
     said += _limits(result, shown, mark)
     if any(each[name].at_least for each in shown for name in _LATENCIES):
         said.append(f"{mark} before a time: unanswered requests had waited that long when the window ended.")
@@ -122,6 +123,24 @@ def _closed_loops(shown: Sequence[Summary]) -> Iterable[str]:
             by_columns.setdefault(columns, []).append(each)
     for columns, some in by_columns.items():
         yield f"({columns}) in {scenarios(some)}: {CLOSED_LOOP}; neither judged nor ranked."
+
+
+def _neighbours(shown: Sequence[Summary]) -> Iterable[str]:
+    """Say what the client did that is measured apart from the others, and how long its requests took."""
+    by_scenario: dict[str, list[Summary]] = {}
+    for each in shown:
+        if each.scenario.neighbour and each["neighbour_us"].value is not None:
+            by_scenario.setdefault(each.workload.scenario, []).append(each)
+    for some in by_scenario.values():
+        other = some[0].scenario.neighbour
+        took = ", ".join(
+            f"{each.candidate.label} {number((each['neighbour_us'].value or 0) / 1e3)} ms" for each in some
+        )
+        if other:
+            yield (
+                f"Beside the others one client sends {other.command} {other.amount:,} again and again. One took, in the"
+                f" median: {took}. No other figure includes it."
+            )
 
 
 _CLOSED: Final = {

@@ -71,6 +71,8 @@ def test_a_saturating_client_stays_and_never_pauses() -> None:
         ("slow-client", ["Connect", "Send", "Send", "Leave", "Pause"], [False, True]),
         ("io-bound", ["Connect", "Send", "Leave"], [True]),
         ("cpu-bound", ["Connect", "Send", "Leave"], [True]),
+        ("noisy-neighbour", ["Turn", "Connect", "Send", *["Turn", "Send"] * 50], [False] * 51),
+        ("database", ["Turn", "Connect", "Send", "Leave"], [True]),
     ],
 )
 def test_each_scenario_has_its_steps_over_and_over(name: str, one: list[str], lasts: list[bool]) -> None:
@@ -82,7 +84,7 @@ def test_each_scenario_has_its_steps_over_and_over(name: str, one: list[str], la
 
 def test_every_scenarios_steps_are_tested() -> None:
     closed = {"conversation", "saturate", "churn", "crowd", "slow-client", "io-bound", "cpu-bound"}
-    assert set(SCENARIOS) == closed | {"rates"}
+    assert set(SCENARIOS) == closed | {"rates", "noisy-neighbour", "database"}
 
 
 def test_a_script_repeats_the_same_send() -> None:
@@ -99,6 +101,29 @@ def test_the_crowd_asks_every_20_s_or_so() -> None:
     pauses = [step.seconds for step in steps(SCENARIOS["crowd"], 400) if isinstance(step, Pause)]
     assert all(10 <= seconds <= 30 for seconds in pauses)
     assert min(pauses) < 12 < 28 < max(pauses)  # drawn from the whole range
+
+
+def test_a_database_answers_mostly_soon_sometimes_late() -> None:
+    asked = [step.request for step in steps(SCENARIOS["database"], 40_000) if isinstance(step, Send)]
+    waits = sorted(int(re.match(rb"SLEEP (\d+) me", each)[1]) for each in asked)  # type: ignore[index]
+    assert waits[len(waits) // 2] == 5
+    assert waits[len(waits) * 99 // 100] == pytest.approx(80, rel=0.15)
+    assert waits[0] >= 0
+    assert len(set(waits)) > 50
+
+
+def test_no_drawn_amount_is_too_large() -> None:
+    wild = replace(SCENARIOS["database"], amount=5_000, amount_p99=2_000_000)
+    asked = [step.request for step in steps(wild, 2_000) if isinstance(step, Send)]
+    assert max(int(each.split()[1]) for each in asked) == wire.MAX_SLEEP_MS
+
+
+def test_the_neighbour_computes_without_pause() -> None:
+    neighbour = SCENARIOS["noisy-neighbour"].neighbour
+    assert neighbour is not None
+    found = steps(neighbour, 20)
+    assert kinds(found) == ["Connect", *["Send"] * 19]
+    assert all(step.request.startswith(b"WORK 1000000 me.") for step in found if isinstance(step, Send))
 
 
 @pytest.mark.parametrize(("name", "begins"), [("io-bound", b"SLEEP 50 me.1."), ("cpu-bound", b"WORK 50000 me.1.")])
@@ -319,7 +344,8 @@ def test_no_two_messages_are_alike(size: int, name: str, clients: int) -> None:
     commands = {scenario.command + (f" {scenario.amount}" if scenario.amount else "")}
     if scenario.share < 1:
         commands.add("ECHO")
-    assert {len(text) for text in texts} == {len(f"{command} \n") + size for command in commands}
+    if not scenario.amount_p99:  # else a command is as long as its amount
+        assert {len(text) for text in texts} == {len(f"{command} \n") + size for command in commands}
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))

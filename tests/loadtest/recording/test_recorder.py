@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from loadtest.recording.counters import Counters, Effort
 from loadtest.recording.histogram import Histogram
 from loadtest.recording.recorder import LAG_INTERVAL, Recorder, unpack
-from tests.support.load.recorders import Clock, connected, counters, histogram_of, recorder
+from tests.support.load.recorders import Clock, answer, connected, counters, histogram_of, recorder
 
 
 def test_a_first_reply_counts_from_connect_alone() -> None:
@@ -162,6 +162,24 @@ def test_warmup_figures_stay_open_requests_move_on() -> None:
     assert window.histograms["first_reply"] == {230: 1}
     assert window.histograms["connect"] == {}
     assert (window.clients_connected, window.clients_served) == (2, 2)
+
+
+def test_a_neighbour_counts_apart() -> None:
+    found, clock = recorder()
+    client, neighbour = connected(found, clock), found.neighbour("single")
+    neighbour.started()
+    neighbour.connecting(clock())
+    neighbour.connected_at(clock.after(30))
+    found.begin(7)
+    answer(client, clock, 3)
+    answer(neighbour, clock, 2)
+    neighbour.sent(clock())
+    found.close(clock.after(10))
+    [part] = [each for each in unpack(found.report()) if each.phase == 7]
+    ours, its = part.counters["single"], part.neighbours["single"]
+    assert (ours.sent, ours.verified, ours.unanswered, ours.clients_connected) == (3, 3, 0, 1)
+    assert (its.sent, its.verified, its.unanswered, its.imbalance) == (3, 2, 1, 0)
+    assert part.gauges["single"].users == 1
 
 
 def test_gauges_are_of_now() -> None:

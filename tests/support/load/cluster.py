@@ -64,6 +64,10 @@ class Cluster:
         workers: Collection[dict[str, Any]] = json.loads(post(self._web, "/stats/requests", None))["workers"]
         return sorted(worker["user_count"] for worker in workers)
 
+    def change(self, users: int) -> None:
+        """Change the number of users, as the web UI's form does."""
+        post(self._web, "/swarm", {"user_count": str(users), "spawn_rate": "100"})
+
     def stop(self) -> None:
         """End the run as the web UI's button does; return once the result is written."""
         post(self._web, "/stop", {})
