@@ -82,7 +82,7 @@ def add_options(parser: "LocustArgumentParser") -> None:
     )
     option("--sweep", _as_text(_rates), None, "rates instead of one, with commas: each for an equal part of the run")
     option("--arrivals", str, ARRIVALS[0], "how they fall due: at random, or evenly", choices=list(ARRIVALS))
-    option("--size", _as_text(_size), None, "bytes of a message's text (scenario's own)")
+    option("--size", _as_text(message_size), None, "bytes of a message's text (scenario's own)")
     option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away, at most")
     option(
         "--shape",
@@ -120,7 +120,7 @@ def read(options: Mapping[str, Any]) -> Settings:
     try:
         think, rate = _optional(_seconds, options.get("think")), _optional(_rate, options.get("rate"))
         warmup = _optional(_seconds, options.get("warmup")) or 0.0
-        size = _optional(_size, options.get("size"))
+        size = _optional(message_size, options.get("size"))
         sweep = _optional(_rates, options.get("sweep")) or ()
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise ValueError(f"think, rate, sweep, warmup and size are numbers: {error}") from None
@@ -207,7 +207,7 @@ def _rates(text: str) -> tuple[float, ...]:
     return tuple(_rate(part) for part in text.split(","))
 
 
-_size: Final = _whole(MIN_SIZE, MAX_SIZE)
+message_size: Final = _whole(MIN_SIZE, MAX_SIZE)
 _clients: Final = _whole(1, 100_000)
 _port: Final = _whole(0, 65535)
 users: Final = _whole(0, MAX_USERS)

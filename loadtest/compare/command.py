@@ -32,6 +32,7 @@ from loadtest.compare.report import differences, files, headline, table
 from loadtest.compare.slo import parse as parse_slo
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
+from loadtest.settings import message_size
 
 MISSED: Final = 3
 """The exit status of a comparison in which an SLO was missed."""
@@ -132,6 +133,7 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         "--scenarios": options.scenarios,
         "--clients": options.clients,
         "--rates": options.rates,
+        "--sizes": options.sizes,
         "--seconds": options.seconds,
         "--warmup": options.warmup,
         "--repeats": options.repeats,
@@ -169,6 +171,7 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         clients=tuple(dict.fromkeys(options.clients or ())),
         rates=rates,
         shares=shares,
+        sizes=tuple(dict.fromkeys(options.sizes or ())),
         repeats=options.repeats or (MIN_RUNS if options.against else 1),
         seconds=options.seconds,
         warmup=options.warmup,
@@ -383,6 +386,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         f" slowest concurrent server reaches ({','.join(f'{share:.0%}' for share in SHARES)})".replace("%", "%%"),
     )
     parser.add_argument("--repeats", type=_count, help="runs of each (1; ten or more give a verdict)")
+    parser.add_argument(
+        "--sizes", nargs="+", type=message_size, metavar="BYTES", help="of a message's text, each a load of its own"
+    )
     parser.add_argument("--seconds", type=_count, help="length of each measured window")
     parser.add_argument("--warmup", type=_count, help="seconds before it, which don't count")
     parser.add_argument("--slo", type=_slo, help="each run's objective, such as 'p99<50ms'; where clients pause")

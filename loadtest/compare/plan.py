@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, Final, Self
 
 from loadtest.compare import candidates as those
@@ -23,7 +23,7 @@ class Workload:
     scenario: its name in loadtest/scenarios.py. clients: how many are connected at the same time. warmup: seconds of
     load that don't count. seconds: the measured window after it. Both are whole, because Locust's run time is. think:
     mean seconds between a reply and the next request; None for the scenario's own. rate: requests per second, due at
-    random; None where clients ask when they want to.
+    random; None where clients ask when they want to. size: bytes of a message's text; None for the scenario's own.
     """
 
     scenario: str
@@ -32,11 +32,12 @@ class Workload:
     seconds: int
     think: float | None = None
     rate: float | None = None
+    size: int | None = None
 
     @property
-    def load(self) -> tuple[str, int, float]:
-        """What tells loads apart, sorted for reading: scenario, clients and rate."""
-        return self.scenario, self.clients, self.rate or 0.0
+    def load(self) -> tuple[str, int, float, int]:
+        """What tells loads apart, sorted for reading: scenario, clients, rate and size."""
+        return self.scenario, self.clients, self.rate or 0.0, self.size or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +303,7 @@ def chosen(
     clients: Sequence[int] = (),
     rates: Sequence[float] = (),
     shares: Sequence[float] = (),
+    sizes: Sequence[int] = (),
     repeats: int = 1,
     seconds: int | None = None,
     warmup: int | None = None,
@@ -316,8 +318,8 @@ def chosen(
     paced = [name for name in scenarios if rates or shares or SCENARIOS[name].paced]
     tasks = []
     for name in scenarios:
-        for count in clients or SCENARIOS[name].loads.clients:
-            workload = _workload(name, count, warmup, seconds)
+        for count, size in product(clients or SCENARIOS[name].loads.clients, sizes or (None,)):
+            workload = replace(_workload(name, count, warmup, seconds), size=size)
             if name not in paced:
                 tasks.append(Task(workload, names, repeats))
                 continue
@@ -325,8 +327,8 @@ def chosen(
             each_its_own = not clients and SCENARIOS[name].requests is None
             some = tuple(each for each in names if not each_its_own or (each in alone) == (count == 1))
             if some:
-                of_reached = () if rates else tuple(shares) or SHARES
-                tasks.append(Task(workload, some, repeats, rates=tuple(rates), shares=of_reached))
+                usual = () if shares else tuple(rates) or SCENARIOS[name].loads.rates
+                tasks.append(Task(workload, some, repeats, usual, () if usual else tuple(shares) or SHARES))
     return Plan(
         "chosen",
         tuple(candidates),
@@ -334,7 +336,7 @@ def chosen(
         seed,
         ceiling=_workload("saturate", CEILING_CLIENTS, warmup, seconds) if ceiling else None,
         memory=memory,
-        slo=slo or (RATES_SLO if paced else ""),
+        slo=slo or next((SCENARIOS[name].loads.slo or RATES_SLO for name in paced), ""),
         reaching=(concurrent or names) if any(task.shares for task in tasks) else (),
     )
 
@@ -345,8 +347,9 @@ def clients(count: int) -> str:
 
 
 def amount(workload: Workload) -> str:
-    """Return how much load it is: "50 clients", or "50 clients at 2,000/s"."""
-    return clients(workload.clients) + (f" at {workload.rate:,g}/s" if workload.rate else "")
+    """Return how much load it is: "50 clients", "50 clients at 2,000/s", or "50 clients, 4,096 bytes"."""
+    rate = f" at {workload.rate:,g}/s" if workload.rate else ""
+    return clients(workload.clients) + rate + (f", {workload.size:,} bytes" if workload.size else "")
 
 
 def _workload(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Workload:

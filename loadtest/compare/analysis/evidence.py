@@ -58,7 +58,8 @@ class Evidence:
     A result's evidence.
 
     names: candidates with a run, valid or not. runs: summaries with valid runs, by candidate, scenario, clients and
-    rate (0 without any). swept: what each candidate sustains. memory: the result's, by candidate. slo: the objective.
+    rate (0 without any); without those of other sizes of a message than the scenario's. swept: what each candidate
+    sustains. memory: the result's, by candidate. slo: the objective.
     """
 
     names: frozenset[str]
@@ -73,7 +74,11 @@ class Evidence:
         every = summaries(result)
         return cls(
             names=frozenset(each.candidate.name for each in every if each.shown),
-            runs={(each.candidate.name, *each.workload.load): each for each in every if each.valid},
+            runs={
+                (each.candidate.name, *each.workload.load[:3]): each
+                for each in every
+                if each.valid and each.workload.size is None
+            },
             swept=sustained(result),
             memory={each["candidate"]: each for each in result.get("memory") or ()},
             slo=parse(result["plan"]["slo"] or RATES_SLO),

@@ -126,9 +126,9 @@ def summaries(result: Mapping[str, Any]) -> list[Summary]:
     known = {candidate.name: candidate for candidate in candidates(result)}
     scenarios, names = list(SCENARIOS), list(known)
 
-    def place(each: RunMeasures) -> tuple[int, int, float, int]:
-        scenario, clients, rate = each.workload.load
-        return scenarios.index(scenario), clients, rate, names.index(each.candidate)
+    def place(each: RunMeasures) -> tuple[int, int, float, int, int]:
+        scenario, clients, rate, size = each.workload.load
+        return scenarios.index(scenario), clients, rate, size, names.index(each.candidate)
 
     every = sorted(of_runs(result).values(), key=place)  # stable: runs stay in their order
     return [summarize(known[runs[0].candidate], runs) for _, each in groupby(every, key=place) if (runs := list(each))]

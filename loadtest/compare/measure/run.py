@@ -103,6 +103,7 @@ class Laboratory:
             *(("--sweep", rates) if rates else ()),
             *("--scenario", workload.scenario, "--warmup", str(workload.warmup), "--result", str(result)),
             *(() if workload.think is None else ("--think", f"{workload.think:g}")),
+            *(() if workload.size is None else ("--size", str(workload.size))),
             # Any free port, because another lab may use the usual one; a comparison is not scraped.
             *("--exporter-host", "127.0.0.1", "--exporter-port", "0"),
             f"{users_of(candidate).title()}User",

@@ -194,7 +194,8 @@ def who(some: Sequence[Summary]) -> str:
     """Return the summaries in words, those of the same candidate and scenario together."""
     grouped: dict[tuple[str, str], dict[str, list[str]]] = {}
     for each in some:
-        rates = grouped.setdefault((each.candidate.label, each.workload.scenario), {})
+        size = f" of {each.workload.size:,} bytes" if each.workload.size else ""
+        rates = grouped.setdefault((each.candidate.label, f"{each.workload.scenario}{size}"), {})
         count = f"{each.workload.clients:,}"
         rates.setdefault(count, []).extend([f"{each.workload.rate:,g}"] if each.workload.rate else [])
     return "; ".join(

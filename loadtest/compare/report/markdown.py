@@ -6,6 +6,7 @@ from typing import Any, Final
 from loadtest.compare.analysis.pairwise import fair
 from loadtest.compare.analysis.summary import Summary, by_scenario
 from loadtest.compare.escaping import markdown, visible
+from loadtest.compare.plan import amount
 from loadtest.compare.report import besides_runs, headline
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
 from loadtest.compare.report.html.page import TITLE, command, where
@@ -67,7 +68,7 @@ def _table(some: Sequence[Summary]) -> Iterable[str]:
     for each in some:
         cells = [
             markdown(each.candidate.label),
-            f"{each.workload.clients:,}" + (f" at {each.workload.rate:,g}/s" if each.workload.rate else ""),
+            amount(each.workload).replace(" clients", "").replace(" client", ""),
             served(each) if each.shown else "-",
             runs(each),
         ]

@@ -108,6 +108,7 @@ def test_the_generators_ceiling_comes_first(results: Path) -> None:
         "seconds": 1,
         "think": None,
         "rate": None,
+        "size": None,
     }
     ceiling = found["ceiling"]
     assert ceiling["clients"] == 50

@@ -11,6 +11,7 @@ from loadtest.compare.plan import (
     Plan,
     Run,
     Workload,
+    amount,
     chosen,
     indicative,
     processes,
@@ -69,10 +70,30 @@ def test_rates_may_be_named_or_shares() -> None:
     assert sorted(by_process(shared.at(1000).runs())) == [(name, 7, [500, 900]) for name in sorted(TEXTBOOK)]
 
 
+def test_a_scenario_may_have_rates_of_its_own() -> None:
+    plan = chosen(1, ALL, scenarios=["database"])
+    rates = SCENARIOS["database"].loads.rates
+    assert (plan.slo, plan.waits_for_rates) == ("p99<250ms", False)
+    assert sorted(by_process(plan.runs())) == [(name, 400, list(rates)) for name in sorted(TEXTBOOK)]
+    shares = chosen(1, ALL, scenarios=["database"], shares=[0.5])
+    assert [task.shares for task in shares.tasks] == [(0.5,)]
+    named = chosen(1, ALL, scenarios=["noisy-neighbour"], rates=[77.0])
+    assert {run.workload.rate for run in named.runs()} == {77.0}
+
+
+def test_each_size_is_a_load_of_its_own() -> None:
+    plan = chosen(1, ALL, scenarios=["saturate"], clients=[50], sizes=[64, 4096])
+    assert sorted((run.candidate, run.workload.size) for run in plan.runs()) == [
+        (name, size) for name in sorted(TEXTBOOK) for size in (64, 4096)
+    ]
+    assert {amount(run.workload) for run in plan.runs()} == {"50 clients, 64 bytes", "50 clients, 4,096 bytes"}
+    assert len({run.workload.load for run in plan.runs()}) == 2
+
+
 def test_a_thorough_comparison_suffices_for_a_verdict() -> None:
     plan = thorough(1)
     assert (plan.memory, plan.ceiling, plan.slo) == (True, Workload("saturate", 50, 1, 2), "p99<20ms")
-    counts = Counter((run.candidate, run.workload.load) for run in plan.at(5000).runs())
+    counts = Counter((run.candidate, run.workload.load[:3]) for run in plan.at(5000).runs())
     rates = [2000, 2500, 3000, 3500, 3800, 4000, 4200, 4500, 4800, 5000, 5500]
     one_rate = 2200
     concurrent = {
@@ -82,7 +103,7 @@ def test_a_thorough_comparison_suffices_for_a_verdict() -> None:
     }
     alone = {**{("rates", 1, rate): MIN_RUNS for rate in rates}, ("rates", 50, rates[0]): 1}
     every = {
-        ("conversation", 30, 0): MIN_RUNS,
+        ("conversation", 100, 0): MIN_RUNS,
         ("slow-client", 30, 0): MIN_RUNS,
         ("saturate", 1, 0): MIN_RUNS,
         ("saturate", 50, 0): MIN_RUNS,
@@ -206,7 +227,15 @@ def test_a_plan_is_kept_whole() -> None:
     assert kept["candidates"][0]["name"] == "single"
     assert kept["tasks"] == [
         {
-            "workload": {"scenario": "crowd", "clients": 1000, "warmup": 6, "seconds": 6, "think": 4.0, "rate": None},
+            "workload": {
+                "scenario": "crowd",
+                "clients": 1000,
+                "warmup": 6,
+                "seconds": 6,
+                "think": 4.0,
+                "rate": None,
+                "size": None,
+            },
             "candidates": ("single",),
             "repeats": 1,
             "rates": (),

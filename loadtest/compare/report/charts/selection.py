@@ -173,19 +173,41 @@ def _part(kind: _Kind, scenario: Scenario, *, rated: bool) -> Part:
 
 def _against_clients(kind: _Kind, says: str, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
     """Return a chart with a line for each candidate, at two or more numbers of clients."""
-    counts = sorted({each.workload.clients for each in some})
+    return _against(kind, ("clients", lambda each: each.workload.clients), says, some, known)
+
+
+def _against_sizes(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
+    """Return a chart with a line for each candidate, at two or more sizes of a message, with most clients."""
+    most = max(each.workload.clients for each in some)
+    says = f"{scenario.name}, {clients(most)}, by a message's size: {kind.says}"
+    there = [each for each in some if each.workload.clients == most]
+    return _against(kind, ("bytes", lambda each: each.workload.size or scenario.size), says, there, known)
+
+
+def _against(
+    kind: _Kind,
+    axis: tuple[str, Callable[[Summary], int]],
+    says: str,
+    some: Sequence[Summary],
+    known: Mapping[str, Ink],
+) -> Chart:
+    """Return a chart with a line for each candidate; axis: its name, and where a summary stands on it."""
+    name_of_axis, place = axis
+    counts = sorted({place(each) for each in some})
     series = [
-        Series(known[name], _points(kind, {each.workload.clients: each for each in group}, counts))
+        Series(known[name], _points(kind, {place(each): each for each in group}, counts))
         for name, group in _by_candidate(some, known)
     ]
     notes = _why(kind.measure, some)
-    return curves.against("clients", counts, series, _of_lines(kind), says, durations=bool(kind.low), notes=notes)
+    return curves.against(name_of_axis, counts, series, _of_lines(kind), says, durations=bool(kind.low), notes=notes)
 
 
 def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink], slo: str) -> Chart:
     rated = [each for each in some if each.workload.rate]
     if rated:
         return _against_rates(kind, scenario, rated, known, slo)
+    if len({each.workload.size for each in some}) > 1:
+        return _against_sizes(kind, scenario, some, known)
     counts = sorted({each.workload.clients for each in some})
     if len(counts) > 1:
         return _against_clients(kind, f"{scenario.name}: {kind.says}", some, known)

@@ -40,7 +40,7 @@ def visits(method: str, in_time: float, number: int = 10, spread: float = 0.0, *
         quick = round(200 * (in_time + spread * (repeat % 2 - 0.5)))
         replies = {"response": {"200": 1000}, "service": {"200": 1000}, "first_reply": {"300": quick}}
         ages = {"first_reply": {"4000000": 200 - quick}}
-        [run] = several_runs(1, method, "conversation", 30, histograms=replies, censored=ages, **changes)
+        [run] = several_runs(1, method, "conversation", 100, histograms=replies, censored=ages, **changes)
         runs.append({**run, "repeat": repeat})
     return runs
 
@@ -100,7 +100,7 @@ def test_single_is_slow_by_new_clients(in_time: float, spread: float, mark: str)
     others = [visits("threaded", 0.99, spread=0.02), visits("asyncio", 1.0)]
     given, said = found(visits("single", in_time, spread=spread), *others)["single", "slow"]
     assert given == mark
-    assert said.startswith("30 clients that come and go, 10 runs each: new clients with their first reply within a")
+    assert said.startswith("100 clients that come and go, 10 runs each: new clients with their first reply within a")
     assert ("its share's interval spans 80% to 100%" in said) == (mark == "abstains")
     assert "asyncio on uvloop 100 % (100 to 100)" in said
 
