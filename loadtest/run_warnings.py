@@ -445,6 +445,16 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.NOTHING,
         ForSlo.UNTOUCHED,
     ),
+    "gil-came-back": Row(
+        "the GIL is on in a free-threaded Python",
+        "in a comparison: the server runs on a free-threaded build, and had the GIL on at the end of the run",
+        "the server's stderr names the extension module that turned it on: choose a loop or a version that is made for"
+        " free threading, or set PYTHON_GIL=0",
+        About.RUN,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.VOID,
+    ),
     "not-connected": Row(
         "some clients never connected",
         "in a comparison: fewer clients connected than were asked for",

@@ -21,7 +21,7 @@ from functools import partial
 from socket import socket
 from typing import Final, NoReturn
 
-from servers import processes, settings
+from servers import loops, processes, settings
 from servers.connections.blocking import BlockingListener
 from servers.connections.listener import Listener, listen, listen_apart
 from servers.connections.protocol import ProtocolListener
@@ -48,6 +48,7 @@ LISTENERS: Final[Mapping[str, type[BlockingListener | LoopListener]]] = {
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that have begun."""
     chosen = settings.parse(arguments)
+    sys.setswitchinterval(chosen.switch_interval)
     limit = _connection_limit(chosen.max_connections)
     serve = importlib.import_module(f"servers.models.{chosen.variant.module}").serve
     new_loop = None if chosen.variant.connection == "blocking" else _loop_factory(chosen.loop)
@@ -103,14 +104,10 @@ def _listen(chosen: Settings) -> list[socket]:
 
 
 def _loop_factory(name: str) -> NewLoop:
-    if name == "asyncio":
-        return asyncio.new_event_loop
     try:
-        import uvloop  # noqa: PLC0415 - not every platform has it
-    except ImportError:
-        _refuse("uvloop is not installed; install it, or choose --loop asyncio")
-    factory: NewLoop = uvloop.new_event_loop
-    return factory
+        return loops.factory(name)
+    except ImportError:  # not every platform has each
+        _refuse(f"{name} is not installed; install it (python -m pip install {name}), or choose --loop asyncio")
 
 
 def _connection_limit(wanted: int | None) -> int:

@@ -15,6 +15,9 @@ RESERVED_DESCRIPTORS: Final = 128
 
 MAX_CONNECTIONS: Final = 10_000
 
+LOOPS: Final = ("uvloop", "asyncio", "rloop")
+"""The event loops; asyncio is the standard library's, the others are packages of that name."""
+
 OWN: Final = frozenset(name for variant in VARIANTS for name in variant.options)
 """The options that only some variants have."""
 
@@ -26,7 +29,8 @@ class Settings:
 
     host, port, metrics_host, metrics_port: where it listens; port 0 picks a free one.
     backlog: length of the accept queue. max_connections: clients served at once; None: as many as the descriptors
-    allow, 10,000 at most. deadlines, grace: seconds. loop: uvloop or asyncio. own: the variant's own options, by name.
+    allow, 10,000 at most. deadlines, grace: seconds. loop: one of LOOPS. switch_interval: seconds that a
+    thread may keep the GIL while others wait for it. own: the variant's own options, by name.
     """
 
     variant: Variant
@@ -39,6 +43,7 @@ class Settings:
     deadlines: Deadlines
     grace: float
     loop: str
+    switch_interval: float
     own: Mapping[str, Any]
 
 
@@ -72,6 +77,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         deadlines=Deadlines(options.idle_deadline, options.line_deadline, options.write_deadline),
         grace=options.grace,
         loop=options.loop or options.default_loop,
+        switch_interval=options.switch_interval,
         own={name: getattr(options, name) or getattr(options, f"default_{name}") for name in variant.options},
     )
 
@@ -95,12 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     option("--metrics-port", _whole(0, 65535), None, "port of /metrics; 0 picks a free one")
     option("--backlog", _whole(1, 65535), 1024, "length of the accept queue (%(default)s)")
     option("--max-connections", _whole(1, 1_000_000), None, "clients served at once; more are refused (10000)")
-    option("--idle-deadline", _seconds, 300.0, "seconds a client may stay silent (%(default)g)")
-    option("--line-deadline", _seconds, 30.0, "seconds from a line's first byte to its end (%(default)g)")
-    option("--write-deadline", _seconds, 30.0, "seconds a client may leave replies unread (%(default)g)")
-    option("--grace", _seconds, 5.0, "seconds to finish what has begun after SIGTERM (%(default)g)")
+    option("--idle-deadline", _seconds(0.01), 300.0, "seconds a client may stay silent (%(default)g)")
+    option("--line-deadline", _seconds(0.01), 30.0, "seconds from a line's first byte to its end (%(default)g)")
+    option("--write-deadline", _seconds(0.01), 30.0, "seconds a client may leave replies unread (%(default)g)")
+    option("--grace", _seconds(0.01), 5.0, "seconds to finish what has begun after SIGTERM (%(default)g)")
+    text = "seconds that a thread may keep the GIL while others wait (%(default)g)"
+    option("--switch-interval", _seconds(1e-6), sys.getswitchinterval(), text)
     loops = ", ".join(each.name for each in VARIANTS if each.connection != "blocking")
-    parser.add_argument("--loop", choices=["uvloop", "asyncio"], help=f"event loop, for {loops} (uvloop)")
+    parser.add_argument("--loop", choices=LOOPS, help=f"event loop, for {loops} (uvloop)")
     option("--threads", _whole(1, 10_000), None, "threads that serve, for pool (32)")
     option("--workers", _whole(1, 1024), None, "processes that serve, for prefork (the cores it may use)")
     parser.add_argument(
@@ -142,11 +150,14 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.01 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.01 to 86400")
-    return seconds
+def _seconds(low: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        if not low <= seconds <= 86_400:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from {low:g} to 86400")
+        return seconds
+
+    return convert

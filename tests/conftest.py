@@ -20,12 +20,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of servers on the standard library's event loop."""
+    """Mark the tests of servers on an event loop other than the default."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         values = callspec.params.values() if callspec else ()
-        if any(isinstance(value, Model) and value.on_the_stdlib_loop for value in values):
-            item.add_marker(pytest.mark.stdlib_loop)
+        if any(isinstance(value, Model) and value.loop for value in values):
+            item.add_marker(pytest.mark.other_loop)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers import OTHER_LOOPS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # A plugin for pytest: it writes the markers of every test that there is.
@@ -68,13 +70,15 @@ def test_every_test_is_in_one_part(markers: dict[str, set[str]]) -> None:
 def test_the_quick_part_is_the_first(markers: dict[str, set[str]]) -> None:
     [quick] = parts("test")
     assert parts("test-all")[0] == quick
-    left_out = {"measures", "slow", "stdlib_loop", "hosts", "docker"}
+    left_out = {"measures", "slow", "other_loop", "hosts", "docker"}
     assert selected(quick, markers) == {test for test, names in markers.items() if not names & left_out}
 
 
-def test_servers_on_the_stdlib_loop_are_marked(markers: dict[str, set[str]]) -> None:
+def test_servers_on_other_loops_are_marked(markers: dict[str, set[str]]) -> None:
     named = {
-        test for test in markers if re.search(r"\[(\S+-)?(asyncio|protocol)-stdlib", test) and "/compare/" not in test
+        test
+        for test in markers
+        if re.search(r"\[(\S+-)?(asyncio|protocol|prefork)-(stdlib|rloop)", test) and "/compare/" not in test
     }
-    assert named
-    assert [test for test in named if "stdlib_loop" not in markers[test]] == []
+    assert {end for test in named for end in OTHER_LOOPS if end in test} == {*OTHER_LOOPS}
+    assert [test for test in named if "other_loop" not in markers[test]] == []

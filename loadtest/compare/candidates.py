@@ -25,7 +25,8 @@ class Candidate:
     servers/variants.py; "" if it is the user's own. options: for the command line.
     command: starts a server of the user's; "{port}" stands for a free port of loopback. address: "host:port" of a
     server that already runs. metrics: its /metrics, "" without any. folder: where its command runs; "" for this
-    checkout. version_of: the name of the candidate of which it is an earlier revision; "" if it is none.
+    checkout. version_of: the name of the candidate of which it is an earlier revision; "" if it is none. python: the
+    program that runs one of the lab's; "" for the one that runs this.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Candidate:
     metrics: str = ""
     folder: str = ""
     version_of: str = ""
+    python: str = ""
 
     @property
     def label(self) -> str:

@@ -214,6 +214,7 @@ class Comparison:
                     load=each.load,
                     usage=each.usage.as_json(),
                     took=round(each.took, 3),
+                    interpreter=each.interpreter,
                     calibration=list(each.calibration),
                 )
                 shown.append(measures.measures_of(record, measures.ceiling_of(self.result)))

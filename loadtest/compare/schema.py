@@ -85,6 +85,7 @@ class _Candidate(_Exact):
     metrics: str = ""
     folder: str = ""
     version_of: str = ""
+    python: str = ""
 
 
 class _Task(_Loose):
@@ -226,6 +227,16 @@ class _Load(_Loose):
     variants: Annotated[dict[_Name, _Part], Field(min_length=1, max_length=1)]
 
 
+class _Interpreter(_Exact):
+    """The Python that served. gil: whether one thread at a time could run it, at the run's end."""
+
+    implementation: str
+    version: str
+    build: Literal["gil", "free-threaded"]
+    gil: bool
+    switch_interval: _Amount
+
+
 class _Run(_Loose):
     number: _Count
     candidate: _Name
@@ -236,6 +247,7 @@ class _Run(_Loose):
     reason: str
     load: _Load | None = None
     usage: _Usage | None = None
+    interpreter: _Interpreter | None = None
     calibration: list[list[Annotated[float, Field(gt=0, le=_MOST)]]] = []
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from servers.connections.listener import Listener
 from servers.metrics import process
 from servers.metrics.cgroup import Container
 from servers.metrics.gc_pauses import PAUSE_BOUNDS, GarbagePauses
+from servers.metrics.interpreter import InterpreterCollector
 from servers.stats import SERVICE_BOUNDS, WAIT_BOUNDS, Total
 from servers.wire import Command
 
@@ -157,6 +158,7 @@ def registry(collector: ServerCollector) -> CollectorRegistry:
     """Return a registry with the server's metrics and the standard ones of the process and Python."""
     every = CollectorRegistry()
     every.register(collector)
+    every.register(InterpreterCollector())
     ProcessCollector(registry=every)
     PlatformCollector(registry=every)
     GCCollector(registry=every)

@@ -20,6 +20,7 @@ OPTIONS = [
     "--line-deadline",
     "--write-deadline",
     "--grace",
+    "--switch-interval",
     "--loop",
     "--threads",
     "--workers",
@@ -102,6 +103,13 @@ def test_the_environment_fills_in_the_command_line(launch: Launch) -> None:
     extra = {"TCPLAB_MAX_CONNECTIONS": "7", "TCPLAB_BACKLOG": "5", "TCPLAB_PORT": "1", "TCPLAB_LOOP": "asyncio"}
     seen = launch(MODELS[1], "--backlog", "9", environment_extra=extra).metrics()
     assert (seen("connections_limit"), seen("accept_queue_limit")) == (7, 9)
+
+
+@pytest.mark.parametrize("model", [MODELS[1], next(each for each in MODELS if each.several_processes)], ids=str)
+def test_the_switch_interval_is_set_and_exported(launch: Launch, model: Model) -> None:
+    assert launch(model, *model.in_one_process).metrics()("switch_interval_seconds") == 0.005
+    seen = launch(model, *model.in_one_process, "--switch-interval", "0.0005").metrics()
+    assert seen("switch_interval_seconds") == 0.0005
 
 
 def test_an_empty_variable_counts_as_not_set(launch: Launch) -> None:

@@ -46,6 +46,9 @@ FAMILIES = {
     "resident_memory_bytes": "gauge",
     "idle_memory_bytes": "gauge",
     "gc_pause_seconds": "histogram",
+    "interpreter_info": "gauge",
+    "gil_enabled": "gauge",
+    "switch_interval_seconds": "gauge",
 }
 OF_WORKERS = {
     "worker_connections_open": "gauge",

@@ -32,11 +32,13 @@ def refusal(*arguments: str, prefix: tuple[str, ...] = (), **extra: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("variant", ["asyncio", "protocol"])
-def test_without_uvloop_it_names_the_other_loop(tmp_path: Path, variant: str) -> None:
-    (tmp_path / "uvloop.py").write_text("raise ImportError")
-    line = refusal(variant, "--port", "0", "--metrics-port", "0", PYTHONPATH=str(tmp_path))
-    assert line == "python -m servers: uvloop is not installed; install it, or choose --loop asyncio\n"
+@pytest.mark.parametrize("variant", ["asyncio", "protocol", "prefork"])
+@pytest.mark.parametrize("loop", ["uvloop", "rloop"])
+def test_without_a_loop_it_says_what_to_do(tmp_path: Path, variant: str, loop: str) -> None:
+    (tmp_path / f"{loop}.py").write_text("raise ImportError")
+    line = refusal(variant, "--loop", loop, "--port", "0", "--metrics-port", "0", PYTHONPATH=str(tmp_path))
+    told = f"{loop} is not installed; install it (python -m pip install {loop}), or choose --loop asyncio"
+    assert line == f"python -m servers: {told}\n"
 
 
 def test_missing_packages_name_the_right_environment() -> None:

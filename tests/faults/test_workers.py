@@ -274,7 +274,7 @@ def rollup(pid: int) -> dict[str, int]:
 
 def test_a_second_process_adds_memory(prefork: Model, launch: Launch) -> None:
     """A proportional size that divides pages of libraries among all programs would make two processes smaller."""
-    alone = launch(replace(prefork, variant="asyncio", options=prefork.options if prefork.on_the_stdlib_loop else ()))
+    alone = launch(replace(prefork, variant="asyncio", options=prefork.loop))
     both = launch(prefork, "--workers", "1")
     for _ in range(3):
         one, two = alone.metrics()("resident_memory_bytes"), both.metrics()("resident_memory_bytes")

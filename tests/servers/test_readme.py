@@ -41,7 +41,8 @@ def settings(point: str) -> set[str]:
     deadlines = chosen.deadlines
     seconds = {deadlines.idle, deadlines.line, deadlines.write, chosen.grace, MOMENT}
     kilobytes, unit = ("КиБ", "с") if point == "," else ("KiB", "s")
-    return {f"{MAX_LINE // 1024} {kilobytes}"} | {f"{each:g} {unit}".replace(".", point) for each in seconds}
+    own = f"{chosen.switch_interval * 1e3:g} {'мс' if point == ',' else 'ms'}"
+    return {own, f"{MAX_LINE // 1024} {kilobytes}"} | {f"{each:g} {unit}".replace(".", point) for each in seconds}
 
 
 @both
@@ -75,7 +76,7 @@ def test_every_option_has_a_row(name: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         parse(["--help"], {})
     options = re.findall(r"^  (--[a-z-]+) ", capsys.readouterr().out, re.MULTILINE)
-    assert len(options) == 14
+    assert len(options) == 15
     assert re.findall(r"^\| `(--[a-z-]+)` \|", README[name], re.MULTILINE) == options
 
 
@@ -87,14 +88,14 @@ def test_every_metric_has_a_row(name: str) -> None:
     stats = Stats()
     stats.share(2, writers=1)
     families += WorkersCollector(cast("Workers", SimpleNamespace(stats=stats, restarts=[0, 0]))).collect()
-    assert len(families) == 21 + 4
+    assert len(families) == 24 + 4
     for family in families:
         metric = family.name + "_total" * (family.type == "counter")
-        row = [row for row in rows if re.search(rf"`{metric}(\{{\w+\}})?`", row)]
+        row = [row for row in rows if re.search(rf"`{metric}(\{{[\w,]+\}})?`", row)]
         assert len(row) == 1, metric
         labels = {(key, value) for sample in family.samples for key, value in sample.labels.items() if key != "le"}
-        labels = {(key, value) for key, value in labels if key != "worker"}
-        assert {value for key, value in labels if f"{{{key}}}`" not in row[0] or f"`{value}`" not in row[0]} == set()
+        labels = {(key, value) for key, value in labels if key not in {"worker", "implementation", "version"}}
+        assert {value for key, value in labels if f"{key}}}`" not in row[0] or f"`{value}`" not in row[0]} == set()
     assert sum(row.count("`tcplab_") for row in rows) == len(families) + 1, "and tcplab_load_first_reply_seconds"
 
 

@@ -30,6 +30,7 @@ def test_the_defaults(variant: Variant) -> None:
     assert (chosen.backlog, chosen.max_connections, chosen.grace) == (1024, None, 5.0)
     assert chosen.deadlines == Deadlines(idle=300.0, line=30.0, write=30.0, linger=1.0)
     assert chosen.loop == "uvloop"
+    assert chosen.switch_interval == 0.005
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,10 @@ def test_the_defaults(variant: Variant) -> None:
         ("--backlog", "7", "backlog", 7),
         ("--max-connections", "8", "max_connections", 8),
         ("--grace", "0.25", "grace", 0.25),
+        ("--switch-interval", "0.0005", "switch_interval", 0.0005),
         ("--loop", "asyncio", "loop", "asyncio"),
         ("--loop", "uvloop", "loop", "uvloop"),
+        ("--loop", "rloop", "loop", "rloop"),
     ],
 )
 def test_each_option_and_its_twin_in_the_environment(option: str, value: str, attribute: str, expected: object) -> None:
@@ -103,6 +106,7 @@ BAD = [
     ("--backlog", "0"),
     ("--max-connections", "0"),
     *((option, value) for option in SECONDS for value in ("x", "0", "-1", "nan", "inf", "86401", "5s")),
+    *(("--switch-interval", value) for value in ("x", "0", "0.0000001", "-1", "nan", "86401")),
     ("--loop", "fast"),
 ]
 

@@ -66,18 +66,24 @@ class Model:
         return ("--workers", "1") if self.several_processes else ()
 
     @property
-    def on_the_stdlib_loop(self) -> bool:
-        """Whether it serves on the standard library's event loop."""
-        return self.options == STDLIB_LOOP
+    def loop(self) -> tuple[str, ...]:
+        """The options for an event loop that is not the default; () if it has that, or none."""
+        return self.options if self.options[:1] == ("--loop",) else ()
 
 
-STDLIB_LOOP: Final = ("--loop", "asyncio")
+OTHER_LOOPS: Final = {"stdlib": "asyncio", "rloop": "rloop"}
+"""Event loops besides the default, by the end of a model's name."""
 CROWDED: Final = ("--threads", "400")
 """For a pool under tests that let hundreds of clients in."""
 APART: Final = ("--workers", "2", "--listen", "reuseport")
 MODELS: Final = (
     *(Model(each.name, each.name, CROWDED if "threads" in each.options else ()) for each in VARIANTS),
-    *(Model(f"{each.name}-stdlib", each.name, STDLIB_LOOP) for each in VARIANTS if each.connection != "blocking"),
+    *(
+        Model(f"{each.name}-{end}", each.name, ("--loop", loop))
+        for end, loop in OTHER_LOOPS.items()
+        for each in VARIANTS
+        if each.connection != "blocking"
+    ),
     *(Model(f"{each.name}-reuseport", each.name, APART) for each in VARIANTS if "listen" in each.options),
 )
 CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)

@@ -229,7 +229,16 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
         return RunMeasures(run["number"], run["candidate"], workload, SCENARIOS[workload.scenario], problem)
     found = load.read(run["load"])
     measured = measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling)
-    return replace(measured, number=run["number"], repeat=run["repeat"])
+    warnings = (*measured.warnings, *_of_interpreter(run.get("interpreter")))
+    return replace(measured, number=run["number"], repeat=run["repeat"], warnings=warnings)
+
+
+def _of_interpreter(python: Mapping[str, Any] | None) -> Iterable[RunWarning]:
+    """Yield a warning if a server should have run without the GIL, and had it."""
+    if python and python["build"] == "free-threaded" and python["gil"]:
+        yield warning(
+            "gil-came-back", f"a free-threaded {python['implementation']} {python['version']} ended with the GIL on"
+        )
 
 
 def fewest_of(q: float) -> int:

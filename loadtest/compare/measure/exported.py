@@ -1,7 +1,7 @@
 """Reads a server's /metrics if its process can't be seen, as in another container."""
 
 import urllib.request
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -11,6 +11,9 @@ from loadtest.compare.measure.process_memory import Look
 
 _CONTAINER: Final = "tcplab_container_memory_bytes"
 _ACCEPTED: Final = "tcplab_connections_waiting"  # and not served yet, in a pool
+_INTERPRETER: Final = "tcplab_interpreter_info"
+_GIL: Final = "tcplab_gil_enabled"
+_SWITCH_INTERVAL: Final = "tcplab_switch_interval_seconds"
 _TIMEOUT: Final = 5.0  # seconds
 
 
@@ -59,6 +62,23 @@ class Exported:
         """Return what was charged at the last read, because each read disturbs it."""
         parts = [each for each in self._last if each.name == _CONTAINER and each.labels.get("part") in PARTS]
         return {each.labels["part"]: int(each.value) for each in parts}
+
+    def interpreter(self) -> dict[str, Any] | None:
+        """
+        Return the Python that serves, JSON-ready; None if it doesn't tell, as an earlier revision or another server.
+
+        implementation, version: as its `platform` says. build: "gil" or "free-threaded". gil: whether it is on now.
+        switch_interval: seconds.
+        """
+        try:
+            known = {each.name: each for each in self._read()}
+        except NotExportedError:
+            return None
+        if not {_INTERPRETER, _GIL, _SWITCH_INTERVAL} <= known.keys():
+            return None
+        about = known[_INTERPRETER].labels
+        told = {name: about.get(name, "") for name in ("implementation", "version", "build")}
+        return told | {"gil": known[_GIL].value == 1, "switch_interval": known[_SWITCH_INTERVAL].value}
 
     def _read(self) -> list[Sample]:
         try:

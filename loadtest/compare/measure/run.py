@@ -48,12 +48,14 @@ class Measured:
     A run's result.
 
     load: the load's result for it. usage: CPU and memory, from outside. took: seconds, with starting and ending; of a
-    sweep, all its runs'. calibration: the machine's speed before and after (calibration.py); () if it wasn't measured.
+    sweep, all its runs'. interpreter: the server's at the end (Exported.interpreter). calibration: the machine's speed
+    before and after (calibration.py); () if it wasn't measured.
     """
 
     load: Mapping[str, Any]
     usage: sampler.Usage
     took: float
+    interpreter: Mapping[str, Any] | None = None
     calibration: tuple[list[float], ...] = ()
 
 
@@ -79,7 +81,7 @@ class Laboratory:
     def server_command(self, candidate: Candidate) -> list[str]:
         """Return the command that starts one of the lab's servers on free ports of loopback."""
         here = ["--host", "127.0.0.1", "--port", "0", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        return [sys.executable, "-m", "servers", candidate.variant, *candidate.options, *here]
+        return [candidate.python or sys.executable, "-m", "servers", candidate.variant, *candidate.options, *here]
 
     def null_server_command(self) -> list[str]:
         """Return the command that starts the null server on a free port of loopback."""
@@ -218,6 +220,7 @@ class Laboratory:
                 Child("locust", command, folder, cwd=ROOT, env=env, cores=self.cores.generator)
             )
             readings = self._watch(under_load(workloads), serving.child, server, generator)
+            python = Exported(serving.metrics).interpreter() if serving.metrics else None
             found = load.windows(_read(result, generator))
             usages = [sampler.between(readings, each.started, each.ended, idle) for each in map(load.read, found)]
         except (ChildFailedError, load.UnreadableError, psutil.Error, ValueError) as error:
@@ -225,7 +228,7 @@ class Laboratory:
         if len(found) != len(workloads):
             raise RunFailedError(f"the load measured {len(found)} of {len(workloads)} rates: {generator.tail()}")
         took = time.monotonic() - began
-        return [Measured(each, usage, took) for each, usage in zip(found, usages, strict=True)]
+        return [Measured(each, usage, took, python) for each, usage in zip(found, usages, strict=True)]
 
     def _watch(
         self, seconds: float, child: Child | None, server: sampler.Server | None, generator: Child

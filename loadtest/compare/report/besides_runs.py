@@ -1,4 +1,4 @@
-"""What only some comparisons measure, in lines of ASCII: the textbook's table, memory per client."""
+"""What is told besides the runs, in lines of ASCII: the textbook's table, memory per client, the servers' Pythons."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -40,8 +40,27 @@ def lines(result: Mapping[str, Any]) -> Lines:
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
         ("Whether the SLO was kept:", slo_lines(result)),
+        ("What Python the servers had, at the end of their runs:", interpreters(result)),
     )
     return [(title, some) for title, some in every if some]
+
+
+def interpreters(result: Mapping[str, Any]) -> list[str]:
+    """Return a line for each Python, with the servers that had it, as they told it."""
+    labels = {each.name: each.label for each in candidates(result)}
+    served: dict[str, dict[str, None]] = {}
+    for run in result["runs"]:
+        if python := run.get("interpreter"):
+            served.setdefault(_interpreter(python), {})[labels[run["candidate"]]] = None
+    return [f"{python}: {', '.join(some)}" for python, some in served.items()]
+
+
+def _interpreter(python: Mapping[str, Any]) -> str:
+    build = "free-threaded, " if python["build"] == "free-threaded" else ""
+    return (
+        f"{python['implementation']} {python['version']}, {build}GIL {'on' if python['gil'] else 'off'},"
+        f" switch interval {python['switch_interval'] * 1e3:g} ms"
+    )
 
 
 def _claim(each: claims.CheckedClaim) -> str:

@@ -159,6 +159,12 @@ def _first_of_its_sweep(run: Mapping[str, Any], some: Sequence[Mapping[str, Any]
     return int(run["number"] if run["workload"].get("rate") is None else min(same))
 
 
+def interpreter(**changes: Any) -> dict[str, Any]:
+    """Make a server's Python: one with a GIL, unless changed."""
+    usual = {"implementation": "CPython", "version": "3.14.7", "build": "gil", "gil": True, "switch_interval": 0.005}
+    return {**usual, **changes}
+
+
 def comparison(*some: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Make a whole comparison with these runs, of the lab's servers that they name."""
     some = tuple({**each, "number": number} for number, each in enumerate(some, 1))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -93,6 +94,13 @@ def test_a_whole_comparison(results: Path) -> None:
     ]
     assert found["machine"]["packages"]["locust"]
     assert found["plan"]["seed"] == 1
+
+
+def test_a_run_keeps_the_servers_python(results: Path) -> None:
+    run(results, "--variants", "threaded")
+    [kept] = (each["interpreter"] for each in result(results)["runs"])
+    assert (kept["implementation"], kept["version"]) == (platform.python_implementation(), platform.python_version())
+    assert (kept["build"], kept["gil"], kept["switch_interval"]) == ("gil", True, 0.005)
 
 
 @pytest.mark.measures

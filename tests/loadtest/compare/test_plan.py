@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare import command
+from loadtest.compare import command, options
 from loadtest.compare.candidates import LAB, TEXTBOOK, own
 from loadtest.compare.plan import (
     MIN_RUNS,
@@ -149,7 +149,7 @@ def test_a_thorough_comparison_takes_other_variants() -> None:
     assert [each.name for each in plan.candidates] == ["asyncio", "protocol"]
     assert {task.candidates for task in plan.tasks} == {("asyncio", "protocol")}
     assert (plan.reaching, len(plan.tasks)) == (("asyncio", "protocol"), 10)
-    asked = command._parse(["--thorough", "--variants", "asyncio", "protocol", "--seed", "1"])
+    asked = options.parse(["--thorough", "--variants", "asyncio", "protocol", "--seed", "1"])
     assert command._plan(asked, Path()) == plan
     alone = thorough(1, variants=("single",))
     assert alone.reaching == ("single",)

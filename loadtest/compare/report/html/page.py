@@ -127,6 +127,7 @@ def _circumstances(result: Mapping[str, Any]) -> dict[str, Any]:
         "system": f"{machine['system']}, {machine['architecture']}"
         + (", in a container" if machine["container"] else ""),
         "Python": machine["python"],
+        "Python of the servers": "; ".join(besides_runs.interpreters(result)) or "not told",
         "packages": ", ".join(f"{name} {version}" for name, version in machine["packages"].items()),
         "commit": result["commit"] or "unknown",
         "pinned": f"server to core {pinned['server']}, generator to core {pinned['generator']}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare import command
+from loadtest.compare import command, options
 from loadtest.compare.analysis import claims
 from loadtest.compare.analysis.claims import CLAIMS, METHODS
 from tests.loadtest.compare.results import comparison, several_runs, swept
@@ -390,8 +390,8 @@ def test_a_cell_says_its_load_and_command() -> None:
     for each in table:
         assert "client" in each.found.said
         assert "runs" in each.found.said or "sweeps" in each.found.said or "memory" in each.found.command
-        options = command._parse(shlex.split(each.found.command))
-        assert command._plan(options, Path()).tasks
+        asked = options.parse(shlex.split(each.found.command))
+        assert command._plan(asked, Path()).tasks
 
 
 def test_simplicity_and_the_lock_are_no_claims() -> None:

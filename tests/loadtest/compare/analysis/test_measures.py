@@ -10,7 +10,7 @@ from loadtest.compare.plan import Workload
 from loadtest.compare.report.formatting import AT_LEAST, bare
 from loadtest.run_warnings import RunWarning
 from tests.loadtest.compare import results
-from tests.loadtest.compare.results import comparison, failed, one_run, several_runs
+from tests.loadtest.compare.results import comparison, failed, interpreter, one_run, several_runs
 
 
 def rate(shown: RunMeasures) -> tuple[float | None, bool]:
@@ -219,6 +219,16 @@ def test_foreign_work_on_the_servers_core_is_told(foreign: float, warned: bool) 
     shown = measures_of(one_run("asyncio", foreign=foreign))
     assert ["busy-core" in [each.name for each in shown.warnings]] == [warned]
     assert shown.requests_per_second.value == 10_000, "it stays in the medians"
+
+
+@pytest.mark.parametrize(
+    ("build", "gil", "warned"), [("free-threaded", True, True), ("free-threaded", False, False), ("gil", True, False)]
+)
+def test_a_gil_that_came_back_takes_out_the_run(build: str, gil: bool, warned: bool) -> None:
+    shown = measures_of({**one_run("threaded"), "interpreter": interpreter(build=build, gil=gil)})
+    told = "a free-threaded CPython 3.14.7 ended with the GIL on"
+    assert [(each.name, each.detail) for each in shown.warnings] == [("gil-came-back", told)] * warned
+    assert excludes(shown.warnings) is warned
 
 
 def test_both_truths() -> None:

@@ -65,6 +65,24 @@ def test_what_is_read_of_metrics() -> None:
         assert found.room() is None
 
 
+PYTHON = """\
+tcplab_interpreter_info{implementation="CPython",version="3.14.7",build="free-threaded"} 1
+tcplab_gil_enabled 0
+tcplab_switch_interval_seconds 0.0005
+"""
+
+
+def test_the_interpreter_is_read_of_metrics() -> None:
+    told = {"implementation": "CPython", "version": "3.14.7", "build": "free-threaded"}
+    with metrics(PYTHON) as address:
+        assert Exported(address).interpreter() == {**told, "gil": False, "switch_interval": 0.0005}
+    with metrics(PYTHON.replace("enabled 0", "enabled 1")) as address:
+        assert Exported(address).interpreter() == {**told, "gil": True, "switch_interval": 0.0005}
+    with metrics(METRICS) as address:
+        assert Exported(address).interpreter() is None, "an earlier revision does not tell"
+    assert Exported("http://127.0.0.1:1/metrics").interpreter() is None
+
+
 def test_what_cannot_be_read_is_said() -> None:
     with pytest.raises(NotExportedError, match=r"http://127\.0\.0\.1:1/metrics cannot be read \(.*refused"):
         Exported("http://127.0.0.1:1/metrics").charged()

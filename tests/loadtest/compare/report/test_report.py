@@ -25,6 +25,7 @@ from tests.loadtest.compare.results import (
     ceiling,
     comparison,
     failed,
+    interpreter,
     one_run,
     several_runs,
     thorough,
@@ -534,6 +535,22 @@ def test_the_page_says_how_to_repeat_it() -> None:
         assert fact in html
     result["command"] += ["--seed", "7"]
     assert page.command(result).count("--seed") == 1
+
+
+def test_the_servers_pythons_are_told() -> None:
+    bare = {"build": "free-threaded", "gil": False}
+    result = comparison(
+        {**one_run("threaded"), "interpreter": interpreter(**bare, switch_interval=0.0005)},
+        *({**one_run(name), "interpreter": interpreter()} for name in ("single", "asyncio")),
+    )
+    told = [
+        "CPython 3.14.7, free-threaded, GIL off, switch interval 0.5 ms: threaded",
+        "CPython 3.14.7, GIL on, switch interval 5 ms: single, asyncio on uvloop",
+    ]
+    assert [line in said(result) for line in told] == [True, True]
+    assert "; ".join(told) in page.html(result)
+    assert all(line in markdown.text(result) for line in told)
+    assert "What Python the servers had" not in said(comparison(one_run("threaded")))
 
 
 def test_ones_own_server_has_its_own_colour() -> None:

@@ -1,0 +1,192 @@
+"""The options of compare, and the statuses with which it exits."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from loadtest.compare.analysis.sessions import FEWEST
+from loadtest.compare.candidates import LAB, TEXTBOOK
+from loadtest.compare.escaping import visible
+from loadtest.compare.measure.run import ROOT
+from loadtest.compare.plan import SHARES
+from loadtest.compare.slo import parse as parse_slo
+from loadtest.lab.processes import INTERRUPTED
+from loadtest.scenarios import SCENARIOS
+from loadtest.settings import message_size
+
+MISSED: Final = 3
+"""The exit status of a comparison in which an SLO was missed."""
+
+UNANSWERED: Final = 4
+"""The exit status of a comparison in which a server left clients without an answer (run_warnings.UNANSWERED)."""
+
+WORSE: Final = 5
+"""The exit status of a comparison with an earlier revision, if a measure is worse than there."""
+
+UNTOLD: Final = 6
+"""Its exit status if nothing is worse, and the runs can't tell for a measure."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line each."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the error in one line, and exit with status 2."""
+        sys.stderr.write(f"tcplab: {visible(' '.join(message.split()))} (see {self.prog} --help)\n")
+        sys.exit(2)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of compare; a bad one prints a line on stderr and exits with status 2."""
+    parser = Parser(
+        prog="python -m loadtest compare",
+        allow_abbrev=False,
+        description="Measure servers under the same loads, run after run, in a drawn order, and say what was found."
+        " Without options: one scenario, two numbers of clients, three runs of each, within 90 s: indicative."
+        " With two results: what seems better or worse from the first to the second. That is indicative, because"
+        " sessions differ; to know, run both in one session: --against REVISION. With three or more results of each of"
+        " two sides (--with): a verdict over sessions, which finds large differences only (loadtest/README.md).",
+        epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
+        f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C. Against"
+        f" a revision, and with several results of each side, also {WORSE} if something is worse, {UNTOLD} if the runs"
+        " can't tell. Two results: 0 whatever differs between them.",
+    )
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="*",
+        metavar="JSON",
+        help="two results, to see what differs between them (indicative); or three or more of one side, and --with",
+    )
+    parser.add_argument(
+        "--with",
+        dest="others",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="JSON",
+        help="three or more results of the other side, each of a session of its own: compare OLD OLD OLD --with NEW NEW"
+        " NEW",
+    )
+    parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="all that the textbook's claims need, often enough for a verdict (some 45 minutes)",
+    )
+    parser.add_argument(
+        "--resume", type=Path, metavar="FOLDER", help="go on with an interrupted comparison, from its last whole repeat"
+    )
+    parser.add_argument("--variants", nargs="+", choices=tuple(LAB), help=f"servers of the lab ({' '.join(TEXTBOOK)})")
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="NAME=SERVER",
+        help="your own server, in any language: NAME='COMMAND ... {port}', or NAME=HOST:PORT if it runs already; to"
+        " measure the memory of a running server of the lab's: 'NAME=HOST:PORT http://HOST:PORT/metrics'",
+    )
+    parser.add_argument(
+        "--against",
+        type=_not_empty,
+        metavar="REVISION",
+        help="a commit, branch or tag: measure each server as it was there too, in turns (10 runs of each)",
+    )
+    parser.add_argument(
+        "--build", type=_not_empty, metavar="COMMAND", help="with --against: run it first in both checkouts"
+    )
+    parser.add_argument(
+        "--scenarios",
+        nargs="+",
+        choices=tuple(SCENARIOS),
+        help="what the clients do (saturate; with --rates rates; with an --slo conversation)",
+    )
+    parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")
+    parser.add_argument(
+        "--rates",
+        type=_rates,
+        metavar="RATE,...",
+        help="requests per second, the same for all servers, one after another in one process; or shares of what the"
+        f" slowest concurrent server reaches ({','.join(f'{share:.0%}' for share in SHARES)})".replace("%", "%%"),
+    )
+    parser.add_argument(
+        "--sizes", nargs="+", type=message_size, metavar="BYTES", help="of a message's text, each a load of its own"
+    )
+    parser.add_argument("--repeats", type=_count, help="runs of each (1; ten or more give a verdict)")
+    parser.add_argument("--seconds", type=_count, help="length of each measured window")
+    parser.add_argument("--warmup", type=_count, help="seconds before it, which don't count")
+    parser.add_argument("--slo", type=_slo, help="each run's objective, such as 'p99<50ms'; where clients pause")
+    parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
+    parser.add_argument("--ceiling", action="store_true", help="first measure how fast the load itself can be")
+    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each (default: chosen)")
+    # From the clock, so that the order varies; the result keeps it, so that a comparison can be repeated.
+    parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
+        metavar="FOLDER",
+        help="folder for results (also TCPLAB_RESULTS; default: loadtest/results/)",
+    )
+    options = parser.parse_args(arguments)
+    if options.resume and list(arguments) not in (["--resume", arguments[-1]], [f"--resume={options.resume}"]):
+        parser.error("--resume goes on with what was planned: omit the other options")
+    sides = len(options.results), len(options.others)
+    if options.others and min(sides) < FEWEST:
+        parser.error(
+            f"--with takes {FEWEST} or more results on each side, not {sides[0]} and {sides[1]}: measure more sessions,"
+            " or give two results without --with"
+        )
+    if not options.others and sides[0] not in {0, 2}:
+        parser.error(f"give two results to compare, or {FEWEST} or more of each side: OLD OLD OLD --with NEW NEW NEW")
+    return options
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return int(text)
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give it a value, or omit it")
+    return text
+
+
+def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return rates (requests per second), or shares of what will be found; the others are ()."""
+    parts = [part.strip() for part in text.split(",")]
+    numbers = []
+    for part in parts:
+        try:
+            number = float(part.removesuffix("%"))
+        except ValueError:
+            number = 0.0
+        if not 0.01 <= number <= (1_000 if part.endswith("%") else 1_000_000):
+            raise argparse.ArgumentTypeError(f"{part!r} is neither a rate from 0.01 to 1000000 nor a share up to 1000%")
+        numbers.append(number)
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} has a rate twice")
+    shares = sum(part.endswith("%") for part in parts)
+    if 0 < shares < len(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} has rates and shares: choose one kind")
+    rising = tuple(sorted(numbers))
+    return ((), tuple(each / 100 for each in rising)) if shares else (rising, ())
+
+
+def _slo(text: str) -> str:
+    try:
+        return str(parse_slo(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _two_cores(text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts) or parts[0] == parts[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two different cores, such as 1,0")
+    return int(parts[0]), int(parts[1])
