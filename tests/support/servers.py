@@ -67,6 +67,11 @@ class Model:
         return int(CROWDED[1]) if "threads" in by_name(self.variant).options else 0
 
     @property
+    def in_few_threads(self) -> tuple[str, ...]:
+        """Options with which it keeps few threads."""
+        return ("--threads", "8") if self.kept_threads else ()
+
+    @property
     def several_processes(self) -> bool:
         """Whether it serves from forked processes."""
         return "workers" in by_name(self.variant).options
