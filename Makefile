@@ -48,17 +48,17 @@ workers: .venv/ready ## Several hosts: run N load processes: make workers N=4 MA
 # Markers (pyproject.toml) divide the tests into parts, only here; tests/test_selection.py holds that each test is in one.
 # Most tests wait for deadlines more than they work, so four run at a time; those that measure run alone.
 ALONE = measures or hosts or docker
-LONGER = (other_loop or slow) and not ($(ALONE))
-QUICK = not (other_loop or slow or $(ALONE))
+LONGER = (other_loop or free_threaded or slow) and not ($(ALONE))
+QUICK = not (other_loop or free_threaded or slow or $(ALONE))
 SIDE_BY_SIDE = .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal
 
 test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle machine (some 5 minutes)
 	@$(SIDE_BY_SIDE) -m "$(QUICK)"
 
-test-all: .venv-dev/ready ## Run every test, also on other event loops, over several hosts and in Docker (some 30 minutes)
+test-all: .venv-dev/ready ## Run every test, also on other event loops, without a GIL, over several hosts and in Docker (some 30 minutes)
 	@status=0; \
 	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
-	echo "tcplab: tests on other event loops than uvloop, and tests that take minutes of CPU"; \
+	echo "tcplab: tests on other event loops than uvloop, without a GIL, and tests that take minutes of CPU"; \
 	$(SIDE_BY_SIDE) -m "$(LONGER)" || status=1; \
 	echo "tcplab: tests that measure, several hosts and Docker, one after another"; \
 	.venv-dev/bin/python -m pytest -m "$(ALONE)" || status=1; \

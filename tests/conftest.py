@@ -20,12 +20,14 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of servers on an event loop other than the default."""
+    """Mark the tests of servers on an event loop other than the default, and of those without a GIL."""
     for item in items:
         callspec = getattr(item, "callspec", None)
-        values = callspec.params.values() if callspec else ()
-        if any(isinstance(value, Model) and value.loop for value in values):
+        models = [value for value in callspec.params.values() if isinstance(value, Model)] if callspec else []
+        if any(model.loop for model in models):
             item.add_marker(pytest.mark.other_loop)
+        if any(model.free_threaded for model in models):
+            item.add_marker(pytest.mark.free_threaded)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

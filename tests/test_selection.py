@@ -70,7 +70,7 @@ def test_every_test_is_in_one_part(markers: dict[str, set[str]]) -> None:
 def test_the_quick_part_is_the_first(markers: dict[str, set[str]]) -> None:
     [quick] = parts("test")
     assert parts("test-all")[0] == quick
-    left_out = {"measures", "slow", "other_loop", "hosts", "docker"}
+    left_out = {"measures", "slow", "other_loop", "free_threaded", "hosts", "docker"}
     assert selected(quick, markers) == {test for test, names in markers.items() if not names & left_out}
 
 
@@ -82,3 +82,9 @@ def test_servers_on_other_loops_are_marked(markers: dict[str, set[str]]) -> None
     }
     assert {end for test in named for end in OTHER_LOOPS if end in test} == {*OTHER_LOOPS}
     assert [test for test in named if "other_loop" not in markers[test]] == []
+
+
+def test_servers_without_a_gil_are_marked(markers: dict[str, set[str]]) -> None:
+    named = {test for test in markers if re.search(r"\[(\S+-)?(single|threaded|pool)-freethreaded", test)}
+    assert named
+    assert [test for test in named if "free_threaded" not in markers[test]] == []

@@ -1,6 +1,7 @@
 """Serve /metrics over HTTP, with a thread for each scrape."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -65,6 +66,7 @@ class MetricsServer(ThreadingHTTPServer):
         self.address_family = AF_INET6 if ":" in host else AF_INET
         self.registry = registry
         self._complaints = 0
+        self._lock = threading.Lock()  # scrapes end at the same time, and `+=` is not atomic
         super().__init__((host, port), Handler)
         registry.register(self)
 
@@ -79,7 +81,9 @@ class MetricsServer(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
         """Answer a scrape, and add its thread's CPU time."""
         super().process_request_thread(request, client_address)
-        self.answering += time.thread_time()
+        used = time.thread_time()
+        with self._lock:
+            self.answering += used
 
     def service_actions(self) -> None:
         """Read the accepting thread's CPU time, which runs this twice a second or more."""
@@ -96,8 +100,11 @@ class MetricsServer(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Print the error in one line, a few times; a scraper that leaves is no error."""
         error = sys.exception()
-        if isinstance(error, ConnectionError) or self._complaints == COMPLAINTS:
+        if isinstance(error, ConnectionError):
             return
-        self._complaints += 1
+        with self._lock:
+            if self._complaints == COMPLAINTS:
+                return
+            self._complaints += 1
         with suppress(OSError):  # stderr may be closed
             sys.stderr.write(f"a scrape of /metrics failed: {error!r}\n")

@@ -68,16 +68,15 @@ def test_a_signal_while_it_imports_is_no_crash(tmp_path: Path, kind: signal.Sign
         assert starting.returncode == -kind
 
 
-@pytest.mark.parametrize("variant", [variant.name for variant in VARIANTS])
-def test_a_signal_at_any_start_moment_ends_quietly(variant: str) -> None:
+def test_a_signal_at_any_start_moment_ends_quietly(model: Model) -> None:
     """The moments are drawn from the time that starting takes."""
     began = time.monotonic()
-    with Server(Model(variant, variant)):
+    with Server(model):
         takes = time.monotonic() - began
     luck = random.Random(5)
     for _ in range(10):
         with subprocess.Popen(
-            command_line(variant, "--port", "0", "--metrics-port", "0"),
+            model.command("--port", "0", "--metrics-port", "0"),
             cwd=ROOT,
             env=environment(),
             stdout=subprocess.PIPE,

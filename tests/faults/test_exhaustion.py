@@ -20,7 +20,7 @@ from servers.session import Deadlines
 from servers.stats import Stats
 from tests.support.alive import alive, holdings
 from tests.support.fixtures import Launch
-from tests.support.servers import MODELS, PATIENCE, Client, Model, Server, close_all
+from tests.support.servers import EVERY, PATIENCE, Client, Model, Server, close_all
 
 DEADLINES = Deadlines(idle=20.0, line=20.0, write=20.0)
 
@@ -175,9 +175,10 @@ def test_without_descriptors_it_idles_and_serves_again(concurrent: Model, launch
     assert server.metrics()("errors_total", kind="descriptors") > 0
 
 
-def test_without_room_for_a_thread_clients_are_refused(launch: Launch) -> None:
+@pytest.mark.parametrize("model", [m for m in EVERY if m.variant == "threaded"], ids=lambda m: m.name, scope="module")
+def test_without_room_for_a_thread_clients_are_refused(model: Model, launch: Launch) -> None:
     """A thread's stack takes 8 MB of address space, or the value of `ulimit -s`."""
-    server = launch(MODELS[1])
+    server = launch(model)
     with server.client() as inside:
         inside.ask(b"ECHO in\n", b"OK in\n")
         has = psutil.Process(server.process.pid).memory_info().vms

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from tests.support.alive import alive
 from tests.support.fixtures import Launch
-from tests.support.servers import BAD_SLEEP, BAD_WORK, MODELS, OVERLONG, PATIENCE, UNFINISHED, UNKNOWN, Model, Server
+from tests.support.servers import (
+    BAD_SLEEP,
+    BAD_WORK,
+    FREE_THREADED,
+    MODELS,
+    OVERLONG,
+    PATIENCE,
+    UNFINISHED,
+    UNKNOWN,
+    Model,
+    Server,
+)
 
 MEGABYTE = 1 << 20
 
@@ -77,11 +88,17 @@ def replies_to(data: bytes) -> bytes:
     return replies + UNFINISHED if rest else replies
 
 
-@pytest.fixture(scope="module")
-def every_server() -> Iterator[list[Server]]:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(MODELS, id="usual"),
+        pytest.param(FREE_THREADED, id="free-threaded", marks=pytest.mark.free_threaded),
+    ],
+)
+def every_server(request: pytest.FixtureRequest) -> Iterator[list[Server]]:
     """Start one server of each model; afterwards none may have met a bug or written to stderr."""
     with ExitStack() as stack:
-        servers = [stack.enter_context(Server(model)) for model in MODELS]
+        servers = [stack.enter_context(Server(model)) for model in request.param]
         yield servers
         for server in servers:
             assert server.metrics()("errors_total", kind="internal") == 0, server.errors()

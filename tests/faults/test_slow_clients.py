@@ -62,12 +62,13 @@ def test_an_unread_client_makes_nobody_else_wait(concurrent: Model, launch: Laun
 
 
 def test_unread_tiny_lines_take_little_memory(concurrent: Model, launch: Launch) -> None:
-    """Each client that floods and never reads costs a few buffers of 64 KiB."""
+    """A client that floods and never reads costs a few buffers; without a GIL, what its thread's own heap keeps."""
     server = launch(concurrent, "--write-deadline", "30")
     before = server.metrics()("resident_memory_bytes")
     flooders = [server.client() for _ in range(10)]
     stuff_all(flooders, b"xy\n" * 20_000)
-    assert server.metrics()("resident_memory_bytes") - before < len(flooders) * 0.7 * MEGABYTE
+    most = 4.0 if concurrent.free_threaded else 0.7
+    assert server.metrics()("resident_memory_bytes") - before < len(flooders) * most * MEGABYTE
     close_all(flooders)
 
 

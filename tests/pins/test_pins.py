@@ -12,6 +12,7 @@ from tests.pins.support import FILE, Pin, read
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = Path("servers/Dockerfile")
 STAND_INS = Path("tests/docker_engine/stand-ins")
+FREE_THREADED = Path("tests/free_threaded/build")
 COMPOSE = [Path("docker-compose.yml"), *(path.relative_to(ROOT) for path in ROOT.glob("*/*.yml"))]
 
 Found = set[tuple[str, str, str]]
@@ -70,6 +71,13 @@ def of_stand_ins(written: str) -> Found:
     return {(str(STAND_INS), "debian", each) for each in re.findall(r"debootstrap .* (\w+) \"\$directory\"", commands)}
 
 
+def of_free_threaded(written: str) -> Found:
+    """Return the Python that the tests build, and the Debian whose source it is."""
+    names = {"version": "python", "release": "debian"}
+    found = re.findall(r"(?m)^(version|release)=(\S+)$", written)
+    return {(str(FREE_THREADED), names[name], each) for name, each in found}
+
+
 def named() -> Found:
     """Return all that the files name."""
     found: Found = set()
@@ -77,7 +85,7 @@ def named() -> Found:
         found |= of_compose(path, text(path))
     found |= of_dockerfile(text(DOCKERFILE)) | of_project(text(Path("pyproject.toml")))
     found |= of_makefile(text(Path("Makefile"))) | of_dashboards(text(Path("grafana/layout.py")))
-    return found | of_stand_ins(text(STAND_INS))
+    return found | of_stand_ins(text(STAND_INS)) | of_free_threaded(text(FREE_THREADED))
 
 
 def pins() -> list[Pin]:
@@ -128,6 +136,8 @@ def test_a_changed_pin_is_seen_in_each_file() -> None:
     assert ("grafana/layout.py", name, "9.9.9") in of_dashboards(changed(layout, version, "9.9.9"))
     assert (str(DOCKERFILE), "debian", "sid") in of_dockerfile(changed(DOCKERFILE, "-slim-trixie", "-slim-sid"))
     assert (str(STAND_INS), "debian", "duke") in of_stand_ins(changed(STAND_INS, " forky ", " duke "))
+    newer = of_free_threaded(changed(FREE_THREADED, "\nversion=3.13\nrelease=trixie", "\nversion=3.9\nrelease=sid"))
+    assert newer == {(str(FREE_THREADED), "python", "3.9"), (str(FREE_THREADED), "debian", "sid")}
 
 
 def test_a_new_pin_is_seen_in_each_file() -> None:

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.alive import alive
-from tests.support.servers import CONCURRENT, MODELS, Client, Model, Server
+from tests.support.servers import CONCURRENT, EVERY, Client, Model, Server
 
 Launch = Callable[..., Server]
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=lambda model: str(model.name))
+@pytest.fixture(scope="module", params=EVERY, ids=lambda model: str(model.name))
 def model(request: pytest.FixtureRequest) -> Model:
     """Every model in turn."""
     chosen: Model = request.param

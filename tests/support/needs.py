@@ -30,8 +30,13 @@ PROMETHEUS: Final = Need("prometheus", "TCPLAB_REQUIRE_DOCKER", "put it on the P
 BROWSER: Final = Need("a browser", "TCPLAB_REQUIRE_BROWSER", "install chromium")
 GROUPS: Final = Need("control groups", "TCPLAB_REQUIRE_GROUPS", "run as root, with a writable /sys/fs/cgroup")
 HOSTS: Final = Need("several hosts", "TCPLAB_REQUIRE_HOSTS", "run as root, with iproute2 and /dev/net/tun")
+FREE_THREADED: Final = Need(
+    "a free-threaded Python",
+    "TCPLAB_REQUIRE_FREE_THREADED",
+    "name one: TCPLAB_FREE_THREADED=$(tests/free_threaded/build)",
+)
 
-NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS)
+NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS, FREE_THREADED)
 
 
 def provided(need: Need, missing: str) -> None:

@@ -20,6 +20,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.variants import VARIANTS, by_name
+from tests.support import interpreters
 from tests.support.processes import ROOT
 
 PATIENCE: Final = 30.0
@@ -34,11 +35,21 @@ UNFINISHED: Final = b"ERR the last line has no line end\n"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A server under the contract: a row of the table of variants, perhaps with options."""
+    """
+    A server under the contract: a row of the table of variants, perhaps with options.
+
+    free_threaded: whether a Python without a GIL runs it, which the machine may lack.
+    """
 
     name: str
     variant: str
     options: tuple[str, ...] = ()
+    free_threaded: bool = False
+
+    def command(self, *options: str) -> list[str]:
+        """Return the command that starts it; skip the test if the machine lacks its interpreter."""
+        interpreter = interpreters.free_threaded() if self.free_threaded else sys.executable
+        return command_line(self.variant, *self.options, *options, interpreter=interpreter)
 
     @property
     def concurrent(self) -> bool:
@@ -54,6 +65,11 @@ class Model:
     def kept_threads(self) -> int:
         """Threads that it keeps for its next clients, at most."""
         return int(CROWDED[1]) if "threads" in by_name(self.variant).options else 0
+
+    @property
+    def in_few_threads(self) -> tuple[str, ...]:
+        """Options with which it keeps few threads."""
+        return ("--threads", "8") if self.kept_threads else ()
 
     @property
     def several_processes(self) -> bool:
@@ -86,12 +102,19 @@ MODELS: Final = (
     ),
     *(Model(f"{each.name}-reuseport", each.name, APART) for each in VARIANTS if "listen" in each.options),
 )
-CONCURRENT: Final = tuple(model for model in MODELS if model.concurrent)
+FREE_THREADED: Final = tuple(
+    Model(f"{each.name}-freethreaded", each.variant, each.options, free_threaded=True)
+    for each in MODELS
+    if not each.in_a_loop
+)
+EVERY: Final = MODELS + FREE_THREADED
+"""MODELS are those under the interpreter that runs the tests."""
+CONCURRENT: Final = tuple(model for model in EVERY if model.concurrent)
 
 
-def command_line(variant: str, *options: str) -> list[str]:
+def command_line(variant: str, *options: str, interpreter: str = sys.executable) -> list[str]:
     """Return the command that starts a server."""
-    return [sys.executable, "-m", "servers", variant, *options]
+    return [interpreter, "-m", "servers", variant, *options]
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -196,7 +219,7 @@ class Server:
         unread, stderr = os.pipe()
         os.close(unread)
         self.process = subprocess.Popen(
-            command_line(model.variant, "--port", "0", "--metrics-port", "0", *model.options, *options),
+            model.command("--port", "0", "--metrics-port", "0", *options),
             cwd=ROOT,
             env=environment(**(environment_extra or {})),
             stdout=subprocess.PIPE,
