@@ -7,7 +7,7 @@ of those connected.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from loadtest.compare.measure import load
 from loadtest.compare.measure.load import Load
@@ -209,6 +209,11 @@ def of_throughput(scenario: Scenario) -> frozenset[str]:
 def stays(scenario: Scenario) -> bool:
     """Whether all clients connect at the start, and stay."""
     return scenario.requests is None
+
+
+def waited_for(scenario: Scenario) -> Literal["first", "response"]:
+    """Return which replies a rate is judged by: where clients ask once and leave, each reply is a first one."""
+    return "first" if scenario.requests == 1 else "response"
 
 
 def seeks_top_speed(scenario: Scenario) -> bool:

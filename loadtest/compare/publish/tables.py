@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.compare.analysis.measures import waited_for
 from loadtest.compare.analysis.summary import Estimate, Summary
 from loadtest.compare.analysis.sustained import Sustained, common_rate, sweeps
 from loadtest.compare.plan import MIN_RUNS
@@ -59,6 +60,55 @@ def answer(one: Published, language: Language) -> Iterator[str]:
 def rates(one: Published, language: Language) -> Iterator[str]:
     """Yield what each model sustains, and its figures at one rate that all sustain."""
     yield from _of_rates(one, language, [])
+
+
+def models(one: Published, language: Language) -> Iterator[str]:
+    """Yield the same of a comparison of more models, which has nothing else."""
+    if one.result["plan"]["name"] == "chosen" and _is_of(one, "rates"):
+        yield from _of_rates(one, language, [])
+
+
+def database(one: Published, language: Language) -> Iterator[str]:
+    """Yield up to which rate each model has its requests wait for a database."""
+    if _is_of(one, "database"):
+        yield from _of_rates(one, language, [])
+
+
+def _is_of(one: Published, scenario: str) -> bool:
+    return any(each.workload.scenario == scenario for each in one.sustained)
+
+
+def neighbour(one: Published, language: Language) -> Iterator[str]:
+    """Yield how long clients wait beside one that computes, and how long that takes."""
+    some = [each for each in one.summaries if each.scenario.neighbour and each.runs]
+    if not some:
+        return
+    measures = {"p50": "response_p50_us", "p99": "response_p99_us", "p999": "response_p999_us", "work": "neighbour_us"}
+    served = {_name(each): language.count(each.served[0]) for each in some}
+    columns: list[Column] = [
+        (language.heading("served many", some[0].workload.clients), served),
+        *(
+            (language.headings[f"beside {name}"], {_name(each): _cell(each[measure], MS, language) for each in some})
+            for name, measure in measures.items()
+        ),
+    ]
+    yield from _table(columns, language)
+    yield from _runs(some, language, language.at.format(rate=language.number(some[0].workload.rate or 0)))
+
+
+def sizes(one: Published, language: Language) -> Iterator[str]:
+    """Yield top speed and CPU per request by a message's size."""
+    some = [each for each in one.summaries if each.workload.size and each.runs]
+    if not some:
+        return
+    columns: list[Column] = []
+    for size in sorted({each.workload.size or 0 for each in some}):
+        these = [each for each in some if each.workload.size == size]
+        for name, measure in (("size top", "requests_per_second"), ("size cpu", "cpu_us")):
+            heading = language.headings[name].format(size=language.count(size))
+            columns.append((heading, {_name(each): _cell(each[measure], 1, language) for each in these}))
+    yield from _table(columns, language)
+    yield from _runs(some, language)
 
 
 def _of_rates(one: Published, language: Language, further: Sequence[Column]) -> Iterator[str]:
@@ -122,9 +172,10 @@ def _rate(each: Sustained, language: Language) -> str:
 def _at_one_rate(each: Summary | None, language: Language) -> dict[str, str]:
     if each is None:
         return {}
+    replies = waited_for(each.scenario)
     return {
-        "p50": _cell(each["response_p50_us"], MS, language),
-        "p99": _cell(each["response_p99_us"], MS, language),
+        "p50": _cell(each[f"{replies}_p50_us"], MS, language),
+        "p99": _cell(each[f"{replies}_p99_us"], MS, language),
         "cpu": _cell(each["cpu_us"], 1, language),
     }
 
@@ -318,5 +369,9 @@ TABLES: Final[Mapping[str, Table]] = {
     "saturate": saturate,
     "first_reply": first_reply,
     "memory": memory,
+    "models": models,
+    "neighbour": neighbour,
+    "database": database,
+    "sizes": sizes,
 }
 """The tables of one machine, by the name of their marks."""

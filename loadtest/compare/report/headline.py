@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple, Self
 
-from loadtest.compare.analysis.measures import process_of
+from loadtest.compare.analysis.measures import process_of, waited_for
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
 from loadtest.compare.analysis.sustained import Sustained, common_rate, ratios, sustained
 from loadtest.compare.plan import MIN_RUNS, clients
@@ -208,7 +208,8 @@ def rate_in_words(each: Sustained) -> str:
 def _figures(each: Summary | None) -> tuple[str, ...]:
     if each is None:
         return ("-",) * 4
-    p50, p99, cost = each["response_p50_us"], each["response_p99_us"], each["cpu_us"]
+    replies = waited_for(each.scenario)
+    p50, p99, cost = each[f"{replies}_p50_us"], each[f"{replies}_p99_us"], each["cpu_us"]
     return show(p50, 1e3), show(p99, 1e3), show(cost, 1.0), served(each)
 
 
