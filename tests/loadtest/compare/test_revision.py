@@ -15,7 +15,8 @@ from loadtest.__main__ import main
 from loadtest.compare import revision
 from loadtest.compare.analysis.regression import of_revisions
 from loadtest.compare.candidates import LAB, own
-from loadtest.compare.command import UNTOLD, WORSE, _of_revisions
+from loadtest.compare.command import _of_revisions
+from loadtest.compare.options import UNTOLD, WORSE
 from loadtest.compare.plan import chosen
 from loadtest.compare.report import differences
 from tests.loadtest.compare.results import comparison, several_runs, warning
