@@ -33,7 +33,9 @@ def services(variants: Sequence[Variant]) -> Iterator[str]:
         yield f"  {each.name}:"
         yield "    <<: *server"
         if not number:
-            yield "    build: {context: ., dockerfile: servers/Dockerfile, target: server}"
+            yield "    # The load always builds on the usual Python."
+            base = '{BASE: "${TCPLAB_BASE:-}"}'
+            yield f"    build: {{context: ., dockerfile: servers/Dockerfile, target: server, args: {base}}}"
         if each.profile:
             yield f"    profiles: [{each.profile}]"
         yield f"    command: [{each.name}]"

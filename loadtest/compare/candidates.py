@@ -1,4 +1,8 @@
-"""The candidates of a comparison: the lab's variants, one also on another loop, and the user's own servers."""
+"""
+The candidates of a comparison: the lab's variants, one also on another loop, and the user's own servers.
+
+conditions.py makes more of them.
+"""
 
 import re
 import shlex
@@ -26,7 +30,8 @@ class Candidate:
     command: starts a server of the user's; "{port}" stands for a free port of loopback. address: "host:port" of a
     server that already runs. metrics: its /metrics, "" without any. folder: where its command runs; "" for this
     checkout. version_of: the name of the candidate of which it is an earlier revision; "" if it is none. python: the
-    program that runs one of the lab's; "" for the one that runs this.
+    program that runs one of the lab's; "" for the one that runs this. condition: what tells it apart from others of the
+    same variant and loop; "" if nothing does.
     """
 
     name: str
@@ -41,18 +46,32 @@ class Candidate:
     folder: str = ""
     version_of: str = ""
     python: str = ""
+    condition: str = ""
 
     @property
     def label(self) -> str:
-        """Its name in a report, with its event loop, because that determines the measures."""
-        return f"{self.variant} on {self._loop}" if self._loop else visible(self.name)
+        """Its name in a report, with what determines the measures: its event loop and its condition."""
+        if not self.variant:
+            return visible(self.name)
+        on = f" on {'stdlib' if self.loop == 'asyncio' else self.loop}" if self.loop else ""
+        return visible(f"{self.variant}{on}{f', {self.condition}' if self.condition else ''}")
 
     @property
-    def _loop(self) -> str:
+    def loop(self) -> str:
         """The event loop of a lab's variant; "" if it has none."""
         if self.variant not in _ON_A_LOOP:
             return ""
-        return "stdlib" if self.options[-2:] == ("--loop", "asyncio") else "uvloop"
+        return self.options[self.options.index("--loop") + 1] if "--loop" in self.options else "uvloop"
+
+    @property
+    def package(self) -> str:
+        """The package of its event loop; "" if it needs none."""
+        return self.loop if self.loop != "asyncio" else ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it serves one client at a time."""
+        return (self.variant or self.version_of or self.name) in ONE_AT_A_TIME
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON-ready data for `from_json`."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest import run_warnings
-from loadtest.compare import candidates, resume, revision, store
+from loadtest.compare import candidates, conditions, interpreters, resume, revision, store
 from loadtest.compare.analysis import regression, slo_check, sustained
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.pairwise import Pair
@@ -108,6 +108,9 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         raise ValueError(f"two servers have the same name: {', '.join(names)}")
     picked = {
         "--variants": options.variants,
+        "--loops": options.loops,
+        "--switch-intervals": options.switch_intervals,
+        "--python": options.python,
         "--scenarios": options.scenarios,
         "--clients": options.clients,
         "--rates": options.rates,
@@ -139,7 +142,19 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
             f" pause, such as {', '.join(name for name in SCENARIOS if slo_check.applies_to(SCENARIOS[name]))}"
         )
     rates, shares = options.rates or ((), ())
-    some = [*(LAB[name] for name in variants or (() if options.against and own else TEXTBOOK)), *own]
+    if options.against and options.python:
+        raise ValueError("--against starts both revisions by the Python that runs this: omit --python")
+    about = conditions.chosen_by(options.loops, options.switch_intervals)
+    about = list(variants) or about or ([] if options.against and own else [*TEXTBOOK])
+    of_the_lab = conditions.under(
+        (LAB[name] for name in about),
+        loops=options.loops,
+        intervals=options.switch_intervals,
+        pythons=options.python,
+    )
+    some = [*of_the_lab, *own]
+    if len({each.name for each in some}) < len(some):
+        raise ValueError(f"two servers have the same name: {', '.join(each.name for each in some)}")
     if options.against:
         some = _with_before(some, options, before)
     return chosen(
@@ -181,7 +196,8 @@ def _cores(asked: tuple[int, int] | None) -> machine.Cores:
 
 
 def _find_all(some: Sequence[Candidate]) -> None:
-    """Raise ValueError if a running server does not answer an ECHO, or a command's program does not exist."""
+    """Raise ValueError if a running server does not answer an ECHO, or what starts one is missing."""
+    interpreters.check(some)
     for candidate in some:
         program = candidate.command[0] if candidate.command else ""
         if program and not shutil.which(ROOT / program if os.sep in program else program):

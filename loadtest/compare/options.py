@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 from loadtest.compare.analysis.sessions import FEWEST
 from loadtest.compare.candidates import LAB, TEXTBOOK
+from loadtest.compare.conditions import LOOPS, USUAL_INTERVAL, Python, python
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.run import ROOT
 from loadtest.compare.plan import SHARES
@@ -81,6 +82,31 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--resume", type=Path, metavar="FOLDER", help="go on with an interrupted comparison, from its last whole repeat"
     )
     parser.add_argument("--variants", nargs="+", choices=tuple(LAB), help=f"servers of the lab ({' '.join(TEXTBOOK)})")
+    parser.add_argument(
+        "--loops",
+        nargs="+",
+        choices=LOOPS,
+        default=[],
+        help="event loops: measure each of the variants that has one on each of them (without --variants: asyncio and"
+        " protocol)",
+    )
+    parser.add_argument(
+        "--switch-intervals",
+        nargs="+",
+        type=_interval,
+        default=[],
+        metavar="SECONDS",
+        help=f"measure each of the variants that serves from threads at each of them (Python's own: {USUAL_INTERVAL:g};"
+        " without --variants: threaded)",
+    )
+    parser.add_argument(
+        "--python",
+        action="append",
+        type=_python,
+        default=[],
+        metavar="NAME=PROGRAM",
+        help="a Python that runs the lab's servers, such as 3.14t=python3.14t; repeat it to measure under each",
+    )
     parser.add_argument(
         "--server",
         action="append",
@@ -176,6 +202,23 @@ def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
         raise argparse.ArgumentTypeError(f"{text!r} has rates and shares: choose one kind")
     rising = tuple(sorted(numbers))
     return ((), tuple(each / 100 for each in rising)) if shares else (rising, ())
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1e-6 <= seconds <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.000001 to 10")
+    return seconds
+
+
+def _python(text: str) -> Python:
+    try:
+        return python(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _slo(text: str) -> str:

@@ -313,7 +313,7 @@ def chosen(
 ) -> Plan:
     """Return the plan that the user chose; clients, seconds and warmup replace each scenario's own."""
     names = tuple(candidate.name for candidate in candidates)
-    alone = {each.name for each in candidates if (each.version_of or each.name) in ONE_AT_A_TIME}
+    alone = {each.name for each in candidates if each.alone}
     concurrent = tuple(name for name in names if name not in alone)
     paced = [name for name in scenarios if rates or shares or SCENARIOS[name].paced]
     tasks = []

@@ -86,6 +86,7 @@ class _Candidate(_Exact):
     folder: str = ""
     version_of: str = ""
     python: str = ""
+    condition: str = ""
 
 
 class _Task(_Loose):

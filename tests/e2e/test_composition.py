@@ -102,8 +102,14 @@ def test_images_are_pinned_or_our_own() -> None:
     assert all(re.search(r":v?\d+\.\d+\.\d+$", image) for image in images if ":" in image)
     stages = re.findall(r"^FROM (\S+)", (ROOT / "servers" / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(stages) == 2
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", stages[0])
+    assert re.fullmatch(r"\$\{BASE:-python:3\.\d+\.\d+-slim-\w+\}", stages[0])
     assert stages[1] == "server"
+
+
+def test_another_base_image_is_for_servers_alone() -> None:
+    """The load's packages are not built for every Python, and its speed must not depend on it."""
+    given = {name: service["build"].get("args") for name, service in SERVICES.items() if "build" in service}
+    assert {name: args for name, args in given.items() if args} == {"single": {"BASE": "${TCPLAB_BASE:-}"}}
 
 
 @pytest.mark.parametrize("image", ["tcplab-server", "tcplab-load"])

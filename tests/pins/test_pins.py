@@ -39,7 +39,7 @@ def of_dockerfile(written: str) -> Found:
     """Return the base images that are no stage of the file itself, and the Debian that each stands on."""
     stages = set(re.findall(r"(?im)^FROM .* AS (\S+)$", written))
     found: Found = set()
-    for image in set(re.findall(r"(?im)^FROM (\S+)", written)) - stages:
+    for image in set(re.findall(r"(?im)^FROM (?:\$\{BASE:-)?([^\s}]+)", written)) - stages:
         name, tag = split(image)
         version, _, debian = tag.partition("-slim-")
         found |= {(str(DOCKERFILE), name, version), (str(DOCKERFILE), "debian", debian)}

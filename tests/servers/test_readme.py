@@ -41,7 +41,7 @@ def settings(point: str) -> set[str]:
     deadlines = chosen.deadlines
     seconds = {deadlines.idle, deadlines.line, deadlines.write, chosen.grace, MOMENT}
     kilobytes, unit = ("КиБ", "с") if point == "," else ("KiB", "s")
-    own = f"{chosen.switch_interval * 1e3:g} {'мс' if point == ',' else 'ms'}"
+    own = f"{chosen.switch_interval:g}".replace(".", point)
     return {own, f"{MAX_LINE // 1024} {kilobytes}"} | {f"{each:g} {unit}".replace(".", point) for each in seconds}
 
 

@@ -103,6 +103,49 @@ def test_a_run_keeps_the_servers_python(results: Path) -> None:
     assert (kept["build"], kept["gil"], kept["switch_interval"]) == ("gil", True, 0.005)
 
 
+def test_loops_intervals_and_pythons_are_of_one_comparison(results: Path) -> None:
+    conditions = ("--loops", "uvloop", "rloop", "--switch-intervals", "0.005", "0.0005")
+    done = run(
+        results, "--variants", "threaded", "asyncio", *conditions, "--python", f"here={sys.executable}", "--seed", "1"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = result(results)
+    assert {each["candidate"]: each["interpreter"]["switch_interval"] for each in found["runs"]} == {
+        "threaded-here": 0.005,
+        "threaded-0.5ms-here": 0.0005,
+        "asyncio-here": 0.005,
+        "asyncio-rloop-here": 0.005,
+    }
+    assert all(f"asyncio on {loop}, Python here" in done.stdout for loop in ("uvloop", "rloop"))
+    assert {each["python"] for each in found["plan"]["candidates"]} == {sys.executable}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--python", "x=no-such-python"), "there is no program no-such-python: install that Python, or correct its"),
+        (("--python", "python3.14t"), "'python3.14t' is not a Python: give NAME=PROGRAM"),
+        (("--loops", "trio"), "--loops: invalid choice: 'trio'"),
+        (("--switch-intervals", "0"), "'0' is not a number of seconds from 0.000001 to 10"),
+        (("--python", f"here={sys.executable}", "--against", "HEAD"), "--against starts both revisions by the Python"),
+        (("--thorough", "--loops", "rloop"), "--thorough sets its own"),
+        (
+            ("--switch-intervals", "0.0005", "--server", "threaded-0.5ms={port}"),
+            "'threaded-0.5ms={port}' is not a server",
+        ),
+        (
+            ("--variants", "protocol", "--loops", "rloop", "--server", "protocol-rloop=x {port}"),
+            "two servers have the same name: protocol-rloop, protocol-rloop",
+        ),
+    ],
+)
+def test_bad_conditions_are_one_line(results: Path, options: tuple[str, ...], said: str) -> None:
+    done = run(results, *options)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert said in done.stderr
+    assert not results.exists()
+
+
 @pytest.mark.measures
 def test_the_generators_ceiling_comes_first(results: Path) -> None:
     done = run(results, "--seed", "1", "--variants", "asyncio", "--ceiling")
