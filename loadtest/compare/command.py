@@ -141,6 +141,12 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
             f"--slo cannot be judged in {', '.join(scenarios)} ({CLOSED_LOOP}): choose a scenario in which clients"
             f" pause, such as {', '.join(name for name in SCENARIOS if slo_check.applies_to(SCENARIOS[name]))}"
         )
+    leaving = [name for name in scenarios if SCENARIOS[name].requests is not None]
+    if "rloop" in options.loops and leaving:
+        raise ValueError(
+            f"rloop never closes a connection, so that clients who leave in {leaving[0]} would use up its descriptors:"
+            f" choose scenarios in which they stay ({', '.join(conditions.STAYING)}), or omit rloop"
+        )
     rates, shares = options.rates or ((), ())
     if options.against and options.python:
         raise ValueError("--against starts both revisions by the Python that runs this: omit --python")

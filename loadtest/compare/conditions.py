@@ -7,10 +7,14 @@ from itertools import chain, cycle
 from typing import Final, NamedTuple
 
 from loadtest.compare.candidates import LAB, Candidate
+from loadtest.scenarios import SCENARIOS
 from servers.variants import by_name
 
 LOOPS: Final = ("uvloop", "asyncio", "rloop")
 """As the servers' --loop takes them."""
+
+STAYING: Final = tuple(name for name, each in SCENARIOS.items() if each.requests is None)
+"""The scenarios in which clients stay."""
 
 USUAL_INTERVAL: Final = 0.005
 """Python's own switch interval, in seconds."""

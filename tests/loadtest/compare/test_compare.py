@@ -130,6 +130,10 @@ def test_loops_intervals_and_pythons_are_of_one_comparison(results: Path) -> Non
         (("--python", f"here={sys.executable}", "--against", "HEAD"), "--against starts both revisions by the Python"),
         (("--thorough", "--loops", "rloop"), "--thorough sets its own"),
         (
+            ("--loops", "uvloop", "rloop", "--scenarios", "churn"),
+            "rloop never closes a connection, so that clients who",
+        ),
+        (
             ("--switch-intervals", "0.0005", "--server", "threaded-0.5ms={port}"),
             "'threaded-0.5ms={port}' is not a server",
         ),
