@@ -220,6 +220,8 @@ NUMBERS = (
     ("bytes received per second", f"sum(rate(tcplab_received_bytes_total{{{CHOSEN}}}[$__rate_interval]))"),
     ("bytes sent per second", f"sum(rate(tcplab_sent_bytes_total{{{CHOSEN}}}[$__rate_interval]))"),
     ("resident bytes, standard metric", f'max(process_resident_memory_bytes{{job="servers",{CHOSEN}}})'),
+    ("GIL, 1 if it is on", f"max(tcplab_gil_enabled{{{CHOSEN}}})"),
+    ("switch interval, us", f"1e6 * max(tcplab_switch_interval_seconds{{{CHOSEN}}})"),
     ("virtual bytes", f'max(process_virtual_memory_bytes{{job="servers",{CHOSEN}}})'),
     (
         "CPU, standard metric, ms per second",
@@ -245,7 +247,8 @@ def numbers() -> list[Line]:
     def named(expr: str, name: str) -> str:
         return f'label_replace({expr}, "what", "{name}", "", "")'
 
-    now = "\nor ".join(named(f"({expr})", name) for name, expr in NUMBERS)
+    python = f'label_replace(tcplab_interpreter_info{{{CHOSEN}}}, "what", "build: $1", "build", "(.*)")'
+    now = "\nor ".join([*(named(f"({expr})", name) for name, expr in NUMBERS), python])
     counted = "\nor ".join(
         f'label_replace(sum by ({label}) ({_growth(counter)}), "what", "{name} $1", "{label}", "(.*)")'
         if label
@@ -263,7 +266,9 @@ def numbers() -> list[Line]:
                     "process_max_fds: a client takes one descriptor. tcplab_received_bytes_total, "
                     "tcplab_sent_bytes_total: without TCP's headers. process_resident_memory_bytes is the same as "
                     "tcplab_resident_memory_bytes. process_virtual_memory_bytes is address space, never a cost. "
-                    "process_cpu_seconds_total has steps of 10 ms, too coarse for CPU per request.",
+                    "process_cpu_seconds_total has steps of 10 ms, too coarse for CPU per request. "
+                    "tcplab_gil_enabled: an extension may turn the GIL on again. tcplab_switch_interval_seconds means "
+                    "nothing without it. tcplab_interpreter_info: whether Python was built with it.",
                     f"max by (what) ({now})",
                 ),
                 _table(

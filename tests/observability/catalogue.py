@@ -61,6 +61,7 @@ def load() -> Catalogue:
         "seconds": 1.0,
         "closed": False,
         "counters": {variant.name: counters for variant in VARIANTS},
+        "neighbours": {},
         "gauges": {variant.name: [0] * len(Gauges._fields) for variant in VARIANTS},
         "effort": [0.0, 1.0, 0.0, 0.0, 0.0, {}],
     }

@@ -82,7 +82,7 @@ def log_normal(median: float) -> Distribution:
 
 def of_load(variant: str) -> dict[str, Distribution]:
     """Return a variant's distributions at the load, by series."""
-    scale = 8 ** NAMES.index(variant)
+    scale = 5 ** NAMES.index(variant)
     return {series: log_normal(median * scale) for series, median in SERIES.items()}
 
 

@@ -87,7 +87,7 @@ def test_without_conditions_candidates_stay_as_they_are() -> None:
     assert under(LAB.values()) == list(LAB.values())
 
 
-def test_one_at_a_time_is_so_under_any_python() -> None:
+def test_single_serves_one_under_any_python() -> None:
     """Of clients that stay it serves one, and so has one."""
     plan = chosen(1, under(named("single", "threaded"), pythons=[FREE]), scenarios=["rates"], rates=[1000.0])
     assert [(each.workload.clients, each.candidates) for each in plan.tasks] == [

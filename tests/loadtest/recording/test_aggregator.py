@@ -565,7 +565,7 @@ def test_the_worst_ten_seconds_are_not_averaged_away() -> None:
     aggregator.begin(5, 0.0, 1000.0)
     for second in range(90):
         busy = 0.99 if 30 <= second < 60 else 0.1
-        part = {"phase": 5, "seconds": 1.0, "closed": second == 89, "counters": {}, "gauges": {}}
+        part = {"phase": 5, "seconds": 1.0, "closed": second == 89, "counters": {}, "neighbours": {}, "gauges": {}}
         aggregator.take("one", {"parts": [{**part, "effort": [busy, 1.0, busy, 0.0, 0.0, {}]}]}, float(second + 1))
     aggregator.end(90.0, {})
     figures = aggregator.figures

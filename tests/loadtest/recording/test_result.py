@@ -77,6 +77,7 @@ def test_the_result_is_schema_2_and_whole(tmp_path: Path) -> None:
         "unsent": 0,
         "histograms": {"response": {"3000": 1}, "service": {"3000": 1}, "connect": {}, "first_reply": {"250000": 1}},
         "censored": {"response": {}, "service": {}, "connect": {}, "first_reply": {}},
+        "neighbour": None,
     }
     assert found["variants"]["single"]["unanswered"] == 1
     assert found["variants"]["single"]["censored"]["first_reply"] == {"753000": 1}

@@ -224,7 +224,7 @@ def test_foreign_work_on_the_servers_core_is_told(foreign: float, warned: bool) 
 @pytest.mark.parametrize(
     ("build", "gil", "warned"), [("free-threaded", True, True), ("free-threaded", False, False), ("gil", True, False)]
 )
-def test_a_gil_that_came_back_takes_out_the_run(build: str, gil: bool, warned: bool) -> None:
+def test_a_gil_come_back_excludes_the_run(build: str, gil: bool, warned: bool) -> None:
     shown = measures_of({**one_run("threaded"), "interpreter": interpreter(build=build, gil=gil)})
     told = "a free-threaded CPython 3.14.7 ended with the GIL on"
     assert [(each.name, each.detail) for each in shown.warnings] == [("gil-came-back", told)] * warned
