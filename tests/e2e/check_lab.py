@@ -15,7 +15,7 @@ from typing import Final
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
-from servers.variants import DEFAULT
+from servers.variants import VARIANTS
 from tests.observability.queries import Query, dashboards, panels, queries
 from tests.support.lab.docker import Lab, brought_up, fetch, why_no_docker
 
@@ -25,7 +25,7 @@ PATIENCE: Final = 150.0
 PAUSE: Final = 2.0
 """Seconds between two rounds: a scrape."""
 
-NAMES: Final = frozenset(variant.name for variant in DEFAULT)
+NAMES: Final = frozenset(variant.name for variant in VARIANTS)
 
 Series = list[tuple[dict[str, str], float]]
 """A query's answer: labels and value of each series."""
@@ -112,7 +112,8 @@ def main() -> int:
         return 2
     _say("pulling or building the images, and starting a lab of its own: some minutes the first time")
     try:
-        with contextmanager(brought_up)() as lab:
+        profiles = ",".join({variant.profile: None for variant in VARIANTS if variant.profile})
+        with contextmanager(brought_up)(COMPOSE_PROFILES=profiles) as lab:
             status = check(lab)
     except AssertionError as error:  # docker's own words
         sys.stderr.write(f"tcplab check-lab: the lab did not start: {error}\n")

@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from loadtest.shapes import TOUR
-from servers.variants import DEFAULT
+from servers.variants import DEFAULT, VARIANTS
 from tests.e2e.leaks import leaks
 from tests.e2e.looks import complaints, draw, panels
 from tests.e2e.privileges import of_root
@@ -44,6 +44,7 @@ HISTORY = (("history", "--no-trunc"), ("image", "inspect"))
 
 NAMES = [variant.name for variant in DEFAULT]
 CONCURRENT = [variant.name for variant in DEFAULT if variant.clients != 1]
+QUERIES = queries(DEFAULT)
 CLIENTS = 30
 WINDOW = 60
 """Seconds over which figures are compared, many conversations even of the single server, where each takes 70 ms."""
@@ -106,7 +107,7 @@ def test_what_is_left_out_is_said(lab: Lab) -> None:
 
 def on_compare(panel: str, part: str = "") -> list[Query]:
     """Return the queries of a panel of Compare that contain `part`."""
-    return [q for q in queries() if q.dashboard == "compare.json" and q.panel == panel and part in q.expr]
+    return [q for q in QUERIES if q.dashboard == "compare.json" and q.panel == panel and part in q.expr]
 
 
 def test_panels_have_data_within_half_a_minute(lab: Lab) -> None:
@@ -152,7 +153,8 @@ def test_every_port_is_bound_to_loopback(lab: Lab) -> None:
         for binding in bindings or ()
     }
     assert set(published.values()) == {"127.0.0.1"}
-    expected = {port for name, port in lab.ports.items() if not (name == "grafana" and lab.no_grafana)}
+    left_out = {variant.name for variant in VARIANTS if variant.profile} | ({"grafana"} if lab.no_grafana else set())
+    expected = {port for name, port in lab.ports.items() if name not in left_out}
     assert set(published) == expected
 
 
@@ -296,7 +298,7 @@ def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, flo
     return rates, costs, first
 
 
-@pytest.mark.parametrize("query", queries(), ids=lambda query: query.name)
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
 @pytest.mark.usefixtures("watched")
 def test_every_query_of_every_panel_has_data(lab: Lab, query: Query) -> None:
     found = lab.query(query.promql())
@@ -314,7 +316,7 @@ def test_every_query_of_every_panel_has_data(lab: Lab, query: Query) -> None:
 @pytest.mark.usefixtures("watched")
 def test_every_figure_has_a_point_per_variant(lab: Lab, title: str) -> None:
     panel = title.replace("${series:text}", "Response time")
-    (drawn,) = {q.promql() for q in queries() if q.dashboard == "capacity.json" and q.panel == panel and q.ref == "B"}
+    (drawn,) = {q.promql() for q in QUERIES if q.dashboard == "capacity.json" and q.panel == panel and q.ref == "B"}
     assert set(lab.by_variant(drawn)) == set(NAMES)
 
 
@@ -385,7 +387,7 @@ OF_A_WORKER = ("Requests ended per second, by worker", "CPU, share of one core",
 
 def shown_of_workers(lab: Lab) -> dict[str, int]:
     """Return the number of lines of each chart with a line for each worker."""
-    return {one.panel: len(lab.query(one.promql())) for one in queries() if one.panel in OF_A_WORKER}
+    return {one.panel: len(lab.query(one.promql())) for one in QUERIES if one.panel in OF_A_WORKER}
 
 
 def test_workers_can_be_added_during_the_run(lab: Lab) -> None:
@@ -420,7 +422,7 @@ def silent(lab: Lab) -> list[str]:
     """Return the panels' queries that wrongly return no data, or none of some variant."""
     return [
         query.name
-        for query in queries()
+        for query in QUERIES
         if not query.may_be_empty
         and not (
             (found := lab.query(query.promql()))

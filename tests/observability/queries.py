@@ -7,13 +7,13 @@ load, its workers or its warnings).
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from servers.variants import VARIANTS
+from servers.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
@@ -76,9 +76,11 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield panel
 
 
-def queries() -> list[Query]:
-    """Return every query of every committed dashboard, including its annotations'."""
-    return [query for name, dashboard in dashboards().items() for query in _queries(name, dashboard)]
+def queries(running: Iterable[Variant] = VARIANTS) -> list[Query]:
+    """Return every query of every committed dashboard, also its annotations'; without those about other servers."""
+    names = {variant.name for variant in running}
+    every = (query for name, dashboard in dashboards().items() for query in _queries(name, dashboard))
+    return [query for query in every if names.issuperset(re.findall(r'variant="(\w+)"', query.expr))]
 
 
 def _queries(name: str, dashboard: dict[str, Any]) -> Iterator[Query]:

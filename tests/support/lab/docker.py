@@ -113,10 +113,11 @@ class Lab:
     @property
     def services(self) -> list[str]:
         """The services that `up` starts here."""
+        chosen = self.settings.get("COMPOSE_PROFILES", "").split(",")
         return [
             name
             for name, service in composition()["services"].items()
-            if "profiles" not in service and not (name == "grafana" and self.no_grafana)
+            if not {*service.get("profiles", chosen)}.isdisjoint(chosen) and not (name == "grafana" and self.no_grafana)
         ]
 
     def docker(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
