@@ -77,6 +77,11 @@ class Model:
         return "workers" in by_name(self.variant).options
 
     @property
+    def workers_own(self) -> float:
+        """Megabytes that its workers no longer share once they serve."""
+        return 4.0 if self.several_processes else 0.0
+
+    @property
     def in_one_process(self) -> tuple[str, ...]:
         """Options with which it serves from one process."""
         return ("--workers", "1") if self.several_processes else ()

@@ -279,7 +279,7 @@ def test_workers_that_start_together_have_not_joined(tmp_path: Path) -> None:
         for _ in range(3):
             cluster.start_worker()
             time.sleep(2)
-        eventually(lambda: cluster.users() == [4, 4, 4], "three workers carry all users")
+        eventually(lambda: cluster.users() == [len(ALL)] * 3, "three workers carry all users")
         time.sleep(SETTLED + 1)
         assert shows(cluster.master.metrics(), "worker-joined") == 0
         abandoned = sum_of(cluster.master, "tcplab_load_abandoned_total")
