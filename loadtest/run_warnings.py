@@ -445,6 +445,15 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         TakesOut.NOTHING,
         ForSlo.UNTOUCHED,
     ),
+    "no-neighbour": Row(
+        "there was no noisy neighbour",
+        "in a comparison: the client that should compute beside the others had no second reply within the window",
+        "see whether the server serves it at all, or measure for longer",
+        About.SERVER,
+        _ANY,
+        TakesOut.RUN,
+        ForSlo.VOID,
+    ),
     "gil-came-back": Row(
         "the GIL is on in a free-threaded Python",
         "in a comparison: the server runs on a free-threaded build, and had the GIL on at the end of the run",

@@ -489,6 +489,8 @@ def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | No
     yield from known.values()
     if detail:
         yield warning("generator-limited", detail)
+    if row.scenario.neighbour and not found.neighbour:
+        yield warning("no-neighbour", "the client that computes beside the others had no second reply in the window")
     yield from _surroundings(found, usage)
 
 

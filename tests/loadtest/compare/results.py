@@ -43,6 +43,7 @@ def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str,
         "unsent": 0,
         "histograms": {"response": durations, "service": durations, "connect": {}, "first_reply": {}},
         "censored": {},
+        "neighbour": {"histograms": {"service": {"90000": 100}}} if SCENARIOS[scenario].neighbour else None,
     }
     generator = {
         "workers": 1,

@@ -221,6 +221,18 @@ def test_foreign_work_on_the_servers_core_is_told(foreign: float, warned: bool) 
     assert shown.requests_per_second.value == 10_000, "it stays in the medians"
 
 
+def test_a_neighbour_is_told_apart_or_missed() -> None:
+    beside = measures_of(one_run("threaded", "noisy-neighbour", 40))
+    assert beside.warnings == ()
+    assert (beside.neighbour_us.value, beside.requests_per_second.value) == (90_000, 10_000)
+    assert beside.cpu_us == Measure(why="the neighbour's requests are in it too") == beside.turns == beside.waited_us
+    alone = measures_of(one_run("threaded", "noisy-neighbour", 40, neighbour=None))
+    assert [each.name for each in alone.warnings] == ["no-neighbour"]
+    assert excludes(alone.warnings)
+    other = measures_of(one_run("threaded", "rates"))
+    assert (other.neighbour_us.why, other.cpu_us.value) == ("there is no neighbour", 100)
+
+
 @pytest.mark.parametrize(
     ("build", "gil", "warned"), [("free-threaded", True, True), ("free-threaded", False, False), ("gil", True, False)]
 )
