@@ -221,7 +221,7 @@ def _key(candidate: str, workload: Mapping[str, Any]) -> tuple[str, int, float]:
 def saturate(one: Published, language: Language) -> Iterator[str]:
     """Yield top speed and CPU per request of clients that never pause."""
     some = [each for each in one.summaries if each.workload.scenario == "saturate" and each.runs]
-    some = [each for each in some if each.workload.rate is None]
+    some = [each for each in some if each.workload.rate is None and each.workload.size is None]
     if not some:
         return
     columns: list[Column] = []

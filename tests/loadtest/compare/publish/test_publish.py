@@ -1,6 +1,7 @@
 """The READMEs' measured figures are those of the published results, and say for which code they hold."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,42 @@ def test_machines_stand_side_by_side(root: Path) -> None:
     assert "| Imagined CPU, 2 cores, CPython 3.13.1 (2026-11-23) | 1,000 | 4,000 or more | 2,000 |" in text
     assert "| Other(R) CPU @ 3 GHz, 8 cores, CPython 3.13.1 (2026-11-23) |  |  | 1,000 |" in text
     assert "ffff" not in (root / "README.md").read_text(encoding="utf-8")
+
+
+def of_kind(scenario: str, *runs: dict[str, Any]) -> dict[str, Any]:
+    made = comparison(*runs, commit="0123456789ab", code=hot_path.hashes(ROOT))
+    for run in made["runs"]:
+        run["workload"]["scenario"] = scenario
+    made["plan"] |= {"slo": "p99<20ms", "name": "chosen"}
+    return made
+
+
+def test_other_comparisons_have_tables_of_their_own(root: Path) -> None:
+    """A result stands beside those of other kinds; the headline's figures stay those of the largest."""
+    thorough = result()
+    thorough["plan"]["name"] = "thorough"
+    add(root, thorough)
+    add(root, of_kind("rates", *sweeps("pool", 2_000, 32)))
+    beside = several_runs(3, "threaded", "noisy-neighbour", 40)
+    for run in beside:
+        run["workload"]["rate"] = 200.0
+    add(root, of_kind("noisy-neighbour", *beside))
+    large = several_runs(3, "protocol")
+    for run in large:
+        run["workload"]["size"] = 4096
+    add(root, of_kind("saturate", *large))
+    names = [each.name.partition(".")[2] for each in published.every(root / "loadtest/compare/published")]
+    assert sorted(names) == ["noisy-neighbour", "rates", "saturate", "thorough"]
+    text = (root / "servers/README.md").read_text(encoding="utf-8")
+    parts = dict(re.findall(r"<!-- BEGIN (\w+) -->(.*?)<!-- END", text, re.DOTALL))
+    assert "| `pool` | 32 | 2,000 |" in parts["models"]
+    assert "pool" not in parts["rates"]
+    assert "| server | served of 40 | p50, ms | p99, ms | p99.9, ms | one WORK, ms |" in parts["neighbour"]
+    assert "| `threaded` | 40 | 1 | 1 | 3 | 90 |" in parts["neighbour"]
+    assert "| server | requests/s, 4,096 bytes | CPU per request, 4,096 bytes, us |" in parts["sizes"]
+    assert "| `protocol` | 10,000 | 100 |" in parts["sizes"]
+    assert "4,096" not in parts["saturate"]
+    assert "Not measured yet" in parts["database"]
 
 
 def against(cost: float, runs: int = 10, commit: str = "0123456", **changes: Any) -> dict[str, Any]:

@@ -404,6 +404,29 @@ def test_one_number_of_clients_has_no_line() -> None:
     assert 'class="of-asyncio band"' in throughput.chart.body
 
 
+def sized(number: int, candidate: str, size: int, **changes: Any) -> list[dict[str, Any]]:
+    runs = several_runs(number, candidate, **changes)
+    return [{**run, "workload": {**run["workload"], "size": size}} for run in runs]
+
+
+def test_sizes_are_told_apart_and_drawn_across() -> None:
+    result = comparison(*sized(3, "asyncio", 64), *sized(3, "asyncio", 65_000, verified=20_000))
+    text = table.text(result)
+    assert text.index("50 clients, 64 bytes:") < text.index("  10,000  ") < text.index("50 clients, 65,000 bytes:")
+    assert "| 50, 65,000 bytes |" in markdown.text(result)
+    [throughput, *_] = selection.of_measures(*figured(result)).drawn
+    assert throughput.chart.subtitle == "saturate, 50 clients, by a message's size: more is better"
+    assert ">bytes</text>" in throughput.chart.body
+    assert ">65,000</text>" in throughput.chart.body
+
+
+def test_a_neighbours_requests_are_said_beside_the_table() -> None:
+    said_ = table.text(comparison(*several_runs(3, "threaded", "noisy-neighbour", 40)))
+    told = "one client sends WORK 1,000,000 again and again. One took, in the median: threaded 90.0 ms."
+    assert told in " ".join(said_.split())
+    assert "again and again" not in table.text(comparison(*several_runs(3, "threaded")))
+
+
 def test_a_missing_measure_breaks_a_line() -> None:
     result = comparison(
         one_run("single", clients=1),
