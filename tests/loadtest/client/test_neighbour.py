@@ -28,8 +28,9 @@ def check(part: dict[str, Any], seen: Samples, *, neighbours: int = 1) -> None:
     assert (part["users"], part["connected"], part["served"]) == (10, 10, 10)
     neighbour = part["neighbour"]
     asked = seen.by("requests_total", "command")
-    assert 40 < part["verified"] <= asked["echo"] <= part["sent"]
-    assert neighbour["sent"] - neighbours <= asked["work"] <= neighbour["sent"]
+    # Between the window's end and its own a client may send one more, which counts at the server alone.
+    assert 40 < part["verified"] <= asked["echo"] <= part["sent"] + 10
+    assert neighbour["sent"] - neighbours <= asked["work"] <= neighbour["sent"] + neighbours
     assert neighbour["sent"] == neighbour["verified"] + neighbour["unanswered"] + sum(neighbour["errors"].values())
     assert part["connections"]["connected"] == 10
     assert sum(seen.by("connections_ended_total", "outcome").values()) == 10 + neighbours
