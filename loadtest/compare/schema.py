@@ -217,6 +217,11 @@ class _Part(_Loose):
     send_delay: dict[_Digits, _Count] = {}
 
 
+class _LoadWarning(_Warning):
+    degree: Literal["note", "doubt"] = "doubt"
+    variants: list[_Name] = []
+
+
 class _Load(_Loose):
     schema_: Annotated[Literal[2], Field(alias="schema")]
     scenario: _Tuned
@@ -224,7 +229,7 @@ class _Load(_Loose):
     window: _Window
     settled_seconds: _Amount | None = None
     generator: _Generator
-    warnings: list[_Warning]
+    warnings: list[_LoadWarning]
     variants: Annotated[dict[_Name, _Part], Field(min_length=1, max_length=1)]
 
 

@@ -56,7 +56,8 @@ def load(variant: str, scenario: str, clients: int, **changes: Any) -> dict[str,
         "joined_workers": 0,
     }
     tuned = SCENARIOS[scenario].tuned(**changes.pop("tuned", {}))
-    warnings = changes.pop("load_warnings", [])
+    # As the load writes them; a comparison's own warnings have neither.
+    warnings = [{**each, "degree": "doubt", "variants": [variant]} for each in changes.pop("load_warnings", [])]
     part.update(changes)
     return {
         "schema": 2,
