@@ -206,7 +206,7 @@ def _find_all(some: Sequence[Candidate]) -> None:
     interpreters.check(some)
     for candidate in some:
         program = candidate.command[0] if candidate.command else ""
-        if program and not shutil.which(ROOT / program if os.sep in program else program):
+        if program and not interpreters.path_of(program):
             raise ValueError(f"{candidate.name} can't be started: there is no program {program}; correct its command")
         why = silence(candidate.address) if candidate.address else ""
         if why:

@@ -24,6 +24,11 @@ for name in sys.argv[1:]:
 """
 
 
+def path_of(program: str) -> str | None:
+    """Return where a program is: a path is from the checkout on, a name is looked for in PATH. None: nowhere."""
+    return shutil.which(ROOT / program if os.sep in program else program)
+
+
 def check(some: Iterable[Candidate]) -> None:
     """Raise ValueError with a line if a Python of the lab's candidates does not run, or lacks what they import."""
     needed: dict[str, dict[str, None]] = {}
@@ -39,7 +44,7 @@ def check(some: Iterable[Candidate]) -> None:
 
 def _refusal(program: str, modules: list[str]) -> str:
     """Return why a program can't serve, and what to do; "" if it can."""
-    path = shutil.which(ROOT / program if os.sep in program else program)
+    path = path_of(program)
     if path is None:
         return f"there is no program {program}: install that Python, or correct its path in --python"
     try:

@@ -69,9 +69,11 @@ class Headline:
         """
         Return a row for each candidate and number of clients that was swept, and for those at a rate apart.
 
-        Of the latter the first are those that served only some; then, by rate, few and many clients. One with fewer
-        clients than its sweeps is left out: it is for the textbook's claims.
+        None without sweeps. Of the latter the first are those that served only some; then, by rate, few and many
+        clients. One with fewer clients than its sweeps is left out: it is for the textbook's claims.
         """
+        if not self.found:  # a rate alone tells nothing of what is sustained
+            return []
         every = [each for each in self.every if each.workload.rate]
         some, swept = [], dict[str, dict[int, Sustained]]()
         for each in self.found:
@@ -222,7 +224,7 @@ def text(result: Mapping[str, Any]) -> str:
     """Return the answer for the terminal: at most 24 lines of 100 characters; "" without sweeps."""
     found = Headline.of(result)
     some = found.rows()
-    if not found.found:
+    if not some:
         return ""
     about = f"{HEADINGS[2]:>30}" if found.rate is None else f"{'':30}   at {found.rate:,g} requests/s:"
     lines = [*_wrapped(found.comparisons()), "", _line(("", "", about, "", "", "", "")), _line(HEADINGS)]

@@ -14,7 +14,7 @@ from loadtest.compare.analysis.measures import Measure
 from loadtest.compare.analysis.summary import Summary, candidates, summaries
 from loadtest.compare.candidates import LAB, own
 from loadtest.compare.plan import CLOSED
-from loadtest.compare.report import files, formatting, markdown, ranking, table
+from loadtest.compare.report import files, formatting, headline, markdown, ranking, table
 from loadtest.compare.report.charts import selection
 from loadtest.compare.report.charts.distributions import Distribution
 from loadtest.compare.report.charts.svg import Ink, inks
@@ -425,6 +425,15 @@ def test_a_neighbours_requests_are_said_beside_the_table() -> None:
     told = "one client sends WORK 1,000,000 again and again. One took, in the median: threaded 90.0 ms."
     assert told in " ".join(said_.split())
     assert "again and again" not in table.text(comparison(*several_runs(3, "threaded")))
+
+
+def test_one_rate_without_sweeps_has_its_reports() -> None:
+    runs = several_runs(3, "threaded", "noisy-neighbour", 40)
+    result = comparison(*({**run, "workload": {**run["workload"], "rate": 200.0}} for run in runs))
+    result["plan"]["slo"] = "p99<20ms"
+    assert headline.text(result) == ""
+    assert "| 40 at 200/s |" in markdown.text(result)
+    assert "<h3>noisy-neighbour</h3>" in page.html(result)
 
 
 def test_a_missing_measure_breaks_a_line() -> None:
