@@ -30,8 +30,8 @@ class Candidate:
     command: starts a server of the user's; "{port}" stands for a free port of loopback. address: "host:port" of a
     server that already runs. metrics: its /metrics, "" without any. folder: where its command runs; "" for this
     checkout. version_of: the name of the candidate of which it is an earlier revision; "" if it is none. python: the
-    program that runs one of the lab's; "" for the one that runs this. condition: what tells it apart from others of the
-    same variant and loop; "" if nothing does.
+    program that runs one of the lab's; "" for the one that runs this. cores: how many it may use; 0 for those that all
+    have. condition: what tells it apart from others of the same variant and loop; "" if nothing does.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Candidate:
     folder: str = ""
     version_of: str = ""
     python: str = ""
+    cores: int = 0
     condition: str = ""
 
     @property

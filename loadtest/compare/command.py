@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from loadtest import run_warnings
 from loadtest.compare import candidates, conditions, interpreters, resume, revision, store
+from loadtest.compare import cores as core_sets
 from loadtest.compare.analysis import regression, slo_check, sustained
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.pairwise import Pair
@@ -47,7 +48,7 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
     with tempfile.TemporaryDirectory(prefix="tcplab-") if options.against else nullcontext("") as before:
         try:
             plan = _plan(options, Path(before))
-            cores = _cores(options.cores)
+            cores = core_sets.share(options.cores, options.server_cores, machine.usable_cores())
             _find_all(plan.candidates)
             _check_descriptors(plan)
             folder = store.prepare(options.output, datetime.now().astimezone())
@@ -111,6 +112,7 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         "--loops": options.loops,
         "--switch-intervals": options.switch_intervals,
         "--python": options.python,
+        "--server-cores": options.server_cores,
         "--scenarios": options.scenarios,
         "--clients": options.clients,
         "--rates": options.rates,
@@ -134,7 +136,7 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         return indicative(options.seed)
     # Clients that never pause have no latency to judge.
     scenarios = options.scenarios or (
-        ("rates",) if options.rates else ("conversation",) if options.slo else ("saturate",)
+        ("rates",) if options.rates or options.server_cores else ("conversation",) if options.slo else ("saturate",)
     )
     if options.slo and not options.rates and not any(slo_check.applies_to(SCENARIOS[name]) for name in scenarios):
         raise ValueError(
@@ -147,7 +149,8 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
             f"rloop never closes a connection, so that clients who leave in {leaving[0]} would use up its descriptors:"
             f" choose scenarios in which they stay ({', '.join(conditions.STAYING)}), or omit rloop"
         )
-    rates, shares = options.rates or ((), ())
+    rising = all(SCENARIOS[name].paced for name in scenarios)
+    rates, shares = options.rates or ((), core_sets.shares(options.server_cores) if rising else ())
     if options.against and options.python:
         raise ValueError("--against starts both revisions by the Python that runs this: omit --python")
     about = conditions.chosen_by(options.loops, options.switch_intervals)
@@ -157,6 +160,7 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
         loops=options.loops,
         intervals=options.switch_intervals,
         pythons=options.python,
+        cores=tuple(dict.fromkeys(options.server_cores)),
     )
     some = [*of_the_lab, *own]
     if len({each.name for each in some}) < len(some):
@@ -187,18 +191,6 @@ def _with_before(some: Sequence[Candidate], options: argparse.Namespace, before:
         for folder in (ROOT, before):
             revision.build(options.build, folder)
     return [each for candidate in some for each in revision.both(candidate, before, commit, ROOT)]
-
-
-def _cores(asked: tuple[int, int] | None) -> machine.Cores:
-    usable = machine.usable_cores()
-    if asked is None:
-        return machine.share_out(usable)
-    missing = [str(core) for core in asked if core not in usable]
-    if missing:
-        raise ValueError(
-            f"core {missing[0]} is not one of the cores that may be used here ({', '.join(map(str, usable))})"
-        )
-    return machine.keep_apart(*asked, usable)
 
 
 def _find_all(some: Sequence[Candidate]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest import run_warnings
-from loadtest.compare import hot_path, schema, store
+from loadtest.compare import cores, hot_path, schema, store
 from loadtest.compare.analysis import measures
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.stopping_rule import MOST_RUNS, further
@@ -17,7 +17,7 @@ from loadtest.compare.analysis.summary import summaries
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import visible_lines
 from loadtest.compare.measure import load, machine, memory
-from loadtest.compare.measure.run import ROOT, Laboratory, RunFailedError
+from loadtest.compare.measure.run import ROOT, Laboratory, Measured, RunFailedError
 from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, not_run, processes, run_of, under_load
 from loadtest.compare.report import headline, table
 from loadtest.lab.processes import InterruptedByUserError, say
@@ -33,7 +33,7 @@ MEMORY_CLIENTS: Final = 1000
 """Clients in a measurement of memory per client."""
 
 
-def begun(plan: Plan, cores: machine.Cores, about: Mapping[str, object], command: Sequence[str]) -> dict[str, Any]:
+def begun(plan: Plan, pinned: machine.Cores, about: Mapping[str, object], command: Sequence[str]) -> dict[str, Any]:
     """Return the result of a comparison that begins now."""
     return {
         "schema": schema.SCHEMA,
@@ -49,8 +49,8 @@ def begun(plan: Plan, cores: machine.Cores, about: Mapping[str, object], command
         "commit": machine.commit(ROOT),
         "code": hot_path.hashes(ROOT),
         "settings": machine.settings(os.environ),
-        "pinned": {"server": sorted(cores.server), "generator": sorted(cores.generator)},
-        "warnings": [cores.warning._asdict()] if cores.warning else [],
+        "pinned": {"server": sorted(pinned.server), "generator": sorted(pinned.generator)},
+        "warnings": [pinned.warning._asdict()] if pinned.warning else [],
         "ceiling": None,
         "reached": [],
         "runs": [not_run(run) for run in plan.runs()],
@@ -170,7 +170,7 @@ class Comparison:
             candidate = self._candidates[name]
             self._announce(0, f"{candidate.label}, what it reaches", left + self._left_of([self._unlimited]))
             try:
-                [measured] = laboratory.put(candidate, [self._unlimited])
+                [measured] = _put(laboratory, candidate, [self._unlimited])
             except RunFailedError as error:
                 say(f"FAILED: {visible_lines(str(error))}")
                 continue
@@ -197,7 +197,7 @@ class Comparison:
         workloads = [run.workload for run in runs]
         self._announce(runs[0].number, swept(candidate.label, workloads), self._left(self._due))
         try:
-            measured = laboratory.put(candidate, workloads)
+            measured = _put(laboratory, candidate, workloads)
         except RunFailedError as error:
             for record in records:
                 record.update(status="failed", reason=str(error))
@@ -285,6 +285,18 @@ class Comparison:
 
     def _keep(self) -> None:
         store.write_json(self.folder / store.RESULT, self.result)
+
+
+def _put(laboratory: Laboratory, candidate: Candidate, workloads: Sequence[Workload]) -> list[Measured]:
+    """Put workloads on a server, on as many of the servers' cores as it may use."""
+    if not candidate.cores:
+        return laboratory.put(candidate, workloads)
+    whole = laboratory.cores
+    laboratory.cores = cores.of(candidate, whole)
+    try:
+        return laboratory.put(candidate, workloads)
+    finally:
+        laboratory.cores = whole
 
 
 def _bytes(record: dict[str, Any]) -> str:

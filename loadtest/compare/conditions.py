@@ -1,4 +1,4 @@
-"""The lab's servers under conditions of their own: on each of some event loops, switch intervals and Pythons."""
+"""The lab's servers under conditions of their own: event loops, switch intervals, Pythons, numbers of cores."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,13 +54,15 @@ def under(
     loops: Sequence[str] = (),
     intervals: Sequence[float] = (),
     pythons: Sequence[Python] = (),
+    cores: Sequence[int] = (),
 ) -> list[Candidate]:
     """
     Return the lab's servers under each of these conditions that concerns them; without any, as they are.
 
     ValueError with a line if two Pythons have one name.
 
-    A loop concerns those with an event loop, a switch interval those that serve from several threads, a Python all.
+    A loop concerns those with an event loop, a switch interval those that serve from several threads, a Python and a
+    number of cores all.
     """
     names = [each.name for each in pythons]
     if len(set(names)) < len(names):
@@ -68,6 +70,7 @@ def under(
     found = chain.from_iterable(_on_loops(each, loops) for each in some)
     found = chain.from_iterable(_at_intervals(each, intervals) for each in found)
     found = chain.from_iterable(_on_pythons(each, pythons) for each in found)
+    found = chain.from_iterable(_on_cores(each, cores) for each in found)
     return _coloured({each.name: each for each in found}.values())
 
 
@@ -112,6 +115,17 @@ def _on_pythons(candidate: Candidate, pythons: Sequence[Python]) -> Iterator[Can
         yield candidate
     for each in pythons:
         yield _apart(replace(candidate, python=each.program), each.name, f"Python {each.name}")
+
+
+def _on_cores(candidate: Candidate, cores: Sequence[int]) -> Iterator[Candidate]:
+    if not cores:
+        yield candidate
+    for each in cores:
+        # Its own default would be the same; so the result names it.
+        workers = ("--workers", str(each)) if "workers" in by_name(candidate.variant).options else ()
+        told = f"{each} core{'s' if each > 1 else ''}"
+        some = replace(candidate, cores=each, options=(*candidate.options, *workers))
+        yield _apart(some, told.replace(" ", "-"), told)
 
 
 def _apart(candidate: Candidate, ending: str, condition: str) -> Candidate:

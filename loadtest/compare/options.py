@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 from loadtest.compare.analysis.sessions import FEWEST
 from loadtest.compare.candidates import LAB, TEXTBOOK
 from loadtest.compare.conditions import LOOPS, USUAL_INTERVAL, Python, python
+from loadtest.compare.cores import Asked, asked
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.run import ROOT
 from loadtest.compare.plan import SHARES
@@ -147,7 +148,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--slo", type=_slo, help="each run's objective, such as 'p99<50ms'; where clients pause")
     parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
     parser.add_argument("--ceiling", action="store_true", help="first measure how fast the load itself can be")
-    parser.add_argument("--cores", type=_two_cores, metavar="SERVER,LOAD", help="a core for each (default: chosen)")
+    parser.add_argument(
+        "--cores",
+        type=_asked_cores,
+        metavar="SERVER,LOAD",
+        help="a core for each (default: chosen), or sets of them: server=0-3,load=4-5",
+    )
+    parser.add_argument(
+        "--server-cores",
+        nargs="+",
+        type=_count,
+        default=[],
+        metavar="CORES",
+        help="measure each of the lab's servers on so many cores: what they sustain by cores (with --rates, rates)",
+    )
     # From the clock, so that the order varies; the result keeps it, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
     parser.add_argument(
@@ -228,8 +242,8 @@ def _slo(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _two_cores(text: str) -> tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts) or parts[0] == parts[1]:
-        raise argparse.ArgumentTypeError(f"{text!r} is not two different cores, such as 1,0")
-    return int(parts[0]), int(parts[1])
+def _asked_cores(text: str) -> Asked:
+    try:
+        return asked(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.compare import cores as core_sets
 from loadtest.compare import plan, store
 from loadtest.compare.measure import machine
 from loadtest.compare.plan import Plan
@@ -99,4 +100,4 @@ def pinned(found: Mapping[str, Any], usable: Iterable[int]) -> machine.Cores:
     missing = sorted({*server, *generator}.difference(usable))
     if missing:
         raise ValueError(f"core {missing[0]}, which it used, may not be used here any more; begin anew")
-    return machine.keep_apart(server[0], generator[0], usable)
+    return core_sets.share(core_sets.Asked(frozenset(server), frozenset(generator)), (), usable)

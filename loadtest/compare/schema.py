@@ -86,6 +86,7 @@ class _Candidate(_Exact):
     folder: str = ""
     version_of: str = ""
     python: str = ""
+    cores: _Count = 0
     condition: str = ""
 
 

@@ -29,8 +29,16 @@ def changes(result: Mapping[str, Any]) -> dict[int, RunWarning]:
     spread comes from the median absolute deviation, which a few slow minutes don't widen.
     """
     taken = {process_of(run): _speeds(run.get("calibration") or []) for run in result["runs"]}
-    shape = max((len(each) for each in taken.values()), default=0)
-    known = {process: each for process, each in taken.items() if each and len(each) == shape}
+    by_shape: dict[int, dict[int, list[float]]] = {}
+    for process, each in taken.items():
+        if each:
+            by_shape.setdefault(len(each), {})[process] = each  # servers on one core, on two, ...
+    told = {process: changed for some in by_shape.values() for process, changed in _changes(some).items()}
+    return {run["number"]: told[process_of(run)] for run in result["runs"] if process_of(run) in told}
+
+
+def _changes(known: Mapping[int, Sequence[float]]) -> dict[int, RunWarning]:
+    """Return a warning for each process, of those on equally many cores, at which the machine's speed had changed."""
     if len(known) < FEWEST:
         return {}
     usual = [median(column) for column in zip(*known.values(), strict=True)]
@@ -41,7 +49,7 @@ def changes(result: Mapping[str, Any]) -> dict[int, RunWarning]:
     middle = median(found.values())
     spread = _NORMAL * median(abs(each - middle) for each in found.values())
     limit = max(log(1 + LEAST), _RANGE * spread)
-    told = {
+    return {
         process: warning(
             "machine-changed",
             f"a fixed piece of work took {exp(each - middle) - 1:+.0%} of its usual time before and after it"
@@ -50,7 +58,6 @@ def changes(result: Mapping[str, Any]) -> dict[int, RunWarning]:
         for process, each in found.items()
         if abs(each - middle) > limit
     }
-    return {run["number"]: told[process_of(run)] for run in result["runs"] if process_of(run) in told}
 
 
 def _speeds(calibrations: Sequence[Sequence[float]]) -> list[float]:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis import claims
+from loadtest.compare.analysis import claims, scaling
 from loadtest.compare.analysis.claims import METHODS
+from loadtest.compare.analysis.evidence import told
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.slo_check import SloAnswer, applies_to, kept
 from loadtest.compare.analysis.summary import candidates, summaries
+from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import number
 
 Lines = list[tuple[str, list[str]]]
@@ -40,9 +42,40 @@ def lines(result: Mapping[str, Any]) -> Lines:
         ("What textbooks say (agrees, disagrees, or abstains where this comparison can't settle it):", said),
         ("What one more client takes:", [*chain(*map(_memory, records(result, "memory"))), *uncharged(result)]),
         ("Whether the SLO was kept:", slo_lines(result)),
+        ("What servers sustain by their cores:", by_cores(result)),
         ("What Python the servers had, at the end of their runs:", interpreters(result)),
     )
     return [(title, some) for title, some in every if some]
+
+
+def by_cores(result: Mapping[str, Any]) -> list[str]:
+    """Return a line for what the machine's cores give, and, if that is enough, one for each server."""
+    found, gain = scaling.scalings(result), scaling.gain(result)
+    if not found:
+        return []
+    if gain is None:
+        return ["what the machine's cores give was not measured, so that nothing can be said of how a server scales"]
+    said = f"this machine's {gain.cores} cores at once gave {gain.times:.1f} times what one gives alone"
+    if not gain.tells:
+        return [f"{said}: here nothing can be said of how a server scales"]
+    return [f"{said} (the calibration work, before and after each run)", *map(_scaling, found)]
+
+
+def _scaling(each: scaling.Scaling) -> str:
+    first, *more = each.points
+    parts = [f"{_on(first)} sustains {told(first.rate, 1, 'requests/s')}"]
+    parts += [f"{_on(point)} {told(point.times, 1, 'times that')}" for point in more]
+    costs = [number(point.cpu_us.value) if point.cpu_us.value is not None else "?" for point in each.points]
+    parts.append(f"CPU per request {', '.join(costs)} us")
+    slope = "" if each.slope is None else f"; a core more adds {each.slope:.2f} of what the first one gives"
+    few = min(len(point.rate.values) for point in each.points)
+    return f"{each.label}, {clients(each.clients)}: {'; '.join(parts)}{slope}" + (
+        "" if few >= MIN_RUNS else f" (indicative: {few} runs)"
+    )
+
+
+def _on(point: scaling.Point) -> str:
+    return f"{point.cores} core{'s' if point.cores > 1 else ''}"
 
 
 def interpreters(result: Mapping[str, Any]) -> list[str]:
