@@ -6,7 +6,7 @@ checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up compare publish publish-check local test test-all faults check check-lab bench dashboards lock audit clean
+.PHONY: help up cpusets compare publish publish-check local test test-all faults check check-lab bench dashboards lock audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,10 @@ up: ## Start the full lab in Docker (docker compose up), if its ports are free
 	    fi; \
 	  done
 	docker compose up --build
+
+cpusets: ## Keep servers, load and the rest of the lab in Docker on cores of their own, from four cores on
+	@$(checked)
+	@$(PYTHON) -m loadtest.lab.cpusets
 
 compare: .venv/ready ## Compare the servers without Docker: a table, a page, Markdown and JSON (90 s; python -m loadtest compare --help)
 	@.venv/bin/python -m loadtest compare

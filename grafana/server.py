@@ -220,6 +220,8 @@ NUMBERS = (
     ("bytes received per second", f"sum(rate(tcplab_received_bytes_total{{{CHOSEN}}}[$__rate_interval]))"),
     ("bytes sent per second", f"sum(rate(tcplab_sent_bytes_total{{{CHOSEN}}}[$__rate_interval]))"),
     ("resident bytes, standard metric", f'max(process_resident_memory_bytes{{job="servers",{CHOSEN}}})'),
+    ("cores that it may use", f"max(tcplab_usable_cores{{{CHOSEN}}})"),
+    ("cores of the machine", f"max(tcplab_machine_cores{{{CHOSEN}}})"),
     ("GIL, 1 if it is on", f"max(tcplab_gil_enabled{{{CHOSEN}}})"),
     ("switch interval, us", f"1e6 * max(tcplab_switch_interval_seconds{{{CHOSEN}}})"),
     ("virtual bytes", f'max(process_virtual_memory_bytes{{job="servers",{CHOSEN}}})'),
@@ -230,8 +232,16 @@ NUMBERS = (
 )
 """Name and query of what needs no chart."""
 
+WORKERS = (
+    ("connections", f"sum by (worker) (tcplab_worker_connections_open{{{CHOSEN}}})"),
+    ("requests per second", f"sum by (worker) (rate(tcplab_worker_requests_total{{{CHOSEN}}}[$__rate_interval]))"),
+)
+"""Name and query of what each worker of a server with several processes has: whether one does more than others."""
+
 COUNTS = (
     ("error", "kind", "tcplab_errors_total"),
+    ("restarts of worker", "worker", "tcplab_worker_restarts_total"),
+    ("connections ended by worker", "worker", "tcplab_worker_connections_ended_total"),
     ("throttled periods", "", "tcplab_container_throttled_periods_total"),
     ("throttled seconds", "", "tcplab_container_throttled_seconds_total"),
     ("garbage collections of generation", "generation", "python_gc_collections_total"),
@@ -248,7 +258,8 @@ def numbers() -> list[Line]:
         return f'label_replace({expr}, "what", "{name}", "", "")'
 
     python = f'label_replace(tcplab_interpreter_info{{{CHOSEN}}}, "what", "build: $1", "build", "(.*)")'
-    now = "\nor ".join([*(named(f"({expr})", name) for name, expr in NUMBERS), python])
+    workers = [f'label_replace({expr}, "what", "{name} of worker $1", "worker", "(.*)")' for name, expr in WORKERS]
+    now = "\nor ".join([*(named(f"({expr})", name) for name, expr in NUMBERS), python, *workers])
     counted = "\nor ".join(
         f'label_replace(sum by ({label}) ({_growth(counter)}), "what", "{name} $1", "{label}", "(.*)")'
         if label
@@ -267,8 +278,11 @@ def numbers() -> list[Line]:
                     "tcplab_sent_bytes_total: without TCP's headers. process_resident_memory_bytes is the same as "
                     "tcplab_resident_memory_bytes. process_virtual_memory_bytes is address space, never a cost. "
                     "process_cpu_seconds_total has steps of 10 ms, too coarse for CPU per request. "
-                    "tcplab_gil_enabled: an extension may turn the GIL on again. tcplab_switch_interval_seconds means "
-                    "nothing without it. tcplab_interpreter_info: whether Python was built with it.",
+                    "tcplab_usable_cores below tcplab_machine_cores: it is kept apart from the load (make cpusets). "
+                    "tcplab_worker_connections_open, tcplab_worker_requests_total: a pre-fork server's workers, which "
+                    "get uneven parts. tcplab_gil_enabled: an extension may turn the GIL on again. "
+                    "tcplab_switch_interval_seconds means nothing without it. "
+                    "tcplab_interpreter_info: whether Python was built with it.",
                     f"max by (what) ({now})",
                 ),
                 _table(
@@ -277,7 +291,9 @@ def numbers() -> list[Line]:
                     "unknown, argument, overlong, unfinished (answered with ERR); idle, dripping, unread (past a "
                     "deadline); full, threads (refused); descriptors (accept backed off); internal (a bug). "
                     "tcplab_container_throttled_periods_total, tcplab_container_throttled_seconds_total: above zero, "
-                    "latencies show a CPU quota. python_gc_collections_total: generation 2 is the whole heap. "
+                    "latencies show a CPU quota. tcplab_worker_restarts_total: workers of a pre-fork server that died. "
+                    "tcplab_worker_connections_ended_total: each one's part. "
+                    "python_gc_collections_total: generation 2 is the whole heap. "
                     "python_gc_objects_collected_total: objects in cycles. python_gc_objects_uncollectable_total: a "
                     "rise is a leak.",
                     f"max by (what) ({counted})",

@@ -122,6 +122,14 @@ class ServerCollector(Collector):
             "Python threads of the process, including those for signals, metrics and this scrape.",
             process.threads(workers),
         )
+        yield _gauge(
+            "usable_cores",
+            "Cores that the server may use. Fewer than the machine's if it is kept apart from the load (make cpusets).",
+            process.usable_cores(),
+        )
+        yield _gauge(
+            "machine_cores", "Cores of the machine, also those that the server may not use.", process.machine_cores()
+        )
         resident = self._memory()
         if resident is not None:
             yield _gauge(

@@ -53,6 +53,16 @@ def cpu_seconds(workers: Sequence[int], ended: tuple[float, float] = (0.0, 0.0))
     return {"user": user, "system": system}
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use; all of the machine's where the system can't tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine_cores()
+
+
+def machine_cores() -> int:
+    """Return how many cores the machine has, also those that this process may not use."""
+    return os.cpu_count() or 1
+
+
 def threads(workers: Sequence[int]) -> int:
     """Return all processes' number of threads."""
     return threading.active_count() + sum(len(list((PROC / str(worker) / "task").iterdir())) for worker in workers)

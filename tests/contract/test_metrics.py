@@ -41,6 +41,8 @@ FAMILIES = {
     "received_bytes": "counter",
     "sent_bytes": "counter",
     "threads": "gauge",
+    "usable_cores": "gauge",
+    "machine_cores": "gauge",
     "cpu_seconds": "counter",
     "scrape_cpu_seconds": "counter",
     "resident_memory_bytes": "gauge",

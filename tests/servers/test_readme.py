@@ -88,7 +88,7 @@ def test_every_metric_has_a_row(name: str) -> None:
     stats = Stats()
     stats.share(2, writers=1)
     families += WorkersCollector(cast("Workers", SimpleNamespace(stats=stats, restarts=[0, 0]))).collect()
-    assert len(families) == 24 + 4
+    assert len(families) == 26 + 4
     for family in families:
         metric = family.name + "_total" * (family.type == "counter")
         row = [row for row in rows if re.search(rf"`{metric}(\{{[\w,]+\}})?`", row)]
