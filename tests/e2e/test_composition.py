@@ -37,10 +37,12 @@ def test_further_models_run_only_with_their_profile() -> None:
 
 
 def test_the_load_starts_after_further_models() -> None:
-    """It looks for their names when it starts; without their profile it doesn't wait."""
+    """It looks for their names when it starts; without their profile it doesn't wait. Its workers restart with it."""
     waits = {v.name: {"condition": "service_started", "required": False} for v in VARIANTS if v.profile}
     assert SERVICES["locust-master"]["depends_on"] == waits
-    assert not any("depends_on" in service for name, service in SERVICES.items() if name != "locust-master")
+    others = {name: each["depends_on"] for name, each in SERVICES.items() if "depends_on" in each}
+    del others["locust-master"]
+    assert others == {"locust-worker": {"locust-master": {"condition": "service_started", "restart": True}}}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

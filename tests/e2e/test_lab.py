@@ -570,15 +570,28 @@ def test_a_lost_master_reloads_within_90_seconds(lab: Lab) -> None:
     lab.exec("locust-master", "bash", "-c", "kill -KILL -1", check=False)
     until(lambda: lab.inspect("locust-master")["State"]["StartedAt"] != lost, 30, "the master is started again")
 
+    until(returns(lab), began + 90 - time.monotonic(), "the load is back")
+    print(f"the load was back after {time.monotonic() - began:.0f} s")
+
+
+def returns(lab: Lab) -> Callable[[], bool]:
+    """Return a check that all clients are there again and answered; it is false while the master is gone."""
+    flowing = flows(lab, NAMES)
+
     def back() -> bool:
         try:
             return lab.load().of("tcplab_load_users") == CLIENTS * len(NAMES) and flowing()
         except AssertionError:
             return False
 
-    flowing = flows(lab, NAMES)
-    until(back, began + 90 - time.monotonic(), "the load is back")
-    print(f"the load was back after {time.monotonic() - began:.0f} s")
+    return back
+
+
+def test_a_restarted_master_has_its_workers_back(lab: Lab) -> None:
+    """It ends its workers in order, which Docker alone would leave so."""
+    lab.compose("restart", "locust-master")
+    until(returns(lab), 90, "the load is back")
+    assert len(lab.workers()) == 1
 
 
 def test_a_server_out_of_memory_is_marked(lab: Lab) -> None:
