@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from loadtest.compare import store
 from loadtest.compare.measure.run import ROOT
-from loadtest.compare.publish import published, tables
+from loadtest.compare.publish import known, published, tables
 from loadtest.compare.publish.published import Published
 from loadtest.compare.publish.words import ENGLISH, RUSSIAN, Language
 from loadtest.compare.report.html import page
@@ -31,6 +31,7 @@ _FILES: Final[Mapping[str, tuple[Language, tuple[str, ...]]]] = {
     "servers/README.md": (ENGLISH, _SERVERS),
     "servers/README.ru.md": (RUSSIAN, _SERVERS),
     "loadtest/compare/README.md": (ENGLISH, ("machines",)),
+    "loadtest/compare/CLAIMS.md": (ENGLISH, ("known",)),
 }
 """The files with figures: language, and the names of their marks."""
 
@@ -86,6 +87,7 @@ def publish(arguments: Sequence[str], root: Path = ROOT) -> int:
 
 def _check(every: Sequence[Published], texts: Mapping[str, str], root: Path) -> int:
     """Say in a line each what doesn't hold; return the exit status."""
+    shown = {one.name for mark in tables.TABLES if (one := _shown(every, ENGLISH, mark))}
     said = [
         f"{name} has other figures than the published results: run make publish"
         for name, text in texts.items()
@@ -95,7 +97,7 @@ def _check(every: Sequence[Published], texts: Mapping[str, str], root: Path) -> 
         f"{one.name} is of commit {one.commit}; changed since: {', '.join(changed)}; measure it again and publish it,"
         f" or show that nothing is better or worse (compare --against {one.commit}, then publish --renew JSON)"
         for one in every
-        if one.machine == every[0].machine and (changed := one.changed(root))
+        if (one.machine == every[0].machine or one.name in shown) and (changed := one.changed(root))
     ]
     for line in said:
         sys.stderr.write(f"tcplab: {line}\n")
@@ -117,6 +119,8 @@ def _lines(every: Sequence[Published], language: Language, mark: str, root: Path
     yield ""
     if mark == "machines":
         lines = list(tables.machines(every, language))
+    elif mark == "known":
+        lines = list(known.table(every, language))
     elif mark == "measured":
         lines = list(tables.measured(every[0], language, root))
     else:
@@ -126,9 +130,17 @@ def _lines(every: Sequence[Published], language: Language, mark: str, root: Path
 
 
 def _table(every: Sequence[Published], language: Language, mark: str) -> list[str]:
-    """Return a table of the machine that the READMEs show, from its first result that has it."""
-    for one in (each for each in every if each.machine == every[0].machine):
-        if lines := list(tables.TABLES[mark](one, language)):
-            # The main README's table has the machine and the commit beside it.
-            return lines if mark == "answer" else [*lines, tables.source(one, language)]
-    return []
+    """Return a table, with its source."""
+    one = _shown(every, language, mark)
+    if one is None:
+        return []
+    lines = list(tables.TABLES[mark](one, language))
+    # The main README's table has the machine and the commit beside it.
+    elsewhere = one.machine != every[0].machine
+    return lines if mark == "answer" else [*lines, tables.source(one, language, elsewhere=elsewhere)]
+
+
+def _shown(every: Sequence[Published], language: Language, mark: str) -> Published | None:
+    """Return the first result that has a table, of the machine that the READMEs show if there is one."""
+    here_first = sorted(every, key=lambda each: each.machine != every[0].machine)
+    return next((one for one in here_first if any(tables.TABLES[mark](one, language))), None)

@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +14,9 @@ from loadtest.compare import hot_path, store
 from loadtest.compare.analysis import regression
 from loadtest.compare.analysis.pairwise import Pair
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import Summary, summaries
+from loadtest.compare.analysis.summary import Summary, candidates, summaries
 from loadtest.compare.analysis.sustained import Sustained, sustained
+from loadtest.compare.candidates import Candidate
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "published"
 
@@ -50,6 +51,11 @@ class Published:
     def sustained(self) -> list[Sustained]:
         """What each candidate sustains, computed once for all tables."""
         return sustained(self.result)
+
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        """The servers that were compared."""
+        return candidates(self.result)
 
     @property
     def machine(self) -> str:
@@ -104,7 +110,21 @@ def _kind(result: Mapping[str, Any]) -> str:
     if plan["name"] != "chosen":
         return str(plan["name"])
     scenarios = dict.fromkeys(task["workload"]["scenario"] for task in plan["tasks"])
-    return "-".join([*scenarios, *(["memory"] if plan.get("memory") else [])])
+    axes = {
+        "sizes": any(task["workload"].get("size") for task in plan["tasks"]),
+        "loops": on_several_loops(candidates(result)),
+        "cores": any(each.cores for each in candidates(result)),
+        "memory": plan.get("memory"),
+    }
+    return "-".join([*scenarios, *(axis for axis, varied in axes.items() if varied)])
+
+
+def on_several_loops(some: Iterable[Candidate]) -> bool:
+    """Return whether any variant is there on two event loops."""
+    loops: dict[str, set[str]] = {}
+    for each in some:
+        loops.setdefault(each.variant, set()).add(each.loop)
+    return any(len(each) > 1 for each in loops.values())
 
 
 def machine(result: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from loadtest.compare.analysis.measures import waited_for
 from loadtest.compare.analysis.summary import Estimate, Summary
 from loadtest.compare.analysis.sustained import Sustained, common_rate, sweeps
 from loadtest.compare.plan import MIN_RUNS
-from loadtest.compare.publish.published import Published
+from loadtest.compare.publish.published import Published, on_several_loops
 from loadtest.compare.publish.words import Language
 
 KB: Final = 1e3
@@ -22,14 +22,20 @@ Column = tuple[str, Mapping[str, str]]
 Table = Callable[[Published, Language], Iterator[str]]
 
 
-def source(one: Published, language: Language) -> str:
-    """Return the commit, the date and the command of a result."""
+def source(one: Published, language: Language, *, elsewhere: bool = False) -> str:
+    """Return the commit, the date and the command of a result, and its machine if that is another than the page's."""
     words = list(one.result["command"][4:])
     if "--output" in words:
         place = words.index("--output")
         del words[place : place + 2]
     command = " ".join(["compare", *map(shlex.quote, words)])
-    return language.source.format(commit=one.result["commit"], date=one.result["started"][:10], command=command)
+    said = language.source.format(commit=one.result["commit"], date=one.result["started"][:10], command=command)
+    return f"{said} {language.elsewhere.format(machine=_machine(one))}" if elsewhere else said
+
+
+def _machine(one: Published) -> str:
+    about = one.result["machine"]
+    return f"{about['cpu'] or about['architecture']}, {about['usable_cores']} cores, {about['python']}"
 
 
 def measured(one: Published, language: Language, root: Path) -> Iterator[str]:
@@ -99,7 +105,7 @@ def neighbour(one: Published, language: Language) -> Iterator[str]:
 def sizes(one: Published, language: Language) -> Iterator[str]:
     """Yield top speed and CPU per request by a message's size."""
     some = [each for each in one.summaries if each.workload.size and each.runs]
-    if not some:
+    if not some or on_several_loops(one.candidates):  # that one is about the loops
         return
     columns: list[Column] = []
     for size in sorted({each.workload.size or 0 for each in some}):
@@ -301,7 +307,7 @@ def _priced(one: Published, language: Language, price: _Price) -> dict[str, str]
 def machines(every: Sequence[Published], language: Language) -> Iterator[str]:
     """Yield what each model sustains, on each machine."""
     columns: dict[str, dict[str, str]] = {}
-    swept = [one for one in every if one.sustained]
+    swept = [one for one in every if _is_of(one, "rates")]
     swept = list({one.machine: one for one in reversed(swept)}.values())[::-1]
     for one in swept:
         for each in one.sustained:
@@ -311,11 +317,8 @@ def machines(every: Sequence[Published], language: Language) -> Iterator[str]:
         return
     yield _head([language.machine, *columns])
     for one in swept:
-        about = one.result["machine"]
-        name = f"{about['cpu'] or about['architecture']}, {about['usable_cores']} cores, {about['python']}"
-        yield _row(
-            [f"{name} ({one.result['started'][:10]})", *(cells.get(one.machine, "") for cells in columns.values())]
-        )
+        name = f"{_machine(one)} ({one.result['started'][:10]})"
+        yield _row([name, *(cells.get(one.machine, "") for cells in columns.values())])
 
 
 def _table(columns: Sequence[Column], language: Language) -> Iterator[str]:

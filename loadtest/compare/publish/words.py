@@ -25,6 +25,7 @@ class Language:
     unknown: str
     nothing: str
     source: str
+    elsewhere: str
     sustained: str
     interval: str
     extremes: str
@@ -64,6 +65,7 @@ ENGLISH: Final = Language(
     unknown="Which code it was is not known: an old result.",
     nothing="Not measured yet.",
     source="Measured on {date} at commit {commit}: `{command}`.",
+    elsewhere="On another machine: {machine}.",
     sustained="Sustained: the highest rate tried with {slo}, with the same random arrivals; in brackets {spread}.",
     interval="the 99 % interval",
     extremes="the least and the most",
@@ -116,6 +118,7 @@ RUSSIAN: Final = Language(
     unknown="Для какого кода это верно, неизвестно: результат старый.",
     nothing="Ещё не измерено.",
     source="Измерено {date} на коммите {commit}: `{command}`.",
+    elsewhere="На другой машине: {machine}.",
     sustained=(
         "Выдерживает: наибольшая из испытанных частот с {slo}, запросы приходят в одни и те же случайные моменты; в"
         " скобках — {spread}."

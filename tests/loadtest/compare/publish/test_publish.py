@@ -17,7 +17,10 @@ from loadtest.compare.publish.words import ENGLISH, RUSSIAN
 from tests.loadtest.compare.results import MACHINE, comparison, several_runs, swept
 from tests.support.processes import ROOT
 
-DOCUMENTS = ("README.md", "servers/README.md", "servers/README.ru.md", "loadtest/compare/README.md")
+DOCUMENTS = (
+    *("README.md", "servers/README.md", "servers/README.ru.md"),
+    *("loadtest/compare/README.md", "loadtest/compare/CLAIMS.md"),
+)
 
 
 def sweeps(candidate: str, most: float, clients: int = 50) -> list[dict[str, Any]]:
@@ -161,7 +164,7 @@ def test_other_comparisons_have_tables_of_their_own(root: Path) -> None:
         run["workload"]["size"] = 4096
     add(root, of_kind("saturate", *large))
     names = [each.name.partition(".")[2] for each in published.every(root / "loadtest/compare/published")]
-    assert sorted(names) == ["noisy-neighbour", "rates", "saturate", "thorough"]
+    assert sorted(names) == ["noisy-neighbour", "rates", "saturate-sizes", "thorough"]
     text = (root / "servers/README.md").read_text(encoding="utf-8")
     parts = dict(re.findall(r"<!-- BEGIN (\w+) -->(.*?)<!-- END", text, re.DOTALL))
     assert "| `pool` | 32 | 2,000 |" in parts["models"]
@@ -172,6 +175,39 @@ def test_other_comparisons_have_tables_of_their_own(root: Path) -> None:
     assert "| `protocol` | 10,000 | 100 |" in parts["sizes"]
     assert "4,096" not in parts["saturate"]
     assert "Not measured yet" in parts["database"]
+
+
+def test_another_machines_table_names_its_machine(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the READMEs' machine has no figures of a kind; then they must hold as its own do."""
+    thorough = result()
+    thorough["plan"]["name"] = "thorough"
+    add(root, thorough)
+    other = of_kind("rates", *sweeps("pool", 2_000, 32)) | {"machine": {**MACHINE, "cpu": "Other"}}
+    add(root, other)
+    text = (root / "servers/README.md").read_text(encoding="utf-8")
+    parts = dict(re.findall(r"<!-- BEGIN (\w+) -->(.*?)<!-- END", text, re.DOTALL))
+    assert "| `pool` | 32 | 2,000 |" in parts["models"]
+    assert "On another machine: Other, 2 cores, CPython 3.13.1." in parts["models"]
+    assert "another machine" not in parts["rates"]
+    assert publish(["--check"], root) == 0
+    add(root, other | {"code": {}})
+    capsys.readouterr()
+    assert publish(["--check"], root) == 1
+    assert capsys.readouterr().err.startswith("tcplab: other-2-cores.rates is of commit 0123456789ab; changed since:")
+
+
+def test_kinds_of_a_scenario_stand_side_by_side(tmp_path: Path) -> None:
+    alone, loops = comparison(*several_runs(1, "asyncio")), comparison(*one_of_each("asyncio", "asyncio-stdlib"))
+    on_cores = comparison(*several_runs(1, "asyncio"))
+    on_cores["plan"]["candidates"][0]["cores"] = 2
+    sized = comparison(*several_runs(1, "asyncio"))
+    sized["plan"]["tasks"][0]["workload"]["size"] = 1024
+    names = [published.add(each, tmp_path).name.partition(".")[2] for each in (alone, loops, on_cores, sized)]
+    assert names == [f"saturate{axis}.json.gz" for axis in ("", "-loops", "-cores", "-sizes")]
+
+
+def one_of_each(*candidates: str) -> list[dict[str, Any]]:
+    return [run for name in candidates for run in several_runs(1, name)]
 
 
 def against(cost: float, runs: int = 10, commit: str = "0123456", **changes: Any) -> dict[str, Any]:
