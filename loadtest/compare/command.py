@@ -28,7 +28,7 @@ from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, Laboratory, silence
 from loadtest.compare.options import MISSED, UNANSWERED, UNTOLD, WORSE, Parser, parse
 from loadtest.compare.plan import MIN_RUNS, Plan, chosen, indicative, thorough
-from loadtest.compare.report import differences, files, headline, table
+from loadtest.compare.report import differences, files, headline, next_step, table
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 from loadtest.scenarios import SCENARIOS
 
@@ -123,8 +123,9 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
     }
     given = [name for name, value in picked.items() if value not in (None, [])]
     extras = options.ceiling or options.memory
-    if options.build and not options.against:
-        raise ValueError("--build is for --against REVISION: name one, or omit it")
+    for name, value in {"--build": options.build, "--repository": options.repository}.items():
+        if value and not options.against:
+            raise ValueError(f"{name} is for --against REVISION: name one, or omit it")
     variants = tuple(dict.fromkeys(options.variants or ()))
     if options.thorough:
         given += ["--against"] if options.against else []
@@ -153,6 +154,8 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
     rates, shares = options.rates or ((), core_sets.shares(options.server_cores) if rising else ())
     if options.against and options.python:
         raise ValueError("--against starts both revisions by the Python that runs this: omit --python")
+    if options.repository and (variants or options.loops or options.switch_intervals or not own):
+        raise ValueError("--repository has your own server, not the lab's: give its command by --server alone")
     about = conditions.chosen_by(options.loops, options.switch_intervals)
     about = list(variants) or about or ([] if options.against and own else [*TEXTBOOK])
     of_the_lab = conditions.under(
@@ -186,11 +189,12 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
 
 def _with_before(some: Sequence[Candidate], options: argparse.Namespace, before: Path) -> list[Candidate]:
     """Return each candidate, and after it the same at an earlier revision, built if asked for."""
-    commit = revision.check_out(options.against, before, ROOT)
+    now = options.repository or ROOT
+    commit = revision.check_out(options.against, before, now)
     if options.build:
-        for folder in (ROOT, before):
+        for folder in (now, before):
             revision.build(options.build, folder)
-    return [each for candidate in some for each in revision.both(candidate, before, commit, ROOT)]
+    return [each for candidate in some for each in revision.both(candidate, before, commit, now)]
 
 
 def _find_all(some: Sequence[Candidate]) -> None:
@@ -198,7 +202,7 @@ def _find_all(some: Sequence[Candidate]) -> None:
     interpreters.check(some)
     for candidate in some:
         program = candidate.command[0] if candidate.command else ""
-        if program and not interpreters.path_of(program):
+        if program and not interpreters.path_of(program, Path(candidate.folder or ROOT)):
             raise ValueError(f"{candidate.name} can't be started: there is no program {program}; correct its command")
         why = silence(candidate.address) if candidate.address else ""
         if why:
@@ -261,9 +265,16 @@ def _compare(comparison: Comparison, cores: machine.Cores, laboratory: type[Labo
         if pairs:
             said = f"{differences.of_revisions(pairs)}\n\n{said}"
         say(f"\n{said}\n\n{_files(folder)}")
+    if comparison.result["interrupted"] and resume.is_possible(comparison.result):
+        say(f"\nTo go on, with the repeats that are whole: {_to_resume(folder)}")
+    else:
+        say(f"\n{next_step.text(comparison.result)}")
+    return _status(comparison, pairs, strict=strict)
+
+
+def _status(comparison: Comparison, pairs: Sequence[Pair], *, strict: bool) -> int:
+    """Return the exit status for what was measured. pairs: as from an earlier revision."""
     if comparison.result["interrupted"]:
-        if resume.is_possible(comparison.result):
-            say(f"\nTo go on, with the repeats that are whole: {_to_resume(folder)}")
         return INTERRUPTED
     if comparison.failed:
         return 1
@@ -271,6 +282,9 @@ def _compare(comparison: Comparison, cores: machine.Cores, laboratory: type[Labo
         return MISSED
     if _left_clients_unanswered(comparison.result):
         return UNANSWERED
+    if regression.is_untold(comparison.result, pairs):
+        sys.stderr.write("tcplab: too few valid runs for a verdict: the warnings say why; measure again\n")
+        return 1
     return _of_revisions(pairs)
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from loadtest.compare.candidates import Candidate
@@ -24,9 +25,9 @@ for name in sys.argv[1:]:
 """
 
 
-def path_of(program: str) -> str | None:
-    """Return where a program is: a path is from the checkout on, a name is looked for in PATH. None: nowhere."""
-    return shutil.which(ROOT / program if os.sep in program else program)
+def path_of(program: str, folder: Path = ROOT) -> str | None:
+    """Return where a program is: a path is from a folder on, a name is looked for in PATH. None: nowhere."""
+    return shutil.which(folder / program if os.sep in program else program)
 
 
 def check(some: Iterable[Candidate]) -> None:

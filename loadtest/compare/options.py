@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=f"Exit status: 0; 1 if something could not be measured; 2 for a bad option or file; {MISSED} if the"
         f" SLO was missed; {UNANSWERED} if a server left clients without an answer; {INTERRUPTED} after Ctrl-C. Against"
         f" a revision, and with several results of each side, also {WORSE} if something is worse, {UNTOLD} if the runs"
-        " can't tell. Two results: 0 whatever differs between them.",
+        " can't tell, and 1 if too few of them are valid. Two results: 0 whatever differs between them.",
     )
     parser.add_argument(
         "results",
@@ -121,6 +121,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=_not_empty,
         metavar="REVISION",
         help="a commit, branch or tag: measure each server as it was there too, in turns (10 runs of each)",
+    )
+    parser.add_argument(
+        "--repository",
+        type=_folder,
+        metavar="FOLDER",
+        help="with --against: the git repository of your own server, in which both its command and --build run"
+        " (default: the lab's own)",
     )
     parser.add_argument(
         "--build", type=_not_empty, metavar="COMMAND", help="with --against: run it first in both checkouts"
@@ -195,6 +202,12 @@ def _not_empty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; give it a value, or omit it")
     return text
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder; name the one that your repository is in")
+    return Path(text).resolve()
 
 
 def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,4 +1,4 @@
-"""Another revision of this repository, for `compare --against`: its files, and its servers as candidates."""
+"""Another revision of a repository, for `compare --against`: its files, and its servers as candidates."""
 
 import io
 import os
@@ -22,7 +22,8 @@ def check_out(revision: str, into: Path, root: Path) -> str:
     """
     Write a revision's files into a folder; return its commit, shortened.
 
-    root: the checkout that has it. ValueError with a line if there is no such revision.
+    root: the repository that has it; of a folder in one, only that folder. ValueError with a line if there is no such
+    revision.
     """
     commit = _git(root, "rev-parse", "--verify", "--short=12", "--end-of-options", f"{revision}^{{commit}}")
     packed = _git(root, "archive", commit.decode().strip())
@@ -64,7 +65,8 @@ def build(command: str, folder: Path) -> None:
         output.seek(0)
         said = output.read().decode(errors="replace").strip().splitlines()
     if status:
-        why = f": {said[-1]}" if said else ""
+        # A compiler's first error, because its last line is seldom one.
+        why = next((f": {line}" for line in said if "error:" in line), f": {said[-1]}" if said else "")
         raise ValueError(f"--build: {command!r} ended with {status} in {folder}{why}")
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = Path("servers/Dockerfile")
 STAND_INS = Path("tests/docker_engine/stand-ins")
 FREE_THREADED = Path("tests/free_threaded/build")
+GATE = Path("loadtest/compare/gate.yml")
 COMPOSE = [Path("docker-compose.yml"), *(path.relative_to(ROOT) for path in ROOT.glob("*/*.yml"))]
 
 Found = set[tuple[str, str, str]]
@@ -78,6 +79,13 @@ def of_free_threaded(written: str) -> Found:
     return {(str(FREE_THREADED), names[name], each) for name, each in found}
 
 
+def of_gate(written: str) -> Found:
+    """Return the actions that the workflow uses, each by a commit, with the version beside it."""
+    found = re.findall(r"(?m)^ +- uses: ([\w/-]+)@[0-9a-f]{40} # (v[\d.]+)$", written)
+    assert len(found) == written.count("uses:"), "an action without its commit or its version"
+    return {(str(GATE), name, version) for name, version in found}
+
+
 def named() -> Found:
     """Return all that the files name."""
     found: Found = set()
@@ -85,7 +93,7 @@ def named() -> Found:
         found |= of_compose(path, text(path))
     found |= of_dockerfile(text(DOCKERFILE)) | of_project(text(Path("pyproject.toml")))
     found |= of_makefile(text(Path("Makefile"))) | of_dashboards(text(Path("grafana/layout.py")))
-    return found | of_stand_ins(text(STAND_INS)) | of_free_threaded(text(FREE_THREADED))
+    return found | of_stand_ins(text(STAND_INS)) | of_free_threaded(text(FREE_THREADED)) | of_gate(text(GATE))
 
 
 def pins() -> list[Pin]:
@@ -136,6 +144,7 @@ def test_a_changed_pin_is_seen_in_each_file() -> None:
     assert ("grafana/layout.py", name, "9.9.9") in of_dashboards(changed(layout, version, "9.9.9"))
     assert (str(DOCKERFILE), "debian", "sid") in of_dockerfile(changed(DOCKERFILE, "-slim-trixie", "-slim-sid"))
     assert (str(STAND_INS), "debian", "duke") in of_stand_ins(changed(STAND_INS, " forky ", " duke "))
+    assert (str(GATE), "actions/checkout", "v9") in of_gate(changed(GATE, "# v6.0.2", "# v9"))
     newer = of_free_threaded(changed(FREE_THREADED, "\nversion=3.13\nrelease=trixie", "\nversion=3.9\nrelease=sid"))
     assert newer == {(str(FREE_THREADED), "python", "3.9"), (str(FREE_THREADED), "debian", "sid")}
 
@@ -151,3 +160,5 @@ def test_a_new_pin_is_seen_in_each_file() -> None:
     assert (str(DOCKERFILE), "alpine", "3.20") in of_dockerfile(more)
     with pytest.raises(AssertionError):
         of_stand_ins(f"{text(STAND_INS)}\nimport prom/prometheus:v3.13.5 x\n")
+    with pytest.raises(AssertionError, match="without its commit"):
+        of_gate(f"{text(GATE)}\n      - uses: actions/cache@v4\n")

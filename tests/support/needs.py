@@ -35,8 +35,9 @@ FREE_THREADED: Final = Need(
     "TCPLAB_REQUIRE_FREE_THREADED",
     "name one: TCPLAB_FREE_THREADED=$(tests/free_threaded/build)",
 )
+COMPILER: Final = Need("gcc", "TCPLAB_REQUIRE_COMPILER", "install gcc")
 
-NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS, FREE_THREADED)
+NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS, FREE_THREADED, COMPILER)
 
 
 def provided(need: Need, missing: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_apart, compare_pair, fair, judged
 from loadtest.compare.analysis.sessions import compare_sessions
 from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import Summary, summaries, summarize
+from loadtest.compare.analysis.summary import Summary, candidates, summaries, summarize
+from loadtest.compare.plan import MIN_RUNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,13 @@ def of_revisions(result: Mapping[str, Any]) -> tuple[Pair, ...]:
         for measure in fair(ours.scenario)
         if not (ours.valid and theirs.valid) or any(each[measure].value is not None for each in (ours, theirs))
     )
+
+
+def is_untold(result: Mapping[str, Any], pairs: Sequence[Pair]) -> bool:
+    """Whether a verdict about an earlier revision was planned, and too few runs are valid for one by any measure."""
+    planned = any(task["repeats"] >= MIN_RUNS for task in result["plan"]["tasks"])
+    has_earlier = any(each.version_of for each in candidates(result))
+    return planned and has_earlier and all(each.significance.answer is Answer.INDICATIVE for each in pairs)
 
 
 def _by_load(result: Mapping[str, Any]) -> dict[tuple[str, object], Summary]:

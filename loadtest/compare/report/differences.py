@@ -57,11 +57,12 @@ _ANSWERS: Final = {
 
 def of_revisions(pairs: Iterable[Pair], interval: str = "99 % interval") -> str:
     """Return what is better or worse than in an earlier revision, a line for each measure; interval: its name."""
-    lines = []
-    for each in pairs:
-        different = "worse" if is_worse(each) else "better"
-        lines.append(f"{_ANSWERS.get(each.significance.answer, different)}: {_line(each, interval)}")
-    return visible_lines("\n".join(lines))
+    return visible_lines("\n".join(f"{answer(each)}: {_line(each, interval)}" for each in pairs))
+
+
+def answer(each: Pair) -> str:
+    """Return a measure's answer in words: better, worse, equivalent, can't tell, or too few runs."""
+    return _ANSWERS.get(each.significance.answer, "worse" if is_worse(each) else "better")
 
 
 def _line(each: Pair, name: str = "99 % interval") -> str:

@@ -44,6 +44,23 @@ class Row(NamedTuple):
         return (*self.head, *(each if each == "-" else f"{each}{about}" for each in self.figures))
 
 
+class Factor(NamedTuple):
+    """How many times the rate of `less` the other one sustains, in so many repeats: median, and range or interval."""
+
+    more: Sustained
+    less: Sustained
+    repeats: int
+    value: float
+    low: float
+    high: float | None
+    at_least: bool
+
+    @property
+    def tells(self) -> bool:
+        """Whether the one surely sustains more."""
+        return self.low > 1
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """
@@ -120,26 +137,34 @@ class Headline:
     def comparisons(self) -> list[str]:
         """Return the answer in sentences: who serves only some, and by how much one sustains more than another."""
         said = self._left_out()
+        for each in self._factors():
+            best, other = each.more.candidate.label, each.less.candidate.label
+            high = "more" if each.high is None else f"{each.high:.2f}"
+            if each.tells:
+                least = "at least " if each.at_least else ""
+                ends = f" ({each.low:.2f} to {high} in {each.repeats} repeats)" if each.repeats > 1 else ""
+                about = f"{best} sustains {least}{each.value:.2f} times the rate of {other}{ends}"
+            else:
+                repeats = f" in {each.repeats} repeats" if each.repeats > 1 else ""
+                span = f"at least {each.low:.2f}" if each.high is None else f"{each.low:.2f} to {high}"
+                about = f"{best} or {other}: can't tell ({best} sustained {span} times as much{repeats})"
+            said.append(f"With {clients(each.more.workload.clients)}, {about}.")
+        return said
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether it can't be told of a pair which one sustains more."""
+        return not all(each.tells for each in self._factors())
+
+    def _factors(self) -> Iterable[Factor]:
         for ours, theirs in combinations(self.found, 2):
             if ours.workload.clients != theirs.workload.clients:
                 continue
             more, less = (ours, theirs) if (ours.rate.value or 0) >= (theirs.rate.value or 0) else (theirs, ours)
             every = ratios(more, less)
             factor = estimate(every)
-            if factor.value is None or factor.low is None:
-                continue
-            high = "more" if factor.high is None else f"{factor.high:.2f}"
-            best, other = more.candidate.label, less.candidate.label
-            if factor.low > 1:
-                least = "at least " if factor.at_least else ""
-                ends = f" ({factor.low:.2f} to {high} in {len(every)} repeats)" if len(every) > 1 else ""
-                about = f"{best} sustains {least}{factor.value:.2f} times the rate of {other}{ends}"
-            else:
-                repeats = f" in {len(every)} repeats" if len(every) > 1 else ""
-                span = f"at least {factor.low:.2f}" if factor.high is None else f"{factor.low:.2f} to {high}"
-                about = f"{best} or {other}: can't tell ({best} sustained {span} times as much{repeats})"
-            said.append(f"With {clients(ours.workload.clients)}, {about}.")
-        return said
+            if factor.value is not None and factor.low is not None:
+                yield Factor(more, less, len(every), factor.value, factor.low, factor.high, factor.at_least)
 
     def _left_out(self) -> list[str]:
         """Return which candidates serve only some of their clients at a rate that others sustain, a line each."""

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.compare.analysis import regression
 from loadtest.compare.analysis.pairwise import fair
 from loadtest.compare.analysis.summary import Summary, by_scenario
 from loadtest.compare.escaping import markdown, visible
 from loadtest.compare.plan import amount
-from loadtest.compare.report import besides_runs, headline
+from loadtest.compare.report import besides_runs, headline, intervals
 from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, bare, runs, served, spread
 from loadtest.compare.report.html.page import TITLE, command, where
 from loadtest.compare.report.notes import incomplete, indicative, is_verdict, warnings
@@ -20,7 +21,7 @@ def text(result: Mapping[str, Any]) -> str:
     """Return the whole Markdown."""
     found = headline.Headline.of(result)
     every = found.every
-    parts = [f"### {TITLE}", markdown(where(result))]
+    parts = [f"### {TITLE}", *_since(result), markdown(where(result))]
     parts += [f"**{markdown(line)}**" for line in (incomplete(result), indicative(every)) if line]
     rows = found.rows()
     if rows:
@@ -41,7 +42,16 @@ def text(result: Mapping[str, Any]) -> str:
         )
     # Indented, in one line, so that no text in the command can end the block.
     parts.append(f"To measure it again:\n\n    {visible(command(result))}")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _since(result: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what became of servers since an earlier revision: in a line, as a chart, and what is unclear, and why."""
+    pairs = regression.of_revisions(result)
+    if pairs or regression.is_untold(result, pairs):
+        yield f"**{markdown(intervals.headline(pairs))}**"
+        yield "\n".join(f"    {visible(line)}" for line in intervals.chart(pairs))
+        yield "\n".join(f"- {markdown(line)}" for line in intervals.reasons(pairs))
 
 
 def _rates(heads: Sequence[str], rows: Sequence[headline.Row]) -> Iterable[str]:

@@ -4,8 +4,10 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from loadtest.compare import revision
 from loadtest.compare.candidates import LAB
 from loadtest.compare.schema import SCHEMA
 from loadtest.recording.histogram import bucket
@@ -130,6 +132,20 @@ def swept(
         made["workload"]["rate"] = made["load"]["target_rate"] = rate
         runs.append(made)
     return runs
+
+
+def measured_since(now: Sequence[int], before: Sequence[int], **changes: Any) -> dict[str, Any]:
+    """Make a comparison of asyncio with its earlier revision; the numbers: requests of each run."""
+    runs = [
+        *several_runs(len(now), "asyncio", verified=list(now), **changes),
+        *several_runs(len(before), "threaded", verified=list(before), **changes),
+    ]
+    found = comparison(*runs)
+    here, there = revision.both(LAB["asyncio"], Path("/before"), "0123456789ab", Path("/now"))
+    found["plan"]["candidates"] = [here.as_json(), there.as_json()]
+    for run in found["runs"]:
+        run["candidate"] = here.name if run["candidate"] == "asyncio" else there.name
+    return found
 
 
 def failed(candidate: str, reason: str, clients: int = 50) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import pytest
 
 from loadtest.__main__ import main
 from loadtest.compare import revision
-from loadtest.compare.analysis.regression import of_revisions
+from loadtest.compare.analysis.regression import is_untold, of_revisions
 from loadtest.compare.candidates import LAB, own
 from loadtest.compare.command import _of_revisions
 from loadtest.compare.options import UNTOLD, WORSE
 from loadtest.compare.plan import chosen
 from loadtest.compare.report import differences
-from tests.loadtest.compare.results import comparison, several_runs, warning
+from tests.loadtest.compare.results import comparison, measured_since, several_runs, warning
 from tests.support.processes import ROOT, still_running
 
 
@@ -64,6 +64,8 @@ def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
     assert (tmp_path / "built").read_text() == "built\n"
     with pytest.raises(ValueError, match=r"^--build: 'echo no compiler >&2; exit 3' ended with 3 in .*: no compiler$"):
         revision.build("echo no compiler >&2; exit 3", tmp_path)
+    with pytest.raises(ValueError, match=r"ended with 1 in .*: a\.c:1: error: no main$"):
+        revision.build("echo 'a.c: warning'; echo 'a.c:1: error: no main'; echo '  ^~~'; false", tmp_path)
 
 
 def test_both_versions_start_alike(tmp_path: Path) -> None:
@@ -76,20 +78,6 @@ def test_both_versions_start_alike(tmp_path: Path) -> None:
     assert mine.command == ("./server", "{port}")
     with pytest.raises(ValueError, match="give its command"):
         revision.both(own("mine=127.0.0.1:7000", 0), tmp_path, "0123456789ab", tmp_path)
-
-
-def measured(now: list[int], before: list[int], **changes: Any) -> dict[str, Any]:
-    """Make a comparison of asyncio with its earlier revision; the numbers: requests of each run."""
-    runs = [
-        *several_runs(len(now), "asyncio", verified=now, **changes),
-        *several_runs(len(before), "threaded", verified=before, **changes),
-    ]
-    found = comparison(*runs)
-    here, there = revision.both(LAB["asyncio"], Path("/before"), "0123456789ab", Path("/now"))
-    found["plan"]["candidates"] = [here.as_json(), there.as_json()]
-    for run in found["runs"]:
-        run["candidate"] = here.name if run["candidate"] == "asyncio" else there.name
-    return found
 
 
 SLOW, QUICK = ([verified + place * 100 for place in range(10)] for verified in (50_000, 100_000))
@@ -106,7 +94,7 @@ SLOW, QUICK = ([verified + place * 100 for place in range(10)] for verified in (
     ],
 )
 def test_the_answer_is_in_words_and_status(now: list[int], before: list[int], answer: str, status: int) -> None:
-    pairs = of_revisions(measured(now, before))
+    pairs = of_revisions(measured_since(now, before))
     lines = differences.of_revisions(pairs).splitlines()
     assert [line.partition(":")[0] for line in lines] == [answer, answer]
     assert "asyncio, saturate, 50 clients: requests/s" in lines[0]
@@ -115,13 +103,33 @@ def test_the_answer_is_in_words_and_status(now: list[int], before: list[int], an
 
 
 def test_what_neither_version_has_is_left_out() -> None:
-    assert of_revisions(measured(QUICK, QUICK, served=1)) == ()
+    assert of_revisions(measured_since(QUICK, QUICK, served=1)) == ()
 
 
 def test_where_every_run_is_excluded_nothing_is_told() -> None:
-    pairs = of_revisions(measured(QUICK, QUICK, load_warnings=[[warning("starved")]] * 10))
+    pairs = of_revisions(measured_since(QUICK, QUICK, load_warnings=[[warning("starved")]] * 10))
     assert [line.partition(":")[0] for line in differences.of_revisions(pairs).splitlines()] == ["too few runs"] * 2
     assert _of_revisions(pairs) == UNTOLD
+
+
+@pytest.mark.parametrize(
+    ("now", "changes", "untold"),
+    [
+        (10, {}, False),
+        (9, {}, True),
+        (10, {"load_warnings": [[warning("starved")]] * 10}, True),
+        (10, {"served": 1}, True),
+    ],
+)
+def test_too_few_valid_runs_tell_nothing(now: int, changes: dict[str, Any], untold: bool) -> None:
+    found = measured_since(QUICK[:now], QUICK, **changes)
+    assert is_untold(found, of_revisions(found)) is untold
+
+
+def test_few_runs_are_no_verdict_if_asked() -> None:
+    found = measured_since(QUICK[:3], QUICK[:3])
+    assert not is_untold(found, of_revisions(found))
+    assert not is_untold(comparison(*several_runs(3, "asyncio")), ())
 
 
 @pytest.mark.parametrize(
@@ -129,6 +137,12 @@ def test_where_every_run_is_excluded_nothing_is_told() -> None:
     [
         (["--against", "no-such-thing"], "--against: "),
         (["--build", "make"], "--build is for --against REVISION"),
+        (["--repository", "."], "--repository is for --against REVISION"),
+        (["--against", "HEAD", "--repository", "."], "give its command by --server alone"),
+        (
+            ["--against", "HEAD", "--repository", ".", "--server", "a=./a {port}", "--variants", "asyncio"],
+            "give its command by --server alone",
+        ),
         (["--thorough", "--against", "HEAD"], "--thorough sets its own --against"),
         (["--against", "HEAD", "--build", "exit 4", "--variants", "asyncio"], "--build: 'exit 4' ended with 4"),
     ],
@@ -162,11 +176,50 @@ def test_a_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
     assert not there.exists(), "the other revision's files are removed"
 
 
+ECHO = """
+import socketserver, sys
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(b"OK" + line[4:])
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size, daemon_threads = 1024, True
+
+Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+
+
+def test_another_repositorys_server_is_measured(root: Path, tmp_path: Path) -> None:
+    """Its command and its build run in its own folders, not in the lab's."""
+    (root / "server").write_text(ECHO)
+    build = f"{{ echo '#!{sys.executable}'; cat server; }} > built && chmod +x built && pwd >> {tmp_path}/folders"
+    commit = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "--quiet", "--all", "-m", "echo"]
+    subprocess.run(commit, cwd=root, check=True)
+    options = ("--against", "HEAD", "--repository", str(root), "--server", "mine=./built {port}", "--build", build)
+    load = ("--clients", "2", "--seconds", "1", "--repeats", "1", "--output", str(tmp_path / "results"))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.load.compare", *options, *load],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == UNTOLD, done.stderr
+    now, before = (tmp_path / "folders").read_text().split()
+    assert (now, Path(before).exists()) == (str(root), False)
+    found = json.loads((tmp_path / "results" / "latest" / "compare.json").read_text())
+    assert [each["status"] for each in found["runs"]] == ["done", "done"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--against", " "], "argument --against: it is empty; give it a value, or omit it"),
         (["--against", "HEAD", "--build", ""], "argument --build: it is empty; give it a value, or omit it"),
+        (["--repository", "/none"], "argument --repository: '/none' is not a folder; name the one that"),
         (["--rates", "2000%"], "argument --rates: '2000%' is neither a rate from 0.01 to 1000000 nor a share up to"),
         (["--rates", "50%,60"], "argument --rates: '50%,60' has rates and shares: choose one kind"),
         (["--rates", "10,10"], "argument --rates: '10,10' has a rate twice"),

@@ -1,0 +1,99 @@
+"""What became of a server since an earlier revision, as text: the verdict in a line, and a chart of the intervals."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from math import log
+from typing import Final
+
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, in_words
+from loadtest.compare.analysis.significance import MARGIN, Significance
+from loadtest.compare.report.differences import answer
+
+_ORDER: Final = ("worse", "better", "equivalent", "can't tell", "too few runs")
+
+_WIDTH: Final = 41
+"""Columns of the axis: odd, so that 1 has one in the middle."""
+
+_SPANS: Final = (1.25, 1.5, 2.0, 4.0, 10.0)
+"""The factors, up and down, to which the axis may reach; beyond the last one is an arrow."""
+
+
+def headline(pairs: Sequence[Pair]) -> str:
+    """Return the verdict in a line, the worst first: "Worse: CPU per request. Can't tell: requests/s."."""
+    found: dict[str, dict[str, None]] = {name: {} for name in _ORDER}
+    for each in pairs:
+        found[answer(each)][_name(each)] = None
+    said = [f"{name.capitalize()}: {', '.join(some)}." for name, some in found.items() if some]
+    return " ".join(said) or "Nothing could be measured."
+
+
+def chart(pairs: Sequence[Pair]) -> list[str]:
+    """Return the lines of a chart in ASCII: a load's measures, each with its ratio and interval on one axis."""
+    known = [each for each in pairs if each.significance.ratio]
+    if not known:
+        return []
+    span = _span(known)
+    wide = max(len(_name(each)) for each in known) + 2
+    lines = [f"{'':{wide}}  {1 / span:<{_WIDTH // 2}.2f}1{span:>{_WIDTH // 2}.2f}  times what it was"]
+    for who, some in groupby(known, key=lambda each: each.ours.who):
+        lines.append(who)
+        for each in some:
+            found = each.significance
+            told = f"{_figures(found):22}  {answer(each)}"
+            lines.append(f"{f'  {_name(each)}':{wide}}  {_drawn(found, span)}  {told}")
+    more = dict.fromkeys(_name(each) for each in known if each.measure in MORE_IS_BETTER)
+    better = f"more {', '.join(more)} is better, less of all else" if more else "less is better"
+    return [*lines, f"o: the ratio; [ ]: its 99 % interval; |: equal, and : within {MARGIN - 1:.0%}; {better}"]
+
+
+def reasons(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield for each measure without a clear answer why it has none."""
+    for each in pairs:
+        sides = [each.theirs[each.measure].why, each.ours[each.measure].why]
+        why = "; ".join(dict.fromkeys(said for said in (each.significance.why, *sides) if said))
+        if why:
+            yield f"{answer(each)}: {each.ours.who}: {_name(each)}: {why}"
+
+
+def _name(each: Pair) -> str:
+    return in_words(each.measure, (each.ours, each.theirs))
+
+
+def _span(known: Sequence[Pair]) -> float:
+    """Return the least span that shows every end."""
+    ends = [end for each in known for end in _ends(each.significance) if end]
+    furthest = max(max(end, 1 / end) for end in ends)
+    return next((span for span in _SPANS if furthest <= span), _SPANS[-1])
+
+
+def _ends(found: Significance) -> tuple[float | None, float | None, float | None]:
+    return found.low, found.ratio, found.high
+
+
+def _drawn(found: Significance, span: float) -> str:
+    """Return the axis with an interval on it; an arrow where it is open, or goes on beyond the axis."""
+    axis = [" "] * _WIDTH
+    for value, sign in ((1 / MARGIN, ":"), (MARGIN, ":"), (1.0, "|")):
+        axis[_place(value, span)] = sign
+    low, ratio, high = _ends(found)
+    if low is not None or high is not None:
+        left = _place(low, span) if low else 0
+        right = _place(high, span) if high else _WIDTH - 1
+        axis[left : right + 1] = "-" * (right + 1 - left)
+        axis[left] = "[" if low and low >= 1 / span else "<"
+        axis[right] = "]" if high and high <= span else ">"
+    if ratio:
+        axis[_place(ratio, span)] = "<" if ratio < 1 / span else ">" if ratio > span else "o"
+    return "".join(axis)
+
+
+def _place(value: float, span: float) -> int:
+    """Return the column of a ratio, by its logarithm, so that half and double are equally far from 1."""
+    share = (log(value) / log(span) + 1) / 2
+    return round(min(1.0, max(0.0, share)) * (_WIDTH - 1))
+
+
+def _figures(found: Significance) -> str:
+    low, ratio, high = _ends(found)
+    ends = f" ({'..' if low is None else f'{low:.2f}'} to {'..' if high is None else f'{high:.2f}'})"
+    return f"{found.bound}{ratio:.2f}{'' if low is None and high is None else ends}"

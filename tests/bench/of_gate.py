@@ -1,0 +1,178 @@
+"""
+How often the gate for pull requests finds a server that is 20 % slower, and how often it stops an equal one.
+
+    python -m tests.bench.of_gate FOLDER --gates 4
+
+measures four more gates, by the steps of loadtest/compare/gate.yml, some two to four minutes each on an idle machine,
+and keeps each as JSON in FOLDER, until it has ten of equal servers and ten of slowed ones. Then it prints what they
+found, and what a thousand gates of each kind would, whose repeats are drawn from these. `--gates 0` only prints. The
+exit status is 1 if a bound is broken, or while gates are missing.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+from loadtest import atomic_write
+from loadtest.compare.analysis.measures import RunMeasures
+from loadtest.compare.analysis.pairwise import Pair, compare_pair, fair
+from loadtest.compare.analysis.regression import is_worse, of_revisions
+from loadtest.compare.analysis.summary import Summary, estimate, summaries
+from loadtest.compare.report import intervals
+from tests.support.gate import SERVER, Gate, slowed
+
+KINDS: Final = ("equal", "slowed")
+GATES: Final = 10
+"""Of each kind."""
+
+SLOWER: Final = 0.2
+RESAMPLED: Final = 1_000
+LONGEST: Final = 360.0
+"""Seconds that a gate may take."""
+
+FEWEST_FOUND: Final = 0.9
+"""The share of the slowed servers that are called worse, at least."""
+
+MOST_ALARMS: Final = 0.01
+"""The share of drawn gates of equal ones that are, at most; of the measured ones none is."""
+
+MEASURED: Final = (0, 5, 6)
+"""The statuses of a gate with a verdict: nothing worse, something worse, can't tell."""
+
+
+class Sides(NamedTuple):
+    """A gate's valid runs, now and before, of which each two at the same place are of one repeat."""
+
+    now: Summary
+    before: Summary
+    repeats: tuple[tuple[RunMeasures, RunMeasures], ...]
+
+
+def path(folder: Path, kind: str, number: int) -> Path:
+    """Return the file of a gate."""
+    return folder / f"{kind}-{number:02}.json"
+
+
+def missing(folder: Path) -> list[tuple[str, int]]:
+    """Return the gates that are still to be measured, in turns; the first is of equal servers, which says the cost."""
+    every = [(kind, number) for number in range(1, GATES + 1) for kind in KINDS]
+    return [each for each in every if not path(folder, *each).exists()]
+
+
+def read(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the gates of a kind that are there."""
+    files = (path(folder, kind, number) for number in range(1, GATES + 1))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+
+
+def measure(gate: Gate, folder: Path, kind: str, number: int) -> None:
+    """Measure one gate and keep it."""
+    spin = round(SLOWER * cost(folder) * 1_000) if kind == "slowed" else 0
+    print(f"{kind} {number}{f', {spin} ns slower' if spin else ''} ... ", end="", flush=True)
+    began = time.monotonic()
+    judged = gate.judge(SERVER, slowed(spin))
+    seconds = time.monotonic() - began
+    result = json.loads(gate.result.read_text(encoding="utf-8")) if judged.status in MEASURED else None
+    kept = {"status": judged.status, "seconds": round(seconds, 1), "spin_ns": spin, "said": judged.summary}
+    atomic_write.write(path(folder, kind, number), json.dumps({**kept, "result": result}) + "\n")
+    told = intervals.headline(of_revisions(result)) if result else judged.summary.splitlines()[0]
+    print(f"{seconds:.0f} s, status {judged.status}: {told}", flush=True)
+
+
+def cost(folder: Path) -> float:
+    """Return the CPU microseconds per request of the server as it is, by the first gate of equal ones with any."""
+    for each in read(folder, "equal"):
+        if each["result"]:
+            sides = sides_of(each["result"])
+            return median(run.cpu_us.value or 0.0 for pair in sides.repeats for run in pair)
+    sys.exit(
+        "of_gate: no gate of equal servers could be measured, which would say how much 20 % is: remove their files, and"
+        " measure again"
+    )
+
+
+def sides_of(result: Mapping[str, Any]) -> Sides:
+    """Return both sides of a gate's result, which has one load."""
+    now, before = sorted(summaries(result), key=lambda each: each.candidate.version_of)
+    then = {run.repeat: run for run in before.valid}
+    return Sides(now, before, tuple((run, then[run.repeat]) for run in now.valid if run.repeat in then))
+
+
+def resampled(gates: Sequence[Sides], *, equal: bool, seed: int) -> float:
+    """
+    Return the share of drawn gates that call something worse.
+
+    Each has as many repeats as one of the gates, drawn from all of them. equal: the two sides of a repeat are the same
+    server, so that which is which is drawn too.
+    """
+    chance, pool, worse = Random(seed), [each for gate in gates for each in gate.repeats], 0
+    for _ in range(RESAMPLED):
+        drawn = chance.choices(pool, k=len(chance.choice(gates).repeats))
+        some = [each[::-1] if equal and chance.random() < 0.5 else each for each in drawn]
+        worse += any(map(is_worse, _pairs(gates[0], some)))
+    return worse / RESAMPLED
+
+
+def _pairs(gate: Sides, repeats: Sequence[Sequence[RunMeasures]]) -> list[Pair]:
+    """Return the verdicts on these repeats."""
+    now, before = (_with(each, [pair[side] for pair in repeats]) for side, each in enumerate((gate.now, gate.before)))
+    return [compare_pair(name, now, before) for name in fair(now.scenario)]
+
+
+def _with(summary: Summary, runs: Sequence[RunMeasures]) -> Summary:
+    numbered = tuple(replace(run, repeat=number) for number, run in enumerate(runs, 1))
+    names = fair(summary.scenario)
+    measures = {name: estimate([getattr(run, name) for run in numbered]) for name in names}
+    return replace(summary, valid=numbered, excluded=(), failed=(), measures=measures)
+
+
+def report(folder: Path) -> bool:
+    """Print what the gates found; return whether all bounds hold."""
+    bounds = []
+    for kind in KINDS:
+        gates = read(folder, kind)
+        judged = [each for each in gates if each["result"]]
+        worse = sum(each["status"] == 5 for each in gates)
+        longest = max((each["seconds"] for each in gates), default=0.0)
+        print(
+            f"{kind}: {len(gates)} of {GATES} gates, {len(gates) - len(judged)} without a verdict,"
+            f" {worse} called worse; the longest took {longest:.0f} s"
+        )
+        bounds += [len(gates) == GATES, longest <= LONGEST]
+        bounds.append(worse == 0 if kind == "equal" else worse >= FEWEST_FOUND * GATES)
+        if judged:
+            share = resampled([sides_of(each["result"]) for each in judged], equal=kind == "equal", seed=1)
+            print(f"  of {RESAMPLED:,} gates drawn from them {share:.1%} are called worse")
+            bounds.append(share <= MOST_ALARMS if kind == "equal" else share >= FEWEST_FOUND)
+    return all(bounds)
+
+
+def main() -> None:
+    """Measure what is asked for, and report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.of_gate")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--gates", type=int, default=2 * GATES, help="how many more to measure (all)")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    due = missing(options.folder)[: options.gates]
+    if due and len(os.sched_getaffinity(0)) < 2:
+        sys.exit("tests.bench.of_gate: server and load need a core each; this machine gives only one")
+    if due:
+        with tempfile.TemporaryDirectory(prefix="tcplab-gate-") as name:
+            gate = Gate(Path(name))
+            for each in due:
+                measure(gate, options.folder, *each)
+    sys.exit(0 if report(options.folder) else 1)
+
+
+if __name__ == "__main__":
+    main()
