@@ -95,8 +95,8 @@ def cost(folder: Path) -> float:
             sides = sides_of(each["result"])
             return median(run.cpu_us.value or 0.0 for pair in sides.repeats for run in pair)
     sys.exit(
-        "of_gate: no gate of equal servers could be measured, which would say how much 20 % is: remove their files, and"
-        " measure again"
+        "of_gate: no gate of equal servers could be measured, which would say how much 20 % is: remove their files from"
+        f" {folder}, and measure again"
     )
 
 

@@ -41,9 +41,8 @@ def _steps(result: Mapping[str, Any]) -> Iterator[str]:
         yield "let every pull request be measured like this: loadtest/compare/gate.yml"
     if found.is_untold:
         yield f"so few sweeps can't tell them all apart, ten may: {_THOROUGH}"
-    lesson = "predict a number, then measure it: make lesson N=7"
     if result["plan"]["name"] == "indicative":
-        yield f"open the page; {lesson}; for a verdict {_THOROUGH}"
+        yield f"open the page; for a verdict {_THOROUGH}"
     if Answer.INDICATIVE in answers:
         yield f"for a verdict take {MIN_RUNS} runs of each: --repeats {MIN_RUNS}"
-    yield f"open the page; {lesson}"
+    yield "open the page, which has charts and the method"

@@ -60,17 +60,22 @@ def test_a_value_that_is_not_set_is_named(missing: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.measures
-def test_an_equal_pull_request_passes(gate: Gate) -> None:
+def test_an_equal_pull_request_isnt_worse(gate: Gate) -> None:
+    """On a machine that others disturb there may be too few runs for a verdict, which the gate says, and fails."""
     judged = gate.judge(SERVER, SERVER)
-    assert judged.status == 0, judged
-    title, _, *_ = judged.summary.splitlines()
-    assert title in {"## Not worse", "## Can't tell"}
-    assert "times what it was" in judged.summary
-    assert re.search(r"^      CPU per request .*\[?-*o-*\]?.* (equivalent|can't tell|better)$", judged.summary, re.M)
+    title, *_ = judged.summary.splitlines()
+    said = {0: {"## Not worse", "## Can't tell"}, 1: {"## Not measured (exit status 1)"}}
+    assert title in said[judged.status], judged
+    assert ("**Too few runs: requests/s, CPU per request.**" in judged.summary) == (judged.status == 1)
     found = store.read(gate.result)
     assert {run["status"] for run in found["runs"]} == {"done"}
-    assert len(found["runs"]) >= 20
+    assert len(found["runs"]) >= 40
     assert {run["candidate"].partition("@")[0] for run in found["runs"]} == {"server"}
+    if judged.status == 0:
+        assert "times what it was" in judged.summary
+        assert re.search(
+            r"^      CPU per request .*\[?-*o-*\]?.* (equivalent|can't tell|better)$", judged.summary, re.M
+        )
 
 
 @pytest.mark.measures

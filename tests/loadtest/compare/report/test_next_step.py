@@ -51,9 +51,9 @@ STARVED = several_runs(10, "threaded", verified=QUICK, load_warnings=[[warning("
         (measured_since(QUICK, QUICK), "let every pull request be measured like this: loadtest/compare/gate.yml"),
         (measured_since(QUICK[:3], QUICK[:3]), "for a verdict take 10 runs of each: --repeats 10"),
         (pairs(QUICK[:3], SLOW[:3]), "for a verdict take 10 runs of each: --repeats 10"),
-        (pairs(QUICK, SLOW), "open the page; predict a number, then measure it: make lesson N=7"),
+        (pairs(QUICK, SLOW), "open the page, which has charts and the method"),
         (default(ALIKE), "so few sweeps can't tell them all apart, ten may: python -m loadtest compare --thorough"),
-        (default(TWICE), "open the page; predict a number, then measure it: make lesson N=7; for a verdict python"),
+        (default(TWICE), "open the page; for a verdict python"),
     ],
 )
 def test_the_next_step_fits_the_result(result: dict[str, Any], line: str) -> None:
