@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from itertools import chain
+from types import SimpleNamespace
+from typing import Any, cast
 
 import yaml
 from prometheus_client import CollectorRegistry
@@ -16,9 +18,11 @@ from servers.metrics.cgroup import Container, Throttled
 from servers.metrics.collector import ServerCollector, registry
 from servers.metrics.gc_pauses import GarbagePauses
 from servers.metrics.server import MetricsServer
+from servers.metrics.workers import WorkersCollector
 from servers.session import Deadlines
 from servers.stats import Stats
 from servers.variants import VARIANTS
+from servers.workers.supervisor import Workers
 from tests.observability.queries import ROOT
 
 Catalogue = dict[str, dict[str, set[str]]]
@@ -34,9 +38,12 @@ def everything() -> Catalogue:
 
 
 def servers() -> Catalogue:
-    """Return a server's series, including the standard metrics, as Prometheus stores them."""
+    """Return a server's series, including the standard metrics and those of workers, as Prometheus stores them."""
+    stats = Stats()
+    stats.share(2, writers=1)
+    workers = WorkersCollector(cast("Workers", SimpleNamespace(stats=stats, restarts=[0, 0])))
     with server(Stats()) as exporter:
-        return _listed(exporter.collect(), {**TARGET, **VARIANT})
+        return _listed(chain(exporter.collect(), workers.collect()), {**TARGET, **VARIANT})
 
 
 @contextmanager
