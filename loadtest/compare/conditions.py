@@ -7,6 +7,7 @@ from itertools import chain, cycle
 from typing import Final, NamedTuple
 
 from loadtest.compare.candidates import LAB, Candidate
+from loadtest.compare.plan import cores as in_words
 from loadtest.scenarios import SCENARIOS
 from servers.variants import by_name
 
@@ -123,7 +124,7 @@ def _on_cores(candidate: Candidate, cores: Sequence[int]) -> Iterator[Candidate]
     for each in cores:
         # Its own default would be the same; so the result names it.
         workers = ("--workers", str(each)) if "workers" in by_name(candidate.variant).options else ()
-        told = f"{each} core{'s' if each > 1 else ''}"
+        told = in_words(each)
         some = replace(candidate, cores=each, options=(*candidate.options, *workers))
         yield _apart(some, told.replace(" ", "-"), told)
 

@@ -346,6 +346,11 @@ def clients(count: int) -> str:
     return f"{count:,} client{'' if count == 1 else 's'}"
 
 
+def cores(count: int) -> str:
+    """Return "1 core", "4 cores"."""
+    return f"{count} core{'' if count == 1 else 's'}"
+
+
 def amount(workload: Workload) -> str:
     """Return how much load it is: "50 clients", "50 clients at 2,000/s", or "50 clients, 4,096 bytes"."""
     rate = f" at {workload.rate:,g}/s" if workload.rate else ""

@@ -10,7 +10,7 @@ from loadtest.compare.analysis.evidence import told
 from loadtest.compare.analysis.measures import CLOSED_LOOP
 from loadtest.compare.analysis.slo_check import SloAnswer, applies_to, kept
 from loadtest.compare.analysis.summary import candidates, summaries
-from loadtest.compare.plan import MIN_RUNS, clients
+from loadtest.compare.plan import MIN_RUNS, clients, cores
 from loadtest.compare.report.formatting import number
 
 Lines = list[tuple[str, list[str]]]
@@ -63,8 +63,8 @@ def by_cores(result: Mapping[str, Any]) -> list[str]:
 
 def _scaling(each: scaling.Scaling) -> str:
     first, *more = each.points
-    parts = [f"{_on(first)} sustains {told(first.rate, 1, 'requests/s')}"]
-    parts += [f"{_on(point)} {told(point.times, 1, 'times that')}" for point in more]
+    parts = [f"{cores(first.cores)} sustains {told(first.rate, 1, 'requests/s')}"]
+    parts += [f"{cores(point.cores)} {told(point.times, 1, 'times that')}" for point in more]
     costs = [number(point.cpu_us.value) if point.cpu_us.value is not None else "?" for point in each.points]
     parts.append(f"CPU per request {', '.join(costs)} us")
     slope = "" if each.slope is None else f"; a core more adds {each.slope:.2f} of what the first one gives"
@@ -72,10 +72,6 @@ def _scaling(each: scaling.Scaling) -> str:
     return f"{each.label}, {clients(each.clients)}: {'; '.join(parts)}{slope}" + (
         "" if few >= MIN_RUNS else f" (indicative: {few} runs)"
     )
-
-
-def _on(point: scaling.Point) -> str:
-    return f"{point.cores} core{'s' if point.cores > 1 else ''}"
 
 
 def interpreters(result: Mapping[str, Any]) -> list[str]:

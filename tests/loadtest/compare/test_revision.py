@@ -156,17 +156,22 @@ def test_a_bad_choice_is_one_line(
     assert said in error
 
 
-def test_a_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
-    """Real servers of both, and a stub for Locust."""
-    chosen = ("--against", "HEAD", "--variants", "asyncio", "--clients", "2", "--seconds", "1", "--repeats", "1")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.load.compare", *chosen, "--output", str(tmp_path / "results")],
+def compared(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run a comparison of real servers, with a stub for Locust."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.support.load.compare", *options],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_a_revision_is_measured_beside_this_one(tmp_path: Path) -> None:
+    """Real servers of both, and a stub for Locust."""
+    chosen = ("--against", "HEAD", "--variants", "asyncio", "--clients", "2", "--seconds", "1", "--repeats", "1")
+    done = compared(*chosen, "--output", str(tmp_path / "results"))
     assert done.returncode == UNTOLD, done.stderr
     assert "too few runs: asyncio, saturate, 2 clients: requests/s" in done.stdout
     found = json.loads((tmp_path / "results" / "latest" / "compare.json").read_text())
@@ -199,14 +204,7 @@ def test_another_repositorys_server_is_measured(root: Path, tmp_path: Path) -> N
     subprocess.run(commit, cwd=root, check=True)
     options = ("--against", "HEAD", "--repository", str(root), "--server", "mine=./built {port}", "--build", build)
     load = ("--clients", "2", "--seconds", "1", "--repeats", "1", "--output", str(tmp_path / "results"))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.load.compare", *options, *load],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = compared(*options, *load)
     assert done.returncode == UNTOLD, done.stderr
     now, before = (tmp_path / "folders").read_text().split()
     assert (now, Path(before).exists()) == (str(root), False)
