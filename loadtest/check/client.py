@@ -13,10 +13,10 @@ PATIENCE: Final = 5.0
 MOST: Final = 30.0
 """Seconds for all replies to what was sent, however steadily they come."""
 
-SMALL: Final = 16_384
+SMALL: Final = 65_536
 """Bytes that a client with a small receive buffer takes unread, or some more."""
 
-STUCK: Final = 0.4
+STUCK: Final = 0.3
 """Seconds without progress after which a server takes no more."""
 
 CLOSED: Final = "the end of the connection"

@@ -44,7 +44,7 @@ def sleep_others(server: Server) -> None:
     with server.client() as sleeping, server.client() as other:
         for client in (sleeping, other):
             client.ask(b"ECHO in\n", b"OK in\n")
-        sleeping.send(b"SLEEP 1500 x\n")
+        sleeping.send(b"SLEEP 800 x\n")
         began = time.monotonic()
         for turn in range(10):
             other.ask(b"ECHO %d\n" % turn, b"OK %d\n" % turn)
@@ -52,7 +52,7 @@ def sleep_others(server: Server) -> None:
         sleeping.expect(b"OK x\n")
         if echoed - began > time.monotonic() - echoed:
             came = f"ten replies after {echoed - began:.1f} s"
-            raise RowFailedError("SLEEP 1500 x by one client, ten ECHO by another", came, "them at once")
+            raise RowFailedError("SLEEP 800 x by one client, ten ECHO by another", came, "them at once")
 
 
 @row("WORK")

@@ -98,7 +98,7 @@ def begun_request(server: Server) -> None:
     """A request that has begun when SIGTERM comes is answered."""
     with server.client() as client:
         client.ask(b"ECHO in\n", b"OK in\n")
-        client.send(b"SLEEP 600 begun\n")
+        client.send(b"SLEEP 400 begun\n")
         server.interrupt.sleep(0.1)
         server.terminate()
         client.expect(b"OK begun\n")

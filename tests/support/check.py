@@ -25,9 +25,11 @@ def asked(command: Sequence[str], folder: Path, serves: int = CROWD) -> Iterator
         server.end()
 
 
-def scorecard(command: Sequence[str], folder: Path, commands: Sequence[str] = COMMANDS) -> Scorecard:
+def scorecard(
+    command: Sequence[str], folder: Path, commands: Sequence[str] = COMMANDS, *, serves: int = CROWD
+) -> Scorecard:
     """Ask a server all rows for which it knows the commands."""
-    card = Scorecard("mine", "mine", CROWD, commands, "now")
-    with asked(command, folder) as server:
+    card = Scorecard("mine", "mine", serves, commands, "now")
+    with asked(command, folder, serves) as server:
         fill(card, server, lambda _: None, lambda _: None)
     return card

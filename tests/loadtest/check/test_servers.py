@@ -26,9 +26,17 @@ def unasked(card: Scorecard) -> set[str]:
     return {mark.name for mark in card.of(NOT_ASKED) if not mark.why.startswith("--commands does not name")}
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits of rows that fail."""
+    monkeypatch.setattr("loadtest.check.client.PATIENCE", 3.0)
+    monkeypatch.setattr("loadtest.check.server.GRACE", 3.0)
+
+
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_named_by_its_row_alone(fault: str, tmp_path: Path) -> None:
-    card = scorecard((*FAULTY, fault), tmp_path)
+    card = scorecard((*FAULTY, fault), tmp_path, serves=100)
     assert card.broken == ""
     assert [(mark.name, mark.came) for mark in card.of(FAILED) if mark.name != FAULTS[fault]] == []
     [failed] = card.of(FAILED)

@@ -118,6 +118,7 @@ class Conversation:
         self.fault = server.fault
         self.client = client
         self.open = True
+        self.alone = True  # whether one line came in a packet
         self.patience = 0.2
         self.unsent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.writing = threading.Thread(target=self.send_queued, daemon=True)
@@ -188,10 +189,15 @@ class Conversation:
             lines.sort(key=lambda line: line.startswith(b"SLEEP"))
         if self.fault == "takes a CR for a line's end":
             lines = [part for line in lines for part in (line.split(b"\r") if line[:4] == b"ECHO" else [line])]
+        if self.fault == "sleeps for all":
+            with self.server.one:
+                pass
+        self.alone = len(lines) == 1
         replies: list[bytes] = []
         for line in lines:
             if len(line.removesuffix(b"\r")) > LIMIT and self.fault != "cuts an overlong line":
-                self.send(b"".join(replies))
+                if replies:
+                    self.send(b"".join(replies))
                 self.refuse()
                 return
             replies.append(self.reply(line.removesuffix(b"\r")))
@@ -249,7 +255,7 @@ class Conversation:
             text = text[:4096]
         elif self.fault == "cuts an overlong line":
             text = text[:LIMIT]
-        elif self.fault == "mixes clients up":
+        elif self.fault == "mixes clients up" and self.alone:
             self.server.last = text
             time.sleep(0.002)
             text = self.server.last
