@@ -40,8 +40,8 @@ def test_the_main_readme_is_short() -> None:
 
 def test_all_others_together_are_short() -> None:
     counted = {name: words(text) for name, text in DOCUMENTS.items() if name not in {MAIN, *UNCOUNTED, *PAGES}}
-    assert len(counted) == 8
-    assert sum(counted.values()) <= 9_000, counted
+    assert len(counted) == 9
+    assert sum(counted.values()) <= 9_200, counted
 
 
 def test_the_pages_beside_are_short() -> None:

@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -60,6 +61,7 @@ class Client:
     """
 
     def __init__(self, address: tuple[str, int], pause: Callable[[], None], *, small: bool = False) -> None:
+        self.ended = False  # whether the server was found gone while sending
         self._pause = pause
         self._ahead = b""  # received, and not yet expected
         self._sent = bytearray()  # since the last reply
@@ -89,7 +91,7 @@ class Client:
         """Send requests, reading nothing, until no more is taken or `most` bytes are; return how many were taken."""
         taken = 0
         deadline = time.monotonic() + MOST
-        while taken < most and time.monotonic() < deadline:
+        while taken < most and not self.ended and time.monotonic() < deadline:
             part = self._send(request, STUCK)
             taken += part
             if part < len(request):
@@ -154,7 +156,8 @@ class Client:
 
     def half_close(self) -> None:
         """Say that no more will be sent."""
-        self.socket.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it has ended, which shows when its reply is expected
+            self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Leave with a RST."""
@@ -177,6 +180,7 @@ class Client:
             except TimeoutError:
                 self._pause()
             except OSError:
+                self.ended = True
                 return len(data)
         return len(data) - len(view)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from loadtest.check import commands, conduct, ending, wire
@@ -17,6 +17,9 @@ ROWS: Final[Sequence[Row]] = (*wire.ROWS, *conduct.ROWS, *commands.ROWS, *ending
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 NOT_ASKED: Final = "not asked"
+
+_ENDING: Final = 0.3
+"""Seconds that a process may take to end after its clients have noticed."""
 
 _UNMET: Final = "needs what"
 
@@ -112,13 +115,13 @@ def ask(row: Row, server: Server) -> Mark:
     """Ask a row of a running server; return its mark."""
     began = time.monotonic()
     server.remember_family()
+    mark = Mark(row.name, row.asks, PASSED)
     try:
         row.ask(server)
         if not row.ends:
             server.still_serves()
     except RowFailedError as failed:
-        ended = "" if row.ends else server.ended()
+        ended = "" if row.ends else server.ended(_ENDING)
         came = f"{failed.came}; {ended}" if ended and ended not in failed.came else failed.came
-        took = time.monotonic() - began
-        return Mark(row.name, row.asks, FAILED, sent=failed.sent, came=came, expected=failed.expected, seconds=took)
-    return Mark(row.name, row.asks, PASSED, seconds=time.monotonic() - began)
+        mark = Mark(row.name, row.asks, FAILED, sent=failed.sent, came=came, expected=failed.expected)
+    return replace(mark, seconds=round(time.monotonic() - began, 3))

@@ -1,6 +1,7 @@
 """The server that is asked: where it is, and its process if it is started here."""
 
 import socket
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -106,10 +107,13 @@ class Server:
                 self._family = [root, *root.children(recursive=True)]
         return self._family
 
-    def ended(self) -> str:
-        """Return how its process has ended, in words; "" while it runs, or if it was not started here."""
-        status = None if self.child is None else self.child.status()
-        return "" if status is None or self.child is None else f"the server ended, {describe(status)}"
+    def ended(self, within: float = 0.0) -> str:
+        """Return how its process ends, in words; "" if it does not within so many seconds, or was not started here."""
+        if self.child is None:
+            return ""
+        with suppress(subprocess.TimeoutExpired):
+            return f"the server ended, {describe(self.child.process.wait(within))}"
+        return ""
 
     def terminate(self) -> None:
         """Send SIGTERM to its first process."""

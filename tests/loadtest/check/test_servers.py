@@ -41,6 +41,7 @@ def test_a_fault_is_named_by_its_row_alone(fault: str, tmp_path: Path) -> None:
     assert [(mark.name, mark.came) for mark in card.of(FAILED) if mark.name != FAULTS[fault]] == []
     [failed] = card.of(FAILED)
     assert "" not in {failed.sent, failed.came, failed.expected}
+    assert ("the server ended, exit status 1" in failed.came) == fault.startswith("dies")
     assert {mark.why.partition(" ")[0] for mark in card.of(NOT_ASKED)} <= {"needs"}
 
 
@@ -70,7 +71,7 @@ def in_c(folder: Path) -> list[str]:
 
 def in_go(folder: Path) -> list[str]:
     provided(GO, "" if shutil.which("go") else "there is no go")
-    here = {**os.environ, "GOTOOLCHAIN": "local", "GOPROXY": "off", "GO111MODULE": "off"}
+    here = {**os.environ, "GOTOOLCHAIN": "local", "GOPROXY": "off", "GO111MODULE": "off", "CGO_ENABLED": "0"}
     subprocess.run(["go", "build", "-o", folder / "server", SERVERS / "server.go"], env=here, check=True)
     return [str(folder / "server"), "{port}"]
 
