@@ -17,7 +17,7 @@ CROWD: Final = 1_000
 _BOUND: Final = 32 * MEGABYTE
 """What one client may add to a server's memory, at most: buffers, and what an allocator keeps."""
 
-_FLOOD: Final = 96 * MEGABYTE
+_FLOOD: Final = 64 * MEGABYTE
 _UNREAD: Final = 24 * MEGABYTE  # more than a kernel's buffers for one connection
 _LONG: Final = b"ECHO " + b"x" * 60_000 + b"\n"
 _OVERLONG: Final = 1 << 20

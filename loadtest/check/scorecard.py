@@ -21,7 +21,7 @@ NOT_ASKED: Final = "not asked"
 _ENDING: Final = 0.3
 """Seconds that a process may take to end after its clients have noticed."""
 
-_UNMET: Final = "needs what"
+_UNMET: Final = " failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ def why_not(row: Row, server: Server, card: Scorecard) -> str:
     if row.process and not server.started_here:
         return "the server was not started here"
     before = [mark for mark in card.marks if mark.name in row.after]
-    unmet = [mark.name for mark in before if mark.status == FAILED or mark.why.startswith(_UNMET)]
-    return f"{_UNMET} {' and '.join(unmet)} asks" if unmet else ""
+    unmet = (f"{mark.name}{_UNMET}" if mark.status == FAILED else mark.why for mark in before)
+    return next((why for why in unmet if why.endswith(_UNMET)), "")
 
 
 def ask(row: Row, server: Server) -> Mark:
