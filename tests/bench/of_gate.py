@@ -81,7 +81,7 @@ def measure(gate: Gate, folder: Path, kind: str, number: int) -> None:
     began = time.monotonic()
     judged = gate.judge(SERVER, slowed(spin))
     seconds = time.monotonic() - began
-    result = json.loads(gate.result.read_text(encoding="utf-8")) if judged.status in MEASURED else None
+    result = json.loads(gate.result.read_text(encoding="utf-8")) if gate.result.exists() else None
     kept = {"status": judged.status, "seconds": round(seconds, 1), "spin_ns": spin, "said": judged.summary}
     atomic_write.write(path(folder, kind, number), json.dumps({**kept, "result": result}) + "\n")
     told = intervals.headline(of_revisions(result)) if result else judged.summary.splitlines()[0]
@@ -91,7 +91,7 @@ def measure(gate: Gate, folder: Path, kind: str, number: int) -> None:
 def cost(folder: Path) -> float:
     """Return the CPU microseconds per request of the server as it is, by the first gate of equal ones with any."""
     for each in read(folder, "equal"):
-        if each["result"]:
+        if each["status"] in MEASURED:
             sides = sides_of(each["result"])
             return median(run.cpu_us.value or 0.0 for pair in sides.repeats for run in pair)
     sys.exit(
@@ -140,7 +140,7 @@ def report(folder: Path) -> bool:
     bounds = []
     for kind in KINDS:
         gates = read(folder, kind)
-        judged = [each for each in gates if each["result"]]
+        judged = [each for each in gates if each["status"] in MEASURED]
         worse = sum(each["status"] == 5 for each in gates)
         longest = max((each["seconds"] for each in gates), default=0.0)
         print(
