@@ -123,6 +123,7 @@ clean: ## Remove the virtual environments and caches
 .venv/ready: loadtest/requirements.lock
 .venv-dev/ready: tests/requirements.lock
 %/ready:
+	@test ! -L $* || { echo "tcplab: $* is a link; remove it, or make $@ where it leads" >&2; exit 1; }
 	@$(checked)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "tcplab: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
