@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from loadtest.compare.analysis.measures import measures_of_load
+from loadtest.compare.analysis.measures import LATENCIES, RunMeasures, measures_of_load
 from loadtest.compare.analysis.summary import Summary, summarize
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure import load, memory
 from loadtest.compare.measure.cgroups import Group, NoGroupError
-from loadtest.compare.measure.run import ROOT, Laboratory, Serving
+from loadtest.compare.measure.run import ROOT, Laboratory, Measured, Serving
 from loadtest.compare.plan import Workload, under_load
 from loadtest.lab.processes import Child, python_environment
 from loadtest.lessons.result import Figure
@@ -74,10 +74,17 @@ class Bench:
         return self._clock() - self._began
 
     def runs(
-        self, figure: Figure, candidate: Candidate, workload: Workload, times: int, freeze: Freeze | None = None
+        self,
+        figure: Figure,
+        candidate: Candidate,
+        workload: Workload,
+        times: int,
+        *,
+        name: str = "",
+        freeze: Freeze | None = None,
     ) -> Summary:
-        """Return the runs of a server under a load; figure: what to show after each."""
-        [summary] = self.sweep(figure, candidate, [workload], times, freeze)
+        """Return the runs of a server under a load. figure: what to show after each; name: in place of the server's."""
+        [summary] = self.sweep(figure, candidate, [workload], times, name=name, freeze=freeze)
         return summary
 
     def sweep(
@@ -86,6 +93,8 @@ class Bench:
         candidate: Candidate,
         workloads: Sequence[Workload],
         times: int,
+        *,
+        name: str = "",
         freeze: Freeze | None = None,
     ) -> list[Summary]:
         """Return the runs under loads that differ by their rate alone, one after another in the same process."""
@@ -94,23 +103,34 @@ class Bench:
         for number in range(1, times + 1):
             if number > 1 and self.passed + under_load(workloads) + _OVERHEAD > MOST:
                 break
-            self._begin(candidate.name, number, times, self.passed)
+            self._begin(name or candidate.name, number, times, self.passed)
             measured = self.laboratory.put(candidate, workloads)
-            runs = [
-                replace(measures_of_load(candidate.name, workload, load.read(each.load), each.usage), number=number)
-                for workload, each in zip(workloads, measured, strict=True)
-            ]
+            runs = [_measures(candidate, *each) for each in zip(workloads, measured, strict=True)]
             found.append(runs)
             value = figure.of(runs[-1]).value
             self._done(None if value is None else value / figure.divisor)
         return [summarize(candidate, each) for each in zip(*found, strict=True)]
 
     def weigh(self, candidate: Candidate, clients: int, times: int) -> memory.Memory:
-        """Return the memory per silent client of fresh servers; shows the processes' part in kB after each."""
+        """Return the memory per silent client of fresh servers, which it shows in kB after each."""
         found: list[memory.MemoryRun] = []
         for number in range(1, times + 1):
             self._begin(candidate.name, number, times, self.passed)
             found.append(self.laboratory.weigh(candidate, clients))
-            value = memory.price(found[-1:]).silent.value
+            priced = memory.price(found[-1:])
+            value = priced.container_silent.get("total", priced.silent).value
             self._done(None if value is None else value / 1000)
         return memory.price(found)
+
+
+def _measures(candidate: Candidate, workload: Workload, measured: Measured) -> RunMeasures:
+    """
+    Return a run's measures, with its latencies in any case.
+
+    A comparison has none where the load was some milliseconds late. A lesson's are a hint even then: see Row.spoilt.
+    """
+    found = load.read(measured.load)
+    strict = measures_of_load(candidate.name, workload, found, measured.usage)
+    unwarned = measures_of_load(candidate.name, workload, replace(found, warnings=()), measured.usage)
+    latencies: dict[str, Any] = {name: getattr(unwarned, name) for name in LATENCIES}
+    return replace(strict, **latencies)

@@ -211,7 +211,12 @@ class Flow:
         done = min(_BAR, round(_BAR * passed / self.lesson.seconds))
         left = max(1, round(self.lesson.seconds - passed))
         bar = f"{'#' * done}{'.' * (_BAR - done)}"
-        say(self.words.progress.format(bar=bar, name=name, number=number, times=times, left=left), end="")
+        say(
+            self.words.progress.format(
+                bar=bar, name=self.text.rows.get(name, name), number=number, times=times, left=left
+            ),
+            end="",
+        )
 
     def _done(self, value: float | None) -> None:
         say(self.words.nothing if value is None else self._amount(value))

@@ -1,8 +1,8 @@
 """
 Lets a server stand still for a while: python -m loadtest.lessons.freezer PID AFTER SECONDS.
 
-It waits for the server's first client, then for AFTER seconds, and stops the process (SIGSTOP) for SECONDS. It lets the
-server go on in any case, also when it is ended itself: a stopped process would not end on SIGTERM.
+It waits for the server's first client, then for AFTER seconds, and stops the process for SECONDS. It lets the server go
+on in any case, also when it is ended itself: a stopped process would not end on SIGTERM.
 """
 
 import signal
@@ -21,15 +21,20 @@ def main(arguments: Sequence[str]) -> int:
     pid, after, seconds = arguments
     server = psutil.Process(int(pid))
     signal.signal(signal.SIGTERM, _end)
-    try:
-        while not any(each.status == psutil.CONN_ESTABLISHED for each in server.net_connections("tcp")):
-            time.sleep(_LOOK)
-        time.sleep(float(after))
-        server.suspend()
-        time.sleep(float(seconds))
-    finally:
-        server.resume()
+    while not any(each.status == psutil.CONN_ESTABLISHED for each in server.net_connections("tcp")):
+        time.sleep(_LOOK)
+    freeze(server, float(after), float(seconds))
     return 0
+
+
+def freeze(server: psutil.Process, after: float, seconds: float) -> None:
+    """Wait, and let the server stand still."""
+    time.sleep(after)
+    try:
+        server.suspend()  # SIGSTOP
+        time.sleep(seconds)
+    finally:
+        server.resume()  # SIGCONT
 
 
 def _end(_number: int, _frame: object) -> NoReturn:

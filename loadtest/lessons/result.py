@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtest.compare.analysis.measures import Measure
+from loadtest.compare.analysis.measures import Measure, RunMeasures
 from loadtest.compare.analysis.summary import Estimate, Summary, estimate
-from loadtest.run_warnings import RunWarning
+from loadtest.run_warnings import RunWarning, TakesOut, takes_out
 
 Number = float | str
 """A number that a text names; an int is shown whole, a text as it is."""
@@ -20,7 +20,7 @@ class Row:
     name: whose it is, such as a server's. value: the median of the runs; None with the reason `why`. low, high: their
     range, or a 99 % `interval`; None for an open end. runs: how many are in it, and left_out: how
     many are not. at_least: the true value is that or more. warnings: about the runs, each name once. spoilt: every run
-    has a warning that leaves it out of a comparison, so that the figure is a hint at best.
+    has a warning that would leave it out of a comparison: the figure is a hint at best.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Figure:
 
     def row(self, name: str, summary: Summary) -> Row:
         """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
-        spoilt = bool(not summary.valid and summary.excluded)
-        runs = summary.excluded if spoilt else summary.valid
+        sound = [each for each in summary.shown if not _is_spoilt(each)]
+        runs = sound or summary.shown
         found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
         warnings = {each.name: each for run in summary.shown for each in run.warnings}
         value, low, high = (
@@ -58,11 +58,11 @@ class Figure:
             low,
             high,
             runs=len(found.values),
-            left_out=0 if spoilt else len(summary.excluded) + len(summary.failed),
+            left_out=summary.attempts - len(runs),
             interval=found.is_interval,
             at_least=found.at_least,
             warnings=tuple(warnings.values()),
-            spoilt=spoilt,
+            spoilt=not sound,
             why=found.why,
         )
 
@@ -74,6 +74,10 @@ class Figure:
         """Return the measure of one run (RunMeasures), in its own unit."""
         measure: Measure = getattr(run, self.measure)
         return measure
+
+
+def _is_spoilt(run: RunMeasures) -> bool:
+    return any(takes_out(each.name) is not TakesOut.NOTHING for each in run.warnings)
 
 
 NOTED: Final = frozenset({"unserved"})

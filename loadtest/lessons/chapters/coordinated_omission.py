@@ -30,7 +30,7 @@ def measure(bench: Bench, seconds: float) -> Result:
         "closed": Workload("saturate", CLIENTS, WARMUP, WINDOW, think=_THINK),
         "open": Workload("saturate", CLIENTS, WARMUP, WINDOW, rate=_PER_SECOND),
     }.items():
-        found[name] = bench.runs(P99, LAB["asyncio"], workload, TIMES, freeze)
+        found[name] = bench.runs(P99, LAB["asyncio"], workload, TIMES, name=name, freeze=freeze)
     return Result(
         rows=tuple(P99.row(name, each) for name, each in found.items()),
         numbers={
@@ -61,16 +61,16 @@ ENGLISH: Final = Text(
     why="In this load, a closed one, a client that waits asks nothing, so that each of the {clients} clients met the"
     " freeze with a single request: {clients} of {requests} are less than 1 in 100, and p99 doesn't see them,"
     " {closed} ms. Users who don't know of each other go on coming: in an open load of {rate} requests a second some"
-    " {frozen} fell due in the {change} s, each counts from when it was due, and p99 is {open} ms (by arithmetic the"
-    " freeze less 1 % of the {window} s, {expected} ms). It is called coordinated omission, because the load leaves"
-    " out its requests just while the server is slow.",
+    " {frozen} fell due in the {change} s, and as each counts from when it was due, the median is {median} ms and p99"
+    " {open} ms (by arithmetic the freeze less 1 % of the {window} s: {expected} ms). It is called coordinated"
+    " omission, because the load leaves out its requests just while the server is slow.",
     why_not="An open load should report a p99 of some {expected} ms, the freeze less 1 % of the {window} s, and a"
     " closed one hardly anything, because only {clients} of {requests} requests met the freeze; here it was {open} ms"
     " and {closed} ms. That happens if the freeze wasn't wholly within the measured seconds, as on a machine where"
     " the load starts slowly, or if so few requests were sent that {clients} are over 1 % of them. End other"
     " programs, and run the lesson again.",
     change="How long the server stands still, in seconds: which of the two p99 follows?",
-    rows={"closed": "closed load, p99", "open": "open load, p99"},
+    rows={"closed": "closed load", "open": "open load"},
 )
 
 RUSSIAN: Final = Text(
@@ -84,22 +84,22 @@ RUSSIAN: Final = Text(
     " по одному запросу от каждого из {clients} клиентов: {clients} из {requests} — это меньше 1 %, и p99 их не"
     " видит, {closed} мс. Независимые друг от друга пользователи приходят и во время остановки: в открытой нагрузке,"
     " {rate} запросов в секунду, за {change} с должны были уйти около {frozen}, время каждого отсчитывается от"
-    " назначенного срока, и p99 равен {open} мс (по расчёту это остановка минус 1 % от {window} с, {expected} мс)."
-    " Это называют скоординированным пропуском (coordinated omission): нагрузка не отправляет запросы именно тогда,"
-    " когда сервер медлит.",
+    " назначенного срока, поэтому медиана {median} мс, а p99 {open} мс (по расчёту это остановка минус 1 % от"
+    " {window} с: {expected} мс). Это называют скоординированным пропуском (coordinated omission): нагрузка не"
+    " отправляет запросы именно тогда, когда сервер медлит.",
     why_not="Открытая нагрузка должна показать p99 около {expected} мс, то есть остановку минус 1 % от {window} с, а"
     " закрытая почти ничего, ведь на остановку пришлось лишь {clients} из {requests} запросов; здесь вышло {open} мс"
     " и {closed} мс. Так бывает, если остановка не целиком попала в измеренные секунды, например потому, что нагрузка"
     " медленно запускается, или если запросов так мало, что {clients} — это больше 1 %. Закройте другие программы и"
     " запустите урок ещё раз.",
     change="На сколько секунд замирает сервер: какой из двух p99 меняется вслед за этим?",
-    rows={"closed": "закрытая, p99", "open": "открытая, p99"},
+    rows={"closed": "закрытая нагрузка", "open": "открытая нагрузка"},
 )
 
 LESSON: Final = Lesson(
     number=6,
     texts={"en": ENGLISH, "ru": RUSSIAN},
-    code=(("loadtest/lessons/freezer.py", "main"),),
+    code=(("loadtest/lessons/freezer.py", "freeze"),),
     change=Change(usual=3.0, to=1.0, least=0.5, most=4.0),
     seconds=50,
     measure=measure,
