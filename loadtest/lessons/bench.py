@@ -1,8 +1,10 @@
 """Runs servers and their load for a lesson, as a comparison does: fresh ones for each run, a core each."""
 
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -110,6 +112,15 @@ class Bench:
             value = figure.of(runs[-1]).value
             self._done(None if value is None else value / figure.divisor)
         return [summarize(candidate, each) for each in zip(*found, strict=True)]
+
+    @contextmanager
+    def server(self, candidate: Candidate) -> Iterator[Serving]:
+        """Start a server without a load, for a context."""
+        with tempfile.TemporaryDirectory(dir=self.laboratory.folder) as folder:
+            try:
+                yield self.laboratory.start(candidate, Path(folder))
+            finally:
+                self.laboratory.children.end()
 
     def weigh(self, candidate: Candidate, clients: int, times: int) -> memory.Memory:
         """Return the memory per silent client of fresh servers, which it shows in kB after each."""

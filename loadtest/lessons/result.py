@@ -18,9 +18,9 @@ class Row:
     A measured figure, in the lesson's unit.
 
     name: whose it is, such as a server's. value: the median of the runs; None with the reason `why`. low, high: their
-    range, or a 99 % `interval`; None for an open end. runs: how many are in it, and left_out: how
-    many are not. at_least: the true value is that or more. warnings: about the runs, each name once. spoilt: every run
-    has a warning that would leave it out of a comparison: the figure is a hint at best.
+    range, or a 99 % `interval`; None for an open end. runs: how many are in it; 0 if low and high are bounds. left_out:
+    how many are not. at_least: the true value is that or more. warnings: about the runs, each name once. spoilt: every
+    run has a warning that would leave it out of a comparison: the figure is a hint at best.
     """
 
     name: str

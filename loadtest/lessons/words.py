@@ -32,6 +32,7 @@ class Words:
     of_runs: str
     of_one: str
     interval: str
+    bounds: str
     right: str
     less: str
     more: str
@@ -65,9 +66,10 @@ WORDS: Final[Mapping[str, Words]] = {
         of_runs="range of {runs} runs: {low} to {high}",
         of_one="one run",
         interval="{runs} runs; 99 % interval: {low} to {high}",
+        bounds="it is between {low} and {high}",
         right="You were right: it is within the range, or nearly.",
-        less="You predicted too little: it is {times} as much.",
-        more="You predicted too much: it is {times} less.",
+        less="You predicted too little: the measured value is {times} as much.",
+        more="You predicted too much: {times} the measured value.",
         why="Why",
         doubt="It is not so here",
         warning="Warning ({about}): {detail}.",
@@ -96,6 +98,7 @@ WORDS: Final[Mapping[str, Words]] = {
         of_runs="разброс по прогонам ({runs}): от {low} до {high}",
         of_one="один прогон",
         interval="прогонов: {runs}; 99-процентный интервал: от {low} до {high}",
+        bounds="значение между {low} и {high}",
         right="Верно: прогноз попал в разброс или почти попал.",
         less="Прогноз занижен: на самом деле в {times} больше.",
         more="Прогноз завышен: на самом деле в {times} меньше.",
@@ -135,10 +138,10 @@ def shown(value: Number, words: Words) -> str:
 
 def spread(row: Row, words: Words) -> str:
     """Return the range of a row's runs, or their interval, in words."""
-    if row.low is None or row.runs < 2:
+    if row.low is None or row.runs == 1:
         return words.of_one
     high = "…" if row.high is None else shown(row.high, words)
-    pattern = words.interval if row.interval else words.of_runs
+    pattern = words.interval if row.interval else words.of_runs if row.runs else words.bounds
     return pattern.format(runs=row.runs, low=shown(row.low, words), high=high)
 
 

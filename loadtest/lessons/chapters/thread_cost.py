@@ -1,10 +1,13 @@
 """Lesson 3: what a thread costs in memory, in the process and in the kernel."""
 
 import resource
+from pathlib import Path
 from typing import Final
 
+from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import LAB
-from loadtest.compare.measure.memory import Memory, Price
+from loadtest.compare.measure.idle_clients import IdleClients
+from loadtest.compare.measure.memory import Memory
 from loadtest.lessons.bench import Bench
 from loadtest.lessons.lesson import Change, Lesson, Text
 from loadtest.lessons.result import Result, Row
@@ -22,37 +25,60 @@ def measure(bench: Bench, asked: str) -> Result:
     """Measure a silent client's memory at both servers, the one that was asked about first."""
     order = sorted(SERVERS, key=lambda name: name != asked)
     found = {name: bench.weigh(LAB[name], CLIENTS, TIMES) for name in order}
-    threaded = found["threaded"]
-    whole, process = threaded.container_silent.get("total"), threaded.silent.value
-    kernel = "?" if whole is None or not whole.value or not process else (whole.value - process) / 1000
+    why = found["threaded"].container_why
+    rows = {name: _between(name, each, bench) if why else _row(name, each) for name, each in found.items()}
+    process = (found["threaded"].silent.value or 0.0) / 1000
     stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
     return Result(
-        rows=tuple(_row(name, each) for name, each in found.items()),
+        rows=tuple(rows.values()),
         numbers={
-            "clients": CLIENTS,
             "reserved": (_USUAL_STACK if stack == resource.RLIM_INFINITY else stack) / 2**20,
-            "process": (process or 0.0) / 1000,
-            "kernel": kernel,
+            "process": process,
+            "kernel": (rows["threaded"].value or 0.0) - process,
         },
-        warnings=tuple(_unknown(each) for each in (threaded,) if each.container_why),
+        warnings=(_roughly(why),) if why else (),
     )
 
 
 def _row(name: str, memory: Memory) -> Row:
-    """Return a client's memory with the kernel's part; without it a lower bound, the process's part."""
-    whole: Price | None = memory.container_silent.get("total")
-    price = whole or memory.silent
+    """Return a client's memory in kB, as its server's control group was charged for it."""
+    price = memory.container_silent["total"]
     value, low, high = (None if each is None else each / 1000 for each in (price.value, price.low, price.high))
-    return Row(
-        name, value, low, high if whole else None, runs=TIMES, interval=True, at_least=whole is None, why=price.why
+    return Row(name, value, low, high, runs=TIMES, interval=True, why=price.why)
+
+
+def _between(name: str, memory: Memory, bench: Bench) -> Row:
+    """
+    Return a client's memory in kB between bounds, of which the upper one is shown.
+
+    In the kernel it is at least what stacks and page tables grow by on the whole system; at most that and what Slab
+    does, where both ends of each connection are (measure/cgroups.py has both beside the group's part).
+    """
+    process = (memory.silent.value or 0.0) / 1000
+    with bench.server(LAB[name]) as serving, IdleClients(*split_address(serving.address)) as clients:
+        before = _kernel()
+        clients.grow(CLIENTS)
+        clients.speak(0, CLIENTS, 1)  # so that each has been accepted, and has its thread
+        grown = [max(0.0, (now - then) / CLIENTS) for now, then in zip(_kernel(), before, strict=True)]
+    least, most = process + grown[0], process + sum(grown)
+    return (
+        Row(name, most, least, most, why=memory.silent.why) if memory.silent.value else Row(name, why=memory.silent.why)
     )
 
 
-def _unknown(memory: Memory) -> RunWarning:
+def _kernel() -> tuple[int, int]:
+    """Return what the whole system has in kernel stacks and page tables, and in Slab, in kB."""
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    sizes = {name: int(size) for name, size, *_ in lines}
+    return sizes["KernelStack:"] + sizes["PageTables:"], sizes["Slab:"]
+
+
+def _roughly(why: str) -> RunWarning:
     return RunWarning(
-        "no-kernel-part",
-        f"what a client takes in the kernel can't be read here ({memory.container_why}), only the process's part",
-        "run the lesson as root on Linux with control groups of version 2",
+        "kernel-by-system",
+        f"the kernel's part was read from the whole system's counters ({why}), with both ends of each connection: the"
+        " figure is an upper bound",
+        "run the lesson as root on Linux with control groups",
     )
 
 

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
 from loadtest.__main__ import main
 from loadtest.compare.candidates import Candidate
+from loadtest.compare.measure import cgroups
 from loadtest.compare.measure.run import Measured, RunFailedError
 from loadtest.compare.measure.sampler import Usage
 from loadtest.compare.plan import Workload
@@ -223,7 +225,7 @@ def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.measures
-@pytest.mark.parametrize(("number", "low", "high"), [("1", 0.6, 1.6), ("6", 0.1, 100.0)])
+@pytest.mark.parametrize(("number", "low", "high"), [("1", 0.6, 1.6), ("3", 25.0, 150.0), ("6", 0.1, 100.0)])
 def test_a_lesson_for_real(
     number: str, low: float, high: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +233,19 @@ def test_a_lesson_for_real(
     assert command.lesson([number, "--predict", "1", "--lang", "en", "--results", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert time.monotonic() - began < MOST + 10
-    [measured] = re.findall(r"Measured: (\S+) m?s \(range of \d runs", said)
+    [measured] = re.findall(r"Measured: (\S+) \w+ \(", said)
     assert low < float(measured) < high
     assert "Why:" in said
+
+
+@pytest.mark.measures
+def test_memory_without_root_has_bounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "make", Mock(side_effect=cgroups.NoGroupError("run as root")))
+    assert command.lesson(["3", "--lang", "en", "--results", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    [(value, low, high)] = re.findall(r"Measured: (\S+) kB \(it is between (\S+) and (\S+)\)", said)
+    assert 25 < float(low) < float(high) < 150
+    assert value == high
+    assert "Warning (kernel-by-system): " in said

@@ -47,12 +47,12 @@ def test_numbers_are_shown_as_a_language_does(value: Number, english: str, russi
         (2.0, "You were right", "Верно"),
         (1.8, "You were right", "Верно"),
         (2.3, "You were right", "Верно"),
-        (1.0, "too little: it is 2 times as much", "занижен: на самом деле в 2 раза больше"),
-        (0.18, "too little: it is 11 times as much", "занижен: на самом деле в 11 раз больше"),
-        (0.0, "too little: it is ∞ times as much", "занижен: на самом деле в ∞ раз больше"),
-        (5.0, "too much: it is 2.5 times less", "завышен: на самом деле в 2,5 раза меньше"),
-        (44.0, "too much: it is 22 times less", "завышен: на самом деле в 22 раза меньше"),
-        (500.0, "too much: it is 250 times less", "завышен: на самом деле в 250 раз меньше"),
+        (1.0, "too little: the measured value is 2 times as much", "занижен: на самом деле в 2 раза больше"),
+        (0.18, "too little: the measured value is 11 times as much", "занижен: на самом деле в 11 раз больше"),
+        (0.0, "too little: the measured value is ∞ times as much", "занижен: на самом деле в ∞ раз больше"),
+        (5.0, "too much: 2.5 times the measured value", "завышен: на самом деле в 2,5 раза меньше"),
+        (44.0, "too much: 22 times the measured value", "завышен: на самом деле в 22 раза меньше"),
+        (500.0, "too much: 250 times the measured value", "завышен: на самом деле в 250 раз меньше"),
     ],
 )
 def test_a_prediction_is_set_beside_the_measurement(predicted: float, english: str, russian: str) -> None:
@@ -70,6 +70,7 @@ def test_nothing_is_right_where_hardly_anything_is() -> None:
         (ROW, "range of 3 runs: 1.9 to 2.3", "разброс по прогонам (3): от 1,9 до 2,3"),
         (Row("a", 2.0, 1.9, None, runs=3), "range of 3 runs: 1.9 to …", "разброс по прогонам (3): от 1,9 до …"),
         (Row("a", 2.0, 2.0, 2.0, runs=1), "one run", "один прогон"),
+        (Row("a", 2.0, 1.0, 2.0), "it is between 1 and 2", "значение между 1 и 2"),
         (
             Row("a", 2.0, 1.9, 2.3, runs=10, interval=True),
             "10 runs; 99 % interval: 1.9 to 2.3",
