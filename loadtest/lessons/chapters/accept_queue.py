@@ -51,8 +51,8 @@ ENGLISH: Final = Text(
     why="The operating system accepts each connection at once and puts it into a queue, the accept queue, from which"
     " the server's accept() takes the next client only when the one before has left. A conversation takes"
     " {milliseconds} ms, nearly all of it the client's own pauses, so that all {others} others take {others} ×"
-    " {milliseconds} ms = {round} s; of these a client spends 1 s away and waits for the rest, some {expected} s, and"
-    " {single} s were measured. With a thread for each client (threaded) nobody waits for another one's pauses:"
+    " {milliseconds} ms = {round} s; of these a client spends 1 s away and waits for the rest, some {expected} s"
+    " ({single} s were measured). With a thread for each client (threaded) nobody waits for another one's pauses:"
     " {short} ms.",
     why_not="By arithmetic a client should wait some {expected} s: {others} others × {milliseconds} ms for a"
     " conversation, less the 1 s that it is away; here it was {single} s, and {threaded} s with a thread for each"
@@ -69,12 +69,12 @@ RUSSIAN: Final = Text(
     unit="с",
     asked="секундах",
     why="Операционная система сразу устанавливает каждое соединение и ставит его в очередь (accept queue), а accept()"
-    " в сервере берёт оттуда следующего клиента, только когда отключится предыдущий. Один разговор занимает"
+    " в сервере берёт оттуда следующего клиента, только когда отключится предыдущий. Один сеанс занимает"
     " {milliseconds} мс, почти всё это паузы самого клиента, поэтому все остальные занимают сервер на {others} ×"
-    " {milliseconds} мс = {round} с; из них клиент 1 с отсутствует, а остальное время, около {expected} с, ждёт, и"
-    " измерено {single} с. Когда у каждого клиента свой поток (threaded), чужих пауз никто не ждёт: {short} мс.",
-    why_not="По расчёту клиент должен ждать около {expected} с: {others} остальных × {milliseconds} мс на разговор"
-    " минус 1 с, когда его нет; здесь вышло {single} с, а с потоком на каждого клиента {threaded} с. Так бывает, если"
+    " {milliseconds} мс = {round} с; из этого времени клиент 1 с отсутствует, а остальное, около {expected} с, ждёт"
+    " (измерено {single} с). Когда у каждого клиента свой поток (threaded), чужих пауз никто не ждёт: {short} мс.",
+    why_not="По расчёту клиент должен ждать около {expected} с: {others} остальных × {milliseconds} мс на сеанс минус"
+    " 1 с, когда его нет; здесь вышло {single} с, а с потоком на каждого клиента {threaded} с. Так бывает, если"
     " сервер был занят не всё время или если серверу либо нагрузке мешали другие программы. Закройте их и запустите"
     " урок ещё раз.",
     change="Число клиентов. Если их вдвое больше, вдвое ли дольше ждать?",

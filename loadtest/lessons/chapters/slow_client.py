@@ -51,11 +51,11 @@ ENGLISH: Final = Text(
     unit="ms",
     asked="milliseconds",
     why="The server single waits in receive() for the rest of the slow client's request, and meanwhile accepts"
-    " nobody: the others, who stay away for {away} s between two visits, come back after {back} s on average and wait"
-    " for what is left of the {stall} s, some {rest} ms; {single} ms were measured. The server threaded waits in"
-    " receive() too, but in a thread that the slow client has to itself, so that a new client waits {threaded} ms."
-    " The server asyncio has one thread, but await lets the event loop serve others until the rest of the request"
-    " comes: {asyncio} ms.",
+    " nobody: the others stay away for {away} s between two visits, of which half is over on average, so they come"
+    " back after {back} s and wait for what is left of the {stall} s, some {rest} ms ({single} ms were measured). The"
+    " server threaded waits in receive() too, but in a thread that the slow client has to itself, so that a new"
+    " client waits {threaded} ms. The server asyncio has one thread, but await lets the event loop serve others until"
+    " the rest of the request comes: {asyncio} ms.",
     why_not="Clients of single should wait for most of the slow client's {stall} s, those of the others hardly at"
     " all; here it was {single} ms at single, {threaded} ms at threaded and {asyncio} ms at asyncio. That happens if"
     " other programs keep the servers or the load from their cores. End them, and run the lesson again.",
@@ -65,15 +65,16 @@ ENGLISH: Final = Text(
 RUSSIAN: Final = Text(
     title="Один медленный клиент",
     question="Сервером {change} пользуются 30 клиентов: каждый подключается, отправляет два запроса, отключается и"
-    " через 0,5 с возвращается. Один из них медленный: на середине второго запроса он замирает на 2 с. Сколько любой"
+    " через 0,5 с возвращается. Один из них медленный: посередине второго запроса он замирает на 2 с. Сколько любой"
     " другой клиент ждёт от подключения до первого ответа? (Медиана: половина ждёт дольше.)",
     unit="мс",
     asked="миллисекундах",
     why="Сервер single ждёт в receive() остаток запроса медленного клиента и в это время никого не принимает:"
-    " остальные, у которых между визитами {away} с, возвращаются в среднем через {back} с и ждут, пока пройдёт"
-    " остаток от {stall} с, то есть около {rest} мс; измерено {single} мс. Сервер threaded тоже ждёт в receive(), но"
-    " в отдельном потоке этого клиента, поэтому новый клиент ждёт лишь {threaded} мс. У сервера asyncio поток один,"
-    " но await позволяет циклу событий обслуживать других, пока не придёт остаток запроса: {asyncio} мс.",
+    " остальные отсутствуют между визитами {away} с, в среднем половина этого времени уже прошла, поэтому через"
+    " {back} с они возвращаются и ждут остаток от {stall} с, около {rest} мс (измерено {single} мс). Сервер threaded"
+    " тоже ждёт в receive(), но в отдельном потоке этого клиента, поэтому новый клиент ждёт лишь {threaded} мс. У"
+    " сервера asyncio поток один, но await позволяет циклу событий обслуживать других, пока не придёт остаток"
+    " запроса: {asyncio} мс.",
     why_not="Клиенты single должны ждать большую часть от {stall} с паузы медленного клиента, а клиенты остальных"
     " серверов почти не ждать; здесь вышло {single} мс у single, {threaded} мс у threaded и {asyncio} мс у asyncio."
     " Так бывает, если серверам или нагрузке не хватало процессора из-за других программ. Закройте их и запустите"

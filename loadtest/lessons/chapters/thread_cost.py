@@ -96,9 +96,9 @@ ENGLISH: Final = Text(
     asked="kilobytes",
     why="The stack of a thread may grow to {reserved} MiB here (ulimit -s), but that is a range of addresses: memory"
     " is given to it page by page (4 kB mostly) when the thread first writes there, and one that waits in receive()"
-    " has written to few, {process} kB in the process with its Python objects. The kernel adds a stack of its own for"
-    " each thread, tables of its pages and the socket, {kernel} kB, so that 1,000 threads take some {threaded} MB and"
-    " not 1,000. A client of asyncio has no thread, only some small objects and the socket: {asyncio} kB.",
+    " has written to few: {process} kB in the process, with its Python objects. The kernel adds a stack of its own"
+    " for each thread, tables of its pages and the socket, {kernel} kB, so that 1,000 threads take some {threaded} MB"
+    " and not 1,000. A client of asyncio has no thread, only some small objects and the socket: {asyncio} kB.",
     why_not="A waiting thread should take some tens of kB, far from a megabyte, and a client of asyncio less; here it"
     " was {threaded} kB ({process} kB in the process, {kernel} kB in the kernel) at threaded and {asyncio} kB at"
     " asyncio. That happens where the system hands out memory in larger pages (64 kB, or huge pages), or with another"
@@ -115,9 +115,9 @@ RUSSIAN: Final = Text(
     asked="килобайтах",
     why="Стек потока здесь может вырасти до {reserved} МиБ (ulimit -s), но это только диапазон адресов: память"
     " выделяется страницами (обычно по 4 кБ), когда поток впервые в них пишет, а поток, который ждёт в receive(),"
-    " успел записать в немногие, {process} кБ в процессе вместе с объектами Python. Ядро добавляет на каждый поток"
-    " собственный стек, таблицы страниц и сокет, {kernel} кБ, поэтому 1000 потоков занимают около {threaded} МБ, а не"
-    " 1000. У клиента asyncio потока нет, только несколько небольших объектов и сокет: {asyncio} кБ.",
+    " успел записать лишь в немногие: {process} кБ в процессе вместе с объектами Python. Ядро добавляет на каждый"
+    " поток собственный стек, таблицы страниц и сокет, {kernel} кБ, поэтому 1000 потоков занимают около {threaded}"
+    " МБ, а не 1000. У клиента asyncio потока нет, только несколько небольших объектов и сокет: {asyncio} кБ.",
     why_not="Ждущий поток должен занимать десятки кБ, что намного меньше мегабайта, а клиент asyncio ещё меньше;"
     " здесь вышло {threaded} кБ у threaded ({process} кБ в процессе, {kernel} кБ в ядре) и {asyncio} кБ у asyncio."
     " Так бывает, если система выделяет память большими страницами (64 кБ или huge pages) или используется другая"

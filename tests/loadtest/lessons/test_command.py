@@ -143,6 +143,15 @@ def test_a_bad_prediction_is_asked_again(
     assert ("Your prediction: " in said) == bool(shown)
 
 
+def test_an_interruption_at_the_question_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("builtins.input", Mock(side_effect=KeyboardInterrupt))
+    assert learn("1", results=tmp_path) == 130
+    assert "The lab measures" not in capsys.readouterr().out
+
+
 def test_a_disturbed_figure_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], faults: dict[str, Any]) -> None:
     faults["load_warnings"] = [warning("starved")]
     assert learn("1", results=tmp_path) == 0
