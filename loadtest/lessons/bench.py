@@ -23,6 +23,7 @@ MOST: Final = 60.0
 """Seconds that a lesson may measure: a further run of the same is not begun if it would take longer."""
 
 _OVERHEAD: Final = 1.7  # seconds to start and end a server and its load
+_WEIGHING: Final = 5.0  # seconds for the memory of one server
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ class Bench:
         """Return the memory per silent client of fresh servers, which it shows in kB after each."""
         found: list[memory.MemoryRun] = []
         for number in range(1, times + 1):
+            if number > 1 and self.passed + _WEIGHING > MOST:
+                break
             self._begin(candidate.name, number, times, self.passed)
             found.append(self.laboratory.weigh(candidate, clients))
             priced = memory.price(found[-1:])

@@ -25,8 +25,8 @@ def measure(bench: Bench, asked: str) -> Result:
     """Measure a silent client's memory at both servers, the one that was asked about first."""
     order = sorted(SERVERS, key=lambda name: name != asked)
     found = {name: bench.weigh(LAB[name], CLIENTS, TIMES) for name in order}
-    why = found["threaded"].container_why
-    rows = {name: _between(name, each, bench) if why else _row(name, each) for name, each in found.items()}
+    rows = {name: (_between if each.container_why else _row)(name, each, bench) for name, each in found.items()}
+    why = next((each.container_why for each in found.values() if each.container_why), "")
     process = (found["threaded"].silent.value or 0.0) / 1000
     stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
     return Result(
@@ -40,7 +40,7 @@ def measure(bench: Bench, asked: str) -> Result:
     )
 
 
-def _row(name: str, memory: Memory) -> Row:
+def _row(name: str, memory: Memory, _: Bench) -> Row:
     """Return a client's memory in kB, as its server's control group was charged for it."""
     price = memory.container_silent["total"]
     value, low, high = (None if each is None else each / 1000 for each in (price.value, price.low, price.high))
