@@ -191,7 +191,7 @@ def test_a_failed_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_picture_that_cannot_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert learn("1", results=tmp_path / "file") == 0
-    assert re.search(r"The picture could not be written to .*/file/lesson-1.svg: ", capsys.readouterr().out)
+    assert re.search(r"The picture could not be kept in .*/file/lesson-1.svg: ", capsys.readouterr().out)
 
 
 def test_further_runs_end_after_a_minute(tmp_path: Path) -> None:
