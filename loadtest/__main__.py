@@ -1,4 +1,4 @@
-"""The commands of the lab: python -m loadtest compare, report, publish."""
+"""The commands of the lab: python -m loadtest compare, report, publish, lesson."""
 
 import sys
 from importlib.util import find_spec
@@ -15,11 +15,13 @@ from typing import Final
 
 from loadtest.compare.command import compare, draw
 from loadtest.compare.publish.command import publish
+from loadtest.lessons.command import lesson
 
 COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "compare": compare,
     "report": draw,
     "publish": publish,
+    "lesson": lesson,
 }
 
 
