@@ -1,4 +1,4 @@
-"""The commands of the lab: python -m loadtest compare, report, publish, lesson."""
+"""The commands of the lab: python -m loadtest compare, report, publish, check, lesson."""
 
 import sys
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ if __name__ == "__main__":
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from loadtest.check.command import check
 from loadtest.compare.command import compare, draw
 from loadtest.compare.publish.command import publish
 from loadtest.lessons.command import lesson
@@ -21,6 +22,7 @@ COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "compare": compare,
     "report": draw,
     "publish": publish,
+    "check": check,
     "lesson": lesson,
 }
 

@@ -110,6 +110,7 @@ ROOMS: dict[str, set[str]] = {
     "lab": set(),
     "compare": {"client", "recording", "lab"},
     "lessons": {"client", "compare", "lab"},
+    "check": {"client", "lab", "compare"},
 }
 """The rooms of the load, and which others each may import."""
 

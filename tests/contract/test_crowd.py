@@ -175,19 +175,6 @@ def test_an_event_loop_serves_thousands_from_one_thread(model: Model, launch: La
     server.wait_for_ends(3000)
 
 
-def test_a_sleep_makes_nobody_else_wait(concurrent: Model, launch: Launch) -> None:
-    server = launch(concurrent)
-    with server.client() as sleeping, server.client() as other:
-        other.ask(b"ECHO x\n", b"OK x\n")
-        sleeping.send(b"ECHO x\nSLEEP 1500 x\n")
-        sleeping.expect(b"OK x\n")
-        began = time.monotonic()
-        other.ask(b"ECHO y\n" * 10, b"OK y\n" * 10)
-        echoed = time.monotonic()
-        sleeping.expect(b"OK x\n")
-        assert echoed - began < time.monotonic() - echoed
-
-
 def test_work_delays_others_in_an_event_loop_only(concurrent: Model, launch: Launch) -> None:
     """
     In an event loop, an echo waits for the end of a WORK before it; a thread gets the GIL after about 5 ms.

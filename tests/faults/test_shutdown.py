@@ -4,7 +4,6 @@ import os
 import select
 import signal
 import socket
-import threading
 import time
 
 import pytest
@@ -206,40 +205,3 @@ def test_a_later_second_signal_ends_at_once(model: Model, launch: Launch) -> Non
         server.terminate(signal.SIGINT)
         server.ended(status=-signal.SIGINT)
         assert time.monotonic() - began < 5
-
-
-def test_replies_under_load_are_whole_and_right(model: Model, launch: Launch) -> None:
-    server = launch(model, "--grace", "20")
-    wrong: list[bytes] = []
-    answered = [0] * (20 if model.concurrent else 1)
-
-    def saturate(number: int, client: Client) -> None:
-        try:
-            while True:
-                message = b"%d says %d" % (number, answered[number])
-                client.send(b"ECHO " + message + b"\n")
-                reply = client.receive(len(message) + 4)
-                if not reply:
-                    return
-                if reply != b"OK " + message + b"\n":
-                    wrong.append(reply)
-                    return
-                answered[number] += 1
-        except ConnectionError:  # the server closed with a request unread
-            return
-
-    clients = [server.client() for _ in answered]
-    threads = [threading.Thread(target=saturate, args=each) for each in enumerate(clients)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + PATIENCE
-    while min(answered) < 50 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    server.terminate()
-    for thread in threads:
-        thread.join(PATIENCE)
-    server.ended()
-    assert wrong == []
-    assert min(answered) >= 50
-    for client in clients:
-        client.close()

@@ -53,14 +53,6 @@ def test_an_unread_client_ends_at_the_write_deadline(model: Model, launch: Launc
         following.ask(b"ECHO next\n", b"OK next\n")
 
 
-def test_an_unread_client_makes_nobody_else_wait(concurrent: Model, launch: Launch) -> None:
-    server = launch(concurrent, "--write-deadline", "5")
-    with server.client() as greedy, server.client() as other:
-        stuff(greedy)
-        for turn in range(20):
-            other.ask(b"ECHO %d\n" % turn, b"OK %d\n" % turn)
-
-
 def test_unread_tiny_lines_take_little_memory(concurrent: Model, launch: Launch) -> None:
     """A client that floods and never reads costs a few buffers; without a GIL, what its thread's own heap keeps."""
     server = launch(concurrent, "--write-deadline", "30")

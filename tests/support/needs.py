@@ -36,8 +36,9 @@ FREE_THREADED: Final = Need(
     "name one: TCPLAB_FREE_THREADED=$(tests/free_threaded/build)",
 )
 COMPILER: Final = Need("gcc", "TCPLAB_REQUIRE_COMPILER", "install gcc")
+GO: Final = Need("Go", "TCPLAB_REQUIRE_GO", "install golang-go")
 
-NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS, FREE_THREADED, COMPILER)
+NEEDS: Final = (DOCKER, PROMTOOL, PROMETHEUS, BROWSER, GROUPS, HOSTS, FREE_THREADED, COMPILER, GO)
 
 
 def provided(need: Need, missing: str) -> None:

@@ -1,0 +1,1 @@
+"""Asks a server, in any language, for what the lab's own must do: a scorecard."""

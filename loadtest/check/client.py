@@ -1,0 +1,192 @@
+"""A client that sends and expects literal bytes, and how a failure is told. Every wait is bounded."""
+
+import socket
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+PATIENCE: Final = 5.0
+"""Seconds that a server may take for its next bytes."""
+
+MOST: Final = 30.0
+"""Seconds for all replies to what was sent, however steadily they come."""
+
+SMALL: Final = 65_536
+"""Bytes that a client with a small receive buffer takes unread, or some more."""
+
+STUCK: Final = 0.3
+"""Seconds without progress after which a server takes no more."""
+
+CLOSED: Final = "the end of the connection"
+RESET: Final = "a reset"
+
+_TICK = 0.2
+_SHOWN = 64
+
+
+class RowFailedError(Exception):
+    """A server did something else than it should. All three are a few words or bytes, for a reader."""
+
+    def __init__(self, sent: str, came: str, expected: str) -> None:
+        super().__init__(sent, came, expected)
+        self.sent = sent
+        self.came = came
+        self.expected = expected
+
+
+def shown(data: bytes, at: int = 0) -> str:
+    """Return bytes for a reader: escaped, and of many those around `at`."""
+    if not data:
+        return "nothing"
+    if len(data) <= _SHOWN:
+        return _escaped(data)
+    start = max(0, min(at, len(data)) - _SHOWN // 3)
+    part = data[start : start + _SHOWN]
+    before, after = "..." if start else "", "..." if start + _SHOWN < len(data) else ""
+    return f"{before}{_escaped(part)}{after} ({len(data):,} bytes)"
+
+
+def _escaped(data: bytes) -> str:
+    return data.decode("latin-1").encode("unicode_escape").decode("ascii")
+
+
+class Client:
+    """
+    A connection, as a context that closes it.
+
+    pause: called a few times a second while it waits; it may raise. small: with a small receive buffer.
+    """
+
+    def __init__(self, address: tuple[str, int], pause: Callable[[], None], *, small: bool = False) -> None:
+        self.ended = False  # whether the server was found gone while sending
+        self._pause = pause
+        self._ahead = b""  # received, and not yet expected
+        self._sent = bytearray()  # since the last reply
+        try:
+            self.socket = socket.create_connection(address, PATIENCE)
+        except OSError as error:
+            raise RowFailedError("(a connect)", error.strerror or str(error), "a connection") from error
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if small:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send all; a connection that has ended shows when its reply is expected."""
+        self._sent += data
+        if self._send(data, PATIENCE) < len(data):
+            raise self.failure(f"it has read nothing for {PATIENCE:g} s", "that it reads its input")
+
+    def stuff(self, request: bytes, most: int) -> int:
+        """Send requests, reading nothing, until no more is taken or `most` bytes are; return how many were taken."""
+        taken = 0
+        deadline = time.monotonic() + MOST
+        while taken < most and not self.ended and time.monotonic() < deadline:
+            part = self._send(request, STUCK)
+            taken += part
+            if part < len(request):
+                break
+        return taken
+
+    def expect(self, reply: bytes, *, also: bytes = b"") -> None:
+        """Receive as many lines as `reply` has: they must be equal to it, or to `also`."""
+        came, end = self.receive(reply.count(b"\n"))
+        if came not in {reply, also} or not came:
+            at = next((i for i, (a, b) in enumerate(zip(came, reply, strict=False)) if a != b), len(came))
+            raise self.failure(told(came, end, at), shown(reply, at))
+        self._sent.clear()
+
+    def ask(self, request: bytes, reply: bytes, *, also: bytes = b"") -> None:
+        """Send a request and expect its reply."""
+        self.send(request)
+        self.expect(reply, also=also)
+
+    def expect_end(self) -> None:
+        """Wait for the server's close: neither bytes nor a reset may come."""
+        came, end = self.rest()
+        if came or end != CLOSED:
+            raise self.failure(told(came, end), CLOSED)
+
+    def receive(self, lines: int) -> tuple[bytes, str]:
+        """Return what comes until there are so many lines, and what came in place of more: "" if all are there."""
+        received = [self._ahead]
+        missing = lines - self._ahead.count(b"\n")
+        began = heard = time.monotonic()
+        end = ""
+        while missing > 0 and not end:
+            self.socket.settimeout(_TICK)
+            try:
+                data = self.socket.recv(1 << 18)
+            except TimeoutError:
+                self._pause()
+                end = f"nothing more for {PATIENCE:g} s" if time.monotonic() - heard > PATIENCE else ""
+                continue
+            except OSError:
+                end = RESET
+                continue
+            received.append(data)
+            missing -= data.count(b"\n")
+            heard = time.monotonic()
+            end = "" if data else CLOSED
+            if data and heard - began > MOST:
+                end = f"no end within {MOST:g} s"
+        whole = b"".join(received)
+        if end:
+            self._ahead = b""
+            return whole, end
+        place = len(whole)
+        for _ in range(1 - missing):  # beyond the last line wanted
+            place = whole.rfind(b"\n", 0, place)
+        self._ahead = whole[place + 1 :]
+        return whole[: place + 1], ""
+
+    def rest(self) -> tuple[bytes, str]:
+        """Return what comes until the connection ends, and how it ends."""
+        return self.receive(1 << 62)
+
+    def half_close(self) -> None:
+        """Say that no more will be sent."""
+        with suppress(OSError):  # it has ended, which shows when its reply is expected
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Leave with a RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def failure(self, came: str, expected: str) -> RowFailedError:
+        """Return the failure to answer what was sent since the last reply."""
+        return RowFailedError(shown(bytes(self._sent)), came, expected)
+
+    def _send(self, data: bytes, patience: float) -> int:
+        """Send; return how many bytes were taken until nothing was for `patience` seconds. After an end all count."""
+        view = memoryview(data)
+        taken_at = time.monotonic()
+        while view and time.monotonic() - taken_at < patience:
+            self.socket.settimeout(min(_TICK, patience))
+            try:
+                view = view[self.socket.send(view) :]
+                taken_at = time.monotonic()
+            except TimeoutError:
+                self._pause()
+            except OSError:
+                self.ended = True
+                return len(data)
+        return len(data) - len(view)
+
+
+def told(came: bytes, end: str, at: int = 0) -> str:
+    """Return what came for a reader. end: what came in place of more, "" if nothing is missing."""
+    if not end:
+        return shown(came, at)
+    return f"{shown(came, at)}, then {end}" if came else end

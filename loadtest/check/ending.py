@@ -1,0 +1,108 @@
+"""The rows about SIGTERM: each ends the server."""
+
+import threading
+import time
+from typing import Final
+
+import psutil
+
+from loadtest.check.client import PATIENCE, Client, RowFailedError, shown, told
+from loadtest.check.exchanges import ERR
+from loadtest.check.row import row
+from loadtest.check.server import GRACE, Server
+from loadtest.lab.processes import InterruptedByUserError
+
+_LOAD: Final = 20
+"""Clients that ask without a pause."""
+
+_BEGUN: Final = 50
+"""Replies that one of them has had before the signal."""
+
+
+class _Load:
+    """Clients that send, wait for the reply and send again, each in a thread, until their connections end."""
+
+    def __init__(self, server: Server) -> None:
+        self.wrong: list[RowFailedError] = []
+        self._clients = [server.client() for _ in range(min(_LOAD, server.serves))]
+        self.answered = [0] * len(self._clients)
+        self._going = True
+        self._threads = [threading.Thread(target=self._ask, args=each) for each in enumerate(self._clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """End all."""
+        self._going = False
+        for thread in self._threads:
+            thread.join()
+        for client in self._clients:
+            client.socket.close()
+
+    def _ask(self, number: int, client: Client) -> None:
+        while self._going:
+            text = b"%d says %d " % (number, self.answered[number]) + b"x" * 1_000
+            try:
+                client.send(b"ECHO " + text + b"\n")
+                came, end = client.receive(1)
+            except (RowFailedError, InterruptedByUserError):
+                return
+            refused = came.startswith(ERR) and came.endswith(b"\n")
+            if not refused and came not in {b"", b"OK " + text + b"\n"}:
+                expected = f"{shown(b'OK ' + text)}, or ERR, or nothing"
+                self.wrong.append(RowFailedError(shown(b"ECHO " + text), told(came, end), expected))
+            if end:
+                return
+            self.answered[number] += 1
+
+
+def _end_under_load(server: Server) -> tuple[_Load, bool]:
+    """Send SIGTERM under load; return the load, and whether the server's process has ended in time."""
+    load = _Load(server)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while max(load.answered) < _BEGUN and time.monotonic() < deadline:
+            server.interrupt.sleep(0.01)
+        server.terminate()
+        return load, server.wait_for_end()
+    finally:
+        load.end()
+
+
+@row(process=True, ends=True)
+def sigterm(server: Server) -> None:
+    """After SIGTERM under load it ends within 10 s, with all its processes, and frees its port."""
+    family = server.remember_family()
+    _, ended = _end_under_load(server)
+    sent = "SIGTERM, while clients ask without a pause"
+    if not ended:
+        raise RowFailedError(sent, f"it still runs after {GRACE:g} s", f"its end within {GRACE:g} s")
+    _, left = psutil.wait_procs(family, timeout=1)
+    if left:
+        raise RowFailedError(sent, f"its end, but {len(left)} of its processes still run", "the end of all")
+    if not server.refusal():
+        raise RowFailedError(sent, "its end, but its port still takes clients", "a free port")
+
+
+@row(process=True, ends=True, after=("sigterm", "own-replies"))
+def last_replies(server: Server) -> None:
+    """SIGTERM under load cuts no reply: each that comes is whole and right."""
+    load, _ = _end_under_load(server)
+    if load.wrong:
+        worst = load.wrong[0]
+        raise RowFailedError(f"{worst.sent}, and SIGTERM amid it", worst.came, worst.expected)
+
+
+@row("SLEEP", process=True, ends=True, after=("last-replies", "sleep"))
+def begun_request(server: Server) -> None:
+    """A request that has begun when SIGTERM comes is answered."""
+    with server.client() as client:
+        client.ask(b"ECHO in\n", b"OK in\n")
+        client.send(b"SLEEP 400 begun\n")
+        server.interrupt.sleep(0.1)
+        server.terminate()
+        client.expect(b"OK begun\n")
+        server.wait_for_end()
+
+
+ROWS: Final = (sigterm, last_replies, begun_request)

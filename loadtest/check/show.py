@@ -1,0 +1,83 @@
+"""Shows a scorecard: on the terminal line by line, and as Markdown."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from loadtest.check.commands import COMMANDS
+from loadtest.check.row import Row
+from loadtest.check.scorecard import FAILED, NOT_ASKED, PASSED, Mark, Scorecard
+from loadtest.compare.escaping import markdown, visible
+
+_WIDTH: Final = 16
+_SHOUTED: Final = {PASSED: "passed  ", FAILED: "FAILED  "}
+
+
+def begun(row: Row) -> str:
+    """Return the start of a row's line, while it is asked."""
+    return f"  {row.name:{_WIDTH}}  "
+
+
+def line(mark: Mark) -> str:
+    """Return the rest of a row's line; of a failure, what was sent, came and was expected too."""
+    if mark.status == NOT_ASKED:
+        return f"not asked: {visible(mark.why)}"
+    told = f"{_SHOUTED[mark.status]}{mark.asks}"
+    if mark.status == FAILED:
+        indent = " " * (_WIDTH + 4)
+        told += "".join(f"\n{indent}{name:8}  {visible(text)}" for name, text in _details(mark))
+    return told
+
+
+def verdict(card: Scorecard) -> str:
+    """Return the answer in a sentence or two."""
+    failed, passed, left = card.of(FAILED), card.of(PASSED), card.of(NOT_ASKED)
+    asked = len(failed) + len(passed)
+    if failed:
+        names = ", ".join(mark.name for mark in failed)
+        told = f"{card.name}: {len(failed)} of {asked} rows failed: {names}."
+    else:
+        told = f"{card.name}: {'all ' if asked > 1 else ''}{asked} rows passed."
+    if left:
+        told += f" {len(left)} {'was' if len(left) == 1 else 'were'} not asked{_hint(card, left)}."
+    return f"Interrupted. {told}" if card.interrupted else told
+
+
+def _hint(card: Scorecard, left: Sequence[Mark]) -> str:
+    unnamed = [name for name in COMMANDS if name not in card.commands]
+    if any(mark.why.startswith("--commands") for mark in left):
+        return f" (if it knows more than ECHO, add --commands {' '.join([*card.commands, *unnamed])})"
+    return ""
+
+
+def next_step(card: Scorecard, server: str) -> str:
+    """Return what to do next. server: the option --server."""
+    if card.of(FAILED):
+        return "Correct the first failed row first; then check again."
+    few = "--clients 1 " if card.serves == 1 else ""
+    models = "single" if card.serves == 1 else "threaded asyncio"
+    return (
+        f"Its place among the models: python -m loadtest compare --variants {models} {few}--repeats 10 --server"
+        f" {shlex.quote(server)}"
+    )
+
+
+def page(card: Scorecard) -> str:
+    """Return the scorecard as Markdown."""
+    return "\n".join(_page(card)) + "\n"
+
+
+def _page(card: Scorecard) -> Iterator[str]:
+    yield from (f"# {markdown(verdict(card))}", "", f"{markdown(card.server)}, {markdown(card.started)}.", "")
+    for mark in card.of(FAILED):
+        yield from (f"## {mark.name}", "", mark.asks, "", "| | |", "|---|---|")
+        yield from (f"| {name} | {markdown(text)} |" for name, text in _details(mark))
+        yield ""
+    yield from ("## All rows", "", "| row | what is asked | result |", "|---|---|---|")
+    for mark in card.marks:
+        result = f"**{mark.status}**" if mark.status == FAILED else mark.status
+        yield f"| {mark.name} | {mark.asks} | {result}{f': {markdown(mark.why)}' if mark.why else ''} |"
+
+
+def _details(mark: Mark) -> Sequence[tuple[str, str]]:
+    return ("sent", mark.sent), ("came", mark.came), ("expected", mark.expected)

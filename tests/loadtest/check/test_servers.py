@@ -1,0 +1,85 @@
+"""The scorecard of servers with one fault each, and of correct ones in Python, C and Go."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loadtest.check.commands import COMMANDS
+from loadtest.check.scorecard import FAILED, NOT_ASKED, ROWS, Scorecard
+from tests.loadtest.check.servers.faulty import FAULTS
+from tests.support.check import scorecard
+from tests.support.needs import COMPILER, GO, provided
+from tests.support.processes import ROOT
+
+SERVERS = Path(__file__).parent / "servers"
+FAULTY = (sys.executable, str(SERVERS / "faulty.py"), "{port}")
+
+
+def unasked(card: Scorecard) -> set[str]:
+    """Return the rows that were not asked, without those for which the server lacks a command."""
+    return {mark.name for mark in card.of(NOT_ASKED) if not mark.why.startswith("--commands does not name")}
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits of rows that fail."""
+    monkeypatch.setattr("loadtest.check.client.PATIENCE", 3.0)
+    monkeypatch.setattr("loadtest.check.server.GRACE", 3.0)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named_by_its_row_alone(fault: str, tmp_path: Path) -> None:
+    card = scorecard((*FAULTY, fault), tmp_path, serves=100)
+    assert card.broken == ""
+    assert [(mark.name, mark.came) for mark in card.of(FAILED) if mark.name != FAULTS[fault]] == []
+    [failed] = card.of(FAILED)
+    assert "" not in {failed.sent, failed.came, failed.expected}
+    assert ("the server ended, exit status 1" in failed.came) == fault.startswith("dies")
+    assert {mark.why for mark in card.of(NOT_ASKED)} <= {f"{failed.name} failed"}
+
+
+def test_every_row_has_a_fault() -> None:
+    assert set(FAULTS.values()) == {row.name for row in ROWS}
+
+
+def test_without_a_fault_all_rows_pass(tmp_path: Path) -> None:
+    card = scorecard(FAULTY, tmp_path)
+    assert [(mark.name, mark.came, mark.why) for mark in card.marks if mark.status != "passed"] == []
+    assert [mark.name for mark in card.marks] == [row.name for row in ROWS]
+
+
+def of_the_readme(folder: Path) -> list[str]:
+    """Write the example of README.md; return the command that starts it."""
+    example = re.search(r"`mine\.py`:\n\n((?:    .*\n|\n)+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert example
+    (folder / "mine.py").write_text(re.sub("^    ", "", example[1], flags=re.MULTILINE))
+    return [sys.executable, str(folder / "mine.py"), "{port}"]
+
+
+def in_c(folder: Path) -> list[str]:
+    provided(COMPILER, "" if shutil.which("gcc") else "there is no gcc")
+    subprocess.run(["gcc", "-O2", "-pthread", "-o", folder / "server", SERVERS / "server.c"], check=True)
+    return [str(folder / "server"), "{port}"]
+
+
+def in_go(folder: Path) -> list[str]:
+    provided(GO, "" if shutil.which("go") else "there is no go")
+    here = {**os.environ, "GOTOOLCHAIN": "local", "GOPROXY": "off", "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    subprocess.run(["go", "build", "-o", folder / "server", SERVERS / "server.go"], env=here, check=True)
+    return [str(folder / "server"), "{port}"]
+
+
+@pytest.mark.parametrize("build", [of_the_readme, in_c, in_go])
+def test_a_correct_server_comes_out_clean(build: Callable[[Path], list[str]], tmp_path: Path) -> None:
+    card = scorecard(build(tmp_path), tmp_path, commands=())
+    assert [(mark.name, mark.came) for mark in card.of(FAILED)] == []
+    assert unasked(card) == set()
+    assert {row.name for row in ROWS if not row.commands} == {mark.name for mark in card.of("passed")}
+    assert {name for row in ROWS for name in row.commands} == set(COMMANDS)

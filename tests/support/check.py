@@ -1,0 +1,35 @@
+"""Servers for the scorecard's rows, in this process."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest.check.commands import COMMANDS
+from loadtest.check.conduct import CROWD
+from loadtest.check.scorecard import Scorecard, fill
+from loadtest.check.server import Server
+from loadtest.compare.candidates import Candidate
+from loadtest.compare.measure.idle_clients import make_room
+from loadtest.lab.processes import Children, Interrupt
+
+
+@contextmanager
+def asked(command: Sequence[str], folder: Path, serves: int = CROWD) -> Iterator[Server]:
+    """Yield a server that `renew` starts by a command with {port}; it ends with the context."""
+    make_room(CROWD)
+    children = Children()
+    with children:
+        candidate = Candidate("mine", "mine", "mine", "#000000", command=tuple(command))
+        server = Server(candidate, folder, children, Interrupt(children), serves=serves)
+        yield server
+        server.end()
+
+
+def scorecard(
+    command: Sequence[str], folder: Path, commands: Sequence[str] = COMMANDS, *, serves: int = CROWD
+) -> Scorecard:
+    """Ask a server all rows for which it knows the commands."""
+    card = Scorecard("mine", "mine", serves, commands, "now")
+    with asked(command, folder, serves) as server:
+        fill(card, server, lambda _: None, lambda _: None)
+    return card
