@@ -6,7 +6,7 @@ checked = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up cpusets compare publish publish-check local test test-all faults check check-lab bench dashboards lock audit clean
+.PHONY: help up cpusets lesson compare publish publish-check local test test-all faults check check-lab bench dashboards lock audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ cpusets: ## Keep servers, load and the rest of the lab in Docker on cores of the
 
 compare: .venv/ready ## Compare the servers without Docker: a table, a page, Markdown and JSON (90 s; python -m loadtest compare --help)
 	@.venv/bin/python -m loadtest compare
+
+lesson: .venv/ready ## Learn by predicting: list the lessons; N=1 runs one (L=ru: in Russian)
+	@.venv/bin/python -m loadtest lesson $(N) $(if $(L),--lang $(L)) $(if $(CHANGE),--change $(CHANGE))
 
 publish: .venv/ready ## Write the READMEs' measured figures from the results in loadtest/compare/published/
 	@.venv/bin/python -m loadtest publish
@@ -123,6 +126,7 @@ clean: ## Remove the virtual environments and caches
 .venv/ready: loadtest/requirements.lock
 .venv-dev/ready: tests/requirements.lock
 %/ready:
+	@test ! -L $* || { echo "tcplab: $* is a link; remove it, or make $@ where it leads" >&2; exit 1; }
 	@$(checked)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "tcplab: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""The commands of the lab: python -m loadtest compare, report, publish, check."""
+"""The commands of the lab: python -m loadtest compare, report, publish, check, lesson."""
 
 import sys
 from importlib.util import find_spec
@@ -16,12 +16,14 @@ from typing import Final
 from loadtest.check.command import check
 from loadtest.compare.command import compare, draw
 from loadtest.compare.publish.command import publish
+from loadtest.lessons.command import lesson
 
 COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "compare": compare,
     "report": draw,
     "publish": publish,
     "check": check,
+    "lesson": lesson,
 }
 
 

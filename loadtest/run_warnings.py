@@ -167,7 +167,7 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
         "give the load a core of its own (and no CPU quota), or end other programs; fewer clients don't help",
         About.GENERATOR,
         _SPEED,
-        TakesOut.RUN,
+        TakesOut.LATENCIES,
         ForSlo.SLOWER,
         run_checks.starved,
         note=Level(Degree.NOTE, _LATER, run_checks.a_little_starved),

@@ -109,6 +109,7 @@ ROOMS: dict[str, set[str]] = {
     "cluster": {"client", "recording"},
     "lab": set(),
     "compare": {"client", "recording", "lab"},
+    "lessons": {"client", "compare", "lab"},
     "check": {"client", "lab", "compare"},
 }
 """The rooms of the load, and which others each may import."""

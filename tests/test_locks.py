@@ -1,6 +1,8 @@
 """What is installed is what was locked: each package by its version and its hash, everywhere."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -45,3 +47,20 @@ def test_nothing_is_installed_but_by_hash(file: str) -> None:
     commands = [line for line in commands if not re.search(r" (uv|pip-audit)==[\d.]+( && \\)?$", line)]
     assert commands
     assert [line for line in commands if "--require-hashes" not in line] == []
+
+
+def test_an_environment_that_is_a_link_stays(tmp_path: Path) -> None:
+    """Making it anew would empty the one that the link leads to."""
+    checkout, theirs = tmp_path / "checkout", tmp_path / "theirs"
+    (checkout / "loadtest").mkdir(parents=True)
+    theirs.mkdir()
+    (theirs / "kept").touch()
+    shutil.copy(ROOT / "Makefile", checkout)
+    (checkout / "loadtest" / "requirements.lock").touch()
+    (checkout / ".venv").symlink_to(theirs)
+    done = subprocess.run(
+        ["make", ".venv/ready"], cwd=checkout, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith("tcplab: .venv is a link; remove it, or make .venv/ready where it leads\n")
+    assert (theirs / "kept").exists()

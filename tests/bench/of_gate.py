@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from statistics import median
 from typing import Any, Final, NamedTuple
 
 from loadtest import atomic_write
@@ -28,13 +27,12 @@ from loadtest.compare.analysis.pairwise import Pair, compare_pair, fair
 from loadtest.compare.analysis.regression import is_worse, of_revisions
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
 from loadtest.compare.report import intervals
-from tests.support.gate import SERVER, Gate, slowed
+from tests.support.gate import SERVER, SLOWED, Gate
 
 KINDS: Final = ("equal", "slowed")
 GATES: Final = 10
 """Of each kind."""
 
-SLOWER: Final = 0.2
 RESAMPLED: Final = 1_000
 LONGEST: Final = 360.0
 """Seconds that a gate may take."""
@@ -63,7 +61,7 @@ def path(folder: Path, kind: str, number: int) -> Path:
 
 
 def missing(folder: Path) -> list[tuple[str, int]]:
-    """Return the gates that are still to be measured, in turns; the first is of equal servers, which says the cost."""
+    """Return the gates that are still to be measured, in turns."""
     every = [(kind, number) for number in range(1, GATES + 1) for kind in KINDS]
     return [each for each in every if not path(folder, *each).exists()]
 
@@ -76,28 +74,15 @@ def read(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 def measure(gate: Gate, folder: Path, kind: str, number: int) -> None:
     """Measure one gate and keep it."""
-    spin = round(SLOWER * cost(folder) * 1_000) if kind == "slowed" else 0
-    print(f"{kind} {number}{f', {spin} ns slower' if spin else ''} ... ", end="", flush=True)
+    print(f"{kind} {number} ... ", end="", flush=True)
     began = time.monotonic()
-    judged = gate.judge(SERVER, slowed(spin))
+    judged = gate.judge(SERVER, SLOWED if kind == "slowed" else SERVER)
     seconds = time.monotonic() - began
-    result = json.loads(gate.result.read_text(encoding="utf-8")) if judged.status in MEASURED else None
-    kept = {"status": judged.status, "seconds": round(seconds, 1), "spin_ns": spin, "said": judged.summary}
+    result = json.loads(gate.result.read_text(encoding="utf-8")) if gate.result.exists() else None
+    kept = {"status": judged.status, "seconds": round(seconds, 1), "said": judged.summary}
     atomic_write.write(path(folder, kind, number), json.dumps({**kept, "result": result}) + "\n")
     told = intervals.headline(of_revisions(result)) if result else judged.summary.splitlines()[0]
     print(f"{seconds:.0f} s, status {judged.status}: {told}", flush=True)
-
-
-def cost(folder: Path) -> float:
-    """Return the CPU microseconds per request of the server as it is, by the first gate of equal ones with any."""
-    for each in read(folder, "equal"):
-        if each["result"]:
-            sides = sides_of(each["result"])
-            return median(run.cpu_us.value or 0.0 for pair in sides.repeats for run in pair)
-    sys.exit(
-        "of_gate: no gate of equal servers could be measured, which would say how much 20 % is: remove their files from"
-        f" {folder}, and measure again"
-    )
 
 
 def sides_of(result: Mapping[str, Any]) -> Sides:
@@ -140,7 +125,7 @@ def report(folder: Path) -> bool:
     bounds = []
     for kind in KINDS:
         gates = read(folder, kind)
-        judged = [each for each in gates if each["result"]]
+        judged = [each for each in gates if each["status"] in MEASURED]
         worse = sum(each["status"] == 5 for each in gates)
         longest = max((each["seconds"] for each in gates), default=0.0)
         print(

@@ -302,7 +302,7 @@ def measures_of_load(
     rate = cost = Measure(why=why)
     if not why:
         rate = Measure(found.verified / found.seconds)
-        slow = any(each.name == "starved" or takes_out(each.name) is TakesOut.LATENCIES for each in found.warnings)
+        slow = any(takes_out(each.name) is TakesOut.LATENCIES for each in found.warnings)
         limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
         idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
         rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))

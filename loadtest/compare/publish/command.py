@@ -136,8 +136,8 @@ def _table(every: Sequence[Published], language: Language, mark: str) -> list[st
         return []
     lines = list(tables.TABLES[mark](one, language))
     # The main README's table has the machine and the commit beside it.
-    elsewhere = one.machine != every[0].machine
-    return lines if mark == "answer" else [*lines, tables.source(one, language, elsewhere=elsewhere)]
+    elsewhere = language.elsewhere if one.machine != every[0].machine else ""
+    return lines if mark == "answer" else [*lines, tables.source(one, language, machine=elsewhere)]
 
 
 def _shown(every: Sequence[Published], language: Language, mark: str) -> Published | None:

@@ -164,7 +164,7 @@ def table(every: Sequence[Published], language: Language) -> Iterator[str]:
             continue
         answer = each.answer(ours)
         why = f": {each.differs}" if answer == CONTRADICTED else ""
-        note = sources.setdefault(tables.source(ours.one, language, elsewhere=True), len(sources) + 1)
+        note = sources.setdefault(tables.source(ours.one, language, machine="Machine: {machine}."), len(sources) + 1)
         low, high = language.number(ours.low), language.number(ours.high)
         yield (
             f"| {each.says} | {each.source} | {language.number(ours.value)} {each.unit} ({each.about}) [{note}]"

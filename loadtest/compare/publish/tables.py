@@ -22,15 +22,15 @@ Column = tuple[str, Mapping[str, str]]
 Table = Callable[[Published, Language], Iterator[str]]
 
 
-def source(one: Published, language: Language, *, elsewhere: bool = False) -> str:
-    """Return the commit, the date and the command of a result, and its machine if that is another than the page's."""
+def source(one: Published, language: Language, *, machine: str = "") -> str:
+    """Return the commit, the date and the command of a result. machine: the words for its machine, if they are due."""
     words = list(one.result["command"][4:])
     if "--output" in words:
         place = words.index("--output")
         del words[place : place + 2]
     command = " ".join(["compare", *map(shlex.quote, words)])
     said = language.source.format(commit=one.result["commit"], date=one.result["started"][:10], command=command)
-    return f"{said} {language.elsewhere.format(machine=_machine(one))}" if elsewhere else said
+    return f"{said} {machine.format(machine=_machine(one))}" if machine else said
 
 
 def _machine(one: Published) -> str:

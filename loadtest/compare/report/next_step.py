@@ -42,7 +42,7 @@ def _steps(result: Mapping[str, Any]) -> Iterator[str]:
     if found.is_untold:
         yield f"so few sweeps can't tell them all apart, ten may: {_THOROUGH}"
     if result["plan"]["name"] == "indicative":
-        yield f"open the page; for a verdict {_THOROUGH}"
+        yield f"open the page; for a verdict {_THOROUGH}; to see why, make lesson N=7"
     if Answer.INDICATIVE in answers:
         yield f"for a verdict take {MIN_RUNS} runs of each: --repeats {MIN_RUNS}"
     yield "open the page, which has charts and the method"

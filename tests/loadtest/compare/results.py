@@ -365,7 +365,7 @@ def _as_told(
     if told.served < clients and told.first:
         changes["censored"] = {"first_reply": {str(int(told.first)): 20}}
     if (candidate, scenario, repeat) in {("asyncio", "saturate", 2), ("threaded", "saturate", 3)} and clients == 50:
-        changes["load_warnings"] = [warning("starved")]
+        changes["load_warnings"] = [warning("stolen-time")]
         off *= 0.85
     return one_run(
         candidate,

@@ -433,7 +433,7 @@ def test_missing_packages_name_the_right_environment() -> None:
 
 def test_two_results_without_sound_runs_do_not_pass(tmp_path: Path) -> None:
     """For a check in CI, unknown is not good."""
-    excluded = comparison(*several_runs(10, "asyncio", load_warnings=[[warning("starved")]] * 10))
+    excluded = comparison(*several_runs(10, "asyncio", load_warnings=[[warning("stolen-time")]] * 10))
     for name in ("before", "after"):
         (tmp_path / f"{name}.json").write_text(json.dumps(excluded))
     both = [sys.executable, "-m", "loadtest", "compare", *map(str, sorted(tmp_path.glob("*.json")))]

@@ -65,7 +65,7 @@ def saying(text: str) -> dict[str, Any]:
     some = [
         *several_runs(10, text, load_warnings=[[note]] * 10),
         *several_runs(10, "asyncio", verified=[120_000] * 10),
-        one_run(text, "conversation", errors={text: 1}, load_warnings=[note, warning("starved")]),
+        one_run(text, "conversation", errors={text: 1}, load_warnings=[note, warning("stolen-time")]),
         one_run(text, clients=3, errors={text: 1}),
         {**failed(text, text, 7), "repeat": 2},
     ]

@@ -107,7 +107,7 @@ def test_what_neither_version_has_is_left_out() -> None:
 
 
 def test_where_every_run_is_excluded_nothing_is_told() -> None:
-    pairs = of_revisions(measured_since(QUICK, QUICK, load_warnings=[[warning("starved")]] * 10))
+    pairs = of_revisions(measured_since(QUICK, QUICK, load_warnings=[[warning("stolen-time")]] * 10))
     assert [line.partition(":")[0] for line in differences.of_revisions(pairs).splitlines()] == ["too few runs"] * 2
     assert _of_revisions(pairs) == UNTOLD
 
@@ -117,7 +117,7 @@ def test_where_every_run_is_excluded_nothing_is_told() -> None:
     [
         (10, {}, False),
         (9, {}, True),
-        (10, {"load_warnings": [[warning("starved")]] * 10}, True),
+        (10, {"load_warnings": [[warning("stolen-time")]] * 10}, True),
         (10, {"served": 1}, True),
     ],
 )

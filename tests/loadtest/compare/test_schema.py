@@ -35,7 +35,7 @@ Path_ = tuple[str | int, ...]
 def rich() -> dict[str, Any]:
     """Make a small result with every field that is read."""
     result = comparison(
-        *several_runs(2, "asyncio", load_warnings=[[warning("starved")], []]),
+        *several_runs(2, "asyncio", load_warnings=[[warning("stolen-time")], []]),
         one_run("threaded", "conversation", 30, errors={"timeout": 1}, histograms={"first_reply": {"900": 100}}),
         failed("threaded", "no luck"),
         ceiling=ceiling(90_000.0, warning("stolen-time")),

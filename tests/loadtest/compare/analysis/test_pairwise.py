@@ -55,7 +55,7 @@ def test_nine_runs_are_no_verdict() -> None:
 
 
 def test_a_run_excluded_is_not_counted() -> None:
-    warning = [{"name": "starved", "detail": "d", "hint": "r"}]
+    warning = [{"name": "stolen-time", "detail": "d", "hint": "r"}]
     found = compared(
         several_runs(10, "threaded", load_warnings=[warning, *([[]] * 9)]),
         several_runs(10, "asyncio", verified=[120_000] * 10),

@@ -252,7 +252,7 @@ def test_slowness_excuses_a_miss_and_keeps_a_success(name: str) -> None:
     "changes", [{"errors": {"corrupt": 1}}, {"breaks": {"reset": 1}}, {"connections": {"refused": 1}}]
 )
 def test_a_slow_generator_excuses_only_its_own_effects(changes: dict[str, Any]) -> None:
-    assert answer("p99<50ms", run(**changes, **warning("starved")))[0] is MISSED
+    assert answer("p99<50ms", run(**changes, **warning("stolen-time")))[0] is MISSED
 
 
 @pytest.mark.parametrize("name", meaning(ForSlo.LIGHTER))

@@ -81,7 +81,7 @@ def test_a_rate_that_nothing_missed_is_a_bound() -> None:
 
 
 def test_the_generators_own_delay_misses_nothing() -> None:
-    spoilt = swept("asyncio", {1000: QUICK, 2000: SLOW}, load_warnings=[warning("starved")])
+    spoilt = swept("asyncio", {1000: QUICK, 2000: SLOW}, load_warnings=[warning("stolen-time")])
     [one] = sustained(compared(*spoilt))
     [sweep] = one.sweeps
     assert (sweep.low, sweep.high) == (1000, None)
@@ -127,7 +127,7 @@ def test_a_ratio_of_bounds_is_open_or_unknown() -> None:
 
 
 def test_a_sweep_that_tells_nothing_counts_as_none() -> None:
-    spoilt = swept("asyncio", {1000: SLOW, 2000: SLOW}, load_warnings=[warning("starved")])
+    spoilt = swept("asyncio", {1000: SLOW, 2000: SLOW}, load_warnings=[warning("stolen-time")])
     [one] = sustained(compared(*spoilt))
     assert (one.rate.value, [each.tells for each in one.sweeps]) == (None, [False])
     [one] = sustained(compared(*spoilt, *swept("asyncio", {1000: QUICK, 2000: SLOW}, repeat=2)))

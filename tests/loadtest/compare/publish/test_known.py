@@ -87,7 +87,7 @@ def test_a_thousand_threads_by_their_slope() -> None:
 def test_each_source_is_named_once() -> None:
     lines = list(table([Published("x", of_size(64, asyncio=9.0, protocol=8.0))], ENGLISH))
     assert [line for line in lines if line.startswith("\n[")] == [lines[-1]]
-    assert "On another machine: Imagined CPU, 2 cores, CPython 3.13.1." in lines[-1]
+    assert "Machine: Imagined CPU, 2 cores, CPython 3.13.1." in lines[-1]
 
 
 def test_the_answer_takes_the_whole_interval() -> None:

@@ -95,8 +95,8 @@ def test_the_markdown_begins_with_the_verdict() -> None:
 
 
 def test_the_markdown_says_why_nothing_is_told() -> None:
-    told = since(QUICK, load_warnings=[[warning("starved")]] * 10)
+    told = since(QUICK, load_warnings=[[warning("stolen-time")]] * 10)
     assert told.splitlines()[2] == "**Too few runs: requests/s, CPU per request.**"
-    assert "0 and 0 valid runs, where a verdict takes 10 of each; every run is excluded: starved" in told
+    assert "0 and 0 valid runs, where a verdict takes 10 of each; every run is excluded: stolen-time" in told
     assert since(QUICK, served=1).splitlines()[2] == "**Nothing could be measured.**"
     assert of_revisions(measured_since(QUICK, QUICK, served=1)) == ()

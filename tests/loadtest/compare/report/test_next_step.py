@@ -36,7 +36,7 @@ def default(asyncio: dict[float, int]) -> dict[str, Any]:
 
 TWICE = {2000.0: GOOD, 3000.0: GOOD, 4000.0: BAD}
 ALIKE = {2000.0: GOOD, 3000.0: BAD, 4000.0: BAD}
-STARVED = several_runs(10, "threaded", verified=QUICK, load_warnings=[[warning("starved")]] * 10)
+DISTURBED = several_runs(10, "threaded", verified=QUICK, load_warnings=[[warning("stolen-time")]] * 10)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ STARVED = several_runs(10, "threaded", verified=QUICK, load_warnings=[[warning("
     [
         (pairs(QUICK, SLOW, interrupted=True, complete=False), "measure again, to the end: this was interrupted"),
         (comparison(failed("asyncio", "it died"), complete=False), "see above what failed and why, correct it"),
-        (comparison(*several_runs(10, "asyncio", verified=QUICK), *STARVED), "do it again (starved, above)."),
+        (comparison(*several_runs(10, "asyncio", verified=QUICK), *DISTURBED), "do it again (stolen-time, above)."),
         (pairs(QUICK, SLOW, warnings=[warning("not-pinned")]), "do it again (not-pinned, above)."),
         (measured_since(SLOW, QUICK), "look on the page at what is worse, find its cause"),
         (measured_since(QUICK, SLOW), "let every pull request be measured like this: loadtest/compare/gate.yml"),

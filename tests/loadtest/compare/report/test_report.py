@@ -104,13 +104,15 @@ def test_a_median_shows_the_spread_of_its_runs() -> None:
 
 
 def test_a_run_excluded_has_its_own_line() -> None:
-    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_warnings=[[], [warning("starved")], []])
+    runs = several_runs(
+        3, "asyncio", verified=[100_000, 50_000, 102_000], load_warnings=[[], [warning("stolen-time")], []]
+    )
     result = comparison(*runs)
     found = lines(result)
     assert found["asyncio", "50"][:3] == ["50 of 50", "2/3", "10,100"]
-    assert found["? starved", "50"][:2] == ["50 of 50", ">=5,000"]
+    assert found["? stolen-time", "50"][:2] == ["50 of 50", "5,000"]
     assert (
-        "Warning, starved: starved was seen (asyncio on uvloop, saturate, 50 clients; 1 of 3 runs); left out of"
+        "Warning, stolen-time: stolen-time was seen (asyncio on uvloop, saturate, 50 clients; 1 of 3 runs); left out of"
         in said(result)
     )
 
@@ -450,7 +452,9 @@ def test_a_missing_measure_breaks_a_line() -> None:
 
 
 def test_lower_bounds_are_hollow_doubtful_runs_crosses() -> None:
-    runs = several_runs(3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_warnings=[[], [warning("starved")], []])
+    runs = several_runs(
+        3, "asyncio", generator_cpu=[0.95, 0.95, 0.95], load_warnings=[[], [warning("stolen-time")], []]
+    )
     result = comparison(*runs, *several_runs(3, "asyncio", clients=1, server_cpu=[10.0] * 3))
     [throughput, *_] = selection.of_measures(*figured(result)).drawn
     assert throughput.chart.body.count(" hollow") == 1
@@ -527,7 +531,7 @@ def test_the_sound_runs_of_one_load_are_merged() -> None:
     fast, slow = ({"response": {str(value): 1000}, "service": {str(value): 1000}} for value in (100, 300))
     wrong = {"response": {"900000": 1000}, "service": {"900000": 1000}}
     runs = several_runs(
-        3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_warnings=[[], [], [warning("starved")]]
+        3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_warnings=[[], [], [warning("stolen-time")]]
     )
     result = comparison(*runs)
     [only] = selection.of_distributions(result, *figured(result)).drawn
@@ -609,9 +613,11 @@ def test_what_a_failure_says_cannot_break_the_markdown() -> None:
 
 
 def test_a_doubtful_run_is_shown_with_its_warning() -> None:
-    runs = several_runs(3, "asyncio", verified=[100_000, 50_000, 102_000], load_warnings=[[], [warning("starved")], []])
+    runs = several_runs(
+        3, "asyncio", verified=[100_000, 50_000, 102_000], load_warnings=[[], [warning("stolen-time")], []]
+    )
     html = page.html(comparison(*runs))
-    assert '<tr class="unsure"><td>? starved</td><td>50 of 50</td><td></td><td>≥ 5,000</td>' in html
+    assert '<tr class="unsure"><td>? stolen-time</td><td>50 of 50</td><td></td><td>5,000</td>' in html
     assert "1 of 3 runs left out of all medians." in html
 
 

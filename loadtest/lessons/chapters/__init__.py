@@ -1,0 +1,1 @@
+"""A file for each lesson; it is found by being here."""

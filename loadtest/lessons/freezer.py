@@ -1,0 +1,45 @@
+"""
+Lets a server stand still for a while: python -m loadtest.lessons.freezer PID AFTER SECONDS.
+
+It waits for the server's first client, then for AFTER seconds, and stops the process for SECONDS. It lets the server go
+on in any case, also when it is ended itself: a stopped process would not end on SIGTERM.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import psutil
+
+_LOOK: Final = 0.02
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Freeze the server; return the exit status."""
+    pid, after, seconds = arguments
+    server = psutil.Process(int(pid))
+    signal.signal(signal.SIGTERM, _end)
+    while not any(each.status == psutil.CONN_ESTABLISHED for each in server.net_connections("tcp")):
+        time.sleep(_LOOK)
+    freeze(server, float(after), float(seconds))
+    return 0
+
+
+def freeze(server: psutil.Process, after: float, seconds: float) -> None:
+    """Wait, and let the server stand still."""
+    time.sleep(after)
+    try:
+        server.suspend()  # SIGSTOP
+        time.sleep(seconds)
+    finally:
+        server.resume()  # SIGCONT
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

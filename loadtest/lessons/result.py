@@ -1,0 +1,115 @@
+"""What a lesson has measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadtest.compare.analysis.measures import Measure, RunMeasures
+from loadtest.compare.analysis.summary import Estimate, Summary, estimate
+from loadtest.run_warnings import RunWarning, TakesOut, takes_out
+
+Number = float | str
+"""A number that a text names; an int is shown whole, a text as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    A measured figure, in the lesson's unit.
+
+    name: whose it is, such as a server's. value: the median of the runs; None with the reason `why`. low, high: their
+    range, or a 99 % `interval`; None for an open end. runs: how many are in it; 0 if low and high are bounds. left_out:
+    how many are not. at_least: the true value is that or more. warnings: about the runs, each name once. spoilt: every
+    run has a warning that would leave it out of a comparison: the figure is a hint at best.
+    """
+
+    name: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    runs: int = 0
+    left_out: int = 0
+    interval: bool = False
+    at_least: bool = False
+    warnings: tuple[RunWarning, ...] = ()
+    spoilt: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of loadtest.compare's measures, such as first_p50_us; divisor: what of its unit makes one of the lesson's."""
+
+    measure: str
+    divisor: float = 1.0
+
+    def row(self, name: str, summary: Summary) -> Row:
+        """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
+        sound = [each for each in summary.shown if not _is_spoilt(each)]
+        runs = sound or summary.shown
+        found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
+        warnings = {each.name: each for run in summary.shown for each in run.warnings}
+        value, low, high = (
+            None if each is None else each / self.divisor for each in (found.value, found.low, found.high)
+        )
+        return Row(
+            name,
+            value,
+            low,
+            high,
+            runs=len(found.values),
+            left_out=summary.attempts - len(runs),
+            interval=found.is_interval,
+            at_least=found.at_least,
+            warnings=tuple(warnings.values()),
+            spoilt=not sound,
+            why=found.why,
+        )
+
+    def value(self, summary: Summary) -> float:
+        """Return the figure over a summary's runs alone; 0.0 if there is none."""
+        return self.row("", summary).value or 0.0
+
+    def of(self, run: object) -> Measure:
+        """Return the measure of one run (RunMeasures), in its own unit."""
+        measure: Measure = getattr(run, self.measure)
+        return measure
+
+
+def _is_spoilt(run: RunMeasures) -> bool:
+    return any(takes_out(each.name) is not TakesOut.NOTHING for each in run.warnings)
+
+
+NOTED: Final = frozenset({"unserved"})
+"""Warnings that a lesson's text already tells of: it is about clients that wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    A lesson's figures.
+
+    rows: in the order in which they are drawn; the first is the one that was to be predicted. numbers: what else the
+    texts name. warnings: about the machine.
+    """
+
+    rows: tuple[Row, ...]
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    warnings: tuple[RunWarning, ...] = ()
+
+    def __getitem__(self, name: str) -> float:
+        """Return a row's value; KeyError if there is no such row, or it has none."""
+        for each in self.rows:
+            if each.name == name and each.value is not None:
+                return each.value
+        raise KeyError(name)
+
+    @property
+    def asked(self) -> Row:
+        """The figure that was to be predicted."""
+        return self.rows[0]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row has a value."""
+        return all(each.value is not None for each in self.rows)

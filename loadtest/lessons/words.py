@@ -1,0 +1,172 @@
+"""The words around a lesson, in each language."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from loadtest.compare.report import formatting
+from loadtest.lessons.result import Number, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """
+    The flow's words in one language. Those with {} are filled in.
+
+    decimals: the signs for comma and point. times: the word after a whole number, or after another one (None).
+    """
+
+    decimals: tuple[str, str]
+    times: Callable[[int | None], str]
+    lesson: str
+    code: str
+    ask: str
+    bad: str
+    measuring: str
+    progress: str
+    nothing: str
+    predicted: str
+    measured: str
+    of_runs: str
+    of_one: str
+    interval: str
+    bounds: str
+    right: str
+    less: str
+    more: str
+    why: str
+    doubt: str
+    warning: str
+    hint: str
+    spoilt: str
+    left_out: str
+    no_figure: str
+    change: str
+    picture: str
+    no_picture: str
+    ending: str
+    how: str
+
+
+WORDS: Final[Mapping[str, Words]] = {
+    "en": Words(
+        decimals=(",", "."),
+        times=lambda _: "times",
+        lesson="Lesson {number}. {title}",
+        code="The code it is about:",
+        ask="Your prediction, in {asked} (Enter: none): ",
+        bad="{text} is no prediction: give one number, 0 or more, with no sign between thousands, such as 12 or 0.5",
+        measuring="The lab measures, for some {seconds} s (Ctrl-C ends it):",
+        progress="  [{bar}] {name}, run {number} of {times}, some {left} s left ... ",
+        nothing="no figure",
+        predicted="Your prediction: {value}",
+        measured="Measured: {value} ({spread})",
+        of_runs="range of {runs} runs: {low} to {high}",
+        of_one="one run",
+        interval="{runs} runs; 99 % interval: {low} to {high}",
+        bounds="it is between {low} and {high}",
+        right="You were right: it is within the range, or nearly.",
+        less="You predicted too little: the measured value is {times} as much.",
+        more="You predicted too much: {times} the measured value.",
+        why="Why",
+        doubt="It is not so here",
+        warning="Warning ({about}): {detail}.",
+        hint="What to do: {hint}.",
+        spoilt="In doubt (?): every run was disturbed, as the warnings say ({who}). Take the figure as a hint only.",
+        left_out="Runs of {who} left out, because they were disturbed or failed: {number}.",
+        no_figure="{who} has no figure: {why}",
+        change="Change one thing, and predict again",
+        picture="Picture: {file}",
+        no_picture="The picture could not be kept in {file}: {why}; name a folder: --results (Docker: TCPLAB_UID)",
+        ending="interrupted: ending servers and load",
+        how="Run one: {command}",
+    ),
+    "ru": Words(
+        decimals=("\N{NO-BREAK SPACE}", ","),
+        times=lambda whole: "раза" if whole is None or (whole % 10 in {2, 3, 4} and whole % 100 // 10 != 1) else "раз",
+        lesson="Урок {number}. {title}",
+        code="Код, о котором речь:",
+        ask="Ваш прогноз, в {asked} (Enter — без прогноза): ",
+        bad="{text} — не прогноз: введите одно число, 0 или больше, без разделителей тысяч, например 12 или 0,5",
+        measuring="Идёт измерение, примерно {seconds} с (Ctrl-C — прервать):",
+        progress="  [{bar}] {name}, прогон {number} из {times}, осталось около {left} с ... ",
+        nothing="нет результата",
+        predicted="Ваш прогноз: {value}",
+        measured="Измерено: {value} ({spread})",
+        of_runs="разброс по прогонам ({runs}): от {low} до {high}",
+        of_one="один прогон",
+        interval="прогонов: {runs}; 99-процентный интервал: от {low} до {high}",
+        bounds="значение между {low} и {high}",
+        right="Верно: прогноз попал в разброс или почти попал.",
+        less="Прогноз занижен: на самом деле в {times} больше.",
+        more="Прогноз завышен: на самом деле в {times} меньше.",
+        why="Почему так",
+        doubt="Здесь вышло иначе",
+        warning="Предупреждение ({about}): {detail}.",
+        hint="Что делать: {hint}.",
+        spoilt="Под вопросом (?): помехи были в каждом прогоне ({who}), см. предупреждения. Это лишь грубая оценка.",
+        left_out="Не учтены из-за помех или сбоев: {who}, прогонов: {number}.",
+        no_figure="Для {who} результата нет: {why}",
+        change="Измените что-то одно и сделайте новый прогноз",
+        picture="Картинка: {file}",
+        no_picture="Картинку не удалось записать в {file}: {why}; укажите другую папку: --results (Docker: TCPLAB_UID)",
+        ending="прервано, останавливаем серверы и нагрузку",
+        how="Запустить урок: {command}",
+    ),
+}
+
+
+def usual(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the language of the environment, if there are words in it; English otherwise."""
+    chosen = environment.get("LC_ALL") or environment.get("LANG") or ""
+    return next((each for each in WORDS if chosen.startswith(each)), "en")
+
+
+def shown(value: Number, words: Words) -> str:
+    """Return a number with three significant figures, an int whole; a text as it is."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or abs(value) >= 1000:
+        plain = f"{value:,}" if isinstance(value, int) else formatting.number(value)
+    else:
+        plain = f"{float(f'{value:.3g}'):.9f}".rstrip("0").rstrip(".")
+    comma, point = words.decimals
+    return "".join({",": comma, ".": point}.get(sign, sign) for sign in plain)
+
+
+def spread(row: Row, words: Words) -> str:
+    """Return the range of a row's runs, or their interval, in words."""
+    if row.low is None or row.runs == 1:
+        return words.of_one
+    high = "…" if row.high is None else shown(row.high, words)
+    pattern = words.interval if row.interval else words.of_runs if row.runs else words.bounds
+    return pattern.format(runs=row.runs, low=shown(row.low, words), high=high)
+
+
+def prediction(text: str) -> float | None:
+    """Return the number that was typed, with a point or a comma; None for a bad one."""
+    if not re.fullmatch(r"\d{1,12}(?:[.,]\d{1,12})?", text) or re.fullmatch(r"[1-9]\d{0,2},\d{3}", text):
+        return None  # 1,000 may be a thousand, or 1.0
+    return float(text.replace(",", "."))
+
+
+def beside(predicted: float, row: Row, most: float, words: Words) -> str:
+    """Return how a prediction compares with what was measured; most: the largest figure, whose hundredth is nothing."""
+    value = row.value or 0.0
+    low, high = row.low if row.low is not None else value, row.high if row.high is not None else value
+    near = max(value / 10, most / 100)
+    if min(low, value - near) <= predicted <= max(high, value + near):
+        return words.right
+    if predicted < value:
+        return words.less.format(times=_times(value / predicted if predicted else 0.0, words))
+    return words.more.format(times=_times(predicted / value if value else 0.0, words))
+
+
+def _times(factor: float, words: Words) -> str:
+    """Return a factor in words, whole from 10 on; of 0 it is endless."""
+    if not factor:
+        return f"∞ {words.times(0)}"
+    whole = round(factor) if factor >= 10 else None
+    return f"{shown(whole or float(f'{factor:.2g}'), words)} {words.times(whole)}"
