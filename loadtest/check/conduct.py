@@ -20,6 +20,7 @@ _BOUND: Final = 32 * MEGABYTE
 _FLOOD: Final = 64 * MEGABYTE
 _UNREAD: Final = 24 * MEGABYTE  # more than a kernel's buffers for one connection
 _LONG: Final = b"ECHO " + b"x" * 60_000 + b"\n"
+_SEVERAL: Final = (b"ECHO " + b"x" * 1_000 + b"\n") * 60
 _OVERLONG: Final = 1 << 20
 _LEFT: Final = 200
 _SLACK: Final = 20
@@ -58,7 +59,7 @@ def reset(server: Server) -> None:
             elif turn % 4 == 2:
                 client.send(b"ECHO unread\n" * 200)
             elif turn % 4 == 3:
-                client.send(_LONG * 2)
+                client.send(_SEVERAL * 2)
                 client.socket.settimeout(PATIENCE)
                 with suppress(OSError):  # it may have ended by an earlier one, which shows afterwards
                     client.socket.recv(100)
@@ -107,7 +108,7 @@ def unread_memory(server: Server) -> None:
     """A client that sends on and reads no reply takes no more than 32 MB of memory."""
     with server.client(small=True) as client:
         client.ask(b"ECHO in\n", b"OK in\n")
-        _feed(server, client, _LONG * 16, "requests whose replies nobody reads")
+        _feed(server, client, _SEVERAL * 16, "requests whose replies nobody reads")
 
 
 def _feed(server: Server, client: Client, data: bytes, what: str) -> None:
@@ -213,7 +214,7 @@ def slow_reader(server: Server) -> None:
     with server.client(small=True) as unread, server.client() as other:
         for client in (unread, other):
             client.ask(b"ECHO in\n", b"OK in\n")
-        unread.stuff(_LONG, _UNREAD)
+        unread.stuff(_SEVERAL, _UNREAD)
         _serves(other, "one client sends on and reads nothing; another sends")
 
 
