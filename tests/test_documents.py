@@ -47,7 +47,7 @@ def test_all_others_together_are_short() -> None:
 
 def test_the_pages_beside_are_short() -> None:
     """They have an allowance of their own, because they are not on the way to any result."""
-    assert sum(words(DOCUMENTS[name]) for name in PAGES) <= 1_100
+    assert sum(words(DOCUMENTS[name]) for name in PAGES) <= 1_150
 
 
 @pytest.mark.parametrize(

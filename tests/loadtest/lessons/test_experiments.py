@@ -74,7 +74,10 @@ def test_await_is_measured_against_callbacks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "told", "spoilt"),
-    [("generator-cpu", False, False), ("loop-lag", False, False), ("starved", True, True), ("corrupt", True, True)],
+    [
+        *((name, False, False) for name in ("generator-cpu", "loop-lag", "starved")),
+        *((name, True, True) for name in ("stolen-time", "corrupt")),
+    ],
 )
 def test_cpu_is_warned_of_by_its_own(name: str, told: bool, spoilt: bool, tmp_path: Path) -> None:
     found = await_callbacks.measure(bench(Imagined(tmp_path, lambda *_: {"load_warnings": [warning(name)]})), "uvloop")
@@ -84,11 +87,11 @@ def test_cpu_is_warned_of_by_its_own(name: str, told: bool, spoilt: bool, tmp_pa
 
 def test_a_pair_has_the_warnings_of_both(tmp_path: Path) -> None:
     def play(candidate: Candidate, _: Workload) -> dict[str, Any]:
-        return {"load_warnings": [warning("starved")] if candidate.name == "protocol" else []}
+        return {"load_warnings": [warning("stolen-time")] if candidate.name == "protocol" else []}
 
     found = await_callbacks.measure(bench(Imagined(tmp_path, play)), "uvloop")
     assert found.asked.spoilt
-    assert [each.name for each in found.asked.warnings] == ["starved"]
+    assert [each.name for each in found.asked.warnings] == ["stolen-time"]
 
 
 def test_without_a_cost_there_is_no_ratio(tmp_path: Path) -> None:
