@@ -1,8 +1,8 @@
 """What a lesson has measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from loadtest.compare.analysis.measures import Measure, RunMeasures
 from loadtest.compare.analysis.summary import Estimate, Summary, estimate
@@ -70,10 +70,25 @@ class Figure:
         """Return the figure over a summary's runs alone; 0.0 if there is none."""
         return self.row("", summary).value or 0.0
 
-    def of(self, run: object) -> Measure:
-        """Return the measure of one run (RunMeasures), in its own unit."""
+    def of(self, run: RunMeasures) -> Measure:
+        """Return the measure of one run, in its own unit."""
         measure: Measure = getattr(run, self.measure)
         return measure
+
+    def shown(self, run: RunMeasures) -> float | None:
+        """Return the figure of one run; None if there is none."""
+        value = self.of(run).value
+        return None if value is None else value / self.divisor
+
+    def ratio(self, run: RunMeasures, to: RunMeasures) -> RunMeasures:
+        """Return a run whose measure is a multiple of that of another run beside it, with the warnings of both."""
+        ours, other = self.of(run), self.of(to)
+        if ours.value is None or not other.value or other.at_least:
+            found = Measure(why=ours.why or other.why or "what it is compared with is a lower bound")
+        else:
+            found = Measure(ours.value / other.value, at_least=ours.at_least)
+        changes: dict[str, Any] = {self.measure: found}
+        return replace(run, warnings=(*run.warnings, *to.warnings), **changes)
 
 
 def _is_spoilt(run: RunMeasures) -> bool:
