@@ -38,10 +38,10 @@ def measure(bench: Bench, loop: str) -> Result:
         lambda pair: PER_CENT.shown(CPU.ratio(*pair)),
     )
     row = PER_CENT.row("asyncio", summarize(streams, [CPU.ratio(*pair) for pair in found]))
-    here, there = (CPU.value(summarize(streams, runs)) for runs in zip(*found, strict=True))
+    there = CPU.value(summarize(protocol, [other for _, other in found]))
     return Result(
         rows=(_about_cpu(row), Row("protocol", 100.0, 100.0, 100.0, runs=row.runs)),
-        numbers={"more": here - there, "here": here, "there": there},
+        numbers={"there": there, "more": there * ((row.value or 0.0) - 100) / 100},
     )
 
 
@@ -71,12 +71,12 @@ ENGLISH: Final = Text(
     why="At protocol the loop reads the bytes and calls receive() with them, and when that returns, the request is"
     " done. At asyncio the loop puts them into a StreamReader's buffer and marks a Future as done, and only in its"
     " next round it resumes the task that awaits it, which takes the bytes from the buffer: with that a request took"
-    " {here} us of CPU in place of {there} us, {asyncio} %. These {more} us buy code that reads from top to bottom,"
-    " and they are few beside what most requests do: a query to a database takes a thousand us and more.",
-    why_not="A request should take more CPU time with await than with callbacks; here it took {asyncio} %, {here} us"
-    " against {there} us, and the runs differ too much among themselves, or the difference is too small, to tell the"
-    " two apart. That happens if other programs take part of the server's core, or if the machine's speed changes from"
-    " second to second, as on many virtual ones. End other programs, and run the lesson again.",
+    " {asyncio} % of the {there} us of CPU that it takes at protocol. The other {more} us buy code that reads from top"
+    " to bottom, and they are few beside what most requests do: a query to a database takes a thousand us and more.",
+    why_not="A request should take more CPU time with await than with callbacks; here it took {asyncio} % of the"
+    " {there} us that it takes with callbacks, and the runs differ too much among themselves, or the difference is too"
+    " small, to tell the two apart. That happens if other programs take part of the server's core, or if the machine's"
+    " speed changes from second to second, as on many virtual ones. End other programs, and run the lesson again.",
     change="The event loop: asyncio is the standard library's, in Python, uvloop is one in C.",
 )
 
@@ -90,13 +90,13 @@ RUSSIAN: Final = Text(
     asked="процентах от времени protocol",
     why="В protocol цикл событий читает байты и сразу передаёт их в receive(), и когда тот вернул управление, запрос"
     " обработан. В asyncio цикл кладёт байты в буфер StreamReader и завершает Future, и лишь на следующем витке"
-    " возобновляется задача, которая ждала его в await и забирает байты из буфера: в итоге на запрос ушло {here} мкс"
-    " процессорного времени вместо {there} мкс, то есть {asyncio} %. Эти {more} мкс — цена кода, который читается"
-    " сверху вниз, и обычно она мала рядом с самой работой: запрос к базе данных занимает от тысячи мкс.",
+    " возобновляется задача, которая ждала его в await и забирает байты из буфера: в итоге запрос занял {asyncio} % от"
+    " тех {there} мкс процессорного времени, которые уходят на него в protocol. Лишние {more} мкс — цена кода, который"
+    " читается сверху вниз, и обычно она мала рядом с самой работой: запрос к базе данных занимает от тысячи мкс.",
     why_not="С await запрос должен занимать больше процессорного времени, чем с обратными вызовами; здесь вышло"
-    " {asyncio} %, {here} мкс против {there} мкс, но прогоны слишком расходятся между собой или разница слишком мала,"
-    " чтобы делать вывод. Так бывает, если ядро сервера занимают другие программы или если скорость машины всё время"
-    " меняется, как у многих виртуальных. Закройте другие программы и запустите урок ещё раз.",
+    " {asyncio} % от {there} мкс, но прогоны слишком расходятся между собой или разница слишком мала, чтобы делать"
+    " вывод. Так бывает, если ядро сервера занимают другие программы или если скорость машины всё время меняется, как"
+    " у многих виртуальных. Закройте другие программы и запустите урок ещё раз.",
     change="Цикл событий: asyncio — из стандартной библиотеки, на Python, uvloop — на C.",
 )
 
