@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import Measure, RunMeasures
+from loadtest.compare.analysis.measures import LATENCIES, Measure, RunMeasures
 from loadtest.compare.analysis.summary import Estimate, Summary, estimate
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out
 
@@ -45,7 +45,7 @@ class Figure:
 
     def row(self, name: str, summary: Summary) -> Row:
         """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
-        sound = [each for each in summary.shown if not _is_spoilt(each)]
+        sound = [each for each in summary.shown if not self._is_spoilt(each)]
         runs = sound or summary.shown
         found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
         warnings = {each.name: each for run in summary.shown for each in run.warnings}
@@ -90,9 +90,9 @@ class Figure:
         changes: dict[str, Any] = {self.measure: found}
         return replace(run, warnings=(*run.warnings, *to.warnings), **changes)
 
-
-def _is_spoilt(run: RunMeasures) -> bool:
-    return any(takes_out(each.name) is not TakesOut.NOTHING for each in run.warnings)
+    def _is_spoilt(self, run: RunMeasures) -> bool:
+        kept = {TakesOut.NOTHING} if self.measure in LATENCIES else {TakesOut.NOTHING, TakesOut.LATENCIES}
+        return any(takes_out(each.name) not in kept for each in run.warnings)
 
 
 NOTED: Final = frozenset({"unserved"})

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
+from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import LAB
 from loadtest.compare.measure.run import RunFailedError
 from loadtest.lab.processes import Interrupt
@@ -47,8 +48,7 @@ def speed(servers: Sequence[str], interrupt: Interrupt) -> float:
     with ExitStack() as clients, selectors.DefaultSelector() as waiting:
         try:
             for address in servers:
-                host, _, port = address.rpartition(":")
-                client = clients.enter_context(socket.create_connection((host, int(port))))
+                client = clients.enter_context(socket.create_connection(split_address(address)))
                 client.sendall(_REQUEST)
                 waiting.register(client, selectors.EVENT_READ, client)
             while waiting.get_map():
