@@ -52,6 +52,7 @@ def measure(bench: Bench, share: int) -> Result:
         rows=(*rows, Row("low", 1.0, 1.0, 1.0, runs=len(low))),
         numbers={
             "reached": rounded(statistics.median(reached)),
+            "free": 100 - share,
             "wait": _queue(share) / _queue(LOW),
             "low_ms": low_ms,
             "high_ms": low_ms * (rows[0].value or 0.0),
@@ -77,11 +78,11 @@ ENGLISH: Final = Text(
     unit="×",
     asked="times (1: as long as at 30 %)",
     why="Requests come at random, so now and then several come at once and wait in a queue, although the server could"
-    " do more ({reached} requests/s at most). Computing takes the same time at any rate, but the mean wait grows as ρ"
-    " / (1 - ρ), where ρ is the share of time in which the server is busy: from 30 % to {change} % that is {wait}"
-    " times as much. Wait and computing together took {low_ms} ms at 30 %, {middle} times as much at 60 %, and {high}"
-    " times as much at {change} % ({high_ms} ms): the curve has a knee, and beyond it a little more load costs much"
-    " more time.",
+    " do more ({reached} requests/s at most). Computing takes the same time at any rate, but by queueing theory the"
+    " mean wait grows as the server's busy time divided by its free time: 30 : 70 at 30 %, {change} : {free} at"
+    " {change} %, which is {wait} times as much. Wait and computing together took {low_ms} ms at 30 %, {middle} times"
+    " as much at 60 %, and {high} times as much at {change} % ({high_ms} ms): the curve has a knee, and beyond it a"
+    " little more load costs much more time.",
     why_not="The time should rise little up to 60 % of what the server reaches ({reached} requests/s), and then much;"
     " here it was {middle} times and {high} times that of 30 % ({low_ms} ms at 30 %, {high_ms} ms at {change} %). That"
     " happens if other programs take part of the server's core: then {change} % of what it reached at one moment are"
@@ -98,15 +99,15 @@ RUSSIAN: Final = Text(
     unit="×",
     asked="разах (1 — столько же, сколько при 30 %)",
     why="Запросы приходят случайно, иногда сразу несколько, и тогда ждут в очереди, хотя в среднем сервер справляется"
-    " (он может до {reached} запросов в секунду). Сами вычисления занимают одно и то же время, а среднее ожидание"
-    " растёт как ρ / (1 - ρ), где ρ — доля времени, когда сервер занят: от 30 % до {change} % это в {wait} раза"
-    " больше. Вместе ожидание и вычисления заняли {low_ms} мс при 30 %, при 60 % в {middle} раза больше, а при"
-    " {change} % в {high} раза больше ({high_ms} мс): у кривой есть перегиб, и за ним небольшая прибавка нагрузки"
-    " обходится дорого.",
+    " (он может до {reached} запросов в секунду). Сами вычисления при любой частоте занимают одно и то же время, а"
+    " среднее ожидание, по теории очередей, растёт как отношение занятого времени сервера к свободному: 30 : 70 при 30"
+    " %, {change} : {free} при {change} %, то есть × {wait}. Вместе ожидание и вычисления заняли {low_ms} мс при 30 %,"
+    " × {middle} при 60 % и × {high} при {change} % ({high_ms} мс): у кривой есть перегиб, и за ним небольшая прибавка"
+    " нагрузки обходится дорого.",
     why_not="До 60 % от того, что может сервер ({reached} запросов в секунду), время должно расти медленно, а потом"
-    " быстро; здесь вышло {middle} и {high} от времени при 30 % ({low_ms} мс при 30 %, {high_ms} мс при {change} %)."
-    " Так бывает, если ядро сервера занимают и другие программы: тогда {change} % от измеренного только что — это уже"
-    " больше или меньше, чем {change} %. Закройте их и запустите урок ещё раз.",
+    " быстро; здесь вышло × {middle} при 60 % и × {high} при {change} % ({low_ms} мс при 30 %, {high_ms} мс при"
+    " {change} %). Так бывает, если ядро сервера занимают и другие программы: тогда {change} % от измеренного только"
+    " что — это уже больше или меньше, чем {change} %. Закройте их и запустите урок ещё раз.",
     change="Высокая частота, в процентах: что даёт нагрузка на десятую часть меньше?",
     rows={"high": "при {change} %", "middle": "при 60 %", "low": "при 30 %"},
 )

@@ -18,8 +18,8 @@ TIMES: Final = 3
 
 _NOISY: Final = SCENARIOS["noisy-neighbour"]
 _LOAD: Final = Workload(
-    _NOISY.name, 40, 1, 5, rate=50.0
-)  # 1.25 for each client: it has its reply before its next request, also where a WORK takes long
+    _NOISY.name, 40, 1, 5, rate=100.0
+)  # few for each client: it has its reply before its next request, also where a WORK takes long
 _SWITCH_MS: Final = 5.0  # sys.getswitchinterval()
 
 
@@ -42,17 +42,17 @@ def holds(result: Result) -> bool:
 
 ENGLISH: Final = Text(
     title="A noisy neighbour",
-    question="40 clients of the server {change} ask for an ECHO now and then, 50 times a second together, which takes"
+    question="40 clients of the server {change} ask for an ECHO now and then, 100 times a second together, which takes"
     " well under a millisecond alone. One more client sends a WORK again and again: a million rounds of pure Python,"
     " some 0.1 s each. How long does an ECHO take beside it? (The median: half of them take longer.)",
     unit="ms",
     asked="milliseconds",
     why="At asyncio all clients share one thread, which turns to another one only at an await, and a WORK has none:"
-    " whoever asks meanwhile waits until it ends, {work} ms, and often for all of the next one, which came at the same"
-    " time, so that the median is {asyncio} ms. At threaded the interpreter takes the GIL from the thread that"
-    " computes as soon as another one has waited for it for {turn} ms (sys.getswitchinterval()), and the ECHO is"
-    " answered in the middle of the WORK: {threaded} ms. So one long computation holds up every client of an event"
-    " loop: give it to a process of its own, or cut it into pieces with an await between.",
+    " whoever asks meanwhile waits for the rest of its {work} ms, and often for all of the next one too, in the median"
+    " {asyncio} ms. At threaded the interpreter takes the GIL from the thread that computes as soon as another one has"
+    " waited for it for {turn} ms (sys.getswitchinterval()), and the ECHO is answered in the middle of the WORK:"
+    " {threaded} ms. So one long computation holds up every client of an event loop: give it to a process of its own,"
+    " or cut it into pieces with an await between.",
     why_not="An ECHO should take about as long as one WORK ({work} ms) at asyncio, and some {turn} ms at threaded,"
     " where the thread that computes has to give the GIL away by then; here it was {asyncio} ms and {threaded} ms."
     " That happens if other programs take part of the server's core, or with a Python without the GIL, where threads"
@@ -62,17 +62,17 @@ ENGLISH: Final = Text(
 
 RUSSIAN: Final = Text(
     title="Шумный сосед",
-    question="40 клиентов сервера {change} время от времени отправляют ECHO, все вместе 50 раз в секунду; сам по себе"
+    question="40 клиентов сервера {change} время от времени отправляют ECHO, все вместе 100 раз в секунду; сам по себе"
     " ECHO занимает намного меньше миллисекунды. Ещё один клиент раз за разом отправляет WORK: миллион шагов на чистом"
     " Python, примерно 0,1 с каждый раз. Сколько времени рядом с ним занимает ECHO? (Медиана: половина ждёт дольше.)",
     unit="мс",
     asked="миллисекундах",
     why="У asyncio все клиенты в одном потоке, который переключается на другого клиента только на await, а в WORK его"
-    " нет: кто пришёл в это время, ждёт, пока счёт закончится, {work} мс, а часто ещё и весь следующий WORK, который"
-    " пришёл одновременно с ним, поэтому медиана равна {asyncio} мс. У threaded интерпретатор отбирает GIL у потока,"
-    " который считает, как только другой поток прождал {turn} мс (sys.getswitchinterval()), и ECHO получает ответ"
-    " посреди WORK: {threaded} мс. Значит, один долгий расчёт задерживает всех клиентов цикла событий: выносите его в"
-    " отдельный процесс или делите на части, между которыми есть await.",
+    " нет: чей запрос пришёл в это время, ждёт остаток от его {work} мс, а часто ещё и весь следующий WORK, и медиана"
+    " равна {asyncio} мс. У threaded интерпретатор отбирает GIL у потока, который считает, как только другой поток"
+    " прождал {turn} мс (sys.getswitchinterval()), и ECHO получает ответ посреди WORK: {threaded} мс. Значит, один"
+    " долгий расчёт задерживает всех клиентов цикла событий: выносите его в отдельный процесс или делите на части,"
+    " между которыми есть await.",
     why_not="У asyncio ECHO должен занимать примерно столько же, сколько один WORK ({work} мс), а у threaded около"
     " {turn} мс, после которых поток, который считает, обязан отдать GIL; здесь вышло {asyncio} мс и {threaded} мс."
     " Так бывает, если ядро сервера занимают и другие программы или если это Python без GIL, где потоки почти не ждут"

@@ -117,7 +117,9 @@ def test_the_rates_are_shares_of_what_is_reached(tmp_path: Path) -> None:
     assert {name: found[name] for name in ("high", "middle", "low")} == pytest.approx(
         {"high": 3, "middle": 1.1, "low": 1}
     )
-    assert found.numbers == pytest.approx({"reached": 5400, "wait": 4 / (3 / 7), "low_ms": 0.4, "high_ms": 1.2})
+    assert found.numbers == pytest.approx(
+        {"reached": 5400, "free": 20, "wait": 4 / (3 / 7), "low_ms": 0.4, "high_ms": 1.2}
+    )
 
 
 def test_a_server_that_reaches_nothing_fails(tmp_path: Path) -> None:
