@@ -11,6 +11,7 @@ from typing import Final
 
 from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import LAB
+from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import RunFailedError
 from loadtest.lab.processes import Interrupt
 from loadtest.lessons.bench import Bench
@@ -28,7 +29,7 @@ _REPLIES_WITHIN: Final = 20.0
 def measure(bench: Bench, clients: int) -> Result:
     """Measure how much more clients get than one: at a thread each in one process, and at a process each."""
     cores = bench.laboratory.cores
-    usable = len(cores.server | cores.rest) or os.cpu_count() or 1
+    usable = len(cores.server | cores.rest or machine.usable_cores()) or os.cpu_count() or 1
     with bench.on_all_cores(LAB["threaded"], clients) as servers:
 
         def three() -> tuple[float, float]:

@@ -66,8 +66,9 @@ def _queue(share: float) -> float:
 
 
 def holds(result: Result) -> bool:
-    """Whether the time rises little at first and then much."""
-    return result["high"] > 2 and result["high"] - result["middle"] > 2 * (result["middle"] - 1)
+    """Whether the time rises little at first and then much, but not more than a queue explains."""
+    high, middle = result["high"], result["middle"]
+    return high - middle > 2 * max(0.1, middle - 1) and high < 2 * float(result.numbers["wait"])
 
 
 ENGLISH: Final = Text(

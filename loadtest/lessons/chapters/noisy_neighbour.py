@@ -17,10 +17,10 @@ SERVERS: Final = ("asyncio", "threaded")
 TIMES: Final = 3
 
 _NOISY: Final = SCENARIOS["noisy-neighbour"]
-_LOAD: Final = Workload(
-    _NOISY.name, 40, 1, 5, rate=100.0
-)  # few for each client: it has its reply before its next request, also where a WORK takes long
 _SWITCH_MS: Final = 5.0  # sys.getswitchinterval()
+
+# Few requests of each client, which so has its reply before the next one is due, also where a WORK takes long.
+_LOAD: Final = Workload(_NOISY.name, 40, 1, 5, rate=100.0)
 
 
 def measure(bench: Bench, asked: str) -> Result:

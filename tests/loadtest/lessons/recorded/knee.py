@@ -12,5 +12,6 @@ HELD: Final = Result(
 
 NOT_HELD: Final = [
     with_value(HELD, "high", 1.5),
+    with_value(HELD, "high", 380.0),
     with_value(HELD, "middle", 6.0),
 ]
