@@ -3,20 +3,29 @@
 import os
 import selectors
 import socket
-import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
+import psutil
+
 from loadtest.client.outcomes import split_address
+from loadtest.compare.analysis.measures import Measure, RunMeasures
+from loadtest.compare.analysis.summary import summarize
 from loadtest.compare.candidates import LAB
-from loadtest.compare.measure import machine
+from loadtest.compare.measure import machine, sampler
 from loadtest.compare.measure.run import RunFailedError
+from loadtest.compare.plan import Workload
 from loadtest.lab.processes import Interrupt
 from loadtest.lessons.bench import Bench
 from loadtest.lessons.lesson import Change, Lesson, Text
-from loadtest.lessons.result import Result, Row
+from loadtest.lessons.result import Figure, Result
+from loadtest.run_checks import STOLEN
+from loadtest.run_warnings import warning
+from loadtest.scenarios import SCENARIOS
+
+SPEED: Final = Figure("requests_per_second")
 
 SECONDS: Final = 2.0
 TIMES: Final = 6
@@ -24,23 +33,50 @@ TIMES: Final = 6
 _REQUEST: Final = b"WORK 200000 done\n"  # 10 to 20 ms
 _REPLY: Final = b"OK done\n"
 _REPLIES_WITHIN: Final = 20.0
+_OTHERS: Final = 0.15  # of a core: what other programs may take
 
 
 def measure(bench: Bench, clients: int) -> Result:
     """Measure how much more clients get than one: at a thread each in one process, and at a process each."""
-    cores = bench.laboratory.cores
+    server, cores = LAB["threaded"], bench.laboratory.cores
     usable = len(cores.server | cores.rest or machine.usable_cores()) or os.cpu_count() or 1
-    with bench.on_all_cores(LAB["threaded"], clients) as servers:
+    with bench.on_all_cores(server, clients) as servers:
 
-        def three() -> tuple[float, float]:
+        def three() -> tuple[RunMeasures, RunMeasures]:
             one, threads, processes = (
-                speed(some, bench.laboratory.interrupt) for some in (servers[:1], servers[:1] * clients, servers)
+                play(some, bench.laboratory.interrupt) for some in (servers[:1], servers[:1] * clients, servers)
             )
-            return threads / one, processes / one
+            return SPEED.ratio(threads, one), SPEED.ratio(processes, one)
 
-        found = bench.repeat("threaded", TIMES, 3 * SECONDS, three, lambda each: each[0])
-    rows = (_row(name, some) for name, some in zip(("threads", "processes"), zip(*found, strict=True), strict=True))
+        found = bench.repeat(server.name, TIMES, 3 * SECONDS, three, lambda each: SPEED.shown(each[0]))
+    names = ("threads", "processes")
+    rows = (
+        SPEED.row(name, summarize(server, runs)) for name, runs in zip(names, zip(*found, strict=True), strict=True)
+    )
     return Result(tuple(rows), {"cores": usable})
+
+
+def play(servers: Sequence[str], interrupt: Interrupt) -> RunMeasures:
+    """Return the speed of a client at each of the servers, with a warning if others took part of the cores."""
+    workload = Workload("cpu-bound", len(servers), 0, round(SECONDS))
+    us = psutil.Process()
+    try:
+        children = sampler.Server(tuple(us.children(recursive=True)))
+        before = sampler.take_reading(children, us)
+        found = Measure(speed(servers, interrupt))
+        after = sampler.take_reading(children, us)
+    except psutil.Error as error:
+        raise RunFailedError(f"a server left: {error}") from error
+    usage = sampler.between([before, after], before.at, after.at, None)
+    taken = (("busy-machine", "other programs used", usage.others_cpu, _OTHERS),)
+    taken += (("stolen-time", "the virtual machine's host kept back", usage.stolen, STOLEN),)
+    warnings = (
+        warning(name, f"{who} {seconds / (after.at - before.at):.0%} of a core meanwhile")
+        for name, who, seconds, most in taken
+        if seconds > most * (after.at - before.at)
+    )
+    scenario = SCENARIOS[workload.scenario]
+    return RunMeasures(0, "threaded", workload, scenario, requests_per_second=found, warnings=tuple(warnings))
 
 
 def speed(servers: Sequence[str], interrupt: Interrupt) -> float:
@@ -68,10 +104,6 @@ def speed(servers: Sequence[str], interrupt: Interrupt) -> float:
         except OSError as error:
             raise RunFailedError(f"a server left: {error}") from error
     return replies / (time.monotonic() - began)
-
-
-def _row(name: str, ratios: Sequence[float]) -> Row:
-    return Row(name, statistics.median(ratios), min(ratios), max(ratios), runs=len(ratios))
 
 
 def holds(result: Result) -> bool:

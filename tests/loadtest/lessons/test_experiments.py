@@ -12,10 +12,11 @@ from unittest.mock import Mock
 import pytest
 
 from loadtest.compare.candidates import Candidate
+from loadtest.compare.measure import sampler
 from loadtest.compare.measure.cgroups import Group, NoGroupError
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.measure.run import Measured, RunFailedError, Serving
-from loadtest.compare.measure.sampler import Usage
+from loadtest.compare.measure.sampler import Reading, Usage
 from loadtest.compare.plan import REACH, Workload
 from loadtest.lessons.bench import Bench, FreezingLaboratory
 from loadtest.lessons.chapters import await_callbacks, gil, knee, noisy_neighbour
@@ -141,8 +142,20 @@ def test_the_neighbour_is_beside_both_servers(tmp_path: Path) -> None:
     assert [each.name for each, _ in laboratory.asked] == ["threaded"] * 3 + ["asyncio"] * 3
 
 
-def test_threads_and_processes_have_every_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server of 10 requests/s for each process, whatever the number of threads."""
+@pytest.mark.parametrize(
+    ("others", "stolen", "told"),
+    [
+        (0.1, 0.01, set()),
+        (0.2, 0.01, {"other programs used 20% of a core meanwhile"}),
+        (0.1, 0.05, {"the virtual machine's host kept back 5% of a core meanwhile"}),
+    ],
+)
+def test_threads_and_processes_have_every_core(
+    others: float, stolen: float, told: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of 10 requests/s for each process, whatever the number of threads; a reading every 2 s."""
+    every = (Reading(2.0 * n, 1.9 * n, 0.0, 1, 1, (1.9 + 2 * others) * n, 2 * stolen * n) for n in range(1000))
+    monkeypatch.setattr(sampler, "take_reading", lambda *_: next(every))
     monkeypatch.setattr(gil, "speed", lambda servers, _: 10.0 * len(set(servers)) + 0.1 * (len(servers) - 1))
     laboratory = Imagined(tmp_path)
     found = gil.measure(bench(laboratory), 3)
@@ -150,8 +163,10 @@ def test_threads_and_processes_have_every_core(tmp_path: Path, monkeypatch: pyte
     assert laboratory.cores.server == {1}
     assert found["threads"] == pytest.approx(1.02)
     assert found["processes"] == pytest.approx(3.02)
-    assert found.asked.runs == gil.TIMES
     assert found.numbers["cores"] == 2
+    assert [each.runs for each in found.rows] == [gil.TIMES] * 2
+    assert [each.spoilt for each in found.rows] == [bool(told)] * 2
+    assert {each.detail for each in found.asked.warnings} == told
 
 
 @contextmanager
