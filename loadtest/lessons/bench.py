@@ -4,10 +4,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from loadtest.compare.analysis.measures import LATENCIES, RunMeasures, measures_of_load
 from loadtest.compare.analysis.summary import Summary, summarize
@@ -22,8 +23,12 @@ from loadtest.lessons.result import Figure
 MOST: Final = 60.0
 """Seconds that a lesson may measure: a further run of the same is not begun if it would take longer."""
 
-_OVERHEAD: Final = 1.7  # seconds to start and end a server and its load
+OVERHEAD: Final = 1.7
+"""Seconds to start and end a server and its load."""
+
 _WEIGHING: Final = 5.0  # seconds for the memory of one server
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +106,34 @@ class Bench:
         freeze: Freeze | None = None,
     ) -> list[Summary]:
         """Return the runs under loads that differ by their rate alone, one after another in the same process."""
-        found = []
         self.laboratory.freeze = freeze
-        for number in range(1, times + 1):
-            if number > 1 and self.passed + under_load(workloads) + _OVERHEAD > MOST:
-                break
-            self._begin(name or candidate.name, number, times, self.passed)
-            measured = self.laboratory.put(candidate, workloads)
-            runs = [_measures(candidate, *each) for each in zip(workloads, measured, strict=True)]
-            found.append(runs)
-            value = figure.of(runs[-1]).value
-            self._done(None if value is None else value / figure.divisor)
+        seconds = under_load(workloads) + OVERHEAD
+        put = partial(self.put, candidate, workloads)
+        found = self.repeat(name or candidate.name, times, seconds, put, lambda runs: figure.shown(runs[-1]))
         return [summarize(candidate, each) for each in zip(*found, strict=True)]
+
+    def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[RunMeasures]:
+        """Return a fresh server's runs under loads that differ by their rate alone, one after another."""
+        measured = self.laboratory.put(candidate, workloads)
+        return [_measures(candidate, *each) for each in zip(workloads, measured, strict=True)]
+
+    def repeat(
+        self,
+        name: str,
+        times: int,
+        seconds: float,
+        measure: Callable[[], _Found],
+        told: Callable[[_Found], float | None],
+    ) -> list[_Found]:
+        """Return what `measure` finds each time, in so many seconds; told: what to show of it, in the lesson's unit."""
+        every: list[_Found] = []
+        for number in range(1, times + 1):
+            if number > 1 and self.passed + seconds > MOST:
+                break
+            self._begin(name, number, times, self.passed)
+            every.append(measure())
+            self._done(told(every[-1]))
+        return every
 
     @contextmanager
     def server(self, candidate: Candidate) -> Iterator[Serving]:
@@ -123,18 +144,27 @@ class Bench:
             finally:
                 self.laboratory.children.end()
 
+    @contextmanager
+    def on_all_cores(self, candidate: Candidate, servers: int) -> Iterator[list[str]]:
+        """Start so many servers, which may use every core, for a load of the lesson's own; their addresses."""
+        cores = self.laboratory.cores
+        self.laboratory.cores = replace(cores, server=cores.server | cores.rest)
+        try:
+            with ExitStack() as stack:
+                yield [stack.enter_context(self.server(candidate)).address for _ in range(servers)]
+        finally:
+            self.laboratory.cores = cores
+
     def weigh(self, candidate: Candidate, clients: int, times: int) -> memory.Memory:
         """Return the memory per silent client of fresh servers, which it shows in kB after each."""
-        found: list[memory.MemoryRun] = []
-        for number in range(1, times + 1):
-            if number > 1 and self.passed + _WEIGHING > MOST:
-                break
-            self._begin(candidate.name, number, times, self.passed)
-            found.append(self.laboratory.weigh(candidate, clients))
-            priced = memory.price(found[-1:])
+
+        def kilobytes(run: memory.MemoryRun) -> float | None:
+            priced = memory.price([run])
             value = priced.container_silent.get("total", priced.silent).value
-            self._done(None if value is None else value / 1000)
-        return memory.price(found)
+            return None if value is None else value / 1000
+
+        weigh = partial(self.laboratory.weigh, candidate, clients)
+        return memory.price(self.repeat(candidate.name, times, _WEIGHING, weigh, kilobytes))
 
 
 def _measures(candidate: Candidate, workload: Workload, measured: Measured) -> RunMeasures:

@@ -222,7 +222,7 @@ class Flow:
         say(self.words.nothing if value is None else self._amount(value))
 
     def _name(self, row: Row) -> str:
-        return self.text.rows.get(row.name, row.name)
+        return self.text.rows.get(row.name, row.name).format(change=shown(self.value, self.words))
 
     def _shown(self, value: float) -> str:
         return shown(value, self.words)

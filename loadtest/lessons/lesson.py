@@ -24,7 +24,8 @@ class Text:
     unit: of the prediction, behind a number ("s"). asked: the same in words, after "in". question, why, why_not: may
     name {change}, each row by its name ({single}) and each of the result's numbers; the question only {change}. why:
     three sentences, for a result in which the claim holds; why_not: what it says here, and why it may not hold.
-    change: which one thing to change; the command follows. rows: the rows' names, where they are no server's.
+    change: which one thing to change; the command follows. rows: the rows' names, where they are no server's; may name
+    {change}.
     """
 
     title: str

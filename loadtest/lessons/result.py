@@ -1,10 +1,10 @@
 """What a lesson has measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from loadtest.compare.analysis.measures import Measure, RunMeasures
+from loadtest.compare.analysis.measures import LATENCIES, Measure, RunMeasures
 from loadtest.compare.analysis.summary import Estimate, Summary, estimate
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out
 
@@ -45,7 +45,7 @@ class Figure:
 
     def row(self, name: str, summary: Summary) -> Row:
         """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
-        sound = [each for each in summary.shown if not _is_spoilt(each)]
+        sound = [each for each in summary.shown if not self._is_spoilt(each)]
         runs = sound or summary.shown
         found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
         warnings = {each.name: each for run in summary.shown for each in run.warnings}
@@ -70,14 +70,29 @@ class Figure:
         """Return the figure over a summary's runs alone; 0.0 if there is none."""
         return self.row("", summary).value or 0.0
 
-    def of(self, run: object) -> Measure:
-        """Return the measure of one run (RunMeasures), in its own unit."""
+    def of(self, run: RunMeasures) -> Measure:
+        """Return the measure of one run, in its own unit."""
         measure: Measure = getattr(run, self.measure)
         return measure
 
+    def shown(self, run: RunMeasures) -> float | None:
+        """Return the figure of one run; None if there is none."""
+        value = self.of(run).value
+        return None if value is None else value / self.divisor
 
-def _is_spoilt(run: RunMeasures) -> bool:
-    return any(takes_out(each.name) is not TakesOut.NOTHING for each in run.warnings)
+    def ratio(self, run: RunMeasures, to: RunMeasures) -> RunMeasures:
+        """Return a run whose measure is a multiple of that of another run beside it, with the warnings of both."""
+        ours, other = self.of(run), self.of(to)
+        if ours.value is None or not other.value or other.at_least:
+            found = Measure(why=ours.why or other.why or "what it is compared with is a lower bound")
+        else:
+            found = Measure(ours.value / other.value, at_least=ours.at_least)
+        changes: dict[str, Any] = {self.measure: found}
+        return replace(run, warnings=(*run.warnings, *to.warnings), **changes)
+
+    def _is_spoilt(self, run: RunMeasures) -> bool:
+        kept = {TakesOut.NOTHING} if self.measure in LATENCIES else {TakesOut.NOTHING, TakesOut.LATENCIES}
+        return any(takes_out(each.name) not in kept for each in run.warnings)
 
 
 NOTED: Final = frozenset({"unserved"})
