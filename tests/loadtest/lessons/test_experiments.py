@@ -1,0 +1,215 @@
+"""What lessons make of their runs, which are imagined here."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from loadtest.compare.candidates import Candidate
+from loadtest.compare.measure import sampler
+from loadtest.compare.measure.cgroups import Group, NoGroupError
+from loadtest.compare.measure.machine import Cores
+from loadtest.compare.measure.run import Measured, RunFailedError, Serving
+from loadtest.compare.measure.sampler import Reading, Usage
+from loadtest.compare.plan import REACH, Workload
+from loadtest.lessons.bench import Bench, FreezingLaboratory
+from loadtest.lessons.chapters import await_callbacks, gil, knee, noisy_neighbour
+from tests.loadtest.compare.results import one_run, warning
+
+Play = Callable[[Candidate, Workload], Mapping[str, Any]]
+
+
+class Imagined(FreezingLaboratory):
+    """Runs that take no time. play: what is different in one; asked: what was asked for, in order."""
+
+    play: Play
+
+    def __init__(self, folder: Path, play: Play = lambda *_: {}) -> None:
+        super().__init__(folder, Cores(frozenset({1}), frozenset({0}), frozenset({0})), Mock(), Mock())
+        self.play = play
+        self.asked: list[tuple[Candidate, Workload]] = []
+        self.started: list[frozenset[int]] = []
+
+    def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[Measured]:
+        found = []
+        for each in workloads:
+            self.asked.append((candidate, each))
+            made = one_run(candidate.name, each.scenario, each.clients, **self.play(candidate, each))
+            found.append(Measured(made["load"], Usage(**{"turns": None, **made["usage"]}), 13.0))
+        return found
+
+    def start(self, candidate: Candidate, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
+        self.started.append(self.cores.server)
+        return Serving(f"{candidate.name}:{len(self.started)}")
+
+
+def bench(laboratory: FreezingLaboratory, shown: list[float | None] | None = None) -> Bench:
+    told = [] if shown is None else shown
+    return Bench(laboratory, lambda *_: None, told.append)
+
+
+def responses(microseconds: int) -> dict[str, Any]:
+    durations = {str(microseconds): 10_000}
+    return {"histograms": {"response": durations, "service": durations, "connect": {}, "first_reply": {}}}
+
+
+def test_await_is_measured_against_callbacks(tmp_path: Path) -> None:
+    """Each pair in turn, on the loop that was chosen; 100,000 requests."""
+    laboratory = Imagined(tmp_path, lambda candidate, _: {"server_cpu": 1.26 if candidate.name == "asyncio" else 1.0})
+    shown: list[float | None] = []
+    found = await_callbacks.measure(bench(laboratory, shown), "asyncio")
+    assert [each.name for each, _ in laboratory.asked] == ["asyncio", "protocol"] * await_callbacks.TIMES
+    assert {each.loop for each, _ in laboratory.asked} == {"asyncio"}
+    assert shown == [pytest.approx(126)] * await_callbacks.TIMES
+    assert found["asyncio"] == pytest.approx(126)
+    assert found["protocol"] == 100
+    assert found.asked.runs == await_callbacks.TIMES
+    assert found.numbers == {"there": pytest.approx(10), "more": pytest.approx(2.6)}
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "spoilt"),
+    [("generator-cpu", False, False), ("loop-lag", False, False), ("starved", True, True), ("corrupt", True, True)],
+)
+def test_cpu_is_warned_of_by_its_own(name: str, told: bool, spoilt: bool, tmp_path: Path) -> None:
+    found = await_callbacks.measure(bench(Imagined(tmp_path, lambda *_: {"load_warnings": [warning(name)]})), "uvloop")
+    assert (name in {each.name for each in found.asked.warnings}) == told
+    assert found.asked.spoilt == spoilt
+
+
+def test_a_pair_has_the_warnings_of_both(tmp_path: Path) -> None:
+    def play(candidate: Candidate, _: Workload) -> dict[str, Any]:
+        return {"load_warnings": [warning("starved")] if candidate.name == "protocol" else []}
+
+    found = await_callbacks.measure(bench(Imagined(tmp_path, play)), "uvloop")
+    assert found.asked.spoilt
+    assert [each.name for each in found.asked.warnings] == ["starved"]
+
+
+def test_without_a_cost_there_is_no_ratio(tmp_path: Path) -> None:
+    """A processor time below the kernel's steps is no figure."""
+
+    def play(candidate: Candidate, _: Workload) -> dict[str, Any]:
+        return {"server_cpu": 0.05 if candidate.name == "protocol" else 1.0}
+
+    found = await_callbacks.measure(bench(Imagined(tmp_path, play)), "uvloop")
+    assert not found.complete
+    assert "too little to be told" in found.asked.why
+
+
+def test_the_rates_are_shares_of_what_is_reached(tmp_path: Path) -> None:
+    took = {1620.0: 400, 3200.0: 440, 4300.0: 1200}
+
+    def play(_: Candidate, workload: Workload) -> dict[str, Any]:
+        if workload.rate == REACH:
+            return {"verified": 54_000}
+        return responses(took[workload.rate or 0.0])
+
+    laboratory, shown = Imagined(tmp_path, play), list[float | None]()
+    found = knee.measure(bench(laboratory, shown), 80)
+    assert [each.rate for _, each in laboratory.asked] == [REACH, *took] * knee.TIMES
+    assert shown == [pytest.approx(3)] * knee.TIMES
+    assert {name: found[name] for name in ("high", "middle", "low")} == pytest.approx(
+        {"high": 3, "middle": 1.1, "low": 1}
+    )
+    assert found.numbers == pytest.approx(
+        {"reached": 5400, "free": 20, "wait": 4 / (3 / 7), "low_ms": 0.4, "high_ms": 1.2}
+    )
+
+
+def test_a_server_that_reaches_nothing_fails(tmp_path: Path) -> None:
+    with pytest.raises(RunFailedError, match="the server answered nothing: no request was answered"):
+        knee.measure(bench(Imagined(tmp_path, lambda *_: {"verified": 0})), 90)
+
+
+def test_the_neighbour_is_beside_both_servers(tmp_path: Path) -> None:
+    took = {"threaded": 5_100, "asyncio": 129_000}
+    laboratory = Imagined(tmp_path, lambda candidate, _: responses(took[candidate.name]))
+    found = noisy_neighbour.measure(bench(laboratory), "threaded")
+    assert found.asked.name == "threaded"
+    assert found["threaded"] == pytest.approx(5.1)
+    assert found["asyncio"] == pytest.approx(129)
+    assert found.numbers["work"] == pytest.approx(90)
+    assert [each.name for each, _ in laboratory.asked] == ["threaded"] * 3 + ["asyncio"] * 3
+
+
+@pytest.mark.parametrize(
+    ("others", "stolen", "told"),
+    [
+        (0.1, 0.01, set()),
+        (0.2, 0.01, {"other programs used 20% of a core meanwhile"}),
+        (0.1, 0.05, {"the virtual machine's host kept back 5% of a core meanwhile"}),
+    ],
+)
+def test_threads_and_processes_have_every_core(
+    others: float, stolen: float, told: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of 10 requests/s for each process, whatever the number of threads; a reading every 2 s."""
+    every = (Reading(2.0 * n, 1.9 * n, 0.0, 1, 1, (1.9 + 2 * others) * n, 2 * stolen * n) for n in range(1000))
+    monkeypatch.setattr(sampler, "take_reading", lambda *_: next(every))
+    monkeypatch.setattr(gil, "speed", lambda servers, _: 10.0 * len(set(servers)) + 0.1 * (len(servers) - 1))
+    laboratory = Imagined(tmp_path)
+    found = gil.measure(bench(laboratory), 3)
+    assert laboratory.started == [frozenset({0, 1})] * 3
+    assert laboratory.cores.server == {1}
+    assert found["threads"] == pytest.approx(1.02)
+    assert found["processes"] == pytest.approx(3.02)
+    assert found.numbers["cores"] == 2
+    assert [each.runs for each in found.rows] == [gil.TIMES] * 2
+    assert [each.spoilt for each in found.rows] == [bool(told)] * 2
+    assert {each.detail for each in found.asked.warnings} == told
+
+
+@contextmanager
+def computing(reply: bytes) -> Iterator[str]:
+    """Serve each client from a thread that takes 20 ms for a request; the address."""
+
+    def converse(client: socket.socket) -> None:
+        with client:
+            while client.recv(4096):
+                time.sleep(0.02)
+                client.sendall(reply)
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=converse, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_clients_ask_again_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gil, "SECONDS", 0.5)
+    with ExitStack() as servers:
+        one, other = (servers.enter_context(computing(b"OK done\n")) for _ in range(2))
+        alone = gil.speed([one], Mock())
+        assert 10 < alone <= 50
+        assert 1.5 < gil.speed([one, one, other], Mock()) / alone / 3 * 2 < 2.5
+
+
+@pytest.mark.parametrize("reply", [b"ERR full\n", b""])
+def test_a_wrong_reply_is_no_figure(reply: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gil, "_REPLIES_WITHIN", 0.1)
+    monkeypatch.setattr(gil, "SECONDS", 0.2)
+    why = "answered b'ERR full" if reply else "does not answer"
+    with computing(reply) as server, pytest.raises(RunFailedError, match=why):
+        gil.speed([server], Mock())
+
+
+def test_a_server_that_is_away_fails() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(RunFailedError, match="a server left: "):
+        gil.speed([address], Mock())
