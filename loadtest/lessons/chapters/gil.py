@@ -68,8 +68,10 @@ def play(servers: Sequence[str], interrupt: Interrupt) -> RunMeasures:
     except psutil.Error as error:
         raise RunFailedError(f"a server left: {error}") from error
     usage = sampler.between([before, after], before.at, after.at, None)
-    taken = (("busy-machine", "other programs used", usage.others_cpu, _OTHERS),)
-    taken += (("stolen-time", "the virtual machine's host kept back", usage.stolen, STOLEN),)
+    taken = (
+        ("busy-machine", "other programs used", usage.others_cpu, _OTHERS),
+        ("stolen-time", "the virtual machine's host kept back", usage.stolen, STOLEN),
+    )
     warnings = (
         warning(name, f"{who} {seconds / (after.at - before.at):.0%} of a core meanwhile")
         for name, who, seconds, most in taken
@@ -107,8 +109,8 @@ def speed(servers: Sequence[str], interrupt: Interrupt) -> float:
 
 
 def holds(result: Result) -> bool:
-    """Whether threads get hardly more than one, on a machine where processes do."""
-    return result["threads"] < 1.2 and result["processes"] > 1.4
+    """Whether threads get hardly more than one, where there is a second core and processes get more."""
+    return int(result.numbers["cores"]) > 1 and result["threads"] < 1.2 and result["processes"] > 1.4
 
 
 ENGLISH: Final = Text(
