@@ -6,10 +6,8 @@ from typing import Any, Final
 
 from loadtest.compare.analysis.measures import LATENCIES, Measure, RunMeasures
 from loadtest.compare.analysis.summary import Estimate, Summary, estimate
+from loadtest.compare.measure.memory import Price
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out
-
-Number = float | str
-"""A number that a text names; an int is shown whole, a text as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ class Figure:
         runs = sound or summary.shown
         found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
         warnings = {each.name: each for run in summary.shown for each in run.warnings}
-        value, low, high = (
-            None if each is None else each / self.divisor for each in (found.value, found.low, found.high)
-        )
+        value, low, high = in_unit(found, self.divisor)
         return Row(
             name,
             value,
@@ -95,6 +91,12 @@ class Figure:
         return any(takes_out(each.name) not in kept for each in run.warnings)
 
 
+def in_unit(found: Estimate | Price, divisor: float) -> tuple[float | None, float | None, float | None]:
+    """Return value, low and high in a lesson's unit."""
+    value, low, high = (None if each is None else each / divisor for each in (found.value, found.low, found.high))
+    return value, low, high
+
+
 NOTED: Final = frozenset({"unserved"})
 """Warnings that a lesson's text already tells of: it is about clients that wait."""
 
@@ -105,11 +107,11 @@ class Result:
     A lesson's figures.
 
     rows: in the order in which they are drawn; the first is the one that was to be predicted. numbers: what else the
-    texts name. warnings: about the machine.
+    texts name, an int if it is shown whole. warnings: about the machine.
     """
 
     rows: tuple[Row, ...]
-    numbers: Mapping[str, Number] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[RunWarning, ...] = ()
 
     def __getitem__(self, name: str) -> float:

@@ -19,7 +19,7 @@ from loadtest.compare.measure.run import Measured, RunFailedError, Serving
 from loadtest.compare.measure.sampler import Reading, Usage
 from loadtest.compare.plan import REACH, Workload
 from loadtest.lessons.bench import Bench, FreezingLaboratory
-from loadtest.lessons.chapters import await_callbacks, gil, knee, noisy_neighbour
+from loadtest.lessons.chapters import accept_queue, await_callbacks, gil, knee, noisy_neighbour
 from tests.loadtest.compare.results import one_run, warning
 
 Play = Callable[[Candidate, Workload], Mapping[str, Any]]
@@ -129,6 +129,21 @@ def test_the_rates_are_shares_of_what_is_reached(tmp_path: Path) -> None:
 def test_a_server_that_reaches_nothing_fails(tmp_path: Path) -> None:
     with pytest.raises(RunFailedError, match="the server answered nothing: no request was answered"):
         knee.measure(bench(Imagined(tmp_path, lambda *_: {"verified": 0})), 90)
+
+
+@pytest.mark.parametrize("verified", [40, 800])
+def test_the_expected_wait_is_the_scenarios(verified: int, tmp_path: Path) -> None:
+    """Four pauses of 15 ms for each of the 29 others, less 1 s away; however fast the server was."""
+
+    def play(candidate: Candidate, _: Workload) -> dict[str, Any]:
+        waited = {"900000" if candidate.name == "single" else "1000": 100}
+        return {"verified": verified, "histograms": {**responses(1)["histograms"], "first_reply": waited}}
+
+    found = accept_queue.measure(bench(Imagined(tmp_path, play)), 30)
+    assert found["single"] == pytest.approx(0.9)
+    assert found.numbers == pytest.approx(
+        {"others": 29, "pauses": 4, "milliseconds": 60, "round": 1.74, "expected": 0.74, "short": 1}
+    )
 
 
 def test_the_neighbour_is_beside_both_servers(tmp_path: Path) -> None:
