@@ -50,7 +50,7 @@ ENGLISH: Final = Text(
     " wait from connecting to its first reply? (The median: half of them wait longer.)",
     unit="s",
     asked="in seconds",
-    why="The operating system completes each connection and keeps it in a queue, the accept queue, until the one"
+    why="The operating system completes each connection and keeps it in a queue, the accept queue, until the client"
     " before has left and the server calls accept(). {others} others with {pauses} pauses of 15 ms each take {round}"
     " s: a client is away for 1 s of that and waits for the rest, about {expected} s (measured: {single} s). With a"
     " thread for each client (threaded) nobody waits for another one's pauses: {short} ms.",

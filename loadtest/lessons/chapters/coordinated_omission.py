@@ -56,10 +56,10 @@ ENGLISH: Final = Text(
     " (The 99th percentile: 99 of 100 replies are faster.)",
     unit="ms",
     asked="in milliseconds",
-    why="In this load, a closed one, a client that waits asks nothing: only {clients} of {requests} requests met the"
-    " freeze, less than 1 in 100, and p99 leaves them out ({closed} ms). In an open load requests fall due at {rate} a"
-    " second whatever the server does, {frozen} of them during the freeze, and count from then: p99 is {open} ms. The"
-    " closed load omits its requests just while the server is slow: this is coordinated omission.",
+    why="In this closed load a client that waits asks nothing: only {clients} of {requests} requests met the freeze,"
+    " under 1 %, and p99 leaves them out ({closed} ms). In an open load {rate} requests fall due each second, {frozen}"
+    " of them during the freeze, and each counts from when it was due: p99 is {open} ms. The closed load omits its"
+    " requests just while the server is slow: this is coordinated omission.",
     why_not="An open load should report a p99 of about {expected} ms, the freeze less 1 % of the {window} s, and a"
     " closed one hardly anything, because only {clients} of {requests} requests met the freeze. Here it was {open} ms"
     " and {closed} ms. That happens if the freeze wasn't wholly within the measured seconds, as on a machine where the"
@@ -76,11 +76,11 @@ RUSSIAN: Final = Text(
     " процентиль: 99 из 100 ответов быстрее.)",
     unit="мс",
     asked="в миллисекундах",
-    why="В этой нагрузке, закрытой, клиент, который ждёт ответа, ничего не отправляет: на остановку пришлось лишь"
-    " {clients} из {requests} запросов, меньше 1 %, и p99 их не учитывает ({closed} мс). В открытой нагрузке срок"
-    " запросов наступает {rate} раз в секунду, что бы ни делал сервер, {frozen} из них во время остановки, и время"
-    " отсчитывается от срока: p99 {open} мс. Закрытая нагрузка не отправляет запросы именно тогда, когда сервер"
-    " медлит: это и есть скоординированный пропуск.",
+    why="В этой закрытой нагрузке клиент, который ждёт ответа, ничего не отправляет: на остановку пришлось лишь"
+    " {clients} из {requests} запросов, меньше 1 %, и p99 их не учитывает ({closed} мс). В открытой нагрузке каждую"
+    " секунду наступает срок {rate} запросов, во время остановки {frozen}, и время каждого отсчитывается от его срока:"
+    " p99 — {open} мс. Закрытая нагрузка не отправляет запросы именно тогда, когда сервер медлит: это и есть"
+    " скоординированный пропуск.",
     why_not="Открытая нагрузка должна показать p99 около {expected} мс, то есть остановку минус 1 % от {window} с, а"
     " закрытая почти ничего, ведь на остановку пришлось лишь {clients} из {requests} запросов. Здесь вышло {open} мс и"
     " {closed} мс. Так бывает, если остановка не целиком попала в измеренные секунды, например потому, что нагрузка"

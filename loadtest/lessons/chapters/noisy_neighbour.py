@@ -46,11 +46,11 @@ ENGLISH: Final = Text(
     " about 0.1 s each. How long does an ECHO take beside it? (The median: half of them take longer.)",
     unit="ms",
     asked="in milliseconds",
-    why="At asyncio all clients share one thread, which turns to another only at an await: who asks during a WORK"
-    " ({work} ms) waits at least until it ends, in the median {asyncio} ms. At threaded the interpreter takes the GIL"
-    " from a thread that computes once another has waited for {turn} ms (sys.getswitchinterval()), and the ECHO is"
-    " answered in the middle of the WORK: {threaded} ms. So keep long computations out of an event loop: give them to"
-    " a process of their own, or cut them into pieces with an await between.",
+    why="At asyncio one thread serves all, and turns to another client only at an await: a WORK ({work} ms) has none,"
+    " so an ECHO waits at least for its end ({asyncio} ms). At threaded the interpreter takes the GIL away once"
+    " another thread has waited for {turn} ms (sys.getswitchinterval()): the ECHO is answered in the middle of the"
+    " WORK, after {threaded} ms. So give long computations to another process, or cut them into pieces with an await"
+    " between.",
     why_not="At asyncio an ECHO should wait for a good part of a WORK ({work} ms) or more; at threaded about {turn}"
     " ms, after which the thread that computes has to give the GIL away. Here it was {asyncio} ms and {threaded} ms."
     " That happens if a WORK takes hardly longer than {turn} ms on this machine, if other programs take part of the"
@@ -67,11 +67,11 @@ RUSSIAN: Final = Text(
     " дольше.)",
     unit="мс",
     asked="в миллисекундах",
-    why="У asyncio все клиенты в одном потоке, который переключается на другого только на await, а внутри WORK его"
-    " нет: пришедший в это время запрос ждёт как минимум конца WORK (всего {work} мс), медиана {asyncio} мс. У"
-    " threaded интерпретатор отбирает GIL у потока, который считает, как только другой прождал {turn} мс"
-    " (sys.getswitchinterval()), и ECHO получает ответ посреди WORK: {threaded} мс. Поэтому не считайте долго в цикле"
-    " событий: выносите расчёт в отдельный процесс или делите на части, между которыми есть await.",
+    why="У asyncio всех обслуживает один поток, который переключается на другого клиента только на await: внутри WORK"
+    " ({work} мс) его нет, и ECHO ждёт как минимум конца WORK ({asyncio} мс). У threaded интерпретатор отбирает GIL,"
+    " как только другой поток прождал {turn} мс (sys.getswitchinterval()): ECHO получает ответ посреди WORK, через"
+    " {threaded} мс. Поэтому выносите долгие расчёты в отдельный процесс или делите их на части, между которыми есть"
+    " await.",
     why_not="У asyncio ECHO должен ждать заметную часть WORK ({work} мс) или дольше, а у threaded около {turn} мс,"
     " после которых поток, который считает, обязан отдать GIL. Здесь вышло {asyncio} мс и {threaded} мс. Так бывает,"
     " если WORK на этой машине занимает ненамного больше {turn} мс, если ядро сервера занимают и другие программы или"

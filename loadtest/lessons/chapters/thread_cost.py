@@ -98,9 +98,9 @@ ENGLISH: Final = Text(
     unit="kB",
     asked="in kilobytes",
     why="A thread's stack may grow to {reserved} MiB here (ulimit -s), but it gets memory page by page, when it first"
-    " writes there: {process} kB in the process, with Python's objects. The kernel adds a stack of its own, page"
-    " tables and the socket, up to {kernel} kB: 1,000 threads take about {threaded} MB, not 1,000. A client of asyncio"
-    " has no thread, only some small objects and the socket: {asyncio} kB.",
+    " writes there: {process} kB, with Python's objects. The kernel adds a stack of its own, page tables and the"
+    " socket, up to {kernel} kB: 1,000 threads take about {threaded} MB, not 1,000. A client of asyncio has no thread,"
+    " only some small objects and the socket: {asyncio} kB.",
     why_not="A waiting thread should take some tens of kB, far from a megabyte, and a client of asyncio less. Here it"
     " was {threaded} kB ({process} kB in the process, up to {kernel} kB in the kernel) at threaded and {asyncio} kB at"
     " asyncio. That happens where the system hands out memory in larger pages (64 kB, or huge pages), or with another"

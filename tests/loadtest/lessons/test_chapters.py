@@ -79,7 +79,7 @@ def test_three_sentences_say_why(lesson: Lesson, language: str) -> None:
     said = filled(lesson, lesson.texts[language].why, HELD[lesson.number], language)
     sentences = [each for each in said.split(". ") if each]
     assert len(sentences) == 3
-    assert max(len(re.findall(r"[^\W\d_][\w'().]*", each)) for each in sentences) <= 35
+    assert max(len(re.findall(r"[^\W\d_][\w'().]*", each)) for each in sentences) <= 30
 
 
 @EVERY
