@@ -99,7 +99,7 @@ class Bench:
             [run] = self.put(candidate, [workload])
             return run
 
-        return summarize(candidate, self.repeat(name or candidate.name, times, seconds, put, figure.shown))
+        return summarize(candidate, self.repeat(name or candidate.name, times, seconds, put, figure.of_run))
 
     def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[RunMeasures]:
         """Return a fresh server's runs under loads that differ by their rate alone, one after another."""

@@ -45,7 +45,7 @@ class Figure:
         """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
         sound = [each for each in summary.shown if not self._is_spoilt(each)]
         runs = sound or summary.shown
-        found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
+        found: Estimate = estimate([self.measure_of(each) for each in runs], (), summary.failed)
         warnings = {each.name: each for run in summary.shown for each in run.warnings}
         value, low, high = in_unit(found, self.divisor)
         return Row(
@@ -62,23 +62,23 @@ class Figure:
             why=found.why,
         )
 
-    def value(self, summary: Summary) -> float:
+    def of_summary(self, summary: Summary) -> float:
         """Return the figure over a summary's runs alone; 0.0 if there is none."""
         return self.row("", summary).value or 0.0
 
-    def of(self, run: RunMeasures) -> Measure:
+    def measure_of(self, run: RunMeasures) -> Measure:
         """Return the measure of one run, in its own unit."""
         measure: Measure = getattr(run, self.measure)
         return measure
 
-    def shown(self, run: RunMeasures) -> float | None:
+    def of_run(self, run: RunMeasures) -> float | None:
         """Return the figure of one run; None if there is none."""
-        value = self.of(run).value
+        value = self.measure_of(run).value
         return None if value is None else value / self.divisor
 
     def ratio(self, run: RunMeasures, to: RunMeasures) -> RunMeasures:
         """Return a run whose measure is a multiple of that of another run beside it, with the warnings of both."""
-        ours, other = self.of(run), self.of(to)
+        ours, other = self.measure_of(run), self.measure_of(to)
         if ours.value is None or not other.value or other.at_least:
             found = Measure(why=ours.why or other.why or "what it is compared with is a lower bound")
         else:

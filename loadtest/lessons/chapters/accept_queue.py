@@ -32,7 +32,7 @@ def measure(bench: Bench, clients: int) -> Result:
             "milliseconds": LENGTH * 1000,
             "round": (clients - 1) * LENGTH,
             "expected": (clients - 1) * LENGTH - CONVERSATION.away,
-            "short": FIRST.value(threaded) * 1000,
+            "short": FIRST.of_summary(threaded) * 1000,
         },
     )
 
@@ -52,7 +52,7 @@ ENGLISH: Final = Text(
     asked="in seconds",
     why="The operating system completes each connection and keeps it in a queue, the accept queue, until the client"
     " before has left and the server calls accept(). {others} others with {pauses} pauses of 15 ms each take {round}"
-    " s: a client is away for 1 s of that and waits for the rest, about {expected} s (measured: {single} s). With a"
+    " s: a client is away for 1 s of that and waits for the rest, {expected} s or a little more ({single} s). With a"
     " thread for each client (threaded) nobody waits for another one's pauses: {short} ms.",
     why_not="By its pauses a conversation takes {milliseconds} ms, so a client should wait about {expected} s:"
     " {others} others × {milliseconds} ms, less the 1 s that it is away. Here it was {single} s, and {threaded} s with"
@@ -70,8 +70,8 @@ RUSSIAN: Final = Text(
     asked="в секундах",
     why="Операционная система сама устанавливает соединение и держит его в очереди (accept queue), пока не отключится"
     " предыдущий клиент и сервер не вызовет accept(). Остальные ({others}) с {pauses} паузами по 15 мс занимают сервер"
-    " на {round} с: клиент из них 1 с отсутствует, а остальное ждёт, около {expected} с (измерено {single} с). Когда у"
-    " каждого клиента свой поток (threaded), чужих пауз никто не ждёт: {short} мс.",
+    " на {round} с: клиент из них 1 с отсутствует, а остальное ждёт, {expected} с или чуть дольше ({single} с). Когда"
+    " у каждого клиента свой поток (threaded), чужих пауз никто не ждёт: {short} мс.",
     why_not="Из-за пауз один сеанс занимает {milliseconds} мс, поэтому клиент должен ждать около {expected} с:"
     " {others} остальных × {milliseconds} мс минус 1 с, когда его нет. Здесь вышло {single} с, а с потоком на каждого"
     " клиента {threaded} с. Так бывает, если сервер был занят не всё время или если серверу либо нагрузке мешали"

@@ -35,10 +35,10 @@ def measure(bench: Bench, loop: str) -> Result:
         TIMES,
         2 * (under_load([_LOAD]) + OVERHEAD),
         both,
-        lambda pair: PER_CENT.shown(CPU.ratio(*pair)),
+        lambda pair: PER_CENT.of_run(CPU.ratio(*pair)),
     )
     row = PER_CENT.row("asyncio", summarize(streams, [CPU.ratio(*pair) for pair in found]))
-    there = CPU.value(summarize(protocol, [other for _, other in found]))
+    there = CPU.of_summary(summarize(protocol, [other for _, other in found]))
     return Result(
         rows=(_about_cpu(row), Row("protocol", 100.0, 100.0, 100.0, runs=row.runs)),
         numbers={"there": there, "more": there * ((row.value or 0.0) - 100) / 100},

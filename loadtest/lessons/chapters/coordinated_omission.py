@@ -36,7 +36,7 @@ def measure(bench: Bench, seconds: float) -> Result:
             "clients": CLIENTS,
             "window": WINDOW,
             "rate": round(_PER_SECOND),
-            "requests": round(RATE.value(found["closed"]) * WINDOW),
+            "requests": round(RATE.of_summary(found["closed"]) * WINDOW),
             "frozen": round(_PER_SECOND * seconds),
             "expected": (seconds - WINDOW / 100) * 1000,
         },

@@ -48,7 +48,7 @@ def measure(bench: Bench, clients: int) -> Result:
             )
             return SPEED.ratio(threads, one), SPEED.ratio(processes, one)
 
-        found = bench.repeat(server.name, TIMES, 3 * SECONDS, three, lambda each: SPEED.shown(each[0]))
+        found = bench.repeat(server.name, TIMES, 3 * SECONDS, three, lambda each: SPEED.of_run(each[0]))
     names = ("threads", "processes")
     rows = (
         SPEED.row(name, summarize(server, runs)) for name, runs in zip(names, zip(*found, strict=True), strict=True)

@@ -37,7 +37,7 @@ def measure(bench: Bench, share: int) -> Result:
         return bench.put(_SERVER, [replace(_LOAD, rate=rate) for rate in rates])
 
     def ratio(runs: list[RunMeasures]) -> float | None:
-        return TIMES_AS_LONG.shown(TIMES_AS_LONG.ratio(runs[-1], runs[0]))
+        return TIMES_AS_LONG.of_run(TIMES_AS_LONG.ratio(runs[-1], runs[0]))
 
     seconds = under_load([_LOAD]) + under_load([_LOAD] * 3) + 2 * OVERHEAD
     low, middle, high = zip(*bench.repeat(_SERVER.name, TIMES, seconds, swept, ratio), strict=True)
@@ -53,8 +53,8 @@ def measure(bench: Bench, share: int) -> Result:
             "reached": rounded(statistics.median(reached)),
             "free": 100 - share,
             "wait": _queue(share) / _queue(LOW),
-            "low_ms": P50.value(summarize(_SERVER, low)),
-            "high_ms": P50.value(summarize(_SERVER, high)),
+            "low_ms": P50.of_summary(summarize(_SERVER, low)),
+            "high_ms": P50.of_summary(summarize(_SERVER, high)),
         },
     )
 

@@ -41,10 +41,10 @@ ENGLISH: Final = Text(
     " connecting to its first reply? (The median: half of them wait longer.)",
     unit="ms",
     asked="in milliseconds",
-    why="single waits in receive() for the rest of the slow client's request, and accepts nobody meanwhile. Who comes"
-    " during the stop waits for what is left of the {stall} s, about {rest} ms; the median of all visits is {single}"
-    " ms. threaded waits too, but in a thread of the slow client's own ({threaded} ms); at asyncio, await lets the one"
-    " thread serve others ({asyncio} ms).",
+    why="The server single waits in receive() for the rest of the slow client's request, and accepts nobody meanwhile."
+    " Who comes during the stop waits for what is left of the {stall} s, about {rest} ms; the median of all visits is"
+    " {single} ms. The server threaded waits too, but in a thread of the slow client's own ({threaded} ms); at"
+    " asyncio, await lets the one thread serve others ({asyncio} ms).",
     why_not="Clients of single should wait for about {rest} ms of the slow client's {stall} s, those of the others"
     " hardly at all. Here it was {single} ms at single, {threaded} ms at threaded and {asyncio} ms at asyncio. That"
     " happens if other programs take CPU from the servers or the load, or if by chance many came to single while the"
@@ -59,10 +59,10 @@ RUSSIAN: Final = Text(
     " клиент ждёт от подключения до первого ответа? (Медиана: половина ждёт дольше.)",
     unit="мс",
     asked="в миллисекундах",
-    why="single ждёт в receive() остаток запроса медленного клиента и в это время никого не принимает. Кто пришёл во"
-    " время остановки, ждёт, сколько осталось от {stall} с, около {rest} мс; медиана по всем визитам — {single} мс."
-    " threaded тоже ждёт, но в отдельном потоке медленного клиента ({threaded} мс); в asyncio благодаря await"
-    " единственный поток обслуживает других ({asyncio} мс).",
+    why="Сервер single ждёт в receive() остаток запроса медленного клиента и в это время никого не принимает. Кто"
+    " пришёл во время остановки, ждёт, сколько осталось от {stall} с, около {rest} мс; медиана по всем визитам —"
+    " {single} мс. Сервер threaded тоже ждёт, но в отдельном потоке медленного клиента ({threaded} мс); в asyncio"
+    " благодаря await единственный поток обслуживает других ({asyncio} мс).",
     why_not="Клиенты single должны ждать около {rest} мс из {stall} с паузы медленного клиента, а клиенты остальных"
     " серверов почти не ждать. Здесь вышло {single} мс у single, {threaded} мс у threaded и {asyncio} мс у asyncio."
     " Так бывает, если серверам или нагрузке не хватало процессора из-за других программ или если случайно многие"
