@@ -59,10 +59,10 @@ LONGER = (other_loop or free_threaded or slow) and not ($(ALONE))
 QUICK = not (other_loop or free_threaded or slow or $(ALONE))
 SIDE_BY_SIDE = .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal
 
-test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle machine (about 5 minutes)
+test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle machine (about 10 minutes)
 	@$(SIDE_BY_SIDE) -m "$(QUICK)"
 
-test-all: .venv-dev/ready ## Run every test, also on other event loops, without a GIL, over several hosts and in Docker (about 30 minutes)
+test-all: .venv-dev/ready ## Run every test, also on other event loops, without a GIL, over several hosts and in Docker (about 40 minutes)
 	@status=0; \
 	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
 	echo "tcplab: tests on other event loops than uvloop, without a GIL, and tests that take minutes of CPU"; \
