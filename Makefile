@@ -59,10 +59,10 @@ LONGER = (other_loop or free_threaded or slow) and not ($(ALONE))
 QUICK = not (other_loop or free_threaded or slow or $(ALONE))
 SIDE_BY_SIDE = .venv-dev/bin/python -m pytest --numprocesses=4 --dist=worksteal
 
-test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle machine (some 5 minutes)
+test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle machine (about 10 minutes)
 	@$(SIDE_BY_SIDE) -m "$(QUICK)"
 
-test-all: .venv-dev/ready ## Run every test, also on other event loops, without a GIL, over several hosts and in Docker (some 30 minutes)
+test-all: .venv-dev/ready ## Run every test, also on other event loops, without a GIL, over several hosts and in Docker (about 40 minutes)
 	@status=0; \
 	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
 	echo "tcplab: tests on other event loops than uvloop, without a GIL, and tests that take minutes of CPU"; \
@@ -94,7 +94,7 @@ variants: .venv-dev/ready ## Write what follows from servers/variants.py (Compos
 	.venv-dev/bin/python -m servers.write
 	.venv-dev/bin/python -m grafana.write
 
-tables: .venv-dev/ready ## Write what follows from the tables of scenarios and warnings (dashboards, loadtest/README.md)
+tables: .venv-dev/ready ## Write what follows from the tables of scenarios, warnings and check's rows (dashboards, READMEs)
 	.venv-dev/bin/python -m loadtest.readme_tables
 	.venv-dev/bin/python -m grafana.write
 

@@ -1,16 +1,18 @@
-"""Writes the tables in loadtest/README.md: `python -m loadtest.readme_tables`."""
+"""Writes the tables in loadtest/README.md and check/README.md: `python -m loadtest.readme_tables`."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.check.scorecard import ROWS
 from loadtest.run_warnings import RUN_WARNINGS
 from loadtest.scenarios import SCENARIOS
 from servers.variants import Variant
 from servers.write import written
 
 README: Final = Path(__file__).with_name("README.md")
+CHECK: Final = Path(__file__).parent / "check" / "README.md"
 BIAS: Final = Path(__file__).with_name("bias.json")
 """What tests/bench/of_bias.py has measured."""
 
@@ -185,6 +187,14 @@ def sides(_: Sequence[Variant] = ()) -> Iterator[str]:
     yield ""
 
 
+def rows(_: Sequence[Variant] = ()) -> Iterator[str]:
+    """Yield the table of what is asked of a server."""
+    yield from ("", "| row | commands | what is asked |", "|---|---|---|")
+    for row in ROWS:
+        yield f"| {row.name} | {', '.join(row.commands)}{' ' if row.commands else ''}| {row.asks} |"
+    yield ""
+
+
 PARTS: Final = {
     "scenarios": scenarios,
     "warnings": warnings,
@@ -195,13 +205,15 @@ PARTS: Final = {
     "modes": modes,
     "sides": sides,
 }
-"""The tables, by the name of their marks."""
+"""The tables of README.md, by the name of their marks."""
 
 
-def text() -> str:
-    """Return README.md with its tables rewritten."""
-    return written(README.read_text(encoding="utf-8"), PARTS)
+def texts() -> dict[Path, str]:
+    """Return the pages with their tables rewritten."""
+    parts = {README: PARTS, CHECK: {"rows": rows}}
+    return {page: written(page.read_text(encoding="utf-8"), parts[page]) for page in parts}
 
 
 if __name__ == "__main__":
-    README.write_text(text(), encoding="utf-8")
+    for page, text in texts().items():
+        page.write_text(text, encoding="utf-8")

@@ -11,11 +11,11 @@ from typing import Final, Self
 PATIENCE: Final = 5.0
 """Seconds that a server may take for its next bytes."""
 
-MOST: Final = 30.0
-"""Seconds for all replies to what was sent, however steadily they come."""
+OVERALL: Final = 30.0
+"""Seconds for all replies, or for all that is sent without reading, however steadily they go."""
 
 SMALL: Final = 65_536
-"""Bytes that a client with a small receive buffer takes unread, or some more."""
+"""A small receive buffer, in bytes (Linux doubles it)."""
 
 STUCK: Final = 0.3
 """Seconds without progress after which a server takes no more."""
@@ -28,7 +28,7 @@ _SHOWN = 64
 
 
 class RowFailedError(Exception):
-    """A server did something else than it should. All three are a few words or bytes, for a reader."""
+    """A server did something else than it should. sent, came, expected: words or bytes for a reader."""
 
     def __init__(self, sent: str, came: str, expected: str) -> None:
         super().__init__(sent, came, expected)
@@ -38,7 +38,7 @@ class RowFailedError(Exception):
 
 
 def shown(data: bytes, at: int = 0) -> str:
-    """Return bytes for a reader: escaped, and of many those around `at`."""
+    """Return bytes as escaped text; if they are many, only those around `at`."""
     if not data:
         return "nothing"
     if len(data) <= _SHOWN:
@@ -85,12 +85,12 @@ class Client:
         """Send all; a connection that has ended shows when its reply is expected."""
         self._sent += data
         if self._send(data, PATIENCE) < len(data):
-            raise self.failure(f"it has read nothing for {PATIENCE:g} s", "that it reads its input")
+            raise self.failure(f"it has read nothing for {PATIENCE:g} s", "it reads its input")
 
-    def stuff(self, request: bytes, most: int) -> int:
+    def send_until_full(self, request: bytes, most: int) -> int:
         """Send requests, reading nothing, until no more is taken or `most` bytes are; return how many were taken."""
         taken = 0
-        deadline = time.monotonic() + MOST
+        deadline = time.monotonic() + OVERALL
         while taken < most and not self.ended and time.monotonic() < deadline:
             part = self._send(request, STUCK)
             taken += part
@@ -118,7 +118,7 @@ class Client:
             raise self.failure(told(came, end), CLOSED)
 
     def receive(self, lines: int) -> tuple[bytes, str]:
-        """Return what comes until there are so many lines, and what came in place of more: "" if all are there."""
+        """Receive so many lines. Return them and ""; or, if they don't all come, what came and why no more did."""
         received = [self._ahead]
         missing = lines - self._ahead.count(b"\n")
         began = heard = time.monotonic()
@@ -138,8 +138,8 @@ class Client:
             missing -= data.count(b"\n")
             heard = time.monotonic()
             end = "" if data else CLOSED
-            if data and heard - began > MOST:
-                end = f"no end within {MOST:g} s"
+            if data and heard - began > OVERALL:
+                end = f"no end within {OVERALL:g} s"
         whole = b"".join(received)
         if end:
             self._ahead = b""
@@ -169,7 +169,11 @@ class Client:
         return RowFailedError(shown(bytes(self._sent)), came, expected)
 
     def _send(self, data: bytes, patience: float) -> int:
-        """Send; return how many bytes were taken until nothing was for `patience` seconds. After an end all count."""
+        """
+        Send until all is taken, or nothing is for `patience` seconds; return how many bytes were taken.
+
+        If the connection has ended, that is all of them.
+        """
         view = memoryview(data)
         taken_at = time.monotonic()
         while view and time.monotonic() - taken_at < patience:
@@ -186,7 +190,7 @@ class Client:
 
 
 def told(came: bytes, end: str, at: int = 0) -> str:
-    """Return what came for a reader. end: what came in place of more, "" if nothing is missing."""
+    """Return what came as text. end: why no more did; "" if nothing is missing."""
     if not end:
         return shown(came, at)
     return f"{shown(came, at)}, then {end}" if came else end

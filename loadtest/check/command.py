@@ -12,7 +12,7 @@ from loadtest import atomic_write
 from loadtest.check import show
 from loadtest.check.commands import COMMANDS
 from loadtest.check.conduct import CROWD
-from loadtest.check.scorecard import FAILED, Scorecard, fill
+from loadtest.check.scorecard import FAILED, Scorecard, run_all
 from loadtest.check.server import Server
 from loadtest.compare import interpreters, store
 from loadtest.compare.candidates import own
@@ -57,7 +57,7 @@ def check(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="tcplab-") as work, Interrupt(children) as interrupt, children:
         say(f"Checking {card.name}: {visible(candidate.address or ' '.join(candidate.command))}\n")
         server = Server(candidate, Path(work), children, interrupt, serves=options.serves)
-        fill(card, server, lambda row: say(show.begun(row), end=""), lambda mark: say(show.line(mark)))
+        run_all(card, server, lambda row: say(show.begun(row), end=""), lambda result: say(show.line(result)))
         server.end()
     return _report(card, folder, options.server[0])
 
@@ -70,7 +70,8 @@ def _report(card: Scorecard, folder: Path, server: str) -> int:
         atomic_write.write(files[0], show.page(card))
         atomic_write.write(files[1], json.dumps(card.as_json(), indent=1) + "\n")
     except OSError as error:
-        sys.stderr.write(f"tcplab: the scorecard can't be kept in {folder}: {error.strerror}; free space there\n")
+        why = f"the scorecard can't be kept in {folder}: {error.strerror}"
+        sys.stderr.write(f"tcplab: {why}; name another folder with --output\n")
         return 1
     say(f"Scorecard: {', '.join(str(store.shown(file)) for file in files)}")
     if card.interrupted:
@@ -89,7 +90,7 @@ def _parser() -> Parser:
         description="Ask a server, in any language, for what the lab's own must do, row by row: what was sent, what"
         " came and what should have. It must answer each line `ECHO <text>` with `OK <text>`, in order.",
         epilog=f"Exit status: 0 if all rows that were asked passed; {ROW_FAILED} if one failed; 1 if the server could"
-        f" not be started or reached; 2 for a bad option; {INTERRUPTED} after Ctrl-C.",
+        f" not be started or reached, or the scorecard not be kept; 2 for a bad option; {INTERRUPTED} after Ctrl-C.",
     )
     parser.add_argument(
         "--server",

@@ -28,7 +28,7 @@ def sleep(server: Server) -> None:
         client.send(b"SLEEP 300 x\n")
         client.expect(b"OK x\n")
         if (took := time.monotonic() - began) < _NAP - _EARLY:
-            raise RowFailedError("SLEEP 300 x", f"the reply after {took * 1e3:.0f} ms", "it after 300 ms")
+            raise RowFailedError("SLEEP 300 x", f"the reply after {took * 1e3:.0f} ms", "it takes 300 ms or more")
 
 
 @row("SLEEP", after=("order", "sleep"))
@@ -52,12 +52,14 @@ def sleep_others(server: Server) -> None:
         sleeping.expect(b"OK x\n")
         if echoed - began > time.monotonic() - echoed:
             came = f"ten replies after {echoed - began:.1f} s"
-            raise RowFailedError("SLEEP 800 x by one client, ten ECHO by another", came, "them at once")
+            raise RowFailedError(
+                "SLEEP 800 x by one client, ten ECHO by another", came, "ten replies in the first half of the SLEEP"
+            )
 
 
 @row("WORK")
 def work(server: Server) -> None:
-    """`WORK <n> <text>` is answered with `OK <text>`, up to 1,000,000 rounds."""
+    """`WORK <n> <text>` is answered with `OK <text>` after n rounds of some computing, 1,000,000 at most."""
     ask_all(server, "work")
 
 
@@ -91,7 +93,7 @@ def work_numbers(server: Server) -> None:
 
 @row("ERR", after=("overlong-line", "errors"))
 def overlong_error(server: Server) -> None:
-    """A line over 64 KiB is answered with ERR, which arrives though the client sends on; then the server closes."""
+    """A line over 64 KiB is answered with ERR, which arrives though the client sends more; then the server closes."""
     for more in (b"\n", b"y" * 130_000 + b"\n"):
         with server.client() as client:
             client.send(LONGEST + b"x" + more)

@@ -39,19 +39,24 @@ def half_close(server: Server) -> None:
 
 @row(after=("half-close",))
 def cut_off(server: Server) -> None:
-    """A last line without its end may be cut off: it is not answered with OK."""
+    """Input that ends without a newline is answered with ERR or the end of the connection, never with OK."""
     with server.client() as client:
         client.ask(b"ECHO whole\n", b"OK whole\n")
         client.send(b"ECHO cut o")
         client.half_close()
         came, end = client.rest()
-        if came.startswith(b"OK"):
+        if not _refused(came, end):
             raise client.failure(told(came, end), f"ERR, or {CLOSED}")
+
+
+def _refused(came: bytes, end: str) -> bool:
+    """Return whether a line got ERR or, without a byte, the end of the connection."""
+    return came.startswith(ERR) or (not came and end in {CLOSED, RESET})
 
 
 @row()
 def reset(server: Server) -> None:
-    """Clients that leave with a RST, silently or amid a line, a request or a reply, end nothing but themselves."""
+    """Clients that reset the connection (RST), idle or within a line, a request or a reply, disturb nobody else."""
     for turn in range(_LEFT):
         with server.client() as client:
             if turn % 4 == 1:
@@ -90,8 +95,7 @@ def overlong_line(server: Server) -> None:
     with server.client() as client:
         client.send(line + b"\n")
         came, end = client.receive(1)
-        refused = came.startswith(ERR) or (not came and end in {CLOSED, RESET})
-        if not refused and came != b"OK " + line[5:] + b"\n":
+        if not _refused(came, end) and came != b"OK " + line[5:] + b"\n":
             raise client.failure(told(came, end), f"{shown(b'OK ' + line[5:])}, or ERR, or the end of the connection")
 
 
@@ -105,7 +109,7 @@ def endless_line(server: Server) -> None:
 
 @row(after=("reset",), process=True)
 def unread_memory(server: Server) -> None:
-    """A client that sends on and reads no reply takes no more than 32 MB of memory."""
+    """A client that keeps sending and reads no reply takes no more than 32 MB of memory."""
     with server.client(small=True) as client:
         client.ask(b"ECHO in\n", b"OK in\n")
         _feed(server, client, _SEVERAL * 16, "requests whose replies nobody reads")
@@ -116,7 +120,7 @@ def _feed(server: Server, client: Client, data: bytes, what: str) -> None:
     before = server.look().memory
     sent = 0
     while sent < _FLOOD:
-        taken = client.stuff(data, len(data))
+        taken = client.send_until_full(data, len(data))
         sent += taken
         grown = server.look().memory - before
         if grown > _BOUND:
@@ -128,9 +132,9 @@ def _feed(server: Server, client: Client, data: bytes, what: str) -> None:
 
 @row(after=("reset", "order"))
 def late_reader(server: Server) -> None:
-    """A client that first sends until no more is taken, and then reads, gets its replies whole, or is ended."""
+    """A client that first sends until no more is taken, and then reads, gets its replies whole, or is disconnected."""
     with server.client(small=True) as client:
-        requests, rest = divmod(client.stuff(_LONG, _UNREAD), len(_LONG))
+        requests, rest = divmod(client.send_until_full(_LONG, _UNREAD), len(_LONG))
         reply = b"OK" + _LONG[4:]
         for number in range(requests + (rest > 0)):
             if number == requests:
@@ -166,7 +170,7 @@ def own_replies(server: Server) -> None:
 
 @row(clients=2, after=("own-replies",))
 def crowd(server: Server) -> None:
-    """As many clients at once as --serves says, 1,000 at most, are all served."""
+    """`--serves` clients at once (1,000 at most) are all served."""
     number = min(CROWD, server.serves)
     clients: list[Client] = []
     answered = 0
@@ -210,12 +214,12 @@ def dripping_client(server: Server) -> None:
 
 @row(clients=2, after=("second", "reset"))
 def slow_reader(server: Server) -> None:
-    """While a client sends on and reads no reply, another is served."""
+    """While a client keeps sending and reads no reply, another is served."""
     with server.client(small=True) as unread, server.client() as other:
         for client in (unread, other):
             client.ask(b"ECHO in\n", b"OK in\n")
-        unread.stuff(_SEVERAL, _UNREAD)
-        _serves(other, "one client sends on and reads nothing; another sends")
+        unread.send_until_full(_SEVERAL, _UNREAD)
+        _serves(other, "one client keeps sending and reads nothing; another sends")
 
 
 def _serves(other: Client, what: str) -> None:

@@ -76,12 +76,12 @@ def sigterm(server: Server) -> None:
     _, ended = _end_under_load(server)
     sent = "SIGTERM, while clients ask without a pause"
     if not ended:
-        raise RowFailedError(sent, f"it still runs after {GRACE:g} s", f"its end within {GRACE:g} s")
+        raise RowFailedError(sent, f"it still runs after {GRACE:g} s", f"it ends within {GRACE:g} s")
     _, left = psutil.wait_procs(family, timeout=1)
     if left:
-        raise RowFailedError(sent, f"its end, but {len(left)} of its processes still run", "the end of all")
+        raise RowFailedError(sent, f"it ended, but {len(left)} of its processes still run", "all processes end")
     if not server.refusal():
-        raise RowFailedError(sent, "its end, but its port still takes clients", "a free port")
+        raise RowFailedError(sent, "it ended, but its port still takes clients", "a free port")
 
 
 @row(process=True, ends=True, after=("sigterm", "own-replies"))
@@ -102,7 +102,6 @@ def begun_request(server: Server) -> None:
         server.interrupt.sleep(0.1)
         server.terminate()
         client.expect(b"OK begun\n")
-        server.wait_for_end()
 
 
 ROWS: Final = (sigterm, last_replies, begun_request)

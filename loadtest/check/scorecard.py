@@ -21,21 +21,21 @@ NOT_ASKED: Final = "not asked"
 _ENDING: Final = 0.3
 """Seconds that a process may take to end after its clients have noticed."""
 
-_UNMET: Final = " failed"
-
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Result:
     """
     What came of a row.
 
-    status: PASSED, FAILED or NOT_ASKED. why: of NOT_ASKED. sent, came, expected: of FAILED. seconds: that it took.
+    status: PASSED, FAILED or NOT_ASKED. why, failed_row: of NOT_ASKED: the reason, or the earlier row whose failure
+    would show here too. sent, came, expected: of FAILED. seconds: that it took.
     """
 
     name: str
     asks: str
     status: str
     why: str = ""
+    failed_row: str = ""
     sent: str = ""
     came: str = ""
     expected: str = ""
@@ -45,7 +45,7 @@ class Mark:
 @dataclass(slots=True)
 class Scorecard:
     """
-    A server's marks.
+    A server's results.
 
     server: what was asked: its name, command or address. broken: why not all could be asked; "" if all were.
     """
@@ -57,71 +57,72 @@ class Scorecard:
     started: str
     interrupted: bool = False
     broken: str = ""
-    marks: list[Mark] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
 
-    def of(self, status: str) -> list[Mark]:
-        """Return the marks of this status."""
-        return [mark for mark in self.marks if mark.status == status]
+    def of(self, status: str) -> list[Result]:
+        """Return the results of this status."""
+        return [result for result in self.results if result.status == status]
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return {"passed": len(self.of(PASSED)), "failed": len(self.of(FAILED)), **asdict(self)}
 
 
-def fill(card: Scorecard, server: Server, begin: Callable[[Row], None], tell: Callable[[Mark], None]) -> None:
+def run_all(card: Scorecard, server: Server, begin: Callable[[Row], None], tell: Callable[[Result], None]) -> None:
     """
     Ask all rows of a server that is not started yet, until the user interrupts or it can't be started again.
 
-    begin: called before each row. tell: called with its mark.
+    begin: called before each row. tell: called with its result.
     """
     fresh = False
     for row in ROWS:
         if card.broken:
-            card.marks.append(Mark(row.name, row.asks, NOT_ASKED, card.broken))
+            card.results.append(Result(row.name, row.asks, NOT_ASKED, card.broken))
             continue
         begin(row)
-        why = why_not(row, server, card)
-        if not why:
+        result = skipped(row, server, card)
+        if not result:
             try:
                 if not fresh:
-                    server.renew()
-                mark = ask(row, server)
-                fresh = mark.status == PASSED and not row.ends
+                    server.restart()
+                result = ask(row, server)
+                fresh = result.status == PASSED and not row.ends
             except NotServingError as error:
                 card.broken = " ".join(str(error).split())
             except InterruptedByUserError:
                 card.interrupted, card.broken = True, "interrupted"
-            why = card.broken
-        if why:
-            mark = Mark(row.name, row.asks, NOT_ASKED, why)
-        card.marks.append(mark)
-        tell(mark)
+        result = result or Result(row.name, row.asks, NOT_ASKED, card.broken)
+        card.results.append(result)
+        tell(result)
 
 
-def why_not(row: Row, server: Server, card: Scorecard) -> str:
-    """Return why a row may not be asked, in a few words; "" if it may."""
+def skipped(row: Row, server: Server, card: Scorecard) -> Result | None:
+    """Return the result of a row that can't be asked; None if it can."""
+    why = failed_row = ""
     if unknown := [command for command in row.commands if command not in card.commands]:
-        return f"--commands does not name {' and '.join(unknown)}"
-    if row.clients > server.serves:
-        return f"needs {row.clients} clients at once"
-    if row.process and not server.started_here:
-        return "the server was not started here"
-    before = [mark for mark in card.marks if mark.name in row.after]
-    unmet = (f"{mark.name}{_UNMET}" if mark.status == FAILED else mark.why for mark in before)
-    return next((why for why in unmet if why.endswith(_UNMET)), "")
+        why = f"--commands does not name {' and '.join(unknown)}"
+    elif row.clients > server.serves:
+        why = f"needs {row.clients} clients at once"
+    elif row.process and not server.started_here:
+        why = "the server was not started here"
+    else:
+        before = [result for result in card.results if result.name in row.after]
+        failed = (result.name if result.status == FAILED else result.failed_row for result in before)
+        failed_row = next(filter(None, failed), "")
+    return Result(row.name, row.asks, NOT_ASKED, why, failed_row) if why or failed_row else None
 
 
-def ask(row: Row, server: Server) -> Mark:
-    """Ask a row of a running server; return its mark."""
+def ask(row: Row, server: Server) -> Result:
+    """Ask a row of a running server; return its result."""
     began = time.monotonic()
     server.remember_family()
-    mark = Mark(row.name, row.asks, PASSED)
+    result = Result(row.name, row.asks, PASSED)
     try:
         row.ask(server)
         if not row.ends:
             server.still_serves()
     except RowFailedError as failed:
-        ended = "" if row.ends else server.ended(_ENDING)
+        ended = "" if row.ends else server.how_it_ended(_ENDING)
         came = f"{failed.came}; {ended}" if ended and ended not in failed.came else failed.came
-        mark = Mark(row.name, row.asks, FAILED, sent=failed.sent, came=came, expected=failed.expected)
-    return replace(mark, seconds=round(time.monotonic() - began, 3))
+        result = Result(row.name, row.asks, FAILED, sent=failed.sent, came=came, expected=failed.expected)
+    return replace(result, seconds=round(time.monotonic() - began, 3))

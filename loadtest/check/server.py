@@ -28,7 +28,7 @@ class NotServingError(Exception):
 
 class Server:
     """
-    One server, which `renew` starts, and starts again.
+    One server, which `restart` starts, and starts again.
 
     folder: for its output. serves: how many clients it takes at once.
     """
@@ -50,7 +50,7 @@ class Server:
         """Whether its process is known."""
         return bool(self._candidate.command)
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Start it, in place of the one before; NotServingError if no client can connect."""
         self.end()
         if self.started_here:
@@ -97,7 +97,9 @@ class Server:
         try:
             return ProcessMemory(self.remember_family()[0].pid).look()
         except (psutil.Error, IndexError) as error:
-            raise RowFailedError("(what the row sends)", self.ended() or str(error), "a running server") from error
+            raise RowFailedError(
+                "some of this row's requests", self.how_it_ended() or str(error), "a running server"
+            ) from error
 
     def remember_family(self) -> list[psutil.Process]:
         """Note its processes, and return them, the first one first; none if it was not started here."""
@@ -107,7 +109,7 @@ class Server:
                 self._family = [root, *root.children(recursive=True)]
         return self._family
 
-    def ended(self, within: float = 0.0) -> str:
+    def how_it_ended(self, within: float = 0.0) -> str:
         """Return how its process ends, in words; "" if it does not within so many seconds, or was not started here."""
         if self.child is None:
             return ""
@@ -124,17 +126,17 @@ class Server:
     def wait_for_end(self) -> bool:
         """Return whether its first process ends within the grace."""
         deadline = time.monotonic() + GRACE
-        while not self.ended() and time.monotonic() < deadline:
+        while not self.how_it_ended() and time.monotonic() < deadline:
             self.interrupt.sleep(0.02)
-        return bool(self.ended())
+        return bool(self.how_it_ended())
 
     def still_serves(self) -> None:
         """Raise RowFailedError unless it runs and answers a new client."""
-        if ended := self.ended():
-            raise RowFailedError("(what the row sends)", ended, "a running server")
+        if ended := self.how_it_ended():
+            raise RowFailedError("all of this row's requests", ended, "a running server")
         try:
             with self.client() as client:
                 client.ask(b"ECHO afterwards\n", b"OK afterwards\n")
         except RowFailedError as failed:
-            came = self.ended() or failed.came
+            came = self.how_it_ended() or failed.came
             raise RowFailedError(f"afterwards, by a new client: {failed.sent}", came, failed.expected) from failed

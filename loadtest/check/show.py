@@ -6,11 +6,11 @@ from typing import Final
 
 from loadtest.check.commands import COMMANDS
 from loadtest.check.row import Row
-from loadtest.check.scorecard import FAILED, NOT_ASKED, PASSED, Mark, Scorecard
+from loadtest.check.scorecard import FAILED, NOT_ASKED, PASSED, Result, Scorecard
 from loadtest.compare.escaping import markdown, visible
 
 _WIDTH: Final = 16
-_SHOUTED: Final = {PASSED: "passed  ", FAILED: "FAILED  "}
+_LABELS: Final = {PASSED: "passed  ", FAILED: "FAILED  "}
 
 
 def begun(row: Row) -> str:
@@ -18,15 +18,20 @@ def begun(row: Row) -> str:
     return f"  {row.name:{_WIDTH}}  "
 
 
-def line(mark: Mark) -> str:
+def line(result: Result) -> str:
     """Return the rest of a row's line; of a failure, what was sent, came and was expected too."""
-    if mark.status == NOT_ASKED:
-        return f"not asked: {visible(mark.why)}"
-    told = f"{_SHOUTED[mark.status]}{mark.asks}"
-    if mark.status == FAILED:
+    if result.status == NOT_ASKED:
+        return f"not asked: {visible(_reason(result))}"
+    told = f"{_LABELS[result.status]}{result.asks}"
+    if result.status == FAILED:
         indent = " " * (_WIDTH + 4)
-        told += "".join(f"\n{indent}{name:8}  {visible(text)}" for name, text in _details(mark))
+        told += "".join(f"\n{indent}{name:8}  {visible(text)}" for name, text in _details(result))
     return told
+
+
+def _reason(result: Result) -> str:
+    """Return why a row was not asked; "" if it was."""
+    return f"{result.failed_row} failed" if result.failed_row else result.why
 
 
 def verdict(card: Scorecard) -> str:
@@ -34,7 +39,7 @@ def verdict(card: Scorecard) -> str:
     failed, passed, left = card.of(FAILED), card.of(PASSED), card.of(NOT_ASKED)
     asked = len(failed) + len(passed)
     if failed:
-        names = ", ".join(mark.name for mark in failed)
+        names = ", ".join(result.name for result in failed)
         told = f"{card.name}: {len(failed)} of {asked} rows failed: {names}."
     else:
         told = f"{card.name}: {'all ' if asked > 1 else ''}{asked} rows passed."
@@ -43,9 +48,9 @@ def verdict(card: Scorecard) -> str:
     return f"Interrupted. {told}" if card.interrupted else told
 
 
-def _hint(card: Scorecard, left: Sequence[Mark]) -> str:
+def _hint(card: Scorecard, left: Sequence[Result]) -> str:
     unnamed = [name for name in COMMANDS if name not in card.commands]
-    if any(mark.why.startswith("--commands") for mark in left):
+    if any(result.why.startswith("--commands") for result in left):
         return f" (if it knows more than ECHO, add --commands {' '.join([*card.commands, *unnamed])})"
     return ""
 
@@ -69,15 +74,16 @@ def page(card: Scorecard) -> str:
 
 def _page(card: Scorecard) -> Iterator[str]:
     yield from (f"# {markdown(verdict(card))}", "", f"{markdown(card.server)}, {markdown(card.started)}.", "")
-    for mark in card.of(FAILED):
-        yield from (f"## {mark.name}", "", mark.asks, "", "| | |", "|---|---|")
-        yield from (f"| {name} | {markdown(text)} |" for name, text in _details(mark))
+    for result in card.of(FAILED):
+        yield from (f"## {result.name}", "", result.asks, "", "| | |", "|---|---|")
+        yield from (f"| {name} | {markdown(text)} |" for name, text in _details(result))
         yield ""
     yield from ("## All rows", "", "| row | what is asked | result |", "|---|---|---|")
-    for mark in card.marks:
-        result = f"**{mark.status}**" if mark.status == FAILED else mark.status
-        yield f"| {mark.name} | {mark.asks} | {result}{f': {markdown(mark.why)}' if mark.why else ''} |"
+    for result in card.results:
+        status = f"**{result.status}**" if result.status == FAILED else result.status
+        why = _reason(result)
+        yield f"| {result.name} | {result.asks} | {status}{f': {markdown(why)}' if why else ''} |"
 
 
-def _details(mark: Mark) -> Sequence[tuple[str, str]]:
-    return ("sent", mark.sent), ("came", mark.came), ("expected", mark.expected)
+def _details(result: Result) -> Sequence[tuple[str, str]]:
+    return ("sent", result.sent), ("came", result.came), ("expected", result.expected)

@@ -5,7 +5,7 @@ import time
 from statistics import median
 from typing import Final
 
-from loadtest.check.client import Client, told
+from loadtest.check.client import RowFailedError, told
 from loadtest.check.exchanges import ERR, EXCHANGES, LONGEST
 from loadtest.check.row import row
 from loadtest.check.server import Server
@@ -26,19 +26,14 @@ def ask_all(server: Server, name: str) -> None:
             with server.client() as client:
                 client.send(each.request)
                 if each.reply == ERR:
-                    expect_error(client)
+                    came, end = client.receive(1)
+                    if end or not came.startswith(ERR):
+                        raise client.failure(told(came, end), "ERR and a reason")
                 elif name == "carriage-return":  # one before the end of the line may be text to a server
                     client.expect(each.reply, also=b"OK" + each.request[4:])
                 else:
                     client.expect(each.reply)
                 client.ask(b"ECHO on\n", b"OK on\n")
-
-
-def expect_error(client: Client) -> None:
-    """Receive a line that begins with ERR."""
-    came, end = client.receive(1)
-    if end or not came.startswith(ERR):
-        raise client.failure(told(came, end), "ERR and a reason")
 
 
 @row(after=())
@@ -49,7 +44,7 @@ def echo(server: Server) -> None:
 
 @row()
 def blanks(server: Server) -> None:
-    """Blanks and tabs come back: at the start, at the end, several, and an empty text."""
+    """Spaces and tabs come back, also at the start and at the end; so does an empty text."""
     ask_all(server, "blanks")
 
 
@@ -122,8 +117,8 @@ def delay(server: Server) -> None:
             client.expect(b"OK a\nOK b\n")
             waits.append((time.monotonic() - began) * 1e3)
         if median(waits) >= _DELAYED:
-            client.send(b"ECHO a\nECHO b\n")
-            raise client.failure(f"both replies after {median(waits):.0f} ms", f"both within {_DELAYED:.0f} ms")
+            came, expected = f"both replies after {median(waits):.0f} ms", f"both within {_DELAYED:.0f} ms"
+            raise RowFailedError(r"ECHO a\nECHO b\n", came, expected)
 
 
 ROWS: Final = (echo, blanks, binary, carriage_return, long_line, split, joined, order, delay)

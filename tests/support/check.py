@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loadtest.check.commands import COMMANDS
 from loadtest.check.conduct import CROWD
-from loadtest.check.scorecard import Scorecard, fill
+from loadtest.check.scorecard import Scorecard, run_all
 from loadtest.check.server import Server
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure.idle_clients import make_room
@@ -15,7 +15,7 @@ from loadtest.lab.processes import Children, Interrupt
 
 @contextmanager
 def asked(command: Sequence[str], folder: Path, serves: int = CROWD) -> Iterator[Server]:
-    """Yield a server that `renew` starts by a command with {port}; it ends with the context."""
+    """Yield a server that `restart` starts by a command with {port}; it ends with the context."""
     make_room(CROWD)
     children = Children()
     with children:
@@ -31,5 +31,5 @@ def scorecard(
     """Ask a server all rows for which it knows the commands."""
     card = Scorecard("mine", "mine", serves, commands, "now")
     with asked(command, folder, serves) as server:
-        fill(card, server, lambda _: None, lambda _: None)
+        run_all(card, server, lambda _: None, lambda _: None)
     return card

@@ -50,7 +50,7 @@ def test_a_failed_row_says_what_was_sent(tmp_path: Path) -> None:
     assert verdict in done.stdout
     found = kept(tmp_path)
     assert (found["passed"], found["failed"], found["interrupted"]) == (24, 1, False)
-    [failed] = [mark for mark in found["marks"] if mark["status"] == "failed"]
+    [failed] = [result for result in found["results"] if result["status"] == "failed"]
     assert (failed["name"], failed["sent"], failed["came"], failed["expected"]) == ("binary", *told)
     page = (tmp_path / "check" / "mine.md").read_text()
     assert page.startswith(f"# {verdict}")
@@ -132,4 +132,4 @@ def test_ctrl_c_keeps_the_card_so_far(tmp_path: Path) -> None:
     assert "Interrupted. mine: 1 of " in said
     found = kept(tmp_path)
     assert (found["interrupted"], found["failed"]) == (True, 1)
-    assert found["marks"][-1]["why"] == "interrupted"
+    assert found["results"][-1]["why"] == "interrupted"

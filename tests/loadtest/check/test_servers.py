@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.check import show
 from loadtest.check.commands import COMMANDS
 from loadtest.check.scorecard import FAILED, NOT_ASKED, ROWS, Scorecard
 from tests.loadtest.check.servers.faulty import FAULTS
@@ -23,7 +24,7 @@ FAULTY = (sys.executable, str(SERVERS / "faulty.py"), "{port}")
 
 def unasked(card: Scorecard) -> set[str]:
     """Return the rows that were not asked, without those for which the server lacks a command."""
-    return {mark.name for mark in card.of(NOT_ASKED) if not mark.why.startswith("--commands does not name")}
+    return {result.name for result in card.of(NOT_ASKED) if not result.why.startswith("--commands does not name")}
 
 
 @pytest.fixture
@@ -38,11 +39,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_is_named_by_its_row_alone(fault: str, tmp_path: Path) -> None:
     card = scorecard((*FAULTY, fault), tmp_path, serves=100)
     assert card.broken == ""
-    assert [(mark.name, mark.came) for mark in card.of(FAILED) if mark.name != FAULTS[fault]] == []
+    assert [(result.name, result.came) for result in card.of(FAILED) if result.name != FAULTS[fault]] == []
     [failed] = card.of(FAILED)
     assert "" not in {failed.sent, failed.came, failed.expected}
     assert ("the server ended, exit status 1" in failed.came) == fault.startswith("dies")
-    assert {mark.why for mark in card.of(NOT_ASKED)} <= {f"{failed.name} failed"}
+    assert {show.line(result) for result in card.of(NOT_ASKED)} <= {f"not asked: {failed.name} failed"}
 
 
 def test_every_row_has_a_fault() -> None:
@@ -51,8 +52,8 @@ def test_every_row_has_a_fault() -> None:
 
 def test_without_a_fault_all_rows_pass(tmp_path: Path) -> None:
     card = scorecard(FAULTY, tmp_path)
-    assert [(mark.name, mark.came, mark.why) for mark in card.marks if mark.status != "passed"] == []
-    assert [mark.name for mark in card.marks] == [row.name for row in ROWS]
+    assert [(result.name, result.came, result.why) for result in card.results if result.status != "passed"] == []
+    assert [result.name for result in card.results] == [row.name for row in ROWS]
 
 
 def of_the_readme(folder: Path) -> list[str]:
@@ -79,7 +80,7 @@ def in_go(folder: Path) -> list[str]:
 @pytest.mark.parametrize("build", [of_the_readme, in_c, in_go])
 def test_a_correct_server_comes_out_clean(build: Callable[[Path], list[str]], tmp_path: Path) -> None:
     card = scorecard(build(tmp_path), tmp_path, commands=())
-    assert [(mark.name, mark.came) for mark in card.of(FAILED)] == []
+    assert [(result.name, result.came) for result in card.of(FAILED)] == []
     assert unasked(card) == set()
-    assert {row.name for row in ROWS if not row.commands} == {mark.name for mark in card.of("passed")}
+    assert {row.name for row in ROWS if not row.commands} == {result.name for result in card.of("passed")}
     assert {name for row in ROWS for name in row.commands} == set(COMMANDS)

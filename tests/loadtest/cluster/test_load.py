@@ -183,7 +183,7 @@ def test_live_metrics_survive_a_reset_of_statistics(tmp_path: Path) -> None:
             key = ("tcplab_load_requests_total", "verified", "asyncio")
             eventually(lambda: locust.metrics()[key] > 100, "replies are counted")
             recent = locust.metrics()["tcplab_load_recent_seconds", "0.5", "response", "asyncio"]
-            assert 0.0015 <= recent < 0.0040
+            assert 0.0015 <= recent < 0.015
 
             def entries() -> list[dict[str, Any]]:
                 statistics = json.loads(post(port, "/stats/requests", None))
@@ -191,7 +191,7 @@ def test_live_metrics_survive_a_reset_of_statistics(tmp_path: Path) -> None:
 
             eventually(entries, "the next batch is in Locust's own statistics")
             [entry] = entries()
-            assert 1.5 <= entry["median_response_time"] < 4.0
+            assert 1.5 <= entry["median_response_time"] < 15.0
             assert entry["median_response_time"] != round(entry["median_response_time"])
             assert entry["method"] == "TCP"
             post(port, "/stats/reset", {})

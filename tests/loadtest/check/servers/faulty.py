@@ -29,6 +29,8 @@ FAULTS = {
     "closes when its client half-closes": "half-close",
     "never closes": "half-close",
     "answers a line that was cut off": "cut-off",
+    "sends a line back that was cut off": "cut-off",
+    "stays after a line that was cut off": "cut-off",
     "dies of a reset": "reset",
     "keeps the socket of a reset": "leaving",
     "dies of an overlong line": "overlong-line",
@@ -166,6 +168,10 @@ class Conversation:
                 self.refuse()
         if rest and self.open and self.fault == "answers a line that was cut off":
             self.send(self.reply(bytes(rest)))
+        elif rest and self.open and self.fault == "sends a line back that was cut off":
+            self.send(bytes(rest))
+        elif rest and self.open and self.fault == "stays after a line that was cut off":
+            self.server.kept.append(self.client.dup())
 
     def count(self, change: int) -> None:
         with self.server.counting:
