@@ -1,7 +1,6 @@
 """The command: python -m loadtest check."""
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,8 +18,7 @@ from loadtest.compare import interpreters, store
 from loadtest.compare.candidates import own
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, make_room
-from loadtest.compare.measure.run import ROOT
-from loadtest.compare.options import Parser
+from loadtest.compare.options import Parser, add_output
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
 
 ROW_FAILED: Final = 3
@@ -116,11 +114,5 @@ def _parser() -> Parser:
         default=(),
         help="what it knows besides ECHO (ERR: it answers any other line so); other rows are not asked",
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
-        metavar="FOLDER",
-        help="folder for check/NAME.md and check/NAME.json (also TCPLAB_RESULTS; default: loadtest/results/)",
-    )
+    add_output(parser, "check/NAME.md and check/NAME.json")
     return parser

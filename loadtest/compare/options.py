@@ -42,6 +42,17 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def add_output(parser: Parser, what: str) -> None:
+    """Add --output, the folder for `what`."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
+        metavar="FOLDER",
+        help=f"folder for {what} (also TCPLAB_RESULTS; default: loadtest/results/)",
+    )
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of compare; a bad one prints a line on stderr and exits with status 2."""
     parser = Parser(
@@ -171,13 +182,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     # From the clock, so that the order varies; the result keeps it, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
-        metavar="FOLDER",
-        help="folder for results (also TCPLAB_RESULTS; default: loadtest/results/)",
-    )
+    add_output(parser, "results")
     options = parser.parse_args(arguments)
     if options.resume and list(arguments) not in (["--resume", arguments[-1]], [f"--resume={options.resume}"]):
         parser.error("--resume goes on with what was planned: omit the other options")

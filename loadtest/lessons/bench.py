@@ -33,14 +33,14 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """A server stands still for so many `seconds`, from `after` seconds of load on."""
+    """Stop the server for `seconds`, `after` seconds into the load."""
 
     after: float
     seconds: float
 
 
 class FreezingLaboratory(Laboratory):
-    """Makes runs in which the server stands still for a while, if `freeze` is set."""
+    """Makes runs in which the server is stopped for a while, if `freeze` is set."""
 
     freeze: Freeze | None = None
 
@@ -92,25 +92,14 @@ class Bench:
         freeze: Freeze | None = None,
     ) -> Summary:
         """Return the runs of a server under a load. figure: what to show after each; name: in place of the server's."""
-        [summary] = self.sweep(figure, candidate, [workload], times, name=name, freeze=freeze)
-        return summary
-
-    def sweep(
-        self,
-        figure: Figure,
-        candidate: Candidate,
-        workloads: Sequence[Workload],
-        times: int,
-        *,
-        name: str = "",
-        freeze: Freeze | None = None,
-    ) -> list[Summary]:
-        """Return the runs under loads that differ by their rate alone, one after another in the same process."""
         self.laboratory.freeze = freeze
-        seconds = under_load(workloads) + OVERHEAD
-        put = partial(self.put, candidate, workloads)
-        found = self.repeat(name or candidate.name, times, seconds, put, lambda runs: figure.shown(runs[-1]))
-        return [summarize(candidate, each) for each in zip(*found, strict=True)]
+        seconds = under_load([workload]) + OVERHEAD
+
+        def put() -> RunMeasures:
+            [run] = self.put(candidate, [workload])
+            return run
+
+        return summarize(candidate, self.repeat(name or candidate.name, times, seconds, put, figure.of_run))
 
     def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[RunMeasures]:
         """Return a fresh server's runs under loads that differ by their rate alone, one after another."""
@@ -155,8 +144,8 @@ class Bench:
         finally:
             self.laboratory.cores = cores
 
-    def weigh(self, candidate: Candidate, clients: int, times: int) -> memory.Memory:
-        """Return the memory per silent client of fresh servers, which it shows in kB after each."""
+    def weigh(self, candidate: Candidate, clients: int, times: int) -> list[memory.MemoryRun]:
+        """Return readings of fresh servers' memory; it shows each one's memory per silent client, in kB."""
 
         def kilobytes(run: memory.MemoryRun) -> float | None:
             priced = memory.price([run])
@@ -164,7 +153,7 @@ class Bench:
             return None if value is None else value / 1000
 
         weigh = partial(self.laboratory.weigh, candidate, clients)
-        return memory.price(self.repeat(candidate.name, times, _WEIGHING, weigh, kilobytes))
+        return self.repeat(candidate.name, times, _WEIGHING, weigh, kilobytes)
 
 
 def _measures(candidate: Candidate, workload: Workload, measured: Measured) -> RunMeasures:

@@ -13,12 +13,12 @@ from loadtest import atomic_write
 from loadtest.compare import store
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, RunFailedError
-from loadtest.compare.options import Parser
+from loadtest.compare.options import Parser, add_output
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say, supervise
 from loadtest.lessons.bench import Bench, FreezingLaboratory
 from loadtest.lessons.lesson import Lesson, Text, lessons
 from loadtest.lessons.picture import Picture
-from loadtest.lessons.result import NOTED, Result, Row
+from loadtest.lessons.result import NOTED, Result
 from loadtest.lessons.words import WORDS, Words, beside, prediction, shown, spread, usual
 from loadtest.run_warnings import RunWarning
 
@@ -55,7 +55,7 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
         except RunFailedError as error:
             say("")
             return _refuse(str(error), 1)
-        return run.show(result, predicted, options.results)
+        return run.show(result, predicted, options.output)
 
     return supervise("tcplab", words.ending, measure)
 
@@ -74,14 +74,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--lang", choices=WORDS, default=usual(), help="language (by default that of LC_ALL or LANG)")
     parser.add_argument("--predict", metavar="VALUE", help="your prediction, instead of a question at the terminal")
     parser.add_argument("--change", metavar="VALUE", help="another value of what the lesson lets you change")
-    parser.add_argument(
-        "--results", type=Path, default=ROOT / "loadtest" / "results", metavar="FOLDER", help="where the picture goes"
-    )
+    add_output(parser, "the picture")
     return parser.parse_args(arguments)
 
 
 def _cores() -> machine.Cores:
-    """Return a core for servers and one for the load, and leave the servers' to them."""
+    """Share out the cores, and move this process off the servers' core."""
     cores = machine.share_out(machine.usable_cores())
     try:
         if cores.rest:
@@ -96,12 +94,12 @@ def _list(known: Mapping[int, Lesson], language: str) -> None:
         words = each.texts[language]
         say(f"{each.number}  {words.title}")
         say(_wrapped(_question(each, words, each.change.usual, WORDS[language]), "   "))
-    say(f"\n{WORDS[language].how.format(command=_command(str(min(known)), None, language))}")
+    say(f"\n{WORDS[language].how.format(command=_command(min(known), None, language))}")
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A lesson with a learner. value: of what may be changed."""
+    """A lesson with a learner. value: what `lesson.change` is set to."""
 
     lesson: Lesson
     language: str
@@ -154,20 +152,20 @@ class Flow:
         if predicted is not None and asked.value is not None:
             most = max(each.value or 0.0 for each in result.rows)
             say(beside(predicted, asked, most, self.words))
-        names = [self._name(each) for each in result.rows]
+        names = [self._name(each.name) for each in result.rows]
         mine = self.words.predicted.partition(":")[0]
         drawn = Picture(self._title, result.rows, names, mine, predicted, self.text.unit, self._shown)
         say(f"\n{drawn.text()}\n")
-        self._doubts(result)
+        self._warn(result)
         if result.complete:
             told = {each.name: each.value or 0.0 for each in result.rows} | dict(result.numbers)
             filled = {name: shown(number, self.words) for name, number in {**told, "change": self.value}.items()}
             holds = self.lesson.holds(result)
-            say(f"{self.words.why if holds else self.words.doubt}:")
+            say(f"{self.words.why if holds else self.words.not_so}:")
             say(f"{_wrapped((self.text.why if holds else self.text.why_not).format(**filled), '  ')}\n")
         other = self.lesson.change.to if self.value != self.lesson.change.to else self.lesson.change.usual
         say(f"{self.words.change}:\n{_wrapped(self.text.change, '  ')}")
-        say(f"    {_command(str(self.lesson.number), other, self.language)}\n")
+        say(f"    {_command(self.lesson.number, other, self.language)}\n")
         self._keep(drawn, folder)
         return 0 if result.complete else 1
 
@@ -182,22 +180,22 @@ class Flow:
         else:
             say(self.words.picture.format(file=store.shown(file)))
 
-    def _doubts(self, result: Result) -> None:
+    def _warn(self, result: Result) -> None:
         """Show what may be wrong with the figures, each warning once."""
         told: dict[str, tuple[RunWarning, list[str]]] = {each.name: (each, []) for each in result.warnings}
         for row in result.rows:
             for each in row.warnings:
                 if each.name not in NOTED:
-                    told.setdefault(each.name, (each, []))[1].append(self._name(row))
+                    told.setdefault(each.name, (each, []))[1].append(self._name(row.name))
         for warning, who in told.values():
             about = f"{warning.name}: {', '.join(who)}" if who else warning.name
             say(_wrapped(self.words.warning.format(about=about, detail=warning.detail)))
         for row in result.rows:
             if row.value is None:
-                say(_wrapped(self.words.no_figure.format(who=self._name(row), why=row.why)))
+                say(_wrapped(self.words.no_figure.format(who=self._name(row.name), why=row.why)))
             elif row.left_out:
-                say(_wrapped(self.words.left_out.format(who=self._name(row), number=row.left_out)))
-        if spoilt := [self._name(row) for row in result.rows if row.spoilt]:
+                say(_wrapped(self.words.left_out.format(who=self._name(row.name), number=row.left_out)))
+        if spoilt := [self._name(row.name) for row in result.rows if row.spoilt]:
             say(_wrapped(self.words.spoilt.format(who=", ".join(spoilt))))
         if told:
             hint = next(iter(told.values()))[0].hint
@@ -211,18 +209,13 @@ class Flow:
         done = min(_BAR, round(_BAR * passed / self.lesson.seconds))
         left = max(1, round(self.lesson.seconds - passed))
         bar = f"{'#' * done}{'.' * (_BAR - done)}"
-        say(
-            self.words.progress.format(
-                bar=bar, name=self.text.rows.get(name, name), number=number, times=times, left=left
-            ),
-            end="",
-        )
+        say(self.words.progress.format(bar=bar, name=self._name(name), number=number, times=times, left=left), end="")
 
     def _done(self, value: float | None) -> None:
         say(self.words.nothing if value is None else self._amount(value))
 
-    def _name(self, row: Row) -> str:
-        return self.text.rows.get(row.name, row.name).format(change=shown(self.value, self.words))
+    def _name(self, name: str) -> str:
+        return self.text.rows.get(name, name).format(change=shown(self.value, self.words))
 
     def _shown(self, value: float) -> str:
         return shown(value, self.words)
@@ -235,7 +228,7 @@ def _question(each: Lesson, text: Text, value: Any, words: Words) -> str:  # noq
     return text.question.format(change=shown(value, words))
 
 
-def _command(number: str, change: object, language: str) -> str:
+def _command(number: int, change: object, language: str) -> str:
     """Return the command that runs a lesson, in Docker or by make."""
     if not (ROOT / "Makefile").exists():  # the image has none
         more = "" if change is None else f" --change {_plain(change)}"

@@ -1,5 +1,5 @@
 """
-Lets a server stand still for a while: python -m loadtest.lessons.freezer PID AFTER SECONDS.
+Stops a server for a while: python -m loadtest.lessons.freezer PID AFTER SECONDS.
 
 It waits for the server's first client, then for AFTER seconds, and stops the process for SECONDS. It lets the server go
 on in any case, also when it is ended itself: a stopped process would not end on SIGTERM.
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def freeze(server: psutil.Process, after: float, seconds: float) -> None:
-    """Wait, and let the server stand still."""
+    """Wait, stop the server, wait again, and let it go on."""
     time.sleep(after)
     try:
         server.suspend()  # SIGSTOP

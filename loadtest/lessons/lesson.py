@@ -3,7 +3,7 @@
 import ast
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +21,9 @@ class Text:
     """
     A lesson's words in one language.
 
-    unit: of the prediction, behind a number ("s"). asked: the same in words, after "in". question, why, why_not: may
-    name {change}, each row by its name ({single}) and each of the result's numbers; the question only {change}. why:
-    three sentences, for a result in which the claim holds; why_not: what it says here, and why it may not hold.
+    unit: of the prediction, behind a number ("s"). asked: the same in words ("in seconds"). question: may name
+    {change}. why, why_not: also each row by its name ({single}) and each of the result's numbers. why: three short
+    sentences, for a result in which the claim holds; why_not: what it says here, and why it may not hold.
     change: which one thing to change; the command follows. rows: the rows' names, where they are no server's; may name
     {change}.
     """
@@ -60,7 +60,7 @@ class Change:
             return text
         kind = type(self.usual)
         try:
-            value = kind(text)
+            value = kind(text.replace(",", ".") if kind is float else text)
         except ValueError:
             value = None
         if value is None or not self.least <= value <= self.most:
@@ -95,6 +95,11 @@ class Lesson:
             yield from ([f"# {file}"] if file != before else [])
             yield from source(ROOT / file, name)
             before = file
+
+
+def asked_first(asked: str, names: Sequence[str]) -> list[str]:
+    """Return the names, that of the server that was asked about before the others."""
+    return sorted(names, key=lambda name: name != asked)
 
 
 def source(file: Path, name: str) -> Iterator[str]:

@@ -6,10 +6,8 @@ from typing import Any, Final
 
 from loadtest.compare.analysis.measures import LATENCIES, Measure, RunMeasures
 from loadtest.compare.analysis.summary import Estimate, Summary, estimate
+from loadtest.compare.measure.memory import Price
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out
-
-Number = float | str
-"""A number that a text names; an int is shown whole, a text as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,9 @@ class Figure:
         """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
         sound = [each for each in summary.shown if not self._is_spoilt(each)]
         runs = sound or summary.shown
-        found: Estimate = estimate([self.of(each) for each in runs], (), summary.failed)
+        found: Estimate = estimate([self.measure_of(each) for each in runs], (), summary.failed)
         warnings = {each.name: each for run in summary.shown for each in run.warnings}
-        value, low, high = (
-            None if each is None else each / self.divisor for each in (found.value, found.low, found.high)
-        )
+        value, low, high = in_unit(found, self.divisor)
         return Row(
             name,
             value,
@@ -66,23 +62,23 @@ class Figure:
             why=found.why,
         )
 
-    def value(self, summary: Summary) -> float:
+    def of_summary(self, summary: Summary) -> float:
         """Return the figure over a summary's runs alone; 0.0 if there is none."""
         return self.row("", summary).value or 0.0
 
-    def of(self, run: RunMeasures) -> Measure:
+    def measure_of(self, run: RunMeasures) -> Measure:
         """Return the measure of one run, in its own unit."""
         measure: Measure = getattr(run, self.measure)
         return measure
 
-    def shown(self, run: RunMeasures) -> float | None:
+    def of_run(self, run: RunMeasures) -> float | None:
         """Return the figure of one run; None if there is none."""
-        value = self.of(run).value
+        value = self.measure_of(run).value
         return None if value is None else value / self.divisor
 
     def ratio(self, run: RunMeasures, to: RunMeasures) -> RunMeasures:
         """Return a run whose measure is a multiple of that of another run beside it, with the warnings of both."""
-        ours, other = self.of(run), self.of(to)
+        ours, other = self.measure_of(run), self.measure_of(to)
         if ours.value is None or not other.value or other.at_least:
             found = Measure(why=ours.why or other.why or "what it is compared with is a lower bound")
         else:
@@ -95,6 +91,12 @@ class Figure:
         return any(takes_out(each.name) not in kept for each in run.warnings)
 
 
+def in_unit(found: Estimate | Price, divisor: float) -> tuple[float | None, float | None, float | None]:
+    """Return value, low and high in a lesson's unit."""
+    value, low, high = (None if each is None else each / divisor for each in (found.value, found.low, found.high))
+    return value, low, high
+
+
 NOTED: Final = frozenset({"unserved"})
 """Warnings that a lesson's text already tells of: it is about clients that wait."""
 
@@ -105,11 +107,11 @@ class Result:
     A lesson's figures.
 
     rows: in the order in which they are drawn; the first is the one that was to be predicted. numbers: what else the
-    texts name. warnings: about the machine.
+    texts name, an int if it is shown whole. warnings: about the machine.
     """
 
     rows: tuple[Row, ...]
-    numbers: Mapping[str, Number] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[RunWarning, ...] = ()
 
     def __getitem__(self, name: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtest.compare.report import formatting
-from loadtest.lessons.result import Number, Row
+from loadtest.lessons.result import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Words:
     """
     The flow's words in one language. Those with {} are filled in.
 
-    decimals: the signs for comma and point. times: the word after a whole number, or after another one (None).
+    decimals: the signs for comma and point. times: "times", as it follows a whole number; None: any other one.
     """
 
     decimals: tuple[str, str]
@@ -34,10 +34,11 @@ class Words:
     interval: str
     bounds: str
     right: str
+    open_end: str
     less: str
     more: str
     why: str
-    doubt: str
+    not_so: str
     warning: str
     hint: str
     spoilt: str
@@ -56,22 +57,23 @@ WORDS: Final[Mapping[str, Words]] = {
         times=lambda _: "times",
         lesson="Lesson {number}. {title}",
         code="The code it is about:",
-        ask="Your prediction, in {asked} (Enter: none): ",
-        bad="{text} is no prediction: give one number, 0 or more, with no sign between thousands, such as 12 or 0.5",
-        measuring="The lab measures, for some {seconds} s (Ctrl-C ends it):",
-        progress="  [{bar}] {name}, run {number} of {times}, some {left} s left ... ",
+        ask="Your prediction, {asked} (Enter: none): ",
+        bad="{text} is not a number: type one such as 12 or 0.5; write 1000, not 1,000",
+        measuring="Measuring, about {seconds} s (Ctrl-C stops):",
+        progress="  [{bar}] {name}, run {number} of {times}, about {left} s left ... ",
         nothing="no figure",
         predicted="Your prediction: {value}",
         measured="Measured: {value} ({spread})",
         of_runs="range of {runs} runs: {low} to {high}",
         of_one="one run",
-        interval="{runs} runs; 99 % interval: {low} to {high}",
+        interval="{runs} runs; 99 % interval (99 of 100 such hold the true value): {low} to {high}",
         bounds="it is between {low} and {high}",
         right="You were right: it is within the range, or nearly.",
-        less="You predicted too little: the measured value is {times} as much.",
-        more="You predicted too much: {times} the measured value.",
+        open_end="You may be right: the lab can only tell that it is {value} or more.",
+        less="Too low: {times} your prediction was measured.",
+        more="Too high: it is {times} what was measured.",
         why="Why",
-        doubt="It is not so here",
+        not_so="Not so on this machine",
         warning="Warning ({about}): {detail}.",
         hint="What to do: {hint}.",
         spoilt="In doubt (?): every run was disturbed, as the warnings say ({who}). Take the figure as a hint only.",
@@ -79,7 +81,7 @@ WORDS: Final[Mapping[str, Words]] = {
         no_figure="{who} has no figure: {why}",
         change="Change one thing, and predict again",
         picture="Picture: {file}",
-        no_picture="The picture could not be kept in {file}: {why}; name a folder: --results (Docker: TCPLAB_UID)",
+        no_picture="The picture could not be kept in {file}: {why}; name a folder: --output (Docker: TCPLAB_UID)",
         ending="interrupted: ending servers and load",
         how="Run one: {command}",
     ),
@@ -88,8 +90,8 @@ WORDS: Final[Mapping[str, Words]] = {
         times=lambda whole: "раза" if whole is None or (whole % 10 in {2, 3, 4} and whole % 100 // 10 != 1) else "раз",
         lesson="Урок {number}. {title}",
         code="Код, о котором речь:",
-        ask="Ваш прогноз, в {asked} (Enter — без прогноза): ",
-        bad="{text} — не прогноз: введите одно число, 0 или больше, без разделителей тысяч, например 12 или 0,5",
+        ask="Ваш прогноз, {asked} (Enter — без прогноза): ",
+        bad="{text} — не число: введите, например, 12 или 0,5, а тысячу как 1000",
         measuring="Идёт измерение, примерно {seconds} с (Ctrl-C — прервать):",
         progress="  [{bar}] {name}, прогон {number} из {times}, осталось около {left} с ... ",
         nothing="нет результата",
@@ -97,13 +99,15 @@ WORDS: Final[Mapping[str, Words]] = {
         measured="Измерено: {value} ({spread})",
         of_runs="разброс по прогонам ({runs}): от {low} до {high}",
         of_one="один прогон",
-        interval="прогонов: {runs}; 99-процентный интервал: от {low} до {high}",
+        interval="прогонов: {runs}; 99 %-й доверительный интервал (99 из 100 таких содержат истинное значение):"
+        " от {low} до {high}",
         bounds="значение между {low} и {high}",
         right="Верно: прогноз попал в разброс или почти попал.",
+        open_end="Возможно, верно: удалось узнать лишь, что значение не меньше {value}.",
         less="Прогноз занижен: на самом деле в {times} больше.",
         more="Прогноз завышен: на самом деле в {times} меньше.",
         why="Почему так",
-        doubt="Здесь вышло иначе",
+        not_so="На этой машине вышло иначе",
         warning="Предупреждение ({about}): {detail}.",
         hint="Что делать: {hint}.",
         spoilt="Под вопросом (?): помехи были в каждом прогоне ({who}), см. предупреждения. Это лишь грубая оценка.",
@@ -111,7 +115,7 @@ WORDS: Final[Mapping[str, Words]] = {
         no_figure="Для {who} результата нет: {why}",
         change="Измените что-то одно и сделайте новый прогноз",
         picture="Картинка: {file}",
-        no_picture="Картинку не удалось записать в {file}: {why}; укажите другую папку: --results (Docker: TCPLAB_UID)",
+        no_picture="Картинку не удалось записать в {file}: {why}; укажите другую папку: --output (Docker: TCPLAB_UID)",
         ending="прервано, останавливаем серверы и нагрузку",
         how="Запустить урок: {command}",
     ),
@@ -124,7 +128,7 @@ def usual(environment: Mapping[str, str] = os.environ) -> str:
     return next((each for each in WORDS if chosen.startswith(each)), "en")
 
 
-def shown(value: Number, words: Words) -> str:
+def shown(value: float | str, words: Words) -> str:
     """Return a number with three significant figures, an int whole; a text as it is."""
     if isinstance(value, str):
         return value
@@ -153,19 +157,21 @@ def prediction(text: str) -> float | None:
 
 
 def beside(predicted: float, row: Row, most: float, words: Words) -> str:
-    """Return how a prediction compares with what was measured; most: the largest figure, whose hundredth is nothing."""
+    """Return how a prediction compares with what was measured; most: the largest; 1 % of it is as good as 0."""
     value = row.value or 0.0
     low, high = row.low if row.low is not None else value, row.high if row.high is not None else value
     near = max(value / 10, most / 100)
     if min(low, value - near) <= predicted <= max(high, value + near):
         return words.right
+    if predicted > value and row.low is not None and row.high is None:
+        return words.open_end.format(value=shown(value if row.at_least else low, words))
     if predicted < value:
         return words.less.format(times=_times(value / predicted if predicted else 0.0, words))
     return words.more.format(times=_times(predicted / value if value else 0.0, words))
 
 
 def _times(factor: float, words: Words) -> str:
-    """Return a factor in words, whole from 10 on; of 0 it is endless."""
+    """Return a factor in words, whole from 10 on; 0.0: something divided by 0."""
     if not factor:
         return f"∞ {words.times(0)}"
     whole = round(factor) if factor >= 10 else None

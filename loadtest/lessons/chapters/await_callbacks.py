@@ -35,10 +35,10 @@ def measure(bench: Bench, loop: str) -> Result:
         TIMES,
         2 * (under_load([_LOAD]) + OVERHEAD),
         both,
-        lambda pair: PER_CENT.shown(CPU.ratio(*pair)),
+        lambda pair: PER_CENT.of_run(CPU.ratio(*pair)),
     )
     row = PER_CENT.row("asyncio", summarize(streams, [CPU.ratio(*pair) for pair in found]))
-    there = CPU.value(summarize(protocol, [other for _, other in found]))
+    there = CPU.of_summary(summarize(protocol, [other for _, other in found]))
     return Result(
         rows=(_about_cpu(row), Row("protocol", 100.0, 100.0, 100.0, runs=row.runs)),
         numbers={"there": there, "more": there * ((row.value or 0.0) - 100) / 100},
@@ -62,42 +62,40 @@ def holds(result: Result) -> bool:
 
 ENGLISH: Final = Text(
     title="await and callbacks",
-    question="Two servers have the same event loop ({change}) and the same 50 clients, which send an ECHO of 64 bytes"
-    " as fast as replies come. At protocol the loop calls a function for each request that comes, at asyncio a"
-    " coroutine awaits it. Call the CPU time of a request at protocol 100 %: how many per cent of that does one take"
-    " at asyncio?",
+    question="Two servers run on the same event loop (--loop {change}) and have the same 50 clients, which send an"
+    " ECHO of 64 bytes as fast as replies come. At protocol the loop calls a function for each request; at asyncio a"
+    " coroutine awaits it. A request costs protocol 100 % CPU time. How many per cent does it cost asyncio?",
     unit="%",
-    asked="per cent of protocol's CPU time",
-    why="At protocol the loop reads the bytes and calls receive() with them, and when that returns, the request is"
-    " done. At asyncio the loop puts them into a StreamReader's buffer and marks a Future as done, and only in its"
-    " next round it resumes the task that awaits it, which takes the bytes from the buffer: with that a request took"
-    " {asyncio} % of the {there} us of CPU that it takes at protocol. The other {more} us buy code that reads from top"
-    " to bottom, and they are few beside what most requests do: a query to a database takes a thousand us and more.",
-    why_not="A request should take more CPU time with await than with callbacks; here it took {asyncio} % of the"
-    " {there} us that it takes with callbacks, and the runs differ too much among themselves, or the difference is too"
-    " small, to tell the two apart. That happens if other programs take part of the server's core, or if the machine's"
-    " speed changes from second to second, as on many virtual ones. End other programs, and run the lesson again.",
-    change="The event loop: asyncio is the standard library's, in Python, uvloop is one in C.",
+    asked="in per cent of protocol's CPU time",
+    why="At protocol the loop reads the bytes and calls receive() with them; when that returns, the request is done."
+    " At asyncio the loop puts them into a StreamReader's buffer, and only in its next round resumes the task that"
+    " awaits them: {asyncio} % of protocol's {there} us of CPU. The other {more} us are the price of code that reads"
+    " from top to bottom.",
+    why_not="A request should take more CPU time with await than with callbacks. Here it took {asyncio} % of the"
+    " {there} us that it takes with callbacks, but the runs differ too much among themselves, or the difference is too"
+    " small, to tell the two apart. That happens if other programs take part of the server's core, or if the"
+    " processor's speed changes from second to second, as on many virtual machines. End other programs, and run the"
+    " lesson again.",
+    change="The event loop: asyncio is the standard library's, uvloop is one on libuv.",
 )
 
 RUSSIAN: Final = Text(
     title="await и обратные вызовы",
-    question="У двух серверов один и тот же цикл событий ({change}) и одинаковые 50 клиентов, которые отправляют ECHO"
-    " по 64 байта, не делая пауз после ответа. В protocol цикл событий на каждый запрос вызывает функцию, в asyncio"
-    " запроса ждёт корутина (await). Если процессорное время запроса в protocol принять за 100 %, сколько процентов"
-    " оно составит в asyncio?",
+    question="У двух серверов один и тот же цикл событий (--loop {change}) и одинаковые 50 клиентов, которые"
+    " отправляют ECHO по 64 байта, не делая пауз после ответа. В protocol цикл событий на каждый запрос вызывает"
+    " функцию, в asyncio запроса ждёт корутина (await). Если процессорное время запроса в protocol принять за 100 %,"
+    " сколько процентов оно составит в asyncio?",
     unit="%",
-    asked="процентах от времени protocol",
-    why="В protocol цикл событий читает байты и сразу передаёт их в receive(), и когда тот вернул управление, запрос"
-    " обработан. В asyncio цикл кладёт байты в буфер StreamReader и завершает Future, и лишь на следующем витке"
-    " возобновляется задача, которая ждала его в await и забирает байты из буфера: в итоге запрос занял {asyncio} % от"
-    " тех {there} мкс процессорного времени, которые уходят на него в protocol. Лишние {more} мкс — цена кода, который"
-    " читается сверху вниз, и обычно она мала рядом с самой работой: запрос к базе данных занимает от тысячи мкс.",
-    why_not="С await запрос должен занимать больше процессорного времени, чем с обратными вызовами; здесь вышло"
+    asked="в процентах от времени protocol",
+    why="В protocol цикл событий читает байты и сразу передаёт их в receive(); когда тот вернул управление, запрос"
+    " обработан. В asyncio цикл кладёт байты в буфер StreamReader, и лишь на следующей итерации цикла возобновляется"
+    " задача, которая их ждёт: {asyncio} % от {there} мкс процессорного времени в protocol. Лишние {more} мкс — цена"
+    " кода, который читается сверху вниз.",
+    why_not="С await запрос должен занимать больше процессорного времени, чем с обратными вызовами. Здесь вышло"
     " {asyncio} % от {there} мкс, но прогоны слишком расходятся между собой или разница слишком мала, чтобы делать"
-    " вывод. Так бывает, если ядро сервера занимают другие программы или если скорость машины всё время меняется, как"
-    " у многих виртуальных. Закройте другие программы и запустите урок ещё раз.",
-    change="Цикл событий: asyncio — из стандартной библиотеки, на Python, uvloop — на C.",
+    " вывод. Так бывает, если ядро сервера занимают другие программы или если частота процессора всё время меняется,"
+    " как на многих виртуальных машинах. Закройте другие программы и запустите урок ещё раз.",
+    change="Цикл событий: asyncio — из стандартной библиотеки, uvloop — на основе libuv.",
 )
 
 LESSON: Final = Lesson(

@@ -10,7 +10,6 @@ from loadtest.lessons.lesson import Change, Lesson, Text
 from loadtest.lessons.result import Figure, Result
 
 P99: Final = Figure("response_p99_us", 1000)
-P50: Final = Figure("response_p50_us", 1000)
 RATE: Final = Figure("requests_per_second")
 
 CLIENTS: Final = 4
@@ -23,7 +22,7 @@ _PER_SECOND: Final = 600.0  # about what these clients ask in the closed load
 
 
 def measure(bench: Bench, seconds: float) -> Result:
-    """Measure what both loads report of the same server that stands still for so many seconds."""
+    """Measure what both loads report about the same server, which is stopped for so many seconds."""
     freeze = Freeze(WARMUP + (WINDOW - seconds) / 2, seconds)
     found: dict[str, Summary] = {}
     for name, workload in {
@@ -37,9 +36,8 @@ def measure(bench: Bench, seconds: float) -> Result:
             "clients": CLIENTS,
             "window": WINDOW,
             "rate": round(_PER_SECOND),
-            "requests": round(RATE.value(found["closed"]) * WINDOW),
+            "requests": round(RATE.of_summary(found["closed"]) * WINDOW),
             "frozen": round(_PER_SECOND * seconds),
-            "median": P50.value(found["open"]),
             "expected": (seconds - WINDOW / 100) * 1000,
         },
     )
@@ -47,49 +45,45 @@ def measure(bench: Bench, seconds: float) -> Result:
 
 def holds(result: Result) -> bool:
     """Whether the open load reports the freeze as arithmetic has it, and the closed one hides it."""
-    expected = float(result.numbers["expected"])
+    expected = result.numbers["expected"]
     return 0.85 * expected < result["open"] < 1.15 * expected and result["closed"] < expected / 10
 
 
 ENGLISH: Final = Text(
     title="Coordinated omission",
     question="A server stands still for {change} s (SIGSTOP) while a load measures it for 5 s: 4 clients, each of"
-    " which waits for its reply, pauses for 5 ms and asks again. Which 99th percentile (p99) of the response time"
-    " does this load report? (99 of 100 replies are faster.)",
+    " which waits for its reply, pauses for 5 ms and asks again. What p99 of the response time does this load report?"
+    " (The 99th percentile: 99 of 100 replies are faster.)",
     unit="ms",
-    asked="milliseconds",
-    why="In this load, a closed one, a client that waits asks nothing, so that each of the {clients} clients met the"
-    " freeze with a single request: {clients} of {requests} are less than 1 in 100, and p99 doesn't see them,"
-    " {closed} ms. Users who don't know of each other go on coming: in an open load of {rate} requests a second some"
-    " {frozen} fell due in the {change} s, and as each counts from when it was due, the median is {median} ms and p99"
-    " {open} ms (by arithmetic the freeze less 1 % of the {window} s: {expected} ms). It is called coordinated"
-    " omission, because the load leaves out its requests just while the server is slow.",
-    why_not="An open load should report a p99 of some {expected} ms, the freeze less 1 % of the {window} s, and a"
-    " closed one hardly anything, because only {clients} of {requests} requests met the freeze; here it was {open} ms"
-    " and {closed} ms. That happens if the freeze wasn't wholly within the measured seconds, as on a machine where"
-    " the load starts slowly, or if so few requests were sent that {clients} are over 1 % of them. End other"
-    " programs, and run the lesson again.",
-    change="How long the server stands still, in seconds: which of the two p99 follows?",
+    asked="in milliseconds",
+    why="In this closed load a client that waits asks nothing: only {clients} of {requests} requests met the freeze,"
+    " under 1 %, and p99 leaves them out ({closed} ms). In an open load {rate} requests fall due each second, {frozen}"
+    " of them during the freeze, and each counts from when it was due: p99 is {open} ms. The closed load omits its"
+    " requests just while the server is slow: this is coordinated omission.",
+    why_not="An open load should report a p99 of about {expected} ms, the freeze less 1 % of the {window} s, and a"
+    " closed one hardly anything, because only {clients} of {requests} requests met the freeze. Here it was {open} ms"
+    " and {closed} ms. That happens if the freeze wasn't wholly within the measured seconds, as on a machine where the"
+    " load starts slowly, or if so few requests were sent that {clients} are over 1 % of them. End other programs, and"
+    " run the lesson again.",
+    change="How long the server stands still, in seconds: which of the two p99s changes with it?",
     rows={"closed": "closed load", "open": "open load"},
 )
 
 RUSSIAN: Final = Text(
     title="Скоординированный пропуск (coordinated omission)",
-    question="Сервер замирает на {change} с (SIGSTOP), а нагрузка в это время измеряет его 5 с: 4 клиента, каждый"
-    " ждёт ответа, делает паузу 5 мс и отправляет следующий запрос. Какой 99-й процентиль (p99) времени ответа"
-    " покажет такая нагрузка? (99 из 100 ответов быстрее.)",
+    question="Сервер замирает на {change} с (SIGSTOP), а генератор нагрузки измеряет время ответа 5 с: 4 клиента,"
+    " каждый ждёт ответа, делает паузу 5 мс и отправляет следующий запрос. Какой p99 времени ответа он покажет? (99-й"
+    " процентиль: 99 из 100 ответов быстрее.)",
     unit="мс",
-    asked="миллисекундах",
-    why="В такой, закрытой, нагрузке клиент, который ждёт ответа, ничего не отправляет, поэтому на остановку пришлось"
-    " по одному запросу от каждого из {clients} клиентов: {clients} из {requests} — это меньше 1 %, и p99 их не"
-    " видит, {closed} мс. Независимые друг от друга пользователи приходят и во время остановки: в открытой нагрузке,"
-    " {rate} запросов в секунду, за {change} с должно было уйти около {frozen}, время каждого отсчитывается от"
-    " назначенного срока, поэтому медиана {median} мс, а p99 {open} мс (по расчёту это остановка минус 1 % от"
-    " {window} с: {expected} мс). Это называют скоординированным пропуском (coordinated omission): нагрузка не"
-    " отправляет запросы именно тогда, когда сервер медлит.",
+    asked="в миллисекундах",
+    why="В этой закрытой нагрузке клиент, который ждёт ответа, ничего не отправляет: на остановку пришлось лишь"
+    " {clients} из {requests} запросов, меньше 1 %, и p99 их не учитывает ({closed} мс). В открытой нагрузке каждую"
+    " секунду наступает срок {rate} запросов, во время остановки {frozen}, и время каждого отсчитывается от его срока:"
+    " p99 — {open} мс. Закрытая нагрузка не отправляет запросы именно тогда, когда сервер медлит: это и есть"
+    " скоординированный пропуск.",
     why_not="Открытая нагрузка должна показать p99 около {expected} мс, то есть остановку минус 1 % от {window} с, а"
-    " закрытая почти ничего, ведь на остановку пришлось лишь {clients} из {requests} запросов; здесь вышло {open} мс"
-    " и {closed} мс. Так бывает, если остановка не целиком попала в измеренные секунды, например потому, что нагрузка"
+    " закрытая почти ничего, ведь на остановку пришлось лишь {clients} из {requests} запросов. Здесь вышло {open} мс и"
+    " {closed} мс. Так бывает, если остановка не целиком попала в измеренные секунды, например потому, что нагрузка"
     " медленно запускается, или если запросов так мало, что {clients} — это больше 1 %. Закройте другие программы и"
     " запустите урок ещё раз.",
     change="На сколько секунд замирает сервер: какой из двух p99 меняется вслед за этим?",

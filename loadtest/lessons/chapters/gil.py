@@ -48,7 +48,7 @@ def measure(bench: Bench, clients: int) -> Result:
             )
             return SPEED.ratio(threads, one), SPEED.ratio(processes, one)
 
-        found = bench.repeat(server.name, TIMES, 3 * SECONDS, three, lambda each: SPEED.shown(each[0]))
+        found = bench.repeat(server.name, TIMES, 3 * SECONDS, three, lambda each: SPEED.of_run(each[0]))
     names = ("threads", "processes")
     rows = (
         SPEED.row(name, summarize(server, runs)) for name, runs in zip(names, zip(*found, strict=True), strict=True)
@@ -68,8 +68,10 @@ def play(servers: Sequence[str], interrupt: Interrupt) -> RunMeasures:
     except psutil.Error as error:
         raise RunFailedError(f"a server left: {error}") from error
     usage = sampler.between([before, after], before.at, after.at, None)
-    taken = (("busy-machine", "other programs used", usage.others_cpu, _OTHERS),)
-    taken += (("stolen-time", "the virtual machine's host kept back", usage.stolen, STOLEN),)
+    taken = (
+        ("busy-machine", "other programs used", usage.others_cpu, _OTHERS),
+        ("stolen-time", "the virtual machine's host kept back", usage.stolen, STOLEN),
+    )
     warnings = (
         warning(name, f"{who} {seconds / (after.at - before.at):.0%} of a core meanwhile")
         for name, who, seconds, most in taken
@@ -107,48 +109,46 @@ def speed(servers: Sequence[str], interrupt: Interrupt) -> float:
 
 
 def holds(result: Result) -> bool:
-    """Whether threads get hardly more than one, on a machine where processes do."""
-    return result["threads"] < 1.2 and result["processes"] > 1.4
+    """Whether threads get hardly more than one, where there is a second core and processes get more."""
+    return result.numbers["cores"] > 1 and result["threads"] < 1.2 and result["processes"] > 1.4
 
 
 ENGLISH: Final = Text(
     title="The GIL",
     question="The server threaded has a thread for each client and may use every core. One client sends a WORK, which"
-    " computes in pure Python, waits for the reply and sends the next one. Now {change} such clients do so at the same"
-    " time: how many times as many replies per second do they get together as one alone?",
+    " computes in pure Python, waits for the reply and sends the next one: it gets R replies a second. How many times"
+    " R do {change} such clients get together?",
     unit="×",
-    asked="times (1: as many as one client)",
-    why="A thread needs the GIL, the interpreter's one lock, to run Python code: the {change} threads take turns of 5"
-    " ms, and together get {threads} times what one gets, though there are {cores} cores. The same requests to a"
-    " process each, every one with a GIL of its own, got {processes} times, so that the cores were there to be used."
-    " Threads help where they wait, as in the lesson about the slow client; to compute on several cores take"
+    asked="how many times R",
+    why="Only the thread that holds the global interpreter lock (GIL) runs Python code, so the {change} threads take"
+    " turns: by default, of 5 ms. Together they got {threads} × R on {cores} cores, while {change} processes, each"
+    " with a GIL of its own, got {processes} × R. Threads help where they wait; to compute on several cores, take"
     " processes, as the server prefork does, or a Python without the GIL (3.13t or later).",
-    why_not="The {change} threads should get hardly more than one, and a process each clearly more; here it was"
-    " {threads} times and {processes} times. If processes didn't get clearly more either, no second core was free, and"
-    " then nothing can be said about the GIL: {cores} may be used here, but one core is too few, two may be halves of"
-    " one (hyperthreads), and other programs take their part. If threads did get clearly more, this Python runs"
-    " without the GIL.",
+    why_not="The {change} threads should get hardly more than one, and a process each clearly more. Here it was"
+    " {threads} × R and {processes} × R. If processes didn't get clearly more either, no second core was free, and"
+    " nothing can be said about the GIL: {cores} may be used here, but one core is too few, two may be halves of one"
+    " (hyperthreads), and other programs take their part. If threads did get clearly more, this Python runs without"
+    " the GIL.",
     change="The number of clients: what do more threads get, and what more processes?",
     rows={"threads": "{change} threads", "processes": "{change} processes"},
 )
 
 RUSSIAN: Final = Text(
     title="GIL",
-    question="Сервер threaded обслуживает каждого клиента в отдельном потоке, и все ядра в его распоряжении. Клиент"
-    " отправляет запрос WORK, который считает на чистом Python, ждёт ответа и отправляет следующий. Теперь так делают"
-    " сразу несколько клиентов ({change}): во сколько раз больше ответов в секунду они получают вместе, чем один?",
+    question="Сервер threaded обслуживает каждого клиента в отдельном потоке, и все ядра в его распоряжении. Один"
+    " клиент отправляет запрос WORK, который считает на чистом Python, ждёт ответа и отправляет следующий: он получает"
+    " R ответов в секунду. Во сколько раз больше ответов получают вместе несколько таких клиентов ({change})?",
     unit="×",
-    asked="разах (1 — столько же, сколько один клиент)",
-    why="Чтобы выполнять код на Python, потоку нужен GIL, единственная блокировка интерпретатора: потоки ({change})"
-    " сменяют друг друга каждые 5 мс и все вместе дают {threads} от скорости одного клиента, хотя доступно ядер:"
-    " {cores}. Те же запросы к отдельным процессам, у каждого из которых свой GIL, дали {processes} от неё, так что"
-    " свободные ядра были. Потоки помогают там, где нужно ждать, как в уроке о медленном клиенте; чтобы считать на"
-    " нескольких ядрах, берите процессы, как в сервере prefork, или Python без GIL (3.13t и новее).",
-    why_not="Потоки ({change}) должны дать вместе почти столько же, сколько один, а отдельные процессы заметно больше;"
-    " здесь вышло {threads} и {processes} от скорости одного. Если и процессы дали ненамного больше, значит,"
-    " свободного второго ядра не было, и судить о GIL нельзя: доступно ядер: {cores}, но одного мало, два могут быть"
-    " половинами одного (hyper-threading), а часть времени забирают другие программы. Если же заметно больше дали"
-    " потоки, этот Python работает без GIL.",
+    asked="во сколько раз больше R",
+    why="Код на Python выполняет только тот поток, который держит глобальную блокировку интерпретатора (GIL), поэтому"
+    " потоки ({change}) работают по очереди: по умолчанию, по 5 мс. Вместе они дали R × {threads}, хотя ядер доступно"
+    " {cores}, а столько же процессов, каждый со своим GIL, — R × {processes}. Потоки помогают там, где нужно ждать;"
+    " чтобы считать на нескольких ядрах, берите процессы, как в сервере prefork, или Python без GIL (3.13t и новее).",
+    why_not="Потоки ({change}) должны дать вместе почти столько же, сколько один, а отдельные процессы заметно больше."
+    " Здесь вышло R × {threads} и R × {processes}. Если и процессы дали ненамного больше, значит, свободного второго"
+    " ядра не было, и судить о GIL нельзя: доступно ядер: {cores}, но одного мало, два могут быть половинами одного"
+    " (hyper-threading), а часть времени забирают другие программы. Если же заметно больше дали потоки, этот Python"
+    " работает без GIL.",
     change="Число клиентов: что дают дополнительные потоки, а что процессы?",
     rows={"threads": "потоки ({change})", "processes": "процессы ({change})"},
 )

@@ -37,7 +37,7 @@ def measure(bench: Bench, share: int) -> Result:
         return bench.put(_SERVER, [replace(_LOAD, rate=rate) for rate in rates])
 
     def ratio(runs: list[RunMeasures]) -> float | None:
-        return TIMES_AS_LONG.shown(TIMES_AS_LONG.ratio(runs[-1], runs[0]))
+        return TIMES_AS_LONG.of_run(TIMES_AS_LONG.ratio(runs[-1], runs[0]))
 
     seconds = under_load([_LOAD]) + under_load([_LOAD] * 3) + 2 * OVERHEAD
     low, middle, high = zip(*bench.repeat(_SERVER.name, TIMES, seconds, swept, ratio), strict=True)
@@ -47,15 +47,14 @@ def measure(bench: Bench, share: int) -> Result:
         )
         for name, runs in {"high": high, "middle": middle}.items()
     ]
-    low_ms = P50.value(summarize(_SERVER, low))
     return Result(
         rows=(*rows, Row("low", 1.0, 1.0, 1.0, runs=len(low))),
         numbers={
             "reached": rounded(statistics.median(reached)),
             "free": 100 - share,
             "wait": _queue(share) / _queue(LOW),
-            "low_ms": low_ms,
-            "high_ms": low_ms * (rows[0].value or 0.0),
+            "low_ms": P50.of_summary(summarize(_SERVER, low)),
+            "high_ms": P50.of_summary(summarize(_SERVER, high)),
         },
     )
 
@@ -68,7 +67,7 @@ def _queue(share: float) -> float:
 def holds(result: Result) -> bool:
     """Whether the time rises little at first and then much, but not more than a queue explains."""
     high, middle = result["high"], result["middle"]
-    return high - middle > 2 * max(0.1, middle - 1) and high < 2 * float(result.numbers["wait"])
+    return high - middle > 2 * max(0.1, middle - 1) and high < 2 * result.numbers["wait"]
 
 
 ENGLISH: Final = Text(
@@ -77,39 +76,35 @@ ENGLISH: Final = Text(
     " set rate. First the lab finds the highest rate that the server reaches. How many times as long does a reply take"
     " at {change} % of that as at 30 %? (The medians.)",
     unit="×",
-    asked="times (1: as long as at 30 %)",
+    asked="how many times as long",
     why="Requests come at random, so now and then several come at once and wait in a queue, although the server could"
-    " do more ({reached} requests/s at most). Computing takes the same time at any rate, but by queueing theory the"
-    " mean wait grows as the server's busy time divided by its free time: 30 : 70 at 30 %, {change} : {free} at"
-    " {change} %, which is {wait} times as much. Wait and computing together took {low_ms} ms at 30 %, {middle} times"
-    " as much at 60 %, and {high} times as much at {change} % ({high_ms} ms): the curve has a knee, and beyond it a"
-    " little more load costs much more time.",
-    why_not="The time should rise little up to 60 % of what the server reaches ({reached} requests/s), and then much;"
-    " here it was {middle} times and {high} times that of 30 % ({low_ms} ms at 30 %, {high_ms} ms at {change} %). That"
+    " do more ({reached} requests/s). By queueing theory the mean wait grows as busy time divided by free time: 30 :"
+    " 70 at 30 %, {change} : {free} at {change} %, {wait} times as much. A reply took {low_ms} ms at 30 %, {middle}"
+    " times as long at 60 %, and {high} times at {change} % ({high_ms} ms): the curve has a knee.",
+    why_not="The time should rise little up to 60 % of what the server reaches ({reached} requests/s), and then much."
+    " Here it was {middle} times and {high} times that of 30 % ({low_ms} ms at 30 %, {high_ms} ms at {change} %). That"
     " happens if other programs take part of the server's core: then {change} % of what it reached at one moment are"
     " more or less than that at the next. End them, and run the lesson again.",
-    change="The high rate, in per cent: what do ten per cent less load save?",
+    change="The high rate, in per cent of the highest: how does the time change?",
     rows={"high": "at {change} %", "middle": "at 60 %", "low": "at 30 %"},
 )
 
 RUSSIAN: Final = Text(
-    title="Перегиб",
+    title="Колено кривой (knee)",
     question="50 клиентов сервера asyncio в случайные моменты отправляют ECHO или запрос, который требует вычислений,"
-    " все вместе с заданной частотой. Сначала выясняется наибольшая частота, с которой справляется сервер. Во сколько"
-    " раз дольше идёт ответ при {change} % от неё, чем при 30 %? (Сравниваются медианы.)",
+    " все вместе с заданной частотой. Сначала стенд находит наибольшую частоту, с которой справляется сервер. Во"
+    " сколько раз дольше приходится ждать ответа при {change} % от неё, чем при 30 %? (Сравниваются медианы.)",
     unit="×",
-    asked="разах (1 — столько же, сколько при 30 %)",
-    why="Запросы приходят случайно, иногда сразу несколько, и тогда ждут в очереди, хотя в среднем сервер справляется"
-    " (он может до {reached} запросов в секунду). Сами вычисления при любой частоте занимают одно и то же время, а"
-    " среднее ожидание, по теории очередей, растёт как отношение занятого времени сервера к свободному: 30 : 70 при 30"
-    " %, {change} : {free} при {change} %, то есть × {wait}. Вместе ожидание и вычисления заняли {low_ms} мс при 30 %,"
-    " × {middle} при 60 % и × {high} при {change} % ({high_ms} мс): у кривой есть перегиб, и за ним небольшая прибавка"
-    " нагрузки обходится дорого.",
+    asked="во сколько раз дольше",
+    why="Запросы приходят случайно, иногда сразу несколько, и тогда ждут в очереди, хотя сервер мог бы больше (его"
+    " предел — {reached} запросов в секунду). По теории очередей среднее ожидание растёт как отношение занятого"
+    " времени к свободному: 30 : 70 при 30 %, {change} : {free} при {change} %, то есть × {wait}. Ответ занял {low_ms}"
+    " мс при 30 %, × {middle} при 60 % и × {high} при {change} % ({high_ms} мс): у кривой есть колено.",
     why_not="До 60 % от того, что может сервер ({reached} запросов в секунду), время должно расти медленно, а потом"
-    " быстро; здесь вышло × {middle} при 60 % и × {high} при {change} % ({low_ms} мс при 30 %, {high_ms} мс при"
+    " быстро. Здесь вышло × {middle} при 60 % и × {high} при {change} % ({low_ms} мс при 30 %, {high_ms} мс при"
     " {change} %). Так бывает, если ядро сервера занимают и другие программы: тогда {change} % от измеренного только"
     " что — это уже больше или меньше, чем {change} %. Закройте их и запустите урок ещё раз.",
-    change="Высокая частота, в процентах: что даёт нагрузка на десятую часть меньше?",
+    change="Высокая частота, в процентах от наибольшей: как изменится время?",
     rows={"high": "при {change} %", "middle": "при 60 %", "low": "при 30 %"},
 )
 

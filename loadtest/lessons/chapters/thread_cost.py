@@ -7,10 +7,10 @@ from typing import Final
 from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import LAB
 from loadtest.compare.measure.idle_clients import IdleClients
-from loadtest.compare.measure.memory import Memory
+from loadtest.compare.measure.memory import Memory, price
 from loadtest.lessons.bench import Bench
-from loadtest.lessons.lesson import Change, Lesson, Text
-from loadtest.lessons.result import Result, Row
+from loadtest.lessons.lesson import Change, Lesson, Text, asked_first
+from loadtest.lessons.result import Result, Row, in_unit
 from loadtest.run_warnings import RunWarning
 
 CLIENTS: Final = 1000
@@ -23,9 +23,12 @@ _USUAL_STACK: Final = 2 << 20  # what glibc takes where the limit is "unlimited"
 
 def measure(bench: Bench, asked: str) -> Result:
     """Measure a silent client's memory at both servers, the one that was asked about first."""
-    order = sorted(SERVERS, key=lambda name: name != asked)
-    found = {name: bench.weigh(LAB[name], CLIENTS, TIMES) for name in order}
-    rows = {name: (_between if each.container_why else _row)(name, each, bench) for name, each in found.items()}
+    runs = {name: bench.weigh(LAB[name], CLIENTS, TIMES) for name in asked_first(asked, SERVERS)}
+    found = {name: price(each) for name, each in runs.items()}
+    rows = {
+        name: _between(name, each, bench) if each.container_why else _row(name, each, len(runs[name]))
+        for name, each in found.items()
+    }
     why = next((each.container_why for each in found.values() if each.container_why), "")
     process = (found["threaded"].silent.value or 0.0) / 1000
     stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
@@ -40,11 +43,11 @@ def measure(bench: Bench, asked: str) -> Result:
     )
 
 
-def _row(name: str, memory: Memory, _: Bench) -> Row:
+def _row(name: str, memory: Memory, runs: int) -> Row:
     """Return a client's memory in kB, as its server's control group was charged for it."""
-    price = memory.container_silent["total"]
-    value, low, high = (None if each is None else each / 1000 for each in (price.value, price.low, price.high))
-    return Row(name, value, low, high, runs=TIMES, interval=True, why=price.why)
+    total = memory.container_silent["total"]
+    value, low, high = in_unit(total, 1000)
+    return Row(name, value, low, high, runs=runs, interval=True, why=total.why)
 
 
 def _between(name: str, memory: Memory, bench: Bench) -> Row:
@@ -93,14 +96,13 @@ ENGLISH: Final = Text(
     " asyncio serves all in one. Some say that a thread takes a megabyte (1,000 kB). How much memory does each client"
     " take, in the server's process and in the kernel together?",
     unit="kB",
-    asked="kilobytes",
-    why="The stack of a thread may grow to {reserved} MiB here (ulimit -s), but that is a range of addresses: memory"
-    " is given to it page by page (4 kB mostly) when the thread first writes there, and one that waits in receive()"
-    " has written to few: {process} kB in the process, with its Python objects. The kernel adds a stack of its own"
-    " for each thread, tables of its pages and the socket, {kernel} kB, so that 1,000 threads take some {threaded} MB"
-    " and not 1,000. A client of asyncio has no thread, only some small objects and the socket: {asyncio} kB.",
-    why_not="A waiting thread should take some tens of kB, far from a megabyte, and a client of asyncio less; here it"
-    " was {threaded} kB ({process} kB in the process, {kernel} kB in the kernel) at threaded and {asyncio} kB at"
+    asked="in kilobytes",
+    why="A thread's stack may grow to {reserved} MiB here (ulimit -s), but it gets memory page by page, when it first"
+    " writes there: {process} kB, with Python's objects. The kernel adds a stack of its own, page tables and the"
+    " socket, up to {kernel} kB: 1,000 threads take about {threaded} MB, not 1,000. A client of asyncio has no thread,"
+    " only some small objects and the socket: {asyncio} kB.",
+    why_not="A waiting thread should take some tens of kB, far from a megabyte, and a client of asyncio less. Here it"
+    " was {threaded} kB ({process} kB in the process, up to {kernel} kB in the kernel) at threaded and {asyncio} kB at"
     " asyncio. That happens where the system hands out memory in larger pages (64 kB, or huge pages), or with another"
     " C library. The stack's limit here is {reserved} MiB.",
     change="The server: asyncio in place of threaded, or the reverse.",
@@ -112,14 +114,13 @@ RUSSIAN: Final = Text(
     " обслуживает всех в одном потоке. Говорят, что поток занимает мегабайт (1000 кБ). Сколько памяти уходит на"
     " одного клиента в процессе сервера и в ядре вместе?",
     unit="кБ",
-    asked="килобайтах",
-    why="Стек потока здесь может вырасти до {reserved} МиБ (ulimit -s), но это только диапазон адресов: память"
-    " выделяется страницами (обычно по 4 кБ), когда поток впервые в них пишет, а поток, который ждёт в receive(),"
-    " успел записать лишь в немногие: {process} кБ в процессе вместе с объектами Python. Ядро добавляет на каждый"
-    " поток собственный стек, таблицы страниц и сокет, {kernel} кБ, поэтому 1000 потоков занимают около {threaded}"
-    " МБ, а не 1000. У клиента asyncio потока нет, только несколько небольших объектов и сокет: {asyncio} кБ.",
-    why_not="Ждущий поток должен занимать десятки кБ, что намного меньше мегабайта, а клиент asyncio ещё меньше;"
-    " здесь вышло {threaded} кБ у threaded ({process} кБ в процессе, {kernel} кБ в ядре) и {asyncio} кБ у asyncio."
+    asked="в килобайтах",
+    why="Стек потока здесь может вырасти до {reserved} МиБ (ulimit -s), но память выделяется постранично, при первой"
+    " записи: {process} кБ в процессе вместе с объектами Python. Ядро добавляет свой стек, таблицы страниц и сокет, до"
+    " {kernel} кБ: 1000 потоков занимают около {threaded} МБ, а не 1000. У клиента asyncio потока нет, только"
+    " несколько небольших объектов и сокет: {asyncio} кБ.",
+    why_not="Поток в ожидании должен занимать десятки кБ, что намного меньше мегабайта, а клиент asyncio ещё меньше."
+    " Здесь вышло {threaded} кБ у threaded ({process} кБ в процессе, до {kernel} кБ в ядре) и {asyncio} кБ у asyncio."
     " Так бывает, если система выделяет память большими страницами (64 кБ или huge pages) или используется другая"
     " библиотека C. Предел стека здесь {reserved} МиБ.",
     change="Сервер: asyncio вместо threaded или наоборот.",

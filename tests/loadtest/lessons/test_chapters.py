@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_texts_name_only_what_is_measured(lesson: Lesson, language: str) -> None
         assert names(each) <= known
         assert HELD[lesson.number].asked.name in names(each), "it says what was measured"
     assert text.rows.keys() <= known
+    assert HELD[lesson.number].numbers.keys() <= names(text.why) | names(text.why_not), "none is measured in vain"
     assert names(text.why) == names(lesson.texts["en"].why)
 
 
@@ -75,7 +77,9 @@ def test_texts_name_only_what_is_measured(lesson: Lesson, language: str) -> None
 @BOTH
 def test_three_sentences_say_why(lesson: Lesson, language: str) -> None:
     said = filled(lesson, lesson.texts[language].why, HELD[lesson.number], language)
-    assert len([end for end in said.replace("accept()", "").split(". ") if end]) == 3
+    sentences = [each for each in said.split(". ") if each]
+    assert len(sentences) == 3
+    assert max(len(re.findall(r"[^\W\d_][\w'().]*", each)) for each in sentences) <= 30
 
 
 @EVERY
@@ -105,7 +109,7 @@ def test_a_claim_that_holds_is_explained(
     words, text = WORDS[language], lesson.texts[language]
     assert filled(lesson, text.why, result, language) in said
     assert words.why in said
-    assert words.doubt not in said
+    assert words.not_so not in said
     value = result.asked.value
     assert value is not None
     assert plain(f"{shown(value, words)} {text.unit}") in said
@@ -132,7 +136,7 @@ def test_a_claim_that_fails_is_admitted(
         words, text = WORDS[language], lesson.texts[language]
         assert filled(lesson, text.why_not, result, language) in said
         assert filled(lesson, text.why, result, language) not in said
-        assert words.doubt in said
+        assert words.not_so in said
 
 
 @EVERY
@@ -142,4 +146,4 @@ def test_a_missing_figure_is_not_explained(lesson: Lesson, capsys: pytest.Captur
     assert flow(lesson, "en").show(replace(result, rows=(*result.rows[:-1], without)), 1.0, tmp_path) == 1
     said = plain(capsys.readouterr().out)
     assert "has no figure: the load failed" in said
-    assert not any(words in said for words in (f"{WORDS['en'].why}:", WORDS["en"].doubt))
+    assert not any(words in said for words in (f"{WORDS['en'].why}:", WORDS["en"].not_so))

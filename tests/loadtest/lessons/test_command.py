@@ -62,7 +62,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def learn(*arguments: str, results: Path) -> int:
-    return command.lesson([*arguments, "--results", str(results), "--lang", "en"], Imagined)
+    return command.lesson([*arguments, "--output", str(results), "--lang", "en"], Imagined)
 
 
 def test_without_a_number_lessons_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +81,7 @@ def test_without_a_number_lessons_are_listed(capsys: pytest.CaptureFixture[str])
         (["9999"], "invalid choice: 9999"),
         (["one"], "invalid int value: 'one'"),
         (["1", "--lang", "de"], "invalid choice: 'de'"),
-        (["1", "--predict", "1,000"], "--predict: '1,000' is no prediction: give one number"),
+        (["1", "--predict", "1,000"], "--predict: '1,000' is not a number: type one such as 12 or 0.5"),
         (["1", "--change", "many"], "--change: 'many' can't be chosen; give a whole number from 25 to 100"),
         (["1", "--change", "101"], "--change: '101' can't be chosen; give a whole number from 25 to 100"),
     ],
@@ -108,6 +108,17 @@ def test_a_lesson_runs_without_a_person(tmp_path: Path, capsys: pytest.CaptureFi
     assert places == sorted(places)
     assert "900 ms" not in said
     assert (tmp_path / "lesson-1.svg").read_text().startswith("<svg ")
+
+
+def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCPLAB_RESULTS", str(tmp_path))
+    assert command.lesson(["1", "--lang", "en"], Imagined) == 0
+    assert (tmp_path / "lesson-1.svg").exists()
+
+
+@pytest.mark.parametrize("typed", ["0.5", "0,5"])
+def test_a_change_has_a_point_or_comma(typed: str) -> None:
+    assert lessons()[6].change.parse(typed) == 0.5
 
 
 def test_without_a_terminal_nothing_is_asked(
@@ -137,7 +148,7 @@ def test_a_bad_prediction_is_asked_again(
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     assert learn("1", results=tmp_path) == 0
     said = capsys.readouterr().out
-    assert said.count("is no prediction") == refused
+    assert said.count("is not a number") == refused
     assert said.count("Your prediction, in seconds (Enter: none): ") == refused + 1
     assert shown in said
     assert ("Your prediction: " in said) == bool(shown)
@@ -149,7 +160,7 @@ def test_an_interruption_at_the_question_ends(
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr("builtins.input", Mock(side_effect=KeyboardInterrupt))
     assert learn("1", results=tmp_path) == 130
-    assert "The lab measures" not in capsys.readouterr().out
+    assert "Measuring" not in capsys.readouterr().out
 
 
 def test_a_disturbed_figure_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], faults: dict[str, Any]) -> None:
@@ -208,7 +219,7 @@ def test_further_runs_end_after_a_minute(tmp_path: Path) -> None:
 
 def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "loadtest", "lesson", "1", "--lang", "en", "--results", str(tmp_path)],
+        [sys.executable, "-m", "loadtest", "lesson", "1", "--lang", "en", "--output", str(tmp_path)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -239,7 +250,7 @@ def test_a_lesson_for_real(
     number: str, low: float, high: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
-    assert command.lesson([number, "--predict", "1", "--lang", "en", "--results", str(tmp_path)]) == 0
+    assert command.lesson([number, "--predict", "1", "--lang", "en", "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert time.monotonic() - began < MOST + 10
     [measured] = re.findall(r"Measured: (\S+) \w+ \(", said)
@@ -252,7 +263,7 @@ def test_memory_without_root_has_bounds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cgroups, "make", Mock(side_effect=cgroups.NoGroupError("run as root")))
-    assert command.lesson(["3", "--lang", "en", "--results", str(tmp_path)]) == 0
+    assert command.lesson(["3", "--lang", "en", "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     [(value, low, high)] = re.findall(r"Measured: (\S+) kB \(it is between (\S+) and (\S+)\)", said)
     assert 25 < float(low) < float(high) < 150

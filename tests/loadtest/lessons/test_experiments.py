@@ -1,5 +1,6 @@
 """What lessons make of their runs, which are imagined here."""
 
+import itertools
 import socket
 import threading
 import time
@@ -15,11 +16,13 @@ from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure import sampler
 from loadtest.compare.measure.cgroups import Group, NoGroupError
 from loadtest.compare.measure.machine import Cores
+from loadtest.compare.measure.memory import MemoryRun, Point
 from loadtest.compare.measure.run import Measured, RunFailedError, Serving
 from loadtest.compare.measure.sampler import Reading, Usage
 from loadtest.compare.plan import REACH, Workload
 from loadtest.lessons.bench import Bench, FreezingLaboratory
-from loadtest.lessons.chapters import await_callbacks, gil, knee, noisy_neighbour
+from loadtest.lessons.chapters import accept_queue, await_callbacks, gil, knee, noisy_neighbour, thread_cost
+from loadtest.lessons.result import Result, Row
 from tests.loadtest.compare.results import one_run, warning
 
 Play = Callable[[Candidate, Workload], Mapping[str, Any]]
@@ -126,9 +129,64 @@ def test_the_rates_are_shares_of_what_is_reached(tmp_path: Path) -> None:
     )
 
 
+def test_the_high_rates_time_is_measured(tmp_path: Path) -> None:
+    """It is no product of medians, which differs where the runs do."""
+    low = itertools.cycle([200, 600])
+
+    def play(_: Candidate, workload: Workload) -> dict[str, Any]:
+        if workload.rate == REACH:
+            return {"verified": 54_000}
+        return responses(next(low) if workload.rate == 1620 else 1200)
+
+    found = knee.measure(bench(Imagined(tmp_path, play)), 80)
+    assert found["high"] == pytest.approx(4)
+    assert found.numbers["high_ms"] == pytest.approx(1.2)
+
+
 def test_a_server_that_reaches_nothing_fails(tmp_path: Path) -> None:
     with pytest.raises(RunFailedError, match="the server answered nothing: no request was answered"):
         knee.measure(bench(Imagined(tmp_path, lambda *_: {"verified": 0})), 90)
+
+
+@pytest.mark.parametrize("verified", [40, 800])
+def test_the_expected_wait_is_the_scenarios(verified: int, tmp_path: Path) -> None:
+    """Four pauses of 15 ms for each of the 29 others, less 1 s away; however fast the server was."""
+
+    def play(candidate: Candidate, _: Workload) -> dict[str, Any]:
+        waited = {"900000" if candidate.name == "single" else "1000": 100}
+        return {"verified": verified, "histograms": {**responses(1)["histograms"], "first_reply": waited}}
+
+    found = accept_queue.measure(bench(Imagined(tmp_path, play)), 30)
+    assert found["single"] == pytest.approx(0.9)
+    assert found.numbers == pytest.approx(
+        {"others": 29, "pauses": 4, "milliseconds": 60, "round": 1.74, "expected": 0.74, "short": 1}
+    )
+
+
+def test_weighing_that_ends_early_counts_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of three servers are weighed within a minute."""
+
+    def weigh(_: Candidate, clients: int) -> MemoryRun:
+        steps = range(0, clients + 1, clients // 10)
+        points = tuple(
+            Point(each, each, 20_000 * each, each, {"anon": 20_000 * each, "kernel": 30_000 * each, "sock": 0})
+            for each in steps
+        )
+        return MemoryRun(clients, clients, clients, 0, points, points, 1.0)
+
+    laboratory, seconds = Imagined(tmp_path), itertools.count(0.0, 20.0)
+    monkeypatch.setattr(laboratory, "weigh", weigh)
+    weighing = Bench(laboratory, lambda *_: None, lambda _: None, lambda: next(seconds))
+    found = thread_cost.measure(weighing, "threaded")
+    assert found["threaded"] == pytest.approx(50)
+    assert found.asked.runs < thread_cost.TIMES
+    assert found.numbers["kernel"] == pytest.approx(30)
+
+
+def test_a_fast_machine_keeps_the_claim() -> None:
+    """Also where a WORK takes 25 ms only."""
+    rows = (Row("asyncio", 40.0), Row("threaded", 5.1))
+    assert noisy_neighbour.holds(Result(rows, {"work": 25.0, "turn": 5.0}))
 
 
 def test_the_neighbour_is_beside_both_servers(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.lessons.result import Number, Row
+from loadtest.lessons.result import Row
 from loadtest.lessons.words import WORDS, beside, prediction, shown, spread, usual
 
 ROW = Row("single", 2.0, 1.9, 2.3, runs=3)
@@ -36,7 +36,7 @@ def test_anything_else_is_no_prediction(typed: str) -> None:
         ("asyncio, x.y", "asyncio, x.y", "asyncio, x.y"),
     ],
 )
-def test_numbers_are_shown_as_a_language_does(value: Number, english: str, russian: str) -> None:
+def test_numbers_are_shown_as_a_language_does(value: float | str, english: str, russian: str) -> None:
     assert shown(value, WORDS["en"]) == english
     assert shown(value, WORDS["ru"]) == russian
 
@@ -47,17 +47,32 @@ def test_numbers_are_shown_as_a_language_does(value: Number, english: str, russi
         (2.0, "You were right", "Верно"),
         (1.8, "You were right", "Верно"),
         (2.3, "You were right", "Верно"),
-        (1.0, "too little: the measured value is 2 times as much", "занижен: на самом деле в 2 раза больше"),
-        (0.18, "too little: the measured value is 11 times as much", "занижен: на самом деле в 11 раз больше"),
-        (0.0, "too little: the measured value is ∞ times as much", "занижен: на самом деле в ∞ раз больше"),
-        (5.0, "too much: 2.5 times the measured value", "завышен: на самом деле в 2,5 раза меньше"),
-        (44.0, "too much: 22 times the measured value", "завышен: на самом деле в 22 раза меньше"),
-        (500.0, "too much: 250 times the measured value", "завышен: на самом деле в 250 раз меньше"),
+        (1.0, "Too low: 2 times your prediction was measured", "занижен: на самом деле в 2 раза больше"),
+        (0.18, "Too low: 11 times your prediction was measured", "занижен: на самом деле в 11 раз больше"),
+        (0.0, "Too low: ∞ times your prediction was measured", "занижен: на самом деле в ∞ раз больше"),
+        (5.0, "Too high: it is 2.5 times what was measured", "завышен: на самом деле в 2,5 раза меньше"),
+        (44.0, "Too high: it is 22 times what was measured", "завышен: на самом деле в 22 раза меньше"),
+        (500.0, "Too high: it is 250 times what was measured", "завышен: на самом деле в 250 раз меньше"),
     ],
 )
 def test_a_prediction_is_set_beside_the_measurement(predicted: float, english: str, russian: str) -> None:
     assert english in beside(predicted, ROW, 2.0, WORDS["en"])
     assert russian in beside(predicted, ROW, 2.0, WORDS["ru"])
+
+
+@pytest.mark.parametrize(
+    ("predicted", "at_least", "said"),
+    [
+        (5.0, True, "You may be right: the lab can only tell that it is 2 or more."),
+        (5.0, False, "You may be right: the lab can only tell that it is 1.9 or more."),
+        (1.95, True, "You were right: it is within the range, or nearly."),
+        (1.0, True, "Too low: 2 times your prediction was measured."),
+    ],
+)
+def test_above_an_open_range_nothing_is_too_high(predicted: float, at_least: bool, said: str) -> None:
+    row = Row("single", 2.0, 1.9, None, runs=3, at_least=at_least)
+    assert beside(predicted, row, 2.0, WORDS["en"]) == said
+    assert "Прогноз завышен" not in beside(predicted, row, 2.0, WORDS["ru"])
 
 
 def test_nothing_is_right_where_hardly_anything_is() -> None:
@@ -73,8 +88,8 @@ def test_nothing_is_right_where_hardly_anything_is() -> None:
         (Row("a", 2.0, 1.0, 2.0), "it is between 1 and 2", "значение между 1 и 2"),
         (
             Row("a", 2.0, 1.9, 2.3, runs=10, interval=True),
-            "10 runs; 99 % interval: 1.9 to 2.3",
-            "прогонов: 10; 99-процентный интервал: от 1,9 до 2,3",
+            "10 runs; 99 % interval (99 of 100 such hold the true value): 1.9 to 2.3",
+            "прогонов: 10; 99 %-й доверительный интервал (99 из 100 таких содержат истинное значение): от 1,9 до 2,3",
         ),
     ],
 )

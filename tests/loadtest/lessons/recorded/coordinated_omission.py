@@ -13,7 +13,6 @@ HELD: Final = Result(
         "rate": 600,
         "requests": 1400,
         "frozen": 1800,
-        "median": 500.0,
         "expected": 2950.0,
     },
 )
