@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -228,13 +228,13 @@ def test_threads_and_processes_have_every_core(
 
 
 @contextmanager
-def computing(reply: bytes) -> Iterator[str]:
-    """Serve each client from a thread that takes 20 ms for a request; the address."""
+def computing(reply: bytes, compute: Callable[[], object] = lambda: time.sleep(0.02)) -> Iterator[str]:
+    """Serve each client from a thread of its own; the address."""
 
     def converse(client: socket.socket) -> None:
         with client:
             while client.recv(4096):
-                time.sleep(0.02)
+                compute()
                 client.sendall(reply)
 
     def serve() -> None:
@@ -252,12 +252,18 @@ def computing(reply: bytes) -> Iterator[str]:
 
 
 def test_clients_ask_again_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gil, "SECONDS", 0.5)
+    """Until the end a request is computed only once all three clients have asked."""
+    monkeypatch.setattr(gil, "SECONDS", 0.2)
+    together, met = threading.Barrier(3), []
+
+    def compute() -> None:
+        with suppress(threading.BrokenBarrierError):
+            met.append(together.wait(2))
+
     with ExitStack() as servers:
-        one, other = (servers.enter_context(computing(b"OK done\n")) for _ in range(2))
-        alone = gil.speed([one], Mock())
-        assert 10 < alone <= 50
-        assert 1.5 < gil.speed([one, one, other], Mock()) / alone / 3 * 2 < 2.5
+        one, other = (servers.enter_context(computing(b"OK done\n", compute)) for _ in range(2))
+        assert gil.speed([one, one, other], Mock()) > 1
+    assert len(met) >= 6  # two rounds
 
 
 @pytest.mark.parametrize("reply", [b"ERR full\n", b""])
