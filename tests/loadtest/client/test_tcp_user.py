@@ -308,7 +308,7 @@ def test_the_documented_locustfile_runs_headless(mine: Path, tmp_path: Path) -> 
 
 def test_its_failures_reach_locusts_own_statistics(mine: Path, tmp_path: Path) -> None:
     with Stub(LIES["wrong byte"][0]) as stub:
-        more = ("--host", stub.address, "--run-time", "2s", "--csv", str(tmp_path / "statistics"))
+        more = ("--host", stub.address, "--run-time", "4s", "--csv", str(tmp_path / "statistics"))
         with Locust(tmp_path, *arguments(0), *more, locustfile=mine) as locust:
             assert locust.ended() == 1
     failures = (tmp_path / "statistics_failures.csv").read_text().splitlines()
