@@ -1,9 +1,16 @@
 """The commands of the lab: python -m loadtest compare, report, publish, check, lesson."""
 
+import os
+import signal
 import sys
 from importlib.util import find_spec
 
+from loadtest.lab import streams
+
 if __name__ == "__main__":
+    # The imports below take a moment, in which Ctrl-C would end in a traceback.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    streams.prepare()
     for package in ("locust", "pydantic"):
         if find_spec(package) is None:
             sys.exit(
@@ -16,6 +23,7 @@ from typing import Final
 from loadtest.check.command import check
 from loadtest.compare.command import compare, draw
 from loadtest.compare.publish.command import publish
+from loadtest.lab.processes import INTERRUPTED
 from loadtest.lessons.command import lesson
 
 COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
@@ -39,4 +47,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # outside a command's own handling
+        sys.exit(INTERRUPTED)

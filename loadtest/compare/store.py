@@ -3,10 +3,11 @@
 import gzip
 import json
 import os
+import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def prepare(results: Path, now: datetime) -> Path:
     It writes a file to make sure: a file system may be full, or mounted read-only.
     """
     stamp = now.strftime("%Y-%m-%d_%H-%M-%S")
-    try:
+    with _writing(results):
         results.mkdir(parents=True, exist_ok=True)
         for name in (stamp, *(f"{stamp}-{number}" for number in range(2, 100))):
             with suppress(FileExistsError):
@@ -42,13 +43,28 @@ def prepare(results: Path, now: datetime) -> Path:
                 folder.mkdir()
                 atomic_write.write(folder / RESULT, "{}\n")
                 return folder
+    raise NotWritableError(f"results cannot be kept in {shown(results)}: {stamp} exists a hundred times")
+
+
+def try_out(results: Path) -> None:
+    """Create `results`, and write a file there that is gone at once; NotWritableError if that is impossible."""
+    with _writing(results):
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results) as file:
+            file.write(b"{}")
+
+
+@contextmanager
+def _writing(results: Path) -> Iterator[None]:
+    """Raise NotWritableError for an OSError."""
+    try:
+        yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
         raise NotWritableError(
             f"results cannot be kept in {shown(results)}: {reason}; make that folder yours, or name another with"
             " --output FOLDER or TCPLAB_RESULTS (in Docker, start it as yourself: TCPLAB_UID=$(id -u))"
         ) from error
-    raise NotWritableError(f"results cannot be kept in {shown(results)}: {stamp} exists a hundred times")
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from loadtest import atomic_write
 from loadtest.compare import store
+from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, RunFailedError
 from loadtest.compare.options import Parser, add_output
@@ -19,7 +20,7 @@ from loadtest.lessons.bench import Bench, FreezingLaboratory
 from loadtest.lessons.lesson import Lesson, Text, lessons
 from loadtest.lessons.picture import Picture
 from loadtest.lessons.result import NOTED, Result
-from loadtest.lessons.words import WORDS, Words, beside, prediction, shown, spread, usual
+from loadtest.lessons.words import WORDS, Words, beside, prediction, quoted, shown, spread, usual
 from loadtest.run_warnings import RunWarning
 
 _WIDE: Final = 100
@@ -40,7 +41,11 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
         return _refuse(f"--change: {error}")
     predicted = None if options.predict is None else prediction(options.predict)
     if options.predict is not None and predicted is None:
-        return _refuse(f"--predict: {words.bad.format(text=repr(options.predict))}")
+        return _refuse(f"--predict: {words.bad.format(text=quoted(options.predict))}")
+    try:
+        store.try_out(options.output)
+    except store.NotWritableError as error:
+        return _refuse(str(error))
     run = Flow(chosen, options.lang, value)
     run.introduce()
     try:
@@ -67,15 +72,19 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
         description="Learn by predicting: a lesson asks a question, you predict a number, the lab measures it within a"
         " minute, and the text says why it is so. Without a number: list the lessons.",
-        epilog=f"Exit status: 0, whatever was predicted; 1 if there is no figure; 2 for a bad option; {INTERRUPTED}"
-        " after Ctrl-C.",
+        epilog="Exit status: 0, whatever was predicted; 1 if there is no figure, or the picture can't be kept; 2 for a"
+        f" bad option; {INTERRUPTED} after Ctrl-C.",
     )
     parser.add_argument("number", type=int, nargs="?", choices=lessons(), metavar="NUMBER", help="which lesson")
     parser.add_argument("--lang", choices=WORDS, default=usual(), help="language (by default that of LC_ALL or LANG)")
     parser.add_argument("--predict", metavar="VALUE", help="your prediction, instead of a question at the terminal")
     parser.add_argument("--change", metavar="VALUE", help="another value of what the lesson lets you change")
     add_output(parser, "the picture")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name in ("predict", "change"):
+        if options.number is None and getattr(options, name) is not None:
+            parser.error(f"--{name} is for one lesson: give its number too, such as 1")
+    return options
 
 
 def _cores() -> machine.Cores:
@@ -131,7 +140,7 @@ class Flow:
             found = prediction(typed)
             if found is not None or not typed:
                 return found
-            say(self.words.bad.format(text=repr(typed)))
+            say(self.words.bad.format(text=quoted(typed)))
 
     def measure(self, laboratory: FreezingLaboratory) -> Result:
         """Measure; RunFailedError if that's impossible."""
@@ -166,19 +175,18 @@ class Flow:
         other = self.lesson.change.to if self.value != self.lesson.change.to else self.lesson.change.usual
         say(f"{self.words.change}:\n{_wrapped(self.text.change, '  ')}")
         say(f"    {_command(self.lesson.number, other, self.language)}\n")
-        self._keep(drawn, folder)
-        return 0 if result.complete else 1
+        kept = self._keep(drawn, folder)
+        return kept if result.complete else 1
 
-    def _keep(self, drawn: Picture, folder: Path) -> None:
-        """Write the picture, or say why that's impossible."""
+    def _keep(self, drawn: Picture, folder: Path) -> int:
+        """Write the picture, or say why that's impossible; return the exit status."""
         file = folder / f"lesson-{self.lesson.number}.svg"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             atomic_write.write(file, drawn.document())
         except OSError as error:
-            say(self.words.no_picture.format(file=store.shown(file), why=error.strerror or error))
-        else:
-            say(self.words.picture.format(file=store.shown(file)))
+            return _refuse(self.words.no_picture.format(file=store.shown(file), why=error.strerror or error), 1)
+        say(self.words.picture.format(file=store.shown(file)))
+        return 0
 
     def _warn(self, result: Result) -> None:
         """Show what may be wrong with the figures, each warning once."""
@@ -248,5 +256,5 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 
 def _refuse(why: str, status: int = 2) -> int:
-    sys.stderr.write(f"tcplab: {' '.join(why.split())}\n")
+    sys.stderr.write(f"tcplab: {visible(' '.join(why.split()))}\n")
     return status

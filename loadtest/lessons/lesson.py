@@ -11,6 +11,7 @@ from typing import Any, Final
 from loadtest.lessons import chapters
 from loadtest.lessons.bench import Bench
 from loadtest.lessons.result import Result
+from loadtest.lessons.words import quoted
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -56,7 +57,7 @@ class Change:
         """Return the value; ValueError with a line on a bad one."""
         if self.choices:
             if text not in self.choices:
-                raise ValueError(f"{text!r} can't be chosen; choose from {', '.join(self.choices)}")
+                raise ValueError(f"{quoted(text)} can't be chosen; choose from {', '.join(self.choices)}")
             return text
         kind = type(self.usual)
         try:
@@ -65,7 +66,7 @@ class Change:
             value = None
         if value is None or not self.least <= value <= self.most:
             whole = "a whole number" if kind is int else "a number"
-            raise ValueError(f"{text!r} can't be chosen; give {whole} from {self.least:g} to {self.most:g}")
+            raise ValueError(f"{quoted(text)} can't be chosen; give {whole} from {self.least:g} to {self.most:g}")
         return value
 
 

@@ -9,6 +9,8 @@ from typing import Final
 from loadtest.compare.report import formatting
 from loadtest.lessons.result import Row
 
+_LONG: Final = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -147,6 +149,11 @@ def spread(row: Row, words: Words) -> str:
     high = "…" if row.high is None else shown(row.high, words)
     pattern = words.interval if row.interval else words.of_runs if row.runs else words.bounds
     return pattern.format(runs=row.runs, low=shown(row.low, words), high=high)
+
+
+def quoted(text: str) -> str:
+    """Return a text that was typed, in quotes, its beginning if it is long."""
+    return repr(text if len(text) <= _LONG else f"{text[:_LONG]}…")
 
 
 def prediction(text: str) -> float | None:

@@ -84,6 +84,13 @@ def test_without_a_number_lessons_are_listed(capsys: pytest.CaptureFixture[str])
         (["1", "--predict", "1,000"], "--predict: '1,000' is not a number: type one such as 12 or 0.5"),
         (["1", "--change", "many"], "--change: 'many' can't be chosen; give a whole number from 25 to 100"),
         (["1", "--change", "101"], "--change: '101' can't be chosen; give a whole number from 25 to 100"),
+        (["1", "--predict", "x" * 5000], f"--predict: '{'x' * 40}…' is not a number"),
+        (["1", "--change", "9" * 5000], f"--change: '{'9' * 40}…' can't be chosen"),
+        (["--predict", "5"], "--predict is for one lesson: give its number too"),
+        (["--change", ""], "--change is for one lesson: give its number too"),
+        (["--output", ""], "argument --output: it is empty; name a folder, or omit it"),
+        (["1", "--output", "/dev/full"], "results cannot be kept in /dev/full: it is not a folder; make that folder"),
+        (["1", "--output", "/proc/none"], "results cannot be kept in /proc/none: No such file or directory; make"),
     ],
 )
 def test_a_bad_option_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +123,16 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "lesson-1.svg").exists()
 
 
+def test_an_environment_without_a_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TCPLAB_RESULTS", " ")
+    with pytest.raises(SystemExit) as ended:
+        command.lesson([])
+    assert ended.value.code == 2
+    assert "it is empty; name a folder, or omit it (and TCPLAB_RESULTS)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("typed", ["0.5", "0,5"])
 def test_a_change_has_a_point_or_comma(typed: str) -> None:
     assert lessons()[6].change.parse(typed) == 0.5
@@ -140,7 +157,12 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(
     ("typed", "refused", "shown"),
-    [("much\n-1\n0,5\n", 2, "Your prediction: 0.5 s"), ("\n", 0, ""), ("", 0, "")],
+    [
+        ("much\n-1\n0,5\n", 2, "Your prediction: 0.5 s"),
+        (f"{'x' * 5000}\n2\n", 1, f"'{'x' * 40}…' is not a number"),
+        ("\n", 0, ""),
+        ("", 0, ""),
+    ],
 )
 def test_a_bad_prediction_is_asked_again(
     typed: str, refused: int, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
@@ -199,10 +221,18 @@ def test_a_failed_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "Why" not in out
 
 
-def test_a_picture_that_cannot_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
-    assert learn("1", results=tmp_path / "file") == 0
-    assert re.search(r"The picture could not be kept in .*/file/lesson-1.svg: ", capsys.readouterr().out)
+def test_a_disk_that_fills_up_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadtest.atomic_write.write", Mock(side_effect=OSError(28, "No space left on device")))
+    assert learn("1", results=tmp_path) == 1
+    out, err = capsys.readouterr()
+    assert "Why:" in out
+    where = f"{tmp_path}/lesson-1.svg"
+    assert err == (
+        f"tcplab: The picture could not be kept in {where}: No space left on device; name a folder: --output"
+        " (Docker: TCPLAB_UID)\n"
+    )
 
 
 def test_further_runs_end_after_a_minute(tmp_path: Path) -> None:
