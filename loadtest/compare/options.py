@@ -46,7 +46,7 @@ def add_output(parser: Parser, what: str) -> None:
     """Add --output, the folder for `what`."""
     parser.add_argument(
         "--output",
-        type=Path,
+        type=_output,
         default=Path(os.environ.get("TCPLAB_RESULTS") or ROOT / "loadtest" / "results"),
         metavar="FOLDER",
         help=f"folder for {what} (also TCPLAB_RESULTS; default: loadtest/results/)",
@@ -207,6 +207,10 @@ def _not_empty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; give it a value, or omit it")
     return text
+
+
+def _output(text: str) -> Path:
+    return Path(_not_empty(text))
 
 
 def _folder(text: str) -> Path:
