@@ -12,9 +12,9 @@ import pytest
 
 from loadtest.check import show
 from loadtest.check.commands import COMMANDS
-from loadtest.check.scorecard import FAILED, NOT_ASKED, ROWS, Scorecard
+from loadtest.check.scorecard import FAILED, NOT_ASKED, ROWS, Scorecard, ask
 from tests.loadtest.check.servers.faulty import FAULTS
-from tests.support.check import scorecard
+from tests.support.check import asked, scorecard
 from tests.support.needs import COMPILER, GO, provided
 from tests.support.processes import ROOT
 
@@ -44,6 +44,14 @@ def test_a_fault_is_named_by_its_row_alone(fault: str, tmp_path: Path) -> None:
     assert "" not in {failed.sent, failed.came, failed.expected}
     assert ("the server ended, exit status 1" in failed.came) == fault.startswith("dies")
     assert {show.line(result) for result in card.of(NOT_ASKED)} <= {f"not asked: {failed.name} failed"}
+
+
+def test_a_row_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtest.check.server._ROW", 0.5)
+    with asked((*FAULTY, "drips without an end"), tmp_path) as server:
+        server.restart()
+        result = ask(ROWS[0], server)
+    assert (result.status, result.came) == (FAILED, "no end within 0.5 s")
 
 
 def test_every_row_has_a_fault() -> None:
