@@ -86,7 +86,7 @@ def _end_under_load(server: Server) -> tuple[_Load, bool]:
         load.end()
 
 
-@row(process=True, ends=True)
+@row(process=True, ends=True, after=("own-replies",))
 def sigterm(server: Server) -> None:
     """After SIGTERM under load it ends within 10 s, with all its processes, and frees its port."""
     _, ended = _end_under_load(server)
@@ -99,7 +99,7 @@ def sigterm(server: Server) -> None:
         raise RowFailedError(sent, "it ended, but its port still takes clients", "a free port")
 
 
-@row(process=True, ends=True, after=("sigterm", "own-replies"))
+@row(process=True, ends=True, after=("sigterm",))
 def last_replies(server: Server) -> None:
     """SIGTERM under load cuts no reply: each that comes is whole and right."""
     load, _ = _end_under_load(server)

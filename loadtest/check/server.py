@@ -117,12 +117,16 @@ class Server:
 
     def look(self) -> Look:
         """Return its memory, threads and sockets."""
-        looks = []
+        looks, came = [], ""
         for root in self._family.roots():
-            with suppress(psutil.NoSuchProcess):  # it has ended since
+            try:
                 looks.append(ProcessMemory(root.pid).look())
-        if ended := self.how_it_ended():
-            raise RowFailedError("some of this row's requests", ended, "a running server")
+            except psutil.NoSuchProcess:  # it has ended since
+                continue
+            except psutil.Error as error:
+                came = str(error)
+        if came := self.how_it_ended() or came:
+            raise RowFailedError("some of this row's requests", came, "a running server")
         memory, threads, sockets = (sum(each) for each in zip(*looks, strict=True))
         return Look(memory, threads, sockets)
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,6 +53,18 @@ def test_a_row_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         server.restart()
         result = ask(ROWS[0], server)
     assert (result.status, result.came) == (FAILED, "no end within 0.5 s")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it needs setsid")
+def test_a_foreign_listener_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's process is no child of the command that starts it; here a server whose parent ends at once."""
+    monkeypatch.setattr("loadtest.check.scorecard.ROWS", [row for row in ROWS if row.name == "sigterm"])
+    escape = f"(setsid {' '.join(FAULTY[:2])} $0 & echo $! > {tmp_path}/pid); exec sleep 60"
+    try:
+        card = scorecard(("sh", "-c", escape, "{port}"), tmp_path)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert [result.why for result in card.results] == ["the process that listens was not started here"]
 
 
 def test_every_row_has_a_fault() -> None:
