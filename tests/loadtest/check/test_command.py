@@ -175,11 +175,11 @@ def test_ctrl_c_ends_a_row_amid_bytes(tmp_path: Path) -> None:
     with subprocess.Popen(command(tmp_path, *options), cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         said = ""
-        while "  echo" not in said:
+        while "  blanks" not in said:
             said += running.stdout.read(1)
         running.send_signal(signal.SIGINT)
         assert running.wait(OVERALL / 2) == 130
-    assert kept(tmp_path)["results"][0]["why"] == "interrupted"
+    assert kept(tmp_path)["results"][1]["why"] == "interrupted"
 
 
 def test_a_page_that_is_a_folder(tmp_path: Path) -> None:

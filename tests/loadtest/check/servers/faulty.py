@@ -159,9 +159,6 @@ class Conversation:
             self.send = self.send_in_time
 
     def go_on(self) -> None:
-        while self.fault == "drips without an end":
-            self.client.sendall(b"x")
-            time.sleep(0.05)
         if self.fault == "queues replies without bound":
             self.writing.start()
         try:
@@ -276,6 +273,9 @@ class Conversation:
 
     def echo(self, line: bytes) -> bytes:
         text = line[5:]
+        while self.fault == "drips without an end" and text[:1] == b" ":
+            self.client.sendall(b"x")
+            time.sleep(0.05)
         if self.fault == "answers the thousandth twice" and text == b"999":
             return b"OK 999\nOK 999\n"
         if b" says " in text and self.fault in UNDER_LOAD:
