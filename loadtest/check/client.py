@@ -23,6 +23,9 @@ STUCK: Final = 0.3
 CLOSED: Final = "the end of the connection"
 RESET: Final = "a reset"
 
+SURPLUS: Final = 65_536
+"""Bytes that may come beyond what should."""
+
 _TICK = 0.2
 _SHOWN = 64
 
@@ -57,7 +60,7 @@ class Client:
     """
     A connection, as a context that closes it.
 
-    pause: called a few times a second while it waits; it may raise. small: with a small receive buffer.
+    pause: called before each wait, a few times a second at least; it may raise. small: with a small receive buffer.
     """
 
     def __init__(self, address: tuple[str, int], pause: Callable[[], None], *, small: bool = False) -> None:
@@ -80,6 +83,9 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.socket.close()
+        surplus, self._ahead = self._ahead, b""
+        if surplus and not self._sent and kind is None:
+            raise RowFailedError("(nothing more)", shown(surplus), "no reply without a request")
 
     def send(self, data: bytes) -> None:
         """Send all; a connection that has ended shows when its reply is expected."""
@@ -100,10 +106,14 @@ class Client:
 
     def expect(self, reply: bytes, *, also: bytes = b"") -> None:
         """Receive as many lines as `reply` has: they must be equal to it, or to `also`."""
-        came, end = self.receive(reply.count(b"\n"))
+        came, end = self.receive(reply.count(b"\n"), len(reply))
         if came not in {reply, also} or not came:
             at = next((i for i, (a, b) in enumerate(zip(came, reply, strict=False)) if a != b), len(came))
             raise self.failure(told(came, end, at), shown(reply, at))
+        self.answered()
+
+    def answered(self) -> None:
+        """Forget what was sent."""
         self._sent.clear()
 
     def ask(self, request: bytes, reply: bytes, *, also: bytes = b"") -> None:
@@ -117,18 +127,23 @@ class Client:
         if came or end != CLOSED:
             raise self.failure(told(came, end), CLOSED)
 
-    def receive(self, lines: int) -> tuple[bytes, str]:
-        """Receive so many lines. Return them and ""; or, if they don't all come, what came and why no more did."""
+    def receive(self, lines: int, size: int = 0) -> tuple[bytes, str]:
+        """
+        Receive so many lines. Return them and ""; or, if they don't all come, what came and why no more did.
+
+        size: how many bytes they should have, if they are more than a few.
+        """
         received = [self._ahead]
         missing = lines - self._ahead.count(b"\n")
+        room = size + SURPLUS - len(self._ahead)
         began = heard = time.monotonic()
         end = ""
         while missing > 0 and not end:
+            self._pause()
             self.socket.settimeout(_TICK)
             try:
                 data = self.socket.recv(1 << 18)
             except TimeoutError:
-                self._pause()
                 end = f"nothing more for {PATIENCE:g} s" if time.monotonic() - heard > PATIENCE else ""
                 continue
             except OSError:
@@ -136,9 +151,12 @@ class Client:
                 continue
             received.append(data)
             missing -= data.count(b"\n")
+            room -= len(data)
             heard = time.monotonic()
             end = "" if data else CLOSED
-            if data and heard - began > OVERALL:
+            if missing > 0 and room < 0:
+                end = f"more than {size + SURPLUS:,} bytes"
+            elif data and heard - began > OVERALL:
                 end = f"no end within {OVERALL:g} s"
         whole = b"".join(received)
         if end:
@@ -177,12 +195,13 @@ class Client:
         view = memoryview(data)
         taken_at = time.monotonic()
         while view and time.monotonic() - taken_at < patience:
+            self._pause()
             self.socket.settimeout(min(_TICK, patience))
             try:
                 view = view[self.socket.send(view) :]
                 taken_at = time.monotonic()
             except TimeoutError:
-                self._pause()
+                continue
             except OSError:
                 self.ended = True
                 return len(data)

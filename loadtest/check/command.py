@@ -1,6 +1,8 @@
 """The command: python -m loadtest check."""
 
+import errno
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from loadtest import atomic_write
 from loadtest.check import show
 from loadtest.check.commands import COMMANDS
 from loadtest.check.conduct import CROWD
+from loadtest.check.family import Family
 from loadtest.check.scorecard import FAILED, Scorecard, run_all
 from loadtest.check.server import Server
 from loadtest.compare import interpreters, store
@@ -19,10 +22,13 @@ from loadtest.compare.candidates import own
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, make_room
 from loadtest.compare.options import Parser, add_output
-from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say
+from loadtest.lab.processes import INTERRUPTED, Interrupt, adopt_orphans, say
 
 ROW_FAILED: Final = 3
 """The exit status if a row failed."""
+
+_CARD: Final = 65_536
+"""Bytes that a scorecard may have."""
 
 
 def check(arguments: Sequence[str]) -> int:
@@ -37,9 +43,11 @@ def check(arguments: Sequence[str]) -> int:
     try:
         candidate = own(options.server[0], 0)
         make_room(options.serves)
-        folder.mkdir(parents=True, exist_ok=True)
-    except (ValueError, TooFewDescriptorsError) as error:
+        _prepare(folder, candidate.name)
+    except ValueError as error:
         parser.error(str(error))
+    except TooFewDescriptorsError as error:
+        parser.error(f"{error} with --serves")
     except OSError as error:
         parser.error(f"the scorecard can't be kept in {folder}: {error.strerror}; name another folder with --output")
     program = candidate.command[0] if candidate.command else ""
@@ -53,27 +61,45 @@ def check(arguments: Sequence[str]) -> int:
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
-    children = Children()
-    with tempfile.TemporaryDirectory(prefix="tcplab-") as work, Interrupt(children) as interrupt, children:
+    adopt_orphans()
+    family = Family()
+    with Interrupt(family) as interrupt, tempfile.TemporaryDirectory(prefix="tcplab-") as work, family:
         say(f"Checking {card.name}: {visible(candidate.address or ' '.join(candidate.command))}\n")
-        server = Server(candidate, Path(work), children, interrupt, serves=options.serves)
+        server = Server(candidate, Path(work), family, interrupt, serves=options.serves)
         run_all(card, server, lambda row: say(show.begun(row), end=""), lambda result: say(show.line(result)))
         server.end()
-    return _report(card, folder, options.server[0])
+        return _report(card, folder, options.server[0])
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.md", folder / f"{name}.json"
+
+
+def _prepare(folder: Path, name: str) -> None:
+    """Make the folder; OSError if the scorecard can't be kept there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in _files(folder, name):
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        trial = file.with_name(f".{file.name}")
+        try:
+            atomic_write.write(trial, " " * _CARD)
+        finally:
+            trial.unlink(missing_ok=True)
 
 
 def _report(card: Scorecard, folder: Path, server: str) -> int:
     """Say what came of it, and keep it; return the exit status. server: the option --server."""
-    files = folder / f"{card.name}.md", folder / f"{card.name}.json"
+    files = _files(folder, card.name)
     say(f"\n{show.verdict(card)}")
     try:
         atomic_write.write(files[0], show.page(card))
         atomic_write.write(files[1], json.dumps(card.as_json(), indent=1) + "\n")
     except OSError as error:
-        why = f"the scorecard can't be kept in {folder}: {error.strerror}"
+        why = f"the scorecard can't be kept in {visible(str(folder))}: {error.strerror}"
         sys.stderr.write(f"tcplab: {why}; name another folder with --output\n")
         return 1
-    say(f"Scorecard: {', '.join(str(store.shown(file)) for file in files)}")
+    say(f"Scorecard: {', '.join(visible(str(store.shown(file))) for file in files)}")
     if card.interrupted:
         return INTERRUPTED
     if card.broken:
@@ -110,8 +136,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "--commands",
         nargs="+",
+        action="extend",
         choices=COMMANDS,
-        default=(),
+        default=[],
         help="what it knows besides ECHO (ERR: it answers any other line so); other rows are not asked",
     )
     add_output(parser, "check/NAME.md and check/NAME.json")

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from loadtest.check.client import CLOSED, PATIENCE, RESET, Client, RowFailedError, shown, told
-from loadtest.check.exchanges import ERR
+from loadtest.check.exchanges import is_error
 from loadtest.check.row import row
 from loadtest.check.server import Server
 
@@ -50,8 +50,8 @@ def cut_off(server: Server) -> None:
 
 
 def _refused(came: bytes, end: str) -> bool:
-    """Return whether a line got ERR or, without a byte, the end of the connection."""
-    return came.startswith(ERR) or (not came and end in {CLOSED, RESET})
+    """Return whether a line got an ERR line or, without a byte, the end of the connection."""
+    return is_error(came) or (not came and end in {CLOSED, RESET})
 
 
 @row()
@@ -94,7 +94,7 @@ def overlong_line(server: Server) -> None:
     line = b"ECHO " + b"x" * (_OVERLONG - 5)
     with server.client() as client:
         client.send(line + b"\n")
-        came, end = client.receive(1)
+        came, end = client.receive(1, len(line))
         if not _refused(came, end) and came != b"OK " + line[5:] + b"\n":
             raise client.failure(told(came, end), f"{shown(b'OK ' + line[5:])}, or ERR, or the end of the connection")
 
@@ -139,7 +139,7 @@ def late_reader(server: Server) -> None:
         for number in range(requests + (rest > 0)):
             if number == requests:
                 client.send(_LONG[rest:])
-            came, end = client.receive(1)
+            came, end = client.receive(1, len(reply))
             if end in {CLOSED, RESET} and reply.startswith(came):
                 return
             if came != reply:

@@ -10,6 +10,11 @@ LONGEST: Final = b"ECHO " + b"x" * (65_536 - 5)
 """The longest line, without its end."""
 
 
+def is_error(came: bytes) -> bool:
+    """Return whether this is one whole ERR line."""
+    return came.startswith(ERR) and came.find(b"\n") == len(came) - 1
+
+
 class Exchange(NamedTuple):
     """
     One request and its reply, after which the conversation goes on.

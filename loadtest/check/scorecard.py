@@ -8,7 +8,7 @@ from typing import Any, Final
 from loadtest.check import commands, conduct, ending, wire
 from loadtest.check.client import RowFailedError
 from loadtest.check.row import Row
-from loadtest.check.server import NotServingError, Server
+from loadtest.check.server import ENDING, NotServingError, Server
 from loadtest.lab.processes import InterruptedByUserError
 
 ROWS: Final[Sequence[Row]] = (*wire.ROWS, *conduct.ROWS, *commands.ROWS, *ending.ROWS)
@@ -17,9 +17,6 @@ ROWS: Final[Sequence[Row]] = (*wire.ROWS, *conduct.ROWS, *commands.ROWS, *ending
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 NOT_ASKED: Final = "not asked"
-
-_ENDING: Final = 0.3
-"""Seconds that a process may take to end after its clients have noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +74,23 @@ def run_all(card: Scorecard, server: Server, begin: Callable[[Row], None], tell:
     fresh = False
     for row in ROWS:
         if card.broken:
-            card.results.append(Result(row.name, row.asks, NOT_ASKED, card.broken))
+            why = "interrupted" if card.interrupted else "no client can connect, as above"
+            card.results.append(Result(row.name, row.asks, NOT_ASKED, why))
             continue
         begin(row)
         result = skipped(row, server, card)
         if not result:
             try:
+                server.interrupt.check()
                 if not fresh:
                     server.restart()
-                result = ask(row, server)
-                fresh = result.status == PASSED and not row.ends
+                    fresh = True
+                if row.process and not server.listens():
+                    result = Result(row.name, row.asks, NOT_ASKED, "the process that listens was not started here")
+                else:
+                    result = ask(row, server)
+                    fresh = result.status == PASSED and not row.ends
+                server.interrupt.check()
             except NotServingError as error:
                 card.broken = " ".join(str(error).split())
             except InterruptedByUserError:
@@ -115,14 +119,14 @@ def skipped(row: Row, server: Server, card: Scorecard) -> Result | None:
 def ask(row: Row, server: Server) -> Result:
     """Ask a row of a running server; return its result."""
     began = time.monotonic()
-    server.remember_family()
+    server.begin_row()
     result = Result(row.name, row.asks, PASSED)
     try:
         row.ask(server)
         if not row.ends:
             server.still_serves()
     except RowFailedError as failed:
-        ended = "" if row.ends else server.how_it_ended(_ENDING)
+        ended = "" if row.ends else server.how_it_ended(ENDING)
         came = f"{failed.came}; {ended}" if ended and ended not in failed.came else failed.came
         result = Result(row.name, row.asks, FAILED, sent=failed.sent, came=came, expected=failed.expected)
     return replace(result, seconds=round(time.monotonic() - began, 3))

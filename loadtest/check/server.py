@@ -1,5 +1,6 @@
 """The server that is asked: where it is, and its process if it is started here."""
 
+import math
 import socket
 import subprocess
 import time
@@ -10,16 +11,22 @@ from typing import Final
 import psutil
 
 from loadtest.check.client import PATIENCE, Client, RowFailedError
+from loadtest.check.family import Family
 from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure.process_memory import Look, ProcessMemory
 from loadtest.compare.measure.run import ROOT
-from loadtest.lab.processes import Child, ChildFailedError, Children, Interrupt, describe, python_environment
+from loadtest.lab.processes import Child, ChildFailedError, Interrupt, describe, python_environment
 
 GRACE: Final = 10.0
 """Seconds from SIGTERM to the end: Docker waits so long before it kills."""
 
+ENDING: Final = 0.3
+"""Seconds that a process may take to end after its clients have noticed."""
+
 _READY_WITHIN = 20.0
+_ROW = 60.0
+_QUOTED = 300
 
 
 class NotServingError(Exception):
@@ -34,15 +41,15 @@ class Server:
     """
 
     def __init__(
-        self, candidate: Candidate, folder: Path, children: Children, interrupt: Interrupt, *, serves: int
+        self, candidate: Candidate, folder: Path, family: Family, interrupt: Interrupt, *, serves: int
     ) -> None:
         self.serves = serves
         self.child: Child | None = None
         self.interrupt = interrupt
         self._candidate = candidate
         self._folder = folder
-        self._children = children
-        self._family: list[psutil.Process] = []
+        self._family = family
+        self._deadline = math.inf
         self.address = split_address(candidate.address) if candidate.address else ("127.0.0.1", 0)
 
     @property
@@ -62,13 +69,21 @@ class Server:
                 child = Child(self._candidate.name, command, self._folder, cwd=folder, env=python_environment())
             except ChildFailedError as error:
                 raise NotServingError(str(error)) from error
-            self.child = self._children.add(child)
+            self.child = self._family.add(child)
         deadline = time.monotonic() + (_READY_WITHIN if self.child else 0.0)
         while why := self.refusal():
             if self.child is None or self.child.status() is not None or time.monotonic() > deadline:
-                said = f": {self.child.tail()}" if self.child else ""
-                raise NotServingError(f"no client can connect to {self._candidate.name}: {why}{said}")
+                raise NotServingError(self._not_serving(why))
             self.interrupt.sleep(0.02)
+
+    def _not_serving(self, why: str) -> str:
+        name = self._candidate.name
+        if self.child is None:
+            return f"no client can connect to {name}: {why}; start it first, or correct its address"
+        said = self.child.tail()
+        quoted = said if len(said) <= _QUOTED else f"...{said[-_QUOTED:]}"
+        ended = self.how_it_ended() or f"after {_READY_WITHIN:g} s it does not listen on the port of {{port}}"
+        return f"no client can connect to {name}: {why}; {ended}: {quoted}; correct its command"
 
     def refusal(self) -> str:
         """Return why no client can connect; "" if one can."""
@@ -76,38 +91,60 @@ class Server:
             socket.create_connection(self.address, PATIENCE).close()
         except OSError as error:
             return error.strerror or str(error)
+        except UnicodeError:
+            return f"{self.address[0]} is no host's name"
         return ""
 
     def end(self) -> None:
         """Kill it and what it has started; a server that was not started here stays."""
-        self._children.kill()
-        self._children.end()
-        for process in self._family:  # the first of them may have ended without the others
-            with suppress(psutil.Error):
-                process.kill()
-        self._family = []
+        self._family.end()
         self.child = None
+
+    def begin_row(self) -> None:
+        """Give a row its time: `pause` raises RowFailedError after it."""
+        self._deadline = time.monotonic() + _ROW
+        self._family.processes()
+
+    def pause(self) -> None:
+        """Raise if the user has interrupted, or the row takes too long."""
+        self.interrupt.check()
+        if time.monotonic() > self._deadline:
+            raise RowFailedError("all of this row's requests", f"no end within {_ROW:g} s", "all of their replies")
 
     def client(self, *, small: bool = False) -> Client:
         """Connect a client. small: with a small receive buffer."""
-        return Client(self.address, self.interrupt.check, small=small)
+        return Client(self.address, self.pause, small=small)
 
     def look(self) -> Look:
         """Return its memory, threads and sockets."""
-        try:
-            return ProcessMemory(self.remember_family()[0].pid).look()
-        except (psutil.Error, IndexError) as error:
-            raise RowFailedError(
-                "some of this row's requests", self.how_it_ended() or str(error), "a running server"
-            ) from error
+        looks, came = [], ""
+        for root in self._family.roots():
+            try:
+                looks.append(ProcessMemory(root.pid).look())
+            except psutil.NoSuchProcess:  # it has ended since
+                continue
+            except psutil.Error as error:
+                came = str(error)
+        if came := self.how_it_ended() or came:
+            raise RowFailedError("some of this row's requests", came, "a running server")
+        memory, threads, sockets = (sum(each) for each in zip(*looks, strict=True))
+        return Look(memory, threads, sockets)
 
-    def remember_family(self) -> list[psutil.Process]:
-        """Note its processes, and return them, the first one first; none if it was not started here."""
-        with suppress(psutil.Error):
-            if self.child is not None and self.child.status() is None:
-                root = psutil.Process(self.child.pid)
-                self._family = [root, *root.children(recursive=True)]
-        return self._family
+    def listens(self) -> bool:
+        """Whether one of the processes that were started here has the listening socket: no container's, for example."""
+        for process in self._family.processes():
+            with suppress(psutil.Error):
+                found = process.net_connections("tcp")
+                if any(each.status == psutil.CONN_LISTEN and each.laddr.port == self.address[1] for each in found):
+                    return True
+        return False
+
+    def left(self, within: float) -> int:
+        """Return how many of its processes still run after so many seconds."""
+        deadline = time.monotonic() + within
+        while (running := self._family.processes()) and time.monotonic() < deadline:
+            self.interrupt.sleep(0.02)
+        return len(running)
 
     def how_it_ended(self, within: float = 0.0) -> str:
         """Return how its process ends, in words; "" if it does not within so many seconds, or was not started here."""
@@ -119,7 +156,7 @@ class Server:
 
     def terminate(self) -> None:
         """Send SIGTERM to its first process."""
-        self.remember_family()
+        self._family.processes()
         if self.child is not None:
             self.child.ask()
 

@@ -63,7 +63,7 @@ def next_step(card: Scorecard, server: str) -> str:
     models = "single" if card.serves == 1 else "threaded asyncio"
     return (
         f"Its place among the models: python -m loadtest compare --variants {models} {few}--repeats 10 --server"
-        f" {shlex.quote(server)}"
+        f" {visible(shlex.quote(server))}"
     )
 
 

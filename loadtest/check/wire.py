@@ -6,7 +6,7 @@ from statistics import median
 from typing import Final
 
 from loadtest.check.client import RowFailedError, told
-from loadtest.check.exchanges import ERR, EXCHANGES, LONGEST
+from loadtest.check.exchanges import ERR, EXCHANGES, LONGEST, is_error
 from loadtest.check.row import row
 from loadtest.check.server import Server
 
@@ -27,7 +27,7 @@ def ask_all(server: Server, name: str) -> None:
                 client.send(each.request)
                 if each.reply == ERR:
                     came, end = client.receive(1)
-                    if end or not came.startswith(ERR):
+                    if end or not is_error(came):
                         raise client.failure(told(came, end), "ERR and a reason")
                 elif name == "carriage-return":  # one before the end of the line may be text to a server
                     client.expect(each.reply, also=b"OK" + each.request[4:])
@@ -93,6 +93,8 @@ def joined(server: Server) -> None:
         missing = {b"OK %d\n" % number for number in range(_MANY)}.difference(replies)
         if missing or len(replies) != _MANY:
             raise client.failure(f"{len(replies):,} replies: {told(came, end)}", f"{_MANY:,} replies, one for each")
+        client.answered()
+        client.ask(b"ECHO on\n", b"OK on\n")
 
 
 @row(after=("joined", "long-line"))

@@ -23,7 +23,8 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C or SIGTERM: a shell's for a command that SIGINT ended (128 + 2)."""
 
 _POLL = 0.01
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+_TAIL = 4_096
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `make` and `timeout` pass a signal on to a child that already got it with its process group: that is one request.
 _SAME_REQUEST = 0.25
@@ -37,6 +38,12 @@ class ChildFailedError(Exception):
 
 class InterruptedByUserError(Exception):
     """The user interrupted (Ctrl-C, SIGTERM or a closed terminal)."""
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of each descendant whose own parent ends (Linux), so that it can be found."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _in_child(parent: int, cores: Collection[int], group: Path | None) -> Callable[[], None]:
@@ -110,7 +117,9 @@ class Child:
 
     def tail(self, lines: int = 6) -> str:
         """Return the last lines of its standard error."""
-        text = self.err.read_text(errors="replace").strip()
+        with self.err.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))  # it may have written a lot
+            text = file.read(_TAIL).decode(errors="replace").strip()
         return "\n".join(text.splitlines()[-lines:]) or "(it wrote nothing to its standard error)"
 
     def check(self) -> None:

@@ -50,6 +50,23 @@ def test_a_wrong_reply_is_shown_where_it_differs(pair: tuple[Client, socket.sock
     assert failed.value.expected == f"...{'x' * 21}z\\n (205 bytes)"
 
 
+def test_too_many_bytes_are_not_kept(pair: tuple[Client, socket.socket]) -> None:
+    client, served = pair
+    served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+    served.sendall(b"x" * 100_000)
+    with pytest.raises(RowFailedError) as failed:
+        client.ask(b"ECHO\n", b"OK\n")
+    assert failed.value.came.endswith(" bytes), then more than 65,539 bytes")
+
+
+def test_a_reply_too_many_fails(pair: tuple[Client, socket.socket]) -> None:
+    client, served = pair
+    served.sendall(b"OK\nOK\n")
+    with pytest.raises(RowFailedError) as failed, client:
+        client.ask(b"ECHO\n", b"OK\n")
+    assert (failed.value.came, failed.value.expected) == ("OK\\n", "no reply without a request")
+
+
 def test_a_reset_is_told_from_a_close(pair: tuple[Client, socket.socket]) -> None:
     client, served = pair
     client.send(b"unread\n")

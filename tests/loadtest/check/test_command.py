@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from loadtest.check.client import OVERALL
 from loadtest.check.scorecard import ROWS
 from tests.loadtest.check.test_servers import FAULTY
 from tests.support.processes import ROOT, eventually, free_ports, still_running
@@ -86,13 +87,46 @@ def test_an_address_without_server_is_one_line(tmp_path: Path) -> None:
     [port] = free_ports(1)
     done = run(tmp_path, "--server", f"mine=127.0.0.1:{port}")
     assert done.returncode == 1
-    assert done.stderr == "tcplab: no client can connect to mine: Connection refused\n"
+    why = "Connection refused; start it first, or correct its address"
+    assert done.stderr == f"tcplab: no client can connect to mine: {why}\n"
+
+
+def test_a_host_that_is_no_name(tmp_path: Path) -> None:
+    done = run(tmp_path, "--server", "mine=a..b:80")
+    assert done.returncode == 1
+    why = "a..b is no host's name; start it first, or correct its address"
+    assert done.stderr == f"tcplab: no client can connect to mine: {why}\n"
 
 
 def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
     done = run(tmp_path, "--server", f"mine={sys.executable} -c 'exit(\"no luck today\")' {{port}}")
     assert done.returncode == 1
-    assert done.stderr == "tcplab: no client can connect to mine: Connection refused: no luck today\n"
+    why = "Connection refused; the server ended, exit status 1: no luck today; correct its command"
+    assert done.stderr == f"tcplab: no client can connect to mine: {why}\n"
+
+
+def test_a_long_error_is_quoted_once(tmp_path: Path) -> None:
+    done = run(tmp_path, "--server", f"mine={sys.executable} -c 'exit(\"E\" * 1_000_000)' {{port}}")
+    assert done.returncode == 1
+    assert f": ...{'E' * 300}; correct" in done.stderr
+    assert (tmp_path / "check" / "mine.md").read_text().count("E" * 300) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_a_process_that_escapes_is_found(tmp_path: Path) -> None:
+    command = f"(setsid {' '.join(FAULTY[:2])} $0 {tmp_path} &); exec sleep 60"
+    done = run(tmp_path, "--server", f"mine=sh -c '{command}' {{port}}", "--serves", "30")
+    assert done.returncode == 3
+    [failed] = [result for result in kept(tmp_path)["results"] if result["status"] == "failed"]
+    assert (failed["name"], failed["came"]) == ("sigterm", "it ended, but 1 of its processes still run")
+    assert [each for each in psutil.process_iter() if str(tmp_path) in " ".join(cmdline(each))] == []
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @pytest.mark.parametrize(
@@ -105,6 +139,7 @@ def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
         (("--server", "a=x {port}", "--server", "b=x {port}"), "it checks one server at a time"),
         (("--server", "mine=true {port}", "--serves", "0"), "--serves takes a whole number from 1 to 1000"),
         (("--server", "mine=true {port}", "--commands", "HELO"), "invalid choice: 'HELO'"),
+        (("--server", "mine=true {port}", "--output", ""), "it is empty; name a folder"),
         (("--server", "mine=true {port}", "--output", "/dev/null"), "the scorecard can't be kept in /dev/null/check"),
     ],
 )
@@ -133,3 +168,27 @@ def test_ctrl_c_keeps_the_card_so_far(tmp_path: Path) -> None:
     found = kept(tmp_path)
     assert (found["interrupted"], found["failed"]) == (True, 1)
     assert found["results"][-1]["why"] == "interrupted"
+
+
+def test_ctrl_c_ends_a_row_amid_bytes(tmp_path: Path) -> None:
+    options = "--server", server("drips without an end")
+    with subprocess.Popen(command(tmp_path, *options), cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        said = ""
+        while "  blanks" not in said:
+            said += running.stdout.read(1)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(OVERALL / 2) == 130
+    assert kept(tmp_path)["results"][1]["why"] == "interrupted"
+
+
+def test_a_page_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "check" / "mine.md").mkdir(parents=True)
+    done = run(tmp_path, "--server", "mine=true {port}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the scorecard can't be kept in" in done.stderr
+
+
+def test_commands_may_be_named_apart(tmp_path: Path) -> None:
+    run(tmp_path, "--server", f"mine={sys.executable} -c exit(1) {{port}}", "--commands", "WORK", "--commands", "SLEEP")
+    assert kept(tmp_path)["commands"] == ["SLEEP", "WORK"]

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,9 @@ import pytest
 
 from loadtest.check import show
 from loadtest.check.commands import COMMANDS
-from loadtest.check.scorecard import FAILED, NOT_ASKED, ROWS, Scorecard
+from loadtest.check.scorecard import FAILED, NOT_ASKED, ROWS, Scorecard, ask
 from tests.loadtest.check.servers.faulty import FAULTS
-from tests.support.check import scorecard
+from tests.support.check import asked, scorecard
 from tests.support.needs import COMPILER, GO, provided
 from tests.support.processes import ROOT
 
@@ -44,6 +45,26 @@ def test_a_fault_is_named_by_its_row_alone(fault: str, tmp_path: Path) -> None:
     assert "" not in {failed.sent, failed.came, failed.expected}
     assert ("the server ended, exit status 1" in failed.came) == fault.startswith("dies")
     assert {show.line(result) for result in card.of(NOT_ASKED)} <= {f"not asked: {failed.name} failed"}
+
+
+def test_a_row_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtest.check.server._ROW", 0.5)
+    with asked((*FAULTY, "drips without an end"), tmp_path) as server:
+        server.restart()
+        [result] = [ask(row, server) for row in ROWS if row.name == "blanks"]
+    assert (result.status, result.came) == (FAILED, "no end within 0.5 s")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it needs setsid")
+def test_a_foreign_listener_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's process is no child of the command that starts it; here a server whose parent ends at once."""
+    monkeypatch.setattr("loadtest.check.scorecard.ROWS", [row for row in ROWS if row.name == "sigterm"])
+    escape = f"(setsid {' '.join(FAULTY[:2])} $0 & echo $! > {tmp_path}/pid); exec sleep 60"
+    try:
+        card = scorecard(("sh", "-c", escape, "{port}"), tmp_path)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert [result.why for result in card.results] == ["the process that listens was not started here"]
 
 
 def test_every_row_has_a_fault() -> None:

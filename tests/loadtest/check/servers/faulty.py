@@ -1,7 +1,8 @@
 """
 A correct server of the whole wire in plain threads, with one fault if its name is given: faulty.py PORT [FAULT].
 
-It imports nothing of the lab, so that a mistake there can't hide here. FAULTS names the row of each.
+It imports nothing of the lab, so that a mistake there can't hide here. FAULTS names the row of each; "drips without an
+end" only takes time.
 """
 
 import os
@@ -24,6 +25,7 @@ FAULTS = {
     "cuts at 4096 bytes": "long-line",
     "loses a byte of a short piece": "split",
     "answers the first line of a packet": "joined",
+    "answers the thousandth twice": "joined",
     "answers short lines first": "order",
     "sends each reply alone and delayed": "delay",
     "closes when its client half-closes": "half-close",
@@ -35,6 +37,7 @@ FAULTS = {
     "keeps the socket of a reset": "leaving",
     "dies of an overlong line": "overlong-line",
     "cuts an overlong line": "overlong-line",
+    "leaves an ERR unfinished": "overlong-line",
     "buffers an endless line": "endless-line",
     "queues replies without bound": "unread-memory",
     "loses the rest of a reply that is not taken": "late-reader",
@@ -55,8 +58,18 @@ FAULTS = {
     "stays after QUIT": "quit",
     "ignores SIGTERM": "sigterm",
     "leaves a process at SIGTERM": "sigterm",
+    "leaves a process of its load": "sigterm",
+    "dies of load": "sigterm",
+    "is silent under load": "sigterm",
+    "refuses under load": "sigterm",
     "cuts a reply at SIGTERM": "last-replies",
     "drops a SLEEP at SIGTERM": "begun-request",
+}
+
+UNDER_LOAD: dict[str, Callable[[], bytes]] = {
+    "dies of load": lambda: os._exit(1),
+    "is silent under load": lambda: b"",
+    "refuses under load": lambda: b"ERR busy\n",
 }
 
 LIMIT = 65_536
@@ -73,6 +86,7 @@ class Server:
         self.ending = False
         self.kept: list[socket.socket] = []
         self.last = b""
+        self.forked = False
 
     def serve(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN if self.fault == "ignores SIGTERM" else self.end)
@@ -86,6 +100,16 @@ class Server:
                 with suppress(OSError):
                     client.recv(1, socket.MSG_PEEK)
             threading.Thread(target=self.converse, args=(client,), daemon=True).start()
+
+    def fork(self) -> None:
+        """Fork once, a process that stays without a socket."""
+        with self.counting:
+            if not self.forked and not os.fork():
+                os.closerange(3, 100)
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(60)
+                os._exit(0)
+            self.forked = True
 
     def end(self, *_: object) -> None:
         """Finish what has begun, then end."""
@@ -249,6 +273,15 @@ class Conversation:
 
     def echo(self, line: bytes) -> bytes:
         text = line[5:]
+        while self.fault == "drips without an end" and text[:1] == b" ":
+            self.client.sendall(b"x")
+            time.sleep(0.05)
+        if self.fault == "answers the thousandth twice" and text == b"999":
+            return b"OK 999\nOK 999\n"
+        if b" says " in text and self.fault in UNDER_LOAD:
+            return UNDER_LOAD[self.fault]()
+        if b" says " in text and self.fault == "leaves a process of its load":
+            self.server.fork()
         if self.fault == "says ok":
             return b"ok " + text + b"\n"
         if self.fault == "trims blanks":
@@ -285,7 +318,9 @@ class Conversation:
         """End after an overlong line."""
         if self.fault == "dies of an overlong line":
             os._exit(1)
-        if self.fault != "is silent about an overlong line":
+        if self.fault == "leaves an ERR unfinished":
+            self.send(b"ERR too lo")
+        elif self.fault != "is silent about an overlong line":
             self.send(b"ERR too long\n")
         self.open = False
         self.drain()
