@@ -39,7 +39,7 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
         value = chosen.change.usual if options.change is None else chosen.change.parse(options.change)
     except ValueError as error:
         return _refuse(f"--change: {error}")
-    predicted = None if options.predict is None else prediction(options.predict)
+    predicted = None if options.predict is None else prediction(options.predict, chosen.texts[options.lang].unit)
     if options.predict is not None and predicted is None:
         return _refuse(f"--predict: {words.bad.format(text=quoted(options.predict))}")
     try:
@@ -103,7 +103,8 @@ def _list(known: Mapping[int, Lesson], language: str) -> None:
         words = each.texts[language]
         say(f"{each.number}  {words.title}")
         say(_wrapped(_question(each, words, each.change.usual, WORDS[language]), "   "))
-    say(f"\n{WORDS[language].how.format(command=_command(min(known), None, language))}")
+    command, other = (_command(min(known), None, each) for each in (language, "ru" if language == "en" else "en"))
+    say(f"\n{WORDS[language].how.format(command=command, other=other)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Flow:
             except EOFError:
                 say("")
                 return None
-            found = prediction(typed)
+            found = prediction(typed, self.text.unit)
             if found is not None or not typed:
                 return found
             say(self.words.bad.format(text=quoted(typed)))
@@ -158,13 +159,15 @@ class Flow:
         if asked.value is not None:
             value = f"{'≥ ' if asked.at_least else ''}{self._amount(asked.value)}"
             say(self.words.measured.format(value=value, spread=spread(asked, self.words)))
+            if asked.at_least:
+                say(self.words.at_least)
         if predicted is not None and asked.value is not None:
             most = max(each.value or 0.0 for each in result.rows)
             say(beside(predicted, asked, most, self.words))
         names = [self._name(each.name) for each in result.rows]
         mine = self.words.predicted.partition(":")[0]
         drawn = Picture(self._title, result.rows, names, mine, predicted, self.text.unit, self._shown)
-        say(f"\n{drawn.text()}\n")
+        say(f"\n{drawn.text()}\n  {self.words.legend}\n")
         self._warn(result)
         if result.complete:
             told = {each.name: each.value or 0.0 for each in result.rows} | dict(result.numbers)
@@ -206,7 +209,7 @@ class Flow:
         if spoilt := [self._name(row.name) for row in result.rows if row.spoilt]:
             say(_wrapped(self.words.spoilt.format(who=", ".join(spoilt))))
         if told:
-            hint = next(iter(told.values()))[0].hint
+            hint = next((each.hint for each in result.warnings), self.words.again)
             say(f"{_wrapped(self.words.hint.format(hint=hint))}\n")
 
     @property

@@ -11,6 +11,18 @@ from loadtest.lessons.result import Row
 
 _LONG: Final = 40
 
+_UNITS: Final = {
+    **{
+        name: ("s", size)
+        for names, size in ((("s", "с"), 1.0), (("ms", "мс"), 1e-3), (("us", "мкс"), 1e-6))
+        for name in names
+    },
+    **{name: ("B", size) for names, size in ((("MB", "МБ"), 1e6), (("kB", "кБ"), 1e3)) for name in names},
+    "%": ("%", 1.0),
+    "×": ("×", 1.0),
+}
+"""Each unit that a prediction may have: what it is a unit of, and how much of its base."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -33,8 +45,10 @@ class Words:
     measured: str
     of_runs: str
     of_one: str
+    at_least: str
     interval: str
     bounds: str
+    legend: str
     right: str
     open_end: str
     less: str
@@ -43,6 +57,7 @@ class Words:
     not_so: str
     warning: str
     hint: str
+    again: str
     spoilt: str
     left_out: str
     no_figure: str
@@ -68,8 +83,10 @@ WORDS: Final[Mapping[str, Words]] = {
         measured="Measured: {value} ({spread})",
         of_runs="range of {runs} runs: {low} to {high}",
         of_one="one run",
-        interval="{runs} runs; 99 % interval (99 of 100 such hold the true value): {low} to {high}",
+        at_least="≥: it is that or more, for some replies were still missing when a run ended.",
+        interval="{runs} runs; 99 % interval (99 of 100 such intervals hold the true value): {low} to {high}",
         bounds="it is between {low} and {high}",
+        legend="o: the median; [ ]: the range or interval",
         right="You were right: it is within the range, or nearly.",
         open_end="You may be right: the lab can only tell that it is {value} or more.",
         less="Too low: {times} your prediction was measured.",
@@ -78,6 +95,7 @@ WORDS: Final[Mapping[str, Words]] = {
         not_so="Not so on this machine",
         warning="Warning ({about}): {detail}.",
         hint="What to do: {hint}.",
+        again="end other programs, and run the lesson again",
         spoilt="In doubt (?): every run was disturbed, as the warnings say ({who}). Take the figure as a hint only.",
         left_out="Runs of {who} left out, because they were disturbed or failed: {number}.",
         no_figure="{who} has no figure: {why}",
@@ -85,7 +103,7 @@ WORDS: Final[Mapping[str, Words]] = {
         picture="Picture: {file}",
         no_picture="The picture could not be kept in {file}: {why}; name a folder: --output (Docker: TCPLAB_UID)",
         ending="interrupted: ending servers and load",
-        how="Run one: {command}",
+        how="Run one: {command} (по-русски: {other})",
     ),
     "ru": Words(
         decimals=("\N{NO-BREAK SPACE}", ","),
@@ -101,9 +119,11 @@ WORDS: Final[Mapping[str, Words]] = {
         measured="Измерено: {value} ({spread})",
         of_runs="разброс по прогонам ({runs}): от {low} до {high}",
         of_one="один прогон",
-        interval="прогонов: {runs}; 99 %-й доверительный интервал (99 из 100 таких содержат истинное значение):"
-        " от {low} до {high}",
+        at_least="≥ — столько или больше: к концу прогона некоторые ответы ещё не пришли.",
+        interval="прогонов: {runs}; 99 %-й доверительный интервал (99 из 100 таких интервалов содержат истинное"
+        " значение): от {low} до {high}",
         bounds="значение между {low} и {high}",
+        legend="o — медиана, [ ] — разброс или интервал",
         right="Верно: прогноз попал в разброс или почти попал.",
         open_end="Возможно, верно: удалось узнать лишь, что значение не меньше {value}.",
         less="Прогноз занижен: на самом деле в {times} больше.",
@@ -112,6 +132,7 @@ WORDS: Final[Mapping[str, Words]] = {
         not_so="На этой машине вышло иначе",
         warning="Предупреждение ({about}): {detail}.",
         hint="Что делать: {hint}.",
+        again="закройте другие программы и запустите урок ещё раз",
         spoilt="Под вопросом (?): помехи были в каждом прогоне ({who}), см. предупреждения. Это лишь грубая оценка.",
         left_out="Не учтены из-за помех или сбоев: {who}, прогонов: {number}.",
         no_figure="Для {who} результата нет: {why}",
@@ -119,7 +140,7 @@ WORDS: Final[Mapping[str, Words]] = {
         picture="Картинка: {file}",
         no_picture="Картинку не удалось записать в {file}: {why}; укажите другую папку: --output (Docker: TCPLAB_UID)",
         ending="прервано, останавливаем серверы и нагрузку",
-        how="Запустить урок: {command}",
+        how="Запустить урок: {command} (in English: {other})",
     ),
 }
 
@@ -156,11 +177,13 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= _LONG else f"{text[:_LONG]}…")
 
 
-def prediction(text: str) -> float | None:
-    """Return the number that was typed, with a point or a comma; None for a bad one."""
-    if not re.fullmatch(r"\d{1,12}(?:[.,]\d{1,12})?", text) or re.fullmatch(r"[1-9]\d{0,2},\d{3}", text):
+def prediction(text: str, unit: str) -> float | None:
+    """Return the number that was typed, with a point or a comma, and perhaps another unit; None for a bad one."""
+    typed = re.fullmatch(r"(\d{1,12}(?:[.,]\d{1,12})?) *(\D*)", text)
+    if typed is None or re.fullmatch(r"[1-9]\d{0,2},\d{3}", typed[1]):
         return None  # 1,000 may be a thousand, or 1.0
-    return float(text.replace(",", "."))
+    (of, size), (asked, base) = _UNITS.get(typed[2] or unit, ("", 0.0)), _UNITS[unit]
+    return float(typed[1].replace(",", ".")) * (size / base) if of == asked else None
 
 
 def beside(predicted: float, row: Row, most: float, words: Words) -> str:
@@ -181,5 +204,6 @@ def _times(factor: float, words: Words) -> str:
     """Return a factor in words, whole from 10 on; 0.0: something divided by 0."""
     if not factor:
         return f"∞ {words.times(0)}"
-    whole = round(factor) if factor >= 10 else None
-    return f"{shown(whole or float(f'{factor:.2g}'), words)} {words.times(whole)}"
+    rough = float(f"{factor:.2g}")
+    whole = round(rough) if factor >= 10 else None
+    return f"{shown(whole or rough, words)} {words.times(whole)}"

@@ -46,14 +46,14 @@ def holds(result: Result) -> bool:
 ENGLISH: Final = Text(
     title="The accept queue",
     question="A server talks to one client at a time. {change} clients use it: each connects, asks 5 times with about"
-    " 15 ms between a reply and the next request, leaves, comes back 1 s later, and so on. How long does a client"
-    " wait from connecting to its first reply? (The median: half of them wait longer.)",
+    " 15 ms between a reply and the next request, leaves, comes back 1 s later, and so on. How long does a client wait"
+    " from connecting to its first reply, in seconds? (The median: half of them wait longer.)",
     unit="s",
     asked="in seconds",
-    why="The operating system completes each connection and keeps it in a queue, the accept queue, until the client"
-    " before has left and the server calls accept(). {others} others with {pauses} pauses of 15 ms each take {round}"
-    " s: a client is away for 1 s of that and waits for the rest, {expected} s or a little more ({single} s). With a"
-    " thread for each client (threaded) nobody waits for another one's pauses: {short} ms.",
+    why="The operating system answers each connect itself and keeps the client in a queue, the accept queue, until"
+    " those before it have left and the server calls accept(). {others} others with {pauses} pauses of 15 ms each take"
+    " {round} s: a client is away for 1 s of that and waits for the rest, {expected} s plus the time of the replies"
+    " ({single} s). With a thread for each client (threaded) nobody waits for another one's pauses: {short} ms.",
     why_not="By its pauses a conversation takes {milliseconds} ms, so a client should wait about {expected} s:"
     " {others} others × {milliseconds} ms, less the 1 s that it is away. Here it was {single} s, and {threaded} s with"
     " a thread for each client. That happens if the server isn't busy all the time, or if other programs slow down the"
@@ -65,13 +65,13 @@ RUSSIAN: Final = Text(
     title="Очередь соединений (accept queue)",
     question="Сервер обслуживает клиентов по одному. Клиентов {change}: каждый подключается, отправляет 5 запросов с"
     " паузами около 15 мс после каждого ответа, отключается, через 1 с возвращается, и так далее. Сколько клиент ждёт"
-    " от подключения до первого ответа? (Медиана: половина ждёт дольше.)",
+    " от подключения до первого ответа, в секундах? (Медиана: половина ждёт дольше.)",
     unit="с",
     asked="в секундах",
     why="Операционная система сама устанавливает соединение и держит его в очереди (accept queue), пока не отключится"
     " предыдущий клиент и сервер не вызовет accept(). Остальные ({others}) с {pauses} паузами по 15 мс занимают сервер"
-    " на {round} с: клиент из них 1 с отсутствует, а остальное ждёт, {expected} с или чуть дольше ({single} с). Когда"
-    " у каждого клиента свой поток (threaded), чужих пауз никто не ждёт: {short} мс.",
+    " на {round} с: клиент из них 1 с отсутствует, а остальное ждёт, {expected} с и время самих ответов ({single} с)."
+    " Когда у каждого клиента свой поток (threaded), чужих пауз никто не ждёт: {short} мс.",
     why_not="Из-за пауз один сеанс занимает {milliseconds} мс, поэтому клиент должен ждать около {expected} с:"
     " {others} остальных × {milliseconds} мс минус 1 с, когда его нет. Здесь вышло {single} с, а с потоком на каждого"
     " клиента {threaded} с. Так бывает, если сервер был занят не всё время или если серверу либо нагрузке мешали"

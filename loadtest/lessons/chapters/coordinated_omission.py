@@ -52,14 +52,14 @@ def holds(result: Result) -> bool:
 ENGLISH: Final = Text(
     title="Coordinated omission",
     question="A server stands still for {change} s (SIGSTOP) while a load measures it for 5 s: 4 clients, each of"
-    " which waits for its reply, pauses for 5 ms and asks again. What p99 of the response time does this load report?"
-    " (The 99th percentile: 99 of 100 replies are faster.)",
+    " which waits for its reply, pauses for 5 ms and asks again. What p99 of the response time, in milliseconds, does"
+    " this load report? (The 99th percentile: 99 of 100 replies are faster.)",
     unit="ms",
     asked="in milliseconds",
-    why="In this closed load a client that waits asks nothing: only {clients} of {requests} requests met the freeze,"
-    " under 1 %, and p99 leaves them out ({closed} ms). In an open load {rate} requests fall due each second, {frozen}"
-    " of them during the freeze, and each counts from when it was due: p99 is {open} ms. The closed load omits its"
-    " requests just while the server is slow: this is coordinated omission.",
+    why="A client that waits asks nothing (a closed load): only {clients} of {requests} requests met the freeze, under"
+    " 1 %, and p99 leaves them out ({closed} ms). The lab also ran an open load: {rate} requests a second by a"
+    " timetable, {frozen} of them in the freeze, each timed from when it was due: p99 is {open} ms. The closed load"
+    " omits its requests just while the server is slow: this is coordinated omission.",
     why_not="An open load should report a p99 of about {expected} ms, the freeze less 1 % of the {window} s, and a"
     " closed one hardly anything, because only {clients} of {requests} requests met the freeze. Here it was {open} ms"
     " and {closed} ms. That happens if the freeze wasn't wholly within the measured seconds, as on a machine where the"
@@ -72,14 +72,14 @@ ENGLISH: Final = Text(
 RUSSIAN: Final = Text(
     title="Скоординированный пропуск (coordinated omission)",
     question="Сервер замирает на {change} с (SIGSTOP), а генератор нагрузки измеряет время ответа 5 с: 4 клиента,"
-    " каждый ждёт ответа, делает паузу 5 мс и отправляет следующий запрос. Какой p99 времени ответа он покажет? (99-й"
-    " процентиль: 99 из 100 ответов быстрее.)",
+    " каждый ждёт ответа, делает паузу 5 мс и отправляет следующий запрос. Какой p99 времени ответа он покажет, в"
+    " миллисекундах? (99-й процентиль: 99 из 100 ответов быстрее.)",
     unit="мс",
     asked="в миллисекундах",
-    why="В этой закрытой нагрузке клиент, который ждёт ответа, ничего не отправляет: на остановку пришлось лишь"
-    " {clients} из {requests} запросов, меньше 1 %, и p99 их не учитывает ({closed} мс). В открытой нагрузке каждую"
-    " секунду наступает срок {rate} запросов, во время остановки {frozen}, и время каждого отсчитывается от его срока:"
-    " p99 — {open} мс. Закрытая нагрузка не отправляет запросы именно тогда, когда сервер медлит: это и есть"
+    why="Клиент, который ждёт ответа, ничего не отправляет (закрытая нагрузка): на остановку пришлось лишь {clients}"
+    " из {requests} запросов, меньше 1 %, и p99 их не учитывает ({closed} мс). Вторая нагрузка была открытой: {rate}"
+    " запросов в секунду по расписанию, из них {frozen} во время остановки, и время каждого отсчитывается от его"
+    " срока: p99 — {open} мс. Закрытая нагрузка не отправляет запросы именно тогда, когда сервер медлит: это и есть"
     " скоординированный пропуск.",
     why_not="Открытая нагрузка должна показать p99 около {expected} мс, то есть остановку минус 1 % от {window} с, а"
     " закрытая почти ничего, ведь на остановку пришлось лишь {clients} из {requests} запросов. Здесь вышло {open} мс и"

@@ -43,7 +43,7 @@ ENGLISH: Final = Text(
     title="A noisy neighbour",
     question="40 clients of the server {change} ask for an ECHO now and then, 100 times a second together, which takes"
     " well under a millisecond alone. One more client sends a WORK again and again: a million rounds of pure Python,"
-    " about 0.1 s each. How long does an ECHO take beside it? (The median: half of them take longer.)",
+    " about 0.1 s each. How long does an ECHO take beside it, in milliseconds? (The median: half of them take longer.)",
     unit="ms",
     asked="in milliseconds",
     why="At asyncio one thread serves all, and turns to another client only at an await: a WORK ({work} ms) has none,"
@@ -63,7 +63,7 @@ RUSSIAN: Final = Text(
     title="Шумный сосед",
     question="40 клиентов сервера {change} время от времени отправляют ECHO, все вместе 100 раз в секунду; сам по себе"
     " ECHO занимает намного меньше миллисекунды. Ещё один клиент раз за разом отправляет WORK: миллион итераций на"
-    " чистом Python, примерно 0,1 с каждый раз. Сколько времени рядом с ним занимает ECHO? (Медиана: половина ждёт"
+    " чистом Python, примерно 0,1 с каждый раз. Сколько миллисекунд рядом с ним занимает ECHO? (Медиана: половина ждёт"
     " дольше.)",
     unit="мс",
     asked="в миллисекундах",

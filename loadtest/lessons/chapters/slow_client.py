@@ -38,13 +38,13 @@ ENGLISH: Final = Text(
     title="One slow client",
     question="30 clients use the server {change}: each connects, asks twice, leaves, and comes back 0.5 s later. One"
     " of them is slow: in the middle of its second request it stops for 2 s. How long does another client wait from"
-    " connecting to its first reply? (The median: half of them wait longer.)",
+    " connecting to its first reply, in milliseconds? (The median: half of them wait longer.)",
     unit="ms",
     asked="in milliseconds",
     why="The server single waits in receive() for the rest of the slow client's request, and accepts nobody meanwhile."
-    " Who comes during the stop waits for what is left of the {stall} s, about {rest} ms; the median of all visits is"
-    " {single} ms. The server threaded waits too, but in a thread of the slow client's own ({threaded} ms); at"
-    " asyncio, await lets the one thread serve others ({asyncio} ms).",
+    " A client that comes during the stop waits for the rest of the {stall} s, by arithmetic about {rest} ms; the"
+    " measured median of all visits is {single} ms. At threaded only the slow client's own thread waits, others"
+    " {threaded} ms; at asyncio, await lets the one thread serve others meanwhile ({asyncio} ms).",
     why_not="Clients of single should wait for about {rest} ms of the slow client's {stall} s, those of the others"
     " hardly at all. Here it was {single} ms at single, {threaded} ms at threaded and {asyncio} ms at asyncio. That"
     " happens if other programs take CPU from the servers or the load, or if by chance many came to single while the"
@@ -56,13 +56,13 @@ RUSSIAN: Final = Text(
     title="Один медленный клиент",
     question="Сервером {change} пользуются 30 клиентов: каждый подключается, отправляет два запроса, отключается и"
     " через 0,5 с возвращается. Один из них медленный: посередине второго запроса он замирает на 2 с. Сколько обычный"
-    " клиент ждёт от подключения до первого ответа? (Медиана: половина ждёт дольше.)",
+    " клиент ждёт от подключения до первого ответа, в миллисекундах? (Медиана: половина ждёт дольше.)",
     unit="мс",
     asked="в миллисекундах",
     why="Сервер single ждёт в receive() остаток запроса медленного клиента и в это время никого не принимает. Кто"
-    " пришёл во время остановки, ждёт, сколько осталось от {stall} с, около {rest} мс; медиана по всем визитам —"
-    " {single} мс. Сервер threaded тоже ждёт, но в отдельном потоке медленного клиента ({threaded} мс); в asyncio"
-    " благодаря await единственный поток обслуживает других ({asyncio} мс).",
+    " пришёл во время остановки, ждёт остаток от {stall} с, по расчёту около {rest} мс; измеренная медиана по всем"
+    " визитам — {single} мс. В threaded ждёт лишь поток самого медленного клиента, остальные {threaded} мс; в asyncio"
+    " благодаря await единственный поток тем временем обслуживает других ({asyncio} мс).",
     why_not="Клиенты single должны ждать около {rest} мс из {stall} с паузы медленного клиента, а клиенты остальных"
     " серверов почти не ждать. Здесь вышло {single} мс у single, {threaded} мс у threaded и {asyncio} мс у asyncio."
     " Так бывает, если серверам или нагрузке не хватало процессора из-за других программ или если случайно многие"

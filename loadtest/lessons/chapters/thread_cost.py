@@ -92,17 +92,17 @@ def holds(result: Result) -> bool:
 
 ENGLISH: Final = Text(
     title="What a thread costs",
-    question="1,000 clients connect to the server {change} and say nothing; threaded starts a thread for each,"
-    " asyncio serves all in one. Some say that a thread takes a megabyte (1,000 kB). How much memory does each client"
-    " take, in the server's process and in the kernel together?",
+    question="1,000 clients connect to the server {change} and say nothing; threaded starts a thread for each, asyncio"
+    " serves all in one. Some say that a thread takes a megabyte (1,000 kB). How much memory does each client take, in"
+    " the server's process and in the kernel together, in kilobytes?",
     unit="kB",
     asked="in kilobytes",
     why="A thread's stack may grow to {reserved} MiB here (ulimit -s), but it gets memory page by page, when it first"
-    " writes there: {process} kB, with Python's objects. The kernel adds a stack of its own, page tables and the"
-    " socket, up to {kernel} kB: 1,000 threads take about {threaded} MB, not 1,000. A client of asyncio has no thread,"
-    " only some small objects and the socket: {asyncio} kB.",
+    " writes there: with Python's objects that is {process} kB. The kernel adds a stack of its own, page tables (the"
+    " map of that memory) and the socket, {kernel} kB: 1,000 threads take about {threaded} MB, not 1,000. A client of"
+    " asyncio has no thread, only some small objects and the socket: {asyncio} kB.",
     why_not="A waiting thread should take some tens of kB, far from a megabyte, and a client of asyncio less. Here it"
-    " was {threaded} kB ({process} kB in the process, up to {kernel} kB in the kernel) at threaded and {asyncio} kB at"
+    " was {threaded} kB ({process} kB in the process, {kernel} kB in the kernel) at threaded and {asyncio} kB at"
     " asyncio. That happens where the system hands out memory in larger pages (64 kB, or huge pages), or with another"
     " C library. The stack's limit here is {reserved} MiB.",
     change="The server: asyncio in place of threaded, or the reverse.",
@@ -111,17 +111,17 @@ ENGLISH: Final = Text(
 RUSSIAN: Final = Text(
     title="Сколько стоит поток",
     question="К серверу {change} подключаются 1000 клиентов и молчат; threaded запускает для каждого поток, asyncio"
-    " обслуживает всех в одном потоке. Говорят, что поток занимает мегабайт (1000 кБ). Сколько памяти уходит на"
-    " одного клиента в процессе сервера и в ядре вместе?",
+    " обслуживает всех в одном потоке. Говорят, что поток занимает мегабайт (1000 кБ). Сколько памяти уходит на одного"
+    " клиента в процессе сервера и в ядре вместе, в килобайтах?",
     unit="кБ",
     asked="в килобайтах",
     why="Стек потока здесь может вырасти до {reserved} МиБ (ulimit -s), но память выделяется постранично, при первой"
-    " записи: {process} кБ в процессе вместе с объектами Python. Ядро добавляет свой стек, таблицы страниц и сокет, до"
-    " {kernel} кБ: 1000 потоков занимают около {threaded} МБ, а не 1000. У клиента asyncio потока нет, только"
-    " несколько небольших объектов и сокет: {asyncio} кБ.",
+    " записи: вместе с объектами Python это {process} кБ. Ядро добавляет свой стек, таблицы страниц (карту этой"
+    " памяти) и сокет, {kernel} кБ: 1000 потоков занимают около {threaded} МБ, а не 1000. У клиента asyncio потока"
+    " нет, только несколько небольших объектов и сокет: {asyncio} кБ.",
     why_not="Поток в ожидании должен занимать десятки кБ, что намного меньше мегабайта, а клиент asyncio ещё меньше."
-    " Здесь вышло {threaded} кБ у threaded ({process} кБ в процессе, до {kernel} кБ в ядре) и {asyncio} кБ у asyncio."
-    " Так бывает, если система выделяет память большими страницами (64 кБ или huge pages) или используется другая"
+    " Здесь вышло {threaded} кБ у threaded ({process} кБ в процессе, {kernel} кБ в ядре) и {asyncio} кБ у asyncio. Так"
+    " бывает, если система выделяет память большими страницами (64 кБ или huge pages) или используется другая"
     " библиотека C. Предел стека здесь {reserved} МиБ.",
     change="Сервер: asyncio вместо threaded или наоборот.",
 )

@@ -70,7 +70,7 @@ def test_without_a_number_lessons_are_listed(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out
     assert re.findall(r"^(\d+)  ", said, re.MULTILINE) == [str(each) for each in lessons()]
     assert "1  Очередь соединений (accept queue)\n   Сервер обслуживает клиентов по одному. Клиентов 30:" in said
-    assert said.endswith("Запустить урок: make lesson N=1 L=ru\n")
+    assert said.endswith("Запустить урок: make lesson N=1 L=ru (in English: make lesson N=1)\n")
     assert main(["lesson", "--lang", "en"]) == 0
     assert "1  The accept queue\n   A server talks to one client at a time. 30 clients" in capsys.readouterr().out
 
@@ -192,7 +192,7 @@ def test_a_disturbed_figure_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Warning (starved: single, threaded): " in said
     assert "In doubt (?): every run was disturbed, as the warnings say (single, threaded)." in said
     assert "0.9 ?" in said
-    assert "What to do: do it again." in said
+    assert "What to do: end other programs, and run the lesson again." in said
 
 
 def test_other_programs_are_warned_of(

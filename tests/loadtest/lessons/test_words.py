@@ -2,10 +2,12 @@
 
 import pytest
 
+from loadtest.lessons.lesson import lessons
 from loadtest.lessons.result import Row
 from loadtest.lessons.words import WORDS, beside, prediction, shown, spread, usual
 
 ROW = Row("single", 2.0, 1.9, 2.3, runs=3)
+BOTH = pytest.mark.parametrize("language", WORDS)
 
 
 @pytest.mark.parametrize(
@@ -13,14 +15,37 @@ ROW = Row("single", 2.0, 1.9, 2.3, runs=3)
     [("12", 12.0), ("12.5", 12.5), ("0,5", 0.5), ("0", 0.0), ("0,125", 0.125), ("1000", 1000.0), ("1.000", 1.0)],
 )
 def test_a_prediction_has_a_point_or_comma(typed: str, number: float) -> None:
-    assert prediction(typed) == number
+    assert prediction(typed, "ms") == number
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "much", "-1", "1,000", "12,000", "1 000", "1e3", "nan", "inf", "12 s", "1.2.3", "9" * 13]
+    ("typed", "unit", "number"),
+    [
+        ("3 s", "ms", 3000.0),
+        ("1,1с", "мс", 1100.0),
+        ("500 us", "ms", 0.5),
+        ("250 ms", "s", 0.25),
+        ("1 MB", "kB", 1000.0),
+        ("120 %", "%", 120.0),
+        ("3×", "×", 3.0),
+    ],
+)
+def test_a_prediction_may_have_a_unit(typed: str, unit: str, number: float) -> None:
+    assert prediction(typed, unit) == pytest.approx(number)
+
+
+@BOTH
+def test_every_lessons_unit_is_known(language: str) -> None:
+    for each in lessons().values():
+        assert prediction(f"7 {each.texts[language].unit}", each.texts[language].unit) == 7.0
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "much", "-1", "1,000", "12,000", "1 000", "1e3", "nan", "inf", "12 kB", "12 parsecs", "1.2.3", "9" * 13],
 )
 def test_anything_else_is_no_prediction(typed: str) -> None:
-    assert prediction(typed) is None
+    assert prediction(typed, "ms") is None
 
 
 @pytest.mark.parametrize(
@@ -52,6 +77,11 @@ def test_numbers_are_shown_as_a_language_does(value: float | str, english: str, 
         (0.0, "Too low: ∞ times your prediction was measured", "занижен: на самом деле в ∞ раз больше"),
         (5.0, "Too high: it is 2.5 times what was measured", "завышен: на самом деле в 2,5 раза меньше"),
         (44.0, "Too high: it is 22 times what was measured", "завышен: на самом деле в 22 раза меньше"),
+        (
+            2468.0,
+            "Too high: it is 1,200 times what was measured",
+            "завышен: на самом деле в 1\N{NO-BREAK SPACE}200 раз меньше",
+        ),
         (500.0, "Too high: it is 250 times what was measured", "завышен: на самом деле в 250 раз меньше"),
     ],
 )
@@ -88,8 +118,9 @@ def test_nothing_is_right_where_hardly_anything_is() -> None:
         (Row("a", 2.0, 1.0, 2.0), "it is between 1 and 2", "значение между 1 и 2"),
         (
             Row("a", 2.0, 1.9, 2.3, runs=10, interval=True),
-            "10 runs; 99 % interval (99 of 100 such hold the true value): 1.9 to 2.3",
-            "прогонов: 10; 99 %-й доверительный интервал (99 из 100 таких содержат истинное значение): от 1,9 до 2,3",
+            "10 runs; 99 % interval (99 of 100 such intervals hold the true value): 1.9 to 2.3",
+            "прогонов: 10; 99 %-й доверительный интервал (99 из 100 таких интервалов содержат истинное значение):"
+            " от 1,9 до 2,3",
         ),
     ],
 )
