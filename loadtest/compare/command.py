@@ -1,7 +1,6 @@
 """The commands: python -m loadtest compare, python -m loadtest report."""
 
 import argparse
-import os
 import resource
 import shlex
 import shutil
@@ -225,11 +224,7 @@ def _check_descriptors(plan: Plan) -> None:
 def _compare(comparison: Comparison, cores: machine.Cores, laboratory: type[Laboratory], *, strict: bool) -> int:
     """Measure what is planned and report; return the exit status. strict: a missed SLO changes it."""
     plan, folder = comparison.plan, comparison.folder
-    if cores.rest:
-        try:
-            os.sched_setaffinity(0, cores.rest)
-        except OSError:  # a sandbox may forbid it, also for children
-            cores = machine.share_out(())
+    cores = core_sets.leave_to_servers(cores)
     work = folder / ".work"
     shutil.rmtree(work, ignore_errors=True)  # a comparison that was killed leaves it
     work.mkdir()

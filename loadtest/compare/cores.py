@@ -1,5 +1,6 @@
 """Which cores the servers of a comparison get, and which its load: chosen, or as asked for."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -118,3 +119,13 @@ def of(candidate: Candidate, whole: Cores, together: Together = siblings) -> Cor
         return whole
     some = frozenset(whole_first(sorted(whole.server, reverse=True), together)[: candidate.cores])
     return whole if some == whole.server else Cores(some, whole.generator, whole.rest, whole.warning)
+
+
+def leave_to_servers(cores: Cores) -> Cores:
+    """Move this process off the servers' cores; return the cores, none where that is forbidden."""
+    try:
+        if cores.rest:
+            os.sched_setaffinity(0, cores.rest)
+    except OSError:  # a sandbox may forbid it, also for children
+        return share_out(())
+    return cores

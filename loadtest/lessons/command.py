@@ -1,7 +1,6 @@
 """The command: python -m loadtest lesson."""
 
 import argparse
-import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from loadtest import atomic_write
 from loadtest.compare import store
+from loadtest.compare.cores import leave_to_servers
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, RunFailedError
@@ -55,8 +55,9 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
         return INTERRUPTED
 
     def measure(children: Children, folder: Path, interrupt: Interrupt) -> int:
+        cores = leave_to_servers(machine.share_out(machine.usable_cores()))
         try:
-            result = run.measure(laboratory(folder, _cores(), children, interrupt))
+            result = run.measure(laboratory(folder, cores, children, interrupt))
         except RunFailedError as error:
             say("")
             return _refuse(str(error), 1)
@@ -85,17 +86,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         if options.number is None and getattr(options, name) is not None:
             parser.error(f"--{name} is for one lesson: give its number too, such as 1")
     return options
-
-
-def _cores() -> machine.Cores:
-    """Share out the cores, and move this process off the servers' core."""
-    cores = machine.share_out(machine.usable_cores())
-    try:
-        if cores.rest:
-            os.sched_setaffinity(0, cores.rest)
-    except OSError:  # a sandbox may forbid it, also for children
-        return machine.share_out(())
-    return cores
 
 
 def _list(known: Mapping[int, Lesson], language: str) -> None:

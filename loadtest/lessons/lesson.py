@@ -6,15 +6,13 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from loadtest.compare.measure.run import ROOT
 from loadtest.lessons import chapters
 from loadtest.lessons.bench import Bench
 from loadtest.lessons.result import Result
 from loadtest.lessons.words import quoted
-
-ROOT: Final = Path(__file__).resolve().parents[2]
-"""The checkout."""
 
 
 @dataclass(frozen=True, slots=True)
