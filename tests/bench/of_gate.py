@@ -22,10 +22,12 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from loadtest import atomic_write
-from loadtest.compare.analysis.measures import RunMeasures
-from loadtest.compare.analysis.pairwise import Pair, compare_pair, fair
+from loadtest.compare.analysis.measures import RunMeasures, excludes
+from loadtest.compare.analysis.pairwise import compare_pair, fair
 from loadtest.compare.analysis.regression import is_worse, of_revisions
+from loadtest.compare.analysis.stopping_rule import further
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
+from loadtest.compare.plan import MIN_RUNS
 from loadtest.compare.report import intervals
 from tests.support.gate import SERVER, SLOWED, Gate
 
@@ -48,7 +50,7 @@ MEASURED: Final = (0, 5, 6)
 
 
 class Sides(NamedTuple):
-    """A gate's valid runs, now and before, of which each two at the same place are of one repeat."""
+    """A gate's runs, now and before; repeats: those of each repeat, also the excluded ones."""
 
     now: Summary
     before: Summary
@@ -88,36 +90,44 @@ def measure(gate: Gate, folder: Path, kind: str, number: int) -> None:
 def sides_of(result: Mapping[str, Any]) -> Sides:
     """Return both sides of a gate's result, which has one load."""
     now, before = sorted(summaries(result), key=lambda each: each.candidate.version_of)
-    then = {run.repeat: run for run in before.valid}
-    return Sides(now, before, tuple((run, then[run.repeat]) for run in now.valid if run.repeat in then))
+    then = {run.repeat: run for run in before.shown}
+    return Sides(now, before, tuple((run, then[run.repeat]) for run in now.shown if run.repeat in then))
 
 
 def resampled(gates: Sequence[Sides], *, equal: bool, seed: int) -> float:
     """
     Return the share of drawn gates that call something worse.
 
-    Each has as many repeats as one of the gates, drawn from all of them. equal: the two sides of a repeat are the same
-    server, so that which is which is drawn too.
+    Each draws its repeats from all of theirs, whatever became of them, until a real one would stop. equal: the two sides
+    of a repeat are the same server, so that which is which is drawn too.
     """
     chance, pool, worse = Random(seed), [each for gate in gates for each in gate.repeats], 0
+
+    def draw() -> tuple[RunMeasures, RunMeasures]:
+        now, before = chance.choice(pool)
+        return (before, now) if equal and chance.random() < 0.5 else (now, before)
+
     for _ in range(RESAMPLED):
-        drawn = chance.choices(pool, k=len(chance.choice(gates).repeats))
-        some = [each[::-1] if equal and chance.random() < 0.5 else each for each in drawn]
-        worse += any(map(is_worse, _pairs(gates[0], some)))
+        repeats = [draw() for _ in range(MIN_RUNS)]
+        sides = _drawn(gates[0], repeats)
+        while further(sides):
+            repeats.append(draw())
+            sides = _drawn(gates[0], repeats)
+        worse += any(is_worse(compare_pair(name, *sides)) for name in fair(gates[0].now.scenario))
     return worse / RESAMPLED
 
 
-def _pairs(gate: Sides, repeats: Sequence[Sequence[RunMeasures]]) -> list[Pair]:
-    """Return the verdicts on these repeats."""
+def _drawn(gate: Sides, repeats: Sequence[Sequence[RunMeasures]]) -> tuple[Summary, Summary]:
+    """Return the sides of a gate with these repeats."""
     now, before = (_with(each, [pair[side] for pair in repeats]) for side, each in enumerate((gate.now, gate.before)))
-    return [compare_pair(name, now, before) for name in fair(now.scenario)]
+    return now, before
 
 
 def _with(summary: Summary, runs: Sequence[RunMeasures]) -> Summary:
-    numbered = tuple(replace(run, repeat=number) for number, run in enumerate(runs, 1))
-    names = fair(summary.scenario)
-    measures = {name: estimate([getattr(run, name) for run in numbered]) for name in names}
-    return replace(summary, valid=numbered, excluded=(), failed=(), measures=measures)
+    numbered = [replace(run, repeat=number) for number, run in enumerate(runs, 1)]
+    valid, excluded = (tuple(run for run in numbered if excludes(run.warnings) is out) for out in (False, True))
+    measures = {name: estimate([getattr(run, name) for run in valid], excluded) for name in fair(summary.scenario)}
+    return replace(summary, valid=valid, excluded=excluded, failed=(), measures=measures)
 
 
 def report(folder: Path) -> bool:
