@@ -46,7 +46,7 @@ class TakesOut(StrEnum):
     """The warning explains a measure, which is marked."""
 
     LATENCIES = "latencies"
-    """They include the generator's own delay. CPU and memory hold; a top speed is a lower bound."""
+    """They include the generator's own delay. CPU and memory hold, and the top speed of an always busy server."""
 
     RUN = "the run"
     """The run measured more than the server, or something else."""

@@ -98,8 +98,8 @@ def resampled(gates: Sequence[Sides], *, equal: bool, seed: int) -> float:
     """
     Return the share of drawn gates that call something worse.
 
-    Each draws its repeats from all of theirs, whatever became of them, until a real one would stop. equal: the two sides
-    of a repeat are the same server, so that which is which is drawn too.
+    Each draws repeats from all of theirs, valid or not, until a real one would stop. equal: the two sides of a repeat
+    are the same server, so that which is which is drawn too.
     """
     chance, pool, worse = Random(seed), [each for gate in gates for each in gate.repeats], 0
 

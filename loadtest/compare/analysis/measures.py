@@ -299,13 +299,14 @@ def measures_of_load(
         why = "no request was answered within the window"
     elif not found.served:
         why = "no client is known to have been served, though replies were counted"
+    late = [each.name for each in found.warnings if takes_out(each.name) is TakesOut.LATENCIES]
     rate = cost = Measure(why=why)
     if not why:
         rate = Measure(found.verified / found.seconds)
-        slow = any(takes_out(each.name) is TakesOut.LATENCIES for each in found.warnings)
-        limited = slow or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
-        idle = seeks_top_speed(found.scenario) and (server is None or server < SERVER_LIMITED)
-        rate = replace(rate, at_least=not is_paced(found.scenario) and (limited or idle))
+        # However late the load was, a server that was always busy went as fast as it can.
+        idle = (bool(late) or seeks_top_speed(found.scenario)) and (server is None or server < SERVER_LIMITED)
+        limited = idle or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
+        rate = replace(rate, at_least=limited and not is_paced(found.scenario))
         cost = _cost(usage.server_cpu, found.verified)
     # Of the server's time, none can tell which part was for whom.
     shared = why or (_SHARED if found.scenario.neighbour else "")
@@ -342,7 +343,6 @@ def measures_of_load(
         generator_busy=found.generator_busy,
         failed=_failed(found),
     )
-    late = [each.name for each in found.warnings if takes_out(each.name) is TakesOut.LATENCIES]
     if late:
         own = Measure(why=f"it would hold the generator's own delay ({', '.join(late)})")
         measured: dict[str, Any] = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
