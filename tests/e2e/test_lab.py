@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadtest.check.scorecard import ROWS
 from loadtest.shapes import TOUR
 from servers.variants import DEFAULT, VARIANTS
 from tests.e2e.leaks import leaks
@@ -749,28 +750,17 @@ def test_the_answer_is_seen_without_scrolling(page: Browser, lab: Lab) -> None:
 # Docker only
 
 
-def compare(lab: Lab, results: Path, user: int, *arguments: str) -> tuple[int, str, str]:
-    done = lab.compose(
-        *(
-            "run",
-            "--rm",
-            "--no-TTY",
-            "--user",
-            f"{user}:{user}",
-            "--volume",
-            f"{results}:/lab/loadtest/results",
-            "compare",
-        ),
-        *arguments,
-        timeout=300,
-        check=False,
-    )
+def alone(lab: Lab, service: str, results: Path, user: int, *arguments: str) -> tuple[int, str, str]:
+    """Run one of the commands that need nothing else of the lab; return its status, output and errors."""
+    volume = f"{results}:/lab/loadtest/results"
+    options = ("run", "--rm", "--no-TTY", "--user", f"{user}:{user}", "--volume", volume)
+    done = lab.compose(*options, service, *arguments, timeout=300, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
 def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     arguments = ("--variants", *NAMES, "--scenarios", "conversation", "--clients", "2", "--seconds", "2")
-    status, out, errors = compare(lab, tmp_path, os.getuid(), *arguments)
+    status, out, errors = alone(lab, "compare", tmp_path, os.getuid(), *arguments)
     assert status == 0, out + errors
     for variant in DEFAULT:
         assert variant.name in out
@@ -787,9 +777,31 @@ def test_compare_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
     assert "/lab/" not in out + errors
 
 
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_a_lesson_runs_in_docker_alone(number: str, lab: Lab, tmp_path: Path) -> None:
+    """3: a container has no control groups of its own to give to servers, so that memory is between bounds."""
+    status, out, errors = alone(lab, "lesson", tmp_path, os.getuid(), number, "--predict", "1", "--lang", "en")
+    assert status == 0, out + errors
+    assert "Your prediction: 1 " in out
+    assert "Measured: " in out
+    assert ("(it is between " in out) == (number == "3")
+    assert (tmp_path / f"lesson-{number}.svg").stat().st_uid == os.getuid()
+    assert "/lab/" not in out + errors
+
+
+def test_a_check_runs_in_docker_alone(lab: Lab, tmp_path: Path) -> None:
+    server = "mine=python -m servers threaded --port {port}"
+    options = ["--server", server, "--commands", "SLEEP", "WORK", "QUIT", "ERR"]
+    status, out, errors = alone(lab, "check", tmp_path, os.getuid(), *options)
+    assert status == 0, out + errors
+    assert f"mine: all {len(ROWS)} rows passed." in out
+    assert json.loads((tmp_path / "check" / "mine.json").read_text(encoding="utf-8"))["passed"] == len(ROWS)
+    assert (tmp_path / "check" / "mine.md").stat().st_uid == os.getuid()
+
+
 def test_compare_says_that_it_cannot_write(lab: Lab, tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
-    status, out, errors = compare(lab, tmp_path, 54321)
+    status, out, errors = alone(lab, "compare", tmp_path, 54321)
     assert status == 2, out + errors
     (line,) = [line for line in errors.splitlines() if line.startswith("tcplab: ")]
     assert "TCPLAB_UID" in line
@@ -806,7 +818,7 @@ def test_containers_are_weighed_from_docker_alone(lab: Lab, tmp_path: Path) -> N
     for each in DEFAULT:
         metrics = f"http://{each.name}:{each.metrics_port}/metrics"
         options += ["--server", f"live-{each.name}={each.name}:{each.port} {metrics}"]
-    status, out, errors = compare(lab, tmp_path, os.getuid(), *options)
+    status, out, errors = alone(lab, "compare", tmp_path, os.getuid(), *options)
     lab.compose("start", *others)
     assert status == 0, out + errors
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]

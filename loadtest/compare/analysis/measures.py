@@ -57,6 +57,7 @@ _FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
 """The note for a latency of clients that never pause."""
 
+_GONE: Final = "clients come and go, and a thread that ends takes its count with it"
 _SHARED: Final = "the neighbour's requests are in it too"
 
 IN_TIME_US: Final = 1_000_000
@@ -312,6 +313,7 @@ def measures_of_load(
     shared = why or (_SHARED if found.scenario.neighbour else "")
     if shared:
         cost = Measure(why=shared)
+    gone = shared or ("" if stays(found.scenario) else _GONE)
     shown = RunMeasures(
         number=0,
         candidate=candidate,
@@ -330,8 +332,8 @@ def measures_of_load(
         first_in_time=_in_time(found),
         resident_bytes=_ours(usage.resident),
         cpu_us=cost,
-        turns=_per_request(usage.turns, found, shared),
-        waited_us=_per_request(usage.waited and usage.waited * 1e6, found, shared),
+        turns=_per_request(usage.turns, found, gone),
+        waited_us=_per_request(usage.waited and usage.waited * 1e6, found, gone),
         threads=_ours(usage.threads),
         jain=Measure(found.jain, why="" if found.jain is not None else "no client had a reply within the window"),
         longest_wait_us=Measure(why="no client waited for anything")

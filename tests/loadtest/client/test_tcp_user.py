@@ -293,7 +293,7 @@ REPLIES = {"MyUser first reply", "MyUser reply"}
 
 def test_the_documented_locustfile_runs_headless(mine: Path, tmp_path: Path) -> None:
     with Stub(honest) as stub:
-        more = ("--host", stub.address, "--run-time", "2s", "--json-file", str(tmp_path / "statistics"))
+        more = ("--host", stub.address, "--run-time", "4s", "--json-file", str(tmp_path / "statistics"))
         with Locust(tmp_path, *arguments(0), *more, locustfile=mine) as locust:
             assert locust.ended() == 0, locust.log
         assert set(stub.texts) == {b"hello", b"world"}

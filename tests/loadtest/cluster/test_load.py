@@ -51,6 +51,18 @@ def test_a_bad_option_is_one_clear_line(options: tuple[str, ...], said: str, tmp
     assert "another load running" not in locust.log
 
 
+def test_clients_stay_for_a_last_look(tmp_path: Path) -> None:
+    """Who reads a server's threads ten times a second finds those of all clients once more after the window."""
+    with Stub(honest) as stub:
+        locust = run(
+            tmp_path, "-u", "4", "--scenario", "saturate", "--think", "0.01", targets=dict.fromkeys(ALL, stub.address)
+        )
+        assert locust.ended() == 0, locust.log
+        ended = locust.outcome()["window"]["ended"]
+        left = time.time() - time.monotonic() + stub.when[1]
+    assert 0.2 < left - ended < 1.0
+
+
 def test_two_workers_report_exactly_what_the_stub_answered(tmp_path: Path) -> None:
     port, web = free_ports(2)
     with Stub(honest) as stub, ExitStack() as stack:
@@ -402,7 +414,7 @@ def test_ones_own_locustfile_may_play_a_scenario(tmp_path: Path) -> None:
                     scenario = SCENARIOS["churn"]
             """)
         )
-        arguments = ("--headless", "-u", "2", "-r", "100", "-t", "2s", "--json-file", str(tmp_path / "stats"))
+        arguments = ("--headless", "-u", "2", "-r", "100", "-t", "4s", "--json-file", str(tmp_path / "stats"))
         with Locust(tmp_path, *arguments, locustfile=own, cwd=tmp_path) as locust:
             assert locust.ended() == 0, locust.log
     [statistics] = json.loads((tmp_path / "stats.json").read_text())

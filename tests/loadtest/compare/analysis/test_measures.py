@@ -219,6 +219,15 @@ def test_unanswered_requests_open_only_quantiles_they_touch() -> None:
     assert shown.response_p99_us == Measure(2_500_000, at_least=True)
 
 
+@pytest.mark.parametrize(("scenario", "known"), [("saturate", True), ("rates", True), ("conversation", False)])
+def test_turns_are_known_where_clients_stay(scenario: str, known: bool) -> None:
+    run = one_run("threaded", scenario, served=50)
+    run["usage"].update(turns=50_000, waited=0.5)
+    shown = measures_of(run)
+    gone = Measure(why="clients come and go, and a thread that ends takes its count with it")
+    assert (shown.turns, shown.waited_us) == ((Measure(0.5), Measure(5.0)) if known else (gone, gone))
+
+
 @pytest.mark.parametrize(("foreign", "warned"), [(0.2, False), (0.22, True)])
 def test_foreign_work_on_the_servers_core_is_told(foreign: float, warned: bool) -> None:
     """From 2 % of the window of 10 s on, and a step of the kernel's clock."""
