@@ -5,21 +5,17 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
 from grafana import colours
-from grafana.targets import DATASOURCE
+from grafana.fields import DATASOURCE
 
 
-def _annotation(
-    name: str, expr: str, title: str, colour: str = colours.NEUTRAL, *, on: bool = True
-) -> builders.AnnotationQuery:
-    return (
-        builders.AnnotationQuery()
-        .name(name)
-        .datasource(DATASOURCE)
-        .enable(on)
-        .icon_color(colour)
-        .expr(expr)
-        .title_format(title)
-    )
+def _annotation(name: str, expr: str, title: str, colour: str = colours.NEUTRAL) -> builders.AnnotationQuery:
+    query = builders.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).icon_color(colour)
+    return query.expr(expr).title_format(title)
+
+
+def _moment(name: str, expr: str, title: str) -> builders.AnnotationQuery:
+    """Return the annotation of a moment in seconds; in milliseconds it is exact even with coarse steps."""
+    return _annotation(name, f"1000 * {expr}", title).use_value_for_time(True)
 
 
 def _changes(metric: str) -> str:
@@ -32,24 +28,18 @@ def _changes(metric: str) -> str:
 def every() -> list[Builder[dashboard.AnnotationQuery]]:
     """Return the annotations of every dashboard."""
     return [
-        # The value is the moment in milliseconds, so it is exact even with coarse steps.
-        _annotation(
-            "Runs begin", "1000 * max(tcplab_load_run_start_timestamp_seconds)", "A run begins"
-        ).use_value_for_time(True),
+        _moment("Runs begin", "max(tcplab_load_run_start_timestamp_seconds)", "A run begins"),
         _annotation("Runs end", f"{_changes('tcplab_load_running')} and max(tcplab_load_running) == 0", "A run ends"),
         # Off until it is asked for: in a tour that is a line every 30 s in each chart, and the curves show it.
         _annotation(
-            "Clients",
-            f"{_changes('tcplab_load_users')} and max(tcplab_load_running) == 1",
-            "The clients change",
-            on=False,
-        ),
+            "Clients", f"{_changes('tcplab_load_users')} and max(tcplab_load_running) == 1", "The clients change"
+        ).enable(False),
         _annotation("Workers", _changes("tcplab_load_workers"), "The workers change"),
-        _annotation(
+        _moment(
             "Servers start",
-            '1000 * max by (variant) (process_start_time_seconds{job="servers"})',
+            'max by (variant) (process_start_time_seconds{job="servers"})',
             "The server {{variant}} starts",
-        ).use_value_for_time(True),
+        ),
         # The first step at which it is down. Grafana draws no annotation whose value is 0.
         _annotation(
             "Servers go down",
@@ -57,7 +47,5 @@ def every() -> list[Builder[dashboard.AnnotationQuery]]:
             "The server {{variant}} is down",
             colours.ERROR,
         ),
-        _annotation(
-            "The load starts", '1000 * max(process_start_time_seconds{job="load"})', "The load's master starts"
-        ).use_value_for_time(True),
+        _moment("The load starts", 'max(process_start_time_seconds{job="load"})', "The load's master starts"),
     ]

@@ -1,18 +1,26 @@
 """The dashboard "Capacity": the figures that compare the servers against the number of clients, as curves."""
 
-from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.builders import trend as builders
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models import common, dashboard
+from grafana_foundation_sdk.builders import trend
+from grafana_foundation_sdk.models import common, dashboard, prometheus
 
-from grafana import colours, figures, texts, units
-from grafana.fields import all_in, edge, fixed_colour, hundred_seconds, logarithmic, prop, transform
-from grafana.figures import MARKS, Figure, in_order, marked
-from grafana.layout import Line, Section
-from grafana.page import page
-from grafana.panels import note, without_legend
+from grafana import colours, figures, units
+from grafana.fields import (
+    DASHED,
+    columns,
+    fixed_colour,
+    grouped,
+    letter,
+    matrix,
+    prop,
+    query,
+    sort_by,
+    transform,
+    words,
+)
+from grafana.figures import MARKED, Figure, in_order, marked
+from grafana.page import Line, page
+from grafana.panels import lines, note, tooltip
 from grafana.status import head
-from grafana.targets import DATASOURCE, letter, query, query_table_over_time
 from servers.variants import VARIANTS, Variant
 
 STEADY = "(variant:tcplab_steady_clients:max == on (variant) max by (variant) (tcplab_load_users))"
@@ -29,92 +37,48 @@ A point: the **median** of all moments with so many clients, steady for 15 s, in
 most. Dashed: a warning could move the figure (**≤** at most that, **?** in doubt). Locust's page sets other numbers.
 """
 
-THROUGHPUT_AT = "Value #B (median)"
 
-
-def _steady(figure: Figure) -> str:
-    """Return the query of a figure at moments that belong to one number of clients of the scenario."""
-    return f"(\n{marked(figure, figure.of_the_stage)}\n)\nand on (variant) {STEADY} and {CHOSEN}"
-
-
-def _panel(title: str, description: str, unit: str, x: str, *, log: bool) -> builders.Panel:
-    panel = (
-        builders.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(unit)
-        .no_value(texts.NOTHING_STEADY)
+def _panel(title: str, description: str, unit: str, x: str, *, log: bool) -> trend.Panel:
+    empty = "No number of clients has been steady for 15 s in this scenario and time"
+    return (
+        lines(trend.Panel(), title, description, unit, empty, log=log)
         .x_field(x)
-        .line_width(2)
-        .fill_opacity(0)
         .show_points(common.VisibilityMode.ALWAYS)
         .point_size(8)
         .span_nulls(True)
-        .color_scheme(all_in(colours.NEUTRAL))
-        .legend(without_legend().show_legend(True))
-        .tooltip(common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.NONE))
+        .tooltip(tooltip(common.SortOrder.NONE))
     )
-    if log:
-        return panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
-    return panel.min(0)
 
 
-def curve(figure: Figure) -> Builder[dashboard.Panel]:
+def _axis(label: str, *edges: int) -> list[dashboard.DynamicConfigValue]:
+    """Return how the logarithmic x-axis is drawn, without the numbers that its right edge would cut off."""
+    return [
+        prop("mappings", [words({str(edge): (" ", colours.NEUTRAL)}) for edge in edges]),
+        prop("custom.scaleDistribution", {"type": "log", "log": 10}),
+        prop("custom.axisLabel", label),
+    ]
+
+
+def curve(figure: Figure) -> trend.Panel:
     """Return a figure against the number of clients: a line of medians for each variant, between least and most."""
     panel = _panel(f"{figure.title}: {figure.better} is better", figure.text, figure.unit, "clients", log=figure.log)
-    panel.with_target(query(f"max({STEADY} and {CHOSEN})", letter(0), "clients"))
-    panel.with_target(query(in_order(_steady(figure)), letter(1), "{{mark}}{{variant}}"))
-    fields = [f"{mark}{variant.name}" for variant in VARIANTS for mark in MARKS]
-    aggregated = {"operation": "aggregate", "aggregations": ["median", "min", "max"]}
+    steady = f"(\n{marked(figure, figure.of_the_stage)}\n)\nand on (variant) {STEADY} and {CHOSEN}"
+    panel.with_target(query(f"max({STEADY} and {CHOSEN})", "A", "clients"))
+    panel.with_target(query(in_order(steady), "B", "{{mark}}{{variant}}"))
+    has_clients = {"fieldName": "clients", "config": {"id": "isNotNull", "options": {}}}
     panel.with_transformation(transform("joinByField", {"byField": "Time", "mode": "outer"}))
-    panel.with_transformation(
-        transform(
-            "filterByValue",
-            {
-                "filters": [{"fieldName": "clients", "config": {"id": "isNotNull", "options": {}}}],
-                "match": "all",
-                "type": "include",
-            },
-        )
-    )
-    panel.with_transformation(
-        transform(
-            "groupBy",
-            {
-                "fields": {
-                    "clients": {"operation": "groupby", "aggregations": []},
-                    **dict.fromkeys(fields, aggregated),
-                }
-            },
-        )
-    )
-    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": "clients"}]}))
-    panel.override_by_name(
-        "clients",
-        [
-            prop("unit", units.SHORT),
-            prop("min", 1),
-            prop("max", 10_000),
-            prop("mappings", [edge(10_000)]),  # not the figure's
-            prop("custom.scaleDistribution", {"type": "log", "log": 10}),
-            prop("custom.axisLabel", "clients of each server"),
-        ],
-    )
+    panel.with_transformation(transform("filterByValue", {"filters": [has_clients], "match": "all", "type": "include"}))
+    panel.with_transformation(grouped(["clients"], [name for name, _, _ in MARKED], "median", "min", "max"))
+    panel.with_transformation(sort_by("clients"))
+    limits = [prop("unit", units.SHORT), prop("min", 1), prop("max", 10_000)]
+    panel.override_by_name("clients", [*limits, *_axis("clients of each server", 10_000)])
     hidden = prop("custom.hideFrom", {"viz": False, "legend": True, "tooltip": True})
-    for variant in VARIANTS:
-        for mark in MARKS:
-            name = f"{mark}{variant.name}"
-            panel.override_by_name(
-                f"{name} (median)",
-                _drawn(variant, mark),
-            )
-            bare = [prop("custom.lineWidth", 0), prop("custom.showPoints", "never"), fixed_colour(variant.colour)]
-            panel.override_by_name(f"{name} (min)", [*bare, hidden])
-            panel.override_by_name(
-                f"{name} (max)",
-                [*bare, prop("custom.fillBelowTo", f"{name} (min)"), prop("custom.fillOpacity", 15), hidden],
-            )
+    for name, mark, variant in MARKED:
+        panel.override_by_name(f"{name} (median)", _drawn(variant, mark))
+        bare = [prop("custom.lineWidth", 0), prop("custom.showPoints", "never"), fixed_colour(variant.colour)]
+        panel.override_by_name(f"{name} (min)", [*bare, hidden])
+        shade = [prop("custom.fillBelowTo", f"{name} (min)"), prop("custom.fillOpacity", 15)]
+        panel.override_by_name(f"{name} (max)", [*bare, *shade, hidden])
     return panel
 
 
@@ -126,91 +90,39 @@ def _drawn(variant: Variant, mark: str) -> list[dashboard.DynamicConfigValue]:
         fixed_colour(variant.colour),
         prop("custom.lineWidth", 2 + above),
         prop("custom.pointSize", 8 + 2.5 * above),
-        *_dashed(mark),
+        *([DASHED] if mark else []),
     ]
 
 
-def _dashed(mark: str) -> list[dashboard.DynamicConfigValue]:
-    return [prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})] if mark else []
-
-
-def knee() -> Builder[dashboard.Panel]:
+def knee() -> trend.Panel:
     """Return the latency of later replies against the replies per second: where it bends, more load only waits."""
     figure = figures.LATER_P99
-    panel = _panel(
-        f"{figure.title} by throughput",
-        f"Where it bends upward is the limit. A point for each number of clients: the medians of both. {figure.text}",
-        figure.unit,
-        f"{THROUGHPUT_AT}\\curve",
-        log=True,
-    )
-    for index, expr in enumerate(
-        (
-            f"{STEADY} and {CHOSEN}",
-            f"{figures.THROUGHPUT.of_the_stage} and on (variant) {STEADY} and {CHOSEN}",
-            f"{figure.of_the_stage} and on (variant) {STEADY} and {CHOSEN}",
-        )
-    ):
+    throughput, latency = "Value #B (median)", "Value #C (median)"
+    x = f"{throughput}\\curve"
+    text = f"Where it bends upward is the limit. A point for each number of clients: the medians of both. {figure.text}"
+    panel = _panel(f"{figure.title} by throughput", text, figure.unit, x, log=True)
+    steady = f"{STEADY} and {CHOSEN}"
+    compared = (f"{one.of_the_stage} and on (variant) {steady}" for one in (figures.THROUGHPUT, figure))
+    for index, expr in enumerate((steady, *compared)):
         # What moves the throughput moves the p99 too, so that the three have the same mark.
         named = f'label_join(\n{marked(figure, expr)},\n"curve", "", "mark", "variant")'
-        panel.with_target(query_table_over_time(f"max by (variant, curve) ({named})", letter(index)))
-    median = {"operation": "aggregate", "aggregations": ["median"]}
-    key = {"operation": "groupby", "aggregations": []}
+        asked = query(f"max by (variant, curve) ({named})", letter(index))
+        panel.with_target(asked.format(prometheus.PromQueryFormat.TABLE))
     panel.with_transformation(transform("merge", {}))
-    panel.with_transformation(
-        transform("groupBy", {"fields": {"curve": key, "Value #A": key, "Value #B": median, "Value #C": median}})
-    )
-    panel.with_transformation(
-        transform(
-            "groupingToMatrix",
-            {
-                "columnField": "curve",
-                "rowField": THROUGHPUT_AT,
-                "valueField": "Value #C (median)",
-                "emptyValue": "null",
-            },
-        )
-    )
-    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": f"{THROUGHPUT_AT}\\curve"}]}))
-    order = [f"{THROUGHPUT_AT}\\curve", *(f"{mark}{variant.name}" for variant in VARIANTS for mark in MARKS)]
-    panel.with_transformation(transform("organize", {"indexByName": {name: index for index, name in enumerate(order)}}))
-    panel.override_by_name(
-        f"{THROUGHPUT_AT}\\curve",
-        [
-            prop("unit", units.SHORT),
-            prop("decimals", 0),
-            prop("mappings", [edge(10_000), edge(100_000)]),
-            prop("custom.scaleDistribution", {"type": "log", "log": 10}),
-            prop("custom.axisLabel", "correct replies per second"),
-        ],
-    )
-    for variant in VARIANTS:
-        for mark in MARKS:
-            panel.override_by_name(
-                f"{mark}{variant.name}",
-                _drawn(variant, mark),
-            )
+    panel.with_transformation(grouped(["curve", "Value #A"], ["Value #B", "Value #C"], "median"))
+    panel.with_transformation(matrix("curve", throughput, latency, "null"))
+    panel.with_transformation(sort_by(x))
+    panel.with_transformation(columns(dict.fromkeys([x, *(name for name, _, _ in MARKED)], "")))
+    axis = _axis("correct replies per second", 10_000, 100_000)
+    panel.override_by_name(x, [prop("unit", units.SHORT), prop("decimals", 0), *axis])
+    for name, mark, variant in MARKED:
+        panel.override_by_name(name, _drawn(variant, mark))
     return panel
 
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
-    rows = (
-        (figures.THROUGHPUT, figures.SHARE_SERVED, figures.FIRST_WAIT),
-        (figures.MEMORY_ABOVE_IDLE, figures.CPU_PER_REQUEST),
-    )
-    return page(
-        "capacity",
-        [
-            Section(
-                "",
-                [
-                    *head(),
-                    Line(2, [note(INTRODUCTION)]),
-                    Line(10, [curve(one) for one in rows[0]]),
-                    Line(10, [*(curve(one) for one in rows[1]), knee()]),
-                ],
-            )
-        ],
-        shown=["series", "scenario"],
-    )
+    served = [curve(one) for one in (figures.THROUGHPUT, figures.SHARE_SERVED, figures.FIRST_WAIT)]
+    cost = [curve(one) for one in (figures.MEMORY_ABOVE_IDLE, figures.CPU_PER_REQUEST)]
+    shown = [*head(), Line(2, [note(INTRODUCTION)]), Line(10, served), Line(10, [*cost, knee()])]
+    return page("capacity", {"": shown}, shown=["series", "scenario"])

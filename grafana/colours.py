@@ -10,9 +10,7 @@ FAINT = "rgba(33, 122, 69, 0.25)"  # good, for large areas, where the full colou
 WARNING = "#946200"
 ERROR = "#c93030"
 NEUTRAL = "#70707b"
-KINDS = (
-    *("#2e889e", "#778a28", "#9a5fd0", "#288a77", "#a3765c", "#4d80cb", "#b24dcb", "#8a7728", "#3499b2", "#5f8f4f"),
-)
+KINDS = ["#2e889e", "#778a28", "#9a5fd0", "#288a77", "#a3765c", "#4d80cb", "#b24dcb", "#8a7728", "#3499b2", "#5f8f4f"]
 """For series that differ by something else than the variant: no variant's colour, no red, no amber."""
 NONE = "transparent"
 

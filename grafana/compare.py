@@ -1,21 +1,18 @@
 """The dashboard "Compare": the variants side by side under the same load."""
 
-from functools import reduce
 from math import ceil
 
-from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
 from grafana_foundation_sdk.models import common, dashboard
 
-from grafana import colours, figures, links, texts, units
-from grafana.fields import at_first_hidden, by_threshold, fixed_colour, prop, steps, transform, variant_words, words
-from grafana.figures import ENOUGH, RUNNING, SERVED, UP, Figure, in_order
-from grafana.layout import Line, Section
-from grafana.page import page
+from grafana import colours, fields, figures, texts, units
+from grafana.fields import fixed_colour, letter, prop, query_now, query_table, steps, words
+from grafana.figures import ENOUGH, RUNNING, SERVED, UP, in_order, labelled
+from grafana.page import Line, page
 from grafana.panels import DOWN, Series, bars, buckets, chart, chart_of, grid, note, of_every_variant, standing_in, tile
 from grafana.status import head
-from grafana.targets import letter, query_now, query_table
-from servers.variants import VARIANTS, Variant
+from servers.variants import DEFAULT, VARIANTS, Variant
 
 INTRODUCTION = """\
 **Same requests, same load: only the concurrency model differs.** Read latency, memory and CPU per request beside
@@ -23,9 +20,6 @@ INTRODUCTION = """\
 **wait** (accept queue, first reply); it isn't slow: one conversation follows another. Before a name, a warning can move
 this figure of this server, **≤**: it is at most that, **?**: it is in doubt. The tile at the top names the warning.
 """
-
-ALWAYS = [variant for variant in VARIANTS if not variant.profile]
-"""Those that a sentence can name: one of a profile needn't run."""
 
 TABLE = ceil((28 + 36 * len(VARIANTS) + 58) / 38)
 """
@@ -43,29 +37,23 @@ RACE = (
 )
 """What decides, the most important first."""
 
-COLUMNS: tuple[tuple[str, Figure], ...] = (
-    ("Replies /s", figures.THROUGHPUT),
-    ("Waiting", figures.WAITING),
-    ("Of clients", figures.ASKED),
-    ("New waits", figures.FIRST_WAIT),
-    ("Later p50", figures.LATER_P50),
-    ("p95", figures.LATER_P95),
-    ("p99", figures.LATER_P99),
-    ("CPU/req.", figures.CPU_PER_REQUEST),
-    ("Above idle", figures.MEMORY_ABOVE_IDLE),
-    ("Container", figures.CONTAINER_MEMORY),
-    ("Per client", figures.MEMORY_PER_CLIENT),
-    ("Failed /s", figures.FAILED),
-)
+COLUMNS = {
+    "Replies /s": figures.THROUGHPUT,
+    "Waiting": figures.WAITING,
+    "Of clients": figures.ASKED,
+    "New waits": figures.FIRST_WAIT,
+    "Later p50": figures.LATER_P50,
+    "p95": figures.LATER_P95,
+    "p99": figures.LATER_P99,
+    "CPU/req.": figures.CPU_PER_REQUEST,
+    "Above idle": figures.MEMORY_ABOVE_IDLE,
+    "Container": figures.CONTAINER_MEMORY,
+    "Per client": figures.MEMORY_PER_CLIENT,
+    "Failed /s": figures.FAILED,
+}
 
 
-def _titled(expr: str) -> str:
-    """Return the query with the variants' titles in the label `server`."""
-    return reduce(
-        lambda inner, variant: f'label_replace({inner}, "server", "{variant.title}", "variant", "{variant.name}")',
-        VARIANTS,
-        expr,
-    )
+TITLES = [variant.title for variant in VARIANTS]
 
 
 def _number(label: str, expr: str) -> str:
@@ -76,13 +64,13 @@ def _number(label: str, expr: str) -> str:
 _RUNNING = f"on () ({RUNNING})"
 
 WHO_WAITS = f"""\
-bottomk(1, {_titled(_number("waiting", f"round({figures.WAITING.of_the_stage})"))}
+bottomk(1, {labelled(_number("waiting", f"round({figures.WAITING.of_the_stage})"), "server", TITLES)}
 * on (variant) group_left (asked) {_number("asked", f"round({figures.ASKED.of_the_stage})")}
 * on (variant) group_left (wait) {_number("wait", f"round({figures.FIRST_WAIT.of_the_stage}, 0.1)")}
 * on (variant) group_left () ({SERVED} < {ENOUGH}) and on (variant) ({UP} == 1) and {_RUNNING})
 unless on () (min({UP}) == 0)"""
 
-WHO_IS_DOWN = f"topk(1, {_titled(f'({UP} == bool 0) == 1')})"
+WHO_IS_DOWN = f"topk(1, {labelled(f'({UP} == bool 0) == 1', 'server', TITLES)})"
 
 NOBODY_WAITS = f"""\
 label_replace(
@@ -105,20 +93,17 @@ def _megabytes(variant: Variant) -> str:
     )
 
 
-MEMORY = (
-    reduce(
-        lambda left, right: f"{left}\n* on () group_left ({right.name}) {_megabytes(right)}",
-        ALWAYS[1:],
-        _megabytes(ALWAYS[0]),
-    )
-    + f" and {_RUNNING}"
-)
+_FIRST, *_OTHERS = DEFAULT
+MEMORY = _megabytes(_FIRST)
+MEMORY += "".join(f"\n* on () group_left ({one.name}) {_megabytes(one)}" for one in _OTHERS)
+MEMORY += f" and {_RUNNING}"
 
 
-def result() -> Builder[dashboard.Panel]:
-    """Return the result in words, with figures of the last ten seconds."""
-    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}}" for variant in ALWAYS)
-    return (
+def answer() -> list[Line]:
+    """Return the lines seen without scrolling."""
+    waits = "Clients: {{server}} leaves {{waiting}} of {{asked}} waiting; a new one waits {{wait}} s"
+    memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}}" for variant in DEFAULT)
+    result = (
         tile(
             "The result now",
             "The same figures as below in words: who leaves clients waiting, and what memory all clients so far have "
@@ -126,25 +111,37 @@ def result() -> Builder[dashboard.Panel]:
             "server serves less than three quarters of its clients, or is down.",
             "No run is on, or the number of clients has just changed",
         )
-        .with_target(
-            query_now(
-                WHO_WAITS,
-                "A",
-                "Clients: {{server}} leaves {{waiting}} of {{asked}} waiting; a new one waits {{wait}} s",
-            )
-        )
+        .with_target(query_now(WHO_WAITS, "A", waits))
         .with_target(query_now(f"{NOBODY_WAITS}\nor {NO_RUN}", "B", "{{server}}"))
         .with_target(query_now(WHO_IS_DOWN, "D", "Down: {{server}}"))
         .with_target(query_now(MEMORY, "C", f"Memory: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(17))
+        .text(VizTextDisplayOptions().title_size(17))
         .orientation(common.VizOrientation.HORIZONTAL)
         .color_mode(common.BigValueColorMode.NONE)
         .thresholds(steps("text"))
     )
+    race = [bars(one) for one in RACE]
+    return [*head(), Line(3, [result]), Line(6, race[:3]), Line(6, race[3:])]
 
 
-def side_by_side() -> Builder[dashboard.Panel]:
+def over_time() -> list[Line]:
+    """Return the race over time: tall charts with legends."""
+    served = chart(
+        "Clients waiting for a first reply",
+        f"Dashed: the clients asked for. {texts.SERVED}",
+        units.COUNT,
+        Series(figures.WAITING.expr),
+        Series("max(max by (variant) (tcplab_load_users))", legend="asked of each server"),
+    )
+    served.override_by_name("asked of each server", [fixed_colour(colours.NEUTRAL), fields.DASHED])
+    return [
+        Line(9, [chart_of(figures.THROUGHPUT), served, chart_of(figures.FIRST_WAIT)]),
+        Line(9, [chart_of(figure) for figure in RACE[3:]]),
+    ]
+
+
+def side_by_side() -> table.Panel:
     """Return the table: one row for each variant, all of one window."""
     panel = grid(
         "Side by side: the last ten seconds of this stage",
@@ -154,182 +151,63 @@ def side_by_side() -> Builder[dashboard.Panel]:
         units.COUNT,
         "–",
     ).min_width(80)
-    for index, (title, figure) in enumerate(COLUMNS):
+    for index, (title, figure) in enumerate(COLUMNS.items()):
         expr = of_every_variant(figure)
         if not index:  # a field of its own, for the order and the colour
             expr = in_order(f"({expr})")
         panel.with_target(query_table(f"max by (variant{'' if index else ', _order'}) ({expr})", letter(index)))
-        decimals = [prop("decimals", 0)] if figure.unit == units.COUNT else []
-        narrow = [prop("custom.width", 66)] if len(title) < 6 else []
-        panel.override_by_name(
-            title,
-            [
-                prop("unit", figure.unit),
-                *decimals,
-                prop("custom.align", "right"),
-                *narrow,
-                prop("mappings", [standing_in("–")]),
-            ],
-        )
-    panel.override_by_name(
-        "●",
-        [
-            prop("mappings", [words({str(index): ("●", variant.colour) for index, variant in enumerate(VARIANTS)})]),
-            prop("custom.cellOptions", {"type": "color-text"}),
-            prop("custom.width", 32),
-        ],
-    )
-    panel.override_by_name(
-        "Server",
-        [
-            prop("mappings", [variant_words()]),
-            prop("custom.width", 150),
-            prop("links", [links.to_the_server("${__value.raw}")]),
-        ],
-    )
-    panel.override_by_name(
-        "Replies /s",
-        [
-            prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            prop("thresholds", steps(colours.ERROR, (DOWN + 0.5, colours.NONE)).build()),
-            prop("color", {"mode": "thresholds"}),
-        ],
-    )
-    panel.override_by_name(
-        "Failed /s",
-        [
-            prop("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            prop("thresholds", steps(colours.NONE, (1e-9, colours.ERROR)).build()),
-            prop("color", {"mode": "thresholds"}),
-        ],
-    )
-    names = {f"Value #{letter(index)}": title for index, (title, _) in enumerate(COLUMNS)}
-    panel.with_transformation(transform("merge", {}))
-    panel.with_transformation(
-        transform(
-            "organize",
-            {
-                "excludeByName": {"Time": True},
-                "indexByName": {name: index for index, name in enumerate(["_order", "variant", *names])},
-                "renameByName": {"_order": "●", "variant": "Server", **names},
-            },
-        )
-    )
-    panel.with_transformation(transform("sortBy", {"fields": {}, "sort": [{"field": "●"}]}))
-    return panel
+        drawn = [prop("unit", figure.unit)]
+        if figure.unit == units.COUNT:
+            drawn.append(prop("decimals", 0))
+        drawn.append(prop("custom.align", "right"))
+        if len(title) < 6:
+            drawn.append(prop("custom.width", 66))
+        panel.override_by_name(title, [*drawn, prop("mappings", [standing_in("–")])])
+    dots = words({str(index): ("●", variant.colour) for index, variant in enumerate(VARIANTS)})
+    text = prop("custom.cellOptions", {"type": "color-text"})
+    panel.override_by_name("●", [prop("mappings", [dots]), text, prop("custom.width", 32)])
+    names = words({variant.name: (variant.title, variant.colour) for variant in VARIANTS})
+    link = fields.link_to("${__value.raw}")
+    panel.override_by_name("Server", [prop("mappings", [names]), prop("custom.width", 150), link])
+    red = {
+        "Replies /s": steps(colours.ERROR, (DOWN + 0.5, colours.NONE)),
+        "Failed /s": steps(colours.NONE, (1e-9, colours.ERROR)),
+    }
+    ground = prop("custom.cellOptions", {"type": "color-background", "mode": "basic"})
+    for title, thresholds in red.items():
+        coloured = [prop("thresholds", thresholds.build()), prop("color", {"mode": "thresholds"})]
+        panel.override_by_name(title, [ground, *coloured])
+    values = {f"Value #{letter(index)}": title for index, title in enumerate(COLUMNS)}
+    panel.with_transformation(fields.transform("merge", {}))
+    panel.with_transformation(fields.columns({"_order": "●", "variant": "Server", **values}, "Time"))
+    return panel.with_transformation(fields.sort_by("●"))
 
 
-def over_time() -> list[Line]:
-    """Return the race over time: tall charts with legends."""
-    served = chart(
-        "Clients waiting for a first reply",
-        f"Dashed: the clients asked for. {texts.SERVED}",
-        [
-            Series(figures.WAITING.expr),
-            Series("max(max by (variant) (tcplab_load_users))", legend="asked of each server"),
-        ],
-        unit=units.COUNT,
-        empty=texts.NO_LOAD,
-    )
-    served.override_by_name(
-        "asked of each server",
-        [fixed_colour(colours.NEUTRAL), prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})],
-    )
-    return [
-        Line(9, [chart_of(figures.THROUGHPUT), served, chart_of(figures.FIRST_WAIT)]),
-        Line(9, [chart_of(figure) for figure in RACE[3:]]),
-    ]
-
-
-def answer() -> list[Line]:
-    """Return the lines seen without scrolling."""
-    return [
-        *head(),
-        Line(3, [result()]),
-        Line(6, [bars(one) for one in RACE[:3]]),
-        Line(6, [bars(one) for one in RACE[3:]]),
-    ]
-
-
-def waiting() -> list[Line]:
+def waiting() -> Line:
     """Return the charts of the accept queue, and of what the server sees."""
-    queue = chart(
-        figures.ACCEPT_QUEUE.title,
-        texts.ACCEPT_QUEUE,
-        [
-            Series(figures.ACCEPT_QUEUE.expr),
-            Series("min(tcplab_accept_queue_limit)", legend="limit"),
-        ],
-        unit=units.COUNT,
-        empty=texts.ONLY_LINUX,
-    ).override_by_name(
-        "limit",
-        [
-            fixed_colour(colours.NEUTRAL),
-            at_first_hidden(),
-        ],
-    )
-    return [Line(8, [queue, chart_of(figures.CONNECTIONS), chart_of(figures.SERVICE_P99)])]
+    limit = Series("min(tcplab_accept_queue_limit)", legend="limit")
+    until_clicked = prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})  # has another scale
+    queue = chart_of(figures.ACCEPT_QUEUE, limit)
+    queue.override_by_name("limit", [fixed_colour(colours.NEUTRAL), until_clicked])
+    return Line(8, [queue, chart_of(figures.CONNECTIONS), chart_of(figures.SERVICE_P99)])
 
 
-def distributions() -> list[Line]:
-    """Return heatmaps of each variant's first and later replies."""
-
-    def growth(metric: str, variant: Variant) -> str:
-        return f'sum by (le) (increase({metric}_bucket{{variant="{variant.name}"}}[$__rate_interval]))'
-
-    later = [
-        buckets(
-            f"Later replies: {variant.title}",
-            texts.LATER_REPLIES,
-            growth("tcplab_load_${series}_seconds", variant),
-            variant.colour,
-            texts.NO_LOAD,
-        )
-        for variant in VARIANTS
-    ]
-    first = [
-        buckets(
-            f"First reply: {variant.title}",
-            texts.FIRST_REPLY,
-            growth("tcplab_load_first_reply_seconds", variant),
-            variant.colour,
-            texts.NO_LOAD,
-        )
-        for variant in VARIANTS
-    ]
-    return [Line(10, first), Line(10, later)]
+def latencies(title: str, text: str, metric: str) -> Line:
+    """Return a heatmap of each variant's replies."""
+    return Line(10, [buckets(f"{title}: {one.title}", text, metric, one.name, one.colour) for one in VARIANTS])
 
 
-def cost() -> list[Line]:
-    """Return the charts of CPU, threads and memory."""
-    return [
-        Line(
-            9,
-            [
-                chart_of(figures.CORES),
-                chart_of(figures.THREADS),
-                chart_of(figures.PROCESS_MEMORY),
-                chart_of(figures.CONTAINER_MEMORY),
-            ],
-        )
-    ]
-
-
-def errors() -> list[Line]:
+def errors() -> Line:
     """Return the failures over time, and counts by kind, which show zeros."""
     failing = chart(
         "Failures per second",
         "Requests that timed out (30 s), came back wrong or were cut off, and failed attempts to connect, counted by "
         "the clients.",
-        [
-            Series(
-                'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))\n'
-                '+ sum by (variant) (rate(tcplab_load_connections_total{outcome!="connected"}[$__rate_interval]))'
-            )
-        ],
-        unit=units.PER_SECOND,
-        empty=texts.NO_LOAD,
+        units.PER_SECOND,
+        Series(
+            'sum by (variant) (rate(tcplab_load_requests_total{outcome!="verified"}[$__rate_interval]))\n'
+            '+ sum by (variant) (rate(tcplab_load_connections_total{outcome!="connected"}[$__rate_interval]))'
+        ),
     ).axis_soft_max(1)
     seen = _by_kind(
         "Failures counted by the clients",
@@ -349,62 +227,48 @@ def errors() -> list[Line]:
         "sum by (variant, kind) (increase(tcplab_errors_total[$__range]))",
         texts.NO_SERVER,
     )
-    return [Line(14, [failing, seen, counted], [4, 10, 10])]
+    return Line(14, [failing, seen, counted], [4, 10, 10])
 
 
-def _by_kind(title: str, description: str, expr: str, empty: str) -> Builder[dashboard.Panel]:
+def _by_kind(title: str, description: str, expr: str, empty: str) -> table.Panel:
     panel = (
         grid(title, description, units.SHORT, empty)
-        .with_target(query_table(expr, letter(0)))
+        .with_target(query_table(expr, "A"))
         .decimals(0)
         .min_width(65)
         .thresholds(steps("text", (0.5, colours.ERROR)))
-        .color_scheme(by_threshold())
-        .with_transformation(
-            transform(
-                "groupingToMatrix",
-                {"columnField": "variant", "rowField": "kind", "valueField": "Value", "emptyValue": "zero"},
-            )
-        )
-        .with_transformation(
-            transform(
-                "organize",
-                {
-                    "indexByName": {
-                        name: index for index, name in enumerate(["kind\\variant", *(v.name for v in VARIANTS)])
-                    },
-                    "renameByName": {"kind\\variant": "kind"},
-                },
-            )
-        )
+        .color_scheme(fields.BY_THRESHOLD)
+        .with_transformation(fields.matrix("variant", "kind", "Value", "zero"))
+        .with_transformation(fields.columns({"kind\\variant": "kind"} | {variant.name: "" for variant in VARIANTS}))
+        .override_by_name("kind", [prop("custom.width", 130)])
     )
-    panel.override_by_name("kind", [prop("custom.width", 130)])
+    drawn = [
+        prop("custom.align", "center"),
+        prop("custom.wrapHeaderText", True),
+        prop("custom.cellOptions", {"type": "color-text"}),
+    ]
     for variant in VARIANTS:
-        panel.override_by_name(
-            variant.name,
-            [
-                prop("displayName", variant.title),
-                prop("custom.align", "center"),
-                prop("custom.wrapHeaderText", True),
-                prop("custom.cellOptions", {"type": "color-text"}),
-            ],
-        )
+        panel.override_by_name(variant.name, [prop("displayName", variant.title), *drawn])
     return panel
 
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
+    cost = (figures.CORES, figures.THREADS, figures.PROCESS_MEMORY, figures.CONTAINER_MEMORY)
     return page(
         "compare",
-        [
-            Section("", answer()),
-            Section("Over time", over_time()),
-            Section("Side by side", [Line(3, [note(INTRODUCTION)]), Line(TABLE, [side_by_side()])]),
-            Section("Waiting", waiting()),
-            Section("Latency distributions: first replies, then ${series:text} of later ones", distributions()),
-            Section("CPU, threads and memory", cost()),
-            Section("Errors", errors()),
-        ],
+        {
+            "": answer(),
+            "Over time": over_time(),
+            "Side by side": [Line(3, [note(INTRODUCTION)]), Line(TABLE, [side_by_side()])],
+            "Waiting": [waiting()],
+            "Latency distributions: first replies, then ${series:text} of later ones": [
+                latencies("First reply", texts.FIRST_REPLY, "tcplab_load_first_reply_seconds"),
+                latencies("Later replies", texts.LATER_REPLIES, "tcplab_load_${series}_seconds"),
+            ],
+            "CPU, threads and memory": [Line(9, [chart_of(figure) for figure in cost])],
+            "Errors": [errors()],
+        },
         shown=["series"],
         minutes=5,
     )

@@ -1,5 +1,5 @@
 """
-The kinds of panels; their callers say what they show, layout.py places them.
+The kinds of panels; their callers say what they show, page.py places them.
 
 A query's legend is `{{variant}}` or `{{variant}} <suffix>`: overrides turn both into the variant's title and colour,
 for every row of servers/variants.py.
@@ -7,21 +7,40 @@ for every row of servers/variants.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, stat, statetimeline, table, text, timeseries
-from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.builders import heatmap as heatmap_builders
-from grafana_foundation_sdk.models import common, dashboard, heatmap
+from grafana_foundation_sdk.builders import bargauge, heatmap, stat, statetimeline, table, text, timeseries, trend
+from grafana_foundation_sdk.builders import common as builders
+from grafana_foundation_sdk.models import common, dashboard, prometheus
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
 from grafana_foundation_sdk.models.text import TextMode
 
-from grafana import colours, links, texts, units
-from grafana.fields import all_in, by_threshold, fixed_colour, hundred_seconds, logarithmic, prop, words
-from grafana.figures import ENOUGH, MARKS, RUNNING, SERVED, UP, Figure, in_order, marked
-from grafana.targets import DATASOURCE, letter, query, query_buckets, query_now
-from servers.variants import VARIANTS, Variant
+from grafana import colours, fields, texts, units
+from grafana.fields import letter, prop, query, query_now, words
+from grafana.figures import ENOUGH, MARKED, RUNNING, SERVED, UP, Figure, in_order, marked
+from servers.variants import VARIANTS
 
 GAP = 6_000
 """Milliseconds without a sample that a line bridges: two missed scrapes; longer gaps stay visible."""
+
+Kind = TypeVar(
+    "Kind", bargauge.Panel, heatmap.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel, trend.Panel
+)
+Lines = TypeVar("Lines", timeseries.Panel, trend.Panel)
+
+
+def described(panel: Kind, title: str, description: str, unit: str, empty: str) -> Kind:
+    """Give a panel what every kind has, and return it. empty: the text shown instead of "No data"."""
+    return panel.title(title).description(description).datasource(fields.DATASOURCE).unit(unit).no_value(empty)
+
+
+def lines(panel: Lines, title: str, description: str, unit: str, empty: str, *, log: bool) -> Lines:
+    """Give a panel of lines what its kinds share. log: a logarithmic axis, for values that span decades."""
+    described(panel, title, description, unit, empty).line_width(2).fill_opacity(0)
+    panel.color_scheme(fields.UNNAMED).legend(_legend(shown=True))
+    if log:
+        return panel.scale_distribution(fields.LOGARITHMIC).mappings([fields.HUNDRED_SECONDS])
+    return panel.min(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,87 +59,48 @@ class Series:
     dashed: bool = False
     legend: str = ""
 
-    @property
-    def legend_format(self) -> str:
-        """The format of the series' names in Grafana."""
-        return self.legend or f"{{{{variant}}}} {self.suffix}".strip()
-
-    def name_of(self, variant: Variant) -> str:
-        """Return the name of a variant's series in the query's result."""
-        return f"{variant.name} {self.suffix}".strip()
-
-    def title_of(self, variant: Variant) -> str:
-        """Return a variant's legend."""
-        return f"{variant.title}, {self.suffix}" if self.suffix else variant.title
-
 
 def chart(
-    title: str,
-    description: str,
-    series: Sequence[Series],
-    *,
-    unit: str,
-    empty: str,
-    log: bool = False,
-    bare: bool = False,
+    title: str, description: str, unit: str, *series: Series, empty: str = texts.NO_LOAD, log: bool = False
 ) -> timeseries.Panel:
-    """
-    Return a chart over time.
-
-    empty: the text shown instead of "No data". log: a logarithmic axis, without zero, for values that span decades.
-    bare: without a legend, where a neighbouring panel has it.
-    """
-    panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(unit)
-        .no_value(empty)
-        .line_width(2)
-        .fill_opacity(0)
-        .line_interpolation(common.LineInterpolation.LINEAR)
-        .show_points(common.VisibilityMode.NEVER)
-        .span_nulls(GAP)
-        .color_scheme(all_in(colours.NEUTRAL))
-        .legend(without_legend() if bare else without_legend().show_legend(True))
-        .tooltip(_tooltip())
-    )
-    if log:
-        panel.scale_distribution(logarithmic()).mappings([hundred_seconds()])
-    else:
-        panel.min(0)
+    """Return a chart over time."""
+    panel = lines(timeseries.Panel(), title, description, unit, empty, log=log)
+    panel.line_interpolation(common.LineInterpolation.LINEAR).show_points(common.VisibilityMode.NEVER)
+    panel.span_nulls(GAP).tooltip(tooltip(common.SortOrder.DESCENDING))
     for index, one in enumerate(series):
-        of_one = one.legend or "$variant" in one.expr
-        panel.with_target(query(one.expr if of_one else in_order(one.expr), letter(index), one.legend_format))
         if one.legend:
+            panel.with_target(query(one.expr, letter(index), one.legend))
             continue
+        expr = one.expr if "$variant" in one.expr else in_order(one.expr)
+        panel.with_target(query(expr, letter(index), f"{{{{variant}}}} {one.suffix}".strip()))
         for variant in VARIANTS:
-            properties = [
-                prop("displayName", one.title_of(variant)),
-                fixed_colour(variant.colour),
-                prop("links", [links.to_the_server(variant.name)]),
-            ]
+            drawn = fields.drawn_as(variant, f"{variant.title}, {one.suffix}" if one.suffix else variant.title)
             if one.dashed:
-                properties += [
-                    prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
-                    prop("custom.lineWidth", 1),
-                ]
-            panel.override_by_name(one.name_of(variant), properties)
+                drawn += [fields.DASHED, prop("custom.lineWidth", 1)]
+            panel.override_by_name(f"{variant.name} {one.suffix}".strip(), drawn)
     return panel
 
 
-def chart_of(figure: Figure, *, bare: bool = False) -> timeseries.Panel:
+def chart_of(figure: Figure, *others: Series) -> timeseries.Panel:
     """Return the chart of a figure, with a line for each variant."""
-    return chart(
-        figure.title,
-        figure.text,
-        [Series(figure.expr)],
-        unit=figure.unit,
-        empty=figure.empty,
-        log=figure.log,
-        bare=bare,
-    )
+    series = (Series(figure.expr), *others)
+    return chart(figure.title, figure.text, figure.unit, *series, empty=figure.empty, log=figure.log)
+
+
+def parts(
+    title: str,
+    description: str,
+    unit: str,
+    expr: str,
+    label: str,
+    *,
+    kinds: Sequence[str],
+    palette: Sequence[str] = colours.KINDS,
+    empty: str = texts.NO_LOAD,
+) -> timeseries.Panel:
+    """Return a chart of a figure's parts by a label. kinds: the label's values."""
+    panel = chart(title, description, unit, Series(expr, legend=f"{{{{{label}}}}}"), empty=empty)
+    return fields.coloured(panel, kinds, palette)
 
 
 DOWN, FEW, NONE = -1, -2, -3
@@ -130,13 +110,7 @@ DOWN, FEW, NONE = -1, -2, -3
 def standing_in(few: str = "– (serves too few)") -> dashboard.ValueMap:
     """Return the mapping of the values that stand for words. few: those for a server that serves too few clients."""
     # A bar would be drawn in the colour, as wide as the panel where all are words.
-    return words(
-        {
-            str(DOWN): ("down", colours.ERROR),
-            str(FEW): (few, colours.NONE),
-            str(NONE): ("–", colours.NONE),
-        }
-    )
+    return words({str(DOWN): ("down", colours.ERROR), str(FEW): (few, colours.NONE), str(NONE): ("–", colours.NONE)})
 
 
 def of_every_variant(figure: Figure) -> str:
@@ -153,85 +127,70 @@ def of_every_variant(figure: Figure) -> str:
 
 def bars(figure: Figure) -> bargauge.Panel:
     """Return a figure as horizontal bars in the servers' colours, with the servers' full names above them."""
+    title = f"{figure.title}: {figure.better} is better"
     panel = (
-        bargauge.Panel()
-        .title(f"{figure.title}: {figure.better} is better")
-        .description(figure.text)
-        .datasource(DATASOURCE)
-        .unit(figure.unit)
-        .no_value(figure.empty)
+        described(bargauge.Panel(), title, figure.text, figure.unit, figure.empty)
         .min(0)
-        .color_scheme(all_in(colours.NEUTRAL))
+        .color_scheme(fields.UNNAMED)
         .mappings([standing_in()])
-        .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .reduce_options(LAST)
         .orientation(common.VizOrientation.HORIZONTAL)
         .display_mode(common.BarGaugeDisplayMode.GRADIENT)
         .value_mode(common.BarGaugeValueMode.TEXT)
         .name_placement(common.BarGaugeNamePlacement.TOP)
         .show_unfilled(False)
         .sizing(common.BarGaugeSizing.AUTO)
-        .text(common_builders.VizTextDisplayOptions().title_size(14).value_size(16))
+        .text(builders.VizTextDisplayOptions().title_size(14).value_size(16))
     )
     if figure.unit == units.SHARE:
-        panel.max(1).decimals(0)
-    if figure.unit == units.COUNT:
+        panel.max(1)
+    if figure.unit in {units.SHARE, units.COUNT}:
         panel.decimals(0)
     expr = of_every_variant(figure)
     for index, variant in enumerate(VARIANTS):  # a query for each, or they would be in alphabetical order
         only = f'({expr})\nand on (variant) {UP}{{variant="{variant.name}"}}'
         panel.with_target(query_now(only, letter(index), "{{mark}}{{variant}}"))
-        for mark in MARKS:
-            panel.override_by_name(
-                f"{mark}{variant.name}",
-                [
-                    prop("displayName", f"{mark}{variant.title}"),
-                    fixed_colour(variant.colour),
-                    prop("links", [links.to_the_server(variant.name)]),
-                ],
-            )
+    for name, mark, variant in MARKED:
+        panel.override_by_name(name, fields.drawn_as(variant, f"{mark}{variant.title}"))
     return panel
 
 
-def buckets(title: str, description: str, expr: str, colour: str, empty: str) -> heatmap_builders.Panel:
-    """Return a heatmap of a histogram of seconds in shades of one colour. expr: the buckets' growth by `le`."""
+def buckets(
+    title: str, description: str, metric: str, variant: str, colour: str, *, empty: str = texts.NO_LOAD
+) -> heatmap.Panel:
+    """Return a heatmap of a variant's histogram of seconds in shades of one colour."""
+    description += " Darker cells hold more; two bands mean two kinds, of which a quantile shows only one."
+    expr = f'sum by (le) (increase({metric}_bucket{{variant="{variant}"}}[$__rate_interval]))'
     return (
-        heatmap_builders.Panel()
-        .title(title)
-        .description(f"{description} {texts.BUCKETS}")
-        .datasource(DATASOURCE)
-        .unit(units.SECONDS)
-        .no_value(empty)
-        .with_target(query_buckets(expr, letter(0)))
+        described(heatmap.Panel(), title, description, units.SECONDS, empty)
+        .with_target(query(expr, "A", "{{le}}").format(prometheus.PromQueryFormat.HEATMAP))
         .calculate(False)
         .color(
-            heatmap_builders.HeatmapColorOptions()
-            .mode(heatmap.HeatmapColorMode.OPACITY)
+            heatmap.HeatmapColorOptions()
+            .mode(HeatmapColorMode.OPACITY)
             .fill(colour)
-            .scale(heatmap.HeatmapColorScale.EXPONENTIAL)
+            .scale(HeatmapColorScale.EXPONENTIAL)
             .exponent(0.5)
             .steps(64)
         )
-        .filter_values(heatmap_builders.FilterValueRange().le(1e-9))  # empty cells aren't drawn
-        .y_axis(heatmap_builders.YAxisConfig().unit(units.SECONDS))
-        .rows_frame(heatmap_builders.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE))
-        .cell_values(heatmap_builders.CellValues().unit(units.SHORT))
+        .filter_values(heatmap.FilterValueRange().le(1e-9))  # empty cells aren't drawn
+        .y_axis(heatmap.YAxisConfig().unit(units.SECONDS))
+        .rows_frame(heatmap.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE))
+        .cell_values(heatmap.CellValues().unit(units.SHORT))
         .cell_gap(0)
         .exemplars_color(colours.NEUTRAL)  # there are none; the library's default is pink
         .hide_legend()
-        .tooltip(heatmap_builders.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).y_histogram(True))
+        .tooltip(heatmap.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).y_histogram(True))
     )
 
 
-def timeline(title: str, description: str, expr: str, legend: str, empty: str) -> statetimeline.Panel:
-    """Return a panel that shows when each state held."""
+def timeline(title: str, description: str, expr: str, legend: str, none: str = "none") -> statetimeline.Panel:
+    """Return a panel that shows when there were warnings. expr: 0 (none), 1 (a note) or 2 (a doubt)."""
+    meanings = {"0": (none, colours.FAINT), "1": ("a note", colours.NEUTRAL), "2": ("a doubt", colours.WARNING)}
     return (
-        statetimeline.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(units.COUNT)
-        .no_value(empty)
-        .with_target(query(expr, letter(0), legend))
+        described(statetimeline.Panel(), title, description, units.COUNT, texts.NO_LOAD)
+        .with_target(query(expr, "A", legend))
+        .mappings([words(meanings)])
         .show_value(common.VisibilityMode.NEVER)
         .merge_values(True)
         .row_height(0.6)
@@ -239,24 +198,20 @@ def timeline(title: str, description: str, expr: str, legend: str, empty: str) -
         .span_nulls(GAP)
         .fill_opacity(100)
         .line_width(0)
-        .legend(without_legend())
-        .tooltip(_tooltip())
+        .legend(_legend(shown=False))
+        .tooltip(tooltip(common.SortOrder.DESCENDING))
     )
 
 
 def tile(title: str, description: str, empty: str) -> stat.Panel:
     """Return a panel that shows one value, or a few words, on a coloured ground."""
     return (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(units.COUNT)
-        .no_value(empty)
-        .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        described(stat.Panel(), title, description, units.COUNT, empty)
+        .reduce_options(LAST)
         .graph_mode(common.BigValueGraphMode.NONE)
         .color_mode(common.BigValueColorMode.BACKGROUND_SOLID)
-        .color_scheme(by_threshold())
+        .color_scheme(fields.BY_THRESHOLD)
+        .thresholds(fields.steps(colours.NEUTRAL))
         .justify_mode(common.BigValueJustifyMode.CENTER)
         .text_mode(common.BigValueTextMode.VALUE)
     )
@@ -264,16 +219,8 @@ def tile(title: str, description: str, empty: str) -> stat.Panel:
 
 def grid(title: str, description: str, unit: str, empty: str) -> table.Panel:
     """Return an empty table."""
-    return (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(unit)
-        .no_value(empty)
-        .cell_height(common.TableCellHeight.SM)
-        .show_header(True)
-    )
+    panel = described(table.Panel(), title, description, unit, empty)
+    return panel.cell_height(common.TableCellHeight.SM).show_header(True)
 
 
 def note(markdown: str) -> text.Panel:
@@ -281,15 +228,14 @@ def note(markdown: str) -> text.Panel:
     return text.Panel().title("").transparent(True).mode(TextMode.MARKDOWN).content(markdown)
 
 
-def without_legend() -> common_builders.VizLegendOptions:
-    """Return the options that hide a chart's legend."""
-    return (
-        common_builders.VizLegendOptions()
-        .show_legend(False)
-        .display_mode(common.LegendDisplayMode.LIST)
-        .placement(common.LegendPlacement.BOTTOM)
-    )
+LAST = builders.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
 
 
-def _tooltip() -> common_builders.VizTooltipOptions:
-    return common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
+def tooltip(order: common.SortOrder) -> builders.VizTooltipOptions:
+    """Return the tooltip that tells all lines at once."""
+    return builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(order)
+
+
+def _legend(*, shown: bool) -> builders.VizLegendOptions:
+    options = builders.VizLegendOptions().show_legend(shown).display_mode(common.LegendDisplayMode.LIST)
+    return options.placement(common.LegendPlacement.BOTTOM)

@@ -2,25 +2,17 @@
 
 from collections.abc import Sequence
 
-from grafana_foundation_sdk.builders import table, timeseries
-from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
+from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models import common, dashboard
 
-from grafana import colours, texts, units
-from grafana.fields import coloured, steps, transform, words
-from grafana.layout import Line, Section
-from grafana.page import page
-from grafana.panels import Series, buckets, chart, grid, tile
-from grafana.targets import query_now, query_table
+from grafana import colours, figures, texts, units
+from grafana.fields import coloured, columns, query_now, query_table, words
+from grafana.page import Line, page
+from grafana.panels import Series, buckets, chart, grid, parts, tile
 from servers.stats import OUTCOMES
 from servers.wire import Command
 
 CHOSEN = 'variant="$variant"'
-
-
-def one(title: str, trap: str, expr: str, unit: str, *others: Series, empty: str = texts.NO_SERVER) -> timeseries.Panel:
-    """Return a chart of one figure in the variant's colour, and of others to compare it with."""
-    return chart(title, trap, [Series(expr), *others], unit=unit, empty=empty)
 
 
 def gauge(metric: str) -> str:
@@ -28,31 +20,9 @@ def gauge(metric: str) -> str:
     return f"max by (variant) ({metric}{{{CHOSEN}}})"
 
 
-def parts(
-    title: str,
-    trap: str,
-    expr: str,
-    label: str,
-    unit: str,
-    *,
-    kinds: Sequence[str],
-    palette: Sequence[str] = colours.KINDS,
-    empty: str = texts.NO_SERVER,
-) -> timeseries.Panel:
-    """Return a chart of a figure's parts by a label. kinds: the label's values."""
-    panel = chart(title, trap, [Series(expr, legend=f"{{{{{label}}}}}")], unit=unit, empty=empty)
-    return coloured(panel, kinds, palette)
-
-
 def rates(metric: str, label: str) -> str:
     """Return the query of a counter's rate per second by a label."""
     return f"sum by ({label}) (rate({metric}{{{CHOSEN}}}[$__rate_interval]))"
-
-
-def distribution(title: str, trap: str, metric: str) -> Heatmap:
-    """Return the heatmap of a histogram."""
-    expr = f"sum by (le) (increase({metric}_bucket{{{CHOSEN}}}[$__rate_interval]))"
-    return buckets(title, trap, expr, colours.KINDS[0], texts.NO_SERVER)
 
 
 def quantile(metric: str, fraction: str) -> str:
@@ -71,9 +41,9 @@ def head() -> Line:
         )
         .with_target(query_now(f"variant:up:max4s{{{CHOSEN}}}", "A", "{{variant}}"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
-        .thresholds(steps(colours.NEUTRAL))
         .mappings([words({"1": ("up", colours.GOOD), "0": ("down", colours.ERROR)})])
     )
+    started = f'max by (variant) (process_start_time_seconds{{job="servers",{CHOSEN}}})'
     since = (
         tile(
             "Uptime",
@@ -81,11 +51,9 @@ def head() -> Line:
             texts.NO_SERVER,
         )
         .unit("s")
-        .with_target(
-            query_now(f'time() - max by (variant) (process_start_time_seconds{{job="servers",{CHOSEN}}})', "A")
-        )
-        .thresholds(steps(colours.NEUTRAL))
+        .with_target(query_now(f"time() - {started}", "A"))
     )
+    info = f'max by (implementation, version) (python_info{{job="servers",{CHOSEN}}})'
     python = (
         tile(
             "Python",
@@ -93,40 +61,34 @@ def head() -> Line:
             "between versions.",
             texts.NO_SERVER,
         )
-        .with_target(
-            query_now(
-                f'max by (implementation, version) (python_info{{job="servers",{CHOSEN}}})',
-                "A",
-                "{{implementation}} {{version}}",
-            )
-        )
+        .with_target(query_now(info, "A", "{{implementation}} {{version}}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .thresholds(steps(colours.NEUTRAL))
     )
     return Line(3, [up, since, python])
 
 
-def connections() -> list[Line]:
+def connections() -> Line:
     """Return the charts of connections open, waiting and ended, and of requests."""
-    served = one(
+    served = chart(
         "Connections: open, and waiting",
         "tcplab_connections_open (solid), tcplab_connections_waiting (for a thread of a pool) and "
         "tcplab_accept_queue_connections (dashed). Their limits, "
         "tcplab_connections_limit and tcplab_accept_queue_limit, are in the table of numbers below. "
-        f"{texts.CONNECTIONS} {texts.ACCEPT_QUEUE}",
-        gauge("tcplab_connections_open"),
+        f"{figures.CONNECTIONS.text} {figures.ACCEPT_QUEUE.text}",
         units.COUNT,
+        Series(gauge("tcplab_connections_open")),
         Series(gauge("tcplab_connections_waiting"), "accepted, waiting for a thread", dashed=True),
         Series(gauge("tcplab_accept_queue_connections"), "in the accept queue", dashed=True),
+        empty=texts.NO_SERVER,
     )
     ended = parts(
         "Connections ended per second",
         "tcplab_connections_ended_total. quit: the client sent QUIT; closed, reset: it left; idle, dripping, unread: "
         "it passed a deadline; overlong: a line over 64 KiB; shutdown; failed: a bug; refused. A client that gave up "
         "in the accept queue ends much later, when its turn comes. What never happens has no line.",
+        units.PER_SECOND,
         f"{rates('tcplab_connections_ended_total', 'outcome')} > 0",
         "outcome",
-        units.PER_SECOND,
         kinds=OUTCOMES,
         empty="No connection has ended",
     )
@@ -134,66 +96,67 @@ def connections() -> list[Line]:
         "Requests answered per second",
         "tcplab_requests_total by command: requests answered with OK. The client may have left before the reply: "
         "compare with the clients' correct replies, which don't count quit.",
+        units.REQUESTS_PER_SECOND,
         f"{rates('tcplab_requests_total', 'command')} > 0",
         "command",
-        units.REQUESTS_PER_SECOND,
         kinds=[command.name.lower() for command in Command],
         empty="No request served",
     )
-    return [Line(9, [served, ended, answered])]
+    return Line(9, [served, ended, answered])
 
 
-def service() -> list[Line]:
+def service() -> Line:
     """Return the charts of service time."""
-    heatmap = distribution("Service time", f"tcplab_service_seconds: {texts.SERVICE_TIME}", "tcplab_service_seconds")
+    heatmap = buckets(
+        "Service time",
+        f"tcplab_service_seconds: {texts.SERVICE_TIME}",
+        "tcplab_service_seconds",
+        "$variant",
+        colours.KINDS[0],
+        empty=texts.NO_SERVER,
+    )
     quantiles = chart(
         "Service time p50 (p99 dashed)",
         f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET} tcplab_connection_wait_seconds: what a "
         "client waited from its accept until it was served, which is long in a pool whose threads are all taken.",
-        [
-            Series(quantile("tcplab_service_seconds", "0.5"), "p50"),
-            Series(quantile("tcplab_service_seconds", "0.99"), "p99", dashed=True),
-            Series(quantile("tcplab_connection_wait_seconds", "0.99"), "wait for a thread p99", dashed=True),
-        ],
-        unit=units.SECONDS,
-        log=True,
+        units.SECONDS,
+        Series(quantile("tcplab_service_seconds", "0.5"), "p50"),
+        Series(quantile("tcplab_service_seconds", "0.99"), "p99", dashed=True),
+        Series(quantile("tcplab_connection_wait_seconds", "0.99"), "wait for a thread p99", dashed=True),
         empty="No request served",
+        log=True,
     )
-    pauses = distribution(
+    pauses = buckets(
         "Garbage collection pauses",
         "tcplab_gc_pause_seconds: all clients wait meanwhile, in every model. A few short ones are normal, and a busy "
         "server, which makes more objects, has more.",
         "tcplab_gc_pause_seconds",
+        "$variant",
+        colours.KINDS[0],
+        empty=texts.NO_SERVER,
     )
-    return [Line(11, [heatmap, quantiles, pauses])]
+    return Line(11, [heatmap, quantiles, pauses])
 
 
-def cost() -> list[Line]:
+def cost() -> Line:
     """Return the charts of CPU and memory."""
-    cpu = coloured(
-        chart(
-            "CPU, cores in use",
-            "tcplab_cpu_seconds_total by mode, user (its own code) and system (the kernel); contained in them, what "
-            f"answering Prometheus costs (tcplab_scrape_cpu_seconds_total). {texts.CORES}",
-            [
-                Series(rates("tcplab_cpu_seconds_total", "mode"), legend="{{mode}}"),
-                Series(
-                    f"sum(rate(tcplab_scrape_cpu_seconds_total{{{CHOSEN}}}[$__rate_interval]))", legend="for scrapes"
-                ),
-            ],
-            unit=units.CORES,
-            empty=texts.NO_SERVER,
-        ),
-        ["user", "system", "for scrapes"],
-        colours.KINDS,
+    scrapes = f"sum(rate(tcplab_scrape_cpu_seconds_total{{{CHOSEN}}}[$__rate_interval]))"
+    cpu = chart(
+        "CPU, cores in use",
+        "tcplab_cpu_seconds_total by mode, user (its own code) and system (the kernel); contained in them, what "
+        f"answering Prometheus costs (tcplab_scrape_cpu_seconds_total). {figures.CORES.text}",
+        units.CORES,
+        Series(rates("tcplab_cpu_seconds_total", "mode"), legend="{{mode}}"),
+        Series(scrapes, legend="for scrapes"),
+        empty=texts.NO_SERVER,
     )
-    memory = one(
+    memory = chart(
         "Process memory",
         "tcplab_resident_memory_bytes; dashed: tcplab_idle_memory_bytes, from before the first client. The difference "
         "is due to all clients so far, because little is returned when they leave. The kernel's socket buffers are "
         "not included: see the container's.",
-        gauge("tcplab_resident_memory_bytes"),
         units.BYTES,
+        Series(gauge("tcplab_resident_memory_bytes")),
         Series(gauge("tcplab_idle_memory_bytes"), "before its first client", dashed=True),
         empty=texts.ONLY_LINUX,
     )
@@ -202,13 +165,13 @@ def cost() -> list[Line]:
         "tcplab_container_memory_bytes by part: anon (the program's own), kernel (thread stacks in the kernel, page "
         "tables, slabs), sock (socket buffers), file. Leave file out of a comparison: page cache is charged to the "
         "container that read a file first.",
+        units.BYTES,
         f"max by (part) (tcplab_container_memory_bytes{{{CHOSEN}}})",
         "part",
-        units.BYTES,
         kinds=["anon", "kernel", "sock", "file"],
         empty=texts.ONLY_A_CONTAINER,
     )
-    return [Line(9, [cpu, memory, container])]
+    return Line(9, [coloured(cpu, ["user", "system", "for scrapes"], colours.KINDS), memory, container])
 
 
 NUMBERS = (
@@ -232,12 +195,6 @@ NUMBERS = (
 )
 """Name and query of what needs no chart."""
 
-WORKERS = (
-    ("connections", f"sum by (worker) (tcplab_worker_connections_open{{{CHOSEN}}})"),
-    ("requests per second", f"sum by (worker) (rate(tcplab_worker_requests_total{{{CHOSEN}}}[$__rate_interval]))"),
-)
-"""Name and query of what each worker of a server with several processes has: whether one does more than others."""
-
 COUNTS = (
     ("error", "kind", "tcplab_errors_total"),
     ("restarts of worker", "worker", "tcplab_worker_restarts_total"),
@@ -251,85 +208,70 @@ COUNTS = (
 """Name, label and counter of what is zero, or says nothing over time, in a healthy server."""
 
 
-def numbers() -> list[Line]:
+def numbers() -> Line:
     """Return the tables: what is the same for long, and what is zero if all is well."""
-
-    def named(expr: str, name: str) -> str:
-        return f'label_replace({expr}, "what", "{name}", "", "")'
-
-    python = f'label_replace(tcplab_interpreter_info{{{CHOSEN}}}, "what", "build: $1", "build", "(.*)")'
-    workers = [f'label_replace({expr}, "what", "{name} of worker $1", "worker", "(.*)")' for name, expr in WORKERS]
-    now = "\nor ".join([*(named(f"({expr})", name) for name, expr in NUMBERS), python, *workers])
-    counted = "\nor ".join(
-        f'label_replace(sum by ({label}) ({_growth(counter)}), "what", "{name} $1", "{label}", "(.*)")'
-        if label
-        else named(f"sum({_growth(counter)})", name)
-        for name, label, counter in COUNTS
-    )
-    return [
-        Line(
-            13,
-            [
-                _table(
-                    "Numbers now",
-                    "tcplab_threads: compare its growth, not the number. tcplab_connections_limit and "
-                    "tcplab_accept_queue_limit: beyond them clients are refused, or wait unseen. process_open_fds, "
-                    "process_max_fds: a client takes one descriptor. tcplab_received_bytes_total, "
-                    "tcplab_sent_bytes_total: without TCP's headers. process_resident_memory_bytes is the same as "
-                    "tcplab_resident_memory_bytes. process_virtual_memory_bytes is address space, never a cost. "
-                    "process_cpu_seconds_total has steps of 10 ms, too coarse for CPU per request. "
-                    "tcplab_usable_cores below tcplab_machine_cores: it is kept apart from the load (make cpusets). "
-                    "tcplab_worker_connections_open, tcplab_worker_requests_total: a pre-fork server's workers, which "
-                    "get uneven parts. tcplab_gil_enabled: an extension may turn the GIL on again. "
-                    "tcplab_switch_interval_seconds means nothing without it. "
-                    "tcplab_interpreter_info: whether Python was built with it.",
-                    f"max by (what) ({now})",
-                ),
-                _table(
-                    "Counts in the time shown",
-                    "Prometheus extrapolates: off by a few per cent, but zero is exact. tcplab_errors_total by kind: "
-                    "unknown, argument, overlong, unfinished (answered with ERR); idle, dripping, unread (past a "
-                    "deadline); full, threads (refused); descriptors (accept backed off); internal (a bug). "
-                    "tcplab_container_throttled_periods_total, tcplab_container_throttled_seconds_total: above zero, "
-                    "latencies show a CPU quota. tcplab_worker_restarts_total: workers of a pre-fork server that died. "
-                    "tcplab_worker_connections_ended_total: each one's part. "
-                    "python_gc_collections_total: generation 2 is the whole heap. "
-                    "python_gc_objects_collected_total: objects in cycles. python_gc_objects_uncollectable_total: a "
-                    "rise is a leak.",
-                    f"max by (what) ({counted})",
-                ),
-            ],
-        )
+    now = [_named(f"({expr})", name) for name, expr in NUMBERS]
+    now += [
+        _named(f"tcplab_interpreter_info{{{CHOSEN}}}", "build: $1", "build"),
+        _named(f"sum by (worker) (tcplab_worker_connections_open{{{CHOSEN}}})", "connections of worker $1", "worker"),
+        _named(rates("tcplab_worker_requests_total", "worker"), "requests per second of worker $1", "worker"),
     ]
-
-
-def _growth(counter: str) -> str:
-    return f"increase({counter}{{{CHOSEN}}}[$__range])"
-
-
-def _table(title: str, trap: str, expr: str) -> table.Panel:
-    panel = grid(title, trap, units.COUNT, texts.NO_SERVER).with_target(query_table(expr, "A")).decimals(0)
-    return panel.with_transformation(
-        transform(
-            "organize",
-            {
-                "excludeByName": {"Time": True},
-                "indexByName": {"what": 0, "Value": 1},
-                "renameByName": {"what": "What", "Value": "Number"},
-            },
+    counted = []
+    for name, label, counter in COUNTS:
+        growth = f"(increase({counter}{{{CHOSEN}}}[$__range]))"
+        counted.append(
+            _named(f"sum by ({label}) {growth}", f"{name} $1", label) if label else _named(f"sum{growth}", name)
         )
+    numbers = _table(
+        "Numbers now",
+        "tcplab_threads: compare its growth, not the number. tcplab_connections_limit and tcplab_accept_queue_limit: "
+        "beyond them clients are refused, or wait unseen. process_open_fds, process_max_fds: a client takes one "
+        "descriptor. tcplab_received_bytes_total, tcplab_sent_bytes_total: without TCP's headers. "
+        "process_resident_memory_bytes is the same as tcplab_resident_memory_bytes. process_virtual_memory_bytes is "
+        "address space, never a cost. process_cpu_seconds_total has steps of 10 ms, too coarse for CPU per request. "
+        "tcplab_usable_cores below tcplab_machine_cores: it is kept apart from the load (make cpusets). "
+        "tcplab_worker_connections_open, tcplab_worker_requests_total: a pre-fork server's workers, which get uneven "
+        "parts. tcplab_gil_enabled: an extension may turn the GIL on again. tcplab_switch_interval_seconds means "
+        "nothing without it. tcplab_interpreter_info: whether Python was built with it.",
+        now,
+    )
+    counts = _table(
+        "Counts in the time shown",
+        "Prometheus extrapolates: off by a few per cent, but zero is exact. tcplab_errors_total by kind: unknown, "
+        "argument, overlong, unfinished (answered with ERR); idle, dripping, unread (past a deadline); full, threads "
+        "(refused); descriptors (accept backed off); internal (a bug). tcplab_container_throttled_periods_total, "
+        "tcplab_container_throttled_seconds_total: above zero, latencies show a CPU quota. "
+        "tcplab_worker_restarts_total: workers of a pre-fork server that died. "
+        "tcplab_worker_connections_ended_total: each one's part. python_gc_collections_total: generation 2 is the "
+        "whole heap. python_gc_objects_collected_total: objects in cycles. python_gc_objects_uncollectable_total: a "
+        "rise is a leak.",
+        counted,
+    )
+    return Line(13, [numbers, counts])
+
+
+def _named(expr: str, name: str, label: str = "") -> str:
+    """Return the query with a name in the label `what`; in it, $1 is the value of the other label."""
+    value = "(.*)" if label else ""
+    return f'label_replace({expr}, "what", "{name}", "{label}", "{value}")'
+
+
+def _table(title: str, trap: str, queries: Sequence[str]) -> table.Panel:
+    expr = "max by (what) ({})".format("\nor ".join(queries))
+    return (
+        grid(title, trap, units.COUNT, texts.NO_SERVER)
+        .with_target(query_table(expr, "A"))
+        .decimals(0)
+        .with_transformation(columns({"what": "What", "Value": "Number"}, "Time"))
     )
 
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
-    return page(
-        "server",
-        [
-            Section("", [head(), *connections()]),
-            Section("Time", service()),
-            Section("Cost", cost()),
-            Section("Numbers", numbers()),
-        ],
-        shown=["variant"],
-    )
+    sections = {
+        "": [head(), connections()],
+        "Time": [service()],
+        "Cost": [cost()],
+        "Numbers": [numbers()],
+    }
+    return page("server", sections, shown=["variant"])

@@ -1,18 +1,16 @@
 """The head of every dashboard: scenario, load, run warnings and alerts now, and the warnings over time."""
 
-from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
 from grafana_foundation_sdk.models import common
 
 from grafana import colours, texts
-from grafana.fields import prop, steps, words
+from grafana.fields import prop, query_now, steps
 from grafana.figures import RUNNING
-from grafana.layout import Line
+from grafana.page import Line
 from grafana.panels import tile, timeline
-from grafana.targets import query_now
 from loadtest.run_warnings import CHECKED
 from servers.variants import VARIANTS
-
-HEIGHT = 3
 
 SCENARIO_NOW = """\
 max by (scenario) (tcplab_load_run_info)
@@ -73,8 +71,7 @@ def status() -> Line:
         )
         .with_target(query_now(SCENARIO_NOW, "A", "{{scenario}}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(20).value_size(20))
-        .thresholds(steps(colours.NEUTRAL))
+        .text(VizTextDisplayOptions().title_size(20).value_size(20))
     )
     size = (
         tile(
@@ -85,51 +82,51 @@ def status() -> Line:
         .with_target(query_now("max(tcplab_load_users)", "A", "clients each"))
         .with_target(query_now("max(tcplab_load_workers)", "B", "workers"))
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(12).value_size(24))
-        .thresholds(steps(colours.NEUTRAL))
+        .text(VizTextDisplayOptions().title_size(12).value_size(24))
     )
-    warnings = (
-        tile(
-            "Run warnings",
-            "The load generator's warnings; loadtest/README.md says what to do. Grey: a note, with which a figure that "
-            "it can move is a bound, marked ≤. Amber: a doubt, marked ?. A warning about one server has its name and "
-            "marks only that. The strip below shows when.",
-            texts.NO_LOAD,
-        )
-        .with_target(query_now(WARNINGS_NOW, "A", "{{warning}} {{variant}}"))
-        .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
-        .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(
-            steps(colours.NEUTRAL, (2, colours.WARNING), (3, colours.NEUTRAL))  # "none" draws no eye to itself
-        )
-    )
+    warnings = _worst(
+        "Run warnings",
+        "The load generator's warnings; loadtest/README.md says what to do. Grey: a note, with which a figure that "
+        "it can move is a bound, marked ≤. Amber: a doubt, marked ?. A warning about one server has its name and "
+        "marks only that. The strip below shows when.",
+        WARNINGS_NOW,
+        "{{warning}} {{variant}}",
+        texts.NO_LOAD,
+    ).thresholds(steps(colours.NEUTRAL, (2, colours.WARNING), (3, colours.NEUTRAL)))  # "none" draws no eye to itself
     for name, row in CHECKED.items():
         warnings.override_by_name(f"{name} ", [prop("displayName", f"{name}: {row.short}")])
-        for variant in VARIANTS:
-            warnings.override_by_name(
-                f"{name} {variant.name}", [prop("displayName", f"{variant.title}, {name}: {row.short}")]
-            )
-    alerts = (
-        tile(
-            "Alerts",
-            "The worst of Prometheus's alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, "
-            "failing requests or connects, clients that wait, a full accept queue, a CPU quota that throttles a "
-            "server. All of them are on Prometheus's page /alerts.",
-            texts.NO_SERVER,
-        )
-        .with_target(query_now(ALERTS_NOW, "A", "{{alertname}} {{variant}}"))
-        .text_mode(common.BigValueTextMode.NAME)
-        .text(common_builders.VizTextDisplayOptions().title_size(13).value_size(13))
-        .orientation(common.VizOrientation.HORIZONTAL)
-        .thresholds(steps(colours.NEUTRAL, (1, colours.WARNING), (2, colours.ERROR)))
-    )
+        _name_servers(warnings, name, f", {name}: {row.short}")
+    alerts = _worst(
+        "Alerts",
+        "The worst of Prometheus's alerts that fire now (prometheus/rules/alerts.yml): a server down, no load, "
+        "failing requests or connects, clients that wait, a full accept queue, a CPU quota that throttles a "
+        "server. All of them are on Prometheus's page /alerts.",
+        ALERTS_NOW,
+        "{{alertname}} {{variant}}",
+        texts.NO_SERVER,
+    ).thresholds(steps(colours.NEUTRAL, (1, colours.WARNING), (2, colours.ERROR)))
     for name, short in OF_A_SERVER.items():
-        for variant in VARIANTS:
-            alerts.override_by_name(f"{name} {variant.name}", [prop("displayName", f"{variant.title}: {short}")])
+        _name_servers(alerts, name, f": {short}")
     for name, short in OF_THE_LOAD.items():
         alerts.override_by_name(f"{name} ", [prop("displayName", short)])
-    return Line(HEIGHT, [scenario, size, warnings, alerts], [5, 4, 8, 7])
+    return Line(3, [scenario, size, warnings, alerts], [5, 4, 8, 7])
+
+
+def _worst(title: str, description: str, expr: str, legend: str, empty: str) -> stat.Panel:
+    """Return a tile of two lines."""
+    return (
+        tile(title, description, empty)
+        .with_target(query_now(expr, "A", legend))
+        .text_mode(common.BigValueTextMode.NAME)
+        .text(VizTextDisplayOptions().title_size(13).value_size(13))
+        .orientation(common.VizOrientation.HORIZONTAL)
+    )
+
+
+def _name_servers(panel: stat.Panel, name: str, what: str) -> None:
+    """Show a warning or an alert about one server by that server's title."""
+    for variant in VARIANTS:
+        panel.override_by_name(f"{name} {variant.name}", [prop("displayName", f"{variant.title}{what}")])
 
 
 def head() -> list[Line]:
@@ -140,12 +137,7 @@ def head() -> list[Line]:
         "limit. A server that leaves clients waiting is not among them: that is a finding.",
         WARNINGS_THEN,
         "warnings",
-        texts.NO_LOAD,
-    )
-    strip.mappings(
-        [words({"0": ("none", colours.FAINT), "1": ("a note", colours.NEUTRAL), "2": ("a doubt", colours.WARNING)})]
-    )
-    strip.row_height(0.9)
-    strip.override_by_name("Time", [prop("custom.axisPlacement", "hidden")])
-    strip.override_by_name("warnings", [prop("custom.axisPlacement", "hidden")])
+    ).row_height(0.9)
+    for field in ("Time", "warnings"):
+        strip.override_by_name(field, [prop("custom.axisPlacement", "hidden")])
     return [status(), Line(2, [strip])]

@@ -4,22 +4,16 @@ import json
 from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import capacity, compare, generator, server
 
 FOLDER = Path(__file__).parent / "dashboards"
 
 
-def text_of(dashboard: Dashboard) -> str:
-    """Return a dashboard as JSON text, always the same for the same dashboard."""
-    return json.dumps(dashboard, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
-
-
 def files() -> dict[Path, str]:
-    """Return every generated file with its text."""
+    """Return every generated file with its text, always the same for the same dashboard."""
     return {
-        FOLDER / f"{one.uid}.json": text_of(one)
+        FOLDER / f"{one.uid}.json": json.dumps(one, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
         for one in (page.build() for page in (compare, capacity, generator, server))
     }
 

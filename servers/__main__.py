@@ -28,10 +28,9 @@ from servers.connections.protocol import ProtocolListener
 from servers.connections.streams import StreamListener
 from servers.event_loop import FAREWELL, LoopListener, NewLoop, serve_and_reap
 from servers.metrics import cgroup
-from servers.metrics.collector import ServerCollector, registry
+from servers.metrics.collector import ServerCollector, WorkersCollector, registry
 from servers.metrics.gc_pauses import GarbagePauses
 from servers.metrics.server import MetricsServer
-from servers.metrics.workers import WorkersCollector
 from servers.settings import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, Settings
 from servers.shutdown import stop_on_signals
 from servers.stats import Stats

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from servers.metrics.process import usable_cores
 from servers.session import Deadlines
 from servers.variants import VARIANTS, Variant, by_name
 
@@ -114,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--listen", choices=["shared", "reuseport"], help="listening sockets of prefork: one, or one a worker (shared)"
     )
-    parser.set_defaults(default_loop="uvloop", default_threads=32, default_workers=_cores(), default_listen="shared")
+    parser.set_defaults(
+        default_loop="uvloop", default_threads=32, default_workers=usable_cores(), default_listen="shared"
+    )
     return parser
 
 
@@ -134,11 +137,6 @@ def _take_environment(parser: argparse.ArgumentParser, environment: Mapping[str,
         # TCPLAB_LOOP may be set for all servers, so it is no error for the variants without an event loop; as with OWN.
         own = action.dest == "loop" or action.dest in OWN
         parser.set_defaults(**{f"default_{action.dest}" if own else action.dest: parsed})
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -1,16 +1,15 @@
 """A container's memory and CPU throttling, from its control group; a process's own figures leave them out."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path("/sys/fs/cgroup")
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(NamedTuple):
     """Periods in which a CPU quota froze the group, and the seconds in all."""
 
     periods: int
@@ -31,10 +30,10 @@ class Container:
 
 def find(root: Path = ROOT) -> Container | None:
     """Return this process's control group; None on a bare machine."""
-    if _limit(root / "memory.max") is not None:
+    if _number(root / "memory.max") is not None:
         return Container(lambda: _memory_v2(root), lambda: _throttled(root / "cpu.stat", "throttled_usec", 1e6))
     v1 = root / "memory"
-    limit = _limit(v1 / "memory.limit_in_bytes")
+    limit = _number(v1 / "memory.limit_in_bytes")
     if limit is not None and limit < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         return Container(lambda: _memory_v1(v1), lambda: _throttled(root / "cpu" / "cpu.stat", "throttled_time", 1e9))
     return None
@@ -51,29 +50,25 @@ def _memory_v1(group: Path) -> dict[str, int]:
     stat = _table(group / "memory.stat")
     parts = {"anon": stat["total_rss"], "file": stat["total_cache"]}
     for part, name in (("kernel", "memory.kmem.usage_in_bytes"), ("sock", "memory.kmem.tcp.usage_in_bytes")):
-        used = _limit(group / name)
-        if used is not None:
+        if (used := _number(group / name)) is not None:
             parts[part] = used
     return parts
 
 
 def _throttled(path: Path, time: str, unit: float) -> Throttled | None:
     try:
-        stat: Mapping[str, int] = _table(path)
-    except OSError:
+        stat = _table(path)
+        return Throttled(stat["nr_throttled"], stat[time] / unit)
+    except (OSError, KeyError):
         return None
-    if "nr_throttled" not in stat or time not in stat:
-        return None
-    return Throttled(stat["nr_throttled"], stat[time] / unit)
 
 
-def _limit(path: Path) -> int | None:
+def _number(path: Path) -> int | None:
     """Return the number in the file; None if there is no file, or it says `max`."""
     try:
-        text = path.read_text().strip()
-    except OSError:
+        return int(path.read_text())
+    except (OSError, ValueError):
         return None
-    return int(text) if text.isdigit() else None
 
 
 def _table(path: Path) -> dict[str, int]:

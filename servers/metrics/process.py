@@ -13,21 +13,17 @@ TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
 """The kernel's unit for other processes' CPU time, in seconds."""
 
 
-def resident_bytes(process: int | None = None) -> int | None:
-    """Return a process's (by default this one's) memory in RAM; None where there is no /proc."""
-    statm = PROC / str(process or "self") / "statm"
-    if not PROC.exists():
-        return None
-    return int(statm.read_text().split()[1]) * resource.getpagesize()
-
-
-def shared_bytes(workers: Sequence[int]) -> int | None:
+def memory(workers: Sequence[int]) -> int | None:
     """
-    Return the memory in RAM of this process and its workers together; None where the system does not report it.
+    Return the bytes in RAM of this process and its workers together; None where the system does not report them.
 
     A page that several of them share counts once. The proportional size (Pss) alone would be less than that of a
     single process, because it divides pages of libraries among foreign processes too.
     """
+    if not PROC.exists():
+        return None
+    if not workers:
+        return int((PROC / "self" / "statm").read_text().split()[1]) * resource.getpagesize()
     anonymous = of_files = most_of_files = 0
     for each in (os.getpid(), *workers):
         try:
@@ -43,7 +39,7 @@ def shared_bytes(workers: Sequence[int]) -> int | None:
     return anonymous + max(of_files, most_of_files)
 
 
-def cpu_seconds(workers: Sequence[int], ended: tuple[float, float] = (0.0, 0.0)) -> dict[str, float]:
+def cpu_seconds(workers: Sequence[int], ended: tuple[float, float]) -> dict[str, float]:
     """Return all processes' CPU time by mode. ended: that of workers that are no more, user and system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     user, system = used.ru_utime + ended[0], used.ru_stime + ended[1]

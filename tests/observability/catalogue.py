@@ -15,10 +15,9 @@ from loadtest.recording.aggregator import Aggregator, Worker
 from loadtest.recording.counters import SERIES, Counters, Gauges
 from servers.connections.listener import Listener, listen
 from servers.metrics.cgroup import Container, Throttled
-from servers.metrics.collector import ServerCollector, registry
+from servers.metrics.collector import ServerCollector, WorkersCollector, registry
 from servers.metrics.gc_pauses import GarbagePauses
 from servers.metrics.server import MetricsServer
-from servers.metrics.workers import WorkersCollector
 from servers.session import Deadlines
 from servers.stats import Stats
 from servers.variants import VARIANTS

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from grafana import colours, status, write
-from grafana.layout import COLUMNS, SCREEN
+from grafana.page import COLUMNS
 from loadtest import run_checks, run_warnings
 from loadtest.recording.counters import BREAKS, CONNECTIONS
 from servers.stats import ERRORS
@@ -29,6 +29,14 @@ SHOWING = [(name, panel) for name, panel in PANELS if panel["type"] != "text"]
 CHARTS = [(name, panel) for name, panel in PANELS if panel["type"] == "timeseries"]
 CURVES = [panel for _, panel in PANELS if panel["type"] == "trend"]
 BARS = [panel for _, panel in PANELS if panel["type"] == "bargauge"]
+
+SCREEN = 20
+"""
+Units of height seen without scrolling at 1440x900.
+
+A unit is 38 pixels. Of the 900 pixels, two header bars take 80 (two because the menu is docked from 1,200 pixels on),
+the line of variables, links and time 64.
+"""
 
 Panel = dict[str, Any]
 
@@ -240,7 +248,7 @@ fifth = table.Variant(
     name="fifth", module="fifth", connection="streams", clients=None, port=9009, metrics_port=9109, colour="#123456",
     title="the fifth way", sentence="It is new."
 )
-table.VARIANTS = (*table.VARIANTS, fifth)
+table.VARIANTS, table.DEFAULT = (*table.VARIANTS, fifth), (*table.DEFAULT, fifth)
 from grafana import write
 print(json.dumps({path.name: json.loads(text) for path, text in write.files().items()}))
 """

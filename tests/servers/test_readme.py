@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from servers import readme
-from servers.metrics.workers import WorkersCollector
+from servers import write
+from servers.metrics.collector import WorkersCollector
 from servers.settings import parse
 from servers.shutdown import MOMENT
 from servers.stats import Stats
@@ -135,7 +135,7 @@ def test_threads_converse_as_one_at_a_time() -> None:
 
 
 def test_conversations_stand_side_by_side() -> None:
-    lines = list(readme.main_parts()["models"](VARIANTS))
+    lines = list(write.FILES["README.md"]["models"](VARIANTS))
     assert "            Thread(target=converse, args=(connection,)).start()" in lines
     assert [re.split(r"(?<=\S)  +", line) for line in lines if ".receive()" in line] == [
         ["        while data := connection.receive():", "while data := await connection.receive():"]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from servers import write
-from servers.variants import VARIANTS
 from tests.support.copies import add_model, copy_tree, run
 from tests.support.processes import ROOT
 
@@ -75,4 +74,4 @@ def test_comments_outside_the_marks_stay(file: str) -> None:
 
 def test_marks_that_are_missing_are_named() -> None:
     with pytest.raises(ValueError, match="'# BEGIN ports' and '# END ports'"):
-        write.written("TCPLAB_PORT_SINGLE=9001\n# END ports\n", {"ports": write.ports}, VARIANTS)
+        write.written("TCPLAB_PORT_SINGLE=9001\n# END ports\n", write.FILES[".env"])
