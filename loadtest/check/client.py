@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
+from dataclasses import dataclass
 from typing import Final, Self
 
 PATIENCE: Final = 5.0
@@ -30,14 +30,13 @@ _TICK = 0.2
 _SHOWN = 64
 
 
+@dataclass(eq=False)
 class RowFailedError(Exception):
     """A server did something else than it should. sent, came, expected: words or bytes for a reader."""
 
-    def __init__(self, sent: str, came: str, expected: str) -> None:
-        super().__init__(sent, came, expected)
-        self.sent = sent
-        self.came = came
-        self.expected = expected
+    sent: str
+    came: str
+    expected: str
 
 
 def shown(data: bytes, at: int = 0) -> str:
@@ -72,6 +71,7 @@ class Client:
             self.socket = socket.create_connection(address, PATIENCE)
         except OSError as error:
             raise RowFailedError("(a connect)", error.strerror or str(error), "a connection") from error
+        self.socket.settimeout(_TICK)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if small:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
@@ -79,9 +79,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.socket.close()
         surplus, self._ahead = self._ahead, b""
         if surplus and not self._sent and kind is None:
@@ -116,10 +114,14 @@ class Client:
         """Forget what was sent."""
         self._sent.clear()
 
-    def ask(self, request: bytes, reply: bytes, *, also: bytes = b"") -> None:
+    def ask(self, request: bytes, reply: bytes) -> None:
         """Send a request and expect its reply."""
         self.send(request)
-        self.expect(reply, also=also)
+        self.expect(reply)
+
+    def echo(self, text: bytes) -> None:
+        """Ask for an ECHO of a text."""
+        self.ask(b"ECHO " + text + b"\n", b"OK " + text + b"\n")
 
     def expect_end(self) -> None:
         """Wait for the server's close: neither bytes nor a reset may come."""
@@ -133,40 +135,28 @@ class Client:
 
         size: how many bytes they should have, if they are more than a few.
         """
-        received = [self._ahead]
-        missing = lines - self._ahead.count(b"\n")
-        room = size + SURPLUS - len(self._ahead)
+        came, self._ahead = self._ahead, b""
         began = heard = time.monotonic()
-        end = ""
-        while missing > 0 and not end:
+        while came.count(b"\n") < lines:
+            if len(came) > size + SURPLUS:
+                return came, f"more than {size + SURPLUS:,} bytes"
+            if heard - began > OVERALL:
+                return came, f"no end within {OVERALL:g} s"
+            if time.monotonic() - heard > PATIENCE:
+                return came, f"nothing more for {PATIENCE:g} s"
             self._pause()
-            self.socket.settimeout(_TICK)
             try:
                 data = self.socket.recv(1 << 18)
             except TimeoutError:
-                end = f"nothing more for {PATIENCE:g} s" if time.monotonic() - heard > PATIENCE else ""
                 continue
             except OSError:
-                end = RESET
-                continue
-            received.append(data)
-            missing -= data.count(b"\n")
-            room -= len(data)
+                return came, RESET
+            if not data:
+                return came, CLOSED
+            came += data
             heard = time.monotonic()
-            end = "" if data else CLOSED
-            if missing > 0 and room < 0:
-                end = f"more than {size + SURPLUS:,} bytes"
-            elif data and heard - began > OVERALL:
-                end = f"no end within {OVERALL:g} s"
-        whole = b"".join(received)
-        if end:
-            self._ahead = b""
-            return whole, end
-        place = len(whole)
-        for _ in range(1 - missing):  # beyond the last line wanted
-            place = whole.rfind(b"\n", 0, place)
-        self._ahead = whole[place + 1 :]
-        return whole[: place + 1], ""
+        self._ahead = came.split(b"\n", lines)[lines]
+        return came.removesuffix(self._ahead), ""
 
     def rest(self) -> tuple[bytes, str]:
         """Return what comes until the connection ends, and how it ends."""
@@ -196,7 +186,6 @@ class Client:
         taken_at = time.monotonic()
         while view and time.monotonic() - taken_at < patience:
             self._pause()
-            self.socket.settimeout(min(_TICK, patience))
             try:
                 view = view[self.socket.send(view) :]
                 taken_at = time.monotonic()

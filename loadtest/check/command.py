@@ -1,11 +1,10 @@
 """The command: python -m loadtest check."""
 
-import errno
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,6 @@ from loadtest import atomic_write
 from loadtest.check import show
 from loadtest.check.commands import COMMANDS
 from loadtest.check.conduct import CROWD
-from loadtest.check.family import Family
 from loadtest.check.scorecard import FAILED, Scorecard, run_all
 from loadtest.check.server import Server
 from loadtest.compare import interpreters, store
@@ -22,13 +20,10 @@ from loadtest.compare.candidates import own
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, make_room
 from loadtest.compare.options import Parser, add_output
-from loadtest.lab.processes import INTERRUPTED, Interrupt, adopt_orphans, say
+from loadtest.lab.processes import INTERRUPTED, adopt_orphans, say
 
 ROW_FAILED: Final = 3
 """The exit status if a row failed."""
-
-_CARD: Final = 65_536
-"""Bytes that a scorecard may have."""
 
 
 def check(arguments: Sequence[str]) -> int:
@@ -43,13 +38,10 @@ def check(arguments: Sequence[str]) -> int:
     try:
         candidate = own(options.server[0], 0)
         make_room(options.serves)
-        _prepare(folder, candidate.name)
     except ValueError as error:
         parser.error(str(error))
     except TooFewDescriptorsError as error:
         parser.error(f"{error} with --serves")
-    except OSError as error:
-        parser.error(f"the scorecard can't be kept in {folder}: {error.strerror}; name another folder with --output")
     program = candidate.command[0] if candidate.command else ""
     if program and not interpreters.path_of(program):
         parser.error(f"{candidate.name} can't be started: there is no program {program}; correct its command")
@@ -60,44 +52,36 @@ def check(arguments: Sequence[str]) -> int:
         [name for name in COMMANDS if name in options.commands],
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
-
+    try:
+        _keep(replace(card, interrupted=True), folder)  # before a minute is spent
+    except OSError as error:
+        parser.error(_unkept(folder, error))
     adopt_orphans()
-    family = Family()
-    with Interrupt(family) as interrupt, tempfile.TemporaryDirectory(prefix="tcplab-") as work, family:
-        say(f"Checking {card.name}: {visible(candidate.address or ' '.join(candidate.command))}\n")
-        server = Server(candidate, Path(work), family, interrupt, serves=options.serves)
-        run_all(card, server, lambda row: say(show.begun(row), end=""), lambda result: say(show.line(result)))
-        server.end()
-        return _report(card, folder, options.server[0])
+    with tempfile.TemporaryDirectory(prefix="tcplab-") as work:
+        server = Server(candidate, Path(work), serves=options.serves)
+        with server.interrupt, server:
+            say(f"Checking {card.name}: {visible(candidate.address or ' '.join(candidate.command))}\n")
+            run_all(card, server, lambda row: say(show.begun(row), end=""), lambda result: say(show.line(result)))
+            server.end()
+            return _report(card, folder, options.server[0])
 
 
-def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"{name}.md", folder / f"{name}.json"
-
-
-def _prepare(folder: Path, name: str) -> None:
-    """Make the folder; OSError if the scorecard can't be kept there."""
+def _keep(card: Scorecard, folder: Path) -> list[Path]:
+    """Write the scorecard, and return its files; OSError if that fails."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file in _files(folder, name):
-        if file.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        trial = file.with_name(f".{file.name}")
-        try:
-            atomic_write.write(trial, " " * _CARD)
-        finally:
-            trial.unlink(missing_ok=True)
+    page, data = folder / f"{card.name}.md", folder / f"{card.name}.json"
+    atomic_write.write(page, show.page(card))
+    atomic_write.write(data, json.dumps(card.as_json(), indent=1) + "\n")
+    return [page, data]
 
 
 def _report(card: Scorecard, folder: Path, server: str) -> int:
     """Say what came of it, and keep it; return the exit status. server: the option --server."""
-    files = _files(folder, card.name)
     say(f"\n{show.verdict(card)}")
     try:
-        atomic_write.write(files[0], show.page(card))
-        atomic_write.write(files[1], json.dumps(card.as_json(), indent=1) + "\n")
+        files = _keep(card, folder)
     except OSError as error:
-        why = f"the scorecard can't be kept in {visible(str(folder))}: {error.strerror}"
-        sys.stderr.write(f"tcplab: {why}; name another folder with --output\n")
+        sys.stderr.write(f"tcplab: {visible(_unkept(folder, error))}\n")
         return 1
     say(f"Scorecard: {', '.join(visible(str(store.shown(file))) for file in files)}")
     if card.interrupted:
@@ -107,6 +91,10 @@ def _report(card: Scorecard, folder: Path, server: str) -> int:
     else:
         say(show.next_step(card, server))
     return ROW_FAILED if card.of(FAILED) else 1 if card.broken else 0
+
+
+def _unkept(folder: Path, error: OSError) -> str:
+    return f"the scorecard can't be kept in {folder}: {error.strerror}; name another folder with --output"
 
 
 def _parser() -> Parser:

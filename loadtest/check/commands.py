@@ -4,10 +4,9 @@ import time
 from typing import Final
 
 from loadtest.check.client import CLOSED, RowFailedError, told
-from loadtest.check.exchanges import LONGEST, is_error
 from loadtest.check.row import row
 from loadtest.check.server import Server
-from loadtest.check.wire import ask_all
+from loadtest.check.wire import LONGEST, ask_all, is_error
 
 COMMANDS: Final = ("SLEEP", "WORK", "QUIT", "ERR")
 """What a server may be said to know; ERR: it answers any other line so."""
@@ -19,14 +18,30 @@ _EARLY: Final = 0.001
 """Seconds: some timers count whole milliseconds."""
 
 
+@row("ERR")
+def errors(server: Server) -> None:
+    """Any other line is answered with one ERR line, and the connection goes on."""
+    ask_all(server, "errors")
+
+
+@row("ERR", after=("overlong-line", "errors"))
+def overlong_error(server: Server) -> None:
+    """A line over 64 KiB is answered with ERR, which arrives though the client sends more; then the server closes."""
+    for more in (b"\n", b"y" * 130_000 + b"\n"):
+        with server.client() as client:
+            client.send(LONGEST + b"x" + more)
+            came, end = client.rest()
+            if end != CLOSED or not is_error(came):
+                raise client.failure(told(came, end), f"one ERR line, then {CLOSED}")
+
+
 @row("SLEEP")
 def sleep(server: Server) -> None:
     """`SLEEP <ms> <text>` is answered with `OK <text>` once so many milliseconds have passed."""
     ask_all(server, "sleep")
     with server.client() as client:
         began = time.monotonic()
-        client.send(b"SLEEP 300 x\n")
-        client.expect(b"OK x\n")
+        client.ask(b"SLEEP 300 x\n", b"OK x\n")
         if (took := time.monotonic() - began) < _NAP - _EARLY:
             raise RowFailedError("SLEEP 300 x", f"the reply after {took * 1e3:.0f} ms", "it takes 300 ms or more")
 
@@ -43,11 +58,11 @@ def sleep_others(server: Server) -> None:
     """While one client is in a SLEEP, another is served."""
     with server.client() as sleeping, server.client() as other:
         for client in (sleeping, other):
-            client.ask(b"ECHO in\n", b"OK in\n")
+            client.echo(b"in")
         sleeping.send(b"SLEEP 800 x\n")
         began = time.monotonic()
         for turn in range(10):
-            other.ask(b"ECHO %d\n" % turn, b"OK %d\n" % turn)
+            other.echo(b"%d" % turn)
         echoed = time.monotonic()
         sleeping.expect(b"OK x\n")
         if echoed - began > time.monotonic() - echoed:
@@ -57,10 +72,22 @@ def sleep_others(server: Server) -> None:
             )
 
 
+@row("SLEEP", "ERR", after=("sleep", "errors"))
+def sleep_numbers(server: Server) -> None:
+    """A SLEEP without a whole number from 0 to 10000 is answered with ERR."""
+    ask_all(server, "sleep-numbers")
+
+
 @row("WORK")
 def work(server: Server) -> None:
     """`WORK <n> <text>` is answered with `OK <text>` after n rounds of some computing, 1,000,000 at most."""
     ask_all(server, "work")
+
+
+@row("WORK", "ERR", after=("work", "errors"))
+def work_numbers(server: Server) -> None:
+    """A WORK without a whole number from 0 to 1000000 is answered with ERR."""
+    ask_all(server, "work-numbers")
 
 
 @row("QUIT", after=("order",))
@@ -71,35 +98,3 @@ def quit_(server: Server) -> None:
             client.send(b"ECHO a\nQUIT\n" + more)
             client.expect(b"OK a\nOK\n")
             client.expect_end()
-
-
-@row("ERR")
-def errors(server: Server) -> None:
-    """Any other line is answered with one ERR line, and the connection goes on."""
-    ask_all(server, "errors")
-
-
-@row("SLEEP", "ERR", after=("sleep", "errors"))
-def sleep_numbers(server: Server) -> None:
-    """A SLEEP without a whole number from 0 to 10000 is answered with ERR."""
-    ask_all(server, "sleep-numbers")
-
-
-@row("WORK", "ERR", after=("work", "errors"))
-def work_numbers(server: Server) -> None:
-    """A WORK without a whole number from 0 to 1000000 is answered with ERR."""
-    ask_all(server, "work-numbers")
-
-
-@row("ERR", after=("overlong-line", "errors"))
-def overlong_error(server: Server) -> None:
-    """A line over 64 KiB is answered with ERR, which arrives though the client sends more; then the server closes."""
-    for more in (b"\n", b"y" * 130_000 + b"\n"):
-        with server.client() as client:
-            client.send(LONGEST + b"x" + more)
-            came, end = client.rest()
-            if end != CLOSED or not is_error(came):
-                raise client.failure(told(came, end), f"one ERR line, then {CLOSED}")
-
-
-ROWS: Final = (errors, overlong_error, sleep, sleep_order, sleep_others, sleep_numbers, work, work_numbers, quit_)

@@ -1,24 +1,21 @@
 """The rows about clients that end, stall or are many: what one does must not harm the others."""
 
-import time
 from contextlib import suppress
 from typing import Final
 
 from loadtest.check.client import CLOSED, PATIENCE, RESET, Client, RowFailedError, shown, told
-from loadtest.check.exchanges import is_error
 from loadtest.check.row import row
 from loadtest.check.server import Server
-
-MEGABYTE: Final = 10**6
+from loadtest.check.wire import is_error
 
 CROWD: Final = 1_000
 """Clients at once, at most."""
 
-_BOUND: Final = 32 * MEGABYTE
+_BOUND: Final = 32_000_000
 """What one client may add to a server's memory, at most: buffers, and what an allocator keeps."""
 
-_FLOOD: Final = 64 * MEGABYTE
-_UNREAD: Final = 24 * MEGABYTE  # more than a kernel's buffers for one connection
+_FLOOD: Final = 64_000_000
+_UNREAD: Final = 24_000_000  # more than a kernel's buffers for one connection
 _LONG: Final = b"ECHO " + b"x" * 60_000 + b"\n"
 _SEVERAL: Final = (b"ECHO " + b"x" * 1_000 + b"\n") * 60
 _OVERLONG: Final = 1 << 20
@@ -41,7 +38,7 @@ def half_close(server: Server) -> None:
 def cut_off(server: Server) -> None:
     """Input that ends without a newline is answered with ERR or the end of the connection, never with OK."""
     with server.client() as client:
-        client.ask(b"ECHO whole\n", b"OK whole\n")
+        client.echo(b"whole")
         client.send(b"ECHO cut o")
         client.half_close()
         came, end = client.rest()
@@ -77,15 +74,12 @@ def leaving(server: Server) -> None:
     before = server.look().sockets
     for turn in range(_LEFT):
         with server.client() as client:
-            client.ask(b"ECHO in\n", b"OK in\n")
+            client.echo(b"in")
             if turn % 2:
                 client.reset()
-    deadline = time.monotonic() + PATIENCE
-    while (after := server.look().sockets) > before + _SLACK:
-        if time.monotonic() > deadline:
-            came = f"{after - before} more open sockets"
-            raise RowFailedError(f"{_LEFT} clients, one after another, all have left", came, f"{_SLACK} at most")
-        server.interrupt.sleep(0.05)
+    if more := server.wait_while(lambda: max(0, server.look().sockets - before - _SLACK), PATIENCE):
+        came = f"{_SLACK + more} more open sockets"
+        raise RowFailedError(f"{_LEFT} clients, one after another, all have left", came, f"{_SLACK} at most")
 
 
 @row(after=("reset", "long-line"))
@@ -103,15 +97,15 @@ def overlong_line(server: Server) -> None:
 def endless_line(server: Server) -> None:
     """A line that never ends takes no more than 32 MB of memory."""
     with server.client() as client:
-        client.ask(b"ECHO in\n", b"OK in\n")
-        _feed(server, client, b"x" * MEGABYTE, "a line without an end")
+        client.echo(b"in")
+        _feed(server, client, b"x" * 10**6, "a line without an end")
 
 
 @row(after=("reset",), process=True)
 def unread_memory(server: Server) -> None:
     """A client that keeps sending and reads no reply takes no more than 32 MB of memory."""
     with server.client(small=True) as client:
-        client.ask(b"ECHO in\n", b"OK in\n")
+        client.echo(b"in")
         _feed(server, client, _SEVERAL * 16, "requests whose replies nobody reads")
 
 
@@ -144,7 +138,7 @@ def late_reader(server: Server) -> None:
                 return
             if came != reply:
                 raise RowFailedError("requests of 60 kB, then reading", told(came, end), shown(reply))
-        client.ask(b"ECHO on\n", b"OK on\n")
+        client.echo(b"on")
 
 
 @row(clients=2)
@@ -153,7 +147,7 @@ def second(server: Server) -> None:
     with server.client() as first, server.client() as other:
         for turn in range(3):
             for name, client in ((b"first", first), (b"second", other)):
-                client.ask(b"ECHO %b, %d\n" % (name, turn), b"OK %b, %d\n" % (name, turn))
+                client.echo(b"%b, %d" % (name, turn))
 
 
 @row(clients=2, after=("second",))
@@ -166,6 +160,45 @@ def own_replies(server: Server) -> None:
                 client.send(b"ECHO " + text + b"\n")
             for client, text in texts:
                 client.expect(b"OK " + text + b"\n")
+
+
+@row(clients=2, after=("second",))
+def silent_client(server: Server) -> None:
+    """While a client that has connected says nothing, another is served."""
+    with server.client() as silent, server.client() as other:
+        _serves(other, "one client connects and says nothing; another sends")
+        silent.echo(b"at last")
+
+
+@row(clients=2, after=("second", "split"))
+def dripping_client(server: Server) -> None:
+    """While a client sends its line byte by byte, another is served."""
+    with server.client() as dripping, server.client() as other:
+        for client in (dripping, other):
+            client.echo(b"in")
+        for byte in b"ECHO drip":
+            dripping.send(bytes([byte]))
+            _serves(other, "one client has sent part of a line; another sends")
+        dripping.ask(b"\n", b"OK drip\n")
+
+
+@row(clients=2, after=("second", "reset"))
+def slow_reader(server: Server) -> None:
+    """While a client keeps sending and reads no reply, another is served."""
+    with server.client(small=True) as unread, server.client() as other:
+        for client in (unread, other):
+            client.echo(b"in")
+        unread.send_until_full(_SEVERAL, _UNREAD)
+        _serves(other, "one client keeps sending and reads nothing; another sends")
+
+
+def _serves(other: Client, what: str) -> None:
+    """Another client must be served; what: who else is there."""
+    for turn in range(5):
+        try:
+            other.echo(b"%d" % turn)
+        except RowFailedError as failed:
+            raise RowFailedError(f"{what} {failed.sent}", failed.came, failed.expected) from failed
 
 
 @row(clients=2, after=("own-replies",))
@@ -190,48 +223,3 @@ def crowd(server: Server) -> None:
     finally:
         for client in clients:
             client.socket.close()
-
-
-@row(clients=2, after=("second",))
-def silent_client(server: Server) -> None:
-    """While a client that has connected says nothing, another is served."""
-    with server.client() as silent, server.client() as other:
-        _serves(other, "one client connects and says nothing; another sends")
-        silent.ask(b"ECHO at last\n", b"OK at last\n")
-
-
-@row(clients=2, after=("second", "split"))
-def dripping_client(server: Server) -> None:
-    """While a client sends its line byte by byte, another is served."""
-    with server.client() as dripping, server.client() as other:
-        for client in (dripping, other):
-            client.ask(b"ECHO in\n", b"OK in\n")
-        for byte in b"ECHO drip":
-            dripping.send(bytes([byte]))
-            _serves(other, "one client has sent part of a line; another sends")
-        dripping.ask(b"\n", b"OK drip\n")
-
-
-@row(clients=2, after=("second", "reset"))
-def slow_reader(server: Server) -> None:
-    """While a client keeps sending and reads no reply, another is served."""
-    with server.client(small=True) as unread, server.client() as other:
-        for client in (unread, other):
-            client.ask(b"ECHO in\n", b"OK in\n")
-        unread.send_until_full(_SEVERAL, _UNREAD)
-        _serves(other, "one client keeps sending and reads nothing; another sends")
-
-
-def _serves(other: Client, what: str) -> None:
-    """Another client must be served; what: who else is there."""
-    for turn in range(5):
-        try:
-            other.ask(b"ECHO %d\n" % turn, b"OK %d\n" % turn)
-        except RowFailedError as failed:
-            raise RowFailedError(f"{what} {failed.sent}", failed.came, failed.expected) from failed
-
-
-ROWS: Final = (
-    *(half_close, cut_off, reset, leaving, overlong_line, endless_line, unread_memory, late_reader),
-    *(second, own_replies, silent_client, dripping_client, slow_reader, crowd),
-)

@@ -6,9 +6,9 @@ import time
 from typing import Final
 
 from loadtest.check.client import PATIENCE, Client, RowFailedError, shown, told
-from loadtest.check.exchanges import is_error
 from loadtest.check.row import row
 from loadtest.check.server import ENDING, GRACE, Server
+from loadtest.check.wire import is_error
 from loadtest.lab.processes import InterruptedByUserError
 
 _LOAD: Final = 20
@@ -93,8 +93,8 @@ def sigterm(server: Server) -> None:
     sent = "SIGTERM, while clients ask without a pause"
     if not ended:
         raise RowFailedError(sent, f"it still runs after {GRACE:g} s", f"it ends within {GRACE:g} s")
-    if left := server.left(within=1):
-        raise RowFailedError(sent, f"it ended, but {left} of its processes still run", "all processes end")
+    if left := server.wait_while(server.processes, within=1):
+        raise RowFailedError(sent, f"it ended, but {len(left)} of its processes still run", "all processes end")
     if not server.refusal():
         raise RowFailedError(sent, "it ended, but its port still takes clients", "a free port")
 
@@ -112,11 +112,8 @@ def last_replies(server: Server) -> None:
 def begun_request(server: Server) -> None:
     """A request that has begun when SIGTERM comes is answered."""
     with server.client() as client:
-        client.ask(b"ECHO in\n", b"OK in\n")
+        client.echo(b"in")
         client.send(b"SLEEP 400 begun\n")
         server.interrupt.sleep(0.1)
         server.terminate()
         client.expect(b"OK begun\n")
-
-
-ROWS: Final = (sigterm, last_replies, begun_request)

@@ -11,7 +11,9 @@ from loadtest.check.row import Row
 from loadtest.check.server import ENDING, NotServingError, Server
 from loadtest.lab.processes import InterruptedByUserError
 
-ROWS: Final[Sequence[Row]] = (*wire.ROWS, *conduct.ROWS, *commands.ROWS, *ending.ROWS)
+ROWS: Final[Sequence[Row]] = [
+    each for module in (wire, conduct, commands, ending) for each in vars(module).values() if isinstance(each, Row)
+]
 """All rows, in the order in which they are asked: none before those that it is `after`."""
 
 PASSED: Final = "passed"
@@ -75,45 +77,45 @@ def run_all(card: Scorecard, server: Server, begin: Callable[[Row], None], tell:
     for row in ROWS:
         if card.broken:
             why = "interrupted" if card.interrupted else "no client can connect, as above"
-            card.results.append(Result(row.name, row.asks, NOT_ASKED, why))
+            card.results.append(_not_asked(row, why))
             continue
         begin(row)
         result = skipped(row, server, card)
-        if not result:
-            try:
+        try:
+            if not result:
                 server.interrupt.check()
                 if not fresh:
                     server.restart()
-                    fresh = True
                 if row.process and not server.listens():
-                    result = Result(row.name, row.asks, NOT_ASKED, "the process that listens was not started here")
+                    result, fresh = _not_asked(row, "the process that listens was not started here"), True
                 else:
                     result = ask(row, server)
                     fresh = result.status == PASSED and not row.ends
                 server.interrupt.check()
-            except NotServingError as error:
-                card.broken = " ".join(str(error).split())
-            except InterruptedByUserError:
-                card.interrupted, card.broken = True, "interrupted"
-        result = result or Result(row.name, row.asks, NOT_ASKED, card.broken)
+        except (NotServingError, InterruptedByUserError) as error:
+            card.interrupted = isinstance(error, InterruptedByUserError)
+            card.broken = " ".join(str(error).split()) or "interrupted"
+        result = result or _not_asked(row, card.broken)
         card.results.append(result)
         tell(result)
 
 
+def _not_asked(row: Row, why: str, failed_row: str = "") -> Result:
+    return Result(row.name, row.asks, NOT_ASKED, why, failed_row)
+
+
 def skipped(row: Row, server: Server, card: Scorecard) -> Result | None:
     """Return the result of a row that can't be asked; None if it can."""
-    why = failed_row = ""
     if unknown := [command for command in row.commands if command not in card.commands]:
-        why = f"--commands does not name {' and '.join(unknown)}"
-    elif row.clients > server.serves:
-        why = f"needs {row.clients} clients at once"
-    elif row.process and not server.started_here:
-        why = "the server was not started here"
-    else:
-        before = [result for result in card.results if result.name in row.after]
-        failed = (result.name if result.status == FAILED else result.failed_row for result in before)
-        failed_row = next(filter(None, failed), "")
-    return Result(row.name, row.asks, NOT_ASKED, why, failed_row) if why or failed_row else None
+        return _not_asked(row, f"--commands does not name {' and '.join(unknown)}")
+    if row.clients > server.serves:
+        return _not_asked(row, f"needs {row.clients} clients at once")
+    if row.process and not server.started_here:
+        return _not_asked(row, "the server was not started here")
+    before = [result for result in card.results if result.name in row.after]
+    failed = (result.name if result.status == FAILED else result.failed_row for result in before)
+    failed_row = next(filter(None, failed), "")
+    return _not_asked(row, "", failed_row) if failed_row else None
 
 
 def ask(row: Row, server: Server) -> Result:

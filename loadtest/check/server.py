@@ -1,22 +1,23 @@
 """The server that is asked: where it is, and its process if it is started here."""
 
 import math
+import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 
 from loadtest.check.client import PATIENCE, Client, RowFailedError
-from loadtest.check.family import Family
 from loadtest.client.outcomes import split_address
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure.process_memory import Look, ProcessMemory
 from loadtest.compare.measure.run import ROOT
-from loadtest.lab.processes import Child, ChildFailedError, Interrupt, describe, python_environment
+from loadtest.lab.processes import Child, ChildFailedError, Children, Interrupt, describe, python_environment
 
 GRACE: Final = 10.0
 """Seconds from SIGTERM to the end: Docker waits so long before it kills."""
@@ -24,32 +25,36 @@ GRACE: Final = 10.0
 ENDING: Final = 0.3
 """Seconds that a process may take to end after its clients have noticed."""
 
+_KILLED_WITHIN = 5.0
 _READY_WITHIN = 20.0
 _ROW = 60.0
 _QUOTED = 300
+
+_Found = TypeVar("_Found")
 
 
 class NotServingError(Exception):
     """No client can connect; the text says why."""
 
 
-class Server:
+class Server(Children):
     """
-    One server, which `restart` starts, and starts again.
+    One server, which `restart` starts, and starts again; as a context that kills all of its processes.
 
+    After processes.adopt_orphans, these are also those that have left their parent, or are in a session of their own.
     folder: for its output. serves: how many clients it takes at once.
     """
 
-    def __init__(
-        self, candidate: Candidate, folder: Path, family: Family, interrupt: Interrupt, *, serves: int
-    ) -> None:
+    def __init__(self, candidate: Candidate, folder: Path, *, serves: int) -> None:
+        super().__init__()
         self.serves = serves
         self.child: Child | None = None
-        self.interrupt = interrupt
+        self.interrupt = Interrupt(self)
         self._candidate = candidate
         self._folder = folder
-        self._family = family
         self._deadline = math.inf
+        self._others = set(psutil.Process().children())
+        self._seen: set[psutil.Process] = set()
         self.address = split_address(candidate.address) if candidate.address else ("127.0.0.1", 0)
 
     @property
@@ -69,7 +74,7 @@ class Server:
                 child = Child(self._candidate.name, command, self._folder, cwd=folder, env=python_environment())
             except ChildFailedError as error:
                 raise NotServingError(str(error)) from error
-            self.child = self._family.add(child)
+            self.child = self.add(child)
         deadline = time.monotonic() + (_READY_WITHIN if self.child else 0.0)
         while why := self.refusal():
             if self.child is None or self.child.status() is not None or time.monotonic() > deadline:
@@ -95,15 +100,43 @@ class Server:
             return f"{self.address[0]} is no host's name"
         return ""
 
+    def processes(self) -> set[psutil.Process]:
+        """Return its processes that run; it remembers them, because they may leave."""
+        for root in self._roots():
+            with suppress(psutil.Error):
+                self._seen |= {root, *root.children(recursive=True)}
+            if self.child is None or root.pid != self.child.pid:  # it was adopted: nobody else notes its end
+                with suppress(ChildProcessError):
+                    os.waitpid(root.pid, os.WNOHANG)
+        self._seen = {each for each in self._seen if _runs(each)}
+        return self._seen
+
+    def _roots(self) -> list[psutil.Process]:
+        """Return those that are children of this process."""
+        return [each for each in psutil.Process().children() if each not in self._others]
+
+    def kill(self) -> None:
+        """Kill all at once; a server that was not started here stays."""
+        self.processes()
+        super().kill()
+        for each in self.processes():
+            with suppress(psutil.Error):
+                each.kill()
+
     def end(self) -> None:
-        """Kill it and what it has started; a server that was not started here stays."""
-        self._family.end()
+        """Kill all and forget them."""
+        self.kill()
+        super().end()
+        deadline = time.monotonic() + _KILLED_WITHIN
+        while self.processes() and time.monotonic() < deadline:
+            self.kill()
+            time.sleep(0.01)
         self.child = None
 
     def begin_row(self) -> None:
         """Give a row its time: `pause` raises RowFailedError after it."""
         self._deadline = time.monotonic() + _ROW
-        self._family.processes()
+        self.processes()
 
     def pause(self) -> None:
         """Raise if the user has interrupted, or the row takes too long."""
@@ -118,7 +151,7 @@ class Server:
     def look(self) -> Look:
         """Return its memory, threads and sockets."""
         looks, came = [], ""
-        for root in self._family.roots():
+        for root in self._roots():
             try:
                 looks.append(ProcessMemory(root.pid).look())
             except psutil.NoSuchProcess:  # it has ended since
@@ -127,24 +160,16 @@ class Server:
                 came = str(error)
         if came := self.how_it_ended() or came:
             raise RowFailedError("some of this row's requests", came, "a running server")
-        memory, threads, sockets = (sum(each) for each in zip(*looks, strict=True))
-        return Look(memory, threads, sockets)
+        return Look(*map(sum, zip(*looks, strict=True)))
 
     def listens(self) -> bool:
         """Whether one of the processes that were started here has the listening socket: no container's, for example."""
-        for process in self._family.processes():
+        for process in self.processes():
             with suppress(psutil.Error):
                 found = process.net_connections("tcp")
                 if any(each.status == psutil.CONN_LISTEN and each.laddr.port == self.address[1] for each in found):
                     return True
         return False
-
-    def left(self, within: float) -> int:
-        """Return how many of its processes still run after so many seconds."""
-        deadline = time.monotonic() + within
-        while (running := self._family.processes()) and time.monotonic() < deadline:
-            self.interrupt.sleep(0.02)
-        return len(running)
 
     def how_it_ended(self, within: float = 0.0) -> str:
         """Return how its process ends, in words; "" if it does not within so many seconds, or was not started here."""
@@ -156,16 +181,20 @@ class Server:
 
     def terminate(self) -> None:
         """Send SIGTERM to its first process."""
-        self._family.processes()
+        self.processes()
         if self.child is not None:
             self.child.ask()
 
     def wait_for_end(self) -> bool:
         """Return whether its first process ends within the grace."""
-        deadline = time.monotonic() + GRACE
-        while not self.how_it_ended() and time.monotonic() < deadline:
+        return not self.wait_while(lambda: not self.how_it_ended(), GRACE)
+
+    def wait_while(self, found: Callable[[], _Found], within: float) -> _Found:
+        """Return what is found: once it is false or empty, or after so many seconds."""
+        deadline = time.monotonic() + within
+        while (last := found()) and time.monotonic() < deadline:
             self.interrupt.sleep(0.02)
-        return bool(self.how_it_ended())
+        return last
 
     def still_serves(self) -> None:
         """Raise RowFailedError unless it runs and answers a new client."""
@@ -177,3 +206,10 @@ class Server:
         except RowFailedError as failed:
             came = self.how_it_ended() or failed.came
             raise RowFailedError(f"afterwards, by a new client: {failed.sent}", came, failed.expected) from failed
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

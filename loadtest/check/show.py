@@ -1,7 +1,7 @@
 """Shows a scorecard: on the terminal line by line, and as Markdown."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from loadtest.check.commands import COMMANDS
@@ -44,15 +44,12 @@ def verdict(card: Scorecard) -> str:
     else:
         told = f"{card.name}: {'all ' if asked > 1 else ''}{asked} rows passed."
     if left:
-        told += f" {len(left)} {'was' if len(left) == 1 else 'were'} not asked{_hint(card, left)}."
+        told += f" {len(left)} {'was' if len(left) == 1 else 'were'} not asked"
+        if any(result.why.startswith("--commands") for result in left):
+            unnamed = [name for name in COMMANDS if name not in card.commands]
+            told += f" (if it knows more than ECHO, add --commands {' '.join([*card.commands, *unnamed])})"
+        told += "."
     return f"Interrupted. {told}" if card.interrupted else told
-
-
-def _hint(card: Scorecard, left: Sequence[Result]) -> str:
-    unnamed = [name for name in COMMANDS if name not in card.commands]
-    if any(result.why.startswith("--commands") for result in left):
-        return f" (if it knows more than ECHO, add --commands {' '.join([*card.commands, *unnamed])})"
-    return ""
 
 
 def next_step(card: Scorecard, server: str) -> str:
@@ -69,20 +66,17 @@ def next_step(card: Scorecard, server: str) -> str:
 
 def page(card: Scorecard) -> str:
     """Return the scorecard as Markdown."""
-    return "\n".join(_page(card)) + "\n"
-
-
-def _page(card: Scorecard) -> Iterator[str]:
-    yield from (f"# {markdown(verdict(card))}", "", f"{markdown(card.server)}, {markdown(card.started)}.", "")
+    lines = [f"# {markdown(verdict(card))}", "", f"{markdown(card.server)}, {markdown(card.started)}.", ""]
     for result in card.of(FAILED):
-        yield from (f"## {result.name}", "", result.asks, "", "| | |", "|---|---|")
-        yield from (f"| {name} | {markdown(text)} |" for name, text in _details(result))
-        yield ""
-    yield from ("## All rows", "", "| row | what is asked | result |", "|---|---|---|")
+        lines += [f"## {result.name}", "", result.asks, "", "| | |", "|---|---|"]
+        lines += [f"| {name} | {markdown(text)} |" for name, text in _details(result)]
+        lines.append("")
+    lines += ["## All rows", "", "| row | what is asked | result |", "|---|---|---|"]
     for result in card.results:
         status = f"**{result.status}**" if result.status == FAILED else result.status
         why = _reason(result)
-        yield f"| {result.name} | {result.asks} | {status}{f': {markdown(why)}' if why else ''} |"
+        lines.append(f"| {result.name} | {result.asks} | {status}{f': {markdown(why)}' if why else ''} |")
+    return "\n".join(lines) + "\n"
 
 
 def _details(result: Result) -> Sequence[tuple[str, str]]:

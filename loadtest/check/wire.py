@@ -1,12 +1,12 @@
-"""The rows about bytes: requests and replies of one client."""
+"""The rows about bytes: requests and replies of one client; some are plain data, also for tests/contract."""
 
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Final
 
 from loadtest.check.client import RowFailedError, told
-from loadtest.check.exchanges import ERR, EXCHANGES, LONGEST, is_error
 from loadtest.check.row import row
 from loadtest.check.server import Server
 
@@ -19,21 +19,71 @@ _DELAYED: Final = 30.0
 """Milliseconds; a reply that waits for the acknowledgement of another takes 40 (TCP_DELACK_MIN in Linux's tcp.h)."""
 
 
+ERR: Final = b"ERR "
+"""The start of a line whose rest is the server's own."""
+
+BINARY: Final = bytes(byte for byte in range(256) if byte not in b"\r\n")
+LONGEST: Final = b"ECHO " + b"x" * (65_536 - 5)
+"""The longest line, without its end."""
+
+
+def is_error(came: bytes) -> bool:
+    """Return whether this is one whole ERR line."""
+    return came.startswith(ERR) and came.find(b"\n") == len(came) - 1
+
+
+_NO_NUMBERS: Final = (
+    *("", " ", " x", "  5 x", " +5 x", " -5 x", " 1_0 x", " 5.0 x", " 5x", " 99999999999999999999999 x"),
+    *(" ٣ x", " ５ x", " ²"),  # digits of other scripts
+)
+"""What may come behind SLEEP and WORK, and is no number with a text."""
+
+EXCHANGES: Final[Mapping[str, Sequence[tuple[bytes, bytes]]]] = {
+    "echo": [(b"ECHO hello\n", b"OK hello\n"), (b"ECHO ECHO QUIT\n", b"OK ECHO QUIT\n")],
+    "blanks": [
+        (b"ECHO \n", b"OK \n"),
+        (b"ECHO  two  blanks \n", b"OK  two  blanks \n"),
+        (b"ECHO \ta\t\n", b"OK \ta\t\n"),
+    ],
+    "carriage-return": [
+        (b"ECHO hello\r\n", b"OK hello\n"),
+        (b"ECHO a\rb\n", b"OK a\rb\n"),
+        (b"ECHO a\r\r\n", b"OK a\r\n"),
+    ],
+    "binary": [
+        ("ECHO Grüße, 世界\n".encode(), "OK Grüße, 世界\n".encode()),
+        (b"ECHO a\x00b\n", b"OK a\x00b\n"),
+        (b"ECHO " + BINARY + b"\n", b"OK " + BINARY + b"\n"),
+    ],
+    "sleep": [(b"SLEEP 0 now\n", b"OK now\n"), (b"SLEEP 5\n", b"OK\n"), (b"SLEEP 005 a b\n", b"OK a b\n")],
+    "sleep-numbers": [(f"SLEEP{each}\n".encode(), ERR) for each in (" 10001 x", *_NO_NUMBERS)],
+    "work": [(b"WORK 0 done\n", b"OK done\n"), (b"WORK 1000\n", b"OK\n"), (b"WORK 1000000 hard\n", b"OK hard\n")],
+    "work-numbers": [(f"WORK{each}\n".encode(), ERR) for each in (" 1000001 x", *_NO_NUMBERS)],
+    "errors": [
+        (line + b"\n", ERR)
+        for line in (
+            *(b"", b"\r", b" ECHO x", b"echo x", b"ECHOx", b"ECHO\tx", b"QUIT now", b"quit"),
+            *(b"GET / HTTP/1.1\r", b"\x00\xff"),
+        )
+    ],
+}
+"""Requests and replies, after which the conversation goes on, by row; ERR: any line that begins so."""
+
+
 def ask_all(server: Server, name: str) -> None:
     """Ask the exchanges of a row, each on a connection of its own that must go on."""
-    for each in EXCHANGES:
-        if each.row == name:
-            with server.client() as client:
-                client.send(each.request)
-                if each.reply == ERR:
-                    came, end = client.receive(1)
-                    if end or not is_error(came):
-                        raise client.failure(told(came, end), "ERR and a reason")
-                elif name == "carriage-return":  # one before the end of the line may be text to a server
-                    client.expect(each.reply, also=b"OK" + each.request[4:])
-                else:
-                    client.expect(each.reply)
-                client.ask(b"ECHO on\n", b"OK on\n")
+    for request, reply in EXCHANGES[name]:
+        with server.client() as client:
+            client.send(request)
+            if reply == ERR:
+                came, end = client.receive(1)
+                if end or not is_error(came):
+                    raise client.failure(told(came, end), "ERR and a reason")
+            elif name == "carriage-return":  # one before the end of the line may be text to a server
+                client.expect(reply, also=b"OK" + request[4:])
+            else:
+                client.expect(reply)
+            client.echo(b"on")
 
 
 @row(after=())
@@ -64,8 +114,8 @@ def carriage_return(server: Server) -> None:
 def long_line(server: Server) -> None:
     """A line of 64 KiB is answered whole."""
     with server.client() as client:
-        for line in (LONGEST, LONGEST[:-1], LONGEST[:5] + b"yz" * 30_000):
-            client.ask(line + b"\n", b"OK " + line[5:] + b"\n")
+        for text in (LONGEST[5:], LONGEST[6:], b"yz" * 30_000):
+            client.echo(text)
 
 
 @row()
@@ -94,7 +144,7 @@ def joined(server: Server) -> None:
         if missing or len(replies) != _MANY:
             raise client.failure(f"{len(replies):,} replies: {told(came, end)}", f"{_MANY:,} replies, one for each")
         client.answered()
-        client.ask(b"ECHO on\n", b"OK on\n")
+        client.echo(b"on")
 
 
 @row(after=("joined", "long-line"))
@@ -121,6 +171,3 @@ def delay(server: Server) -> None:
         if median(waits) >= _DELAYED:
             came, expected = f"both replies after {median(waits):.0f} ms", f"both within {_DELAYED:.0f} ms"
             raise RowFailedError(r"ECHO a\nECHO b\n", came, expected)
-
-
-ROWS: Final = (echo, blanks, binary, carriage_return, long_line, split, joined, order, delay)

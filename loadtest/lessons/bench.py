@@ -4,14 +4,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from loadtest.compare.analysis.measures import LATENCIES, RunMeasures, measures_of_load
-from loadtest.compare.analysis.summary import Summary, summarize
+from loadtest.compare.analysis.measures import RunMeasures, measures_of_load
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure import load, memory
 from loadtest.compare.measure.cgroups import Group, NoGroupError
@@ -19,6 +18,7 @@ from loadtest.compare.measure.run import ROOT, Laboratory, Measured, Serving
 from loadtest.compare.plan import Workload, under_load
 from loadtest.lab.processes import Child, python_environment
 from loadtest.lessons.result import Figure
+from loadtest.run_warnings import TakesOut, takes_out
 
 MOST: Final = 60.0
 """Seconds that a lesson may measure: a further run of the same is not begun if it would take longer."""
@@ -31,25 +31,16 @@ _WEIGHING: Final = 5.0  # seconds for the memory of one server
 _Found = TypeVar("_Found")
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """Stop the server for `seconds`, `after` seconds into the load."""
-
-    after: float
-    seconds: float
-
-
 class FreezingLaboratory(Laboratory):
-    """Makes runs in which the server is stopped for a while, if `freeze` is set."""
+    """Makes runs in which the server is stopped. freeze: how many seconds into the load, and for how many."""
 
-    freeze: Freeze | None = None
+    freeze: tuple[float, float] | None = None
 
     def start(self, candidate: Candidate, folder: Path, group: Group | NoGroupError | None = None) -> Serving:
         """Start a server, and what freezes it: a process of its own, because this one waits for the load's end."""
         serving = super().start(candidate, folder, group)
         if self.freeze and serving.child:
-            seconds = (f"{self.freeze.after:g}", f"{self.freeze.seconds:g}")
-            command = (sys.executable, "-m", "loadtest.lessons.freezer", str(serving.child.pid), *seconds)
+            command = (sys.executable, "-m", "loadtest.lessons.freezer", str(serving.child.pid), *map(str, self.freeze))
             freezer = Child("freezer", command, folder, cwd=ROOT, env=python_environment(), cores=self.cores.rest)
             self.children.add(freezer)
         return serving
@@ -76,11 +67,6 @@ class Bench:
         self._clock = clock
         self._began = clock()
 
-    @property
-    def passed(self) -> float:
-        """Seconds since the lesson began to measure."""
-        return self._clock() - self._began
-
     def runs(
         self,
         figure: Figure,
@@ -89,22 +75,21 @@ class Bench:
         times: int,
         *,
         name: str = "",
-        freeze: Freeze | None = None,
-    ) -> Summary:
+        freeze: tuple[float, float] | None = None,
+    ) -> list[RunMeasures]:
         """Return the runs of a server under a load. figure: what to show after each; name: in place of the server's."""
         self.laboratory.freeze = freeze
-        seconds = under_load([workload]) + OVERHEAD
 
         def put() -> RunMeasures:
             [run] = self.put(candidate, [workload])
             return run
 
-        return summarize(candidate, self.repeat(name or candidate.name, times, seconds, put, figure.of_run))
+        return self.repeat(name or candidate.name, times, under_load([workload]) + OVERHEAD, put, figure.of_run)
 
     def put(self, candidate: Candidate, workloads: Sequence[Workload]) -> list[RunMeasures]:
         """Return a fresh server's runs under loads that differ by their rate alone, one after another."""
         measured = self.laboratory.put(candidate, workloads)
-        return [_measures(candidate, *each) for each in zip(workloads, measured, strict=True)]
+        return [_measures(candidate.name, *each) for each in zip(workloads, measured, strict=True)]
 
     def repeat(
         self,
@@ -117,32 +102,25 @@ class Bench:
         """Return what `measure` finds each time, in so many seconds; told: what to show of it, in the lesson's unit."""
         every: list[_Found] = []
         for number in range(1, times + 1):
-            if number > 1 and self.passed + seconds > MOST:
+            passed = self._clock() - self._began
+            if number > 1 and passed + seconds > MOST:
                 break
-            self._begin(name, number, times, self.passed)
+            self._begin(name, number, times, passed)
             every.append(measure())
             self._done(told(every[-1]))
         return every
 
     @contextmanager
-    def server(self, candidate: Candidate) -> Iterator[Serving]:
-        """Start a server without a load, for a context."""
-        with tempfile.TemporaryDirectory(dir=self.laboratory.folder) as folder:
-            try:
-                yield self.laboratory.start(candidate, Path(folder))
-            finally:
-                self.laboratory.children.end()
-
-    @contextmanager
-    def on_all_cores(self, candidate: Candidate, servers: int) -> Iterator[list[str]]:
+    def servers(self, candidate: Candidate, number: int) -> Iterator[list[str]]:
         """Start so many servers, which may use every core, for a load of the lesson's own; their addresses."""
-        cores = self.laboratory.cores
-        self.laboratory.cores = replace(cores, server=cores.server | cores.rest)
+        laboratory, cores = self.laboratory, self.laboratory.cores
+        laboratory.cores = replace(cores, server=cores.server | cores.rest)
         try:
-            with ExitStack() as stack:
-                yield [stack.enter_context(self.server(candidate)).address for _ in range(servers)]
+            folders = (Path(tempfile.mkdtemp(dir=laboratory.folder)) for _ in range(number))
+            yield [laboratory.start(candidate, folder).address for folder in folders]
         finally:
-            self.laboratory.cores = cores
+            laboratory.children.end()
+            laboratory.cores = cores
 
     def weigh(self, candidate: Candidate, clients: int, times: int) -> list[memory.MemoryRun]:
         """Return readings of fresh servers' memory; it shows each one's memory per silent client, in kB."""
@@ -156,14 +134,14 @@ class Bench:
         return self.repeat(candidate.name, times, _WEIGHING, weigh, kilobytes)
 
 
-def _measures(candidate: Candidate, workload: Workload, measured: Measured) -> RunMeasures:
+def _measures(name: str, workload: Workload, measured: Measured) -> RunMeasures:
     """
     Return a run's measures, with its latencies in any case.
 
     A comparison has none where the load was some milliseconds late. A lesson's are a hint even then: see Row.spoilt.
     """
-    found = load.read(measured.load)
-    strict = measures_of_load(candidate.name, workload, found, measured.usage)
-    unwarned = measures_of_load(candidate.name, workload, replace(found, warnings=()), measured.usage)
-    latencies: dict[str, Any] = {name: getattr(unwarned, name) for name in LATENCIES}
-    return replace(strict, **latencies)
+    found = load.read(measured.load).about(name)
+    late = [each for each in found.warnings if takes_out(each.name) is TakesOut.LATENCIES]
+    others = tuple(each for each in found.warnings if each not in late)
+    run = measures_of_load(name, workload, replace(found, warnings=others), measured.usage)
+    return replace(run, warnings=(*late, *run.warnings))

@@ -3,8 +3,8 @@
 import argparse
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,36 +17,38 @@ from loadtest.compare.measure.run import ROOT, RunFailedError
 from loadtest.compare.options import Parser, add_output
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say, supervise
 from loadtest.lessons.bench import Bench, FreezingLaboratory
-from loadtest.lessons.lesson import Lesson, Text, lessons
+from loadtest.lessons.lesson import Lesson, lessons
 from loadtest.lessons.picture import Picture
-from loadtest.lessons.result import NOTED, Result
-from loadtest.lessons.words import WORDS, Words, beside, prediction, quoted, shown, spread, usual
+from loadtest.lessons.result import Result, Row
+from loadtest.lessons.words import WORDS, beside, prediction, quoted, shown, spread, usual
 from loadtest.run_warnings import RunWarning
 
 _WIDE: Final = 100
 _BAR: Final = 20
 
+_NOTED: Final = frozenset({"unserved"})  # a lesson's text tells of it: clients that wait are what it is about
+
 
 def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = FreezingLaboratory) -> int:
     """List the lessons, or run one; return the exit status."""
-    options, known = _parse(arguments), lessons()
-    words = WORDS[options.lang]
+    known = lessons()
+    options = _parse(arguments, known)
     if options.number is None:
-        _list(known, options.lang)
+        _list(known.values(), options.lang)
         return 0
     chosen = known[options.number]
     try:
         value = chosen.change.usual if options.change is None else chosen.change.parse(options.change)
     except ValueError as error:
         return _refuse(f"--change: {error}")
-    predicted = None if options.predict is None else prediction(options.predict, chosen.texts[options.lang].unit)
+    run = Flow(chosen, options.lang, value)
+    predicted = None if options.predict is None else prediction(options.predict, run.text.unit)
     if options.predict is not None and predicted is None:
-        return _refuse(f"--predict: {words.bad.format(text=quoted(options.predict))}")
+        return _refuse(f"--predict: {run.words.bad.format(text=quoted(options.predict))}")
     try:
         store.try_out(options.output)
     except store.NotWritableError as error:
         return _refuse(str(error))
-    run = Flow(chosen, options.lang, value)
     run.introduce()
     try:
         predicted = run.ask() if options.predict is None and sys.stdin.isatty() else predicted
@@ -63,10 +65,10 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
             return _refuse(str(error), 1)
         return run.show(result, predicted, options.output)
 
-    return supervise("tcplab", words.ending, measure)
+    return supervise("tcplab", run.words.ending, measure)
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def _parse(arguments: Sequence[str], numbers: Collection[int]) -> argparse.Namespace:
     """Return the options; a bad one prints a line on stderr and exits with status 2."""
     parser = Parser(
         prog="python -m loadtest lesson",
@@ -76,7 +78,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog="Exit status: 0, whatever was predicted; 1 if there is no figure, or the picture can't be kept; 2 for a"
         f" bad option; {INTERRUPTED} after Ctrl-C.",
     )
-    parser.add_argument("number", type=int, nargs="?", choices=lessons(), metavar="NUMBER", help="which lesson")
+    parser.add_argument("number", type=int, nargs="?", choices=numbers, metavar="NUMBER", help="which lesson")
     parser.add_argument("--lang", choices=WORDS, default=usual(), help="language (by default that of LC_ALL or LANG)")
     parser.add_argument("--predict", metavar="VALUE", help="your prediction, instead of a question at the terminal")
     parser.add_argument("--change", metavar="VALUE", help="another value of what the lesson lets you change")
@@ -88,36 +90,30 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _list(known: Mapping[int, Lesson], language: str) -> None:
-    for each in known.values():
-        words = each.texts[language]
-        say(f"{each.number}  {words.title}")
-        say(_wrapped(_question(each, words, each.change.usual, WORDS[language]), "   "))
-    command, other = (_command(min(known), None, each) for each in (language, "ru" if language == "en" else "en"))
-    say(f"\n{WORDS[language].how.format(command=command, other=other)}")
+def _list(known: Iterable[Lesson], language: str) -> None:
+    for each in known:
+        run = Flow(each, language, each.change.usual)
+        say(f"{each.number}  {run.text.title}")
+        say(_wrapped(run.question, "   "))
+    other = "ru" if language == "en" else "en"
+    say(f"\n{WORDS[language].how.format(command=_command(1, language), other=_command(1, other))}")
 
 
-@dataclass(frozen=True, slots=True)
 class Flow:
     """A lesson with a learner. value: what `lesson.change` is set to."""
 
-    lesson: Lesson
-    language: str
-    value: Any
-
-    @property
-    def text(self) -> Text:
-        """The lesson's words."""
-        return self.lesson.texts[self.language]
-
-    @property
-    def words(self) -> Words:
-        """The words around it."""
-        return WORDS[self.language]
+    def __init__(self, lesson: Lesson, language: str, value: Any) -> None:  # noqa: ANN401 - a name or a number
+        self.lesson = lesson
+        self.language = language
+        self.value = value
+        self.text = lesson.texts[language]
+        self.words = WORDS[language]
+        self.question = self.text.question.format(change=self._shown(value))
+        self.title = self.words.lesson.format(number=lesson.number, title=self.text.title)
 
     def introduce(self) -> None:
         """Show the question and the code."""
-        say(f"{self._title}\n\n{_wrapped(_question(self.lesson, self.text, self.value, self.words))}\n")
+        say(f"{self.title}\n\n{_wrapped(self.question)}\n")
         say(f"{self.words.code}\n\n{textwrap.indent(chr(10).join(self.lesson.lines()), '    ')}\n")
 
     def ask(self) -> float | None:
@@ -142,69 +138,61 @@ class Flow:
 
     def show(self, result: Result, predicted: float | None, folder: Path) -> int:
         """Show a result beside the prediction, and why it is so; return the exit status."""
-        asked = result.asked
+        words, asked = self.words, result.asked
         say("")
         if predicted is not None:
-            say(self.words.predicted.format(value=self._amount(predicted)))
+            say(words.predicted.format(value=self._amount(predicted)))
         if asked.value is not None:
             value = f"{'≥ ' if asked.at_least else ''}{self._amount(asked.value)}"
-            say(self.words.measured.format(value=value, spread=spread(asked, self.words)))
+            say(words.measured.format(value=value, spread=spread(asked, words)))
             if asked.at_least:
-                say(self.words.at_least)
-        if predicted is not None and asked.value is not None:
-            most = max(each.value or 0.0 for each in result.rows)
-            say(beside(predicted, asked, most, self.words))
-        names = [self._name(each.name) for each in result.rows]
-        mine = self.words.predicted.partition(":")[0]
-        drawn = Picture(self._title, result.rows, names, mine, predicted, self.text.unit, self._shown)
-        say(f"\n{drawn.text()}\n  {self.words.legend}\n")
-        self._warn(result)
+                say(words.at_least)
+            if predicted is not None:
+                say(beside(predicted, asked, max(each.value or 0.0 for each in result.rows), words))
+        rows = [replace(each, name=self._name(each.name)) for each in result.rows]
+        mine = words.predicted.partition(":")[0]
+        drawn = Picture(self.title, rows, mine, predicted, self.text.unit, self._shown)
+        say(f"\n{drawn.text()}\n  {words.legend}\n")
+        self._warn(rows, result.warnings)
         if result.complete:
-            told = {each.name: each.value or 0.0 for each in result.rows} | dict(result.numbers)
-            filled = {name: shown(number, self.words) for name, number in {**told, "change": self.value}.items()}
             holds = self.lesson.holds(result)
-            say(f"{self.words.why if holds else self.words.not_so}:")
+            told = {**{each.name: each.value or 0.0 for each in result.rows}, **result.numbers, "change": self.value}
+            filled = {name: self._shown(number) for name, number in told.items()}
+            say(f"{words.why if holds else words.not_so}:")
             say(f"{_wrapped((self.text.why if holds else self.text.why_not).format(**filled), '  ')}\n")
-        other = self.lesson.change.to if self.value != self.lesson.change.to else self.lesson.change.usual
-        say(f"{self.words.change}:\n{_wrapped(self.text.change, '  ')}")
-        say(f"    {_command(self.lesson.number, other, self.language)}\n")
-        kept = self._keep(drawn, folder)
-        return kept if result.complete else 1
-
-    def _keep(self, drawn: Picture, folder: Path) -> int:
-        """Write the picture, or say why that's impossible; return the exit status."""
+        change = self.lesson.change
+        other = change.to if self.value != change.to else change.usual
+        say(f"{words.change}:\n{_wrapped(self.text.change, '  ')}")
+        say(f"    {_command(self.lesson.number, self.language, shown(other, WORDS['en']))}\n")
         file = folder / f"lesson-{self.lesson.number}.svg"
         try:
             atomic_write.write(file, drawn.document())
         except OSError as error:
-            return _refuse(self.words.no_picture.format(file=store.shown(file), why=error.strerror or error), 1)
-        say(self.words.picture.format(file=store.shown(file)))
-        return 0
+            return _refuse(words.no_picture.format(file=store.shown(file), why=error.strerror or error), 1)
+        say(words.picture.format(file=store.shown(file)))
+        return 0 if result.complete else 1
 
-    def _warn(self, result: Result) -> None:
-        """Show what may be wrong with the figures, each warning once."""
-        told: dict[str, tuple[RunWarning, list[str]]] = {each.name: (each, []) for each in result.warnings}
-        for row in result.rows:
+    def _warn(self, rows: Sequence[Row], warnings: Iterable[RunWarning]) -> None:
+        """Show what may be wrong with the figures, each warning once; warnings: about the machine."""
+        words = self.words
+        told: dict[str, tuple[RunWarning, list[str]]] = {each.name: (each, []) for each in warnings}
+        for row in rows:
             for each in row.warnings:
-                if each.name not in NOTED:
-                    told.setdefault(each.name, (each, []))[1].append(self._name(row.name))
+                if each.name not in _NOTED:
+                    told.setdefault(each.name, (each, []))[1].append(row.name)
         for warning, who in told.values():
             about = f"{warning.name}: {', '.join(who)}" if who else warning.name
-            say(_wrapped(self.words.warning.format(about=about, detail=warning.detail)))
-        for row in result.rows:
+            say(_wrapped(words.warning.format(about=about, detail=warning.detail)))
+        for row in rows:
             if row.value is None:
-                say(_wrapped(self.words.no_figure.format(who=self._name(row.name), why=row.why)))
+                say(_wrapped(words.no_figure.format(who=row.name, why=row.why)))
             elif row.left_out:
-                say(_wrapped(self.words.left_out.format(who=self._name(row.name), number=row.left_out)))
-        if spoilt := [self._name(row.name) for row in result.rows if row.spoilt]:
-            say(_wrapped(self.words.spoilt.format(who=", ".join(spoilt))))
+                say(_wrapped(words.left_out.format(who=row.name, number=row.left_out)))
+        if spoilt := ", ".join(row.name for row in rows if row.spoilt):
+            say(_wrapped(words.spoilt.format(who=spoilt)))
         if told:
-            hint = next((each.hint for each in result.warnings), self.words.again)
-            say(f"{_wrapped(self.words.hint.format(hint=hint))}\n")
-
-    @property
-    def _title(self) -> str:
-        return self.words.lesson.format(number=self.lesson.number, title=self.text.title)
+            hint = next((each.hint for each in warnings), words.again)
+            say(f"{_wrapped(words.hint.format(hint=hint))}\n")
 
     def _begin(self, name: str, number: int, times: int, passed: float) -> None:
         done = min(_BAR, round(_BAR * passed / self.lesson.seconds))
@@ -216,31 +204,21 @@ class Flow:
         say(self.words.nothing if value is None else self._amount(value))
 
     def _name(self, name: str) -> str:
-        return self.text.rows.get(name, name).format(change=shown(self.value, self.words))
+        return self.text.rows.get(name, name).format(change=self._shown(self.value))
 
-    def _shown(self, value: float) -> str:
+    def _shown(self, value: float | str) -> str:
         return shown(value, self.words)
 
     def _amount(self, value: float) -> str:
         return f"{self._shown(value)} {self.text.unit}"
 
 
-def _question(each: Lesson, text: Text, value: Any, words: Words) -> str:  # noqa: ANN401 - a name or a number
-    return text.question.format(change=shown(value, words))
-
-
-def _command(number: int, change: object, language: str) -> str:
+def _command(number: int, language: str, change: str = "") -> str:
     """Return the command that runs a lesson, in Docker or by make."""
+    start, changed, spoken = "make lesson N=", " CHANGE=", " L="
     if not (ROOT / "Makefile").exists():  # the image has none
-        more = "" if change is None else f" --change {_plain(change)}"
-        return f"docker compose run --rm lesson {number}{more}{'' if language == 'en' else f' --lang {language}'}"
-    more = "" if change is None else f" CHANGE={_plain(change)}"
-    return f"make lesson N={number}{more}{'' if language == 'en' else f' L={language}'}"
-
-
-def _plain(value: object) -> str:
-    """Return a value as it is typed."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        start, changed, spoken = "docker compose run --rm lesson ", " --change ", " --lang "
+    return f"{start}{number}{change and changed + change}{'' if language == 'en' else spoken + language}"
 
 
 def _wrapped(text: str, indent: str = "") -> str:

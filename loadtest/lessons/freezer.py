@@ -9,22 +9,21 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final
 
 import psutil
 
 _LOOK: Final = 0.02
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Freeze the server; return the exit status."""
+def main(arguments: Sequence[str]) -> None:
+    """Freeze the server."""
     pid, after, seconds = arguments
     server = psutil.Process(int(pid))
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     while not any(each.status == psutil.CONN_ESTABLISHED for each in server.net_connections("tcp")):
         time.sleep(_LOOK)
     freeze(server, float(after), float(seconds))
-    return 0
 
 
 def freeze(server: psutil.Process, after: float, seconds: float) -> None:
@@ -37,9 +36,5 @@ def freeze(server: psutil.Process, after: float, seconds: float) -> None:
         server.resume()  # SIGCONT
 
 
-def _end(_number: int, _frame: object) -> NoReturn:
-    sys.exit(0)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -53,10 +53,10 @@ class Change:
 
     def parse(self, text: str) -> Any:  # noqa: ANN401 - a name or a number
         """Return the value; ValueError with a line on a bad one."""
-        if self.choices:
-            if text not in self.choices:
-                raise ValueError(f"{quoted(text)} can't be chosen; choose from {', '.join(self.choices)}")
+        if text in self.choices:
             return text
+        if self.choices:
+            raise ValueError(f"{quoted(text)} can't be chosen; choose from {', '.join(self.choices)}")
         kind = type(self.usual)
         try:
             value = kind(text.replace(",", ".") if kind is float else text)
@@ -92,7 +92,7 @@ class Lesson:
         for file, name in self.code:
             yield from ([""] if before else [])
             yield from ([f"# {file}"] if file != before else [])
-            yield from source(ROOT / file, name)
+            yield from _source(ROOT / file, name)
             before = file
 
 
@@ -101,15 +101,12 @@ def asked_first(asked: str, names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: name != asked)
 
 
-def source(file: Path, name: str) -> Iterator[str]:
+def _source(file: Path, name: str) -> Iterator[str]:
     """Yield the lines of a function of a file, without its docstring."""
     text = file.read_text(encoding="utf-8")
     lines = text.splitlines()
-    [node] = [
-        each
-        for each in ast.walk(ast.parse(text))
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == name
-    ]
+    functions = (each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+    [node] = [each for each in functions if each.name == name]
     first = node.body[0] if ast.get_docstring(node) is None else node.body[1]
     yield from lines[node.lineno - 1 : node.body[0].lineno - 1]
     yield from lines[first.lineno - 1 : node.end_lineno]

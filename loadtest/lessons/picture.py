@@ -26,13 +26,12 @@ class Picture:
     """
     What is drawn.
 
-    names: the rows', as they are to be read. mine: what the prediction is called. predicted: None for no prediction.
-    unit: of all numbers. show: returns a number in words.
+    rows: named as they are to be read. mine: what the prediction is called. predicted: None for no prediction. unit: of
+    all numbers. show: returns a number in words.
     """
 
     title: str
     rows: Sequence[Row]
-    names: Sequence[str]
     mine: str
     predicted: float | None
     unit: str
@@ -41,10 +40,9 @@ class Picture:
     def text(self) -> str:
         """Return it as lines of text: o is a median, [ ] the range, ^ the prediction."""
         scale = self._scale(0, _COLUMNS - 1)
-        wide = max(map(len, (*self.names, self.mine))) + 2
+        wide = max(len(each) for each in (*(row.name for row in self.rows), self.mine)) + 2
         lines = [f"{'':{wide}} {''.join(self._ruler(scale))}"]
-        for name, row in zip(self.names, self.rows, strict=True):
-            lines.append(f"{name:{wide}}|{_drawn(row, scale)}  {self._said(row)}")
+        lines += [f"{row.name:{wide}}|{_drawn(row, scale)}  {self._said(row)}" for row in self.rows]
         if self.predicted is not None:
             at = round(scale.place(self.predicted))
             lines.append(f"{self.mine:{wide}}|{'^':>{at + 1}}{'':{_COLUMNS - at}} {self.show(self.predicted)}")
@@ -59,9 +57,9 @@ class Picture:
             x = scale.place(value)
             parts.append(svg.line("grid", x, _HEAD - 8, x, bottom))
             parts.append(svg.text(x, bottom + 18, f"{label} {self.unit}", "muted small", "middle"))
-        for place, (name, row) in enumerate(zip(self.names, self.rows, strict=True)):
+        for place, row in enumerate(self.rows):
             y = _HEAD + _ROW * place + 8.0
-            parts += [svg.text(16, y + 4, name, "ink"), *self._marks(row, y, scale)]
+            parts += [svg.text(16, y + 4, row.name, "ink"), *self._marks(row, y, scale)]
         if self.predicted is not None:
             x, y = scale.place(self.predicted), bottom - 14.0
             parts += [

@@ -1,12 +1,11 @@
 """What a lesson has measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from loadtest.compare.analysis.measures import LATENCIES, Measure, RunMeasures
-from loadtest.compare.analysis.summary import Estimate, Summary, estimate
-from loadtest.compare.measure.memory import Price
+from loadtest.compare.analysis.summary import estimate
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out
 
 
@@ -41,44 +40,36 @@ class Figure:
     measure: str
     divisor: float = 1.0
 
-    def row(self, name: str, summary: Summary) -> Row:
-        """Return the figure over a summary's runs; over the spoilt ones if it has no others."""
-        sound = [each for each in summary.shown if not self._is_spoilt(each)]
-        runs = sound or summary.shown
-        found: Estimate = estimate([self.measure_of(each) for each in runs], (), summary.failed)
-        warnings = {each.name: each for run in summary.shown for each in run.warnings}
-        value, low, high = in_unit(found, self.divisor)
+    def row(self, name: str, runs: Sequence[RunMeasures]) -> Row:
+        """Return the figure over runs; over the spoilt ones if there are no others."""
+        sound = [each for each in runs if not self._is_spoilt(each)]
+        found = estimate([self._of(each) for each in sound or runs])
         return Row(
             name,
-            value,
-            low,
-            high,
+            found.value,
+            found.low,
+            found.high,
             runs=len(found.values),
-            left_out=summary.attempts - len(runs),
+            left_out=len(runs) - len(sound or runs),
             interval=found.is_interval,
             at_least=found.at_least,
-            warnings=tuple(warnings.values()),
+            warnings=tuple({each.name: each for run in runs for each in run.warnings}.values()),
             spoilt=not sound,
             why=found.why,
         )
 
-    def of_summary(self, summary: Summary) -> float:
-        """Return the figure over a summary's runs alone; 0.0 if there is none."""
-        return self.row("", summary).value or 0.0
-
-    def measure_of(self, run: RunMeasures) -> Measure:
-        """Return the measure of one run, in its own unit."""
-        measure: Measure = getattr(run, self.measure)
-        return measure
+    def of_runs(self, runs: Sequence[RunMeasures]) -> float:
+        """Return the figure over runs alone; 0.0 if there is none."""
+        return self.row("", runs).value or 0.0
 
     def of_run(self, run: RunMeasures) -> float | None:
         """Return the figure of one run; None if there is none."""
-        value = self.measure_of(run).value
-        return None if value is None else value / self.divisor
+        return self._of(run).value
 
     def ratio(self, run: RunMeasures, to: RunMeasures) -> RunMeasures:
         """Return a run whose measure is a multiple of that of another run beside it, with the warnings of both."""
-        ours, other = self.measure_of(run), self.measure_of(to)
+        ours: Measure = getattr(run, self.measure)
+        other: Measure = getattr(to, self.measure)
         if ours.value is None or not other.value or other.at_least:
             found = Measure(why=ours.why or other.why or "what it is compared with is a lower bound")
         else:
@@ -86,19 +77,13 @@ class Figure:
         changes: dict[str, Any] = {self.measure: found}
         return replace(run, warnings=(*run.warnings, *to.warnings), **changes)
 
+    def _of(self, run: RunMeasures) -> Measure:
+        found: Measure = getattr(run, self.measure)
+        return replace(found, value=None if found.value is None else found.value / self.divisor)
+
     def _is_spoilt(self, run: RunMeasures) -> bool:
         kept = {TakesOut.NOTHING} if self.measure in LATENCIES else {TakesOut.NOTHING, TakesOut.LATENCIES}
         return any(takes_out(each.name) not in kept for each in run.warnings)
-
-
-def in_unit(found: Estimate | Price, divisor: float) -> tuple[float | None, float | None, float | None]:
-    """Return value, low and high in a lesson's unit."""
-    value, low, high = (None if each is None else each / divisor for each in (found.value, found.low, found.high))
-    return value, low, high
-
-
-NOTED: Final = frozenset({"unserved"})
-"""Warnings that a lesson's text already tells of: it is about clients that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +101,7 @@ class Result:
 
     def __getitem__(self, name: str) -> float:
         """Return a row's value; KeyError if there is no such row, or it has none."""
-        for each in self.rows:
-            if each.name == name and each.value is not None:
-                return each.value
-        raise KeyError(name)
+        return {each.name: each.value for each in self.rows if each.value is not None}[name]
 
     @property
     def asked(self) -> Row:

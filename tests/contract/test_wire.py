@@ -1,21 +1,26 @@
 """The wire protocol, command by command, for every model; test_check has what is asked of any server too."""
 
+import itertools
 import random
 import time
 
 import pytest
 
-from loadtest.check.exchanges import ERR, EXCHANGES, LONGEST, Exchange
+from loadtest.check.wire import ERR, EXCHANGES, LONGEST
 from tests.support.servers import BAD_SLEEP, BAD_WORK, OVERLONG, UNFINISHED, UNKNOWN, Client, Server
+
+OWN = [(b"ECHO\n", b"OK\n"), (b"ECHO\r\n", b"OK\n"), (b"SLEEP 5 \r\n", b"OK \n")]
+"""What only the lab's own servers must answer."""
 
 EXACT = {b"SLEEP": BAD_SLEEP, b"WORK": BAD_WORK}
 """The lab's own ERR, by a request's first word; UNKNOWN for others."""
 
 
-@pytest.mark.parametrize("each", EXCHANGES, ids=lambda each: str(each.name))
-def test_answers_a_request_and_the_conversation_goes_on(client: Client, each: Exchange) -> None:
-    word = each.request.split(b" ")[0].strip()
-    client.ask(each.request, EXACT.get(word, UNKNOWN) if each.reply == ERR else each.reply)
+@pytest.mark.parametrize(
+    ("line", "reply"), [*OWN, *itertools.chain(*EXCHANGES.values())], ids=lambda each: repr(each[:30])
+)
+def test_answers_a_request_and_the_conversation_goes_on(client: Client, line: bytes, reply: bytes) -> None:
+    client.ask(line, EXACT.get(line.split(b" ")[0].strip(), UNKNOWN) if reply == ERR else reply)
     client.ask(b"ECHO on\n", b"OK on\n")
 
 

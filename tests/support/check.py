@@ -6,24 +6,19 @@ from pathlib import Path
 
 from loadtest.check.commands import COMMANDS
 from loadtest.check.conduct import CROWD
-from loadtest.check.family import Family
 from loadtest.check.scorecard import Scorecard, run_all
 from loadtest.check.server import Server
 from loadtest.compare.candidates import Candidate
 from loadtest.compare.measure.idle_clients import make_room
-from loadtest.lab.processes import Interrupt
 
 
 @contextmanager
 def asked(command: Sequence[str], folder: Path, serves: int = CROWD) -> Iterator[Server]:
     """Yield a server that `restart` starts by a command with {port}; it ends with the context."""
     make_room(CROWD)
-    family = Family()
-    with family:
-        candidate = Candidate("mine", "mine", "mine", "#000000", command=tuple(command))
-        server = Server(candidate, folder, family, Interrupt(family), serves=serves)
+    candidate = Candidate("mine", "mine", "mine", "#000000", command=tuple(command))
+    with Server(candidate, folder, serves=serves) as server:
         yield server
-        server.end()
 
 
 def scorecard(

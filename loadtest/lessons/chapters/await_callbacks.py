@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Final
 
 from loadtest.compare.analysis.measures import RunMeasures
-from loadtest.compare.analysis.summary import summarize
 from loadtest.compare.candidates import LAB
 from loadtest.compare.plan import Workload, under_load
 from loadtest.lessons.bench import OVERHEAD, Bench
@@ -37,8 +36,8 @@ def measure(bench: Bench, loop: str) -> Result:
         both,
         lambda pair: PER_CENT.of_run(CPU.ratio(*pair)),
     )
-    row = PER_CENT.row("asyncio", summarize(streams, [CPU.ratio(*pair) for pair in found]))
-    there = CPU.of_summary(summarize(protocol, [other for _, other in found]))
+    row = PER_CENT.row("asyncio", [CPU.ratio(*pair) for pair in found])
+    there = CPU.of_runs([other for _, other in found])
     return Result(
         rows=(_about_cpu(row), Row("protocol", 100.0, 100.0, 100.0, runs=row.runs)),
         numbers={"there": there, "more": there * ((row.value or 0.0) - 100) / 100},

@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.candidates import LAB
 from loadtest.compare.plan import Workload
-from loadtest.lessons.bench import Bench, Freeze
+from loadtest.lessons.bench import Bench
 from loadtest.lessons.lesson import Change, Lesson, Text
 from loadtest.lessons.result import Figure, Result
 
@@ -23,20 +22,21 @@ _PER_SECOND: Final = 600.0  # about what these clients ask in the closed load
 
 def measure(bench: Bench, seconds: float) -> Result:
     """Measure what both loads report about the same server, which is stopped for so many seconds."""
-    freeze = Freeze(WARMUP + (WINDOW - seconds) / 2, seconds)
-    found: dict[str, Summary] = {}
-    for name, workload in {
+    freeze = WARMUP + (WINDOW - seconds) / 2, seconds
+    loads = {
         "closed": Workload("saturate", CLIENTS, WARMUP, WINDOW, think=_THINK),
         "open": Workload("saturate", CLIENTS, WARMUP, WINDOW, rate=_PER_SECOND),
-    }.items():
-        found[name] = bench.runs(P99, LAB["asyncio"], workload, TIMES, name=name, freeze=freeze)
+    }
+    found = {
+        name: bench.runs(P99, LAB["asyncio"], load, TIMES, name=name, freeze=freeze) for name, load in loads.items()
+    }
     return Result(
         rows=tuple(P99.row(name, each) for name, each in found.items()),
         numbers={
             "clients": CLIENTS,
             "window": WINDOW,
             "rate": round(_PER_SECOND),
-            "requests": round(RATE.of_summary(found["closed"]) * WINDOW),
+            "requests": round(RATE.of_runs(found["closed"]) * WINDOW),
             "frozen": round(_PER_SECOND * seconds),
             "expected": (seconds - WINDOW / 100) * 1000,
         },

@@ -12,7 +12,6 @@ import psutil
 
 from loadtest.client.outcomes import split_address
 from loadtest.compare.analysis.measures import Measure, RunMeasures
-from loadtest.compare.analysis.summary import summarize
 from loadtest.compare.candidates import LAB
 from loadtest.compare.measure import machine, sampler
 from loadtest.compare.measure.run import RunFailedError
@@ -40,7 +39,7 @@ def measure(bench: Bench, clients: int) -> Result:
     """Measure how much more clients get than one: at a thread each in one process, and at a process each."""
     server, cores = LAB["threaded"], bench.laboratory.cores
     usable = len(cores.server | cores.rest or machine.usable_cores()) or os.cpu_count() or 1
-    with bench.on_all_cores(server, clients) as servers:
+    with bench.servers(server, clients) as servers:
 
         def three() -> tuple[RunMeasures, RunMeasures]:
             one, threads, processes = (
@@ -49,11 +48,8 @@ def measure(bench: Bench, clients: int) -> Result:
             return SPEED.ratio(threads, one), SPEED.ratio(processes, one)
 
         found = bench.repeat(server.name, TIMES, 3 * SECONDS, three, lambda each: SPEED.of_run(each[0]))
-    names = ("threads", "processes")
-    rows = (
-        SPEED.row(name, summarize(server, runs)) for name, runs in zip(names, zip(*found, strict=True), strict=True)
-    )
-    return Result(tuple(rows), {"cores": usable})
+    threads, processes = zip(*found, strict=True)
+    return Result((SPEED.row("threads", threads), SPEED.row("processes", processes)), {"cores": usable})
 
 
 def play(servers: Sequence[str], interrupt: Interrupt) -> RunMeasures:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Final
 
 from loadtest.compare.analysis.measures import RunMeasures
-from loadtest.compare.analysis.summary import summarize
 from loadtest.compare.candidates import LAB
 from loadtest.compare.measure.run import RunFailedError
 from loadtest.compare.plan import REACH, Workload, rounded, under_load
@@ -42,9 +41,7 @@ def measure(bench: Bench, share: int) -> Result:
     seconds = under_load([_LOAD]) + under_load([_LOAD] * 3) + 2 * OVERHEAD
     low, middle, high = zip(*bench.repeat(_SERVER.name, TIMES, seconds, swept, ratio), strict=True)
     rows = [
-        TIMES_AS_LONG.row(
-            name, summarize(_SERVER, [TIMES_AS_LONG.ratio(*pair) for pair in zip(runs, low, strict=True)])
-        )
+        TIMES_AS_LONG.row(name, [TIMES_AS_LONG.ratio(*pair) for pair in zip(runs, low, strict=True)])
         for name, runs in {"high": high, "middle": middle}.items()
     ]
     return Result(
@@ -53,8 +50,8 @@ def measure(bench: Bench, share: int) -> Result:
             "reached": rounded(statistics.median(reached)),
             "free": 100 - share,
             "wait": _queue(share) / _queue(LOW),
-            "low_ms": P50.of_summary(summarize(_SERVER, low)),
-            "high_ms": P50.of_summary(summarize(_SERVER, high)),
+            "low_ms": P50.of_runs(low),
+            "high_ms": P50.of_runs(high),
         },
     )
 

@@ -25,7 +25,7 @@ _LOAD: Final = Workload(_NOISY.name, 40, 1, 5, rate=100.0)
 def measure(bench: Bench, asked: str) -> Result:
     """Measure the others' response times at both servers, the one that was asked about first."""
     found = {name: bench.runs(P50, LAB[name], _LOAD, TIMES) for name in asked_first(asked, SERVERS)}
-    work = WORK.of_summary(found["asyncio"])
+    work = WORK.of_runs(found["asyncio"])
     return Result(
         rows=tuple(P50.row(name, each) for name, each in found.items()),
         numbers={"work": work, "turn": _SWITCH_MS},

@@ -10,7 +10,7 @@ from loadtest.compare.measure.idle_clients import IdleClients
 from loadtest.compare.measure.memory import Memory, price
 from loadtest.lessons.bench import Bench
 from loadtest.lessons.lesson import Change, Lesson, Text, asked_first
-from loadtest.lessons.result import Result, Row, in_unit
+from loadtest.lessons.result import Result, Row
 from loadtest.run_warnings import RunWarning
 
 CLIENTS: Final = 1000
@@ -46,7 +46,7 @@ def measure(bench: Bench, asked: str) -> Result:
 def _row(name: str, memory: Memory, runs: int) -> Row:
     """Return a client's memory in kB, as its server's control group was charged for it."""
     total = memory.container_silent["total"]
-    value, low, high = in_unit(total, 1000)
+    value, low, high = (None if each is None else each / 1000 for each in (total.value, total.low, total.high))
     return Row(name, value, low, high, runs=runs, interval=True, why=total.why)
 
 
@@ -57,16 +57,15 @@ def _between(name: str, memory: Memory, bench: Bench) -> Row:
     In the kernel it is at least what stacks and page tables grow by on the whole system; at most that and what Slab
     does, where both ends of each connection are (measure/cgroups.py has both beside the group's part).
     """
-    process = (memory.silent.value or 0.0) / 1000
-    with bench.server(LAB[name]) as serving, IdleClients(*split_address(serving.address)) as clients:
+    if memory.silent.value is None:
+        return Row(name, why=memory.silent.why)
+    with bench.servers(LAB[name], 1) as [address], IdleClients(*split_address(address)) as clients:
         before = _kernel()
         clients.grow(CLIENTS)
         clients.speak(0, CLIENTS, 1)  # so that each has been accepted, and has its thread
         grown = [max(0.0, (now - then) / CLIENTS) for now, then in zip(_kernel(), before, strict=True)]
-    least, most = process + grown[0], process + sum(grown)
-    return (
-        Row(name, most, least, most, why=memory.silent.why) if memory.silent.value else Row(name, why=memory.silent.why)
-    )
+    process = memory.silent.value / 1000
+    return Row(name, process + sum(grown), process + grown[0], process + sum(grown))
 
 
 def _kernel() -> tuple[int, int]:

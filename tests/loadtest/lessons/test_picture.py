@@ -9,7 +9,7 @@ ROWS = (Row("single", 1.0, 0.9, 1.2, runs=3), Row("threaded", 0.001, 0.001, 0.00
 
 
 def picture(*rows: Row, predicted: float | None = 2.0) -> Picture:
-    return Picture("A & B", rows, [each.name for each in rows], "You", predicted, "s", "{:g}".format)
+    return Picture("A & B", rows, "You", predicted, "s", "{:g}".format)
 
 
 def test_the_text_has_range_and_prediction() -> None:

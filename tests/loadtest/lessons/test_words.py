@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.lessons.lesson import lessons
 from loadtest.lessons.result import Row
-from loadtest.lessons.words import WORDS, beside, prediction, shown, spread, usual
+from loadtest.lessons.words import WORDS, Words, beside, prediction, shown, spread, usual
 
 ROW = Row("single", 2.0, 1.9, 2.3, runs=3)
 BOTH = pytest.mark.parametrize("language", WORDS)
@@ -32,6 +32,11 @@ def test_a_prediction_has_a_point_or_comma(typed: str, number: float) -> None:
 )
 def test_a_prediction_may_have_a_unit(typed: str, unit: str, number: float) -> None:
     assert prediction(typed, unit) == pytest.approx(number)
+
+
+def test_every_word_is_translated() -> None:
+    every = {name for name in vars(Words) if not name.startswith("__")}
+    assert every <= vars(type(WORDS["ru"])).keys()
 
 
 @BOTH
