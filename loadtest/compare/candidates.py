@@ -98,11 +98,7 @@ TEXTBOOK: Final = ("single", "threaded", "asyncio")  # those that the textbook c
 
 
 def own(text: str, number: int) -> Candidate:
-    """
-    Return the user's own server from an option; ValueError with a line on a bad one. number: its index, for a colour.
-
-    text: "NAME=HOST:PORT", "NAME=HOST:PORT http://HOST:PORT/metrics" or "NAME=COMMAND WITH {port}".
-    """
+    """Return the user's own server, as --server names it; ValueError with a line on a bad one. number: for a colour."""
     name, found, rest = text.partition("=")
     rest = rest.strip()
     if not found or not _NAME.fullmatch(name):

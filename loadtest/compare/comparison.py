@@ -274,6 +274,8 @@ class Comparison:
 
 def _put(laboratory: Laboratory, candidate: Candidate, workloads: Sequence[Workload]) -> list[Measured]:
     """Put workloads on a server, on as many of the servers' cores as it may use."""
+    if not candidate.cores:
+        return laboratory.put(candidate, workloads)
     whole = laboratory.cores
     laboratory.cores = cores.of(candidate, whole)
     try:
@@ -284,10 +286,8 @@ def _put(laboratory: Laboratory, candidate: Candidate, workloads: Sequence[Workl
 
 def _words(name: str, workloads: Sequence[Workload]) -> str:
     """Return the measurements of one process in words."""
-    [first, *others] = workloads
-    if not others:
-        return f"{name}, {first.scenario}, {amount(first)}"
-    return f"{name}, {first.scenario}, {amount(replace(first, rate=None))}, {len(workloads)} rates"
+    first, rates = workloads[0], f", {len(workloads)} rates" if len(workloads) > 1 else ""
+    return f"{name}, {first.scenario}, {amount(replace(first, rate=None) if rates else first)}{rates}"
 
 
 def rough_duration(seconds: float) -> str:

@@ -72,12 +72,11 @@ def under(
     names = [each.name for each in pythons]
     if len(set(names)) < len(names):
         raise ValueError(f"two Pythons have the same name: {', '.join(names)}")
-    some_python: Sequence[Python | None] = pythons or [None]
+    usual: Sequence[Python | None] = [None]
+    every = product(some, loops or [""], intervals or [0.0], pythons or usual, cores or [0])
     made = (
         _on_cores(_on_python(_at_interval(_on_loop(each, loop), interval), python), number)
-        for each, loop, interval, python, number in product(
-            some, loops or [""], intervals or [0.0], some_python, cores or [0]
-        )
+        for each, loop, interval, python, number in every
     )
     free = cycle(COLOURS)
     found = {each.name: each for each in made}.values()

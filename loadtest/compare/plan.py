@@ -151,6 +151,7 @@ SHORT_WINDOWS: Final = {"conversation": (4, 5), "slow-client": (3, 4)}
 
 REACH: Final = 1e6  # requests per second that none reaches, so that each client always has one to send
 RATES_SLO: Final = "p99<20ms"  # where there are rates: above it requests queue without end, in any model
+CEILING_CLIENTS: Final = 50  # enough that a reply always waits for the generator
 FEW_RUNS: Final = 3  # enough for a median and a range: without a verdict, and of `crowd`, which takes long
 
 _TEXTBOOK: Final = tuple(LAB[name] for name in TEXTBOOK)
@@ -198,7 +199,7 @@ def thorough(seed: int, candidates: Sequence[Candidate] = _TEXTBOOK, slo: str = 
         tuple(candidates),
         tuple(task for task in tasks if task.candidates),
         seed,
-        ceiling=_ceiling(),
+        ceiling=_workload("saturate", CEILING_CLIENTS),
         memory=True,
         slo=slo or RATES_SLO,
         reaching=concurrent or names,
@@ -242,7 +243,7 @@ def chosen(
         tuple(candidates),
         tuple(tasks),
         seed,
-        ceiling=_ceiling(warmup, seconds) if ceiling else None,
+        ceiling=_workload("saturate", CEILING_CLIENTS, warmup, seconds) if ceiling else None,
         memory=memory,
         slo=slo or next((SCENARIOS[name].loads.slo or RATES_SLO for name in paced), ""),
         reaching=(concurrent or names) if any(task.shares for task in tasks) else (),
@@ -275,8 +276,3 @@ def amount(workload: Workload) -> str:
 def _workload(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Workload:
     usual = SCENARIOS[scenario].loads
     return Workload(scenario, clients, warmup or usual.warmup, seconds or usual.seconds, usual.think)
-
-
-def _ceiling(warmup: int | None = None, seconds: int | None = None) -> Workload:
-    """Return the load for the generator's ceiling: enough clients that a reply always waits for the generator."""
-    return _workload("saturate", 50, warmup, seconds)

@@ -18,11 +18,7 @@ _LONGEST: Final = 600.0  # seconds that a build may take
 
 
 def check_out(revision: str, into: Path, root: Path) -> str:
-    """
-    Write a revision's files into a folder; return its commit, shortened. ValueError with a line if there is none.
-
-    root: the repository that has it; of a folder in one, only that folder.
-    """
+    """Write the files of `root`, a folder in a repository, as of a revision; return its commit, ValueError if none."""
     named = _git(root, "rev-parse", "--verify", "--short=12", "--end-of-options", f"{revision}^{{commit}}")
     commit = named.decode().strip()
     try:
