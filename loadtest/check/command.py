@@ -15,11 +15,12 @@ from loadtest.check.commands import COMMANDS
 from loadtest.check.conduct import CROWD
 from loadtest.check.scorecard import FAILED, Scorecard, run_all
 from loadtest.check.server import Server
-from loadtest.compare import interpreters, store
+from loadtest.compare import conditions, store
 from loadtest.compare.candidates import own
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, make_room
-from loadtest.compare.options import Parser, add_output
+from loadtest.compare.options import add_output
+from loadtest.compare.refusal import Parser
 from loadtest.lab.processes import INTERRUPTED, adopt_orphans, say
 
 ROW_FAILED: Final = 3
@@ -43,7 +44,7 @@ def check(arguments: Sequence[str]) -> int:
     except TooFewDescriptorsError as error:
         parser.error(f"{error} with --serves")
     program = candidate.command[0] if candidate.command else ""
-    if program and not interpreters.path_of(program):
+    if program and not conditions.path_of(program):
         parser.error(f"{candidate.name} can't be started: there is no program {program}; correct its command")
     card = Scorecard(
         candidate.name,

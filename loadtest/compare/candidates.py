@@ -1,13 +1,9 @@
-"""
-The candidates of a comparison: the lab's variants, one also on another loop, and the user's own servers.
-
-conditions.py makes more of them.
-"""
+"""The candidates of a comparison: the lab's variants (more of them in conditions.py), and the user's own servers."""
 
 import re
 import shlex
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from loadtest.client.outcomes import split_address
@@ -22,32 +18,22 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """
-    One server under comparison.
+    """One server under comparison."""
 
-    name: identifies it in the result. title, sentence: for a reader. colour: #RRGGBB. variant: its row of
-    servers/variants.py; "" if it is the user's own. options: for the command line.
-    command: starts a server of the user's; "{port}" stands for a free port of loopback. address: "host:port" of a
-    server that already runs. metrics: its /metrics, "" without any. folder: where its command runs; "" for this
-    checkout. version_of: the name of the candidate of which it is an earlier revision; "" if it is none. python: the
-    program that runs one of the lab's; "" for the one that runs this. cores: how many it may use; 0 for those that all
-    have. condition: what tells it apart from others of the same variant and loop; "" if nothing does.
-    """
-
-    name: str
+    name: str  # identifies it in the result
     title: str
     sentence: str
-    colour: str
-    variant: str = ""
-    options: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    address: str = ""
-    metrics: str = ""
-    folder: str = ""
-    version_of: str = ""
-    python: str = ""
-    cores: int = 0
-    condition: str = ""
+    colour: str  # #RRGGBB
+    variant: str = ""  # its row of servers/variants.py; "" if it is the user's own
+    options: tuple[str, ...] = ()  # for the command line
+    command: tuple[str, ...] = ()  # starts a server of the user's; "{port}" stands for a free port of loopback
+    address: str = ""  # "host:port" of a server that already runs
+    metrics: str = ""  # its /metrics
+    folder: str = ""  # where its command runs; "" for this checkout
+    version_of: str = ""  # the name of the candidate of which it is an earlier revision
+    python: str = ""  # the program that runs one of the lab's; "" for the one that runs this
+    cores: int = 0  # how many it may use; 0 for those that all have
+    condition: str = ""  # what tells it apart from others of the same variant and loop
 
     @property
     def label(self) -> str:
@@ -65,14 +51,9 @@ class Candidate:
         return self.options[self.options.index("--loop") + 1] if "--loop" in self.options else "uvloop"
 
     @property
-    def package(self) -> str:
-        """The package of its event loop; "" if it needs none."""
-        return self.loop if self.loop != "asyncio" else ""
-
-    @property
     def alone(self) -> bool:
         """Whether it serves one client at a time."""
-        return (self.variant or self.version_of or self.name) in ONE_AT_A_TIME
+        return (self.variant or self.version_of or self.name) in _ONE_AT_A_TIME
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON-ready data for `from_json`."""
@@ -80,6 +61,7 @@ class Candidate:
 
 
 _ON_A_LOOP: Final = frozenset(variant.name for variant in VARIANTS if variant.connection != "blocking")
+_ONE_AT_A_TIME: Final = frozenset(variant.name for variant in VARIANTS if variant.clients == 1)
 
 
 def from_json(raw: dict[str, Any]) -> Candidate:
@@ -87,39 +69,36 @@ def from_json(raw: dict[str, Any]) -> Candidate:
     return Candidate(**{**raw, "options": tuple(raw["options"]), "command": tuple(raw["command"])})
 
 
-def _of_the_lab() -> Iterable[Candidate]:
+def on_loop(usual: Candidate, loop: str) -> Candidate:
+    """Return one of the lab's servers on another event loop than uvloop."""
+    its = "the standard library's loop" if loop == "asyncio" else loop
+    return replace(
+        usual,
+        name=f"{usual.name}-{'stdlib' if loop == 'asyncio' else loop}",
+        title=f"{usual.name} on {its}",
+        sentence=f"The same server as {usual.name} on {its}, in place of uvloop.",
+        options=("--loop", loop),
+    )
+
+
+def _of_the_lab() -> Iterator[Candidate]:
     for each in VARIANTS:
         # Explicit, because TCPLAB_LOOP would change the loop under the same name.
         options = ("--loop", "uvloop") if each.name in _ON_A_LOOP else ()
-        yield Candidate(each.name, each.title, each.sentence, each.colour, variant=each.name, options=options)
+        usual = Candidate(each.name, each.title, each.sentence, each.colour, variant=each.name, options=options)
+        yield usual
         if each.name == "asyncio":
-            yield Candidate(
-                "asyncio-stdlib",
-                "asyncio on the standard library's loop",
-                "The same server on the standard library's event loop in place of uvloop.",
-                "#56B4E9",
-                variant=each.name,
-                options=("--loop", "asyncio"),
-            )
+            yield replace(on_loop(usual, "asyncio"), colour="#56B4E9")
 
 
 LAB: Final = {candidate.name: candidate for candidate in _of_the_lab()}
 """The lab's own, by name, in the order of reports."""
 
-TEXTBOOK: Final = ("single", "threaded", "asyncio")
-"""Those that the textbook compares."""
-
-ONE_AT_A_TIME: Final = tuple(variant.name for variant in VARIANTS if variant.clients == 1)
-"""Those that serve one client at a time; the others are concurrent."""
+TEXTBOOK: Final = ("single", "threaded", "asyncio")  # those that the textbook compares
 
 
 def own(text: str, number: int) -> Candidate:
-    """
-    Return the user's own server from an option; ValueError with a line on a bad one.
-
-    text: "NAME=HOST:PORT", "NAME=HOST:PORT http://HOST:PORT/metrics" or "NAME=COMMAND WITH {port}". number: its index,
-    for a colour.
-    """
+    """Return the user's own server, as --server names it; ValueError with a line on a bad one. number: for a colour."""
     name, found, rest = text.partition("=")
     rest = rest.strip()
     if not found or not _NAME.fullmatch(name):

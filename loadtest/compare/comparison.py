@@ -18,16 +18,14 @@ from loadtest.compare.candidates import Candidate
 from loadtest.compare.escaping import visible_lines
 from loadtest.compare.measure import load, machine, memory
 from loadtest.compare.measure.run import ROOT, Laboratory, Measured, RunFailedError
-from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, not_run, processes, run_of, under_load
+from loadtest.compare.plan import MIN_RUNS, REACH, Plan, Run, Workload, amount, not_run, processes, runs_of, under_load
 from loadtest.compare.report import headline, table
 from loadtest.lab.processes import InterruptedByUserError, say
 
 _OVERHEAD: Final = 1.7  # seconds to start and end server and generator: an estimate until runs have been measured
 _BAR: Final = 20
 _MEMORY_SECONDS: Final = 5.0  # for one process, an estimate
-
-REACHING_CLIENTS: Final = 50
-"""Clients that show what a server reaches: enough that it always has a request to answer."""
+_REACHING_CLIENTS: Final = 50  # enough that a server always has a request to answer
 
 MEMORY_CLIENTS: Final = 1000
 """Clients in a measurement of memory per client."""
@@ -39,7 +37,7 @@ def begun(plan: Plan, pinned: machine.Cores, about: Mapping[str, object], comman
         "schema": schema.SCHEMA,
         "kind": "comparison",
         "command": list(command),
-        "started": _now().isoformat(timespec="seconds"),
+        "started": _now(),
         "resumed": [],
         "ended": None,
         "complete": False,
@@ -65,31 +63,20 @@ class Comparison:
         """Begin the plan, or go on with it. result: from `begun`, or from `resume.resumed`."""
         self.plan = plan
         # Which rates it will be changes neither how many runs there are, nor how long they take.
-        self._runs = plan.at(1.0).runs() if plan.waits_for_rates else tuple(map(run_of, result["runs"]))
+        self._runs = plan.at(1.0).runs() if plan.waits_for_rates else runs_of(result["runs"])
         self._candidates = {candidate.name: candidate for candidate in plan.candidates}
         self.folder = folder
         self._took: list[float] = []  # seconds beyond warm-up and window, for each run
         self.result = result
 
     @property
-    def _started(self) -> list[Candidate]:
-        """The candidates that the comparison starts itself."""
-        return [candidate for candidate in self.plan.candidates if not candidate.address]
-
-    @property
-    def _telling(self) -> list[Candidate]:
-        """The candidates that already run and export their memory."""
-        return [candidate for candidate in self.plan.candidates if candidate.metrics]
-
-    @property
     def seconds(self) -> float:
         """The estimated duration."""
-        processes = memory.PROCESSES * len(self._unweighed(self._started)) + len(self._unweighed(self._telling))
-        memory_seconds = _MEMORY_SECONDS * processes
+        weighed = sum(1 if each.address else memory.PROCESSES for each in self._unweighed)
         ceiling = [self.plan.ceiling] if self.plan.ceiling and not self.result["ceiling"] else []
         reaching = [self._unlimited] * len(self.plan.reaching) if self.plan.waits_for_rates else []
         single = sum(self._left_of([each]) for each in (*ceiling, *reaching))
-        return memory_seconds + single + self._left(self._due)
+        return _MEMORY_SECONDS * weighed + single + self._left(self._due)
 
     @property
     def repeat_seconds(self) -> float:
@@ -102,9 +89,11 @@ class Comparison:
         records = self.result["runs"] if not self.plan.waits_for_rates else map(not_run, self._runs)
         return [run for run, each in zip(self._runs, records, strict=True) if each["status"] == "not run"]
 
-    def _unweighed(self, some: Iterable[Candidate]) -> list[Candidate]:
-        """Return those whose memory is still to be measured."""
+    @property
+    def _unweighed(self) -> list[Candidate]:
+        """Those whose memory is still to be measured: that it starts, or that already run and export it."""
         known = {each["candidate"] for each in self.result["memory"]}
+        some = [each for each in self.plan.candidates if each.metrics or not each.address]
         return [each for each in some if self.plan.memory and each.name not in known]
 
     @property
@@ -118,8 +107,9 @@ class Comparison:
         """Measure the ceiling, the runs and memory, as planned; record what fails, and continue."""
         self._keep()
         try:
-            for candidate in self._unweighed(self._telling):  # before any load: clients would reuse memory from it
-                self._weigh(laboratory, candidate, 1)
+            for candidate in self._unweighed:
+                if candidate.address:  # before any load: clients would reuse memory from it
+                    self._weigh(laboratory, candidate, 1)
             if self.plan.ceiling and not self.result["ceiling"]:
                 self._find_ceiling(laboratory, self.plan.ceiling)
             if self.plan.waits_for_rates:
@@ -127,17 +117,17 @@ class Comparison:
             for runs in processes(self._due):
                 self._measure(laboratory, runs)
             self._go_on(laboratory)
-            for candidate in self._unweighed(self._started):
+            for candidate in self._unweighed:
                 self._weigh(laboratory, candidate, memory.PROCESSES)
             self.result["complete"] = not self.failed
         except InterruptedByUserError:
             self.result["interrupted"] = True
             say("interrupted")
-        self.result["ended"] = _now().isoformat(timespec="seconds")
+        self.result["ended"] = _now()
         self._keep()
 
     def _find_ceiling(self, laboratory: Laboratory, workload: Workload) -> None:
-        self._announce(0, what("sink", workload), self._left_of([workload]) + self._left(self._due))
+        self._announce(0, _words("sink", [workload]), self._left_of([workload]) + self._left(self._due))
         try:
             measured = laboratory.put_on_null_server(workload)
             found = measures.ceiling(workload, load.read(measured.load), measured.usage)
@@ -157,14 +147,10 @@ class Comparison:
     def _unlimited(self) -> Workload:
         """The load that shows what a server reaches."""
         [workload, *_] = (task.workload for task in self.plan.tasks if task.shares)
-        return replace(workload, clients=max(REACHING_CLIENTS, workload.clients), rate=REACH)
+        return replace(workload, clients=max(_REACHING_CLIENTS, workload.clients), rate=REACH)
 
     def _find_rates(self, laboratory: Laboratory) -> None:
-        """
-        Measure what concurrent candidates reach, and make rates of the plan's shares of the least.
-
-        What each reaches is no result: it only says where to look.
-        """
+        """Measure what concurrent candidates reach, and make rates of the plan's shares of the least."""
         left = self._left(self._due)
         for name in self.plan.reaching:
             candidate = self._candidates[name]
@@ -182,8 +168,7 @@ class Comparison:
         if rates:
             self.plan = self.plan.at(min(rates))
         else:
-            shared = tuple(task for task in self.plan.tasks if not task.shares)
-            self.plan = replace(self.plan, tasks=shared)
+            self.plan = replace(self.plan, tasks=tuple(task for task in self.plan.tasks if not task.shares))
             detail = "no server reached anything, so that there are no rates to compare them at"
             self.result["warnings"].append(run_warnings.warning("no-rates", detail)._asdict())
         self._runs = self.plan.runs()
@@ -193,9 +178,10 @@ class Comparison:
 
     def _measure(self, laboratory: Laboratory, runs: Sequence[Run]) -> None:
         """Measure the runs of one process: a run, or those of a sweep."""
-        candidate, records = self._candidates[runs[0].candidate], [self.result["runs"][run.number - 1] for run in runs]
+        candidate = self._candidates[runs[0].candidate]
+        records = [self.result["runs"][run.number - 1] for run in runs]
         workloads = [run.workload for run in runs]
-        self._announce(runs[0].number, swept(candidate.label, workloads), self._left(self._due))
+        self._announce(runs[0].number, _words(candidate.label, workloads), self._left(self._due))
         try:
             measured = _put(laboratory, candidate, workloads)
         except RunFailedError as error:
@@ -230,14 +216,13 @@ class Comparison:
             first = len(self._runs)
             for some in (each for due in rounds for each in chance.sample(due, len(due))):
                 process = len(self._runs) + 1
-                runs = [
+                self._runs += tuple(
                     Run(number, each.candidate.name, each.workload, each.attempts + 1, process)
                     for number, each in enumerate(some, process)
-                ]
-                self._runs = (*self._runs, *runs)
-            self.result["runs"] += [not_run(run) for run in self._runs[first:]]
-            for each in processes(self._runs[first:]):
-                self._measure(laboratory, each)
+                )
+            self.result["runs"] += map(not_run, self._runs[first:])
+            for runs in processes(self._runs[first:]):
+                self._measure(laboratory, runs)
 
     def _weigh(self, laboratory: Laboratory, candidate: Candidate, processes: int) -> None:
         """Measure memory per client, in fresh processes, or in the one that already runs."""
@@ -257,13 +242,14 @@ class Comparison:
         if runs and candidate.address:
             alone = "one process, which ran already: no interval"
             record["note"] = f"{record['note']}; {alone}" if record["note"] else alone
-        say(f"FAILED: {record['problem']}" if record["problem"] else _bytes(record))
+        sizes = {name: record[name]["value"] for name in ("silent", "spoken") if not record["problem"]}
+        said = ", ".join(f"{name} {value / 1e3:.1f} kB" for name, value in sizes.items() if value)
+        say(f"FAILED: {record['problem']}" if record["problem"] else said or record["note"] or record["silent"]["why"])
         self._keep()
 
     def _announce(self, number: int, about: str, left: float) -> None:
         total = max(1, len(self._runs))
-        done = _BAR * max(0, number - 1) // total
-        bar = f"{'#' * done}{'.' * (_BAR - done)}"
+        bar = ("#" * (_BAR * max(0, number - 1) // total)).ljust(_BAR, ".")
         say(f"[{number:2}/{total} {bar}] {about:36} {rough_duration(left):>10} left ... ", end="")
 
     def _left(self, runs: Iterable[Run]) -> float:
@@ -276,12 +262,11 @@ class Comparison:
         return under_load(workloads) + overhead
 
     @property
-    def failed(self) -> int:
-        """How many measurements failed."""
-        failed = [run["status"] == "failed" for run in self.result["runs"]]
-        failed.append(self.plan.ceiling is not None and self.result["ceiling"] is None)
-        failed += [bool(each["problem"]) for each in self.result["memory"]]
-        return sum(failed)
+    def failed(self) -> bool:
+        """Whether any measurement failed."""
+        runs = any(run["status"] == "failed" for run in self.result["runs"])
+        ceiling = self.plan.ceiling is not None and self.result["ceiling"] is None
+        return runs or ceiling or any(each["problem"] for each in self.result["memory"])
 
     def _keep(self) -> None:
         store.write_json(self.folder / store.RESULT, self.result)
@@ -299,25 +284,10 @@ def _put(laboratory: Laboratory, candidate: Candidate, workloads: Sequence[Workl
         laboratory.cores = whole
 
 
-def _bytes(record: dict[str, Any]) -> str:
-    """Return bytes per client in a few words, for the progress line."""
-    parts = [f"{name} {record[name]['value'] / 1e3:.1f} kB" for name in ("silent", "spoken") if record[name]["value"]]
-    total = record["container_silent"].get("total")
-    if total and total["value"]:
-        parts.append(f"silent with the kernel's part {total['value'] / 1e3:.1f} kB")
-    return ", ".join(parts) or record["note"] or record["silent"]["why"]
-
-
-def what(name: str, workload: Workload) -> str:
-    """Return a measurement in words."""
-    return f"{name}, {workload.scenario}, {amount(workload)}"
-
-
-def swept(name: str, workloads: Sequence[Workload]) -> str:
+def _words(name: str, workloads: Sequence[Workload]) -> str:
     """Return the measurements of one process in words."""
-    if len(workloads) == 1:
-        return what(name, workloads[0])
-    return f"{what(name, replace(workloads[0], rate=None))}, {len(workloads)} rates"
+    first, rates = workloads[0], f", {len(workloads)} rates" if len(workloads) > 1 else ""
+    return f"{name}, {first.scenario}, {amount(replace(first, rate=None) if rates else first)}{rates}"
 
 
 def rough_duration(seconds: float) -> str:
@@ -325,5 +295,5 @@ def rough_duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

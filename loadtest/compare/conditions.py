@@ -1,29 +1,40 @@
 """The lab's servers under conditions of their own: event loops, switch intervals, Pythons, numbers of cores."""
 
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import chain, cycle
+from itertools import cycle, product
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from loadtest.compare.candidates import LAB, Candidate
+from loadtest.compare.candidates import LAB, Candidate, on_loop
+from loadtest.compare.measure.run import ROOT
 from loadtest.compare.plan import cores as in_words
-from loadtest.scenarios import SCENARIOS
 from servers.variants import by_name
 
-LOOPS: Final = ("uvloop", "asyncio", "rloop")
-"""As the servers' --loop takes them."""
-
-STAYING: Final = tuple(name for name, each in SCENARIOS.items() if each.requests is None)
-"""The scenarios in which clients stay."""
-
-USUAL_INTERVAL: Final = 0.005
-"""Python's own switch interval, in seconds."""
+LOOPS: Final = ("uvloop", "asyncio", "rloop")  # as the servers' --loop takes them
+USUAL_INTERVAL: Final = 0.005  # Python's own switch interval, in seconds
 
 COLOURS: Final = ("#44AA99", "#CC6677", "#999933", "#AA4499", "#6699CC", "#997700", "#BB5566", "#7F8C2D")
 """For those made here, in order (most of them from Paul Tol's colour schemes)."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,15}")
+_PATIENCE: Final = 30.0  # seconds for a few imports
+
+_ASK: Final = """
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("it is older than Python 3.11")
+for name in sys.argv[1:]:
+    try:
+        __import__(name)
+    except ImportError:
+        sys.exit(f"it lacks {name}")
+"""
 
 
 class Python(NamedTuple):
@@ -44,11 +55,6 @@ def python(text: str) -> Python:
     return Python(name, program.strip())
 
 
-def chosen_by(loops: Sequence[str], intervals: Sequence[float]) -> list[str]:
-    """Return the variants that these are about, where none are named; [] without loops and intervals."""
-    return [*(("asyncio", "protocol") if loops else ()), *(("threaded",) if intervals else ())]
-
-
 def under(
     some: Iterable[Candidate],
     *,
@@ -60,73 +66,54 @@ def under(
     """
     Return the lab's servers under each of these conditions that concerns them; without any, as they are.
 
-    ValueError with a line if two Pythons have one name.
-
     A loop concerns those with an event loop, a switch interval those that serve from several threads, a Python and a
-    number of cores all.
+    number of cores all. ValueError with a line if two Pythons have one name.
     """
     names = [each.name for each in pythons]
     if len(set(names)) < len(names):
         raise ValueError(f"two Pythons have the same name: {', '.join(names)}")
-    found = chain.from_iterable(_on_loops(each, loops) for each in some)
-    found = chain.from_iterable(_at_intervals(each, intervals) for each in found)
-    found = chain.from_iterable(_on_pythons(each, pythons) for each in found)
-    found = chain.from_iterable(_on_cores(each, cores) for each in found)
-    return _coloured({each.name: each for each in found}.values())
+    usual: Sequence[Python | None] = [None]
+    every = product(some, loops or [""], intervals or [0.0], pythons or usual, cores or [0])
+    made = (
+        _on_cores(_on_python(_at_interval(_on_loop(each, loop), interval), python), number)
+        for each, loop, interval, python, number in every
+    )
+    free = cycle(COLOURS)
+    found = {each.name: each for each in made}.values()
+    return [each if each.name in LAB else replace(each, colour=next(free)) for each in found]
 
 
-def _on_loops(candidate: Candidate, loops: Sequence[str]) -> Iterator[Candidate]:
-    if not loops or by_name(candidate.variant).connection == "blocking":
-        yield candidate
-        return
+def _on_loop(candidate: Candidate, loop: str) -> Candidate:
+    if not loop or not candidate.loop:
+        return candidate
     usual = LAB[candidate.variant]
-    for loop in loops:
-        name = f"{usual.name}-{'stdlib' if loop == 'asyncio' else loop}"
-        if loop == "uvloop":
-            yield usual
-        elif name in LAB:
-            yield LAB[name]
-        else:
-            its = "the standard library's loop" if loop == "asyncio" else loop
-            yield replace(
-                usual,
-                name=name,
-                title=f"{usual.name} on {its}",
-                sentence=f"The same server as {usual.name} on {its}, in place of uvloop.",
-                options=("--loop", loop),
-            )
+    made = on_loop(usual, loop)
+    return usual if loop == "uvloop" else LAB.get(made.name, made)
 
 
-def _at_intervals(candidate: Candidate, intervals: Sequence[float]) -> Iterator[Candidate]:
+def _at_interval(candidate: Candidate, seconds: float) -> Candidate:
     variant = by_name(candidate.variant)
-    if not intervals or variant.connection != "blocking" or variant.clients == 1:
-        yield candidate
-        return
-    for seconds in intervals:
-        options = (*candidate.options, "--switch-interval", f"{seconds:g}")
-        if seconds == USUAL_INTERVAL:
-            yield replace(candidate, options=options)
-            continue
-        told = f"{seconds * 1e3:g} ms"
-        yield _apart(replace(candidate, options=options), told.replace(" ", ""), f"switch interval {told}")
+    if not seconds or variant.connection != "blocking" or variant.clients == 1:
+        return candidate
+    made = replace(candidate, options=(*candidate.options, "--switch-interval", f"{seconds:g}"))
+    told = f"{seconds * 1e3:g} ms"
+    return made if seconds == USUAL_INTERVAL else _apart(made, told.replace(" ", ""), f"switch interval {told}")
 
 
-def _on_pythons(candidate: Candidate, pythons: Sequence[Python]) -> Iterator[Candidate]:
-    if not pythons:
-        yield candidate
-    for each in pythons:
-        yield _apart(replace(candidate, python=each.program), each.name, f"Python {each.name}")
+def _on_python(candidate: Candidate, python: Python | None) -> Candidate:
+    if not python:
+        return candidate
+    return _apart(replace(candidate, python=python.program), python.name, f"Python {python.name}")
 
 
-def _on_cores(candidate: Candidate, cores: Sequence[int]) -> Iterator[Candidate]:
-    if not cores:
-        yield candidate
-    for each in cores:
-        # Its own default would be the same; so the result names it.
-        workers = ("--workers", str(each)) if "workers" in by_name(candidate.variant).options else ()
-        told = in_words(each)
-        some = replace(candidate, cores=each, options=(*candidate.options, *workers))
-        yield _apart(some, told.replace(" ", "-"), told)
+def _on_cores(candidate: Candidate, number: int) -> Candidate:
+    if not number:
+        return candidate
+    # Its own default would be the same; so the result names it.
+    workers = ("--workers", str(number)) if "workers" in by_name(candidate.variant).options else ()
+    told = in_words(number)
+    made = replace(candidate, cores=number, options=(*candidate.options, *workers))
+    return _apart(made, told.replace(" ", "-"), told)
 
 
 def _apart(candidate: Candidate, ending: str, condition: str) -> Candidate:
@@ -140,7 +127,41 @@ def _apart(candidate: Candidate, ending: str, condition: str) -> Candidate:
     )
 
 
-def _coloured(some: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates; each one that LAB does not have gets a colour that is not used there."""
-    free = cycle(COLOURS)
-    return [each if each.name in LAB else replace(each, colour=next(free)) for each in some]
+def path_of(program: str, folder: Path = ROOT) -> str | None:
+    """Return where a program is: a path is from a folder on, a name is looked for in PATH. None: nowhere."""
+    return shutil.which(folder / program if os.sep in program else program)
+
+
+def check(some: Iterable[Candidate]) -> None:
+    """Raise ValueError with a line if a Python of the lab's candidates does not run, or lacks what they import."""
+    needed: dict[str, list[str]] = {}
+    for each in some:
+        if each.variant:
+            modules = needed.setdefault(each.python or sys.executable, ["prometheus_client"])
+            modules += [] if each.loop in {"", "asyncio", *modules} else [each.loop]
+    for program, modules in needed.items():
+        _ask(program, modules)
+
+
+def _ask(program: str, modules: list[str]) -> None:
+    """Raise ValueError that says why a program can't serve, and what to do, unless it can."""
+    path = path_of(program)
+    if path is None:
+        raise ValueError(f"there is no program {program}: install that Python, or correct its path in --python")
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own Python
+            [path, "-c", _ASK, *modules], cwd=ROOT, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValueError(f"{program} can't be run as a Python ({error}): correct --python") from None
+    if not done.returncode:
+        return
+    said = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
+    if not said.startswith("it lacks "):
+        raise ValueError(f"{program} can't serve ({said}): name Python 3.11 or newer in --python")
+    missing = said.removeprefix("it lacks ")
+    packages = missing if missing == "rloop" else "-r servers/requirements.lock"
+    raise ValueError(
+        f"{program} lacks {missing}, which a server needs: {program} -m pip install {packages} (if that is refused,"
+        " into a virtual environment of it, whose bin/python you then name in --python)"
+    )

@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 from loadtest import run_warnings
 from loadtest.compare.candidates import Candidate
@@ -13,30 +14,18 @@ from loadtest.compare.plan import SHARES
 _SETS: Final = re.compile(r"server=(?P<server>[0-9,-]+),load=(?P<load>[0-9,-]+)")
 _PART: Final = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
-
 Together = Callable[[int], frozenset[int]]
 """Returns the hyperthreads that share a core's hardware, itself included."""
 
 
-class Asked(NamedTuple):
-    """The cores that were asked for: of the servers, and of the load."""
-
-    server: frozenset[int]
-    load: frozenset[int]
-
-
-def asked(text: str) -> Asked:
-    """
-    Return the cores from "SERVER,LOAD", a core for each, or from "server=0-3,load=4-5".
-
-    ValueError with a line on anything else, or if both have a core.
-    """
+def asked(text: str) -> Cores:
+    """Return the cores from "1,0" (server, load), or "server=0-3,load=4-5"; ValueError if they aren't apart."""
     sets = _SETS.fullmatch(text)
     parts = [sets["server"], sets["load"]] if sets else text.split(",")
     found = [_cores(part) for part in parts]
     if len(found) != 2 or not all(found) or (found[0] & found[1]):
         raise ValueError(f"{text!r} is not two different cores, such as 1,0, nor two sets, such as server=0-3,load=4-5")
-    return Asked(*found)
+    return Cores(found[0], found[1])
 
 
 def _cores(text: str) -> frozenset[int]:
@@ -51,19 +40,15 @@ def _cores(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def share(wanted: Asked | None, sizes: Sequence[int], usable: Sequence[int], together: Together = siblings) -> Cores:
-    """
-    Return the cores of servers and load; sizes: how many cores the servers are to have, () for one.
-
-    together: tells the hyperthreads of a core.
-
-    ValueError with a line if the machine doesn't have them.
-    """
+def share(wanted: Cores | None, sizes: Sequence[int], usable: Sequence[int], together: Together = siblings) -> Cores:
+    """Return the cores, with so many for servers as `sizes` has (() for one); ValueError if the machine lacks them."""
     if wanted is None and not sizes:
         return share_out(usable)
     most = max(sizes, default=1)
     server = wanted.server if wanted else _chosen(most, usable, together)
-    load = wanted.load if wanted else _apart(server, usable, together)
+    # First those that share no hardware with the servers'.
+    free = sorted({*usable} - server, key=lambda core: (bool(together(core) & server), core))
+    load = wanted.generator if wanted else frozenset(free[:1])
     missing = sorted((server | load).difference(usable))
     if missing:
         raise ValueError(
@@ -76,27 +61,16 @@ def share(wanted: Asked | None, sizes: Sequence[int], usable: Sequence[int], tog
         )
     warning = None
     if any(together(core) & load for core in server):
-        warning = run_warnings.warning(
-            "shared-core",
-            "server and generator ran on two hyperthreads of the same core: each slows the other down",
-        )
-    return Cores(server, load, frozenset(usable) - server, warning)
+        detail = "server and generator ran on two hyperthreads of the same core: each slows the other down"
+        warning = run_warnings.warning("shared-core", detail)
+    return Cores(server, load, frozenset(free), warning)
 
 
 def _chosen(number: int, usable: Iterable[int], together: Together) -> frozenset[int]:
     """Return so many cores for servers: the last ones, a whole core each as far as they go, one left for the load."""
-    free = sorted(usable)
-    first = free[0] if free else 0
-    order = whole_first([core for core in reversed(free) if core not in together(first)], together)
-    beside = [core for core in reversed(free) if core not in order and core != first]
-    return frozenset([*order, *beside][:number])
-
-
-def _apart(server: frozenset[int], usable: Iterable[int], together: Together) -> frozenset[int]:
-    """Return a core for the load that shares no hardware with the servers', if there is one."""
-    free = [core for core in sorted(usable) if core not in server]
-    alone = [core for core in free if not together(core) & server]
-    return frozenset((alone or free)[:1])
+    first, *others = sorted(usable) or [0]
+    order = whole_first([first, *reversed(others)], together)[1:]
+    return frozenset(sorted(order, key=lambda core: core in together(first))[:number])
 
 
 def whole_first(cores: Iterable[int], together: Together = siblings) -> list[int]:
@@ -105,7 +79,7 @@ def whole_first(cores: Iterable[int], together: Together = siblings) -> list[int
     second: list[int] = []
     for core in cores:
         (second if together(core).intersection(first) else first).append(core)
-    return [*first, *second]
+    return first + second
 
 
 def shares(sizes: Iterable[int]) -> tuple[float, ...]:
@@ -115,10 +89,8 @@ def shares(sizes: Iterable[int]) -> tuple[float, ...]:
 
 def of(candidate: Candidate, whole: Cores, together: Together = siblings) -> Cores:
     """Return the cores for a run of a candidate: as many of the servers' as it may use."""
-    if not candidate.cores or not whole.server:
-        return whole
-    some = frozenset(whole_first(sorted(whole.server, reverse=True), together)[: candidate.cores])
-    return whole if some == whole.server else Cores(some, whole.generator, whole.rest, whole.warning)
+    order = whole_first(sorted(whole.server, reverse=True), together)
+    return replace(whole, server=frozenset(order[: candidate.cores])) if candidate.cores else whole
 
 
 def leave_to_servers(cores: Cores) -> Cores:

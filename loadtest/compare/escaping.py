@@ -12,18 +12,17 @@ _LEADING: Final = re.compile(r"^(?:(?=[-+=])|(\d+)(?=[.)]))")
 
 def visible(text: str) -> str:
     """Return `text` with invisible characters, which may move a terminal's cursor, as Python escapes."""
-    return "".join(_escaped(sign) for sign in text)
+    return "".join(
+        sign.encode("unicode_escape", "surrogatepass").decode("ascii")
+        if unicodedata.category(sign) in _CONTROLS
+        else sign
+        for sign in text
+    )
 
 
 def visible_lines(text: str) -> str:
     """Do the same, but keep line ends."""
     return "\n".join(visible(line) for line in text.split("\n"))
-
-
-def _escaped(sign: str) -> str:
-    if unicodedata.category(sign) not in _CONTROLS:
-        return sign
-    return sign.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def markup(text: str) -> str:

@@ -9,42 +9,27 @@ from pathlib import Path
 from typing import Final
 
 FILES: Final = (
-    "servers/models/*.py",
-    "servers/connections/*.py",
-    "servers/session.py",
-    "servers/wire.py",
-    "servers/work.py",
-    "servers/stats.py",
-    "servers/processes.py",
-    "servers/event_loop.py",
-    "servers/loops.py",
-    "servers/workers/*.py",
+    *(f"servers/{room}/*.py" for room in ("models", "connections", "workers")),
+    *(f"servers/{name}.py" for name in ("session", "wire", "work", "stats", "processes", "event_loop", "loops")),
     "loadtest/client/*.py",
     "loadtest/recording/*.py",
     "loadtest/cluster/sweep.py",
     "loadtest/scenarios.py",
     "loadtest/compare/measure/*.py",
 )
-"""
-What serves a request, sends it, and measures it.
-
-What computes figures from a result isn't here: they are computed anew.
-"""
+"""What serves a request, sends it, and measures it; not what computes figures, which are computed anew."""
 
 
 def hashes(root: Path) -> dict[str, str]:
     """Return the hash of each file's code, by its path in `root`."""
     found = sorted(path for pattern in FILES for path in root.glob(pattern))
-    return {path.relative_to(root).as_posix(): _hash(path) for path in found}
+    codes = {path.relative_to(root).as_posix(): code(path.read_text(encoding="utf-8")) for path in found}
+    return {name: hashlib.sha256(each.encode()).hexdigest()[:16] for name, each in codes.items()}
 
 
 def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return the files whose code is another one, or that are new or gone."""
     return sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(code(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
 
 
 def code(text: str) -> str:

@@ -1,45 +1,32 @@
 """The options of compare, and the statuses with which it exits."""
 
 import argparse
+import math
 import os
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, TypeVar
 
+from loadtest.compare import slo
 from loadtest.compare.analysis.sessions import FEWEST
 from loadtest.compare.candidates import LAB, TEXTBOOK
-from loadtest.compare.conditions import LOOPS, USUAL_INTERVAL, Python, python
-from loadtest.compare.cores import Asked, asked
-from loadtest.compare.escaping import visible
+from loadtest.compare.conditions import LOOPS, USUAL_INTERVAL, python
+from loadtest.compare.cores import asked
 from loadtest.compare.measure.run import ROOT
 from loadtest.compare.plan import SHARES
-from loadtest.compare.slo import parse as parse_slo
+from loadtest.compare.refusal import Parser
 from loadtest.lab.processes import INTERRUPTED
 from loadtest.scenarios import SCENARIOS
 from loadtest.settings import message_size
 
-MISSED: Final = 3
-"""The exit status of a comparison in which an SLO was missed."""
+_Value = TypeVar("_Value")
 
-UNANSWERED: Final = 4
-"""The exit status of a comparison in which a server left clients without an answer (run_warnings.UNANSWERED)."""
-
-WORSE: Final = 5
-"""The exit status of a comparison with an earlier revision, if a measure is worse than there."""
-
-UNTOLD: Final = 6
-"""Its exit status if nothing is worse, and the runs can't tell for a measure."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line each."""
-
-    def error(self, message: str) -> NoReturn:
-        """Write the error in one line, and exit with status 2."""
-        sys.stderr.write(f"tcplab: {visible(' '.join(message.split()))} (see {self.prog} --help)\n")
-        sys.exit(2)
+MISSED: Final = 3  # the exit status of a comparison in which an SLO was missed
+UNANSWERED: Final = 4  # in which a server left clients without an answer (run_warnings.UNANSWERED)
+WORSE: Final = 5  # with an earlier revision, if a measure is worse than there
+UNTOLD: Final = 6  # if nothing is worse, and the runs can't tell for a measure
 
 
 def add_output(parser: Parser, what: str) -> None:
@@ -75,12 +62,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="JSON",
         help="two results, to see what differs between them (indicative); or three or more of one side, and --with",
     )
-    parser.add_argument(
+    several = partial(parser.add_argument, nargs="+", default=())
+    several(
         "--with",
         dest="others",
         type=Path,
-        nargs="+",
-        default=[],
         metavar="JSON",
         help="three or more results of the other side, each of a session of its own: compare OLD OLD OLD --with NEW NEW"
         " NEW",
@@ -93,28 +79,24 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--resume", type=Path, metavar="FOLDER", help="go on with an interrupted comparison, from its last whole repeat"
     )
-    parser.add_argument("--variants", nargs="+", choices=tuple(LAB), help=f"servers of the lab ({' '.join(TEXTBOOK)})")
-    parser.add_argument(
+    several("--variants", help=f"servers of the lab ({' '.join(TEXTBOOK)})", choices=tuple(LAB))
+    several(
         "--loops",
-        nargs="+",
-        choices=LOOPS,
-        default=[],
         help="event loops: measure each of the variants that has one on each of them (without --variants: asyncio and"
         " protocol)",
+        choices=LOOPS,
     )
-    parser.add_argument(
+    several(
         "--switch-intervals",
-        nargs="+",
-        type=_interval,
-        default=[],
-        metavar="SECONDS",
         help=f"measure each of the variants that serves from threads at each of them (Python's own: {USUAL_INTERVAL:g};"
         " without --variants: threaded)",
+        type=_interval,
+        metavar="SECONDS",
     )
     parser.add_argument(
         "--python",
         action="append",
-        type=_python,
+        type=_told(python),
         default=[],
         metavar="NAME=PROGRAM",
         help="a Python that runs the lab's servers, such as 3.14t=python3.14t; repeat it to measure under each",
@@ -143,13 +125,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--build", type=_not_empty, metavar="COMMAND", help="with --against: run it first in both checkouts"
     )
-    parser.add_argument(
+    several(
         "--scenarios",
-        nargs="+",
-        choices=tuple(SCENARIOS),
         help="what the clients do (saturate; with --rates rates; with an --slo conversation)",
+        choices=tuple(SCENARIOS),
     )
-    parser.add_argument("--clients", nargs="+", type=_count, help="numbers of clients, for each scenario")
+    several("--clients", help="numbers of clients, for each scenario", type=_count)
     parser.add_argument(
         "--rates",
         type=_rates,
@@ -157,33 +138,33 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="requests per second, the same for all servers, one after another in one process; or shares of what the"
         f" slowest concurrent server reaches ({','.join(f'{share:.0%}' for share in SHARES)})".replace("%", "%%"),
     )
-    parser.add_argument(
-        "--sizes", nargs="+", type=message_size, metavar="BYTES", help="of a message's text, each a load of its own"
-    )
+    several("--sizes", help="of a message's text, each a load of its own", type=message_size, metavar="BYTES")
     parser.add_argument("--repeats", type=_count, help="runs of each (1; ten or more give a verdict)")
     parser.add_argument("--seconds", type=_count, help="length of each measured window")
     parser.add_argument("--warmup", type=_count, help="seconds before it, which don't count")
-    parser.add_argument("--slo", type=_slo, help="each run's objective, such as 'p99<50ms'; where clients pause")
+    parser.add_argument(
+        "--slo", type=_told(slo.parse), help="each run's objective, such as 'p99<50ms'; where clients pause"
+    )
     parser.add_argument("--memory", action="store_true", help="measure memory per client, as a slope")
     parser.add_argument("--ceiling", action="store_true", help="first measure how fast the load itself can be")
     parser.add_argument(
         "--cores",
-        type=_asked_cores,
+        type=_told(asked),
         metavar="SERVER,LOAD",
         help="a core for each (default: chosen), or sets of them: server=0-3,load=4-5",
     )
-    parser.add_argument(
+    several(
         "--server-cores",
-        nargs="+",
-        type=_count,
-        default=[],
-        metavar="CORES",
         help="measure each of the lab's servers on so many cores: what they sustain by cores (with --rates, rates)",
+        type=_count,
+        metavar="CORES",
     )
     # From the clock, so that the order varies; the result keeps it, so that a comparison can be repeated.
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1000 % 1_000_000, help="draws the order")
     add_output(parser, "results")
     options = parser.parse_args(arguments)
+    for name in ("variants", "loops", "switch_intervals", "scenarios", "clients", "sizes", "server_cores"):
+        setattr(options, name, tuple(dict.fromkeys(getattr(options, name))))
     if options.resume and list(arguments) not in (["--resume", arguments[-1]], [f"--resume={options.resume}"]):
         parser.error("--resume goes on with what was planned: omit the other options")
     sides = len(options.results), len(options.others)
@@ -224,50 +205,39 @@ def _folder(text: str) -> Path:
 def _rates(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return rates (requests per second), or shares of what will be found; the others are ()."""
     parts = [part.strip() for part in text.split(",")]
-    numbers = []
+    numbers = sorted(_number(part.removesuffix("%")) for part in parts)
     for part in parts:
-        try:
-            number = float(part.removesuffix("%"))
-        except ValueError:
-            number = 0.0
-        if not 0.01 <= number <= (1_000 if part.endswith("%") else 1_000_000):
+        most = 1_000 if part.endswith("%") else 1_000_000
+        if not 0.01 <= _number(part.removesuffix("%")) <= most:
             raise argparse.ArgumentTypeError(f"{part!r} is neither a rate from 0.01 to 1000000 nor a share up to 1000%")
-        numbers.append(number)
     if len(set(numbers)) < len(numbers):
         raise argparse.ArgumentTypeError(f"{text!r} has a rate twice")
     shares = sum(part.endswith("%") for part in parts)
     if 0 < shares < len(parts):
         raise argparse.ArgumentTypeError(f"{text!r} has rates and shares: choose one kind")
-    rising = tuple(sorted(numbers))
-    return ((), tuple(each / 100 for each in rising)) if shares else (rising, ())
+    return ((), tuple(each / 100 for each in numbers)) if shares else (tuple(numbers), ())
 
 
 def _interval(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1e-6 <= seconds <= 10:
+    if not 1e-6 <= _number(text) <= 10:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.000001 to 10")
-    return seconds
+    return float(text)
 
 
-def _python(text: str) -> Python:
+def _number(text: str) -> float:
     try:
-        return python(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        return float(text)
+    except ValueError:
+        return math.nan  # which is in no range
 
 
-def _slo(text: str) -> str:
-    try:
-        return str(parse_slo(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _told(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """Return what reads an option as `read` does; argparse shows the text of this error alone."""
 
+    def kind(text: str) -> _Value:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def _asked_cores(text: str) -> Asked:
-    try:
-        return asked(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return kind

@@ -3,12 +3,13 @@
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
 from typing import Any, Final, Self
 
-from loadtest.compare import candidates as those
-from loadtest.compare.candidates import LAB, ONE_AT_A_TIME, TEXTBOOK, Candidate
+from pydantic import TypeAdapter
+
+from loadtest.compare.candidates import LAB, TEXTBOOK, Candidate
 from loadtest.scenarios import SCENARIOS
 
 MIN_RUNS: Final = 10
@@ -17,22 +18,15 @@ MIN_RUNS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """
-    One load for the candidates.
+    """A load for the candidates; None stands for the scenario's own."""
 
-    scenario: its name in loadtest/scenarios.py. clients: how many are connected at the same time. warmup: seconds of
-    load that don't count. seconds: the measured window after it. Both are whole, because Locust's run time is. think:
-    mean seconds between a reply and the next request; None for the scenario's own. rate: requests per second, due at
-    random; None where clients ask when they want to. size: bytes of a message's text; None for the scenario's own.
-    """
-
-    scenario: str
-    clients: int
-    warmup: int
-    seconds: int
-    think: float | None = None
-    rate: float | None = None
-    size: int | None = None
+    scenario: str  # its name in loadtest/scenarios.py
+    clients: int  # connected at the same time
+    warmup: int  # seconds of load that don't count; whole, because Locust's run time is
+    seconds: int  # the measured window after it
+    think: float | None = None  # mean seconds between a reply and the next request
+    rate: float | None = None  # requests per second, due at random; None where clients ask when they want to
+    size: int | None = None  # bytes of a message's text
 
     @property
     def load(self) -> tuple[str, int, float, int]:
@@ -42,55 +36,41 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """
-    One run: one candidate under one load.
+    """A candidate under a load."""
 
-    number: its position, from 1. repeat: of the same run, from 1. process: number of the first run that its server and
-    its load process played; the runs of a sweep share it.
-    """
-
-    number: int
+    number: int  # its position, from 1
     candidate: str
     workload: Workload
-    repeat: int
-    process: int
+    repeat: int  # of the same run, from 1
+    process: int  # number of the first run of the same server process; the runs of a sweep share it
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """
-    A load, its candidates, and the number of runs of each.
-
-    rates: requests per second that one process is swept through; () where clients ask when they want to. shares: the
-    same, as shares of what the slowest of the plan's `reaching` candidates reaches, until that is known.
-    """
+    """A load, its candidates, and the number of runs of each."""
 
     workload: Workload
     candidates: tuple[str, ...]
     repeats: int
-    rates: tuple[float, ...] = ()
-    shares: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()  # requests per second that one process is swept through; () as Workload.rate
+    shares: tuple[float, ...] = ()  # of what the slowest of Plan.reaching reaches, instead, until that is known
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    A whole comparison: its tasks, in an order drawn with `seed`.
+    A whole comparison: its tasks, for each repeat in an order drawn with `seed`.
 
-    The order is drawn for each repeat: the candidates of one load follow each other, so that a drift of the machine
-    (heat, other work) affects them alike; the order of the loads, and of the candidates of each, is random.
-
-    name: "indicative", "thorough" or "chosen". ceiling: the load that measures the generator's own ceiling, before all
-    runs; None for none. memory: whether to measure memory per client. slo: as typed; "" without any.
+    The candidates of one load follow each other, so that a drift of the machine (heat, other work) affects them alike.
     """
 
-    name: str
+    name: str  # "indicative", "thorough" or "chosen"
     candidates: tuple[Candidate, ...]
     tasks: tuple[Task, ...]
     seed: int
-    ceiling: Workload | None = None
-    memory: bool = False
-    slo: str = ""
+    ceiling: Workload | None = None  # the load that measures the generator's own ceiling, before all runs
+    memory: bool = False  # whether to measure memory per client
+    slo: str = ""  # as typed; "" without any
     reaching: tuple[str, ...] = ()
 
     def runs(self) -> tuple[Run, ...]:
@@ -114,44 +94,21 @@ class Plan:
 
     def at(self, reached: float) -> Self:
         """Return the plan with rates in place of shares of `reached` (requests per second)."""
-        tasks = (
-            replace(task, rates=tuple(dict.fromkeys(rounded(share * reached) for share in task.shares)), shares=())
-            if task.shares
-            else task
-            for task in self.tasks
-        )
-        return replace(self, tasks=tuple(tasks))
+
+        def with_rates(task: Task) -> Task:
+            rates = tuple(dict.fromkeys(rounded(share * reached) for share in task.shares))
+            return replace(task, rates=rates, shares=()) if rates else task
+
+        return replace(self, tasks=tuple(map(with_rates, self.tasks)))
 
     def as_json(self) -> dict[str, Any]:
-        """Return JSON-ready data."""
-        return {
-            "name": self.name,
-            "seed": self.seed,
-            "candidates": [candidate.as_json() for candidate in self.candidates],
-            "tasks": [asdict(task) for task in self.tasks],
-            "ceiling": asdict(self.ceiling) if self.ceiling else None,
-            "memory": self.memory,
-            "slo": self.slo,
-            "reaching": list(self.reaching),
-        }
+        """Return JSON-ready data for `from_json`."""
+        return asdict(self)
 
 
 def from_json(raw: Mapping[str, Any]) -> Plan:
-    """Return the plan from its `as_json`; KeyError or TypeError on bad data."""
-    return Plan(
-        **{
-            **raw,
-            "candidates": tuple(those.from_json(each) for each in raw["candidates"]),
-            "tasks": tuple(_task(each) for each in raw["tasks"]),
-            "ceiling": Workload(**raw["ceiling"]) if raw["ceiling"] else None,
-            "reaching": tuple(raw["reaching"]),
-        }
-    )
-
-
-def _task(raw: Mapping[str, Any]) -> Task:
-    lists = {name: tuple(raw[name]) for name in ("candidates", "rates", "shares")}
-    return Task(**{**raw, **lists, "workload": Workload(**raw["workload"])})
+    """Return the plan from its `as_json`; ValueError on bad data."""
+    return TypeAdapter(Plan).validate_python(raw)
 
 
 def not_run(run: Run) -> dict[str, Any]:
@@ -159,10 +116,9 @@ def not_run(run: Run) -> dict[str, Any]:
     return {**asdict(run), "status": "not run", "reason": ""}
 
 
-def run_of(record: Mapping[str, Any]) -> Run:
-    """Return the run that a record is of."""
-    known = {each.name: record[each.name] for each in fields(Run)}
-    return Run(**{**known, "workload": Workload(**record["workload"])})
+def runs_of(records: Iterable[Mapping[str, Any]]) -> tuple[Run, ...]:
+    """Return the runs that records are of."""
+    return TypeAdapter(tuple[Run, ...]).validate_python(records)
 
 
 def processes(runs: Iterable[Run]) -> list[list[Run]]:
@@ -185,77 +141,37 @@ CLOSED: Final = tuple(name for name, each in SCENARIOS.items() if not each.paced
 """The scenarios in which clients ask when they want to."""
 
 SHARES: Final = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
-"""
-The rates of a sweep by default, as shares of what the slowest concurrent model was first seen to reach.
-
-Below a half hardly anything waits; a model that is faster than the slowest reaches more.
-"""
+"""A sweep's rates, as shares of what the slowest concurrent model reaches: below a half hardly anything waits."""
 
 THOROUGH_SHARES: Final = (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1)
-"""The rates of a sweep in a thorough comparison; the first is one that a server sustains with a single client."""
-
-ONE_SHARE: Final = 0.45
-"""
-The one rate at which a thorough comparison has few and many clients.
-
-Each of these runs is a process of its own; at a rate of the sweeps it would be in one median with theirs.
-"""
-
-ONE_SHARE_SECONDS: Final = 4
-"""Long enough for thousands of replies; the warm-up before it is what takes time (see `_asked`)."""
-
-ASKED_PER_SECOND: Final = 340
-"""Clients for each second of warm-up before the window at one rate."""
+"""The same in a thorough comparison; the first is one that a server sustains with a single client."""
 
 SHORT_WINDOWS: Final = {"conversation": (4, 5), "slow-client": (3, 4)}
-"""
-Warm-up and window in a thorough comparison, where they are shorter than the scenario's own.
+"""Warm-up and window in a thorough comparison: ten short ones say better which clients wait than a few long ones."""
 
-It asks there which clients wait: ten short windows say that better than a few long ones.
-"""
+REACH: Final = 1e6  # requests per second that none reaches, so that each client always has one to send
+RATES_SLO: Final = "p99<20ms"  # where there are rates: above it requests queue without end, in any model
+CEILING_CLIENTS: Final = 50  # enough that a reply always waits for the generator
+FEW_RUNS: Final = 3  # enough for a median and a range: without a verdict, and of `crowd`, which takes long
 
-REACH: Final = 1e6
-"""Requests per second that none reaches, so that each client always has one to send."""
-
-RATES_SLO: Final = "p99<20ms"
-"""The default SLO where there are rates: above it requests queue without end, in any model."""
-
-CEILING_CLIENTS: Final = 50
-"""As in `saturate`: enough that a reply always waits for the generator."""
-
-INDICATIVE_RUNS: Final = 3
-"""Runs of each candidate under a load in a comparison without a verdict: enough for a median and a range."""
-
-CROWD_RUNS: Final = 3
-"""Runs of `crowd`, which takes long, and whose memory per client is measured separately."""
+_TEXTBOOK: Final = tuple(LAB[name] for name in TEXTBOOK)
 
 
 def indicative(seed: int) -> Plan:
-    """
-    Return the default plan, within 90 s: the textbook's three models at the same rates.
-
-    A model that serves one client at a time has one, and once as many as the others: that shows how many it serves.
-    """
+    """Return the default plan, within 90 s: the textbook's three models at the same rates."""
+    _, alone, concurrent = _names(_TEXTBOOK)
     [one, many] = sorted(SCENARIOS["rates"].loads.clients)
-    concurrent = tuple(name for name in TEXTBOOK if name not in ONE_AT_A_TIME)
     tasks = (
-        Task(_workload("rates", many), concurrent, INDICATIVE_RUNS, shares=SHARES),
-        Task(_workload("rates", one), ONE_AT_A_TIME, INDICATIVE_RUNS - 1, shares=SHARES),
-        Task(_workload("rates", many), ONE_AT_A_TIME, 1, shares=SHARES[:1]),
+        Task(_workload("rates", many), concurrent, FEW_RUNS, shares=SHARES),
+        Task(_workload("rates", one), alone, FEW_RUNS - 1, shares=SHARES),
+        Task(_workload("rates", many), alone, 1, shares=SHARES[:1]),  # shows how many it serves
     )
-    candidates = tuple(LAB[name] for name in TEXTBOOK)
-    return Plan("indicative", candidates, tasks, seed, slo=RATES_SLO, reaching=concurrent)
+    return Plan("indicative", _TEXTBOOK, tasks, seed, slo=RATES_SLO, reaching=concurrent)
 
 
-def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "", variants: Sequence[str] = TEXTBOOK) -> Plan:
-    """
-    Return the plan for a verdict: MIN_RUNS runs of what the textbook's claims need, memory, and the ceiling.
-
-    variants: the lab's servers in it. A repeat of everything takes five minutes at most, and has every pair.
-    """
-    names = (*variants, *(candidate.name for candidate in own))
-    alone = tuple(name for name in names if name in ONE_AT_A_TIME)
-    concurrent = tuple(name for name in names if name not in ONE_AT_A_TIME)
+def thorough(seed: int, candidates: Sequence[Candidate] = _TEXTBOOK, slo: str = "") -> Plan:
+    """Return the plan for a verdict: MIN_RUNS runs of what the textbook's claims need, memory, and the ceiling."""
+    names, alone, concurrent = _names(candidates)
     [one, many] = sorted(SCENARIOS["rates"].loads.clients)
     tasks = [
         Task(_workload("rates", many), concurrent, MIN_RUNS, shares=THOROUGH_SHARES),
@@ -263,19 +179,24 @@ def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "", variants: 
         # As the first of those, so that each has one client at one rate in every repeat.
         Task(_workload("rates", one), concurrent, MIN_RUNS, shares=THOROUGH_SHARES[:1]),
         Task(_workload("rates", many), alone, 1, shares=THOROUGH_SHARES[:1]),
+        # A share that no sweep has, or these runs would be in the same median. So long a warm-up that each client has
+        # been asked before the window: it connects when its first request is due, at random (at 2,500/s, of 5,000
+        # clients fewer than one is left after 18 s). Windows are equal, so that their quantiles are alike.
         *(
-            Task(_asked(clients), concurrent, MIN_RUNS, shares=(ONE_SHARE,))
+            Task(_workload("rates", clients, math.ceil(clients / 340), 4), concurrent, MIN_RUNS, shares=(0.45,))
             for clients in SCENARIOS["rates"].loads.thorough
         ),
-    ]
-    tasks += [
-        Task(_workload(name, clients, *SHORT_WINDOWS.get(name, ())), names, CROWD_RUNS if name == "crowd" else MIN_RUNS)
-        for name in CLOSED
-        for clients in SCENARIOS[name].loads.thorough
+        *(
+            Task(
+                _workload(name, clients, *SHORT_WINDOWS.get(name, ())), names, FEW_RUNS if name == "crowd" else MIN_RUNS
+            )
+            for name in CLOSED
+            for clients in SCENARIOS[name].loads.thorough
+        ),
     ]
     return Plan(
         "thorough",
-        (*(LAB[name] for name in variants), *own),
+        tuple(candidates),
         tuple(task for task in tasks if task.candidates),
         seed,
         ceiling=_workload("saturate", CEILING_CLIENTS),
@@ -283,16 +204,6 @@ def thorough(seed: int, own: Sequence[Candidate] = (), slo: str = "", variants: 
         slo=slo or RATES_SLO,
         reaching=concurrent or names,
     )
-
-
-def _asked(clients: int) -> Workload:
-    """
-    Return the load of so many clients at one rate: by the window's begin each has been asked.
-
-    A client connects when its first request is due, at random: at 2,500 requests/s, of 5,000 clients fewer than one is
-    left after 18 s. Windows are equal, so that their quantiles are alike.
-    """
-    return _workload("rates", clients, warmup=math.ceil(clients / ASKED_PER_SECOND), seconds=ONE_SHARE_SECONDS)
 
 
 def chosen(
@@ -312,9 +223,7 @@ def chosen(
     slo: str = "",
 ) -> Plan:
     """Return the plan that the user chose; clients, seconds and warmup replace each scenario's own."""
-    names = tuple(candidate.name for candidate in candidates)
-    alone = {each.name for each in candidates if each.alone}
-    concurrent = tuple(name for name in names if name not in alone)
+    names, alone, concurrent = _names(candidates)
     paced = [name for name in scenarios if rates or shares or SCENARIOS[name].paced]
     tasks = []
     for name in scenarios:
@@ -341,6 +250,13 @@ def chosen(
     )
 
 
+def _names(candidates: Sequence[Candidate]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of all, of those that serve one client at a time, and of the others."""
+    alone = tuple(each.name for each in candidates if each.alone)
+    names = tuple(each.name for each in candidates)
+    return names, alone, tuple(name for name in names if name not in alone)
+
+
 def clients(count: int) -> str:
     """Return "1 client", "50 clients"."""
     return f"{count:,} client{'' if count == 1 else 's'}"
@@ -359,10 +275,4 @@ def amount(workload: Workload) -> str:
 
 def _workload(scenario: str, clients: int, warmup: int | None = None, seconds: int | None = None) -> Workload:
     usual = SCENARIOS[scenario].loads
-    return Workload(
-        scenario,
-        clients,
-        usual.warmup if warmup is None else warmup,
-        usual.seconds if seconds is None else seconds,
-        usual.think,
-    )
+    return Workload(scenario, clients, warmup or usual.warmup, seconds or usual.seconds, usual.think)

@@ -14,27 +14,21 @@ from typing import Final
 
 from loadtest.compare.candidates import Candidate
 
-_GREY: Final = "#999999"
 _LONGEST: Final = 600.0  # seconds that a build may take
 
 
 def check_out(revision: str, into: Path, root: Path) -> str:
-    """
-    Write a revision's files into a folder; return its commit, shortened.
-
-    root: the repository that has it; of a folder in one, only that folder. ValueError with a line if there is no such
-    revision.
-    """
-    commit = _git(root, "rev-parse", "--verify", "--short=12", "--end-of-options", f"{revision}^{{commit}}")
-    packed = _git(root, "archive", commit.decode().strip())
+    """Write the files of `root`, a folder in a repository, as of a revision; return its commit, ValueError if none."""
+    named = _git(root, "rev-parse", "--verify", "--short=12", "--end-of-options", f"{revision}^{{commit}}")
+    commit = named.decode().strip()
     try:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", commit))) as archive:
             archive.extractall(into, filter="data")
     except OSError as error:
         raise ValueError(
             f"--against: {revision} can't be written to {into}: {error.strerror}; free space there"
         ) from None
-    return commit.decode().strip()
+    return commit
 
 
 def _git(root: Path, *arguments: str) -> bytes:
@@ -71,28 +65,19 @@ def build(command: str, folder: Path) -> None:
 
 
 def both(candidate: Candidate, before: Path, commit: str, now: Path) -> tuple[Candidate, Candidate]:
-    """
-    Return a candidate as it is in this checkout, and as it was before: started alike, by the same command.
-
-    before, now: the folders. ValueError if it already runs, and so has one version only.
-    """
+    """Return a candidate in each folder, started alike; ValueError if it already runs, and so has one version only."""
     if candidate.address:
         raise ValueError(f"--against can't start {candidate.name} at {candidate.address}: give its command")
-    here = replace(candidate, variant="", options=(), command=_command(candidate), folder=str(now))
+    loopback = ("--host", "127.0.0.1", "--port", "{port}", "--metrics-host", "127.0.0.1", "--metrics-port", "0")
+    labs = (sys.executable, "-m", "servers", candidate.variant, *candidate.options, *loopback)
+    here = replace(candidate, variant="", options=(), command=candidate.command or labs, folder=str(now))
     there = replace(
         here,
         name=f"{candidate.name}@{commit[:7]}",
         title=f"{candidate.title} at {commit[:7]}",
         sentence=f"The same server at commit {commit}.",
-        colour=_GREY,
+        colour="#999999",  # grey
         folder=str(before),
         version_of=candidate.name,
     )
     return here, there
-
-
-def _command(candidate: Candidate) -> tuple[str, ...]:
-    if candidate.command:
-        return candidate.command
-    loopback = ("--host", "127.0.0.1", "--port", "{port}", "--metrics-host", "127.0.0.1", "--metrics-port", "0")
-    return (sys.executable, "-m", "servers", candidate.variant, *candidate.options, *loopback)

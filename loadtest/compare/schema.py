@@ -1,23 +1,18 @@
-"""
-The schema of a comparison's result; loadtest/compare/README.md explains it.
-
-It checks only what a report reads: a result may have more.
-"""
+"""The schema of a comparison's result (see README.md): of what a report reads; a result may have more."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from loadtest.compare.slo import parse
 from loadtest.scenarios import MAX_SIZE, SCENARIOS
 
 SCHEMA: Final = 3
 
-_MOST: Final = 10**15
-"""More than anything that is counted or measured."""
+_MOST: Final = 10**15  # more than anything that is counted or measured
 
 
 def _slo(text: str) -> str:
@@ -38,6 +33,7 @@ _CLASSES: Final = re.compile(r"^Value error, | or instance of \w+")
 _Count = Annotated[int, Field(ge=0, le=_MOST)]
 _Some = Annotated[int, Field(ge=1, le=_MOST)]
 _Amount = Annotated[float, Field(ge=0, le=_MOST)]
+_Positive = Annotated[float, Field(gt=0, le=_MOST)]
 _Number = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 _Digits = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
@@ -45,16 +41,12 @@ _Scenario = Annotated[str, AfterValidator(_scenario)]
 _Slo = Annotated[str, AfterValidator(_slo)]
 
 
-class _Loose(BaseModel):
+class _Loose(BaseModel, strict=True, allow_inf_nan=False):
     """An object that may have further fields."""
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-
-class _Exact(BaseModel):
+class _Exact(_Loose, extra="forbid"):
     """An object without further fields."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
 
 class _Warning(_Exact):
@@ -69,7 +61,7 @@ class _Workload(_Exact):
     warmup: _Count
     seconds: _Some
     think: _Amount | None = None
-    rate: Annotated[float, Field(gt=0, le=_MOST)] | None = None
+    rate: _Positive | None = None
     size: Annotated[int, Field(ge=1, le=MAX_SIZE)] | None = None
 
 
@@ -94,8 +86,8 @@ class _Task(_Loose):
     workload: _Workload
     candidates: list[_Name]
     repeats: _Some
-    rates: list[Annotated[float, Field(gt=0, le=_MOST)]] = []
-    shares: list[Annotated[float, Field(gt=0, le=_MOST)]] = []
+    rates: list[_Positive] = []
+    shares: list[_Positive] = []
 
 
 class _Plan(_Loose):
@@ -131,19 +123,14 @@ class _Pinned(_Loose):
 
 
 class _Ceiling(_Exact):
-    requests_per_second: Annotated[float, Field(gt=0, le=_MOST)]
+    requests_per_second: _Positive
     cpu_us_per_request: _Amount
     clients: _Some
     warnings: list[_Warning]
 
 
 class _Usage(_Exact):
-    """
-    What a run took, in its window. server_cpu, generator_cpu, others_cpu, stolen: CPU seconds. resident, idle: bytes.
-
-    turns: times that a thread of the server got a core. waited: seconds that its threads were ready without one.
-    foreign: CPU seconds of others on its cores. None for a server that was not started here.
-    """
+    """What a run took (measure/sampler.py); None of a server that was not started here."""
 
     server_cpu: _Amount | None
     generator_cpu: _Amount
@@ -255,7 +242,7 @@ class _Run(_Loose):
     load: _Load | None = None
     usage: _Usage | None = None
     interpreter: _Interpreter | None = None
-    calibration: list[list[Annotated[float, Field(gt=0, le=_MOST)]]] = []
+    calibration: list[list[_Positive]] = []
 
     @model_validator(mode="after")
     def _has_what_a_run_leaves(self) -> Self:
@@ -355,9 +342,9 @@ def _repeated(values: Iterable[Any]) -> list[Any]:
     return [value for value, count in counts.items() if count > 1]
 
 
-def check(found: Mapping[str, Any]) -> None:
+def check(found: object) -> None:
     """Raise ValueError with a line that says where and what if `found` is not a result of this version."""
-    if found.get("kind") != "comparison":
+    if not isinstance(found, dict) or found.get("kind") != "comparison":
         raise ValueError("it is not a comparison's result")
     if found.get("schema") != SCHEMA:
         kept = f"{found.get('schema')!r:.20}"
@@ -374,9 +361,5 @@ def _said(where: Sequence[str | int], what: str) -> str:
     """Return a fault in words, such as "runs[3].load.window.ended: it should be a valid number"."""
     text = _TECHNICAL.sub("it", what).replace("Field required", "it is missing").replace("dictionary", "object")
     text = _CLASSES.sub("", text.replace("Extra inputs are not permitted", "it has no place there"))
-    return f"{place(where)}: {text}" if where else text
-
-
-def place(where: Iterable[str | int]) -> str:
-    """Return a path in a JSON document as text: "runs[3].load"."""
-    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).removeprefix(".")
+    place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).removeprefix(".")
+    return f"{place}: {text}" if where else text

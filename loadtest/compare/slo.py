@@ -3,10 +3,9 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-LONGEST_US: Final = 30_000_000
-"""The longest limit, in microseconds: a reply that takes longer is a failed request (outcomes.REPLY_TIMEOUT)."""
+LONGEST_US: Final = 30_000_000  # the longest limit: a later reply is a failed request (outcomes.REPLY_TIMEOUT)
 
 Series = Literal["", "later", "first"]
 
@@ -20,16 +19,11 @@ _SHAPE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """
-    A quantile that must be below a limit; `str` gives the text for `parse`.
+    """A quantile that must be below a limit; `str` gives the text for `parse`."""
 
-    series: its replies, or "" for the scenario's default (see `series_in`). quantile: 0.99 for p99. limit_us: whole
-    microseconds.
-    """
-
-    series: Series
-    quantile: float
-    limit_us: int
+    series: Series  # its replies; "" for the scenario's default (slo_check.series_in)
+    quantile: float  # 0.99 for p99
+    limit_us: int  # whole microseconds
 
     def __str__(self) -> str:
         return f"{self.series} p{self.quantile * 100:g}<{exact_duration(self.limit_us)}".lstrip()
@@ -45,9 +39,7 @@ def parse(text: str) -> Slo:
         raise ValueError(f"{text!r} is not an SLO: there is no p{percent}; choose from p0.0001 to p100")
     if not 1 <= limit <= LONGEST_US or limit % 1:
         raise ValueError(f"{text!r} is not an SLO: its limit must be whole microseconds, from 1us to 30s")
-    series = match["series"]
-    chosen: Series = "first" if series == "first" else "later" if series == "later" else ""
-    return Slo(chosen, float(percent / 100), int(limit))
+    return Slo(cast("Series", match["series"] or ""), float(percent / 100), int(limit))
 
 
 def exact_duration(microseconds: int) -> str:

@@ -14,7 +14,8 @@ from loadtest.compare.cores import leave_to_servers
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, RunFailedError
-from loadtest.compare.options import Parser, add_output
+from loadtest.compare.options import add_output
+from loadtest.compare.refusal import Parser
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say, supervise
 from loadtest.lessons.bench import Bench, FreezingLaboratory
 from loadtest.lessons.lesson import Lesson, lessons
@@ -47,7 +48,7 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
         return _refuse(f"--predict: {run.words.bad.format(text=quoted(options.predict))}")
     try:
         store.try_out(options.output)
-    except store.NotWritableError as error:
+    except ValueError as error:
         return _refuse(str(error))
     run.introduce()
     try:

@@ -1,17 +1,16 @@
 """The command: python -m loadtest publish, which `make publish` and `make publish-check` call."""
 
-import argparse
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from loadtest.compare import store
 from loadtest.compare.measure.run import ROOT
 from loadtest.compare.publish import known, published, tables
 from loadtest.compare.publish.published import Published
 from loadtest.compare.publish.words import ENGLISH, RUSSIAN, Language
+from loadtest.compare.refusal import Parser, refuse
 from loadtest.compare.report.html import page
 from loadtest.lab.processes import say
 from servers.write import Part, written
@@ -21,10 +20,7 @@ PICTURE: Final = "loadtest/compare/example.svg"
 STALE: Final = 1
 """The exit status of a check that finds figures which don't hold, or which aren't those of the results."""
 
-_SERVERS: Final = (
-    *("measured", "rates", "many", "saturate", "first_reply", "memory"),
-    *("models", "neighbour", "database", "sizes"),
-)
+_SERVERS: Final = ("measured", *(name for name in tables.TABLES if name != "answer"))
 
 _FILES: Final[Mapping[str, tuple[Language, tuple[str, ...]]]] = {
     "README.md": (ENGLISH, ("answer", "measured")),
@@ -36,16 +32,9 @@ _FILES: Final[Mapping[str, tuple[Language, tuple[str, ...]]]] = {
 """The files with figures: language, and the names of their marks."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Write the error in one line, and exit with status 2."""
-        sys.stderr.write(f"tcplab: {message} (see {self.prog} --help)\n")
-        sys.exit(2)
-
-
 def publish(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Write every measured figure from the published results, or check them; return the exit status."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m loadtest publish",
         allow_abbrev=False,
         description="Write the measured figures of all READMEs from the results in loadtest/compare/published/. With a"
@@ -64,7 +53,7 @@ def publish(arguments: Sequence[str], root: Path = ROOT) -> int:
     options = parser.parse_args(arguments)
     if (options.result is not None) + (options.renew is not None) + options.check > 1:
         parser.error("a result, --renew and --check go alone: omit the others")
-    folder = root / published.FOLDER.relative_to(ROOT)
+    folder = root / "loadtest/compare/published"
     try:
         if options.result:
             say(f"published: {store.shown(published.add(store.read(options.result), folder))}")
@@ -76,8 +65,7 @@ def publish(arguments: Sequence[str], root: Path = ROOT) -> int:
             raise ValueError(f"nothing is published in {store.shown(folder)}: name a result")  # noqa: TRY301
         texts = dict(_texts(every, root))
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"tcplab: {options.result or options.renew or 'publish'}: {error}\n")
-        return 2
+        return refuse(f"{options.result or options.renew or 'publish'}: {error}")
     if options.check:
         return _check(every, texts, root)
     for name, text in texts.items():
@@ -100,7 +88,7 @@ def _check(every: Sequence[Published], texts: Mapping[str, str], root: Path) -> 
         if (one.machine == every[0].machine or one.name in shown) and (changed := one.changed(root))
     ]
     for line in said:
-        sys.stderr.write(f"tcplab: {line}\n")
+        refuse(line)
     return STALE if said else 0
 
 
@@ -116,28 +104,27 @@ def _texts(every: Sequence[Published], root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _lines(every: Sequence[Published], language: Language, mark: str, root: Path, _: object) -> Iterator[str]:
-    yield ""
+    lines: Iterable[str]
     if mark == "machines":
-        lines = list(tables.machines(every, language))
+        lines = tables.machines(every, language)
     elif mark == "known":
-        lines = list(known.table(every, language))
+        lines = known.table(every, language)
     elif mark == "measured":
-        lines = list(tables.measured(every[0], language, root))
+        lines = tables.measured(every[0], language, root)
     else:
         lines = _table(every, language, mark)
-    yield from lines or [language.nothing]
-    yield ""
+    yield from ("", *(tuple(lines) or (language.text("nothing"),)), "")
 
 
-def _table(every: Sequence[Published], language: Language, mark: str) -> list[str]:
-    """Return a table, with its source."""
+def _table(every: Sequence[Published], language: Language, mark: str) -> Iterator[str]:
+    """Yield a table, with its source."""
     one = _shown(every, language, mark)
-    if one is None:
-        return []
-    lines = list(tables.TABLES[mark](one, language))
-    # The main README's table has the machine and the commit beside it.
-    elsewhere = language.elsewhere if one.machine != every[0].machine else ""
-    return lines if mark == "answer" else [*lines, tables.source(one, language, machine=elsewhere)]
+    if not one:
+        return
+    yield from tables.TABLES[mark](one, language)
+    if mark != "answer":  # which has the machine and the commit beside it
+        elsewhere = f" {language.text('elsewhere', machine=tables.machine(one))}"
+        yield tables.source(one, language) + (elsewhere if one.machine != every[0].machine else "")
 
 
 def _shown(every: Sequence[Published], language: Language, mark: str) -> Published | None:

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from loadtest.compare.analysis.pairwise import compare_pair
-from loadtest.compare.analysis.summary import Summary
 from loadtest.compare.plan import MIN_RUNS
 from loadtest.compare.publish import tables
 from loadtest.compare.publish.published import Published
 from loadtest.compare.publish.words import Language
-
-CONTRADICTED: Final = "contradicted here"
 
 
 class Ours(NamedTuple):
@@ -26,102 +23,84 @@ class Ours(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """
-    A published claim.
-
-    says: the claim. source: where it was published. low, high: what it claims, in `unit`. find: what was measured of
-    it, None if it wasn't. about: what that is. differs: what is different here, where the two part.
-    """
+    """A published claim."""
 
     says: str
-    source: str
-    low: float
+    source: str  # where it was published
+    low: float  # what it claims, in `unit`
     high: float
     unit: str
-    about: str
-    differs: str
-    find: Callable[[Sequence[Published]], Ours | None]
+    about: str  # what was measured of it
+    differs: str  # what is different here, where the two part
+    find: Callable[[Published], Ours | None]
 
     def answer(self, ours: Ours) -> str:
         """Return whether the interval lies in what is claimed, beside it, or partly in it."""
         if self.low <= ours.low and ours.high <= self.high:
             return "reproduced"
-        return CONTRADICTED if ours.high < self.low or ours.low > self.high else "can't tell"
+        return "contradicted here" if ours.high < self.low or ours.low > self.high else "can't tell"
 
 
-def _cost_ratio(more: str, less: str, size: int) -> Callable[[Sequence[Published]], Ours | None]:
+def _cost_ratio(more: str, less: str, size: int) -> Callable[[Published], Ours | None]:
     """Return how to find by how much more CPU a request costs one server than another, at top speed."""
 
-    def find(every: Sequence[Published]) -> Ours | None:
-        for one in every:
-            some = {
-                each.candidate.name: each
-                for each in one.summaries
-                if each.workload.scenario == "saturate" and each.workload.size == size and each.runs >= MIN_RUNS
-            }
-            if more in some and less in some:
-                found = compare_pair("cpu_us", some[more], some[less]).significance
-                if found.ratio and found.low and found.high:
-                    return Ours(one, found.ratio, found.low, found.high, min(found.runs))
-        return None
+    def find(one: Published) -> Ours | None:
+        some = {
+            each.candidate.name: each
+            for each in one.summaries
+            if each.workload.scenario == "saturate" and each.workload.size == size and each.runs >= MIN_RUNS
+        }
+        if not {more, less} <= some.keys():
+            return None
+        found = compare_pair("cpu_us", some[more], some[less]).significance
+        return _ours(one, found.ratio, found.low, found.high, min(found.runs))
 
     return find
 
 
-def _beside_a_neighbour(candidate: str) -> Callable[[Sequence[Published]], Ours | None]:
-    """Return how to find how many echoes in a row a client gets in a second beside one that computes."""
-
-    def find(every: Sequence[Published]) -> Ours | None:
-        some = ((one, each) for one in every for each in one.summaries if _is_beside(each, candidate))
-        for one, each in some:
+def _beside_a_neighbour(one: Published) -> Ours | None:
+    """Find how many echoes in a row a client of `threaded` gets in a second beside one that computes."""
+    for each in one.summaries:
+        if each.scenario.neighbour and each.candidate.name == "threaded" and each.runs >= MIN_RUNS:
             took = each["response_p50_us"]
-            if took.value and took.low and took.high:
-                return Ours(one, 1e6 / took.value, 1e6 / took.high, 1e6 / took.low, each.runs)
-        return None
-
-    return find
-
-
-def _is_beside(each: Summary, candidate: str) -> bool:
-    return bool(each.scenario.neighbour) and each.candidate.name == candidate and each.runs >= MIN_RUNS
-
-
-def _a_thousand(every: Sequence[Published]) -> Ours | None:
-    """Find what 1,000 silent threads take in memory, with the kernel's part, in megabytes."""
-    for one in every:
-        for each in one.result.get("memory", []):
-            total = (each.get("container_silent") or {}).get("total") if each["candidate"] == "threaded" else None
-            if total and total["value"] and total["low"] and total["high"]:
-                return Ours(one, total["value"] / 1e3, total["low"] / 1e3, total["high"] / 1e3, len(each["runs"]))
+            value, low, high = (1e6 / each if each else None for each in (took.value, took.high, took.low))
+            return _ours(one, value, low, high, each.runs)
     return None
 
 
-_LATER: Final = "the chart is of 2016 and Python 3.5, with 10 clients; asyncio has become faster since"
-_NEW: Final = "that is Python 3.13 and a server of its own; here the lab's, which also splits, checks and counts"
+def _a_thousand(one: Published) -> Ours | None:
+    """Find what 1,000 silent threads take in memory, with the kernel's part, in megabytes."""
+    for each in one.result.get("memory", []):
+        total = (each.get("container_silent") or {}).get("total")
+        if each["candidate"] == "threaded" and total:
+            value, low, high = (total[name] and total[name] / 1e3 for name in ("value", "low", "high"))
+            return _ours(one, value, low, high, len(each["runs"]))
+    return None
+
+
+def _ours(one: Published, value: float | None, low: float | None, high: float | None, runs: int) -> Ours | None:
+    """Return what was measured, if it has an interval."""
+    return Ours(one, value, low, high, runs) if value and low and high else None
+
 
 CLAIMS: Final = (
-    Known(
-        "uvloop makes asyncio 2 to 4 times as fast: streams",
-        "uvloop's README, 1 KiB",
-        *(2.0, 4.0, "times"),
-        about="CPU per request of streams, 1,024 bytes: asyncio's loop / uvloop",
-        differs=_LATER,
-        find=_cost_ratio("asyncio-stdlib", "asyncio", 1024),
-    ),
-    Known(
-        "uvloop makes asyncio 2 to 4 times as fast: Protocol",
-        "uvloop's README, 1 KiB",
-        *(2.0, 4.0, "times"),
-        about="CPU per request of a Protocol, 1,024 bytes: asyncio's loop / uvloop",
-        differs=_LATER,
-        find=_cost_ratio("protocol-stdlib", "protocol", 1024),
+    *(
+        Known(
+            f"uvloop makes asyncio 2 to 4 times as fast: {api}",
+            "uvloop's README, 1 KiB",
+            *(2.0, 4.0, "times"),
+            about=f"CPU per request of {named}, 1,024 bytes: asyncio's loop / uvloop",
+            differs="the chart is of 2016 and Python 3.5, with 10 clients; asyncio has become faster since",
+            find=_cost_ratio(f"{server}-stdlib", server, 1024),
+        )
+        for api, named, server in (("streams", "streams", "asyncio"), ("Protocol", "a Protocol", "protocol"))
     ),
     Known(
         "uvloop is some 13 % faster",
         "uvloop, issue 566",
         *(1.08, 1.18, "times"),
         about="CPU per request of a Protocol, 64 bytes: asyncio's loop / uvloop",
-        differs=_NEW,
+        differs="that is Python 3.13 and a server of its own; here the lab's, which also splits, checks and counts",
         find=_cost_ratio("protocol-stdlib", "protocol", 64),
     ),
     Known(
@@ -139,7 +118,7 @@ CLAIMS: Final = (
         about="ECHOs in a row that a client of `threaded` would get beside WORK, at its p50; one core, so of the GIL"
         " on several it says nothing",
         differs="an ECHO waits once for the GIL, up to 5 ms; what gives it back twice waits twice",
-        find=_beside_a_neighbour("threaded"),
+        find=_beside_a_neighbour,
     ),
     Known(
         "1,000 threads take 1 GB",
@@ -158,13 +137,14 @@ def table(every: Sequence[Published], language: Language) -> Iterator[str]:
     yield "|---|---|--:|--:|--:|---|"
     sources: dict[str, int] = {}
     for each in CLAIMS:
-        ours = each.find(every)
+        ours = next(filter(None, map(each.find, every)), None)
         if ours is None:
             yield f"| {each.says} | {each.source} | | | | not measured |"
             continue
         answer = each.answer(ours)
-        why = f": {each.differs}" if answer == CONTRADICTED else ""
-        note = sources.setdefault(tables.source(ours.one, language, machine="Machine: {machine}."), len(sources) + 1)
+        why = f": {each.differs}" if answer == "contradicted here" else ""
+        source = f"{tables.source(ours.one, language)} Machine: {tables.machine(ours.one)}."
+        note = sources.setdefault(source, len(sources) + 1)
         low, high = language.number(ours.low), language.number(ours.high)
         yield (
             f"| {each.says} | {each.source} | {language.number(ours.value)} {each.unit} ({each.about}) [{note}]"

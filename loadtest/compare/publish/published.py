@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,31 +16,19 @@ from loadtest.compare.analysis.pairwise import Pair
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary, candidates, summaries
 from loadtest.compare.analysis.sustained import Sustained, sustained
-from loadtest.compare.candidates import Candidate
-
-FOLDER: Final = Path(__file__).resolve().parents[1] / "published"
 
 SUFFIX: Final = ".json.gz"
-
-RENEWAL: Final = 900
-"""Seconds that a comparison with the published commit may take, to renew the figures' stamp."""
-
-WITHIN: Final = 1.1
-"""The factor that the intervals of such a comparison may not leave."""
+RENEWAL: Final = 900  # seconds that a comparison with the published commit may take, to renew the figures' stamp
+WITHIN: Final = 1.1  # the factor that the intervals of such a comparison may not leave
 
 
 @dataclass(frozen=True)
 class Published:
-    """
-    A published result.
+    """A published result."""
 
-    name: its file's, without SUFFIX. renewed: the commit, date and code that an interleaved comparison found equal to
-    it later; None without any.
-    """
-
-    name: str
+    name: str  # its file's, without SUFFIX
     result: Mapping[str, Any]
-    renewed: Mapping[str, Any] | None = None
+    renewed: Mapping[str, Any] | None = None  # commit, date and code that an interleaved comparison found equal later
 
     @cached_property
     def summaries(self) -> list[Summary]:
@@ -51,11 +39,6 @@ class Published:
     def sustained(self) -> list[Sustained]:
         """What each candidate sustains, computed once for all tables."""
         return sustained(self.result)
-
-    @cached_property
-    def candidates(self) -> list[Candidate]:
-        """The servers that were compared."""
-        return candidates(self.result)
 
     @property
     def machine(self) -> str:
@@ -78,26 +61,19 @@ class Published:
         return hot_path.changed(self.code, hot_path.hashes(root))
 
 
-def every(folder: Path = FOLDER) -> list[Published]:
-    """
-    Return what is published, the most runs first; ValueError with a line if a file isn't whole.
-
-    So the first is of the machine whose figures the READMEs show.
-    """
-    found = [read(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+def every(folder: Path) -> list[Published]:
+    """Return what is published, first what has most runs, which the READMEs show; ValueError if a file isn't whole."""
+    found = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            result = store.read(path)
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
+        found.append(Published(path.name.removesuffix(SUFFIX), result, result.pop("renewed", None)))
     return sorted(found, key=lambda each: -sum(run["status"] == "done" for run in each.result["runs"]))
 
 
-def read(path: Path) -> Published:
-    """Return one; ValueError with a line if it isn't whole."""
-    try:
-        result = store.read(path)
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
-    return Published(path.name.removesuffix(SUFFIX), result, result.pop("renewed", None))
-
-
-def add(result: Mapping[str, Any], folder: Path = FOLDER) -> Path:
+def add(result: Mapping[str, Any], folder: Path) -> Path:
     """Publish a result in the place of an earlier one of its kind and machine; return its file."""
     if not any(run["status"] == "done" for run in result["runs"]):
         raise ValueError("no run is done: there is nothing to publish")
@@ -112,19 +88,17 @@ def _kind(result: Mapping[str, Any]) -> str:
     scenarios = dict.fromkeys(task["workload"]["scenario"] for task in plan["tasks"])
     axes = {
         "sizes": any(task["workload"].get("size") for task in plan["tasks"]),
-        "loops": on_several_loops(candidates(result)),
+        "loops": on_several_loops(result),
         "cores": any(each.cores for each in candidates(result)),
         "memory": plan.get("memory"),
     }
     return "-".join([*scenarios, *(axis for axis, varied in axes.items() if varied)])
 
 
-def on_several_loops(some: Iterable[Candidate]) -> bool:
+def on_several_loops(result: Mapping[str, Any]) -> bool:
     """Return whether any variant is there on two event loops."""
-    loops: dict[str, set[str]] = {}
-    for each in some:
-        loops.setdefault(each.variant, set()).add(each.loop)
-    return any(len(each) > 1 for each in loops.values())
+    pairs = {(each.variant, each.loop) for each in candidates(result)}
+    return len(pairs) > len({variant for variant, _ in pairs})
 
 
 def machine(result: Mapping[str, Any]) -> str:
@@ -134,12 +108,8 @@ def machine(result: Mapping[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{named} {about['usable_cores']} cores".lower()).strip("-")
 
 
-def renew(result: Mapping[str, Any], folder: Path = FOLDER) -> list[Path]:
-    """
-    Stamp this machine's figures of a commit as still true, by a comparison with that commit.
-
-    Return the files; ValueError with a line if the comparison doesn't show it.
-    """
+def renew(result: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Stamp this machine's figures of a commit as still true, by a comparison with it; ValueError if it isn't shown."""
     of_this = [each for each in every(folder) if each.machine == machine(result)]
     against = {name.partition("@")[2] for each in result["plan"]["candidates"] if "@" in (name := each["name"])}
     same = [each for each in of_this if {each.commit[:7]} == against]

@@ -4,43 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest.compare.plan import Workload
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """
-    The words in one language.
+    """The words in one language."""
 
-    point, thousands: the decimal mark, and what parts thousands. headings: by column. The rest
-    are patterns for str.format.
-    """
+    point: str  # the decimal mark
+    thousands: str  # what parts thousands
+    words: Mapping[str, str]  # patterns for str.format
+    headings: Mapping[str, str]  # the same, by column
 
-    point: str
-    thousands: str
-    server: str
-    machine: str
-    measured: str
-    holds: str
-    changed: str
-    renewed: str
-    unknown: str
-    nothing: str
-    source: str
-    elsewhere: str
-    sustained: str
-    interval: str
-    extremes: str
-    at: str
-    runs: str
-    served: str
-    more: str
-    none: str
-    unclear: str
-    memory: str
-    headings: Mapping[str, str]
+    def text(self, name: str, **values: object) -> str:
+        """Return words, with values filled in."""
+        return self.words[name].format(**values)
 
-    def heading(self, name: str, clients: int) -> str:
-        """Return a column's heading, about so many clients."""
-        words = self.headings[name].format(clients=self.count(clients))
+    def heading(self, name: str, load: Workload) -> str:
+        """Return a column's heading, about a load."""
+        words = self.headings[name].format(clients=self.count(load.clients), size=self.count(load.size or 0))
         return words.replace(" 1 clients", " 1 client")
 
     def count(self, value: int) -> str:
@@ -56,26 +38,30 @@ class Language:
 ENGLISH: Final = Language(
     point=".",
     thousands=",",
-    server="server",
-    machine="machine",
-    measured="Measured at commit {commit} on {date}, with {python} on {cores} cores ({processor}, {kernel}).",
-    holds="The code on a request's way is the same today.",
-    changed="**Changed since**: {files}; these figures are of the earlier code.",
-    renewed="At commit {commit} ({date}) nothing was better or worse, measured in turns with it.",
-    unknown="Which code it was is not known: an old result.",
-    nothing="Not measured yet.",
-    source="Measured on {date} at commit {commit}: `{command}`.",
-    elsewhere="On another machine: {machine}.",
-    sustained="Sustained: the highest rate tried with {slo}, with the same random arrivals; in brackets {spread}.",
-    interval="the 99 % interval",
-    extremes="the least and the most",
-    at="All at {rate} requests/s.",
-    runs="Medians of {runs} valid runs, each in a fresh process; in brackets {spread}.",
-    served="serves {some} of {every}",
-    more="{value} or more",
-    none="less than {value}",
-    unclear="can't tell",
-    memory="Slopes over up to {clients} clients, of {runs} fresh processes; in brackets their 99 % interval.",
+    words={
+        "server": "server",
+        "machine": "machine",
+        "measured": "Measured at commit {commit} on {date}, with {python} on {usable_cores} cores ({processor},"
+        " {system}).",
+        "holds": "The code on a request's way is the same today.",
+        "changed": "**Changed since**: {files}; these figures are of the earlier code.",
+        "renewed": "At commit {commit} ({date}) nothing was better or worse, measured in turns with it.",
+        "unknown": "Which code it was is not known: an old result.",
+        "nothing": "Not measured yet.",
+        "source": "Measured on {date} at commit {commit}: `{command}`.",
+        "elsewhere": "On another machine: {machine}.",
+        "sustained": "Sustained: the highest rate tried with {slo}, with the same random arrivals; in brackets"
+        " {spread}.",
+        "interval": "the 99 % interval",
+        "extremes": "the least and the most",
+        "at": "All at {rate} requests/s.",
+        "runs": "Medians of {runs} valid runs, each in a fresh process; in brackets {spread}.",
+        "served": "serves {some} of {every}",
+        "more": "{value} or more",
+        "none": "less than {value}",
+        "unclear": "can't tell",
+        "memory": "Slopes over up to {clients} clients, of {runs} fresh processes; in brackets their 99 % interval.",
+    },
     headings={
         "clients": "clients",
         "sustained": "sustains, requests/s",
@@ -85,7 +71,6 @@ ENGLISH: Final = Language(
         "cpu many": "CPU per request, {clients} clients, us",
         "p99 many": "p99, {clients} clients, ms",
         "served many": "served of {clients}",
-        "served": "served",
         "beside p50": "p50, ms",
         "beside p99": "p99, ms",
         "beside p999": "p99.9, ms",
@@ -109,29 +94,31 @@ ENGLISH: Final = Language(
 RUSSIAN: Final = Language(
     point=",",
     thousands=" ",
-    server="сервер",
-    machine="машина",
-    measured="Измерено на коммите {commit}, {date}: {python}, ядер процессора: {cores} ({processor}, {kernel}).",
-    holds="Код на пути запроса с тех пор не изменился.",
-    changed="**С тех пор изменились**: {files}; эти числа относятся к прежнему коду.",
-    renewed="На коммите {commit} ({date}) ничто не стало лучше или хуже: измерено попеременно с прежним.",
-    unknown="Для какого кода это верно, неизвестно: результат старый.",
-    nothing="Ещё не измерено.",
-    source="Измерено {date} на коммите {commit}: `{command}`.",
-    elsewhere="На другой машине: {machine}.",
-    sustained=(
-        "Выдерживает: наибольшая из испытанных частот с {slo}, запросы приходят в одни и те же случайные моменты; в"
-        " скобках — {spread}."
-    ),
-    interval="99-процентный интервал",
-    extremes="наименьшее и наибольшее",
-    at="Везде {rate} запросов/с.",
-    runs="Медианы по корректным запускам ({runs}, каждый в новом процессе); в скобках — {spread}.",
-    served="обслуживает {some} из {every}",
-    more="{value} или больше",
-    none="меньше {value}",
-    unclear="нельзя сказать",
-    memory="Наклоны по числу клиентов (до {clients}), новых процессов: {runs}; в скобках — 99-процентный интервал.",
+    words={
+        "server": "сервер",
+        "machine": "машина",
+        "measured": "Измерено на коммите {commit}, {date}: {python}, ядер процессора: {usable_cores} ({processor},"
+        " {system}).",
+        "holds": "Код на пути запроса с тех пор не изменился.",
+        "changed": "**С тех пор изменились**: {files}; эти числа относятся к прежнему коду.",
+        "renewed": "На коммите {commit} ({date}) ничто не стало лучше или хуже: измерено попеременно с прежним.",
+        "unknown": "Для какого кода это верно, неизвестно: результат старый.",
+        "nothing": "Ещё не измерено.",
+        "source": "Измерено {date} на коммите {commit}: `{command}`.",
+        "elsewhere": "На другой машине: {machine}.",
+        "sustained": "Выдерживает: наибольшая из испытанных частот с {slo}, запросы приходят в одни и те же случайные"
+        " моменты; в скобках — {spread}.",
+        "interval": "99-процентный интервал",
+        "extremes": "наименьшее и наибольшее",
+        "at": "Везде {rate} запросов/с.",
+        "runs": "Медианы по корректным запускам ({runs}, каждый в новом процессе); в скобках — {spread}.",
+        "served": "обслуживает {some} из {every}",
+        "more": "{value} или больше",
+        "none": "меньше {value}",
+        "unclear": "нельзя сказать",
+        "memory": "Наклоны по числу клиентов (до {clients}), новых процессов: {runs}; в скобках — 99-процентный"
+        " интервал.",
+    },
     headings={
         "clients": "клиентов",
         "sustained": "выдерживает, запросов/с",
@@ -141,7 +128,6 @@ RUSSIAN: Final = Language(
         "cpu many": "процессорное время на запрос, клиентов: {clients}, мкс",
         "p99 many": "p99, клиентов: {clients}, мс",
         "served many": "обслужено из {clients}",
-        "served": "обслужено",
         "beside p50": "p50, мс",
         "beside p99": "p99, мс",
         "beside p999": "p99,9, мс",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare import interpreters
+from loadtest.compare import conditions
 from loadtest.compare.candidates import LAB, OWN_COLOURS, Candidate, from_json
 from loadtest.compare.conditions import COLOURS, Python, python, under
 from loadtest.compare.plan import chosen
@@ -110,13 +110,13 @@ def test_two_pythons_of_one_name_are_refused() -> None:
 
 def refusal(candidate: Candidate) -> str:
     with pytest.raises(ValueError) as caught:
-        interpreters.check([candidate])
+        conditions.check([candidate])
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_a_python_with_what_servers_need_is_fine() -> None:
-    interpreters.check(under(named("threaded", "asyncio"), pythons=[Python("same", sys.executable)]))
+    conditions.check(under(named("threaded", "asyncio"), pythons=[Python("same", sys.executable)]))
 
 
 def test_a_python_without_packages_is_told_how(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from loadtest.compare import cores
 from loadtest.compare.candidates import LAB
 from loadtest.compare.conditions import under
-from loadtest.compare.cores import Asked, asked, share, shares, whole_first
+from loadtest.compare.cores import asked, share, shares, whole_first
 from loadtest.compare.measure.machine import Cores
 from loadtest.compare.plan import SHARES
 
@@ -39,7 +39,7 @@ def neighbours(core: int) -> frozenset[int]:
     ],
 )
 def test_cores_are_asked_for(text: str, server: set[int], load: set[int]) -> None:
-    assert asked(text) == Asked(frozenset(server), frozenset(load))
+    assert asked(text) == Cores(frozenset(server), frozenset(load))
 
 
 @pytest.mark.parametrize(

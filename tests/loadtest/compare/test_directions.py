@@ -8,7 +8,7 @@ from tests.test_directions import ROOT, ours
 
 COMPARE = ROOT / "loadtest" / "compare"
 ROOMS = ("measure", "analysis", "report", "publish")
-SHARED = ("candidates", "escaping", "hot_path", "plan", "schema", "slo", "store")
+SHARED = ("candidates", "escaping", "hot_path", "plan", "refusal", "schema", "slo", "store")
 """What every room may take, and what takes of none."""
 
 

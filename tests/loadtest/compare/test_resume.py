@@ -137,7 +137,7 @@ def test_what_cannot_be_resumed_is_one_line(tmp_path: Path, options: tuple[str, 
 @pytest.mark.parametrize("planned", [indicative(3), thorough(3), thorough(3).at(4000)])
 def test_a_plan_survives_json(planned: plans.Plan) -> None:
     assert plans.from_json(json.loads(json.dumps(planned.as_json()))) == planned
-    assert tuple(map(plans.run_of, map(not_run, planned.runs()))) == planned.runs()
+    assert plans.runs_of(list(map(not_run, planned.runs()))) == planned.runs()
 
 
 def test_rates_once_found_stay(half: dict[str, Any]) -> None:
