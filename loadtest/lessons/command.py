@@ -11,11 +11,10 @@ from typing import Any, Final
 from loadtest import atomic_write
 from loadtest.compare import store
 from loadtest.compare.cores import leave_to_servers
-from loadtest.compare.escaping import visible
 from loadtest.compare.measure import machine
 from loadtest.compare.measure.run import ROOT, RunFailedError
 from loadtest.compare.options import add_output
-from loadtest.compare.refusal import Parser
+from loadtest.compare.refusal import Parser, refuse
 from loadtest.lab.processes import INTERRUPTED, Children, Interrupt, say, supervise
 from loadtest.lessons.bench import Bench, FreezingLaboratory
 from loadtest.lessons.lesson import Lesson, lessons
@@ -41,15 +40,15 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
     try:
         value = chosen.change.usual if options.change is None else chosen.change.parse(options.change)
     except ValueError as error:
-        return _refuse(f"--change: {error}")
+        return refuse(f"--change: {error}")
     run = Flow(chosen, options.lang, value)
     predicted = None if options.predict is None else prediction(options.predict, run.text.unit)
     if options.predict is not None and predicted is None:
-        return _refuse(f"--predict: {run.words.bad.format(text=quoted(options.predict))}")
+        return refuse(f"--predict: {run.words.bad.format(text=quoted(options.predict))}")
     try:
         store.try_out(options.output)
     except ValueError as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     run.introduce()
     try:
         predicted = run.ask() if options.predict is None and sys.stdin.isatty() else predicted
@@ -63,7 +62,7 @@ def lesson(arguments: Sequence[str], laboratory: type[FreezingLaboratory] = Free
             result = run.measure(laboratory(folder, cores, children, interrupt))
         except RunFailedError as error:
             say("")
-            return _refuse(str(error), 1)
+            return refuse(str(error), 1)
         return run.show(result, predicted, options.output)
 
     return supervise("tcplab", run.words.ending, measure)
@@ -169,7 +168,7 @@ class Flow:
         try:
             atomic_write.write(file, drawn.document())
         except OSError as error:
-            return _refuse(words.no_picture.format(file=store.shown(file), why=error.strerror or error), 1)
+            return refuse(words.no_picture.format(file=store.shown(file), why=error.strerror or error), 1)
         say(words.picture.format(file=store.shown(file)))
         return 0 if result.complete else 1
 
@@ -225,8 +224,3 @@ def _command(number: int, language: str, change: str = "") -> str:
 def _wrapped(text: str, indent: str = "") -> str:
     """Return text in lines that a terminal shows whole."""
     return textwrap.fill(text, _WIDE, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def _refuse(why: str, status: int = 2) -> int:
-    sys.stderr.write(f"tcplab: {visible(' '.join(why.split()))}\n")
-    return status
