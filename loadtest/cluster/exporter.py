@@ -1,16 +1,11 @@
 """The load's /metrics: a Prometheus collector that reads an aggregator at each scrape."""
 
-import logging
-import os
-import socket
-import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
-from gevent.pywsgi import WSGIServer
 from prometheus_client import REGISTRY, Metric, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
@@ -84,8 +79,6 @@ _OF_A_WORKER: Final[_Rows] = (
     ("tcplab_load_worker_lag_seconds", "lag_p99", "How late a load process's own loop woke up (p99, last 10 s): its own"
      " share of the latencies"),
 )  # fmt: skip
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,20 +261,3 @@ def application(collector: Collector) -> Callable[..., Any]:
         return []
 
     return answer
-
-
-def serve(collector: Collector, host: str, port: int) -> None:
-    """Serve the collector's metrics; port 0: any free one. SystemExit with a line if that fails."""
-    server = WSGIServer((host, port), application(collector), log=None, error_log=None)
-    try:
-        server.start()
-    except OSError as error:
-        if isinstance(error, socket.gaierror):
-            why = f"{error.strerror}. Choose another --exporter-host"
-        else:
-            why = (
-                f"{os.strerror(error.errno or 0)}."
-                " Is another load running? Choose another --exporter-port (0: any free one)"
-            )
-        sys.exit(f"tcplab: cannot serve the load's metrics on {host}:{port}: {why}")
-    logger.info("The load's metrics are at http://%s:%d/metrics", host, server.server_port)

@@ -8,6 +8,7 @@ is the microsecond it began. The master (or the only process) starts a phase; wo
 
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
+from gevent.pywsgi import WSGIServer
 from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
@@ -73,6 +75,21 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
     leaving.shut_down_once(environment)
 
 
+def _serve(collector: exporter.LoadCollector, host: str, port: int) -> None:
+    """Serve the load's /metrics; port 0: any free one. SystemExit with a line if that fails."""
+    server = WSGIServer((host, port), exporter.application(collector), log=None, error_log=None)
+    try:
+        server.start()
+    except OSError as error:
+        if isinstance(error, socket.gaierror):
+            why = f"{error.strerror}. Choose another --exporter-host"
+        else:
+            used = "Is another load running? Choose another --exporter-port (0: any free one)"
+            why = f"{os.strerror(error.errno or 0)}. {used}"
+        sys.exit(f"tcplab: cannot serve the load's metrics on {host}:{port}: {why}")
+    logger.info("The load's metrics are at http://%s:%d/metrics", host, server.server_port)
+
+
 class Master:
     """The part of the master, or of the only process."""
 
@@ -101,7 +118,7 @@ class Master:
         shaping.offer(environment, settings.shape(self._options))
         shaping.default_users(environment)
         collector = exporter.LoadCollector(self._aggregator, self._status, time.monotonic)
-        exporter.serve(collector, self._options["exporter_host"], self._options["exporter_port"])
+        _serve(collector, self._options["exporter_host"], self._options["exporter_port"])
         locust_internals.tell_each_step(environment, self._note_step)
         hooks = environment.events
         hooks.test_start.add_listener(self._start)
