@@ -1,7 +1,7 @@
 """Writes the tables in loadtest/README.md and check/README.md: `python -m loadtest.readme_tables`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,46 +32,41 @@ PACKET: Final = 70 + 66
 """Bytes on the wire for a message of 64: the line, and the headers of Ethernet, IPv4 and TCP with time stamps."""
 
 
+def _table(heads: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield a Markdown table, with an empty line before and after it."""
+    lines = ["".join(f" {cell} |" if cell else " |" for cell in cells) for cells in (heads, *rows)]
+    yield from ("", f"|{lines[0]}", f"|{'---|' * len(heads)}", *(f"|{line}" for line in lines[1:]), "")
+
+
 def scenarios(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of scenarios."""
-    yield from ("", "| scenario | what a client does | what may be compared |", "|---|---|---|")
-    for each in SCENARIOS.values():
-        yield f"| `{each.name}` | {each.does} | {each.compare} |"
-    yield ""
+    heads = ("scenario", "what a client does", "what may be compared")
+    return _table(heads, ((f"`{each.name}`", each.does, each.compare) for each in SCENARIOS.values()))
 
 
 def warnings(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of warnings."""
-    yield from ("", "| warning | when | what to do | left out of a comparison |", "|---|---|---|---|")
-    for name, row in RUN_WARNINGS.items():
-        yield f"| `{name}` | {row.when} | {row.hint} | {row.takes_out} |"
-    yield ""
+    heads = ("warning", "when", "what to do", "left out of a comparison")
+    rows = ((f"`{name}`", row.when, row.hint, row.effect.takes_out) for name, row in RUN_WARNINGS.items())
+    return _table(heads, rows)
 
 
 def bias(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield how far the response times are from the truth, and how that was measured."""
-    if not BIAS.exists():
-        yield from ("", "Not measured yet.", "")
-        return
     kept = json.loads(BIAS.read_text(encoding="utf-8"))
-    yield from (
-        "",
-        "| a request takes the server | p50: truth | bias (least to most) | p99: truth | bias (least to most) |",
-    )
-    yield "|---|---|---|---|---|"
+    off = "bias (least to most)"
+    rows = []
     for stub in kept["stubs"]:
-        cells = (
-            f"{row['truth']} us | {row['bias']:+} us ({row['low']:+} to {row['high']:+})"
-            for row in (stub["p50"], stub["p99"])
-        )
-        yield f"| {stub['service']} us | {' | '.join(cells)} |"
-    yield ""
+        cells = [f"{stub['service']} us"]
+        for row in (stub["p50"], stub["p99"]):
+            cells += [f"{row['truth']} us", f"{row['bias']:+} us ({row['low']:+} to {row['high']:+})"]
+        rows.append(cells)
+    yield from _table(("a request takes the server", "p50: truth", off, "p99: truth", off), rows)
     yield (
         f"The median of {kept['runs']} runs of {kept['seconds']} s with {kept['clients']} clients, Poisson arrivals, at"
         f" {kept['load']:.0%} of what the stub can do."
     )
-    yield _origin(kept)
-    yield ""
+    yield from (_origin(kept), "")
 
 
 def _origin(kept: Mapping[str, Any]) -> str:
@@ -89,42 +84,30 @@ def worker(_: Sequence[Variant] = ()) -> Iterator[str]:
     fewest, most = min(memory), max(memory)
     each = (memory[most] - memory[fewest]) / (most - fewest) * 1e3
     sizes = ", ".join(f"{size:.0f} MB with {number:,}" for number, size in sorted(memory.items()))
-    yield from ("", "| | one worker | what becomes the limit | where it shows (dashboard *Load generator*) |")
-    yield "|---|---|---|---|"
-    yield (
-        f"| requests/s, never pausing | {rate:,} ({rates[0]:,} to {rates[-1]:,}) against a bare sink:"
-        f" {kept['cpu_us']} us of CPU each | its core: `generator-cpu` | *Event loop busy*, *CPU* |"
-    )
-    yield (
-        f"| connections | {most:,} tried | descriptors: 16,384 in Docker, else `ulimit -n`, which Locust raises to"
-        " 10,000. Then `local-limit` | *Connects that fail*: `failed` |"
-    )
-    yield (
-        f"| memory | {sizes}: {each:.0f} kB for each connection | the host's memory | not there; Locust's page under"
-        " *Workers* |"
-    )
-    yield (
-        f"| local ports | {PORTS:,} connections to one server from one address | the host's address, which all its"
+    rows = (
+        f"requests/s, never pausing | {rate:,} ({rates[0]:,} to {rates[-1]:,}) against a bare sink: {kept['cpu_us']} us"
+        " of CPU each | its core: `generator-cpu` | *Event loop busy*, *CPU*",
+        f"connections | {most:,} tried | descriptors: 16,384 in Docker, else `ulimit -n`, which Locust raises to"
+        " 10,000. Then `local-limit` | *Connects that fail*: `failed`",
+        f"memory | {sizes}: {each:.0f} kB for each connection | the host's memory | not there; Locust's page under"
+        " *Workers*",
+        f"local ports | {PORTS:,} connections to one server from one address | the host's address, which all its"
         " workers share, also behind Docker's NAT: more hosts or addresses, or a wider `net.ipv4.ip_local_port_range`."
-        " Then `local-limit` | *Connects that fail*: `no_port` |"
-    )
-    yield (
-        f"| connects/s to one server (`churn`) | {PORTS // TIME_WAIT} from one address: each port rests for"
-        f" {TIME_WAIT} s | the same; none with `sysctl -w net.ipv4.tcp_tw_reuse=1`, which workers in Docker have set |"
-        " *Connects that fail*: `no_port` |"
-    )
-    yield (
-        f"| network, at {rate:,} requests/s of 64 bytes | computed: {rate:,} packets and {rate * PACKET / 1e6:.0f} MB a"
+        " Then `local-limit` | *Connects that fail*: `no_port`",
+        f"connects/s to one server (`churn`) | {PORTS // TIME_WAIT} from one address: each port rests for {TIME_WAIT} s"
+        " | the same; none with `sysctl -w net.ipv4.tcp_tw_reuse=1`, which workers in Docker have set | *Connects that"
+        " fail*: `no_port`",
+        f"network, at {rate:,} requests/s of 64 bytes | computed: {rate:,} packets and {rate * PACKET / 1e6:.0f} MB a"
         f" second each way | a link of 1 Gbit/s with {125e6 / (rate * PACKET):.0f} such workers; a virtual machine's"
-        " packets per second often before | not there: response times grow while no worker is busy; see `ip -s link` |"
+        " packets per second often before | not there: response times grow while no worker is busy; see `ip -s link`",
     )
-    yield ""
+    heads = ("", "one worker", "what becomes the limit", "where it shows (dashboard *Load generator*)")
+    yield from _table(heads, ([row] for row in rows))
     yield (
         f"Over loopback with {kept['clients']} clients, the median of {kept['runs']} runs; memory in `crowd`. Ports and"
         " their rest are Linux's defaults."
     )
-    yield _origin(kept)
-    yield ""
+    yield from (_origin(kept), "")
 
 
 def _rates() -> dict[str, list[dict[str, Any]]]:
@@ -132,85 +115,81 @@ def _rates() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def _by_machine(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [row for row in rows if row["machine"] == name] for name in dict.fromkeys(r["machine"] for r in rows)}
+
+
 def verdicts(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of a verdict's error rates: of each machine with 10 repeats, and after a slash with 20."""
     rows = _rates()["verdict"]
     found = [f"{name} slower: found" for name in rows[0]["found"]]
     heads = ("runs differ by", "equal: *different*", "the 99 % interval holds", *found, "equal: *equivalent*")
-    yield from ("", f"| {' | '.join(heads)} | 6 % slower: *equivalent* |", f"|{'---|' * (len(heads) + 1)}")
-    for name in dict.fromkeys(row["machine"] for row in rows):
-        some = [row for row in rows if row["machine"] == name]
-        columns = [
-            (
-                row["different"],
-                row["covered"],
-                *row["found"].values(),
-                row["equivalent"],
-                row["equivalent_though"]["6 %"],
-            )
-            for row in some
-        ]
-        cells = (" / ".join(f"{share:.1%}" for share in column) for column in zip(*columns, strict=True))
-        yield f"| {name} | {' | '.join(cells)} |"
-    yield ""
+
+    def shares(row: dict[str, Any]) -> tuple[float, ...]:
+        alike = (row["equivalent"], row["equivalent_though"]["6 %"])
+        return (row["different"], row["covered"], *row["found"].values(), *alike)
+
+    return _table(
+        (*heads, "6 % slower: *equivalent*"),
+        (
+            (name, *(" / ".join(f"{share:.1%}" for share in both) for both in zip(*map(shares, some), strict=True)))
+            for name, some in _by_machine(rows).items()
+        ),
+    )
 
 
 def estimators(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of estimators: how often each finds a server 10 % slower, and calls equal ones different."""
     rows = _rates()["methods"]
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    yield from ("", f"| runs differ by | {' | '.join(methods)} |", f"|---|{'---|' * len(methods)}")
-    for name in dict.fromkeys(row["machine"] for row in rows):
-        some = [row for row in rows if row["machine"] == name]
-        cells = (f"{row['found']['10 %']:.0%} ({row['different']:.1%})" for row in some)
-        yield f"| {name} | {' | '.join(cells)} |"
-    yield ""
+    return _table(
+        ("runs differ by", *dict.fromkeys(row["method"] for row in rows)),
+        (
+            (name, *(f"{row['found']['10 %']:.0%} ({row['different']:.1%})" for row in some))
+            for name, some in _by_machine(rows).items()
+        ),
+    )
 
 
 def modes(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of how often two modes are told."""
-    heads = ("runs", "from run to run", "one mode: called two", "two modes, 8.9 and 10.6 us: told")
-    yield from ("", f"| {' | '.join(heads)} |", "|---|---|---|---|")
-    for row in _rates()["modes"]:
-        yield f"| {row['runs']} | {row['noise']:.0%} | {row['one']:.1%} | {row['two']:.0%} |"
-    yield ""
+    return _table(
+        ("runs", "from run to run", "one mode: called two", "two modes, 8.9 and 10.6 us: told"),
+        ((row["runs"], f"{row['noise']:.0%}", f"{row['one']:.1%}", f"{row['two']:.0%}") for row in _rates()["modes"]),
+    )
 
 
 def sides(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of verdicts over sessions."""
     rows = _rates()["sides"]
-    large = " | ".join(f"{name} slower: found" for name in rows[0]["found"])
-    yield from ("", f"| sessions a side | between sessions | equal: any alarm | {large} |", f"|{'---|' * 6}")
-    for row in rows:
-        found = " | ".join(f"{share:.0%}" for share in row["found"].values())
-        yield f"| {row['sessions']} | {row['spread']:.0%} | {row['alarms']:.1%} | {found} |"
-    yield ""
+    return _table(
+        (
+            *("sessions a side", "between sessions", "equal: any alarm"),
+            *(f"{name} slower: found" for name in rows[0]["found"]),
+        ),
+        (
+            (
+                *(row["sessions"], f"{row['spread']:.0%}", f"{row['alarms']:.1%}"),
+                *(f"{share:.0%}" for share in row["found"].values()),
+            )
+            for row in rows
+        ),
+    )
 
 
 def rows(_: Sequence[Variant] = ()) -> Iterator[str]:
     """Yield the table of what is asked of a server."""
-    yield from ("", "| row | commands | what is asked |", "|---|---|---|")
-    for row in ROWS:
-        yield f"| {row.name} | {', '.join(row.commands)}{' ' if row.commands else ''}| {row.asks} |"
-    yield ""
+    return _table(
+        ("row", "commands", "what is asked"), ((each.name, ", ".join(each.commands), each.asks) for each in ROWS)
+    )
 
 
-PARTS: Final = {
-    "scenarios": scenarios,
-    "warnings": warnings,
-    "bias": bias,
-    "worker": worker,
-    "verdicts": verdicts,
-    "estimators": estimators,
-    "modes": modes,
-    "sides": sides,
-}
-"""The tables of README.md, by the name of their marks."""
+_PARTS: Final = (scenarios, warnings, bias, worker, verdicts, estimators, modes, sides)
+"""The tables of README.md; each has the name of its marks."""
 
 
 def texts() -> dict[Path, str]:
     """Return the pages with their tables rewritten."""
-    parts = {README: PARTS, CHECK: {"rows": rows}}
+    parts = {README: {each.__name__: each for each in _PARTS}, CHECK: {"rows": rows}}
     return {page: written(page.read_text(encoding="utf-8"), parts[page]) for page in parts}
 
 

@@ -5,7 +5,7 @@ A check returns its finding in words, or None; the table in run_warnings.py name
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -51,6 +51,8 @@ ON_TIME: Final = 0.98
 The least share of due requests that are sent, and of sent requests that are on time. The same tolerance holds for
 requests beyond those asked for.
 """
+
+_BOUNDS: Final = "medians and high quantiles are upper bounds"
 
 
 class Change(NamedTuple):
@@ -126,74 +128,61 @@ class Facts:
 def generator_cpu(facts: Facts) -> str | None:
     """Find a load process at the limit of its core."""
     if facts.cpu_ratio >= BUSY:
-        return f"a load process used {facts.cpu_ratio:.0%} of a core: a top speed is the generator's, not the server's"
-    if facts.busy_ratio >= BUSY:
-        return (
-            f"a load process was busy {facts.busy_ratio:.0%} of the time and got {facts.cpu_ratio:.0%} of a core:"
-            " a top speed is the generator's, not the server's"
-        )
-    return None
-
-
-def starved(facts: Facts) -> str | None:
-    """Find a load process that often waited for a core."""
-    if facts.starved_ratio <= VERY_STARVED:
+        did = f"used {facts.cpu_ratio:.0%} of a core"
+    elif facts.busy_ratio >= BUSY:
+        did = f"was busy {facts.busy_ratio:.0%} of the time and got {facts.cpu_ratio:.0%} of a core"
+    else:
         return None
-    return f"{_waited(facts)}: latencies include that, and a top speed is the generator's, not the server's"
+    return f"a load process {did}: a top speed is the generator's, not the server's"
 
 
-def a_little_starved(facts: Facts) -> str | None:
-    """Find a load process that waited for a core."""
-    if facts.starved_ratio <= STARVED:
+def starved(facts: Facts, *, slightly: bool = False) -> str | None:
+    """Find a load process that waited for a core: often, or slightly."""
+    if facts.starved_ratio <= (STARVED if slightly else VERY_STARVED):
         return None
-    return f"{_waited(facts)}: medians and high quantiles are upper bounds"
+    often = "latencies include that, and a top speed is the generator's, not the server's"
+    waited = f"a load process waited for a core {facts.starved_ratio:.0%} of the time"
+    return f"{waited} (others used it, or a quota was used up): {_BOUNDS if slightly else often}"
 
 
-def _waited(facts: Facts) -> str:
-    return (
-        f"a load process waited for a core {facts.starved_ratio:.0%} of the time (others used it, or a quota was used"
-        " up)"
-    )
-
-
-def loop_lag(facts: Facts) -> str | None:
-    """Find an event loop that woke up very late."""
-    if facts.lag_p99 <= VERY_LAGGING:
+def loop_lag(facts: Facts, *, slightly: bool = False) -> str | None:
+    """Find an event loop that woke up late: by much, or slightly."""
+    if facts.lag_p99 <= (LAGGING if slightly else VERY_LAGGING):
         return None
-    return f"a load process woke up {facts.lag_p99 * 1000:.1f} ms late (p99): latencies include its own delay"
-
-
-def some_loop_lag(facts: Facts) -> str | None:
-    """Find an event loop that woke up late."""
-    if facts.lag_p99 <= LAGGING:
-        return None
-    return (
-        f"a load process woke up {facts.lag_p99 * 1000:.1f} ms late (p99): medians and high quantiles are upper bounds"
-    )
+    effect = _BOUNDS if slightly else "latencies include its own delay"
+    return f"a load process woke up {facts.lag_p99 * 1000:.1f} ms late (p99): {effect}"
 
 
 def late_sends(facts: Facts) -> str | None:
     """Find requests that the generator sent late."""
-    late, sent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("late", "sent"))
-    if late <= (1 - ON_TIME) * sent:
-        return None
-    return f"the generator sent {late} of {sent} requests over 5 ms late"
+    late, sent = _total(facts, "late"), _total(facts, "sent")
+    return f"the generator sent {late} of {sent} requests over 5 ms late" if late > (1 - ON_TIME) * sent else None
 
 
 def rate(facts: Facts) -> str | None:
     """Find a rate that was missed or exceeded."""
-    sent, unsent = (sum(getattr(each, name) for each in facts.variants.values()) for name in ("sent", "unsent"))
-    asked = facts.rate * facts.seconds
-    more = _chance(facts)
+    sent, unsent = _total(facts, "sent"), _total(facts, "unsent")
+    due, asked, more = sent + unsent, facts.rate * facts.seconds, _chance(facts)
     fewer = more if facts.poisson else 0.0
     if asked and sent > (2 - ON_TIME) * asked + 1 + more:
         return f"{sent} requests were sent instead of {asked:.0f}: the servers had more to do than was asked for"
-    if not facts.rate or (sent >= ON_TIME * (sent + unsent) and sent + unsent >= ON_TIME * asked - 1 - fewer):
-        return None
-    if sent >= ON_TIME * (sent + unsent):
-        return f"{sent + unsent} requests fell due instead of {asked:.0f}: clients were missing, or starting"
-    of_due = f"{unsent} of {sent + unsent} requests that fell due"
-    return f"{of_due} were not sent: their clients waited for replies, or had no connection"
+    if facts.rate and sent < ON_TIME * due:
+        of_due = f"{unsent} of {due} requests that fell due"
+        return f"{of_due} were not sent: their clients waited for replies, or had no connection"
+    if facts.rate and due < ON_TIME * asked - 1 - fewer:
+        return f"{due} requests fell due instead of {asked:.0f}: clients were missing, or starting"
+    return None
+
+
+def _total(facts: Facts, name: str) -> int:
+    return sum(getattr(each, name) for each in facts.variants.values())
+
+
+def _chance(facts: Facts) -> float:
+    """Return how many requests more fall due by chance: three deviations."""
+    if facts.poisson:
+        return 3 * math.sqrt(facts.rate * facts.seconds)
+    return 1.5 * math.sqrt(_total(facts, "users"))  # a client begins anywhere in its interval
 
 
 def not_settled(facts: Facts) -> str | None:
@@ -214,43 +203,29 @@ def not_settled(facts: Facts) -> str | None:
     return f"the figures still changed when the window began: {', '.join(some)}" if some else None
 
 
-def _chance(facts: Facts) -> float:
-    """Return how many requests more fall due by chance: three deviations."""
-    if facts.poisson:
-        return 3 * math.sqrt(facts.rate * facts.seconds)
-    # A client begins anywhere in its interval.
-    return 1.5 * math.sqrt(sum(each.users for each in facts.variants.values()))
-
-
 def stolen_time(facts: Facts) -> str | None:
     """Find time that the host of a virtual machine kept back."""
-    if facts.stolen_ratio <= STOLEN:
-        return None
-    return f"the host of the load's machine kept back {facts.stolen_ratio:.0%} of a core"
+    stolen = facts.stolen_ratio
+    return f"the host of the load's machine kept back {stolen:.0%} of a core" if stolen > STOLEN else None
 
 
 def corrupt(facts: Facts) -> str | None:
     """Find wrong bytes."""
-    wrong = [f"{name} ({variant.corrupt})" for name, variant in facts.variants.items() if variant.corrupt]
-    if not wrong:
-        return None
-    return f"wrong bytes came in place of the replies: {', '.join(wrong)}"
+    return _by_each(
+        facts, "wrong bytes came in place of the replies", lambda each: each.corrupt and f"({each.corrupt})"
+    )
 
 
 def disconnected(facts: Facts) -> str | None:
     """Find connections that a server ended or refused."""
-    some = _by_variant({name: variant.lost for name, variant in facts.variants.items()})
-    if not some:
-        return None
-    return (
-        f"a server ended its clients' connections, or did not run: {some}: it crashed, restarted, or closes by itself,"
-        " which is not the same as slow"
-    )
+    some = _by_variant({name: each.lost for name, each in facts.variants.items()})
+    effect = "it crashed, restarted, or closes by itself, which is not the same as slow"
+    return f"a server ended its clients' connections, or did not run: {some}: {effect}" if some else None
 
 
 def all_at_once(facts: Facts) -> str | None:
     """Find servers that competed for the cores."""
-    loaded = [name for name, variant in facts.variants.items() if variant.users]
+    loaded = [name for name, each in facts.variants.items() if each.users]
     if not facts.alone or len(loaded) < 2:
         return None
     return f"{', '.join(loaded)} were loaded at the same time: they competed for the cores"
@@ -258,76 +233,56 @@ def all_at_once(facts: Facts) -> str | None:
 
 def worker_lost(facts: Facts) -> str | None:
     """Find a load process that vanished."""
-    if not facts.lost_workers:
-        return None
-    return f"{facts.lost_workers} load process(es) vanished: their last counts are missing"
+    lost = facts.lost_workers
+    return f"{lost} load process(es) vanished: their last counts are missing" if lost else None
 
 
 def worker_joined(facts: Facts) -> str | None:
     """Find a load process that joined during the run."""
-    if not facts.joined_workers:
-        return None
-    return f"{facts.joined_workers} load process(es) joined during the run, or came back: clients were moved"
+    joined = facts.joined_workers
+    return f"{joined} load process(es) joined during the run, or came back: clients were moved" if joined else None
 
 
 def conservation(facts: Facts) -> str | None:
     """Find requests without an outcome."""
-    wrong = [f"{name} by {variant.imbalance}" for name, variant in facts.variants.items() if variant.imbalance]
-    if not wrong:
-        return None
-    return f"sent is not verified + errors + unanswered: {', '.join(wrong)}"
+    wrong = "sent is not verified + errors + unanswered"
+    return _by_each(facts, wrong, lambda each: each.imbalance and f"by {each.imbalance}")
 
 
 def unserved(facts: Facts) -> str | None:
     """Find clients without any reply."""
-    waiting = [
-        f"{name} served {variant.served} of {variant.connected}"
-        for name, variant in facts.variants.items()
-        if variant.served < variant.connected
-    ]
-    if not waiting:
-        return None
-    return f"some clients never had a reply: {', '.join(waiting)}"
+    return _by_each(
+        facts,
+        "some clients never had a reply",
+        lambda each: each.served < each.connected and f"served {each.served} of {each.connected}",
+    )
 
 
 def timeouts(facts: Facts) -> str | None:
     """Find requests that timed out."""
-    late = [
-        f"{name} ({variant.timeouts})"
-        for name, variant in facts.variants.items()
+
+    def late(each: VariantFacts) -> object:
         # At a server of one client at a time, a client that stays makes the others wait for ever: unserved says that.
-        if variant.timeouts and not (facts.stays and variant.served == 1 < variant.connected)
-    ]
-    if not late:
-        return None
-    return f"requests had no reply within the time allowed: {', '.join(late)}"
+        others_wait = facts.stays and each.served == 1 < each.connected
+        return each.timeouts and not others_wait and f"({each.timeouts})"
+
+    return _by_each(facts, "requests had no reply within the time allowed", late)
 
 
 def stalled_clients(facts: Facts) -> str | None:
     """Find clients that a server stopped answering."""
-    left = [
-        f"{name} {variant.stalled} of {variant.connected}"
-        for name, variant in facts.variants.items()
-        if variant.stalled
-    ]
-    if not left:
-        return None
-    return (
-        f"clients waited at the end for far longer than the others' replies took: {', '.join(left)}:"
-        " a server that stops answering some clients has more time for the rest"
-    )
+    waited = "clients waited at the end for far longer than the others' replies took"
+    found = _by_each(facts, waited, lambda each: each.stalled and f"{each.stalled} of {each.connected}")
+    return found and f"{found}: a server that stops answering some clients has more time for the rest"
 
 
 def nothing_answered(facts: Facts) -> str | None:
     """Find a server without a single right reply."""
-    silent = [
-        f"{name} (0 of {variant.users} clients served)"
-        for name, variant in facts.variants.items()
-        if variant.asked and not variant.verified
-    ]
-    if not silent:
-        return None
-    return f"no request got a right reply: {', '.join(silent)}"
+    return _by_each(
+        facts,
+        "no request got a right reply",
+        lambda each: each.asked and not each.verified and f"(0 of {each.users} clients served)",
+    )
 
 
 def conntrack(facts: Facts) -> str | None:
@@ -342,38 +297,31 @@ def conntrack(facts: Facts) -> str | None:
 
 def local_limit(facts: Facts) -> str | None:
     """Find connects that fail on the load's own machine."""
-    some = _failed_connects(facts, OWN_FAILURES)
+    own = {
+        name: {kind: number for kind, number in each.unconnected.items() if kind in OWN_FAILURES}
+        for name, each in facts.variants.items()
+    }
+    some = _by_variant(own)
     return f"the load's own machine could not connect: {some}" if some else None
 
 
 def unconnected(facts: Facts) -> str | None:
     """Find clients that never had a connection, and connects without an answer."""
-    without = [
-        f"{name} {each.missing}"
-        for name, each in facts.variants.items()
-        if each.missing and (each.unconnected or each.pending)
-    ]
-    pending = [f"{name} {each.pending}" for name, each in facts.variants.items() if each.pending]
-    if not (without or pending):
-        return None
-    kinds = {kind for each in facts.variants.values() for kind in each.unconnected}
-    failed = _failed_connects(facts, kinds)
-    parts = {
-        "some clients never had a connection": ", ".join(without),
-        "connects failed": failed if without else "",
-        "connects had no answer at the end": ", ".join(pending),
-    }
-    return "; ".join(f"{what}: {some}" for what, some in parts.items() if some)
-
-
-def _failed_connects(facts: Facts, kinds: Collection[str]) -> str:
-    """Return the failed connects of these kinds, by variant, in words; "" without any."""
-    return _by_variant(
-        {
-            name: {kind: number for kind, number in variant.unconnected.items() if kind in kinds}
-            for name, variant in facts.variants.items()
-        }
+    without = _by_each(
+        facts,
+        "some clients never had a connection",
+        lambda each: (each.unconnected or each.pending) and each.missing,
     )
+    failed = _by_variant({name: each.unconnected for name, each in facts.variants.items()})
+    pending = _by_each(facts, "connects had no answer at the end", lambda each: each.pending)
+    parts = (without, f"connects failed: {failed}" if without and failed else None, pending)
+    return "; ".join(filter(None, parts)) or None
+
+
+def _by_each(facts: Facts, found: str, words: Callable[[VariantFacts], object]) -> str | None:
+    """Return a finding with the variants about which `words` says something; None without any."""
+    some = [f"{name} {said}" for name, each in facts.variants.items() if (said := words(each))]
+    return f"{found}: {', '.join(some)}" if some else None
 
 
 def _by_variant(counts: Mapping[str, Mapping[str, int]]) -> str:

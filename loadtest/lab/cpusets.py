@@ -21,9 +21,6 @@ FILE: Final = Path(__file__).resolve().parents[2] / "docker-compose.override.yml
 
 HEADER: Final = "# Written by `make cpusets`: which cores each part of the lab may use. Delete it to let all use all.\n"
 
-LOAD: Final = ("locust-worker",)
-REST: Final = ("locust-master", "prometheus", "grafana")
-
 
 class Sets(NamedTuple):
     """The cores of servers, load and the rest of the lab."""
@@ -61,8 +58,8 @@ def divided(cores: Sequence[tuple[int, ...]]) -> Sets | None:
 def override(sets: Sets) -> str:
     """Return the text of docker-compose.override.yml."""
     names = {sets.servers: [each.name for each in VARIANTS]}
-    names.setdefault(sets.load, []).extend(LOAD)
-    names.setdefault(sets.rest, []).extend(REST)
+    names.setdefault(sets.load, []).append("locust-worker")
+    names.setdefault(sets.rest, []).extend(("locust-master", "prometheus", "grafana"))
     lines = [f'  {name}: {{cpuset: "{shown(cores)}"}}\n' for cores, services in names.items() for name in services]
     return f"{HEADER}services:\n{''.join(lines)}"
 
@@ -86,21 +83,18 @@ def write(sets: Sets | None, file: Path = FILE) -> str:
     )
 
 
-def main() -> int:
-    """Do it; return the exit status."""
+def main() -> None:
+    """Do it; SystemExit with a line if that fails."""
     program = shutil.which("lscpu")
     if program is None:
-        sys.stderr.write("tcplab: there is no lscpu to tell the cores (util-linux, on Linux): set cpuset yourself\n")
-        return 1
+        sys.exit("tcplab: there is no lscpu to tell the cores (util-linux, on Linux): set cpuset yourself")
     listed = subprocess.run([program, "--parse=CPU,CORE,SOCKET"], capture_output=True, text=True, check=True)  # noqa: S603
     try:
         said = write(divided(hyperthreads(listed.stdout)))
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"tcplab: {error}\n")
-        return 1
+        sys.exit(f"tcplab: {error}")
     sys.stdout.write(f"tcplab: {said}\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

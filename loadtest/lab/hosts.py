@@ -13,11 +13,12 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
+from loadtest.lab import streams
 from loadtest.lab.local import HOST, LOOK_EVERY, ROOT, cannot_listen, start_servers, watch
 from loadtest.lab.processes import Child, Children, Interrupt, describe, python_environment, say, supervise
 from loadtest.settings import JOINED
@@ -31,41 +32,34 @@ _LOCUST: Final = (sys.executable, "-m", "locust", "--locustfile", str(ROOT / "lo
 
 def main(arguments: Sequence[str]) -> int:
     """Run the part of the lab that the arguments name; return the exit status."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    options = _parser().parse_args(arguments[:end])
-    options.locust = arguments[end + 1 :]
-    lacking = [name for name in NEEDS[options.part] if not getattr(options, name)]
-    if lacking:
-        return _fail(
-            f"say where the {lacking[0]} {_VERBS[lacking[0]]}: --{lacking[0]} ADDRESS, or TCPLAB_{lacking[0].upper()}"
-        )
-    return PARTS[options.part](options)
-
-
-def _parser() -> argparse.ArgumentParser:
+    streams.prepare()
     parser = argparse.ArgumentParser(
         prog="python -m loadtest.lab.hosts",
         description="Runs one part of the lab on this machine, without Docker.",
         epilog="Options after -- go to Locust: master ... -- --headless --run-time 60s --expect-workers 8",
     )
-    parser.add_argument("part", choices=list(PARTS), help="the part to run here")
+    parser.add_argument("part", choices=["servers", "master", "workers"], help="the part to run here")
     for name, text in (("servers", "address of the servers' machine"), ("master", "address of the load's master")):
-        parser.add_argument(
-            f"--{name}", metavar="ADDRESS", default=os.environ.get(f"TCPLAB_{name.upper()}", ""), help=text
-        )
+        default = os.environ.get(f"TCPLAB_{name.upper()}", "")
+        parser.add_argument(f"--{name}", metavar="ADDRESS", default=default, help=text)
     parser.add_argument(
         "--number", type=int, default=len(os.sched_getaffinity(0)), help="load processes to start (default: one a core)"
     )
-    return parser
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = parser.parse_args(arguments[:end])
+    options.locust = arguments[end + 1 :]
+    if not options.servers:
+        return _fail("say where the servers are: --servers ADDRESS, or TCPLAB_SERVERS")
+    if options.part == "servers":
+        return _servers(options)
+    if not options.master:
+        return _fail("say where the master is: --master ADDRESS, or TCPLAB_MASTER")
+    return _master(options) if options.part == "master" else _workers(options)
 
 
 def _fail(line: str) -> int:
     sys.stderr.write(f"tcplab hosts: {line}\n")
     return 2
-
-
-def _environment(options: argparse.Namespace) -> dict[str, str]:
-    return python_environment(TCPLAB_SERVERS=options.servers)
 
 
 def _servers(options: argparse.Namespace) -> int:
@@ -89,7 +83,8 @@ def _master(options: argparse.Namespace) -> int:
     if not why:
         bind = ("--master", "--master-bind-host", options.master, "--master-bind-port", str(MASTER_PORT))
         web = () if "--headless" in options.locust else ("--web-host", HOST, "--autostart", "--class-picker")
-        os.execve(sys.executable, [*_LOCUST, *bind, *web, *options.locust], _environment(options))  # noqa: S606
+        environment = python_environment(TCPLAB_SERVERS=options.servers)
+        os.execve(sys.executable, [*_LOCUST, *bind, *web, *options.locust], environment)  # noqa: S606
     return _fail(f"cannot listen on {options.master}, port {MASTER_PORT}, for load processes: {why}")
 
 
@@ -106,51 +101,35 @@ def _workers(options: argparse.Namespace) -> int:
 def _run_workers(options: argparse.Namespace, children: Children, folder: Path, interrupt: Interrupt) -> int:
     """Run load processes until all have ended."""
     join = (*_LOCUST, "--worker", "--master-host", options.master, "--master-port", str(MASTER_PORT), *options.locust)
-    running = [
-        children.add(Child(f"worker-{number}", join, folder, cwd=ROOT, env=_environment(options)))
+    environment = python_environment(TCPLAB_SERVERS=options.servers)
+    workers = [
+        children.add(Child(f"worker-{number}", join, folder, cwd=ROOT, env=environment))
         for number in range(1, options.number + 1)
     ]
     say(
         f"{options.number} load process(es) join the master at {options.master}:{MASTER_PORT}; they wait five minutes"
         " for it to start. Ctrl-C ends them."
     )
-    joined: set[str] = set()
-    printed: set[str] = set()
-    failed = False
+    running, joined = workers.copy(), 0
+    failures: set[str] = set()  # the last line of each that failed
     while running:
         interrupt.sleep(LOOK_EVERY)
-        connected = {each.name for each in running if JOINED in each.err.read_text(errors="replace")}
-        if connected - joined:
-            joined |= connected
-            say(f"{len(joined)} of {options.number} have joined the master.")
-        for child in [each for each in running if each.status() is not None]:
+        there = sum(JOINED in each.err.read_text(errors="replace") for each in workers)
+        if there > joined:
+            joined = there
+            say(f"{joined} of {options.number} have joined the master.")
+        for child in running.copy():
+            status = child.status()
+            if status is None:
+                continue
             running.remove(child)
-            failed |= _report_end(child, printed)
-    return 1 if failed else 0
-
-
-def _report_end(child: Child, printed: set[str]) -> bool:
-    """Print how a load process ended, each last line once. Return whether it failed."""
-    status = child.status()
-    if not status:
-        say(f"{child.name} ended, because the master ended.")
-        return False
-    line = child.tail(lines=1)
-    if line not in printed:
-        printed.add(line)
-        sys.stderr.write(f"tcplab hosts: {child.name} ended by itself, {describe(status)}: {line}\n")
-    return True
-
-
-PARTS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
-    "servers": _servers,
-    "master": _master,
-    "workers": _workers,
-}
-NEEDS: Final = {"servers": ("servers",), "master": ("servers", "master"), "workers": ("servers", "master")}
-"""The addresses that each part needs."""
-
-_VERBS: Final = {"servers": "are", "master": "is"}
+            line = child.tail(lines=1)
+            if not status:
+                say(f"{child.name} ended, because the master ended.")
+            elif line not in failures:
+                failures.add(line)
+                sys.stderr.write(f"tcplab hosts: {child.name} ended by itself, {describe(status)}: {line}\n")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import psutil
 
+from loadtest.lab import streams
 from loadtest.lab.processes import (
     READY,
     Child,
@@ -38,21 +38,12 @@ LOOK_EVERY = 0.2
 """Seconds between two checks of the children."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
+class Lab(NamedTuple):
     """What runs, and on which loopback ports. web, load_metrics: Locust's web UI and the load's /metrics."""
 
     variants: tuple[Variant, ...] = DEFAULT
     web: int = 8089
     load_metrics: int = LOAD_METRICS_PORT
-
-    def ports(self) -> dict[int, str]:
-        """Return every port of the lab, and its use."""
-        wanted = {self.web: "Locust's web UI", self.load_metrics: "the load's metrics"}
-        for variant in self.variants:
-            wanted[variant.port] = f"the {variant.name} server"
-            wanted[variant.metrics_port] = f"the {variant.name} server's metrics"
-        return wanted
 
 
 def cannot_listen(host: str, port: int) -> str:
@@ -77,25 +68,13 @@ def _holder(port: int) -> str:
     return ""
 
 
-def server_command(variant: Variant, host: str) -> list[str]:
-    """Return the command that starts `variant` on its usual ports of `host`."""
-    serving = ["--host", host, "--port", str(variant.port)]
-    metrics = ["--metrics-host", host, "--metrics-port", str(variant.metrics_port)]
-    return [sys.executable, "-m", "servers", variant.name, *serving, *metrics]
-
-
-def load_command(lab: Lab) -> list[str]:
-    """Return the command that starts Locust with its web UI and its default load."""
-    return [
-        *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
-        *("--web-host", HOST, "--web-port", str(lab.web), "--autostart", "--class-picker"),
-        *("--exporter-host", HOST, "--exporter-port", str(lab.load_metrics)),
-    ]
-
-
 def main(lab: Lab) -> int:
     """Run the lab until it ends or is interrupted; return the exit status."""
-    for port, user in lab.ports().items():
+    streams.prepare()
+    wanted = {lab.web: "Locust's web UI", lab.load_metrics: "the load's metrics"}
+    for each in lab.variants:
+        wanted |= {each.port: f"the {each.name} server", each.metrics_port: f"the {each.name} server's metrics"}
+    for port, user in wanted.items():
         if cannot_listen(HOST, port):
             sys.stderr.write(
                 f"tcplab local: port {port}, for {user}, is in use{_holder(port)}; end that process first"
@@ -108,13 +87,14 @@ def main(lab: Lab) -> int:
 def start_servers(
     variants: Iterable[Variant], host: str, children: Children, folder: Path, interrupt: Interrupt
 ) -> list[Child]:
-    """Start a server for each variant on its usual ports; return them once all are ready."""
-    servers = [
-        children.add(
-            Child(f"{each.name}-server", server_command(each, host), folder, cwd=ROOT, env=python_environment())
-        )
-        for each in variants
-    ]
+    """Start a server for each variant on its usual ports of `host`; return them once all are ready."""
+    servers = []
+    for each in variants:
+        serving = ("--host", host, "--port", str(each.port))
+        metrics = ("--metrics-host", host, "--metrics-port", str(each.metrics_port))
+        command = [sys.executable, "-m", "servers", each.name, *serving, *metrics]
+        server = Child(f"{each.name}-server", command, folder, cwd=ROOT, env=python_environment())
+        servers.append(children.add(server))
     for server in servers:
         server.wait_for_line(READY, READY_WITHIN, interrupt)
     return servers
@@ -124,21 +104,24 @@ def _run(lab: Lab, children: Children, folder: Path, interrupt: Interrupt) -> No
     servers = start_servers(lab.variants, HOST, children, folder, interrupt)
     # The environment's targets may be another lab's.
     targets = {f"TCPLAB_{each.name.upper()}": f"{HOST}:{each.port}" for each in lab.variants}
-    shape = {"TCPLAB_SHAPE": os.environ.get("TCPLAB_SHAPE") or AUTO}
-    load = children.add(
-        Child("locust", load_command(lab), folder, cwd=ROOT, env=python_environment(**targets, **shape))
+    environment = python_environment(**targets, TCPLAB_SHAPE=os.environ.get("TCPLAB_SHAPE") or AUTO)
+    command = (
+        *(sys.executable, "-m", "locust", "--locustfile", "loadtest/locustfile.py"),
+        *("--web-host", HOST, "--web-port", str(lab.web), "--autostart", "--class-picker"),
+        *("--exporter-host", HOST, "--exporter-port", str(lab.load_metrics)),
     )
+    load = children.add(Child("locust", command, folder, cwd=ROOT, env=environment))
     _wait_for_port(lab.web, load, interrupt)
-    say(where_to_look(lab))
+    say(
+        "The lab runs, under load. Ctrl-C ends it.\n\n"
+        f"  Locust's web UI      http://{HOST}:{lab.web}\n"
+        f"  the load's metrics   http://{HOST}:{lab.load_metrics}/metrics"
+    )
+    for each in lab.variants:
+        metrics = f"http://{HOST}:{each.metrics_port}/metrics"
+        say(f"  {each.name:9} server     nc {HOST} {each.port}    its metrics: {metrics}")
+    say(f"\nTry: printf 'ECHO hi\\nQUIT\\n' | nc {HOST} {lab.variants[-1].port}")
     watch((load, *servers), interrupt)
-
-
-def watch(children: Collection[Child], interrupt: Interrupt) -> NoReturn:
-    """Watch children until one ends (ChildFailedError), or the user interrupts (InterruptedByUserError)."""
-    while True:
-        for child in children:
-            child.check()
-        interrupt.sleep(LOOK_EVERY)
 
 
 def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
@@ -152,19 +135,12 @@ def _wait_for_port(port: int, child: Child, interrupt: Interrupt) -> None:
         interrupt.sleep(0.05)
 
 
-def where_to_look(lab: Lab) -> str:
-    """Return the text for the user once the lab runs."""
-    lines = [
-        "The lab runs, under load. Ctrl-C ends it.",
-        "",
-        f"  Locust's web UI      http://{HOST}:{lab.web}",
-        f"  the load's metrics   http://{HOST}:{lab.load_metrics}/metrics",
-    ]
-    for variant in lab.variants:
-        metrics = f"http://{HOST}:{variant.metrics_port}/metrics"
-        lines.append(f"  {variant.name:9} server     nc {HOST} {variant.port}    its metrics: {metrics}")
-    example = lab.variants[-1]
-    return "\n".join([*lines, "", f"Try: printf 'ECHO hi\\nQUIT\\n' | nc {HOST} {example.port}"])
+def watch(children: Collection[Child], interrupt: Interrupt) -> NoReturn:
+    """Watch children until one ends (ChildFailedError), or the user interrupts (InterruptedByUserError)."""
+    while True:
+        for child in children:
+            child.check()
+        interrupt.sleep(LOOK_EVERY)
 
 
 if __name__ == "__main__":

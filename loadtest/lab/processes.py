@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 INTERRUPTED = 130
@@ -129,17 +129,12 @@ class Child:
             raise ChildFailedError(f"{self.name} ended by itself, {describe(status)}: {self.tail()}")
 
     def wait_for_line(self, pattern: re.Pattern[str], timeout: float, stop: "Interrupt") -> re.Match[str]:
-        """
-        Wait until a whole line of its output matches `pattern`, and return the match.
-
-        Raises ChildFailedError if it ends first, or after `timeout` seconds; InterruptedByUserError on `stop`.
-        """
+        """Return the first match of a whole line of its output; ChildFailedError if it ends first, or is too slow."""
         deadline = time.monotonic() + timeout
         while True:
             ended = self.status() is not None  # checked before reading, to include its last output
-            for line in self.out.read_text(errors="replace").splitlines(keepends=True):
-                match = pattern.fullmatch(line.rstrip("\r\n")) if line.endswith("\n") else None
-                if match:
+            for line in self.out.read_text(errors="replace").split("\n")[:-1]:
+                if match := pattern.fullmatch(line.rstrip("\r")):
                     return match
             if ended:
                 self.check()
@@ -182,9 +177,7 @@ class Children:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def add(self, child: Child) -> Child:
@@ -194,14 +187,11 @@ class Children:
 
     def end(self) -> None:
         """End all and forget them: the last started first (the load), then the others together."""
-        if self._running:
-            self._running[-1].end(self.patience)
-            self._running.pop()
-        for child in self._running:
-            child.ask()
         while self._running:
             self._running[-1].end(self.patience)
             self._running.pop()
+            for child in self._running:
+                child.ask()
 
     def kill(self) -> None:
         """Kill all at once."""
@@ -229,16 +219,9 @@ class Interrupt:
             self._before[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
-
-    @property
-    def asked(self) -> bool:
-        """Whether the user has interrupted."""
-        return self._asked_at is not None
 
     def _receive(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -250,7 +233,7 @@ class Interrupt:
 
     def check(self) -> None:
         """Raise InterruptedByUserError if the user has interrupted."""
-        if self.asked:
+        if self._asked_at is not None:
             raise InterruptedByUserError
 
     def sleep(self, seconds: float) -> None:

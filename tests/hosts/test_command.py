@@ -50,6 +50,13 @@ def test_a_part_that_cannot_start_says_why(arguments: list[str], said: str) -> N
     assert line.startswith(f"tcplab hosts: {said}")
 
 
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
+def test_an_error_that_is_lost_keeps_its_status(redirected: str) -> None:
+    part = ("-m", "loadtest.lab.hosts", "servers", "--servers", NOWHERE)
+    command = ("sh", "-c", f'exec "$0" "$@" {redirected}', sys.executable, *part)
+    assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == 2
+
+
 def test_one_setting_moves_all_servers_or_each_one() -> None:
     threaded = by_name("threaded")
     assert target(threaded, {}) == "127.0.0.1:9002"

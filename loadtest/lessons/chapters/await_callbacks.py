@@ -9,7 +9,7 @@ from loadtest.compare.plan import Workload, under_load
 from loadtest.lessons.bench import OVERHEAD, Bench
 from loadtest.lessons.lesson import Change, Lesson, Text
 from loadtest.lessons.result import Figure, Result, Row
-from loadtest.run_warnings import RUN_WARNINGS, TakesOut
+from loadtest.run_warnings import RUN_WARNINGS, TakesOut, takes_out
 
 CPU: Final = Figure("cpu_us")
 PER_CENT: Final = Figure("cpu_us", 0.01)
@@ -49,7 +49,7 @@ def _about_cpu(row: Row) -> Row:
     about = (
         each
         for each in row.warnings
-        if "cpu" in RUN_WARNINGS[each.name].moves or RUN_WARNINGS[each.name].takes_out is TakesOut.RUN
+        if "cpu" in RUN_WARNINGS[each.name].effect.moves or takes_out(each.name) is TakesOut.RUN
     )
     return replace(row, warnings=tuple(about))
 

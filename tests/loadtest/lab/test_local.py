@@ -142,6 +142,43 @@ def test_ctrl_c_through_make(first: int, tmp_path: Path) -> None:
     assert still_running(below) == []
 
 
+def without(redirected: str, first: int) -> subprocess.Popen[str]:
+    """Start the lab with standard streams that a shell has redirected."""
+    command = (sys.executable, "-m", "tests.support.lab.local", str(first))
+    return start("sh", "-c", f'exec "$0" "$@" {redirected}', *command)
+
+
+@pytest.mark.parametrize("redirected", [">&-", "<&- >&-"])
+def test_a_lab_runs_without_its_output(first: int, redirected: str) -> None:
+    process = without(redirected, first)
+    deadline = time.monotonic() + 20
+    while process.poll() is None:
+        with socket.socket() as trial:
+            if trial.connect_ex(("127.0.0.1", lab(first).web)) == 0:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, complained = process.communicate(timeout=20)
+    assert (process.returncode, complained) == (130, "")
+
+
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
+def test_an_error_that_is_lost_keeps_its_status(first: int, redirected: str) -> None:
+    with socket.create_server(("127.0.0.1", first)):
+        process = without(redirected, first)
+        assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 2
+
+
+def test_an_error_without_a_reader_keeps_its_status(first: int) -> None:
+    with socket.create_server(("127.0.0.1", first)):
+        process = start(sys.executable, "-m", "tests.support.lab.local", str(first))
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait(10) == 2
+
+
 def test_a_port_in_use_is_named_nothing_starts(first: int) -> None:
     with socket.create_server(("127.0.0.1", first + 3)):
         process = start(sys.executable, "-m", "tests.support.lab.local", str(first))

@@ -41,7 +41,7 @@ def answer(text: str, found: Load) -> tuple[SloAnswer, str]:
 
 def meaning(*kinds: ForSlo) -> list[str]:
     """Return the warnings that mean this for an SLO."""
-    return sorted(name for name, row in RUN_WARNINGS.items() if row.slo in kinds)
+    return sorted(name for name, row in RUN_WARNINGS.items() if row.effect.slo in kinds)
 
 
 @pytest.mark.parametrize(
