@@ -8,9 +8,10 @@ tests/loadtest/cluster/test_locust_internals.py). After an update of Locust, rea
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
+from wsgiref.types import WSGIApplication
 
 import locust.stats
 from flask import Flask
@@ -22,64 +23,27 @@ from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import StatsEntry
 from locust.util.timespan import parse_timespan
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-"""A WSGI application."""
-
-
-class Hook(Protocol):
-    """One of Locust's events."""
-
-    def add_listener(self, handler: Callable[..., object]) -> object:
-        """Call `handler` when the event fires."""
-
-
-# Locust 2.47.0, event.EventHook: public, but without types.
-def listen(hook: Hook, handler: Callable[..., object]) -> None:
-    """Call `handler` when `hook` fires."""
-    hook.add_listener(handler)
-
-
 # Every process
 
 
-# Locust 2.47.0, runners.WorkerRunner.stats_reporter: it reports every 3 s without an option; live figures need 1 s.
-def report_each_second() -> None:
-    """Make workers report once a second."""
+def adapt(version: str, bucket: Callable[[int], int]) -> None:
+    """Change how every process works; bucket: rounds microseconds."""
+    # Locust 2.47.0, runners.WorkerRunner.stats_reporter: it reports every 3 s without an option; live figures need 1 s.
     runners.WORKER_REPORT_INTERVAL = 1.0
-
-
-# Locust 2.47.0, runners.WorkerRunner.connect_to_master: a worker sends Locust's version; the lab's must match too.
-def say_version(version: str) -> None:
-    """Make a worker send `version` when it is ready."""
+    # Locust 2.47.0, runners.WorkerRunner.connect_to_master: a worker sends Locust's version; the lab's must match too.
     runners.__version__ = version  # type: ignore[attr-defined]
-
-
-# Locust 2.47.0, stats.bucket_response_time: it rounds to whole milliseconds, and most replies take less than one.
-def round_response_times(bucket: Callable[[int], int]) -> None:
-    """Make Locust's statistics round as `bucket` rounds microseconds."""
-
-    def bucket_milliseconds(response_time: float) -> float:
-        return bucket(round(response_time * 1000)) / 1000
-
-    locust.stats.bucket_response_time = bucket_milliseconds  # type: ignore[assignment]  # keys may be floats
-
-
-# Locust 2.47.0, runners.WorkerRunner.handle_message: it parses these once per option at every step of a ramp, which
-# stops a worker's clients for 85 ms.
-def remember_default_options() -> None:
-    """Make Locust compute its default options once."""
+    # Locust 2.47.0, stats.bucket_response_time: it rounds to whole milliseconds, and most replies take less than one.
+    locust.stats.bucket_response_time = lambda ms: bucket(round(ms * 1000)) / 1000  # type: ignore[assignment, return-value]
+    # Locust 2.47.0, runners.WorkerRunner.handle_message: it parses these once per option at every step of a ramp, which
+    # stops a worker's clients for 85 ms.
     argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
+    # Locust 2.47.0, main.main: Ctrl-C while it waits for workers ends in a traceback.
+    sys.excepthook = _print_unless_interrupted
 
 
-# Locust 2.47.0, main.main: Ctrl-C while it waits for workers ends in a traceback.
-def hide_interrupt_traceback() -> None:
-    """Make Ctrl-C end the process without a traceback."""
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, KeyboardInterrupt):
-            sys.__excepthook__(kind, error, trace)
-
-    sys.excepthook = hook
+def _print_unless_interrupted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
 
 
 # Locust 2.47.0, runners.Runner.stop_users: there is no event before users are stopped.
@@ -129,12 +93,6 @@ def tell_each_step(environment: Environment, told: Callable[[int], object]) -> N
     environment.dispatcher_class = functools.partial(ToldDispatcher, told)  # type: ignore[assignment]  # only called
 
 
-# Locust 2.47.0, log.unhandled_greenlet_exception: if set, main.main exits with status 2.
-def has_unhandled_exception() -> bool:
-    """Whether an exception has ended one of Locust's greenlets."""
-    return log.unhandled_greenlet_exception
-
-
 # Statistics
 
 
@@ -146,7 +104,7 @@ def add_to_statistics(
     entry = StatsEntry(None, name, method)  # type: ignore[arg-type]  # the statistics it isn't part of
     number = sum(durations.values())
     now = time.time()
-    # In fractions of milliseconds: see round_response_times.
+    # In fractions of milliseconds: see `adapt`.
     entry.num_requests = number
     entry.total_response_time = sum(key * times for key, times in durations.items()) / 1000  # type: ignore[assignment]
     entry.min_response_time = min(durations) / 1000  # type: ignore[assignment]
@@ -206,7 +164,7 @@ def seconds_of(run_time: str) -> int:
 
 
 # Locust 2.47.0, web.WebUI.app: it has no option for middleware; Flask's own way is to replace `wsgi_app`.
-def wrap_page(app: Flask, wrap: Callable[[Application], Application]) -> None:
+def wrap_page(app: Flask, wrap: Callable[[WSGIApplication], WSGIApplication]) -> None:
     """Wrap the page's WSGI application."""
     app.wsgi_app = wrap(app.wsgi_app)  # type: ignore[method-assign, assignment]
 
@@ -223,7 +181,7 @@ def filter_messages(admits: Callable[[str, str, Any], bool], refusal: str, data:
         if admits(client_id, msg.type, msg.data):
             take(self, client_id, msg)
         else:
-            self.server.send_to_client(Message(refusal, dict(data), client_id))  # type: ignore[no-untyped-call]
+            self.server.send_to_client(Message(refusal, dict(data), client_id))
 
     MasterRunner.handle_message = take_if_admitted  # type: ignore[method-assign]
 
@@ -265,11 +223,14 @@ def stop_listening(worker: WorkerRunner) -> None:
     worker.greenlet.kill(block=True)
 
 
-# Locust 2.47.0, runners.WorkerRunner.heartbeat_timeout_checker: it quits with status 0.
-def has_lost_its_master(worker: WorkerRunner) -> bool:
-    """Whether a worker has given up its master, which sent no heartbeat for MASTER_HEARTBEAT_TIMEOUT."""
+# Locust 2.47.0, runners.WorkerRunner.heartbeat_timeout_checker: without its master it quits with status 0.
+# Locust 2.47.0, log.unhandled_greenlet_exception: if an exception has ended a greenlet, main.main exits with status 2.
+def exit_status(worker: WorkerRunner) -> int:
+    """Return a worker's exit status: 1 if it has given up its master, so that Docker may start it again."""
     heard = worker.last_heartbeat_timestamp
-    return heard is not None and time.time() - heard > runners.MASTER_HEARTBEAT_TIMEOUT
+    if heard is not None and time.time() - heard > runners.MASTER_HEARTBEAT_TIMEOUT:
+        return 1
+    return 2 if log.unhandled_greenlet_exception else 0
 
 
 # Locust 2.47.0, runners.MasterRunner.clients.

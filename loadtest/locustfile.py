@@ -49,13 +49,7 @@ def user_class(variant: Variant) -> type[VariantUser]:
     except ValueError as error:
         sys.exit(f"tcplab: TCPLAB_{variant.name.upper()}: {error}")
     name = f"{variant.name.capitalize()}User"
-    members = {
-        "__doc__": variant.sentence,
-        "label": variant.name,
-        "variant": variant,
-        "target": target,
-        "host": target,
-    }
+    members = {"__doc__": variant.sentence, "label": variant.name, "variant": variant, "target": target, "host": target}
     return type(name, (VariantUser,), members)
 
 

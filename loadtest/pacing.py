@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from math import log
 from random import Random
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 ARRIVALS: Final = ("poisson", "periodic")
 """How requests fall due: at random, as from many clients that don't know of each other, or each client's evenly."""
@@ -27,36 +27,6 @@ class Stretch(NamedTuple):
     youngest: int
     interval: int
     number: int
-
-
-class Schedule(Protocol):
-    """When one client's requests fall due, whether or not the last one has been answered."""
-
-    @property
-    def upcoming(self) -> int:
-        """When the next request is due."""
-
-    def take(self) -> int:
-        """Return when the next request is due, and go on to the one after it."""
-
-    def retune(self, interval: int, now: int) -> None:
-        """Let requests fall due at another (mean) interval; what is due stays due."""
-
-    def restart(self, interval: int, now: int) -> None:
-        """Forget what is due and not taken; from now on let requests fall due at another (mean) interval."""
-
-    def put_off(self, nanoseconds: int, now: int) -> None:
-        """
-        Let everything fall due so much later, for the client itself pauses so long from now on.
-
-        What was due by now counts as due when the pause ends, at the age that it has now: a pause is no latency.
-        """
-
-    def owed(self, now: int) -> int:
-        """Return how many requests are due and not taken."""
-
-    def overdue(self, now: int) -> list[Stretch]:
-        """Return the requests that are due and not taken."""
 
 
 class Periodic:
@@ -103,14 +73,18 @@ class Periodic:
         self._interval = interval
 
     def restart(self, interval: int, now: int) -> None:
-        """Forget what is due; clients that were spread evenly stay so."""
+        """Forget what is due and not taken; clients that were spread evenly stay so."""
         now = max(now, self._pause)
         self._kept.clear()
         self._next = now + 1 + (self._next - now) % self._interval * interval // self._interval
         self._interval = interval
 
     def put_off(self, nanoseconds: int, now: int) -> None:
-        """Let everything fall due so much later: see Schedule."""
+        """
+        Let everything fall due so much later, for the client itself pauses so long from now on.
+
+        What was due by now counts as due when the pause ends, at the age that it has now: a pause is no latency.
+        """
         self._pause = max(now, self._pause) + nanoseconds
         self._next += nanoseconds
         self._kept = deque(range(due.start + nanoseconds, due.stop + nanoseconds, due.step) for due in self._kept)
@@ -131,16 +105,13 @@ class Gaps:
 
     def __init__(self, seed: int | None = None) -> None:
         """Draw from this seed; without one a forked process draws anew, or its requests would fall due as ours."""
-        self._random = Random(seed)
-        self._begin()
+        self._random = Random()
+        self._begin(seed)
         if seed is None:
-            os.register_at_fork(after_in_child=self._begin_anew)
+            os.register_at_fork(after_in_child=self._begin)
 
-    def _begin_anew(self) -> None:
-        self._random.seed()
-        self._begin()
-
-    def _begin(self) -> None:
+    def _begin(self, seed: int | None = None) -> None:
+        self._random.seed(seed)
         self.draw: Callable[[], float] = chain.from_iterable(self._batches()).__next__
 
     def _batches(self) -> Iterator[list[float]]:
@@ -195,13 +166,13 @@ class Poisson:
             self._interval = interval
 
     def restart(self, interval: int, now: int) -> None:
-        """Forget what is due, and draw from now on."""
+        """Forget what is due and not taken, and draw from now on."""
         self._changes.clear()
         self._interval = interval
         self.upcoming = max(now, self._pause) + int(self._gap() * interval)
 
     def put_off(self, nanoseconds: int, now: int) -> None:
-        """Let everything fall due so much later: see Schedule."""
+        """Let everything fall due so much later: see Periodic."""
         self._pause = max(now, self._pause) + nanoseconds
         self.upcoming += nanoseconds
         self._changes = deque((when + nanoseconds, interval) for when, interval in self._changes)
@@ -236,3 +207,7 @@ class Poisson:
             if end > begin:
                 yield begin, end, interval
             begin, interval = when, following
+
+
+Schedule = Periodic | Poisson
+"""When one client's requests fall due, whether or not the last one has been answered."""

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -57,13 +58,6 @@ class Settings:
     result: Path | None
     sweep: tuple[float, ...] = ()
 
-    def check_run_time(self, seconds: float | None) -> None:
-        """Raise ValueError, with a line to show, if a run of so many seconds (None: endless) has none for a sweep."""
-        if self.sweep and 0 < (seconds or 0) <= self.warmup:
-            raise ValueError(
-                "--sweep shares the run time after the warm-up among its rates: make -t longer than --warmup"
-            )
-
 
 def add_options(parser: "LocustArgumentParser") -> None:
     """Add the lab's options to Locust's parser. Those about the run appear in the web UI too."""
@@ -84,25 +78,16 @@ def add_options(parser: "LocustArgumentParser") -> None:
     option("--arrivals", str, ARRIVALS[0], "how they fall due: at random, or evenly", choices=list(ARRIVALS))
     option("--size", _as_text(message_size), None, "bytes of a message's text (scenario's own)")
     option("--warmup", _as_text(_seconds), "0", "seconds at the start whose figures are thrown away, at most")
-    option(
-        "--shape",
-        str,
-        "none",
-        "how the clients change over time; auto: the tour, unless a scenario, pace or number of clients is chosen",
-        choices=["none", AUTO, *SHAPES],
-        include_in_web_ui=False,
+    hidden = partial(option, include_in_web_ui=False)
+    shape_help = (
+        "how the clients change over time; auto: the tour, unless scenario, pace or number of clients is chosen"
     )
-    option("--result", _writable, None, "file for the run's result, as JSON", include_in_web_ui=False)
-    option("--clients", _clients, None, f"clients per variant, unless -u is given ({CLIENTS})", include_in_web_ui=False)
-    option("--exporter-host", str, "127.0.0.1", "address to serve the load's /metrics on", include_in_web_ui=False)
-    option("--exporter-port", _port, PORT, "its port; 0 picks a free one", include_in_web_ui=False)
-    option(
-        "--web-hosts",
-        _names,
-        "",
-        "names by which the web UI may be called, with commas, besides localhost and what --web-host says",
-        include_in_web_ui=False,
-    )
+    hidden("--shape", str, "none", shape_help, choices=["none", AUTO, *SHAPES])
+    hidden("--result", _writable, None, "file for the run's result, as JSON")
+    hidden("--clients", _clients, None, f"clients per variant, unless -u is given ({CLIENTS})")
+    hidden("--exporter-host", str, "127.0.0.1", "address to serve the load's /metrics on")
+    hidden("--exporter-port", _port, PORT, "its port; 0 picks a free one")
+    hidden("--web-hosts", _names, "", "more names of the web UI, with commas, besides localhost and --web-host")
 
 
 def read(options: Mapping[str, Any]) -> Settings:
@@ -127,6 +112,8 @@ def read(options: Mapping[str, Any]) -> Settings:
     result = options.get("result")
     if sweep and rate is not None:
         raise ValueError("--sweep has the rates: omit --rate")
+    if sweep and 0 < (options.get("run_time") or 0) <= warmup:
+        raise ValueError("--sweep shares the run time after the warm-up among its rates: make -t longer than --warmup")
     if sweep:
         rate = sweep[0]
     if SCENARIOS[name].paced and rate is None:

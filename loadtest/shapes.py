@@ -51,8 +51,7 @@ def one_after_another(elapsed: float, clients: int, variants: Sequence[str]) -> 
     number, since = divmod(elapsed, STAY + CHANGE)
     if number >= len(variants):
         return None
-    chosen = (variants[int(number)],)
-    return Stage(clients if since < STAY else 0, chosen)
+    return Stage(clients if since < STAY else 0, (variants[int(number)],))
 
 
 def tour(elapsed: float, _clients: int, variants: Sequence[str]) -> Stage | None:
@@ -60,16 +59,9 @@ def tour(elapsed: float, _clients: int, variants: Sequence[str]) -> Stage | None
     return Stage(TOUR[int(elapsed // STEP) % len(TOUR)], tuple(variants))
 
 
-class Shape(NamedTuple):
-    """plan: the stages over time. sentence: its use."""
-
-    plan: Plan
-    sentence: str
-
-
-SHAPES: Final[Mapping[str, Shape]] = {
-    "steps": Shape(steps, "a fifth of the clients more every 30 s: how many are too many?"),
-    "spike": Shape(spike, "ten times the clients for 30 s: what breaks, and does it recover?"),
-    "one-after-another": Shape(one_after_another, "a minute for each server alone: none competes for the cores"),
-    "tour": Shape(tour, "10, 30, 100 and 300 clients, 30 s each, again and again"),
+SHAPES: Final[Mapping[str, Plan]] = {
+    "steps": steps,
+    "spike": spike,
+    "one-after-another": one_after_another,
+    "tour": tour,
 }

@@ -105,18 +105,14 @@ class Gate:
             # The previous master may have accepted its sender.
             version, sent = data.get(STAMP, ("unknown", None))
         if version != self._version:
-            self._log(worker, version)
+            host = worker.rpartition("_")[0]  # Locust's ids are host_digits
+            if (host, version) not in self._logged:  # Docker restarts a container again and again
+                self._logged.add((host, version))
+                logger.warning(
+                    "Refused a worker on %s: it has version %s, this master %s; bring both to the same commit",
+                    *(host, version, self._version),
+                )
             return False
         if kind == "stats" and sent is not None:
             self._move_times(data, self._clocks.behind(worker, sent, self._clock()))
         return True
-
-    def _log(self, worker: str, version: str) -> None:
-        """Log a refusal once for each host and version: Docker restarts a container again and again."""
-        host = worker.rpartition("_")[0]  # Locust's ids are host_digits
-        if (host, version) not in self._logged:
-            self._logged.add((host, version))
-            logger.warning(
-                "Refused a worker on %s: it has version %s, this master %s; bring both to the same commit",
-                *(host, version, self._version),
-            )

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from loadtest.recording.aggregator import Aggregator, Worker
-from loadtest.recording.counters import Counters, Effort
+from loadtest.recording.counters import Counters
 from loadtest.recording.histogram import Histogram, quantile
 from loadtest.run_warnings import CHECKED, FIGURES, LoadWarning
 
@@ -25,7 +25,29 @@ BOUNDS: Final = (
 
 QUANTILES: Final = (0.5, 0.95, 0.99, 0.999)
 
-_SECONDS: Final = (
+_Rows = tuple[tuple[str, str, str], ...]
+"""Names of metrics, the attributes that they show, and what they say."""
+
+_COUNTERS: Final[_Rows] = (
+    ("tcplab_load_sent", "sent", "Requests that the load has sent"),
+    ("tcplab_load_abandoned", "abandoned", "Requests whose client was stopped (end of a run, fewer users, users moved"
+     " to another worker) before the reply came: neither answered nor failed"),
+    ("tcplab_load_late_sends", "late_sends", "Requests that left more than 5 ms after their time: the generator's own"
+     " delay"),
+)  # fmt: skip
+
+_BY_OUTCOME: Final[_Rows] = (
+    ("tcplab_load_requests", "outcomes", "Requests that have ended: verified (the reply was right to the last byte),"
+     " timeout, corrupt (other bytes), closed or reset (the connection ended first), refused (the server answered"
+     " ERR)"),
+    ("tcplab_load_connections", "connections", "Attempts to connect by how they ended: connected, refused (no server"
+     " listened, or its name or host has gone), timeout, reset, no_port (this machine has no free local port), failed"
+     " (anything else, such as an unknown name)"),
+    ("tcplab_load_connections_broken", "breaks", "Connections that broke while no request was open on them: corrupt"
+     " (unrequested bytes), closed, reset"),
+)  # fmt: skip
+
+_SECONDS: Final[_Rows] = (
     ("tcplab_load_response_seconds", "response", "From when a request was due to its reply's last byte, for the"
      " replies after a connection's first one"),
     ("tcplab_load_service_seconds", "service", "From when a request was sent to its reply's last byte, for the replies"
@@ -36,35 +58,27 @@ _SECONDS: Final = (
      " it, even if the server is busy"),
 )  # fmt: skip
 
-_OF_A_WORKER: Final[tuple[tuple[str, str, Callable[[Effort], float]], ...]] = (
-    (
-        "tcplab_load_worker_cpu_ratio",
-        "Share of one core that a load process used over the last 10 s; from 0.9 its figures are excluded",
-        lambda effort: effort.cpu_ratio,
-    ),
-    (
-        "tcplab_load_worker_busy_ratio",
-        "Share of the last 10 s in which a load process's event loop never waited: it worked, or was kept from its"
-        " core; from 0.9 its figures are excluded",
-        lambda effort: effort.busy_ratio,
-    ),
-    (
-        "tcplab_load_worker_starved_ratio",
-        "Share of the last 10 s in which a load process waited for a core that others used; from 0.02 it shows in the"
-        " latencies",
-        lambda effort: effort.starved_ratio,
-    ),
-    (
-        "tcplab_load_worker_stolen_ratio",
-        "Share of one core that a load process's virtual machine did not get from its host over the last 10 s",
-        lambda effort: effort.stolen_ratio,
-    ),
-    (
-        "tcplab_load_worker_lag_seconds",
-        "How late a load process's own loop woke up (p99, last 10 s): its own share of the latencies",
-        lambda effort: effort.lag_p99,
-    ),
-)
+_GAUGES: Final[_Rows] = (
+    ("tcplab_load_unanswered", "unanswered", "Requests sent and not yet answered"),
+    ("tcplab_load_unsent", "unsent", "Requests that are due by the schedule and not yet sent (open model)"),
+    ("tcplab_load_clients_connected", "connected", "Clients that have a connection now, served or not"),
+    ("tcplab_load_clients_served", "served", "Of the clients connected now, those that got a right reply on this"
+     " connection"),
+    ("tcplab_load_users", "users", "Users (clients, connected or away) that the load runs"),
+)  # fmt: skip
+
+_OF_A_WORKER: Final[_Rows] = (
+    ("tcplab_load_worker_cpu_ratio", "cpu_ratio", "Share of one core that a load process used over the last 10 s; from"
+     " 0.9 its figures are excluded"),
+    ("tcplab_load_worker_busy_ratio", "busy_ratio", "Share of the last 10 s in which a load process's event loop never"
+     " waited: it worked, or was kept from its core; from 0.9 its figures are excluded"),
+    ("tcplab_load_worker_starved_ratio", "starved_ratio", "Share of the last 10 s in which a load process waited for a"
+     " core that others used; from 0.02 it shows in the latencies"),
+    ("tcplab_load_worker_stolen_ratio", "stolen_ratio", "Share of one core that a load process's virtual machine did"
+     " not get from its host over the last 10 s"),
+    ("tcplab_load_worker_lag_seconds", "lag_p99", "How late a load process's own loop woke up (p99, last 10 s): its own"
+     " share of the latencies"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,59 +109,29 @@ class LoadCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         totals = self._aggregator.totals
-        yield from self._counters(totals)
+        yield from _attributes(CounterMetricFamily, _COUNTERS, "variant", totals)
+        for name, attribute, text in _BY_OUTCOME:
+            outcomes = CounterMetricFamily(name, text, labels=["variant", "outcome"])
+            for variant, counters in totals.items():
+                for outcome, number in getattr(counters, attribute).items():
+                    outcomes.add_metric([variant, outcome], number)
+            yield outcomes
         yield from _histograms(totals)
         yield from self._recent()
-        yield from self._gauges()
+        gauges = self._aggregator.gauges()
+        yield from _attributes(GaugeMetricFamily, _GAUGES, "variant", gauges)
+        oldest = GaugeMetricFamily(
+            "tcplab_load_oldest_wait_seconds",
+            "How long the client has waited that waits longest now for its connection's first reply; 0 if none waits",
+            labels=["variant"],
+        )
+        for variant, values in gauges.items():
+            oldest.add_metric([variant], values.oldest / 1e6)
+        yield oldest
         status = self._status()
         yield from _about_workers(status)
         yield from _about_the_run(status)
         yield _warnings(status.warnings, totals)
-
-    def _counters(self, totals: dict[str, Counters]) -> Iterator[Metric]:
-        def plain(name: str, text: str, value: Callable[[Counters], int]) -> Metric:
-            family = CounterMetricFamily(name, text, labels=["variant"])
-            for variant, counters in totals.items():
-                family.add_metric([variant], value(counters))
-            return family
-
-        def by_outcome(name: str, text: str, value: Callable[[Counters], dict[str, int]]) -> Metric:
-            family = CounterMetricFamily(name, text, labels=["variant", "outcome"])
-            for variant, counters in totals.items():
-                for outcome, number in value(counters).items():
-                    family.add_metric([variant, outcome], number)
-            return family
-
-        yield plain("tcplab_load_sent", "Requests that the load has sent", lambda counters: counters.sent)
-        yield by_outcome(
-            "tcplab_load_requests",
-            "Requests that have ended: verified (the reply was right to the last byte), timeout, corrupt (other bytes),"
-            " closed or reset (the connection ended first), refused (the server answered ERR)",
-            lambda counters: counters.outcomes,
-        )
-        yield plain(
-            "tcplab_load_abandoned",
-            "Requests whose client was stopped (end of a run, fewer users, users moved to another worker) before"
-            " the reply came: neither answered nor failed",
-            lambda counters: counters.abandoned,
-        )
-        yield by_outcome(
-            "tcplab_load_connections",
-            "Attempts to connect by how they ended: connected, refused (no server listened, or its name or host has"
-            " gone), timeout, reset, no_port (this machine has no free local port), failed (anything else, such as an"
-            " unknown name)",
-            lambda counters: counters.connections,
-        )
-        yield by_outcome(
-            "tcplab_load_connections_broken",
-            "Connections that broke while no request was open on them: corrupt (unrequested bytes), closed, reset",
-            lambda counters: counters.breaks,
-        )
-        yield plain(
-            "tcplab_load_late_sends",
-            "Requests that left more than 5 ms after their time: the generator's own delay",
-            lambda counters: counters.late_sends,
-        )
 
     def _recent(self) -> Iterator[Metric]:
         quantiles = GaugeMetricFamily(
@@ -171,46 +155,25 @@ class LoadCollector(Collector):
         for variant, recent in stage.items():
             for series, histogram in recent.counters.histograms.items():
                 for fraction in QUANTILES:
-                    found = quantile(histogram, fraction)
-                    if found is not None:
+                    if found := quantile(histogram, fraction):
                         quantiles.add_metric([variant, series, str(fraction)], found.microseconds / 1e6)
             rates.add_metric([variant, "verified"], recent.verified)
             rates.add_metric([variant, "failed"], recent.failed)
-            for state, number in (
-                ("waiting", recent.waiting),
-                ("connected", recent.connected),
-                ("asked", recent.users),
-            ):
-                clients.add_metric([variant, state], number)
+            clients.add_metric([variant, "waiting"], recent.waiting)
+            clients.add_metric([variant, "connected"], recent.connected)
+            clients.add_metric([variant, "asked"], recent.users)
         yield from (quantiles, rates, clients)
         yield GaugeMetricFamily("tcplab_load_stage_seconds", "How long the number of clients has not changed", age)
 
-    def _gauges(self) -> Iterator[Metric]:
-        rows = (
-            ("tcplab_load_unanswered", "Requests sent and not yet answered", "unanswered"),
-            ("tcplab_load_unsent", "Requests that are due by the schedule and not yet sent (open model)", "unsent"),
-            ("tcplab_load_clients_connected", "Clients that have a connection now, served or not", "connected"),
-            (
-                "tcplab_load_clients_served",
-                "Of the clients connected now, those that got a right reply on this connection",
-                "served",
-            ),
-            ("tcplab_load_users", "Users (clients, connected or away) that the load runs", "users"),
-        )
-        gauges = self._aggregator.gauges()
-        for name, text, attribute in rows:
-            family = GaugeMetricFamily(name, text, labels=["variant"])
-            for variant, values in gauges.items():
-                family.add_metric([variant], getattr(values, attribute))
-            yield family
-        oldest = GaugeMetricFamily(
-            "tcplab_load_oldest_wait_seconds",
-            "How long the client has waited that waits longest now for its connection's first reply; 0 if none waits",
-            labels=["variant"],
-        )
-        for variant, values in gauges.items():
-            oldest.add_metric([variant], values.oldest / 1e6)
-        yield oldest
+
+def _attributes(
+    kind: type[CounterMetricFamily | GaugeMetricFamily], rows: _Rows, label: str, values: Mapping[str, object]
+) -> Iterator[Metric]:
+    for name, attribute, text in rows:
+        family = kind(name, text, labels=[label])
+        for key, value in values.items():
+            family.add_metric([key], getattr(value, attribute))
+        yield family
 
 
 def _about_workers(status: Status) -> Iterator[Metric]:
@@ -224,11 +187,7 @@ def _about_workers(status: Status) -> Iterator[Metric]:
         requests.add_metric([str(index)], worker.requests)
     yield requests
     efforts = {str(index): worker.recent_effort() for index, worker in status.workers.items()}
-    for name, text, value in _OF_A_WORKER:
-        family = GaugeMetricFamily(name, text, labels=["worker"])
-        for label, effort in efforts.items():
-            family.add_metric([label], value(effort))
-        yield family
+    yield from _attributes(GaugeMetricFamily, _OF_A_WORKER, "worker", efforts)
 
 
 def _about_the_run(status: Status) -> Iterator[Metric]:

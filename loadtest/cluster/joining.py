@@ -9,7 +9,6 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from loadtest import locust_internals
-from loadtest.locust_internals import listen
 
 SHORT_SECONDS: Final = 3
 """Seconds that workers may have the wrong number of users before the master distributes them again."""
@@ -36,10 +35,17 @@ class Joining:
         self._asked: dict[str, float] = {}
         self._resume: tuple[int, float] | None = None
         self._joined = 0.0
-        listen(environment.events.worker_connect, self._note_join)
+        environment.events.worker_connect.add_listener(self._note_join)
 
     def gather(self) -> None:
-        """Wait until no worker has joined for GATHER_SECONDS, for GATHER_AT_MOST at most."""
+        """
+        Wait until no worker has joined for GATHER_SECONDS, for GATHER_AT_MOST at most.
+
+        Not if the user has said how many there are, or how long the run takes.
+        """
+        options = vars(self._environment.parsed_options)
+        if not options["autostart"] or options["headless"] or options["expect_workers"] != 1 or options["run_time"]:
+            return
         give_up = time.monotonic() + GATHER_AT_MOST
         while time.monotonic() < min(self._joined + GATHER_SECONDS, give_up):
             gevent.sleep(0.1)

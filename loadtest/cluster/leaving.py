@@ -8,25 +8,18 @@ too; the first to finish cut off the other (with a traceback from Python 3.13 on
 import signal
 import sys
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 
 import gevent
+from gevent.lock import Semaphore
 from locust.env import Environment
 
 from loadtest import locust_internals
-from loadtest.locust_internals import listen
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LONG: Final = 3600.0
 
-
-class _Leaving:
-    """begun: the process shuts down."""
-
-    begun = False
-
-
-_LEAVING: Final = _Leaving()
+_SHUTDOWN: Final = Semaphore()
+"""The first shutdown takes it. Every later one waits until the first ends the process."""
 
 
 def install() -> None:
@@ -34,46 +27,34 @@ def install() -> None:
     # Python's own handler would raise KeyboardInterrupt in any greenlet. A shell's background job ignores Ctrl-C.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         gevent.signal_handler(signal.SIGINT, _interrupt)
-    locust_internals.hide_interrupt_traceback()
     locust_internals.wrap_connect(_connect_or_leave)
 
 
 def shut_down_once(environment: Environment) -> None:
     """Let the first shutdown finish, and make every later one wait. Call this after adding all other listeners."""
-    listen(environment.events.quitting, _begin_or_wait)  # Locust calls listeners in reverse
-    listen(environment.events.quit, _ignore_signals)
+    # Locust calls listeners in reverse. With a timeout gevent never finds that this waits for nothing.
+    environment.events.quitting.add_listener(lambda **_: _SHUTDOWN.acquire(timeout=_LONG))
+    environment.events.quit.add_listener(_ignore_signals)
 
 
 def _interrupt() -> None:
-    if not _LEAVING.begun:
-        _raise_in_main(KeyboardInterrupt())
+    if not _SHUTDOWN.locked():
+        _interrupt_main()
 
 
-def _raise_in_main(error: BaseException) -> None:
-    gevent.get_hub().handle_system_error(type(error), error)
-
-
-def _begin_or_wait(**_: object) -> None:
-    if _LEAVING.begun:
-        _wait_for_the_end()
-    _LEAVING.begun = True
-
-
-def _wait_for_the_end() -> NoReturn:
-    """Wait until the first shutdown ends the process, by SystemExit in the main greenlet."""
-    while True:
-        gevent.sleep(_LONG)
+def _interrupt_main() -> None:
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _ignore_signals(**_: object) -> None:
     """Ignore signals from now on: a signal while the interpreter ends would kill the process."""
-    for each in _SIGNALS:
+    for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
 
 
 def _connect_or_leave(connect: Callable[[], object]) -> None:
     """Connect to the master; end the worker on SIGTERM meanwhile."""
-    handler = gevent.signal_handler(signal.SIGTERM, lambda: _raise_in_main(KeyboardInterrupt()))
+    handler = gevent.signal_handler(signal.SIGTERM, _interrupt_main)
     try:
         connect()
     except SystemExit as end:

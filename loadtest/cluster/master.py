@@ -8,6 +8,7 @@ is the microsecond it began. The master (or the only process) starts a phase; wo
 
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
+from gevent.pywsgi import WSGIServer
 from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
@@ -24,12 +26,11 @@ from locust.web import WebUI
 from loadtest import locust_internals, run_warnings, settings
 from loadtest.client.event_loop import run_for_ever
 from loadtest.client.recorded_user import RECORDER
-from loadtest.cluster import compatibility, exporter, leaving, metrics_server, rate, running, settling, shaping, worker
+from loadtest.cluster import compatibility, exporter, leaving, rate, running, settling, shaping, worker
 from loadtest.cluster.joining import Joining
 from loadtest.cluster.sweep import Sweep
 from loadtest.cluster.web_forms import Forms
 from loadtest.cluster.worker import CLOSE, CLOSED, PHASE, REPORT, RUN
-from loadtest.locust_internals import listen
 from loadtest.recording import facts, result
 from loadtest.recording.aggregator import Aggregator
 from loadtest.recording.histogram import Histogram, bucket, merge
@@ -56,11 +57,9 @@ _terminal = logging.getLogger("locust.stats_logger")
 def install() -> None:
     """Connect to Locust's events; call it once, in a locustfile."""
     leaving.install()
-    locust_internals.report_each_second()
-    locust_internals.round_response_times(bucket)
-    locust_internals.remember_default_options()
-    listen(events.init_command_line_parser, settings.add_options)
-    listen(events.init, _on_init)
+    locust_internals.adapt(compatibility.VERSION, bucket)
+    events.init_command_line_parser.add_listener(settings.add_options)
+    events.init.add_listener(_on_init)
     gate = compatibility.Gate(locust_internals.move_times)
     locust_internals.filter_messages(gate.admits, compatibility.REFUSED, {"version": compatibility.VERSION})
     worker.install()
@@ -76,6 +75,21 @@ def _on_init(environment: Environment, runner: Runner, web_ui: WebUI | None, **_
     leaving.shut_down_once(environment)
 
 
+def _serve(collector: exporter.LoadCollector, host: str, port: int) -> None:
+    """Serve the load's /metrics; port 0: any free one. SystemExit with a line if that fails."""
+    server = WSGIServer((host, port), exporter.application(collector), log=None, error_log=None)
+    try:
+        server.start()
+    except OSError as error:
+        if isinstance(error, socket.gaierror):
+            why = f"{error.strerror}. Choose another --exporter-host"
+        else:
+            used = "Is another load running? Choose another --exporter-port (0: any free one)"
+            why = f"{os.strerror(error.errno or 0)}. {used}"
+        sys.exit(f"tcplab: cannot serve the load's metrics on {host}:{port}: {why}")
+    logger.info("The load's metrics are at http://%s:%d/metrics", host, server.server_port)
+
+
 class Master:
     """The part of the master, or of the only process."""
 
@@ -87,7 +101,7 @@ class Master:
         self._options = vars(environment.parsed_options)
         running.leave_out(environment)
         self._aggregator = Aggregator([variant.name for variant in VARIANTS if running.runs(variant)])
-        self._settings = self._read_settings()
+        self._settings = self._checked_settings()
         self._started: float | None = None
         self._target_users = 0
         self._closed: set[str] = set()
@@ -100,52 +114,45 @@ class Master:
         self._warnings: list[run_warnings.LoadWarning] = []
         # Closed before the result is written: a run may end because no descriptor is left.
         self._spare = Path(os.devnull).open()  # noqa: SIM115 - it is kept
-        self._refuse_host()
         self._options["enable_rebalancing"] = True  # else Locust ignores workers that join during a run
         shaping.offer(environment, settings.shape(self._options))
         shaping.default_users(environment)
         collector = exporter.LoadCollector(self._aggregator, self._status, time.monotonic)
-        metrics_server.serve(collector, self._options["exporter_host"], self._options["exporter_port"])
-        locust_internals.tell_each_step(environment, self._spread_rate)
-        self._listen()
+        _serve(collector, self._options["exporter_host"], self._options["exporter_port"])
+        locust_internals.tell_each_step(environment, self._note_step)
+        hooks = environment.events
+        hooks.test_start.add_listener(self._start)
+        hooks.test_stopping.add_listener(self._finish)
+        # Before Locust chooses its exit status, which depends on whether the result could be written.
+        hooks.quitting.add_listener(self._finish)
+        hooks.spawning_complete.add_listener(self._note_spawned)
+        hooks.worker_report.add_listener(self._take_report)
+        if self._master:
+            self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
         if web_ui and web_ui.app:
             Forms(environment, self._forget_run).watch(web_ui.app, web_ui.host)
         run_for_ever(self._check_each_second)
-
-    def _listen(self) -> None:
-        """Listen to the events of a run."""
-        hooks = self._environment.events
-        listen(hooks.test_start, self._start)
-        listen(hooks.test_stopping, self._finish)
-        # Before Locust chooses its exit status, which depends on whether the result could be written.
-        listen(hooks.quitting, self._finish)
-        listen(hooks.spawning_complete, self._note_spawned)
-        listen(hooks.worker_report, self._take_report)
-        if self._master is not None:
-            self._master.register_message(CLOSED, lambda environment, msg: self._take_closed(msg.node_id, msg.data))
 
     @property
     def _running(self) -> bool:
         return self._started is not None
 
-    def _read_settings(self) -> settings.Settings:
+    def _checked_settings(self) -> settings.Settings:
         try:
             chosen = settings.read(self._options)
-            chosen.check_run_time(self._options.get("run_time"))
         except ValueError as error:
             sys.exit(f"tcplab: {error}")
-        return chosen
-
-    def _refuse_host(self) -> None:
         if self._environment.host:
             names = ", ".join(f"TCPLAB_{variant.name.upper()}" for variant in VARIANTS)
             sys.exit(f"tcplab: --host would send every variant's clients to one server; set {names} (host:port)")
+        return chosen
 
     # Starting
 
     def _start(self, **_: object) -> None:
         """Begin a run."""
-        self._gather()
+        if self._joining:
+            self._joining.gather()
         self._settings = settings.read(self._options)
         self._started = time.time()
         self._forget_run()
@@ -163,22 +170,10 @@ class Master:
         else:
             self._measure()
 
-    def _gather(self) -> None:
-        """
-        Wait for workers that start together with this master (`docker compose up --scale locust-worker=4`).
-
-        Not if the user has said how many there are, or how long the run takes.
-        """
-        by_itself = self._options["autostart"] and not self._options["headless"]
-        if self._joining and by_itself and self._options["expect_workers"] == 1 and not self._options["run_time"]:
-            self._joining.gather()
-
     def _warm_up(self) -> None:
         """Measure once the figures have settled; in a sweep, whose rates settle on their own, after the whole time."""
-        if self._settings.sweep:
-            gevent.sleep(self._settings.warmup)
-        else:
-            self._settle(self._settings.warmup)
+        wait = gevent.sleep if self._settings.sweep else self._settle
+        wait(self._settings.warmup)
         self._measure()
 
     def _settle(self, at_most: float) -> None:
@@ -214,7 +209,7 @@ class Master:
     def _begin_rate(self, requests_per_second: float) -> None:
         """Go on with the next rate of a sweep."""
         self._settings = replace(self._settings, rate=requests_per_second)
-        rate.begin(self._target_users, requests_per_second, self._options, self._master)
+        self._spread_rate(anew=True)
 
     def _begin_phase(self) -> None:
         phase = time.time_ns() // 1000
@@ -231,11 +226,23 @@ class Master:
 
     # Running
 
-    def _spread_rate(self, users: int) -> None:
+    def _note_step(self, users: int) -> None:
         """Keep the total rate while the number of users changes."""
         self._target_users = users
         self._spawned = False
-        rate.spread(users, self._settings.rate, self._options, self._master)
+        self._spread_rate(anew=False)
+
+    def _spread_rate(self, *, anew: bool) -> None:
+        """Spread the rate over the users, in all processes; anew: without what was due and not sent."""
+        users, total = self._target_users, self._settings.rate
+        seconds = users / total if total else 0.0
+        if (seconds == self._options.get(rate.INTERVAL) and not anew) or (total and not users):
+            return
+        self._options[rate.INTERVAL] = seconds  # for workers that join later
+        if self._master:
+            self._master.send_message(rate.INTERVAL, {"seconds": seconds, "anew": anew})
+        else:
+            rate.share_among(seconds, anew=anew)
 
     def _note_spawned(self, **_: object) -> None:
         """All users are there. Correct Locust's state "running" of a run that ended meanwhile."""
@@ -274,11 +281,9 @@ class Master:
         workers = {
             indexes[name]: each for name, each in self._aggregator.workers.items() if each.present and name in indexes
         }
-        if not self._running:
-            return exporter.Status(None, self._settings.scenario.name, 0.0, self._warnings, workers)
-        return exporter.Status(
-            self._started, self._settings.scenario.name, self._settings.rate or 0.0, self._live.warnings(), workers
-        )
+        rate_now = self._settings.rate or 0.0 if self._running else 0.0
+        warnings = self._live.warnings() if self._running else self._warnings
+        return exporter.Status(self._started, self._settings.scenario.name, rate_now, warnings, workers)
 
     # Ending
 
@@ -343,13 +348,12 @@ class Master:
         unanswered = {warning.name for warning in self._warnings} & {*run_warnings.UNANSWERED, "unconnected"}
         if unanswered and self._options["headless"]:
             self._environment.process_exit_code = self._options["exit_code_on_error"] or None
-        if self._settings.result is not None:
-            self._write(self._settings.result, result.document(self._windows))
-
-    def _write(self, path: Path, document: Mapping[str, Any]) -> None:
+        path = self._settings.result
+        if path is None:
+            return
         self._spare.close()
         try:
-            result.write(path, document)
+            result.write(path, result.document(self._windows))
         except OSError as error:
             logger.error(  # noqa: TRY400 - a traceback adds nothing
                 "Cannot write the result to %s: %s. Free space there, or choose another --result", path, error.strerror

@@ -6,54 +6,23 @@ run users change the interval so that the rate stays the same meanwhile.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import gevent
-from locust.runners import MasterRunner, Runner
+from locust.runners import Runner
 
-from loadtest import locust_internals
 from loadtest.client.recorded_user import RECORDER
 from loadtest.client.scenario_user import ScenarioUser
 
 INTERVAL: Final = "tcplab_interval"
 """The name of the option that carries the interval to the workers, and of the message that changes it."""
 
-RESTART: Final = "tcplab_restart"
-"""The message with an interval at which each client begins anew."""
-
 STOPPING: Final = 10
 """Users stopped at a time: while Locust stops some the event loop doesn't run, and requests fall due."""
 
 STOPPING_INTERVAL: Final = 0.002
 """Seconds in which the event loop runs between them."""
-
-
-def spread(users: int, rate: float | None, options: MutableMapping[str, Any], master: MasterRunner | None) -> None:
-    """
-    Spread requests per second over so many users, in all processes; None: the closed model.
-
-    options: Locust's, which bring the interval to workers that join later. master: None in the only process there is.
-    """
-    seconds = users / rate if rate else 0.0
-    if seconds == options.get(INTERVAL) or (rate and not users):
-        return
-    options[INTERVAL] = seconds
-    if master is not None:
-        master.send_message(INTERVAL, {"seconds": seconds})
-    else:
-        share_among(seconds)
-
-
-def begin(users: int, rate: float, options: MutableMapping[str, Any], master: MasterRunner | None) -> None:
-    """Begin another rate of a sweep, as `spread` does, without what was due at the one before and not sent."""
-    if not users:
-        return
-    options[INTERVAL] = seconds = users / rate
-    if master is not None:
-        master.send_message(RESTART, {"seconds": seconds})
-    else:
-        restart(seconds)
 
 
 class _Pending:
@@ -65,13 +34,17 @@ class _Pending:
 _PENDING: Final = _Pending()
 
 
-def share_among(seconds: float) -> None:
+def share_among(seconds: float, *, anew: bool) -> None:
     """
     Have the rate shared among more users, or fewer, by the interval for that number of them.
 
-    A longer one holds at once, a shorter one as the surplus users go: there is no burst, and no gap.
+    A longer one holds at once, a shorter one as the surplus users go: there is no burst, and no gap. anew: each client
+    begins anew with it.
     """
-    if seconds < ScenarioUser.interval:
+    if anew:
+        _PENDING.shorter = 0.0
+        _retune(seconds, anew=True)
+    elif seconds < ScenarioUser.interval:
         _PENDING.shorter = seconds
     else:
         set_interval(seconds)
@@ -82,12 +55,6 @@ def set_interval(seconds: float) -> None:
     _PENDING.shorter = 0.0
     if seconds and seconds != ScenarioUser.interval:
         _retune(seconds)
-
-
-def restart(seconds: float) -> None:
-    """Have each client begin anew, with requests that fall due so far apart."""
-    _PENDING.shorter = 0.0
-    _retune(seconds, anew=True)
 
 
 def _retune(seconds: float, *, anew: bool = False) -> None:
@@ -114,11 +81,6 @@ def stop_and_speed_up(runner: Runner, counts: dict[str, int], stop: Callable[[di
             gevent.sleep(STOPPING_INTERVAL)
     if _PENDING.shorter:
         set_interval(_PENDING.shorter)
-
-
-def install() -> None:
-    """Have `stop_and_speed_up` called whenever Locust stops users."""
-    locust_internals.wrap_stop_users(stop_and_speed_up)
 
 
 def parts(counts: Mapping[str, int]) -> Iterator[dict[str, int]]:

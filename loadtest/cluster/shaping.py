@@ -19,8 +19,6 @@ The clients of a stage start within SPAWN_SECONDS, at a rate between these two p
 Without a shape the default spawn rate starts all users within the same time, at 100 a second at most.
 """
 
-Tick = tuple[int, float, list[type[User]]]
-
 
 class PlannedShape(LoadTestShape):
     """A load shape that follows a plan; --clients, the user classes and --run-time apply as without one."""
@@ -40,7 +38,7 @@ class PlannedShape(LoadTestShape):
         super().reset_time()  # type: ignore[no-untyped-call]
         self._users = 0
 
-    def tick(self) -> Tick | None:
+    def tick(self) -> tuple[int, float, list[type[User]]] | None:
         """Return the number of users now, the rate at which they start, and their classes."""
         elapsed = self.get_run_time()  # type: ignore[no-untyped-call]
         options: Mapping[str, Any] = vars(self._environment.parsed_options)
@@ -75,7 +73,7 @@ class SteadyShape(LoadTestShape):
 
 def offer(environment: Environment, chosen: str | None) -> None:
     """Offer all shapes in Locust's class picker; start with the chosen one."""
-    shapes = {name: PlannedShape(shape.plan, environment) for name, shape in SHAPES.items()}
+    shapes = {name: PlannedShape(plan, environment) for name, plan in SHAPES.items()}
     for shape in shapes.values():
         shape.runner = environment.runner
     environment.available_shape_classes = dict(shapes)

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import math
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask, Response, g, jsonify, request
 from locust.env import Environment
@@ -31,10 +30,14 @@ def of_a_run(form: Mapping[str, str], more: Collection[str], hosts: Collection[s
     for name in form:
         if name not in _OF_LOCUST and name not in more:
             return f"{name!r} can't be set on this page"
-    wrong = _wrong_host(form.get("host"), hosts)
+    if wrong := _wrong_host(form.get("host"), hosts):
+        return wrong
     for name, kind in (("user_count", settings.users), ("spawn_rate", settings.spawn_rate)):
-        wrong = wrong or _wrong(name, form.get(name), kind)
-    return wrong
+        try:
+            kind(form.get(name, "1"))
+        except argparse.ArgumentTypeError as error:
+            return f"{name}: {error}"
+    return None
 
 
 def of_users(body: bytes, hosts: Mapping[str, str]) -> str | None:
@@ -56,13 +59,10 @@ def of_users(body: bytes, hosts: Mapping[str, str]) -> str | None:
         wrong = wrong or "tasks is a list of names"
     for name in ("weight", "fixed_count"):
         number = change.get(name, 0)
-        if not _is_number(number) or not 0 <= number <= settings.MAX_USERS:
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        if not (is_number and 0 <= number <= settings.MAX_USERS):
             wrong = wrong or f"{name} is a number from 0 to {settings.MAX_USERS}"
     return wrong
-
-
-def _is_number(value: Any) -> bool:  # noqa: ANN401 - from JSON
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _wrong_host(host: object, shown: Collection[str]) -> str | None:
@@ -70,20 +70,6 @@ def _wrong_host(host: object, shown: Collection[str]) -> str | None:
     if not host or host in [*shown]:
         return None
     return "the servers can't be chosen on this page: set TCPLAB_SINGLE and the like where the load starts"
-
-
-def _wrong(name: str, text: str | None, kind: Callable[[str], object]) -> str | None:
-    if text is None:
-        return None
-    try:
-        kind(text)
-    except (argparse.ArgumentTypeError, ValueError) as error:
-        return f"{name}: {error}"
-    return None
-
-
-def _chooses_shape(form: Mapping[str, str]) -> bool:
-    return form.get("shape_class", "Default") != "Default"
 
 
 class Forms:
@@ -112,7 +98,8 @@ class Forms:
         elif route == "swarm":
             shown = {self._environment.host or "", *self._hosts().values()}
             wrong = of_a_run(request.form, locust_internals.form_fields(), shown)
-            g.steady = locust_internals.runs_shape(self._environment.runner) and not _chooses_shape(request.form)
+            keeps_shape = request.form.get("shape_class", "Default") == "Default"
+            g.steady = keeps_shape and locust_internals.runs_shape(self._environment.runner)
             return self._refuse_if(wrong, HTTPStatus.BAD_REQUEST) or self._refuse_if(self._wrong_settings())
         return None
 
@@ -125,10 +112,10 @@ class Forms:
         """Return what is wrong with the lab's own settings in the form."""
         options = vars(self._environment.parsed_options)
         try:
-            chosen = settings.read({**options, **request.form})
             # Locust keeps the last run time if the field is empty.
             typed = request.form.get("run_time")
-            chosen.check_run_time(locust_internals.seconds_of(typed) if typed else options.get("run_time"))
+            seconds = locust_internals.seconds_of(typed) if typed else options.get("run_time")
+            settings.read({**options, **request.form, "run_time": seconds})
         except ValueError as error:
             return str(error)
         return None

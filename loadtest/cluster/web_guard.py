@@ -7,9 +7,11 @@ may read an answer, or show it in a frame.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIApplication
 
 from loadtest.host_names import Place, names, place
 
@@ -28,17 +30,13 @@ _HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
 )
 
-Environ = Mapping[str, Any]
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 
 def own_names(bound: str, more: str) -> frozenset[str]:
     """Return the names, without ports, of a page that is bound to an address; more: further names, with commas."""
-    every = {"0.0.0.0", "::"} if bound in WILDCARDS else names(bound)
-    return frozenset(every) | names(more)
+    return names(more) | ({"0.0.0.0", "::"} if bound in WILDCARDS else names(bound))
 
 
-def refusal(environ: Environ, own: Collection[str]) -> str | None:
+def refusal(environ: Mapping[str, Any], own: Collection[str]) -> str | None:
     """Return in a line why to refuse a WSGI request; None if it is fine."""
     host = place(environ.get("HTTP_HOST", ""))
     if host is None:
@@ -58,12 +56,9 @@ def refusal(environ: Environ, own: Collection[str]) -> str | None:
 
 
 def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
+    with suppress(ValueError):
         return ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return name == "localhost"
 
 
 def _is_same(origin: str, host: Place) -> bool:
@@ -81,7 +76,7 @@ def _is_same(origin: str, host: Place) -> bool:
 class Guard:
     """WSGI middleware that refuses forbidden requests."""
 
-    def __init__(self, application: Application, own: Collection[str]) -> None:
+    def __init__(self, application: WSGIApplication, own: Collection[str]) -> None:
         """own: the names of the page, besides those of loopback."""
         self._application = application
         self._own = own

@@ -6,9 +6,9 @@ and from a message (PHASE) when it changes during a run. It reports once a secon
 more (CLOSED) when the window ends (CLOSE), so that the result holds all counts of all workers.
 """
 
+import functools
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 import gevent
@@ -22,7 +22,6 @@ from loadtest.client.recorded_user import RECORDER
 from loadtest.client.scenario_user import ScenarioUser
 from loadtest.cluster import compatibility, rate
 from loadtest.cluster.compatibility import VERSION
-from loadtest.locust_internals import listen
 from loadtest.recording.recorder import LAG_INTERVAL
 
 PHASE: Final = "tcplab_phase"
@@ -42,31 +41,22 @@ logger = logging.getLogger(__name__)
 
 def install() -> None:
     """Connect to Locust's events, before the init event: a worker's start message may come before that."""
-    locust_internals.say_version(VERSION)
-    locust_internals.listen_from_the_start(compatibility.REFUSED, _Refusal().obey)
-    rate.install()
-    listen(events.test_start, _follow)
-    listen(events.test_stopping, _end)
-    listen(events.report_to_master, _report)
+    locust_internals.listen_from_the_start(compatibility.REFUSED, lambda data: _end_refused(data["version"]))
+    locust_internals.wrap_stop_users(rate.stop_and_speed_up)
+    events.test_start.add_listener(_follow)
+    events.test_stopping.add_listener(_end)
+    events.report_to_master.add_listener(_report)
 
 
-class _Refusal:
-    """Ends a worker that the master refuses. The master refuses each message; only the first refusal counts."""
-
-    def __init__(self) -> None:
-        self._obeyed = False
-
-    def obey(self, data: Mapping[str, Any]) -> None:
-        """End the process, with a line that names both versions."""
-        if self._obeyed:
-            return
-        self._obeyed = True
-        line = (
-            f"tcplab: the master refused this worker: it has version {VERSION}, the master {data['version']};"
-            " bring both to the same commit (in Docker, build the images again)"
-        )
-        # In the main greenlet, which may be waiting for the master's answer.
-        gevent.get_hub().handle_system_error(SystemExit, SystemExit(line))
+@functools.cache  # the master refuses each message; only the first refusal counts
+def _end_refused(version: str) -> None:
+    """End a worker that a master of another version refuses, with a line that names both."""
+    line = (
+        f"tcplab: the master refused this worker: it has version {VERSION}, the master {version};"
+        " bring both to the same commit (in Docker, build the images again)"
+    )
+    # In the main greenlet, which may be waiting for the master's answer.
+    gevent.get_hub().handle_system_error(SystemExit, SystemExit(line))
 
 
 def begin() -> None:
@@ -78,11 +68,10 @@ def obey(runner: WorkerRunner) -> None:
     """Follow the messages of the master that this worker has joined."""
     logger.info("%s%s:%s", settings.JOINED, runner.master_host, runner.master_port)
     runner.register_message(PHASE, lambda environment, msg: RECORDER.begin(msg.data["phase"]))
-    runner.register_message(rate.INTERVAL, lambda environment, msg: rate.share_among(msg.data["seconds"]))
-    runner.register_message(rate.RESTART, lambda environment, msg: rate.restart(msg.data["seconds"]))
+    runner.register_message(rate.INTERVAL, lambda environment, msg: rate.share_among(**msg.data))
     runner.register_message(CLOSE, lambda environment, msg: _answer_close(runner))
     # Quitting listeners fire in reverse: this one comes before Locust's, which signs off at the master.
-    listen(runner.environment.events.quitting, lambda **_: _leave_in_order(runner))
+    runner.environment.events.quitting.add_listener(lambda **_: _leave_in_order(runner))
 
 
 def play(chosen: settings.Settings) -> None:
@@ -139,16 +128,10 @@ def _answer_close(runner: WorkerRunner) -> None:
     runner.send_message(CLOSED, _last_counts())
 
 
-def _exit_status(runner: WorkerRunner) -> int:
-    """Return this process's exit status; failed requests are part of the master's."""
-    if locust_internals.has_lost_its_master(runner):
-        return 1  # so that Docker may restart it
-    return 2 if locust_internals.has_unhandled_exception() else 0  # like Locust
-
-
 def _leave_in_order(runner: WorkerRunner) -> None:
     """Stop the users, then send the last counts, while the master still knows this worker."""
-    runner.environment.process_exit_code = _exit_status(runner)
+    # Failed requests are part of the master's exit status.
+    runner.environment.process_exit_code = locust_internals.exit_status(runner)
     locust_internals.stop_listening(runner)
     runner.stop()
     runner.send_message(CLOSED, _last_counts())

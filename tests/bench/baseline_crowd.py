@@ -59,7 +59,7 @@ def write(environment: Environment, **_: object) -> None:
     environment.parsed_options.result.write_text(json.dumps(found))
 
 
-events.init_command_line_parser.add_listener(add_options)  # type: ignore[no-untyped-call]
-events.test_start.add_listener(begin)  # type: ignore[no-untyped-call]
+events.init_command_line_parser.add_listener(add_options)
+events.test_start.add_listener(begin)
 # Not test_stop: while Locust stops all users the loop is late by a second, which is no part of what is compared.
-events.test_stopping.add_listener(write)  # type: ignore[no-untyped-call]
+events.test_stopping.add_listener(write)

@@ -49,7 +49,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("name", "elapsed", "expected", "sentence"), ROWS)
 def test_a_shape_is_a_function_of_the_time(name: str, elapsed: float, expected: Stage | None, sentence: str) -> None:
-    plan = SHAPES[name].plan
+    plan = SHAPES[name]
     assert plan(elapsed, 100, ALL) == expected, sentence
     assert plan(elapsed, 100, ALL) == expected, "asked again, it says the same"
 
@@ -62,13 +62,13 @@ def test_every_shape_has_rows() -> None:
     ("clients", "expected"), [(1, [1, 1, 1, 1, 1]), (7, [2, 3, 5, 6, 7]), (30, [6, 12, 18, 24, 30])]
 )
 def test_no_step_is_empty_the_last_is_full(clients: int, expected: list[int]) -> None:
-    stages = [SHAPES["steps"].plan(elapsed, clients, ALL) for elapsed in (0, 30, 60, 90, 120)]
+    stages = [SHAPES["steps"](elapsed, clients, ALL) for elapsed in (0, 30, 60, 90, 120)]
     assert stages == [everyone(number) for number in expected]
 
 
 @pytest.mark.parametrize(("variants", "ends"), [(("asyncio",), 65), (("asyncio", "single"), 130), ((), 0)])
 def test_one_after_another_lasts_a_turn_a_variant(variants: tuple[str, ...], ends: float) -> None:
-    plan = SHAPES["one-after-another"].plan
+    plan = SHAPES["one-after-another"]
     assert plan(ends, 5, variants) is None
     if variants:
         assert plan(ends - 5.1, 5, variants) == Stage(5, variants[-1:])
@@ -76,6 +76,6 @@ def test_one_after_another_lasts_a_turn_a_variant(variants: tuple[str, ...], end
 
 @pytest.mark.parametrize("name", ["steps", "spike", "tour"])
 def test_the_other_shapes_load_the_given_variants(name: str) -> None:
-    stage = SHAPES[name].plan(0, 10, ["threaded"])
+    stage = SHAPES[name](0, 10, ["threaded"])
     assert stage is not None
     assert stage.variants == ("threaded",)

@@ -110,7 +110,7 @@ def test_a_reach_into_locust_is_found(source: str, found: str) -> None:
 
 def test_each_reach_names_the_pinned_version() -> None:
     [pinned] = re.findall(r"^locust==(\S+)", (LOADTEST / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    named = re.findall(r"^# Locust ([0-9.]+), ", INTERNALS.read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(r"^ *# Locust ([0-9.]+), ", INTERNALS.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(named) > 20
     assert set(named) == {pinned}
 
