@@ -20,7 +20,6 @@ from typing import Final
 from loadtest.compare.analysis.bootstrap import CONFIDENCE, Interval, raised
 
 FEWEST_PAIRS: Final = 8  # pairs from which on the signed-rank test has an interval of CONFIDENCE
-
 _Estimator = Callable[[Sequence[float], Sequence[float]], Interval]
 
 

@@ -31,7 +31,6 @@ UNITS: Final = {name: {"ms": 1e3, "MB": 1e6}.get(heading[-2:], 1.0) for name, he
 """What of a measure's unit makes one of its heading's."""
 
 _COUNTS: Final = frozenset({"threads"})
-
 _REVERSE: Final = {">=": "<=", AT_LEAST: "≤ "}  # what stands before an upper bound, by what stands before a lower one
 SLOWEST: Final = "*"  # behind the slowest of a few samples where there is no room to say so
 

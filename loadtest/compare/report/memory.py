@@ -9,7 +9,6 @@ from loadtest.compare.report.charts.svg import Chart, Ink, Point, inks
 from loadtest.compare.report.formatting import number
 
 _Slope = Mapping[str, Any]  # as in measure/memory.Price
-
 _KINDS: Final = {"silent": "Memory of a silent client, kB", "spoken": "Memory of a client that has spoken, kB"}
 
 

@@ -19,7 +19,6 @@ from loadtest.compare.report.formatting import HEADINGS, OF_FEW, number, run_cou
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 
 _CEILING: Final = "the generator's ceiling"
-
 _LATENCIES: Final = (*LATER_REPLIES, *FIRST_REPLIES)
 
 _COLUMN: Final = {

@@ -14,7 +14,6 @@ from loadtest.compare.report.notes import incomplete, indicative, is_verdict, re
 from loadtest.compare.report.ranking import pair_lines, workload_in_words
 
 __all__ = ["brief", "number", "text"]
-
 _WIDTH: Final = 100
 
 _MEASURES: Final = (

@@ -36,9 +36,6 @@ _DARK: Final = """
 .grid { stroke: #33393f; } .axis { stroke: #6b737b; } .whisker { stroke: #eceef0; }
 """
 
-_CLASS: Final = re.compile(r"[a-z][a-z0-9-]*")
-_COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
-
 # Each as steps from its middle, about as large as the others look.
 _SHAPES: Final = (
     "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
@@ -68,14 +65,14 @@ def inks(candidates: Sequence[Candidate]) -> dict[str, Ink]:
     shapes = {name: place for place, name in enumerate((*LAB, *strangers))}
     found = {}
     for place, each in enumerate(candidates):
-        css = f"of-{each.name if _CLASS.fullmatch(each.name) else place}"  # not each name can be a class
-        found[each.name] = Ink(each.label, css, each.colour, shapes[each.name])
+        name = each.name if re.fullmatch("[a-z][a-z0-9-]*", each.name) else place  # not each name can be a class
+        found[each.name] = Ink(each.label, f"of-{name}", each.colour, shapes[each.name])
     return found
 
 
 def style(inks: Iterable[Ink]) -> str:
     """Return the style sheet for the light and the dark theme."""
-    some = (ink for ink in inks if _COLOUR.fullmatch(ink.colour))
+    some = (ink for ink in inks if re.fullmatch("#[0-9A-Fa-f]{6}", ink.colour))
     colours = "\n".join(f".{ink.css} {{ fill: {ink.colour}; stroke: {ink.colour}; }}" for ink in some)
     return f"{_STYLE}{colours}{_MARKS}@media (prefers-color-scheme: dark) {{{_DARK}}}"
 
