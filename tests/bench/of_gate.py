@@ -28,7 +28,7 @@ from loadtest.compare.analysis.regression import is_worse, of_revisions
 from loadtest.compare.analysis.stopping_rule import further
 from loadtest.compare.analysis.summary import Summary, estimate, summaries
 from loadtest.compare.plan import MIN_RUNS
-from loadtest.compare.report import intervals
+from loadtest.compare.report import differences
 from tests.support.gate import SERVER, SLOWED, Gate
 
 KINDS: Final = ("equal", "slowed")
@@ -83,7 +83,7 @@ def measure(gate: Gate, folder: Path, kind: str, number: int) -> None:
     result = json.loads(gate.result.read_text(encoding="utf-8")) if gate.result.exists() else None
     kept = {"status": judged.status, "seconds": round(seconds, 1), "said": judged.summary}
     atomic_write.write(path(folder, kind, number), json.dumps({**kept, "result": result}) + "\n")
-    told = intervals.headline(of_revisions(result)) if result else judged.summary.splitlines()[0]
+    told = differences.headline(of_revisions(result)) if result else judged.summary.splitlines()[0]
     print(f"{seconds:.0f} s, status {judged.status}: {told}", flush=True)
 
 

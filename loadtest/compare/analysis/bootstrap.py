@@ -11,6 +11,7 @@ the sample median", JASA 73, 1978): the result is exact, and needs no seed.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import comb, inf
 from operator import itemgetter
 from typing import Final
@@ -26,9 +27,6 @@ fewer runs fewer do: an interval of three runs is hardly more than their range.
 # With many runs most pairs of middle values are nearly impossible, and cost the most time. Without them less than a
 # millionth is missing, where an interval leaves out five thousandths on each side.
 _NEGLIGIBLE: Final = 1e-9
-
-_Weighted = Sequence[tuple[float, float]]
-"""Values, each with its share of the resamples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,8 @@ def middle(values: Sequence[float]) -> float:
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
-def _resampled(values: Sequence[float]) -> _Weighted:
-    """Return the possible medians of a resample."""
+def _resampled(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the possible medians of a resample, each with its share of the resamples."""
     if not values:
         raise ValueError("there is no run to take a median of")
     ordered = sorted(values)
@@ -105,14 +103,10 @@ def _middles(runs: int) -> tuple[tuple[int, int, float], ...]:
 def _ends(weighted: Iterable[tuple[float, float]]) -> tuple[float, float]:
     """Return the ends of the interval of CONFIDENCE."""
     ordered = sorted(weighted, key=itemgetter(0))
-    return _first(ordered), _first(reversed(ordered))
+    return _first(ordered), _first(ordered[::-1])
 
 
-def _first(weighted: Iterable[tuple[float, float]]) -> float:
+def _first(weighted: Sequence[tuple[float, float]]) -> float:
     """Return the first value within the interval."""
-    passed = 0.0
-    for value, share in weighted:
-        passed += share
-        if passed > (1 - CONFIDENCE) / 2:
-            return value
-    raise ValueError("the shares don't add up to 1")
+    passed = accumulate(share for _, share in weighted)
+    return next(value for (value, _), share in zip(weighted, passed, strict=True) if share > (1 - CONFIDENCE) / 2)

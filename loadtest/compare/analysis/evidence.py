@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, TypeGuard
+from typing import Any, Final, Literal, NamedTuple
 
+from loadtest.compare.analysis.bootstrap import Interval
 from loadtest.compare.analysis.pairwise import compare_pair
 from loadtest.compare.analysis.significance import Significance
 from loadtest.compare.analysis.summary import Estimate, Summary, summaries
@@ -13,14 +14,10 @@ from loadtest.compare.slo import Slo, parse
 
 Mark = Literal["agrees", "disagrees", "abstains"]
 
+# What settles a claim that the runs' spread leaves open, or too few runs, or lower bounds.
 QUIETER: Final = "a machine whose runs differ less would settle it: one without other guests and programs"
-"""What settles a claim that the runs' spread leaves open."""
-
 MORE_RUNS: Final = "more repeats would settle it, or a machine on which fewer runs are left out"
-"""What settles a claim of which there are too few runs."""
-
 FASTER_LOAD: Final = "a machine with a faster core, or a second one, for the load would settle it"
-"""What settles a claim that lower bounds leave open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +30,11 @@ class Found:
 
 
 class Part(NamedTuple):
-    """
-    A part of a claim.
-
-    holds: whether it does, None if the runs can't tell. said: its measures in words. open: why they can't tell.
-    """
+    """A part of a claim: whether it holds (None: the runs can't tell), its measures in words, and why it is open."""
 
     holds: bool | None
     said: str
     open: str = ""
-
-
-class Slope(NamedTuple):
-    """Bytes per client, with an interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +88,29 @@ class Evidence:
             {rate for name, _, count, rate in self.runs if rate and (name, count) == (candidate, clients)}
             for candidate, clients in loads
         ]
-        return min(set.intersection(*rates), default=None) if rates else None
+        return min(set.intersection(*rates), default=None)
 
-    def slopes(self, names: Sequence[str]) -> tuple[str, dict[str, Slope]]:
+    def slopes(self, names: Sequence[str]) -> tuple[str, dict[str, Interval]]:
         """
         Return what a client takes of each candidate, and which clients these are: all of one kind.
 
         Clients that have spoken, if that is known of every candidate, else silent ones: one server serves only one.
         """
-        words, known = "a client that has spoken", self._slopes(names, "spoken")
-        if len(known) < len(names):
-            words, known = "a silent client", self._slopes(names, "silent")
-        return words, known
+        for kind in ("spoken", "silent"):
+            found = {name: (self.memory.get(name) or {}).get(kind) for name in names}
+            known = {
+                name: Interval(each["value"], each["low"], each["high"])
+                for name, each in found.items()
+                if each and each["low"] is not None
+            }
+            if len(known) == len(names):
+                break
+        return "a client that has spoken" if kind == "spoken" else "a silent client", known
 
-    def _slopes(self, names: Sequence[str], kind: str) -> dict[str, Slope]:
-        found = {name: (self.memory.get(name) or {}).get(kind) for name in names}
-        return {name: Slope(each["value"], each["low"], each["high"]) for name, each in found.items() if _has(each)}
 
-
-def _has(price: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
-    """Return whether a slope has an interval."""
-    return price is not None and price["low"] is not None
+def decided(yes: bool, no: bool) -> bool | None:
+    """Return an answer; None if the runs give neither."""
+    return True if yes else False if no else None
 
 
 def concluded(parts: Sequence[Part], command: str, about: str = "") -> Found:
@@ -174,9 +161,7 @@ def between(counts: Sequence[int]) -> str:
 
 def few(runs: int) -> str:
     """Return why so many runs give no verdict, "" if they do."""
-    if runs >= MIN_RUNS:
-        return ""
-    return f"{runs} valid runs, where a verdict takes {MIN_RUNS}: {MORE_RUNS}"
+    return "" if runs >= MIN_RUNS else f"{runs} valid runs, where a verdict takes {MIN_RUNS}: {MORE_RUNS}"
 
 
 def ratio(measure: str, ours: Summary, theirs: Summary) -> Significance:
@@ -194,19 +179,15 @@ def times(found: Significance) -> str:
     return f"{found.bound}{found.ratio:.2f} times{f' ({ends[0]})' if ends else ''}"
 
 
-def stays_below(found: Significance, limit: float) -> bool | None:
-    """Return whether a ratio is at most `limit`; None if its interval reaches beyond, or if there is none."""
-    if found.high is not None and found.high <= limit:
-        return True
-    return False if found.low is not None and found.low > limit else None
-
-
-def power(about: str, found: Significance) -> str:
-    """Return why a ratio can't be told, and which differences it could find."""
-    if found.low is None or found.high is None or not found.ratio:
+def at_most(limit: float, about: str, found: Significance) -> Part:
+    """Return whether a ratio is at most `limit`: not known if its interval reaches beyond, or if there is none."""
+    low, high = found.low, found.high
+    holds = decided(high is not None and high <= limit, low is not None and low > limit)
+    said = f"{about} {times(found)}"
+    if low is None or high is None or not found.ratio:
         settles = MORE_RUNS if min(found.runs) < MIN_RUNS else FASTER_LOAD
-        return f"{about}: {found.why or 'no interval'}; {settles}"
-    return spans(about, found.low, found.high, found.ratio)
+        return Part(holds, said, f"{about}: {found.why or 'no interval'}; {settles}")
+    return Part(holds, said, spans(about, low, high, found.ratio))
 
 
 def spans(about: str, low: float, high: float, value: float) -> str:

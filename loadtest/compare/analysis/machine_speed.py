@@ -8,17 +8,10 @@ from typing import Any, Final
 from loadtest.compare.analysis.measures import process_of
 from loadtest.run_warnings import RunWarning, warning
 
-FEWEST: Final = 10
-"""Processes from which on it is known what is usual."""
-
-LEAST: Final = 0.03
-"""The least deviation that is one: less never changed a verdict."""
-
-_NORMAL: Final = 1.4826
-"""Times the median absolute deviation, of a normal distribution its standard deviation."""
-
-_RANGE: Final = 2.576
-"""Standard deviations to either side that hold 99 % of a normal distribution."""
+FEWEST: Final = 10  # processes from which on it is known what is usual
+LEAST: Final = 0.03  # the least deviation that is one: less never changed a verdict
+_NORMAL: Final = 1.4826  # times the median absolute deviation, of a normal distribution its standard deviation
+_RANGE: Final = 2.576  # standard deviations to either side that hold 99 % of a normal distribution
 
 
 def changes(result: Mapping[str, Any]) -> dict[int, RunWarning]:
@@ -28,7 +21,9 @@ def changes(result: Mapping[str, Any]) -> dict[int, RunWarning]:
     A run has calibrations before and after it (measure/calibration.py); the range is that of the comparison's own. The
     spread comes from the median absolute deviation, which a few slow minutes don't widen.
     """
-    taken = {process_of(run): _speeds(run.get("calibration") or []) for run in result["runs"]}
+    taken = {
+        process_of(run): [took for each in run.get("calibration") or [] for took in each] for run in result["runs"]
+    }
     by_shape: dict[int, dict[int, list[float]]] = {}
     for process, each in taken.items():
         if each:
@@ -58,7 +53,3 @@ def _changes(known: Mapping[int, Sequence[float]]) -> dict[int, RunWarning]:
         for process, each in found.items()
         if abs(each - middle) > limit
     }
-
-
-def _speeds(calibrations: Sequence[Sequence[float]]) -> list[float]:
-    return [took for each in calibrations for took in each]

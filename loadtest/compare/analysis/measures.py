@@ -6,7 +6,7 @@ of those connected.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from loadtest.compare.measure import load
@@ -18,41 +18,20 @@ from loadtest.run_checks import BUSY, STOLEN
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 from loadtest.scenarios import SCENARIOS, Scenario
 
-SERVER_LIMITED: Final = 0.95
-"""Share of its core from which a server counts as always busy."""
+SERVER_LIMITED: Final = 0.95  # share of its core from which a server counts as always busy
+SLOWER_ONES: Final = 5  # samples beyond a high quantile for it to have its name: a p99 takes 500, a p99.9 5,000
+OWN_SHARE: Final = 0.1  # share of a response time's quantile from which the generator's own delay there is too much
+LEAST_CPU: Final = 0.1  # the least processor seconds in a window for a cost: some kernels count in steps of 10 ms
+NEAR_CEILING: Final = 0.90  # share of the generator's own ceiling from which a top speed counts as the generator's
 
-SLOWER_ONES: Final = 5
-"""Samples beyond a high quantile from which on it is called by its name: a p99 of 500 samples, a p99.9 of 5,000."""
+_OTHERS_CPU: Final = 0.15  # share of a core from which other work changes a throughput by more than two runs differ
+_FOREIGN: Final = 0.02  # the same on the server's own core
+_STEP: Final = 0.01  # what the kernel's clock, which counts in steps of 10 ms, may add to that by itself
 
-OWN_SHARE: Final = 0.1
-"""The share of a response time's quantile, from which on the generator's own delay at that quantile is too much."""
-
-LEAST_CPU: Final = 0.1
-"""The least processor seconds in a window for a cost: some kernels count in steps of 10 ms."""
-
-NEAR_CEILING: Final = 0.90
-"""Share of the generator's own ceiling from which a top speed counts as the generator's."""
-
-# Share of a core from which other work causes a warning: it changes a throughput by more than two runs usually differ.
-_OTHERS_CPU: Final = 0.15
-
-# The same on the server's own core; and what the kernel's clock, which counts in steps of 10 ms, may add by itself.
-_FOREIGN: Final = 0.02
-_STEP: Final = 0.01
-
-LATENCIES: Final = (
-    "response_p50_us",
-    "response_p99_us",
-    "response_p999_us",
-    "service_p99_us",
-    "first_p50_us",
-    "first_p99_us",
-    "longest_wait_us",
-)
+LATER_REPLIES: Final = ("response_p50_us", "response_p99_us", "response_p999_us", "service_p99_us")
+FIRST_REPLIES: Final = ("first_p50_us", "first_p99_us")
+LATENCIES: Final = (*LATER_REPLIES, *FIRST_REPLIES, "longest_wait_us")
 """The measures that include the generator's own delay."""
-
-_LATER_REPLIES: Final = frozenset({"response_p50_us", "response_p99_us", "response_p999_us", "service_p99_us"})
-_FIRST_REPLIES: Final = frozenset({"first_p50_us", "first_p99_us"})
 
 CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latency"
 """The note for a latency of clients that never pause."""
@@ -60,27 +39,7 @@ CLOSED_LOOP: Final = "closed loop: clients / throughput, not the server's latenc
 _GONE: Final = "clients come and go, and a thread that ends takes its count with it"
 _SHARED: Final = "the neighbour's requests are in it too"
 
-IN_TIME_US: Final = 1_000_000
-"""Microseconds within which a new client's first reply is in time: a person still feels served at once."""
-
-MEASURES: Final = (
-    "requests_per_second",
-    "response_p50_us",
-    "response_p99_us",
-    "response_p999_us",
-    "service_p99_us",
-    "first_p50_us",
-    "first_p99_us",
-    "first_in_time",
-    "resident_bytes",
-    "cpu_us",
-    "turns",
-    "waited_us",
-    "threads",
-    "jain",
-    "longest_wait_us",
-    "neighbour_us",
-)
+IN_TIME_US: Final = 1_000_000  # until a new client's first reply is in time: a person still feels served at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +61,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """
-    The generator's highest requests per second, against the null server.
-
-    cpu_us_per_request: the generator's own. warnings: about this measurement.
-    """
+    """The generator's highest requests per second against the null server, and its own CPU for each."""
 
     requests_per_second: float
     cpu_us_per_request: float
@@ -129,16 +84,15 @@ class RunMeasures:
     The measures of one run.
 
     number: its position. repeat: of the same run. problem: why there are no measures, or "". model: "closed" or "open".
-    served, connected: clients. response_p50_us, response_p99_us, response_p999_us, service_p99_us: microseconds of
-    replies after a connection's first, from when a request was due, or was sent; first_p50_us, first_p99_us: from
-    connecting to the first reply; first_in_time: the share of new clients that had it within IN_TIME_US;
-    resident_bytes, threads: the server's most; cpu_us: the server's CPU microseconds per request; turns, waited_us: per
-    request, how often a thread of the server got a core, and the microseconds that threads were ready and had none;
-    jain: Counters.fairness;
-    longest_wait_us: for a reply, even if it never came; neighbour_us: the median service time of the client that does
-    something else than the others. server_cpu, generator_cpu: shares of a core; the first is None
-    if the server was not started here. generator_busy: share of the time in which the generator worked or was kept from
-    its core. failed: by "requests", "connects" and "open connections", and then by kind.
+    served, connected: clients. response_p50_us to service_p99_us: microseconds of replies after a connection's first,
+    from when a request was due, or was sent; first_p50_us, first_p99_us: from connecting to the first reply;
+    first_in_time: the share of new clients that had it within IN_TIME_US; resident_bytes, threads: the server's most;
+    cpu_us: the server's CPU microseconds per request; turns, waited_us: per request, how often a thread of the server
+    got a core, and the microseconds that threads were ready and had none; jain: Counters.fairness; longest_wait_us: for
+    a reply, even if it never came; neighbour_us: the median service time of the client that does something else than
+    the others. server_cpu, generator_cpu: shares of a core; the first is None if the server was not started here.
+    generator_busy: share of the time in which the generator worked or was kept from its core. failed: by "requests",
+    "connects" and "open connections", and then by kind.
     """
 
     number: int
@@ -172,21 +126,8 @@ class RunMeasures:
     warnings: tuple[RunWarning, ...] = ()
     repeat: int = 1
 
-    @property
-    def paced(self) -> bool:
-        """Whether the clients' pauses or a schedule set the rate, so that it is not a top speed."""
-        return is_paced(self.scenario)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return JSON-ready data."""
-        return {
-            "served": self.served,
-            "connected": self.connected,
-            **{name: asdict(getattr(self, name)) for name in MEASURES},
-            "server_cpu": self.server_cpu,
-            "generator_cpu": self.generator_cpu,
-            "generator_busy": self.generator_busy,
-        }
+MEASURES: Final = tuple(each.name for each in fields(RunMeasures) if each.default == Measure())
 
 
 def is_paced(scenario: Scenario) -> bool:
@@ -204,7 +145,7 @@ def of_throughput(scenario: Scenario) -> frozenset[str]:
     """
     if is_paced(scenario):
         return frozenset()
-    return _LATER_REPLIES if stays(scenario) else _LATER_REPLIES | _FIRST_REPLIES
+    return frozenset(LATER_REPLIES if stays(scenario) else (*LATER_REPLIES, *FIRST_REPLIES))
 
 
 def stays(scenario: Scenario) -> bool:
@@ -235,16 +176,11 @@ def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMe
         return RunMeasures(run["number"], run["candidate"], workload, SCENARIOS[workload.scenario], problem)
     found = load.read(run["load"])
     measured = measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling)
-    warnings = (*measured.warnings, *_of_interpreter(run.get("interpreter")))
-    return replace(measured, number=run["number"], repeat=run["repeat"], warnings=warnings)
-
-
-def _of_interpreter(python: Mapping[str, Any] | None) -> Iterable[RunWarning]:
-    """Yield a warning if a server should have run without the GIL, and had it."""
+    warnings, python = measured.warnings, run.get("interpreter")
     if python and python["build"] == "free-threaded" and python["gil"]:
-        yield warning(
-            "gil-came-back", f"a free-threaded {python['implementation']} {python['version']} ended with the GIL on"
-        )
+        ended = f"a free-threaded {python['implementation']} {python['version']} ended with the GIL on"
+        warnings = (*warnings, warning("gil-came-back", ended))
+    return replace(measured, number=run["number"], repeat=run["repeat"], warnings=warnings)
 
 
 def fewest_of(q: float) -> int:
@@ -301,18 +237,12 @@ def measures_of_load(
     elif not found.served:
         why = "no client is known to have been served, though replies were counted"
     late = [each.name for each in found.warnings if takes_out(each.name) is TakesOut.LATENCIES]
-    rate = cost = Measure(why=why)
-    if not why:
-        rate = Measure(found.verified / found.seconds)
-        # However late the load was, a server that was always busy went as fast as it can.
-        idle = (bool(late) or seeks_top_speed(found.scenario)) and (server is None or server < SERVER_LIMITED)
-        limited = idle or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
-        rate = replace(rate, at_least=limited and not is_paced(found.scenario))
-        cost = _cost(usage.server_cpu, found.verified)
+    rate = found.verified / found.seconds
+    # However late the load was, a server that was always busy went as fast as it can.
+    idle = (bool(late) or seeks_top_speed(found.scenario)) and (server is None or server < SERVER_LIMITED)
+    limited = idle or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
     # Of the server's time, none can tell which part was for whom.
     shared = why or (_SHARED if found.scenario.neighbour else "")
-    if shared:
-        cost = Measure(why=shared)
     gone = shared or ("" if stays(found.scenario) else _GONE)
     shown = RunMeasures(
         number=0,
@@ -322,16 +252,16 @@ def measures_of_load(
         model=found.model,
         served=found.served,
         connected=found.connected,
-        requests_per_second=rate,
-        response_p50_us=Measure(why=why) if why else _later(found, "response", 0.5),
-        response_p99_us=Measure(why=why) if why else _later(found, "response", 0.99),
-        response_p999_us=Measure(why=why) if why else _p999(found),
-        service_p99_us=Measure(why=why) if why else _later(found, "service", 0.99),
+        requests_per_second=Measure(rate, at_least=limited and not is_paced(found.scenario)),
+        response_p50_us=_later(found, "response", 0.5),
+        response_p99_us=_later(found, "response", 0.99),
+        response_p999_us=_p999(found),
+        service_p99_us=_later(found, "service", 0.99),
         first_p50_us=_first(found, 0.5),
         first_p99_us=_first(found, 0.99),
         first_in_time=_in_time(found),
         resident_bytes=_ours(usage.resident),
-        cpu_us=cost,
+        cpu_us=Measure(why=shared) if shared else _cost(usage.server_cpu, found.verified),
         turns=_per_request(usage.turns, found, gone),
         waited_us=_per_request(usage.waited and usage.waited * 1e6, found, gone),
         threads=_ours(usage.threads),
@@ -345,16 +275,24 @@ def measures_of_load(
         generator_busy=found.generator_busy,
         failed=_failed(found),
     )
+    missing: dict[str, Any] = {}
     if late:
         own = Measure(why=f"it would hold the generator's own delay ({', '.join(late)})")
-        measured: dict[str, Any] = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
-        shown = replace(shown, **measured)
+        missing = {name: own for name in LATENCIES if getattr(shown, name).value is not None}
+    if why:
+        missing |= dict.fromkeys(("requests_per_second", *LATER_REPLIES), Measure(why=why))
+    shown = replace(shown, **missing)
     return replace(shown, warnings=tuple(_warnings(shown, found, usage, ceiling)))
+
+
+def excluding(warnings: Iterable[RunWarning]) -> list[str]:
+    """Return the names of those that take a run out of the medians."""
+    return [each.name for each in warnings if takes_out(each.name) is TakesOut.RUN]
 
 
 def excludes(warnings: Iterable[RunWarning]) -> bool:
     """Whether warnings take a run out of the medians."""
-    return any(takes_out(each.name) is TakesOut.RUN for each in warnings)
+    return bool(excluding(warnings))
 
 
 def _cost(seconds: float | None, requests: int) -> Measure:
@@ -366,11 +304,9 @@ def _cost(seconds: float | None, requests: int) -> Measure:
 
 def _per_request(number: float | None, found: Load, why: str) -> Measure:
     """Return a number per request; why: the reason if the requests can't be known."""
-    if why or number is None:
-        return Measure(
-            why=why or "the server's threads are too many to be read one by one, or the kernel doesn't count"
-        )
-    return Measure(number / found.verified)
+    if number is None:
+        why = why or "the server's threads are too many to be read one by one, or the kernel doesn't count"
+    return Measure(why=why) if why or number is None else Measure(number / found.verified)
 
 
 def _p999(found: Load) -> Measure:
@@ -391,11 +327,9 @@ def _generator_cpu(found: Load, usage: Usage) -> float:
     return max(found.generator_cpu, usage.generator_cpu / found.seconds)
 
 
-def _is_near(ceiling: Ceiling | None, rate: Measure) -> bool:
+def _is_near(ceiling: Ceiling | None, rate: float) -> bool:
     """Whether a rate is near the generator's ceiling, unless that is excluded."""
-    if ceiling is None or ceiling.is_void:
-        return False
-    return (rate.value or 0) >= NEAR_CEILING * ceiling.requests_per_second
+    return ceiling is not None and not ceiling.is_void and rate >= NEAR_CEILING * ceiling.requests_per_second
 
 
 def _alone(found: Load) -> bool:
@@ -412,7 +346,8 @@ def _failed(found: Load) -> dict[str, dict[str, int]]:
 
 
 def _later(found: Load, series: str, q: float) -> Measure:
-    bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q)
+    finished, unfinished = found.finished.get(series, {}), found.unfinished.get(series, {})
+    bounds = bounded_quantile(finished, unfinished, q)
     if bounds is None and found.scenario.requests == 1:
         return Measure(why="each client asks once and leaves, so that every reply is a first one")
     if bounds is None:
@@ -420,7 +355,7 @@ def _later(found: Load, series: str, q: float) -> Measure:
     few, name = 0, f"p{q * 100:g}"
     if bounds.samples < fewest_of(q):
         few, name, q = bounds.samples, "the most", 1.0
-        bounds = bounded_quantile(found.finished.get(series, {}), found.unfinished.get(series, {}), q) or bounds
+        bounds = bounded_quantile(finished, unfinished, q) or bounds
     own = quantile(found.send_delay, q) if series == "response" else None
     if own and own.microseconds > OWN_SHARE * bounds.low and not bounds.open:
         why = (
@@ -445,8 +380,7 @@ def _first(found: Load, q: float) -> Measure:
     if bounds is None or (bounds.low == 0 and stays(found.scenario)):
         return Measure(why="first replies came within the warm-up, which is thrown away")
     few = bounds.samples if bounds.samples < fewest_of(q) else 0
-    if few:
-        bounds = bounded_quantile(finished, unfinished, 1.0) or bounds
+    bounds = (bounded_quantile(finished, unfinished, 1.0) if few else None) or bounds
     return Measure(bounds.low, at_least=bounds.open, slowest_of=few)
 
 
@@ -473,20 +407,20 @@ def _warnings(row: RunMeasures, found: Load, usage: Usage, ceiling: Ceiling | No
     known = {each.name: each for each in found.warnings}
     if _alone(found):  # the row itself says that
         known.pop("unserved", None)
-    detail = ""
-    if seeks_top_speed(row.scenario) and ceiling and _is_near(ceiling, row.requests_per_second):
+    detail, rate = "", row.requests_per_second.value or 0.0
+    at_limit = max(row.generator_cpu, row.generator_busy) >= BUSY
+    if seeks_top_speed(row.scenario) and ceiling and _is_near(ceiling, rate):
         known.pop("generator-cpu", None)  # the same limit, in more detail
-        share = (row.requests_per_second.value or 0) / ceiling.requests_per_second
+        top = ceiling.requests_per_second
         detail = (
-            f"this is {share:.0%} of the {ceiling.requests_per_second:,.0f} requests/s that are the generator's own"
-            f" ceiling: the server ({share_of_core(row.server_cpu)} of its core) may be faster"
+            f"this is {rate / top:.0%} of the {top:,.0f} requests/s that are the generator's own ceiling: the server"
+            f" ({share_of_core(row.server_cpu)} of its core) may be faster"
         )
-    elif not row.paced and max(row.generator_cpu, row.generator_busy) >= BUSY and "generator-cpu" not in known:
+    elif not is_paced(row.scenario) and at_limit and "generator-cpu" not in known:
         busy = "" if row.generator_cpu >= BUSY else f", and was kept from it: it was busy {row.generator_busy:.0%}"
         detail = (
             f"the generator used {row.generator_cpu:.0%} of its core{busy}: the server"
-            f" ({share_of_core(row.server_cpu)}) may be"
-            " faster"
+            f" ({share_of_core(row.server_cpu)}) may be faster"
         )
     yield from known.values()
     if detail:
@@ -500,22 +434,13 @@ def _surroundings(found: Load, usage: Usage) -> Iterable[RunWarning]:
     """Yield warnings about a run's surroundings, unless the load has them."""
     # A server that already runs may be on this machine, and would count as another program.
     if usage.server_cpu is not None and usage.others_cpu / found.seconds > _OTHERS_CPU:
-        yield warning(
-            "busy-machine",
-            f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile",
-        )
+        yield warning("busy-machine", f"other programs used {usage.others_cpu / found.seconds:.0%} of a core meanwhile")
     if usage.foreign is not None and usage.foreign - _STEP > _FOREIGN * found.seconds:
         yield warning(
             "busy-core", f"other work took {usage.foreign / found.seconds:.1%} of the server's core meanwhile"
         )
     stolen = usage.stolen / found.seconds
     if stolen > STOLEN and all(each.name != "stolen-time" for each in found.warnings):
-        yield warning(
-            "stolen-time",
-            f"the virtual machine's host kept back {stolen:.0%} of a core meanwhile",
-        )
+        yield warning("stolen-time", f"the virtual machine's host kept back {stolen:.0%} of a core meanwhile")
     if found.connected < found.users:
-        yield warning(
-            "not-connected",
-            f"{found.connected:,} of {found.users:,} clients connected",
-        )
+        yield warning("not-connected", f"{found.connected:,} of {found.users:,} clients connected")

@@ -12,11 +12,8 @@ from typing import Final
 
 from loadtest.compare.analysis.significance import MARGIN
 
-FEWEST: Final = 8
-"""Runs from which on groups are told from chance."""
-
-LEAST_SHARE: Final = 0.2
-"""The least share of the runs, and two at least, that make a group: fewer are outliers."""
+FEWEST: Final = 8  # runs from which on groups are told from chance
+LEAST_SHARE: Final = 0.2  # the least share of the runs, and two at least, that make a group: fewer are outliers
 
 GAP: Final = 44
 """

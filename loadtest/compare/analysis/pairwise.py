@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, groupby
+from itertools import combinations
 from math import inf
 from typing import Final
 
@@ -15,11 +15,10 @@ from loadtest.compare.analysis.significance import (
     Significance,
     compare_runs,
 )
-from loadtest.compare.analysis.summary import Estimate, Summary
+from loadtest.compare.analysis.summary import Estimate, Summary, by_workload
 from loadtest.scenarios import Scenario
 
-MORE_IS_BETTER: Final = frozenset({"requests_per_second"})
-"""The measures of which more is better; of all others less is."""
+MORE_IS_BETTER: Final = frozenset({"requests_per_second"})  # of all other measures less is
 
 OF_THE_SERVED: Final = frozenset({"requests_per_second", "cpu_us", "response_p99_us"})
 """
@@ -37,14 +36,12 @@ WORDS: Final = {
 }
 """The judged measures in words."""
 
+ALIKE: Final = 1.1  # most by which two numbers of samples may differ for their slowest to be compared
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """
-    One measure of two candidates under one load. significance: of the ratio of `ours` to `theirs`.
-
-    better: the better one's name, "" if unknown.
-    """
+    """One measure of two candidates under one load: the ratio of ours to theirs, and the better one's name, or ""."""
 
     measure: str
     ours: Summary
@@ -66,48 +63,35 @@ def fair(scenario: Scenario) -> tuple[str, ...]:
 
 def all_pairs(every: Sequence[Summary]) -> list[Pair]:
     """Return every pair of candidates under every load, by each fair measure."""
-    loads = groupby(every, key=lambda each: each.workload.load)
     return [
         compare_pair(measure, ours, theirs)
-        for _, some in loads
-        for ours, theirs in combinations(list(some), 2)
+        for some in by_workload(every)
+        for ours, theirs in combinations(some, 2)
         for measure in fair(ours.scenario)
     ]
 
 
-def compare_pair(measure: str, ours: Summary, theirs: Summary) -> Pair:
-    """Compare one measure of two summaries of one comparison."""
-    return judged(measure, ours, theirs, compare_runs(_sample(ours, measure), _sample(theirs, measure)))
-
-
-def compare_apart(measure: str, ours: Summary, theirs: Summary) -> Pair:
-    """Compare one measure of summaries of two comparisons, whose repeats have nothing in common."""
-    one, other = (replace(_sample(each, measure), repeats=()) for each in (ours, theirs))
+def compare_pair(measure: str, ours: Summary, theirs: Summary, *, apart: bool = False) -> Pair:
+    """Compare one measure of two summaries; apart: of two comparisons, whose repeats have nothing in common."""
+    one, other = (_sample(each, measure) for each in (ours, theirs))
+    if apart:
+        one, other = replace(one, repeats=()), replace(other, repeats=())
     return judged(measure, ours, theirs, compare_runs(one, other))
 
 
 def judged(measure: str, ours: Summary, theirs: Summary, found: Significance) -> Pair:
-    """
-    Return which of two is better by what was found.
-
-    Neither, if that has served fewer clients only, or if the answer may come from the numbers of samples.
-    """
-    unlike = _unlike(ours[measure], theirs[measure], found)
-    if unlike:
-        return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=unlike), "")
-    if found.answer is not Answer.DIFFERENT or found.ratio is None:
-        return Pair(measure, ours, theirs, found, "")
-    more, less = (ours, theirs) if found.ratio > 1 else (theirs, ours)
-    better, worse = (more, less) if measure in MORE_IS_BETTER else (less, more)
-    if measure in OF_THE_SERVED and _share(better) < min(1.0, _share(worse)):
-        served, connected = better.served
-        why = f"{better.candidate.label} served {served:,} of {connected:,} clients only: its figure is theirs"
+    """Return which is better: neither if it served fewer clients, or if the numbers of samples may explain it."""
+    why, name = _unlike(ours[measure], theirs[measure], found), ""
+    if not why and found.answer is Answer.DIFFERENT and found.ratio is not None:
+        is_ours = (found.ratio > 1) == (measure in MORE_IS_BETTER)
+        better, worse = (ours, theirs) if is_ours else (theirs, ours)
+        name = better.candidate.name
+        if measure in OF_THE_SERVED and _share(better) < min(1.0, _share(worse)):
+            served, connected = better.served
+            why = f"{better.candidate.label} served {served:,} of {connected:,} clients only: its figure is theirs"
+    if why:
         return Pair(measure, ours, theirs, replace(found, answer=Answer.CANNOT_TELL, why=why), "")
-    return Pair(measure, ours, theirs, found, better.candidate.name)
-
-
-ALIKE: Final = 1.1
-"""The largest ratio of two numbers of samples of which the slowest may be compared: of more it is slower by itself."""
+    return Pair(measure, ours, theirs, found, name)
 
 
 def in_words(measure: str, some: Iterable[Summary]) -> str:
@@ -121,11 +105,11 @@ def _unlike(ours: Estimate, theirs: Estimate, found: Significance) -> str:
     one, other = ours.slowest_of or inf, theirs.slowest_of or inf
     if one == other or found.ratio is None or found.answer not in {Answer.DIFFERENT, Answer.EQUIVALENT}:
         return ""
-    if found.answer is Answer.DIFFERENT:  # a p99, even of many more, is below their slowest
-        slower, quicker = (one, other) if found.ratio > 1 else (other, one)
-        if slower == inf or (quicker != inf and slower <= ALIKE * quicker):
-            return ""
-    elif inf not in {one, other} and max(one, other) <= ALIKE * min(one, other):
+    more, fewer = max(one, other), min(one, other)
+    if found.answer is Answer.DIFFERENT:
+        more, fewer = (one, other) if found.ratio > 1 else (other, one)  # the slower one's, the quicker one's
+    # A p99, even of many more, is below their slowest.
+    if more <= ALIKE * fewer < inf or (found.answer is Answer.DIFFERENT and more == inf):
         return ""
     named = [f"the slowest of {each:,.0f}" if each != inf else "a p99" for each in (one, other)]
     return f"{named[0]} beside {named[1]}: measure longer"

@@ -13,45 +13,47 @@ in error_rates.json, and in loadtest/README.md.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from math import inf, sqrt
 from typing import Final
 
 from loadtest.compare.analysis.bootstrap import CONFIDENCE, Interval, raised
 
-FEWEST_PAIRS: Final = 8
-"""Pairs from which on the signed-rank test has an interval of CONFIDENCE."""
-
+FEWEST_PAIRS: Final = 8  # pairs from which on the signed-rank test has an interval of CONFIDENCE
 _Estimator = Callable[[Sequence[float], Sequence[float]], Interval]
 
 
 def of_repeats(
-    ours: Sequence[float],
-    theirs: Sequence[float],
-    our_bounds: Sequence[bool] = (),
-    their_bounds: Sequence[bool] = (),
+    ours: Sequence[float], theirs: Sequence[float], our_bounds: Sequence[bool] = (), their_bounds: Sequence[bool] = ()
 ) -> Interval:
-    """
-    Return the ratio of `ours` to `theirs`, of which each two at the same place are of one repeat.
-
-    our_bounds, their_bounds: which of them are lower bounds. With any, the interval holds that of both estimators,
-    because which one is narrower depends on what the bounds hide.
-    """
-    exact = [(each(ours, theirs), each) for each in (paired, unpaired)]
-    best, _ = min(exact, key=lambda one: one[0].high / one[0].low if one[0].low else inf)
-    if not any(our_bounds) and not any(their_bounds):
-        return best
-    opened = [_opened(each, ours, theirs, our_bounds, their_bounds) for _, each in exact]
-    return Interval(best.value, min(each.low for each in opened), max(each.high for each in opened))
+    """Return the ratio of `ours` to `theirs`, of which each two at the same place are of one repeat."""
+    return _estimated((paired, unpaired), (ours, our_bounds), (theirs, their_bounds))
 
 
 def of_sides(
-    ours: Sequence[float],
-    theirs: Sequence[float],
-    our_bounds: Sequence[bool] = (),
-    their_bounds: Sequence[bool] = (),
+    ours: Sequence[float], theirs: Sequence[float], our_bounds: Sequence[bool] = (), their_bounds: Sequence[bool] = ()
 ) -> Interval:
     """Return the ratio of `ours` to `theirs`, which were not measured in turns."""
-    return _opened(unpaired, ours, theirs, our_bounds, their_bounds)
+    return _estimated((unpaired,), (ours, our_bounds), (theirs, their_bounds))
+
+
+def _estimated(
+    estimators: Sequence[_Estimator],
+    one: tuple[Sequence[float], Sequence[bool]],
+    other: tuple[Sequence[float], Sequence[bool]],
+) -> Interval:
+    """
+    Return the narrowest ratio of two sides: values, and which of them are lower bounds.
+
+    With bounds, the interval holds that of each estimator: which one is narrower depends on what the bounds hide.
+    """
+    ours, theirs = one[0], other[0]
+    best = min((each(ours, theirs) for each in estimators), key=lambda each: each.high / each.low if each.low else inf)
+    if not any(one[1]) and not any(other[1]):
+        return best
+    lows = (each(ours, raised(*other)).low for each in estimators)
+    highs = (each(raised(*one), theirs).high for each in estimators)
+    return Interval(best.value, min(lows), max(highs))
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
@@ -65,20 +67,6 @@ def unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
     """Return the ratio of two candidates' runs in any order; open with few runs."""
     ratios = sorted(one / other for one in ours for other in theirs)
     return _interval(ratios, _of_rank_sum(len(ours), len(theirs)))
-
-
-def _opened(
-    estimator: _Estimator,
-    ours: Sequence[float],
-    theirs: Sequence[float],
-    our_bounds: Sequence[bool],
-    their_bounds: Sequence[bool],
-) -> Interval:
-    """Return an estimate with the interval that holds whatever the bounds hide."""
-    found = estimator(ours, theirs)
-    low = estimator(ours, raised(theirs, their_bounds)).low if any(their_bounds) else found.low
-    high = estimator(raised(ours, our_bounds), theirs).high if any(our_bounds) else found.high
-    return Interval(found.value, low, high)
 
 
 def _mean(one: float, other: float) -> float:
@@ -119,9 +107,5 @@ def _of_rank_sum(ours: int, theirs: int) -> int:
 
 
 def _outside(ways: Sequence[int]) -> int:
-    total, passed = sum(ways), 0
-    for number, each in enumerate(ways):
-        passed += each
-        if passed > total * (1 - CONFIDENCE) / 2:
-            return number
-    return 0
+    most = sum(ways) * (1 - CONFIDENCE) / 2
+    return sum(passed <= most for passed in accumulate(ways))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_apart, compare_pair, fair, judged
+from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, Pair, compare_pair, fair, judged
 from loadtest.compare.analysis.sessions import compare_sessions
 from loadtest.compare.analysis.significance import Answer
 from loadtest.compare.analysis.summary import Summary, candidates, summaries, summarize
@@ -17,8 +17,7 @@ class Differences:
     The differences of two sides, of a result each or of several.
 
     found: measures of `after` relative to `before`. only_before, only_after: what only one of them has (of several
-    results of a side: what not all of them have). elsewhere: how machine and settings differ, in words, which is not a
-    change of a server.
+    results: what not all have). elsewhere: how machine and settings differ, in words, which is no server's change.
     """
 
     found: tuple[Pair, ...]
@@ -26,35 +25,21 @@ class Differences:
     only_after: tuple[str, ...]
     elsewhere: tuple[str, ...]
 
-    @property
-    def worse(self) -> tuple[Pair, ...]:
-        """The measures that became worse."""
-        return tuple(each for each in self.found if is_worse(each))
-
-    @property
-    def better(self) -> tuple[Pair, ...]:
-        """The measures that became better."""
-        different = (each for each in self.found if each.significance.answer is Answer.DIFFERENT)
-        return tuple(each for each in different if not is_worse(each))
-
 
 def is_worse(each: Pair) -> bool:
     """Whether a measure became worse, beyond chance."""
-    ratio = each.significance.ratio
-    if each.significance.answer is not Answer.DIFFERENT or ratio is None:
-        return False
-    return (ratio < 1) == (each.measure in MORE_IS_BETTER)
+    found = each.significance
+    is_less = (found.ratio or 0.0) < 1
+    return found.answer is Answer.DIFFERENT and is_less == (each.measure in MORE_IS_BETTER)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differences:
     """Compare the measurements that both results have."""
     old, new = _by_load(before), _by_load(after)
+    both = [(new[key], old[key]) for key in old if key in new]
     return Differences(
         found=tuple(
-            compare_apart(measure, new[key], old[key])
-            for key in old
-            if key in new
-            for measure in fair(new[key].scenario)
+            compare_pair(measure, ours, its, apart=True) for ours, its in both for measure in fair(ours.scenario)
         ),
         only_before=tuple(summary.who for key, summary in old.items() if key not in new),
         only_after=tuple(summary.who for key, summary in new.items() if key not in old),
@@ -66,16 +51,15 @@ def of_sessions(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str
     """Compare the measurements that all results have, of which each is a session of its own."""
     sides = [[_by_load(each) for each in side] for side in (before, after)]
     shared = [key for key in sides[0][0] if all(key in each for side in sides for each in side)]
-    old, new = ({key: _together([each[key] for each in side]) for key in shared} for side in sides)
-    asked = [
-        (measure, key, _values(sides[1], key, measure), _values(sides[0], key, measure))
-        for key in shared
-        for measure in fair(new[key].scenario)
-    ]
-    measures = sum(bool(ours and theirs) for _, _, ours, theirs in asked)
+    asked = []
+    for key in shared:
+        older, newer = ([each[key] for each in side] for side in sides)
+        old, new = _together(older), _together(newer)
+        asked += [(each, new, old, _values(newer, each), _values(older, each)) for each in fair(new.scenario)]
+    measures = sum(bool(ours and theirs) for *_, ours, theirs in asked)
     found = [
-        judged(measure, new[key], old[key], compare_sessions(ours, theirs, measures))
-        for measure, key, ours, theirs in asked
+        judged(measure, new, old, compare_sessions(ours, theirs, measures))
+        for measure, new, old, ours, theirs in asked
         if ours or theirs
     ]
     only = [dict.fromkeys(each[key].who for each in side for key in each if key not in shared) for side in sides]
@@ -91,20 +75,14 @@ def _together(sessions: Sequence[Summary]) -> Summary:
     return summarize(sessions[0].candidate, runs)
 
 
-def _values(
-    sessions: Sequence[Mapping[tuple[str, object], Summary]], key: tuple[str, object], measure: str
-) -> list[float]:
+def _values(sessions: Sequence[Summary], measure: str) -> list[float]:
     """Return the median of each session that has one; not a lower bound."""
-    every = [each[key][measure] for each in sessions]
+    every = [each[measure] for each in sessions]
     return [each.value for each in every if each.value and not each.at_least]
 
 
 def of_revisions(result: Mapping[str, Any]) -> tuple[Pair, ...]:
-    """
-    Return each measure of a candidate relative to its earlier revision's, measured in turns with it.
-
-    Without those that no valid run has, as a server that serves one of many clients has no throughput.
-    """
+    """Return each measure that a valid run has, relative to the earlier revision's, measured in turns with it."""
     every = summaries(result)
     now = {(each.candidate.name, each.workload): each for each in every}
     pairs = [(now[key], each) for each in every if (key := (each.candidate.version_of, each.workload)) in now]

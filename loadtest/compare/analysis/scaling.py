@@ -10,18 +10,12 @@ from loadtest.compare.analysis.summary import Estimate, estimate, summaries
 from loadtest.compare.analysis.sustained import Sustained, common_rate, ratios, sustained
 from loadtest.compare.candidates import Candidate
 
-FULL: Final = 0.8
-"""Share of their number that a machine's cores must give together, or nothing is said of how a server scales."""
+FULL: Final = 0.8  # share of their number that a machine's cores must give together, to say how a server scales
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """
-    A server on so many cores.
-
-    rate: what it sustains, requests per second. cpu_us: its CPU per request, at the rate that all were compared at.
-    times: by how much more it sustains than on the fewest cores, pair by pair; without a value there.
-    """
+    """A server on so many cores: rate sustained, CPU at one rate for all, and times its rate on the fewest cores."""
 
     cores: int
     rate: Estimate
@@ -48,11 +42,7 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """
-    What the machine's cores give by the calibration work: one alone, then all of servers and load at once.
-
-    cores: how many. times: how much all of them give, of what one gives alone.
-    """
+    """The machine's cores, and how many times what one gives alone all give at once, by the calibration work."""
 
     cores: int
     times: float
@@ -67,11 +57,8 @@ def scalings(result: Mapping[str, Any]) -> list[Scaling]:
     """Return each server that was measured on several numbers of cores."""
     swept = [each for each in sustained(result) if each.candidate.cores]
     rate = common_rate(swept)
-    cpu = {
-        (each.candidate.name, each.workload.clients): each["cpu_us"]
-        for each in summaries(result)
-        if each.workload.rate == rate
-    }
+    at_rate = [each for each in summaries(result) if each.workload.rate == rate]
+    cpu = {(each.candidate.name, each.workload.clients): each["cpu_us"] for each in at_rate}
 
     def group(each: Sustained) -> tuple[str, str, int]:
         return each.candidate.variant, " ".join(_without_workers(each.candidate)), each.workload.clients
@@ -79,7 +66,15 @@ def scalings(result: Mapping[str, Any]) -> list[Scaling]:
     found = []
     for _, some in groupby(sorted(swept, key=lambda each: (*group(each), each.candidate.cores)), key=group):
         rising = list(some)
-        points = tuple(_point(each, rising[0], cpu) for each in rising)
+        points = tuple(
+            Point(
+                each.candidate.cores,
+                each.rate,
+                cpu.get((each.candidate.name, each.workload.clients), Estimate()),
+                estimate(ratios(each, rising[0])) if each is not rising[0] else Estimate(),
+            )
+            for each in rising
+        )
         if len(points) > 1:
             label = rising[0].candidate.label.rpartition(", ")[0]
             found.append(Scaling(label, rising[0].workload.clients, points))
@@ -95,13 +90,6 @@ def _without_workers(candidate: Candidate) -> Sequence[str]:
     return [*options, candidate.python]
 
 
-def _point(each: Sustained, fewest: Sustained, cpu: Mapping[tuple[str, int], Estimate]) -> Point:
-    times = Estimate() if each is fewest else estimate(ratios(each, fewest))
-    return Point(
-        each.candidate.cores, each.rate, cpu.get((each.candidate.name, each.workload.clients), Estimate()), times
-    )
-
-
 def gain(result: Mapping[str, Any]) -> Gain | None:
     """Return what the machine's cores gave, in the median over the runs that had the most of them; None if unknown."""
     known: dict[int, list[float]] = {}
@@ -109,9 +97,8 @@ def gain(result: Mapping[str, Any]) -> Gain | None:
         for took in run.get("calibration") or []:
             cores = len(took) // 2
             if cores > 1:
-                alone, together = took[:cores], took[cores:]
-                one = sum(alone) / cores
-                known.setdefault(cores, []).append(sum(one / each for each in together))
+                alone = sum(took[:cores]) / cores
+                known.setdefault(cores, []).append(sum(alone / each for each in took[cores:]))
     if not known:
         return None
     most = max(known)

@@ -15,17 +15,10 @@ from typing import Final
 
 from loadtest.compare.analysis.significance import Answer, Significance, answer_of
 
-FEWEST: Final = 3
-"""Sessions of each side that a verdict takes."""
-
-RISK: Final = 0.005
-"""The chance that equal sides differ by any measure: half of what is promised, for spreads that aren't normal."""
-
-SPREAD: Final = 0.03
-"""The standard deviation between sessions of one server, as it was seen."""
-
-PRIOR: Final = 2
-"""Degrees of freedom that SPREAD counts as: with more, sessions that differ twice as much would alarm too often."""
+FEWEST: Final = 3  # sessions of each side that a verdict takes
+RISK: Final = 0.005  # chance that equal sides differ by any measure: half of the promise, as spreads aren't normal
+SPREAD: Final = 0.03  # the standard deviation between sessions of one server, as it was seen
+PRIOR: Final = 2  # degrees of freedom of SPREAD: with more, sessions that differ twice as much alarm too often
 
 
 def compare_sessions(ours: Sequence[float], theirs: Sequence[float], measures: int) -> Significance:

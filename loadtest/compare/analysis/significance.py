@@ -20,11 +20,8 @@ MARGIN: Final = 1.05
 The factor, up or down, by which equivalent candidates may differ: 1 / 1.05 and not 0.95, so that order does not matter.
 """
 
-GENERATOR_LIMIT: Final = "the generator, not the server, was at its limit"
-"""Why a top speed is only a lower bound."""
-
-UNANSWERED: Final = "requests were still unanswered when the window ended"
-"""Why a latency is only a lower bound."""
+GENERATOR_LIMIT: Final = "the generator, not the server, was at its limit"  # why a top speed is only a lower bound
+UNANSWERED: Final = "requests were still unanswered when the window ended"  # why a latency is only a lower bound
 
 
 class Answer(StrEnum):
@@ -57,18 +54,12 @@ class Sample:
         if self.bounds and len(self.bounds) != len(self.values):
             raise ValueError(f"{len(self.bounds)} bounds of {len(self.values)} values")
 
-    @property
-    def is_bound(self) -> bool:
-        """Whether the median is only a lower bound."""
-        return is_bound(self.values, self.bounds)
-
     def of(self, repeats: Sequence[int]) -> Self:
         """Return the runs of these repeats, in this order."""
         places = [self.repeats.index(each) for each in repeats]
+        values = tuple(self.values[place] for place in places)
         bounds = tuple(self.bounds[place] for place in places) if self.bounds else ()
-        return replace(
-            self, values=tuple(self.values[place] for place in places), bounds=bounds, repeats=tuple(repeats)
-        )
+        return replace(self, values=values, bounds=bounds, repeats=tuple(repeats))
 
 
 def is_bound(values: Sequence[float], bounds: Sequence[bool]) -> bool:
@@ -112,7 +103,7 @@ def compare_runs(ours: Sample, theirs: Sample) -> Significance:
     found = _ratio(ours, theirs)
     low = found.low if found.low > 0 else None
     high = found.high if found.high < inf else None
-    up, down = ours.is_bound, theirs.is_bound
+    up, down = (is_bound(each.values, each.bounds) for each in (ours, theirs))
     if up and down and (not enough or (low is None and high is None)):
         limits = " and ".join(dict.fromkeys((ours.limit, theirs.limit)))
         answer = Answer.CANNOT_TELL if enough else Answer.INDICATIVE

@@ -73,25 +73,18 @@ def check_run(slo: Slo, found: Load) -> SloCheck:
     """
     Return whether a run met `slo`.
 
-    found: with all warnings about the run, also those from outside the load (as in RunMeasures). Unserved clients,
-    failed requests, failed connects and broken connections are misses, because the quantile does not include clients
-    without a reply. A miss that a slow generator may have caused is distinguished from one that only the server can.
+    found: with all warnings about the run, also those from outside the load. Unserved clients and all failures are
+    misses, because the quantile does not include clients without a reply. A miss that a slow generator may have caused
+    is distinguished from one that only the server can.
     """
     decisive = _decisive(slo, found)
-    spoilt = _spoilt(found)
-    if spoilt:
-        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, spoilt)
     certain = _blame(found)
     miss = certain or _lack(slo, found) or (decisive.why if decisive.answer is SloAnswer.MISSED else "")
     slow = "" if certain else _first(found, ForSlo.SLOWER)
-    if miss and slow:
-        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, f"{miss}; but {slow}")
-    if miss:
-        return SloCheck(SloAnswer.MISSED, decisive.bounds, miss)
-    light = _light(found)
-    if light:
-        return SloCheck(SloAnswer.CANNOT_TELL, decisive.bounds, light)
-    return decisive
+    unknown = _spoilt(found) or (f"{miss}; but {slow}" if miss and slow else "") or ("" if miss else _light(found))
+    if unknown:
+        return replace(decisive, answer=SloAnswer.CANNOT_TELL, why=unknown)
+    return replace(decisive, answer=SloAnswer.MISSED, why=miss) if miss else decisive
 
 
 def _first(found: Load, meaning: ForSlo) -> str:
@@ -132,13 +125,11 @@ def _lack(slo: Slo, found: Load) -> str:
     every = [f"{what} that timed out: {number:,}" for what, number in late.items() if number]
     if found.served < found.connected:
         every.append(f"served {found.served:,} of {found.connected:,} connected clients")
-    stalled = _first(found, ForSlo.MISSED)
-    if stalled:
-        every.append(stalled)
+    every.append(_first(found, ForSlo.MISSED))
     connecting = sum(number for age, number in found.unfinished.get("connect", {}).items() if age >= slo.limit_us)
     if connecting:
         every.append(f"clients that waited to be connected: {connecting:,}")
-    return "; ".join(every)
+    return "; ".join(filter(None, every))
 
 
 def _some(counts: Mapping[str, int], kinds: Iterable[str]) -> str:
@@ -164,42 +155,29 @@ def _quantile(slo: Slo, found: Load, series: str) -> SloCheck:
     name = f"p{slo.quantile * 100:g} of {_WORDS[series]}"
     if bounds is None:
         return SloCheck(SloAnswer.CANNOT_TELL, None, f"no {name}: there were none within the window; measure longer")
+    takes = f"where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,}"
     few = bounds.samples < fewest_of(slo.quantile)
-    if few:
-        name += f" (of {bounds.samples:,}, where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,})"
+    name += f" (of {bounds.samples:,}, {takes})" if few else ""
+    took = exact_duration(bounds.low)
     own = quantile(found.send_delay, slo.quantile) if series == "response" else None
     if own and bounds.low >= slo.limit_us > bounds.low - own.microseconds:
-        delay = exact_duration(own.microseconds)
-        why = f"{name} {exact_duration(bounds.low)}, of which up to {delay} are the generator's own delay"
+        why = f"{name} {took}, of which up to {exact_duration(own.microseconds)} are the generator's own delay"
         return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
     if bounds.low >= slo.limit_us:
-        more = ">=" if bounds.open else ""
-        return SloCheck(SloAnswer.MISSED, bounds, f"{name} {more}{exact_duration(bounds.low)}")
+        return SloCheck(SloAnswer.MISSED, bounds, f"{name} {'>=' if bounds.open else ''}{took}")
     if bounds.high is None or bounds.high >= slo.limit_us:
-        why = f"{name} >={exact_duration(bounds.low)}: what was unanswered in the end may be beyond it; measure longer"
+        why = f"{name} >={took}: what was unanswered in the end may be beyond it; measure longer"
         return SloCheck(SloAnswer.CANNOT_TELL, bounds, why)
-    return _of_slowest(slo, bounds, series, bounded_quantile(finished, unfinished, 1.0) if few else None)
-
-
-def _of_slowest(slo: Slo, bounds: Bounds, series: str, most: Bounds | None) -> SloCheck:
-    """Return the answer of a quantile that met it; most: the slowest, if the replies are too few for the quantile."""
-    if most is None:
-        return SloCheck(SloAnswer.MET, bounds)
-    takes = f"where a p{slo.quantile * 100:g} takes {fewest_of(slo.quantile):,}"
-    why = f"{_WORDS[series]} {exact_duration(most.low)}, the slowest of {most.samples:,}, {takes}"
-    if most.high is None or most.high >= slo.limit_us:
-        return SloCheck(SloAnswer.CANNOT_TELL, bounds, f"{why}; measure longer")
-    return SloCheck(SloAnswer.MET, bounds, why)
+    most = (bounded_quantile(finished, unfinished, 1.0) if few else None) or bounds
+    why = f"{_WORDS[series]} {exact_duration(most.low)}, the slowest of {most.samples:,}, {takes}" if few else ""
+    if most.high is not None and most.high < slo.limit_us:
+        return SloCheck(SloAnswer.MET, bounds, why)
+    return SloCheck(SloAnswer.CANNOT_TELL, bounds, f"{why}; measure longer")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """
-    The answer of a candidate's runs under a load about the SLO.
-
-    who: candidate and load, in words. answer: of most runs; "cannot tell" without a majority. runs: by answer. why: of
-    the first run that did not meet it, or else of the first that has one.
-    """
+    """What the runs of a candidate under a load say of the SLO: the answer of most, runs by answer, and a reason."""
 
     who: str
     answer: SloAnswer
@@ -216,10 +194,10 @@ def kept(result: Mapping[str, Any]) -> list[Kept]:
     loads = {run["number"]: run["load"] for run in result["runs"] if run["status"] == "done"}
     found = []
     every = summaries(result)
-    rates = Counter((each.candidate.name, each.workload.scenario, each.workload.clients) for each in every)
+    rates = Counter((each.candidate.name, *each.workload.load[:2]) for each in every)
     for summary in every:
-        swept = rates[summary.candidate.name, summary.workload.scenario, summary.workload.clients] > 1
-        if not applies_to(summary.scenario) or (summary.workload.rate and swept):  # which rates keep it: sustained.py
+        swept = summary.workload.rate and rates[summary.candidate.name, *summary.workload.load[:2]] > 1
+        if not applies_to(summary.scenario) or swept:  # which rates keep it: sustained.py
             continue
         checked = [
             check_run(slo, replace(load.read(loads[run.number]), warnings=(*run.warnings, *common)))

@@ -20,14 +20,9 @@ the asymptotic theory of fixed-width sequential confidence intervals for the mea
 36, 1965); tests/loadtest/compare/analysis/test_error_rates.py counts them.
 """
 
-MOST_RUNS: Final = 2 * MIN_RUNS
-"""The most runs of each; then the answer is "cannot tell", or stays as wide."""
-
-MADE_UP: Final = 20
-"""The most runs that replace excluded ones: on a shared virtual machine every second one was."""
-
-SWEEPS_MADE_UP: Final = 3
-"""The same for sweeps, which are long, and for a load of which no run is valid."""
+MOST_RUNS: Final = 2 * MIN_RUNS  # the most runs of each; then the answer is "cannot tell", or stays as wide
+MADE_UP: Final = 20  # the most runs that replace excluded ones: on a shared virtual machine every second one was
+SWEEPS_MADE_UP: Final = 3  # the same for sweeps, which are long, and for a load of which no run is valid
 
 
 def further(every: Sequence[Summary]) -> list[list[list[Summary]]]:

@@ -17,12 +17,12 @@ from loadtest.compare.analysis.measures import (
     RunMeasures,
     ceiling_of,
     excludes,
+    excluding,
     measures_of,
 )
 from loadtest.compare.analysis.significance import is_bound
 from loadtest.compare.candidates import Candidate, from_json
 from loadtest.compare.plan import MIN_RUNS, Workload, amount
-from loadtest.run_warnings import TakesOut, takes_out
 from loadtest.scenarios import SCENARIOS, Scenario
 
 
@@ -148,8 +148,9 @@ def of_runs(result: Mapping[str, Any]) -> dict[int, RunMeasures]:
 def summarize(candidate: Candidate, runs: Sequence[RunMeasures]) -> Summary:
     """Return the summary of a candidate's runs under one load."""
     failed = tuple(each for each in runs if each.problem)
-    excluded = tuple(each for each in runs if not each.problem and excludes(each.warnings))
-    valid = tuple(each for each in runs if not each.problem and not excludes(each.warnings))
+    shown = [each for each in runs if not each.problem]
+    excluded = tuple(each for each in shown if excludes(each.warnings))
+    valid = tuple(each for each in shown if not excludes(each.warnings))
     return Summary(
         candidate=candidate,
         workload=runs[0].workload,
@@ -168,9 +169,7 @@ def estimate(
     known = [each for each in found if each.value is not None]
     values, bounds = tuple(each.value or 0.0 for each in known), tuple(each.at_least for each in known)
     if not found and excluded:
-        names = dict.fromkeys(
-            warning.name for run in excluded for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN
-        )
+        names = dict.fromkeys(name for run in excluded for name in excluding(run.warnings))
         return Estimate(why=f"every run is excluded: {', '.join(names)}")
     if not found:
         return Estimate(why=failed[0].problem if failed else "not measured")
@@ -178,18 +177,21 @@ def estimate(
     if not values:
         most = max((each.at_most or 0.0 for each in found), default=0.0) or None
         return Estimate(why=found[0].why, at_most=most, slowest_of=slowest)
-    at_least = is_bound(values, bounds)
     if len(values) < MIN_RUNS:
-        most = None if any(bounds) else max(values)
-        low, middle = min(values), bootstrap.middle(values)
-        return Estimate(middle, low, most, at_least, values=values, bounds=bounds, slowest_of=slowest)
-    interval = bootstrap.median(values, bounds)
-    high = interval.high if isfinite(interval.high) else None
-    value, low = interval.value, interval.low
-    return Estimate(value, low, high, at_least, values=values, bounds=bounds, slowest_of=slowest)
+        low, high = min(values), max(bootstrap.raised(values, bounds))
+    else:
+        interval = bootstrap.median(values, bounds)
+        low, high = interval.low, interval.high
+    ends = low, high if isfinite(high) else None
+    return Estimate(bootstrap.middle(values), *ends, is_bound(values, bounds), "", values, bounds, slowest_of=slowest)
 
 
 def by_scenario(every: Iterable[Summary]) -> list[tuple[Scenario, list[Summary]]]:
     """Return sorted summaries under their scenarios."""
     grouped = groupby(every, key=lambda each: each.workload.scenario)
     return [(some[0].scenario, some) for _, each in grouped if (some := list(each))]
+
+
+def by_workload(every: Sequence[Summary]) -> list[list[Summary]]:
+    """Return sorted summaries, those of one load together."""
+    return [list(some) for _, some in groupby(every, key=lambda each: each.workload.load)]

@@ -24,17 +24,10 @@ from loadtest.compare.slo import Slo, parse
 from loadtest.run_warnings import RunWarning
 from loadtest.scenarios import SCENARIOS, Scenario
 
-MOST_DISTURBED: Final = 0.2
-"""Share of a core, kept back by the host or by other work from server or generator, from which a run says nothing."""
-
-FEWEST: Final = 100
-"""Requests that must fall due at a rate: of fewer there is no p99, and clients may have had none."""
-
-DOUBTED: Final = 2
-"""How many times that share a server may have answered too few requests because of it, to be safe."""
-
-SURELY: Final = 0.05
-"""By how much of a rate more a server must be behind to have missed it for certain: chance alone makes a per cent."""
+MOST_DISTURBED: Final = 0.2  # share of a core, kept back from server or generator, from which a run says nothing
+FEWEST: Final = 100  # requests that must fall due at a rate: of fewer there is no p99, and clients may have had none
+DOUBTED: Final = 2  # how many times that share a server may have answered too few requests because of it, to be safe
+SURELY: Final = 0.05  # of a rate, by which a server that missed it must be behind besides: chance makes a per cent
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +102,7 @@ def sweeps(result: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
 
 
 def _sustained(
-    candidate: Candidate,
-    runs: Sequence[Mapping[str, Any]],
-    slo: Slo,
-    warnings: Mapping[int, tuple[RunWarning, ...]],
+    candidate: Candidate, runs: Sequence[Mapping[str, Any]], slo: Slo, warnings: Mapping[int, tuple[RunWarning, ...]]
 ) -> Sustained:
     found = []
     for _, some in groupby(runs, key=process_of):
@@ -121,7 +111,10 @@ def _sustained(
         if answers:
             found.append(bracket(answers, one[0]["repeat"]))
     rates = tuple(sorted({run["workload"]["rate"] for run in runs}))
-    return Sustained(candidate, Workload(**runs[0]["workload"]), tuple(found), rates, _over(found))
+    over = estimate([Measure(each.low, at_least=each.high is None) for each in found if each.tells])
+    if over.values:  # the lower one of two middle rates, for one in between was never tried
+        over = replace(over, value=median_low(over.values))
+    return Sustained(candidate, Workload(**runs[0]["workload"]), tuple(found), rates, over)
 
 
 def _answer(run: Mapping[str, Any], slo: Slo, warnings: tuple[RunWarning, ...]) -> SloAnswer:
@@ -139,18 +132,8 @@ def _answer(run: Mapping[str, Any], slo: Slo, warnings: tuple[RunWarning, ...]) 
     return SloAnswer.MISSED if disturbed < MOST_DISTURBED and behind else answer
 
 
-def _over(found: Sequence[Sweep]) -> Estimate:
-    """Return the rate over all sweeps: the lower one of two middle ones, for one in between was never tried."""
-    over = estimate([Measure(each.low, at_least=each.high is None) for each in found if each.tells])
-    return replace(over, value=median_low(over.values)) if over.values else over
-
-
 def ratios(ours: Sustained, theirs: Sustained) -> list[Measure]:
-    """
-    Return by how much more `ours` sustained than `theirs`, for each repeat in which that is known.
-
-    A lower bound where no rate missed the SLO with `ours`; not known where none did with `theirs`.
-    """
+    """Return the ratio in each repeat where it is known: theirs missed a rate; a lower bound where ours missed none."""
     other = {each.repeat: each.low for each in theirs.sweeps if each.high is not None}
     pairs = [(each, other.get(each.repeat, 0.0)) for each in ours.sweeps]
     return [Measure(each.low / its, at_least=each.high is None) for each, its in pairs if each.low and its]

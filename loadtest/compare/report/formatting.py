@@ -4,35 +4,38 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from loadtest.compare.analysis.measures import Measure, RunMeasures, fewest_of, of_throughput
+from loadtest.compare.analysis.measures import Measure, RunMeasures, fewest_of, is_paced, of_throughput
 from loadtest.compare.analysis.summary import Estimate, Summary
 
-AT_LEAST: Final = "≥ "
-"""Before a lower bound, where more than ASCII can be shown; ">=" elsewhere."""
+AT_LEAST: Final = "≥ "  # before a lower bound, where more than ASCII can be shown; ">=" elsewhere
 
-COLUMNS: Final = (
-    ("requests_per_second", "requests per s", 1.0),
-    ("response_p50_us", "response p50 ms", 1e3),
-    ("response_p99_us", "response p99 ms", 1e3),
-    ("response_p999_us", "response p99.9 ms", 1e3),
-    ("service_p99_us", "service p99 ms", 1e3),
-    ("first_p50_us", "first reply p50 ms", 1e3),
-    ("first_p99_us", "first reply p99 ms", 1e3),
-    ("resident_bytes", "memory MB", 1e6),
-    ("cpu_us", "CPU µs per request", 1.0),
-    ("turns", "context switches per request", 1.0),
-    ("waited_us", "µs ready without a core per request", 1.0),
-    ("threads", "threads", 1.0),
-    ("longest_wait_us", "longest wait ms", 1e3),
-    ("jain", "fairness (Jain)", 1.0),
-)
-"""The measures as they are tabled: name, heading, and what of its unit makes one of the heading's."""
+HEADINGS: Final = {
+    "requests_per_second": "requests per s",
+    "response_p50_us": "response p50 ms",
+    "response_p99_us": "response p99 ms",
+    "response_p999_us": "response p99.9 ms",
+    "service_p99_us": "service p99 ms",
+    "first_p50_us": "first reply p50 ms",
+    "first_p99_us": "first reply p99 ms",
+    "resident_bytes": "memory MB",
+    "cpu_us": "CPU µs per request",
+    "turns": "context switches per request",
+    "waited_us": "µs ready without a core per request",
+    "threads": "threads",
+    "longest_wait_us": "longest wait ms",
+    "jain": "fairness (Jain)",
+}
+"""The measures as they are tabled."""
 
-UNITS: Final = {name: unit for name, _, unit in COLUMNS}
-"""The divisor of a measure in the table."""
-
+UNITS: Final = {name: {"ms": 1e3, "MB": 1e6}.get(heading[-2:], 1.0) for name, heading in HEADINGS.items()}
+"""What of a measure's unit makes one of its heading's."""
 
 _COUNTS: Final = frozenset({"threads"})
+_REVERSE: Final = {">=": "<=", AT_LEAST: "≤ "}  # what stands before an upper bound, by what stands before a lower one
+SLOWEST: Final = "*"  # behind the slowest of a few samples where there is no room to say so
+
+OF_FEW: Final = f"{SLOWEST}: no p99 but the slowest of fewer than {fewest_of(0.99)} replies, the least that a p99 takes"
+"""What the sign means."""
 
 
 def number(value: float) -> str:
@@ -59,25 +62,10 @@ def duration(microseconds: float) -> str:
 
 def between(low: float | None, high: float | None, to: str, show: Callable[[float], str]) -> str:
     """Return an interval in words, such as "1 to 2"; an end that is None is open: ">= 1". "" if both are."""
-    at_least, at_most = _OPEN[to]
+    at_least, at_most = (">= ", "<= ") if to.isascii() else ("≥ ", "≤ ")
     if low is None:
         return "" if high is None else f"{at_most}{show(high)}"
     return f"{at_least}{show(low)}" if high is None else f"{show(low)}{to}{show(high)}"
-
-
-_OPEN: Final = {" to ": (">= ", "<= "), " – ": ("≥ ", "≤ ")}
-"""What stands before the only end of an interval, by what stands between two: in ASCII, and elsewhere."""
-
-
-_REVERSE: Final = {">=": "<=", AT_LEAST: "≤ "}
-"""What stands before an upper bound, by what stands before a lower one."""
-
-
-SLOWEST: Final = "*"
-"""Behind the slowest of a few samples where there is no room to say so."""
-
-OF_FEW: Final = f"{SLOWEST}: no p99 but the slowest of fewer than {fewest_of(0.99)} replies, the least that a p99 takes"
-"""What the sign means."""
 
 
 def slowest_of(measure: Measure | Estimate) -> str:
@@ -94,8 +82,7 @@ def show(measure: Measure | Estimate, unit: float = 1.0, mark: str = ">=") -> st
     """
     if measure.value is None and measure.at_most is None:
         return "-"
-    few = SLOWEST if mark == ">=" else f" ({slowest_of(measure)})"
-    few = few if measure.slowest_of else ""
+    few = "" if not measure.slowest_of else SLOWEST if mark == ">=" else f" ({slowest_of(measure)})"
     if measure.value is None:
         return f"{_REVERSE[mark]}{number((measure.at_most or 0.0) / unit)}{few}"
     return f"{mark if measure.at_least else ''}{number(measure.value / unit)}{few}"
@@ -107,7 +94,7 @@ def bare(each: RunMeasures | Summary, name: str, mark: str = ">=") -> str:
     shown = show(measure, UNITS[name], mark)
     if name in _COUNTS and measure.value is not None:
         shown = f"{measure.value:,.0f}"
-    by_pauses = name == "requests_per_second" and is_paced(each)
+    by_pauses = name == "requests_per_second" and is_paced(each.scenario)
     return f"({shown})" if shown != "-" and (by_pauses or name in of_throughput(each.scenario)) else shown
 
 
@@ -138,15 +125,8 @@ def per_cent(estimate: Estimate) -> str:
     """Return the spread in per cent of the median, such as "-2+3%", or "-2+?%" with an open end; "" of one run."""
     if not estimate.value or estimate.low is None or len(estimate.values) < 2:
         return ""
-    down, up = (
-        None if end is None else round(100 * abs(end / estimate.value - 1)) for end in (estimate.low, estimate.high)
-    )
-    return f"-{min(down or 0, 99)}+{'?' if up is None else min(up, 999)}%"
-
-
-def is_paced(each: RunMeasures | Summary) -> bool:
-    """Whether its clients' pauses, or a schedule, set the rate."""
-    return any(run.paced for run in each.shown) if isinstance(each, Summary) else each.paced
+    down, up = (round(100 * abs((end or 0.0) / estimate.value - 1)) for end in (estimate.low, estimate.high))
+    return f"-{min(down, 99)}+{'?' if estimate.is_open else min(up, 999)}%"
 
 
 def served(each: RunMeasures | Summary) -> str:
@@ -176,13 +156,13 @@ def brief(each: RunMeasures) -> str:
 
 def runs(summary: Summary) -> str:
     """Return how many runs are in the medians, and of how many: "10", "8/10"."""
-    every = len(summary.valid) + len(summary.excluded) + len(summary.failed)
-    return str(every) if summary.runs == every else f"{summary.runs}/{every}"
+    return f"{summary.runs}" if summary.runs == summary.attempts else f"{summary.runs}/{summary.attempts}"
 
 
-def run_count(count: int) -> str:
-    """Return "1 run", "3 runs"."""
-    return f"{count:,} run{'' if count == 1 else 's'}"
+def run_count(*counts: int) -> str:
+    """Return "1 run", "3 runs", or "3 to 10 runs"."""
+    least, most = min(counts, default=0), max(counts, default=0)
+    return f"{most:,} run{'' if most == 1 else 's'}" if least == most else f"{least} to {most} runs"
 
 
 def scenarios(some: Iterable[Summary]) -> str:

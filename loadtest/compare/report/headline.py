@@ -8,7 +8,7 @@ from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple, Self
 
 from loadtest.compare.analysis.measures import process_of, waited_for
-from loadtest.compare.analysis.summary import Summary, estimate, summaries
+from loadtest.compare.analysis.summary import Estimate, Summary, estimate, summaries
 from loadtest.compare.analysis.sustained import Sustained, common_rate, ratios, sustained
 from loadtest.compare.plan import MIN_RUNS, clients
 from loadtest.compare.report.formatting import OF_FEW, SLOWEST, between, number, served, show
@@ -19,9 +19,7 @@ WIDTH: Final = 100
 HEADINGS: Final = ("server", "clients", "sustains, requests/s", "p50 ms", "p99 ms", "CPU us", "served")
 """The columns of `rows`. From the fourth on they are about one rate, the same for all."""
 
-
-MANY_HEADINGS: Final = ("server", "clients", *HEADINGS[3:])
-"""The columns of `many_rows`."""
+MANY_HEADINGS: Final = ("server", "clients", *HEADINGS[3:])  # the columns of `many_rows`
 
 
 class Row(NamedTuple):
@@ -42,23 +40,6 @@ class Row(NamedTuple):
         """One for each of HEADINGS; each says its rate, where that is not the headings'."""
         about = "" if self.rate is None else f" at {self.rate:,g}/s"
         return (*self.head, *(each if each == "-" else f"{each}{about}" for each in self.figures))
-
-
-class Factor(NamedTuple):
-    """How many times the rate of `less` the other one sustains, in so many repeats: median, and range or interval."""
-
-    more: Sustained
-    less: Sustained
-    repeats: int
-    value: float
-    low: float
-    high: float | None
-    at_least: bool
-
-    @property
-    def tells(self) -> bool:
-        """Whether the one surely sustains more."""
-        return self.low > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +73,13 @@ class Headline:
         if not self.found:  # a rate alone tells nothing of what is sustained
             return []
         every = [each for each in self.every if each.workload.rate]
+        by_load = {(each.candidate.name, each.workload.clients, each.workload.rate): each for each in reversed(every)}
         some, swept = [], dict[str, dict[int, Sustained]]()
         for each in self.found:
-            there = next((one for one in every if _same(one, each) and one.workload.rate == self.rate), None)
-            some.append(Row(each.candidate.name, _head(each), _figures(there)))
-            swept.setdefault(each.candidate.name, {})[each.workload.clients] = each
+            name, count = each.candidate.name, each.workload.clients
+            there = by_load.get((name, count, self.rate))
+            some.append(Row(name, (each.candidate.label, f"{count:,}", rate_in_words(each)), _figures(there)))
+            swept.setdefault(name, {})[count] = each
         partly, apart = [], []
         for one in every:
             name, count, rate = one.candidate.name, one.workload.clients, one.workload.rate
@@ -105,12 +88,12 @@ class Headline:
                 continue
             figures = _figures(one)
             own = None if rate == self.rate or figures[0] == figures[1] == figures[2] == "-" else rate
+            head = one.candidate.label, f"{count:,}"
             if one.served[0] < one.served[1]:
                 said = f"serves {served(one)}{f' at {own:,g}/s' if own else ''}"
-                partly.append(Row(name, (one.candidate.label, f"{count:,}", said), figures, own))
+                partly.append(Row(name, (*head, said), figures, own))
             else:
-                head = (one.candidate.label, f"{count:,}", "")
-                apart.append(Row(name, head, figures, own, is_many=one in self.many))
+                apart.append(Row(name, (*head, ""), figures, own, is_many=one in self.many))
         return [*some, *partly, *sorted(apart, key=lambda row: row.rate or 0.0)]
 
     def many_rows(self) -> list[Row]:
@@ -136,55 +119,52 @@ class Headline:
 
     def comparisons(self) -> list[str]:
         """Return the answer in sentences: who serves only some, and by how much one sustains more than another."""
-        said = self._left_out()
-        for each in self._factors():
-            best, other = each.more.candidate.label, each.less.candidate.label
-            high = "more" if each.high is None else f"{each.high:.2f}"
-            if each.tells:
-                least = "at least " if each.at_least else ""
-                ends = f" ({each.low:.2f} to {high} in {each.repeats} repeats)" if each.repeats > 1 else ""
-                about = f"{best} sustains {least}{each.value:.2f} times the rate of {other}{ends}"
+        at = self.rate or 0.0
+        some = [each for each in self.every if 0 < (each.workload.rate or 0) <= at and each.served[0] < each.served[1]]
+        left_out = (
+            f"With {clients(each.served[1])}, {each.candidate.label} serves {each.served[0]:,}." for each in some
+        )
+        said = list(dict.fromkeys(left_out))
+        for more, less, times in self._factors():
+            best, other = more.candidate.label, less.candidate.label
+            low, high = f"{times.low:.2f}", "more" if times.high is None else f"{times.high:.2f}"
+            repeats = f" in {len(times.values)} repeats" if len(times.values) > 1 else ""
+            if _tells(times):
+                ends = f" ({low} to {high}{repeats})" if repeats else ""
+                least = "at least " if times.at_least else ""
+                about = f"{best} sustains {least}{times.value:.2f} times the rate of {other}{ends}"
             else:
-                repeats = f" in {each.repeats} repeats" if each.repeats > 1 else ""
-                span = f"at least {each.low:.2f}" if each.high is None else f"{each.low:.2f} to {high}"
+                span = f"at least {low}" if times.high is None else f"{low} to {high}"
                 about = f"{best} or {other}: can't tell ({best} sustained {span} times as much{repeats})"
-            said.append(f"With {clients(each.more.workload.clients)}, {about}.")
+            said.append(f"With {clients(more.workload.clients)}, {about}.")
         return said
 
     @property
     def is_untold(self) -> bool:
         """Whether it can't be told of a pair which one sustains more."""
-        return not all(each.tells for each in self._factors())
+        return not all(_tells(times) for _, _, times in self._factors())
 
-    def _factors(self) -> Iterable[Factor]:
+    def _factors(self) -> Iterable[tuple[Sustained, Sustained, Estimate]]:
+        """Yield each two with equally many clients, and how many times the rate of the second the first sustains."""
         for ours, theirs in combinations(self.found, 2):
             if ours.workload.clients != theirs.workload.clients:
                 continue
             more, less = (ours, theirs) if (ours.rate.value or 0) >= (theirs.rate.value or 0) else (theirs, ours)
-            every = ratios(more, less)
-            factor = estimate(every)
-            if factor.value is not None and factor.low is not None:
-                yield Factor(more, less, len(every), factor.value, factor.low, factor.high, factor.at_least)
-
-    def _left_out(self) -> list[str]:
-        """Return which candidates serve only some of their clients at a rate that others sustain, a line each."""
-        at = self.rate or 0.0
-        some = [each for each in self.every if 0 < (each.workload.rate or 0) <= at and each.served[0] < each.served[1]]
-        said = [f"With {clients(each.served[1])}, {each.candidate.label} serves {each.served[0]:,}." for each in some]
-        return list(dict.fromkeys(said))
+            times = estimate(ratios(more, less))
+            if times.value is not None:
+                yield more, less, times
 
     def notes(self) -> list[str]:
         """Return what is to be read with the rows, a line each."""
-        found = self.found
-        counts = sorted({len(each.sweeps) for each in found}) or [0]
-        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        counts = [len(each.sweeps) for each in self.found] or [0]
+        many = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
         said = [incomplete(self.result)]
-        if counts[-1] < MIN_RUNS:
+        if max(counts) < MIN_RUNS:
             said.append(
                 f"Indicative: medians (and ranges) of {many} sweeps, each in fresh processes. A verdict takes"
                 f" {MIN_RUNS}: compare --thorough."
             )
-        if any(each.rate.at_least for each in found):
+        if any(each.rate.at_least for each in self.found):
             said.append('"Or more": no higher rate missed the SLO, or it can\'t be told (see the warnings).')
         shown = " ".join(cell for row in self.rows() for cell in row.cells[3:])
         meaning = {
@@ -207,12 +187,9 @@ def at_one_rate(every: Sequence[Summary]) -> list[Summary]:
     return [each for each in every if each.workload.rate == rate] if count > 1 else []
 
 
-def _same(one: Summary, each: Sustained) -> bool:
-    return one.candidate == each.candidate and one.workload.clients == each.workload.clients
-
-
-def _head(each: Sustained) -> tuple[str, str, str]:
-    return each.candidate.label, f"{each.workload.clients:,}", rate_in_words(each)
+def _tells(times: Estimate) -> bool:
+    """Return whether the one surely sustains more."""
+    return (times.low or 0.0) > 1
 
 
 def rate_in_words(each: Sustained) -> str:
@@ -256,7 +233,10 @@ def text(result: Mapping[str, Any]) -> str:
     for rate, group in groupby(some, key=lambda row: None if row.head[2] else row.rate):
         lines += [_line(("", "", f"{'':30}   at {rate:,g} requests/s:", *[""] * 4))] if rate else []
         lines += [_line((*row.head, *row.figures)) for row in group]
-    lines += ["", *_wrapped([found.question(), *found.notes(), *_warned(found)])]
+    warned = ", ".join(dict.fromkeys(each.warning.name for each in warnings(result, found.every)))
+    if warned:
+        warned = f"Warnings: {warned}. The page (below) says what they mean, and in which runs."
+    lines += ["", *_wrapped([found.question(), *found.notes(), warned])]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -267,13 +247,6 @@ def _wrapped(some: Iterable[str]) -> list[str]:
 def _line(cells: Sequence[str]) -> str:
     name, count, rate, *figures = cells
     return f"{name:18} {count:>7} {rate:>30}  {' '.join(f'{each:>8}' for each in figures[:3])}  {figures[3]:>12}"
-
-
-def _warned(found: Headline) -> Iterable[str]:
-    """Return the warnings by name; the page has their words."""
-    names = list(dict.fromkeys(each.warning.name for each in warnings(found.result, found.every)))
-    if names:
-        yield f"Warnings: {', '.join(names)}. The page (below) says what they mean, and in which runs."
 
 
 def brief(result: Mapping[str, Any], number: int) -> str:

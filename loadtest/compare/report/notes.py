@@ -4,16 +4,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from loadtest.compare.analysis.measures import CLOSED_LOOP, LATENCIES, ceiling_of, of_throughput
+from loadtest.compare.analysis.measures import (
+    CLOSED_LOOP,
+    FIRST_REPLIES,
+    LATER_REPLIES,
+    ceiling_of,
+    is_paced,
+    of_throughput,
+)
 from loadtest.compare.analysis.pairwise import fair
-from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.analysis.summary import Summary, by_scenario
 from loadtest.compare.plan import MIN_RUNS, clients
-from loadtest.compare.report.formatting import COLUMNS, OF_FEW, is_paced, number, run_count, scenarios, two_groups, who
+from loadtest.compare.report.formatting import HEADINGS, OF_FEW, number, run_count, scenarios, two_groups, who
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 
 _CEILING: Final = "the generator's ceiling"
+_LATENCIES: Final = (*LATER_REPLIES, *FIRST_REPLIES)
 
-_LATENCIES: Final = tuple(name for name in LATENCIES if name != "longest_wait_us")
+_COLUMN: Final = {
+    "requests_per_second": "",
+    "response_p99_us": "response, service",
+    "first_p99_us": "first reply",
+    "resident_bytes": "memory, CPU, threads",
+}
 
 
 class SharedWarning(NamedTuple):
@@ -58,8 +71,7 @@ def indicative(every: Sequence[Summary]) -> str:
             "Nothing can be said: every run is excluded. Each warning says what to do; most come of other work on"
             " this machine."
         )
-    counts = sorted({each.runs for each in few if each.runs}) or [0]
-    runs = run_count(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    runs = run_count(*(each.runs for each in few if each.runs))
     of = "each" if len(few) == len(every) else briefly(few, every)
     return (
         f"Indicative: {runs} of {of}, where a verdict takes {MIN_RUNS} that are valid. The same server differs by some"
@@ -69,17 +81,11 @@ def indicative(every: Sequence[Summary]) -> str:
 
 def briefly(some: Sequence[Summary], every: Sequence[Summary], said: Summary | None = None) -> str:
     """Return summaries in words, whole scenarios by their names; without the one that has been said."""
-    named = [each.workload.scenario for each in some]
-    whole = [name for name in dict.fromkeys(named) if named.count(name) > 1 and _is_whole(name, some, every)]
+    named, total = (Counter(each.workload.scenario for each in summaries) for summaries in (some, every))
+    whole = [name for name, count in named.items() if count == total[name] > 1]
     parts = [f"{'all others' if said else 'all'} of {', '.join(whole)}"] if whole else []
     rest = [each for each in some if each.workload.scenario not in whole and each is not said]
     return "; ".join([*parts, who(rest)] if rest else parts)
-
-
-def _is_whole(scenario: str, some: Sequence[Summary], every: Sequence[Summary]) -> bool:
-    return sum(each.workload.scenario == scenario for each in every) == sum(
-        each.workload.scenario == scenario for each in some
-    )
 
 
 def remarks(result: Mapping[str, Any], every: Sequence[Summary], mark: str = ">=") -> list[str]:
@@ -117,9 +123,8 @@ def _closed_loops(shown: Sequence[Summary]) -> Iterable[str]:
     by_columns: dict[str, list[Summary]] = {}
     for each in shown:
         closed = of_throughput(each.scenario)
-        names = {words: any(name in closed for name in names) for words, names in _CLOSED.items()}
-        columns = ", ".join(words for words, some in names.items() if some)
-        if columns and any(each[name].value is not None for name in closed):
+        if any(each[name].value is not None for name in closed):
+            columns = "response, service" + (", first reply" if closed.issuperset(FIRST_REPLIES) else "")
             by_columns.setdefault(columns, []).append(each)
     for columns, some in by_columns.items():
         yield f"({columns}) in {scenarios(some)}: {CLOSED_LOOP}; neither judged nor ranked."
@@ -127,26 +132,14 @@ def _closed_loops(shown: Sequence[Summary]) -> Iterable[str]:
 
 def _neighbours(shown: Sequence[Summary]) -> Iterable[str]:
     """Say what the client did that is measured apart from the others, and how long its requests took."""
-    by_scenario: dict[str, list[Summary]] = {}
-    for each in shown:
-        if each.scenario.neighbour and each["neighbour_us"].value is not None:
-            by_scenario.setdefault(each.workload.scenario, []).append(each)
-    for some in by_scenario.values():
-        other = some[0].scenario.neighbour
-        took = ", ".join(
-            f"{each.candidate.label} {number((each['neighbour_us'].value or 0) / 1e3)} ms" for each in some
-        )
-        if other:
+    for scenario, some in by_scenario(shown):
+        medians = {each.candidate.label: value for each in some if (value := each["neighbour_us"].value) is not None}
+        took = ", ".join(f"{label} {number(value / 1e3)} ms" for label, value in medians.items())
+        if took and (other := scenario.neighbour):
             yield (
                 f"Beside the others one client sends {other.command} {other.amount:,} again and again. One took, in the"
                 f" median: {took}. No other figure includes it."
             )
-
-
-_CLOSED: Final = {
-    "response, service": ("response_p50_us", "response_p99_us", "response_p999_us", "service_p99_us"),
-    "first reply": ("first_p50_us", "first_p99_us"),
-}
 
 
 def _limits(result: Mapping[str, Any], shown: Sequence[Summary], mark: str) -> Iterable[str]:
@@ -170,19 +163,15 @@ def _limits(result: Mapping[str, Any], shown: Sequence[Summary], mark: str) -> I
             f" or the generator was (90 %{near}). With 1 client the round trip sets the rate."
         )
     for model, cause in (("closed", "the clients' pauses"), ("open", "the rate asked for")):
-        paced = [each for each in shown if is_paced(each) and any(run.model == model for run in each.shown)]
+        paced = [each for each in shown if is_paced(each.scenario) and each.shown[0].model == model]
         if paced:
             yield f"(requests per s) in {scenarios(paced)}: set by {cause}, nobody's speed."
-    waiting = {each.workload.scenario: each.scenario for each in shown if _only_waits(each)}
-    for name, scenario in waiting.items():
-        yield (
-            f"requests per s in {name}: a client can have no more than one in {scenario.amount} ms, which is"
-            f" {number(1000 / scenario.amount)} a second for each, on every server."
-        )
-
-
-def _only_waits(each: Summary) -> bool:
-    return each.scenario.command == "SLEEP" and each.scenario.amount > 0 and not is_paced(each)
+    for scenario, _ in by_scenario(each for each in shown if not is_paced(each.scenario)):
+        if scenario.command == "SLEEP" and scenario.amount > 0:
+            yield (
+                f"requests per s in {scenario.name}: a client can have no more than one in {scenario.amount} ms, which"
+                f" is {number(1000 / scenario.amount)} a second for each, on every server."
+            )
 
 
 def _problems(every: Iterable[Summary]) -> list[str]:
@@ -199,34 +188,19 @@ def _problems(every: Iterable[Summary]) -> list[str]:
 
 def _reasons(shown: Sequence[Summary], every: Sequence[Summary]) -> list[str]:
     """Return why measures are left out, each reason once; of one that concerns many, only in which column."""
-    reasons: dict[tuple[str, str], list[Summary]] = {}
+    reasons: dict[str, dict[str, list[Summary]]] = {}
     for each in shown:
-        columns = ["requests_per_second", "first_p99_us", "resident_bytes"]
-        if each["requests_per_second"].value is not None:  # or its reason is theirs too
-            columns.insert(1, "response_p99_us")
-        for name in columns:
-            if each[name].value is None:
-                reasons.setdefault((_COLUMN[name], each[name].why), []).append(each)
-    merged: dict[str, list[tuple[str, list[Summary]]]] = {}
-    for (column, why), some in reasons.items():
-        merged.setdefault(why, []).append((column, some))
+        for name, column in _COLUMN.items():
+            # Where there are no requests per s, the reason is the response's too.
+            is_said = name == "response_p99_us" and each["requests_per_second"].value is None
+            if each[name].value is None and not is_said:
+                reasons.setdefault(each[name].why, {}).setdefault(column, []).append(each)
     said = []
-    for why, columns_of in merged.items():
-        general = [some for column, some in columns_of if not column]
-        if general:  # it holds for all of a summary's measures
-            said.append(f"-  {briefly(general[0], every)}: {why}.")
-        said += [
-            f"-  {column} in {scenarios(some)}: {why}." for column, some in columns_of if column and some not in general
-        ]
+    for why, columns in reasons.items():
+        general = columns.pop("", [])  # it holds for all of a summary's measures
+        said += [f"-  {briefly(general, every)}: {why}."] if general else []
+        said += [f"-  {column} in {scenarios(some)}: {why}." for column, some in columns.items() if some != general]
     return said
-
-
-_COLUMN: Final = {
-    "requests_per_second": "",
-    "response_p99_us": "response, service",
-    "first_p99_us": "first reply",
-    "resident_bytes": "memory, CPU, threads",
-}
 
 
 def _failures(each: Summary) -> Iterable[str]:
@@ -245,39 +219,30 @@ def warnings(result: Mapping[str, Any], every: Sequence[Summary]) -> list[Shared
     """Return the warnings about a result, each name once, with the measurements it is about."""
     found = [SharedWarning(RunWarning(**each), "", left_out=False) for each in result["warnings"]]
     found += _two_modes(every)
-    first: dict[str, RunWarning] = {}
-    summaries: dict[str, list[Summary]] = {}
-    runs: Counter[str] = Counter()
+    seen: dict[str, list[tuple[Summary, RunWarning]]] = {}
     for each in every:
-        for run in each.shown:
-            for about in run.warnings:
-                first.setdefault(about.name, about)
-                runs[about.name] += 1
-                if each not in summaries.setdefault(about.name, []):
-                    summaries[about.name].append(each)
+        for about in (one for run in each.shown for one in run.warnings):
+            seen.setdefault(about.name, []).append((each, about))
     ceiling = ceiling_of(result)
     of_ceiling = {each.name: each for each in ceiling.warnings} if ceiling else {}
-    for name, seen in {**of_ceiling, **first}.items():
-        some = summaries.get(name, [])
-        parts = [who(some[:1]), f"likewise {briefly(some, every, some[0])}" if some[1:] else ""] if some else []
+    for name in dict.fromkeys((*of_ceiling, *seen)):
+        pairs = seen.get(name, [])
+        some = list({id(each): each for each, _ in pairs}.values())
+        parts = [who(some[:1])] if some else []
+        parts += [f"likewise {briefly(some, every, some[0])}"] if some[1:] else []
         total = sum(len(each.shown) for each in some)
-        if some and total > 1:
-            parts.append(f"{runs[name]} of {total} runs")
+        parts += [f"{len(pairs)} of {total} runs"] if total > 1 else []
         if name in of_ceiling:
             parts.append(f"likewise {_CEILING}" if some else _CEILING)
-        found.append(
-            SharedWarning(
-                seen, "; ".join(part for part in parts if part), bool(some) and takes_out(name) is TakesOut.RUN
-            )
-        )
+        left_out = bool(some) and takes_out(name) is TakesOut.RUN
+        found.append(SharedWarning(pairs[0][1] if pairs else of_ceiling[name], "; ".join(parts), left_out))
     return found
 
 
 def _two_modes(every: Iterable[Summary]) -> Iterable[SharedWarning]:
     """Yield a warning if runs fall into two groups by a measure that is judged."""
-    headings = {name: heading.replace("µ", "u") for name, heading, _ in COLUMNS}
     some = [
-        f"{each.who}, {headings[name]} {said}"
+        f"{each.who}, {HEADINGS[name].replace('µ', 'u')} {said}"
         for each in every
         for name in fair(each.scenario)
         if (said := two_groups(each, name))

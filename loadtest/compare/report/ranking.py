@@ -1,42 +1,20 @@
 """The verdict in words: for each load, which candidate is better, by what factor, and where the runs can't tell."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import Final, Literal
 
 from loadtest.compare.analysis.pairwise import MORE_IS_BETTER, WORDS, Pair, all_pairs, compare_pair, fair, in_words
-from loadtest.compare.analysis.significance import Answer
-from loadtest.compare.analysis.summary import Summary
+from loadtest.compare.analysis.significance import Answer, Significance
+from loadtest.compare.analysis.summary import Summary, by_workload
 from loadtest.compare.plan import amount
 from loadtest.compare.report import formatting
 from loadtest.compare.report.formatting import AT_LEAST, bare, between, duration, named, number, served
 
-_BOUNDS: Final = {"": "", ">=": "≥ ", "<=": "≤ "}
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """
-    By what factor the better one of two is better.
-
-    value: 1 or more where they are known to differ. low, high: its 99 % interval, None on a side that is open. bound:
-    ">=" or "<=" before it, or "".
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    bound: str
-
-    @property
-    def words(self) -> str:
-        """It as "1.25×", with the sign of a bound before it."""
-        return f"{_BOUNDS[self.bound]}{number(self.value)}×"
-
-    def interval(self, to: str) -> str:
-        """Return its interval in words, such as "1.2 to 1.3", or ">= 1.2" where it is open; "" if it has none."""
-        return between(self.low, self.high, to, number)
+_REVERSE: Final[Mapping[str, Literal["", ">=", "<="]]] = {"": "", ">=": "<=", "<=": ">="}
+_SIGNS: Final = {"": "", ">=": AT_LEAST, "<=": "≤ "}
+_UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads": " threads"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +27,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """
-    One measure of one load: those that have it, the best median first, each judged with the one before.
-
-    left_out: those that have none.
-    """
+    """A measure of one load: those that have it, the best first, each judged with the one before; and those without."""
 
     measure: str
     steps: tuple[Step, ...]
@@ -79,20 +53,18 @@ class Ranking:
         return [each.pair.significance.answer for each in self.steps if each.pair]
 
 
-def factor(pair: Pair, better: Summary) -> Factor | None:
-    """Return by what factor `better` is better than the other one of the two; None if there is no ratio."""
+def factor(pair: Pair, better: Summary) -> Significance:
+    """Return by what factor `better` is better than the other one of the two, as its ratio."""
     found = pair.significance
-    if found.ratio is None:
-        return None
     if (pair.measure in MORE_IS_BETTER) == (better is pair.ours):
-        return Factor(found.ratio, found.low, found.high, found.bound)
-    low, high = (None if end is None else 1 / end for end in (found.high, found.low))
-    return Factor(1 / found.ratio, low, high, {">=": "<=", "<=": ">="}.get(found.bound, ""))
+        return found
+    high, ratio, low = (None if end is None else 1 / end for end in (found.low, found.ratio, found.high))
+    return replace(found, ratio=ratio, low=low, high=high, bound=_REVERSE[found.bound])
 
 
-def by_workload(every: Sequence[Summary]) -> list[list[Summary]]:
-    """Return sorted summaries, those of one load together."""
-    return [list(some) for _, some in groupby(every, key=lambda each: each.workload.load)]
+def times(found: Significance) -> str:
+    """Return a factor in words, such as "1.25×", with the sign of a bound before it; "" if there is none."""
+    return "" if found.ratio is None else f"{_SIGNS[found.bound]}{number(found.ratio)}×"
 
 
 def rankings(some: Sequence[Summary]) -> list[Ranking]:
@@ -102,13 +74,14 @@ def rankings(some: Sequence[Summary]) -> list[Ranking]:
 
 def _ranking(measure: str, some: Sequence[Summary]) -> Ranking:
     having = [each for each in some if each[measure].value is not None]
+    lacking = tuple(each for each in some if each[measure].value is None)
     sign = -1 if measure in MORE_IS_BETTER else 1
     ordered = sorted(having, key=lambda each: sign * (each[measure].value or 0.0))
     steps = [
         Step(each, compare_pair(measure, ordered[place - 1], each) if place else None)
         for place, each in enumerate(ordered)
     ]
-    return Ranking(measure, tuple(steps), tuple(each for each in some if each[measure].value is None))
+    return Ranking(measure, tuple(steps), lacking)
 
 
 def place(each: Summary, measure: str, *, spread: bool = True) -> str:
@@ -126,9 +99,6 @@ def place(each: Summary, measure: str, *, spread: bool = True) -> str:
     return f"{shown} ({said})" if said else shown
 
 
-_UNIT: Final = {"requests_per_second": "/s", "resident_bytes": " MB", "threads": " threads"}
-
-
 def missing(each: Summary, measure: str) -> str:
     """Return why a summary lacks a measure, in few words if possible."""
     if not each.shown:
@@ -142,10 +112,10 @@ def missing(each: Summary, measure: str) -> str:
 def relation(pair: Pair, better: Summary) -> str:
     """Return the text between two neighbours of a ranking."""
     found = factor(pair, better)
-    if pair.significance.answer is Answer.DIFFERENT and found:
-        interval = f" ({ends})" if (ends := found.interval(" – ")) else ""
-        return f"{found.words}{interval} better than"
-    return "equivalent to" if pair.significance.answer is Answer.EQUIVALENT else "can't be told from"
+    if found.answer is Answer.DIFFERENT:
+        ends = between(found.low, found.high, " – ", number)
+        return f"{times(found)}{f' ({ends})' if ends else ''} better than"
+    return "equivalent to" if found.answer is Answer.EQUIVALENT else "can't be told from"
 
 
 def workload_in_words(some: Sequence[Summary]) -> str:
@@ -161,7 +131,7 @@ def sentence(ranking: Ranking) -> str:
             (*(f"{named(each.summary)} {place(each.summary, ranking.measure)}" for each in ranking.steps), *out)
         )
     said = named(ranking.steps[0].summary)
-    for before, step in zip(ranking.steps, ranking.steps[1:], strict=False):
+    for before, step in pairwise(ranking.steps):
         if step.pair:
             said += f" {relation(step.pair, before.summary)} {named(step.summary)}"
     return "; ".join((said, *out))
@@ -179,12 +149,7 @@ def headlines(every: Sequence[Summary]) -> list[tuple[str, Ranking]]:
         ranked = [(some, each) for some in group for each in rankings(some)]
         some, best = max(
             ranked,
-            key=lambda each: (
-                each[1].is_verdict,
-                each[1].is_settled,
-                len(each[1].steps) > 1,
-                each[0][0].workload.load,
-            ),
+            key=lambda each: (each[1].is_verdict, each[1].is_settled, len(each[1].steps) > 1, each[0][0].workload.load),
         )
         found.append((workload_in_words(some), best))
     return found
@@ -206,14 +171,14 @@ def _pair_line(pair: Pair) -> tuple[str, str, str]:
     found, ours, theirs = pair.significance, named(pair.ours), named(pair.theirs)
     about = f"{in_words(pair.measure, (pair.ours, pair.theirs))}, {found.answer}: "
     if found.answer is Answer.DIFFERENT:
-        better, other = (ours, theirs) if pair.better == pair.ours.candidate.name else (theirs, ours)
-        by = factor(pair, pair.ours if better is ours else pair.theirs)
-        if by:
-            interval = f" ({ends})" if (ends := by.interval(" to ")) else ""
-            why = f" (a bound: {found.why})" if by.bound else f" ({found.why})" if found.why else ""
-            return about, f"{better} {by.bound}{number(by.value)} times better than {other}{interval}", why
-    ratio = ""
-    interval = between(found.low, found.high, " to ", number)
-    if found.ratio is not None and interval and (not found.why or None in (found.low, found.high)):
-        ratio = f" (ratio {number(found.ratio)}, {interval})"
+        is_ours = pair.better == pair.ours.candidate.name
+        better, other = (ours, theirs) if is_ours else (theirs, ours)
+        by = factor(pair, pair.ours if is_ours else pair.theirs)
+        ends = between(by.low, by.high, " to ", number)
+        why = f" (a bound: {found.why})" if by.bound else f" ({found.why})" if found.why else ""
+        said = f"{better} {by.bound}{number(by.ratio or 0.0)} times better than {other}{f' ({ends})' if ends else ''}"
+        return about, said, why
+    ratio, ends = "", between(found.low, found.high, " to ", number)
+    if found.ratio is not None and ends and (not found.why or None in (found.low, found.high)):
+        ratio = f" (ratio {number(found.ratio)}, {ends})"
     return about, f"{ours} and {theirs}{ratio}", f" ({found.why})" if found.why else ""

@@ -2,34 +2,19 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import Any, Final
 
-from loadtest.compare.analysis.measures import RunMeasures
-from loadtest.compare.analysis.summary import Summary, by_scenario, summaries
+from loadtest.compare.analysis.measures import excluding
+from loadtest.compare.analysis.summary import Summary, by_scenario, by_workload, summaries
 from loadtest.compare.escaping import visible_lines
 from loadtest.compare.plan import amount
 from loadtest.compare.report import besides_runs
-from loadtest.compare.report.formatting import bare, brief, number, per_cent, runs, served
+from loadtest.compare.report.formatting import HEADINGS, bare, brief, number, per_cent, runs, served
 from loadtest.compare.report.notes import incomplete, indicative, is_verdict, remarks, warnings
-from loadtest.compare.report.ranking import by_workload, pair_lines, workload_in_words
-from loadtest.run_warnings import TakesOut, takes_out
+from loadtest.compare.report.ranking import pair_lines, workload_in_words
 
 __all__ = ["brief", "number", "text"]
-
 _WIDTH: Final = 100
-
-_HEADINGS: Final = (
-    ("", "", "server"),
-    ("", "", "served"),
-    ("", "valid", "runs"),
-    ("", "requests", "per s"),
-    ("", "response", "p50 ms"),
-    ("", "response", "p99 ms"),
-    ("first", "reply", "p99 ms"),
-    ("", "memory", "MB"),
-    ("CPU us", "per", "request"),
-)
 
 _MEASURES: Final = (
     "requests_per_second",
@@ -39,6 +24,11 @@ _MEASURES: Final = (
     "resident_bytes",
     "cpu_us",
 )
+
+_HEADS: Final = [
+    ["", "", *textwrap.wrap(heading.replace("µ", "u"), 8)][-3:]
+    for heading in ("server", "served", "valid runs", *(HEADINGS[name] for name in _MEASURES))
+]
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -61,22 +51,21 @@ def text(result: Mapping[str, Any]) -> str:
     return visible_lines("\n\n".join(parts))
 
 
-def _wrap(line: str) -> str:
-    return textwrap.fill(line, _WIDTH, subsequent_indent="   ", break_on_hyphens=False)
+def _wrap(line: str, indent: str = "") -> str:
+    then = f"{indent}   "
+    return textwrap.fill(line, _WIDTH, initial_indent=indent, subsequent_indent=then, break_on_hyphens=False)
 
 
 def _indented(line: str) -> str:
-    return textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
+    return _wrap(line, "  ")
 
 
 def _spread(every: Sequence[Summary]) -> str:
     """Say what stands under a median, if anything does."""
-    several = [each.runs for each in every if each.runs > 1]
-    if not several:
+    if all(each.runs < 2 for each in every):
         return ""
-    if not is_verdict(every):
-        said = "-2+3%: the least of the runs is 2 % below the median above it, the most 3 % above."
-    else:
+    said = "-2+3%: the least of the runs is 2 % below the median above it, the most 3 % above."
+    if is_verdict(every):
         said = (
             "-2+3%: the median's 99 % interval goes from 2 % below to 3 % above it; of fewer than 10 runs, their range."
         )
@@ -85,28 +74,19 @@ def _spread(every: Sequence[Summary]) -> str:
 
 
 def _grid(some: Sequence[Summary]) -> str:
-    lines: list[tuple[str, ...]] = [*zip(*_HEADINGS, strict=True)]
-    heads = len(lines)
-    titles = {}
-    for _, group in groupby(some, key=lambda each: each.workload.load):
-        load = list(group)
-        titles[len(lines)] = amount(load[0].workload)
-        for each in load:
-            lines += _lines(each)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    drawn = []
-    for place, line in enumerate(lines):
-        if place == heads:
-            drawn.append(rule)
-        if place in titles:
-            drawn.append(f"{titles[place]}:")
-        first, *others = (
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        drawn.append("  ".join((first, *others)).rstrip())
-    return "\n".join(drawn)
+    heads: list[tuple[str, ...]] = [*zip(*_HEADS, strict=True)]
+    body: list[tuple[str, ...] | str] = []
+    for load in by_workload(some):
+        body += [f"{amount(load[0].workload)}:", *(line for each in load for line in _lines(each))]
+    columns = zip(*heads, *(line for line in body if not isinstance(line, str)), strict=True)
+    sides = [f"{'>' if place else '<'}{max(map(len, column))}" for place, column in enumerate(columns)]
+    rule = "-" * len("  ".join(f"{'':{side}}" for side in sides))
+    return "\n".join(
+        line
+        if isinstance(line, str)
+        else "  ".join(f"{cell:{side}}" for cell, side in zip(line, sides, strict=True)).rstrip()
+        for line in (*heads, rule, *body)
+    )
 
 
 def _lines(each: Summary) -> list[tuple[str, ...]]:
@@ -118,13 +98,10 @@ def _lines(each: Summary) -> list[tuple[str, ...]]:
     if any(spreads):
         lines.append(("", "", "", *spreads))
     lines += [
-        (f"? {_warning(run)}", served(run), "", *(bare(run, name) for name in _MEASURES)) for run in each.excluded
+        (f"? {excluding(run.warnings)[0]}", served(run), "", *(bare(run, name) for name in _MEASURES))
+        for run in each.excluded
     ]
     return lines
-
-
-def _warning(run: RunMeasures) -> str:
-    return next(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
 
 
 def _verdict(every: Sequence[Summary]) -> list[str]:

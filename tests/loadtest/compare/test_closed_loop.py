@@ -124,10 +124,9 @@ def test_where_it_is_shown_it_says_so(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", CLOSED)
 def test_a_closed_latency_is_not_drawn_but_explained(scenario: str) -> None:
     result = two_stubs(scenario)
-    every, known = summaries(result), inks(candidates(result))
-    for found in (selection.of_measures(every, known), selection.of_distributions(result, every, known)):
-        assert not {each.measure for each in found.drawn} & JUDGED_LATENCIES
-        assert any(CLOSED_LOOP in line for line in found.left_out)
+    found = selection.of_measures(summaries(result), inks(candidates(result)))
+    assert not {each.measure for each in found.drawn} & JUDGED_LATENCIES
+    assert any(CLOSED_LOOP in line for line in found.left_out)
     assert "500 µs" not in page.picture(result)
 
 

@@ -1,14 +1,13 @@
-"""Charts of lines: a measure against the number of clients or the rate, and durations against their percentiles."""
+"""Charts of lines: a measure against the number of clients, the rate, or the size of a message."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final
 
 from loadtest.compare.report.charts import svg
-from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Scale
-from loadtest.compare.report.formatting import duration
+from loadtest.compare.report.charts.svg import WIDTH, Chart, Ink, Point, Scale
 
 _LEFT: Final = 132  # room for names, and for what the axis says
 _RIGHT: Final = WIDTH - 30
@@ -18,27 +17,6 @@ _ROW: Final = 18
 _APART: Final = 34  # units between the names of two numbers of clients
 _ROOM: Final = 62  # and between two counts of those served
 _NARROW: Final = 5  # letters of a count that fit without that room
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """
-    One candidate's measure at one load.
-
-    value: None if there is none. low, high: between which two the runs leave it; None for nothing, and `high` alone
-    where nobody knows. open: the true value is `value` or more. most:
-    without a value, what it is at the most. excluded: what excluded runs gave. served: how many clients were, of how
-    many. words: all that in words.
-    """
-
-    value: float | None
-    served: tuple[int, int]
-    low: float | None = None
-    high: float | None = None
-    open: bool = False
-    most: float | None = None
-    excluded: tuple[float, ...] = ()
-    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +55,12 @@ def against(
     values += [limit[0]] if limit else []
     y = svg.logarithmic(values, _BOTTOM, _TOP) if durations else svg.linear(values, _BOTTOM, _TOP, _short)
     x = _places(loads)
-    parts = [svg.heading(title, subtitle), *_up(y), svg.line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM)]
+    parts = [svg.heading(title, subtitle)]
+    for value, label in y.ticks:
+        height = y.place(value)
+        parts.append(svg.line("grid", _LEFT, height, _RIGHT, height))
+        parts.append(svg.text(_LEFT - 8, height + 4, label, "muted small", "end"))
+    parts.append(svg.line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM))
     each = math.ceil(_APART / _gap(x))  # so that no two names touch
     for place, (at, load) in enumerate(zip(x, loads, strict=True)):
         parts.append(svg.line("axis", at, _BOTTOM, at, _BOTTOM + 4))
@@ -104,16 +87,6 @@ def _short(value: float) -> str:
         if value >= 10 * unit:
             return f"{value / unit:,g}{name}"
     return f"{value:,g}"
-
-
-def _up(scale: Scale) -> list[str]:
-    """Return the grid of the vertical axis."""
-    parts = []
-    for value, label in scale.ticks:
-        y = scale.place(value)
-        parts.append(svg.line("grid", _LEFT, y, _RIGHT, y))
-        parts.append(svg.text(_LEFT - 8, y + 4, label, "muted small", "end"))
-    return parts
 
 
 def _places(counts: Sequence[float]) -> list[float]:
@@ -169,105 +142,21 @@ def _mark(ink: Ink, point: Point, at: float, y: Scale) -> str:
 
 def _pieces(known: Sequence[tuple[float, Point | None]]) -> list[list[tuple[float, Point]]]:
     """Return the points that follow each other and have a value."""
-    pieces: list[list[tuple[float, Point]]] = [[]]
-    for at, point in known:
-        if point is None or point.value is None:
-            pieces.append([])
-        else:
-            pieces[-1].append((at, point))
-    return [piece for piece in pieces if piece]
+    found = groupby(known, key=lambda each: each[1] is not None and each[1].value is not None)
+    return [[(at, point) for at, point in some if point] for has_value, some in found if has_value]
 
 
 def _served(series: Series, x: Sequence[float], y: float) -> str:
     """Return a row under a chart: whose line it is, and the clients served of those connected."""
     parts = [svg.mark(series.ink, 8, y - 4.5), svg.text(18, y, series.ink.name, "ink small")]
-    tight, before = _gap(x) < _ROOM, None
+    gap, before = _gap(x), None
     for at, point in zip(x, series.points, strict=True):
-        if _gap(x) < _APART and point and point.served == before:
+        served = point.served if point else None
+        if gap < _APART and served and served == before:
             continue  # as before it, where there is no room for each
-        before = point.served if point else None
-        if point is None:
-            words = "–"
-        else:
-            some, all_of_them = point.served
-            words = f"{some}/{all_of_them}"
-            if some == all_of_them and tight and len(words) > _NARROW:
-                words = "all"
+        before = served
+        words = f"{served[0]}/{served[1]}" if served else "–"
+        if served and served[0] == served[1] and gap < _ROOM and len(words) > _NARROW:
+            words = "all"
         parts.append(svg.text(at, y, words, "muted small", "middle"))
-    return "".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """
-    One candidate's durations.
-
-    points: (q, microseconds) of the response, or of the first reply; service: the same of the service time, or none.
-    open_from: the first q that unanswered requests could raise, if any. note: what stands beside the name.
-    """
-
-    ink: Ink
-    points: tuple[tuple[float, float], ...]
-    service: tuple[tuple[float, float], ...] = ()
-    open_from: float | None = None
-    note: str = ""
-
-
-_TICKS: Final = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
-
-
-def by_percentile(title: str, subtitle: str, every: Sequence[Curve], notes: Sequence[str] = ()) -> Chart:
-    """Return a chart of durations against percentiles, where each further nine has as much room as the last."""
-    farthest = max(q for curve in every for q, _ in curve.points)
-    y = svg.logarithmic([value for curve in every for _, value in (*curve.points, *curve.service)], _BOTTOM, _TOP)
-    left, right = 62, _RIGHT
-    first, last = _nines(0.5), max(_nines(farthest), _nines(0.9))
-
-    def x(q: float) -> float:
-        return left + (right - left) * (_nines(q) - first) / (last - first)
-
-    parts = [svg.heading(title, subtitle)]
-    for value, label in y.ticks:
-        height = y.place(value)
-        parts += [
-            svg.line("grid", left, height, right, height),
-            svg.text(left - 8, height + 4, label, "muted small", "end"),
-        ]
-    ticks = [q for q in _TICKS if q <= farthest + 1e-9]
-    for q in ticks:
-        parts += [
-            svg.line("grid", x(q), _TOP, x(q), _BOTTOM),
-            svg.text(x(q), _BOTTOM + 17, f"{q * 100:.6g} %", "muted small", "middle"),
-        ]
-    for place, curve in enumerate(every):
-        parts.append(_curve(curve, x, y, ticks))
-        row = _BOTTOM + 40 + place * _ROW
-        parts += [svg.mark(curve.ink, 8, row - 4.5), svg.text(18, row, curve.ink.name, "ink small")]
-        parts.append(svg.text(WIDTH, row, curve.note, "muted small", "end"))
-    return Chart(title, subtitle, "".join(parts), _BOTTOM + 30 + len(every) * _ROW, tuple(notes))
-
-
-def _nines(q: float) -> float:
-    return -math.log10(1 - q)
-
-
-def _curve(curve: Curve, x: Callable[[float], float], y: Scale, ticks: Sequence[float]) -> str:
-    """Return a candidate's curve; dotted, with hollow marks, where it may as well lie higher."""
-    ink, bound = curve.ink, curve.open_from
-    sure = [(x(q), y.place(value)) for q, value in curve.points if bound is None or q < bound]
-    open_ = [(x(q), y.place(value)) for q, value in curve.points if bound is not None and q >= bound]
-    parts = []
-    if len(sure) > 1:
-        parts.append(svg.path(f"{ink.css} line", sure))
-    if open_:
-        parts.append(svg.path(f"{ink.css} line open", [*sure[-1:], *open_]))
-        parts.append(svg.further(ink, open_[-1][0], open_[-1][1], "up"))
-    if len(curve.service) > 1:
-        parts.append(svg.path(f"{ink.css} line service", [(x(q), y.place(value)) for q, value in curve.service]))
-    for q, value in curve.points:
-        if any(abs(q - tick) < 1e-9 for tick in ticks):
-            hollow = bound is not None and q >= bound
-            words = f"{ink.name}: {q * 100:.6g} % within {duration(value)}{' or more' if hollow else ''}; {curve.note}"
-            at, height = x(q), y.place(value)
-            parts.append(svg.told(words, at, height, svg.mark(ink, at, height, hollow=hollow)))
     return "".join(parts)

@@ -5,78 +5,23 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import groupby
 from textwrap import shorten
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from loadtest.compare.analysis.measures import CLOSED_LOOP, is_paced, of_throughput, seeks_top_speed, stays
 from loadtest.compare.analysis.summary import Summary, by_scenario
 from loadtest.compare.plan import amount, clients
 from loadtest.compare.report.charts import bars, curves
-from loadtest.compare.report.charts.curves import Curve, Point, Series
-from loadtest.compare.report.charts.distributions import Distribution, distributions
-from loadtest.compare.report.charts.svg import Chart, Ink
+from loadtest.compare.report.charts.curves import Series
+from loadtest.compare.report.charts.svg import Chart, Ink, Point
 from loadtest.compare.report.formatting import AT_LEAST, UNITS, duration, run_count, served, slowest_of, who
 from loadtest.compare.report.headline import at_one_rate
 from loadtest.compare.report.ranking import missing, place
 from loadtest.compare.slo import parse
 from loadtest.scenarios import Scenario
 
-
-class _Kind(NamedTuple):
-    """A chart that each scenario has which it suits. measure: the one it is about; low: where a range begins."""
-
-    title: str
-    says: str
-    suits: Callable[[Scenario], bool]
-    measure: str
-    low: str = ""
-
-
-_KINDS: Final = (
-    _Kind(
-        "Throughput, requests/s",
-        "more is better",
-        lambda scenario: not is_paced(scenario),
-        "requests_per_second",
-    ),
-    _Kind(
-        "Response",
-        "later replies, less is better",
-        lambda scenario: scenario.requests != 1,
-        "response_p99_us",
-        "response_p50_us",
-    ),
-    _Kind(
-        "Wait for the first reply",
-        "from connecting on, less is better",
-        lambda scenario: not stays(scenario),
-        "first_p99_us",
-        "first_p50_us",
-    ),
-    _Kind(
-        "CPU of the server, µs per request",
-        "less is better",
-        lambda scenario: seeks_top_speed(scenario) or scenario.paced,
-        "cpu_us",
-    ),
-    _Kind(
-        "Context switches per request",
-        "less is better",
-        lambda scenario: scenario.paced,
-        "turns",
-    ),
-    _Kind(
-        "Ready without a core, µs per request",
-        "less is better",
-        lambda scenario: scenario.paced,
-        "waited_us",
-    ),
-    _Kind(
-        "Memory of the server, MB",
-        "the most in the window, less is better",
-        stays,
-        "resident_bytes",
-    ),
-)
+_LESS: Final = "less is better"
+_Axis = tuple[str, Callable[[Summary], float]]  # its name, and where a summary stands on it
+_CLIENTS: Final[_Axis] = ("clients", lambda each: each.workload.clients)
 
 _PICTURED: Final = (
     ("response_p99_us", "rates"),
@@ -92,6 +37,38 @@ _PICTURED: Final = (
 _MOST_PICTURED: Final = 6
 _LONG: Final = 160
 _SHORT: Final = 36  # letters that fit beside a name
+
+
+class _Kind(NamedTuple):
+    """A chart of one measure, for each scenario that it suits. low: the measure where a range of durations begins."""
+
+    measure: str
+    title: str
+    says: str
+    suits: Callable[[Scenario], bool]
+    low: str = ""
+
+    @property
+    def of_lines(self) -> str:
+        """The title of a chart with lines, of which each shows one measure."""
+        return f"{self.title}, p99" if self.low else self.title
+
+
+_KINDS: Final = (
+    _Kind("requests_per_second", "Throughput, requests/s", "more is better", lambda each: not is_paced(each)),
+    _Kind("response_p99_us", "Response", f"later replies, {_LESS}", lambda each: each.requests != 1, "response_p50_us"),
+    _Kind(
+        "first_p99_us",
+        "Wait for the first reply",
+        f"from connecting on, {_LESS}",
+        lambda each: not stays(each),
+        "first_p50_us",
+    ),
+    _Kind("cpu_us", "CPU of the server, µs per request", _LESS, lambda each: seeks_top_speed(each) or each.paced),
+    _Kind("turns", "Context switches per request", _LESS, lambda each: each.paced),
+    _Kind("waited_us", "Ready without a core, µs per request", _LESS, lambda each: each.paced),
+    _Kind("resident_bytes", "Memory of the server, MB", f"the most in the window, {_LESS}", stays),
+)
 
 
 class Part(Enum):
@@ -111,7 +88,7 @@ class Drawn:
     chart: Chart
     measure: str
     scenario: str
-    part: Part = Part.OTHER
+    part: Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,139 +123,117 @@ def of_measures(every: Sequence[Summary], known: Mapping[str, Ink], slo: str = "
             if kind.measure in of_throughput(scenario):
                 left_out.append(f"{kind.title}, {scenario.name}: {CLOSED_LOOP}")
             elif any(each[kind.measure].value is not None for each in some):
-                part = _part(kind, scenario, rated=bool(some[0].workload.rate))
+                part = _part(kind, some[0])
                 drawn.append(Drawn(_chart(kind, scenario, some, known, slo), kind.measure, scenario.name, part))
                 there = [each for each in many if each in some] if part is Part.CURVE else []
                 if there:
                     says = f"{scenario.name} at {there[0].workload.rate:,g}/s: {kind.says}"
-                    chart = _against_clients(kind, says, there, known)
+                    chart = _against(kind, _CLIENTS, says, there, known)
                     drawn.append(Drawn(chart, kind.measure, scenario.name, Part.MANY))
             else:
                 left_out.append(f"{kind.title}, {scenario.name}: {'; '.join(_why(kind.measure, some))}")
-    drawn.sort(
-        key=lambda each: (
-            len({summary.workload.load for summary in every if summary.workload.scenario == each.scenario}) < 2
-        )
-    )
+    loads = {scenario.name: len({each.workload.load for each in some}) for scenario, some in by_scenario(every)}
+    drawn.sort(key=lambda each: loads[each.scenario] < 2)
     return Charts(tuple(drawn), tuple(left_out))
 
 
-def _part(kind: _Kind, scenario: Scenario, *, rated: bool) -> Part:
+def _part(kind: _Kind, first: Summary) -> Part:
     if kind.measure == "resident_bytes":
         return Part.MEMORY
-    if rated:
+    if first.workload.rate:
         return Part.CURVE
-    return Part.TOP_SPEED if seeks_top_speed(scenario) else Part.OTHER
-
-
-def _against_clients(kind: _Kind, says: str, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
-    """Return a chart with a line for each candidate, at two or more numbers of clients."""
-    return _against(kind, ("clients", lambda each: each.workload.clients), says, some, known)
-
-
-def _against_sizes(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink]) -> Chart:
-    """Return a chart with a line for each candidate, at two or more sizes of a message, with most clients."""
-    most = max(each.workload.clients for each in some)
-    says = f"{scenario.name}, {clients(most)}, by a message's size: {kind.says}"
-    there = [each for each in some if each.workload.clients == most]
-    return _against(kind, ("bytes", lambda each: each.workload.size or scenario.size), says, there, known)
-
-
-def _against(
-    kind: _Kind,
-    axis: tuple[str, Callable[[Summary], int]],
-    says: str,
-    some: Sequence[Summary],
-    known: Mapping[str, Ink],
-) -> Chart:
-    """Return a chart with a line for each candidate; axis: its name, and where a summary stands on it."""
-    name_of_axis, place = axis
-    counts = sorted({place(each) for each in some})
-    series = [
-        Series(known[name], _points(kind, {place(each): each for each in group}, counts))
-        for name, group in _by_candidate(some, known)
-    ]
-    notes = _why(kind.measure, some)
-    return curves.against(name_of_axis, counts, series, _of_lines(kind), says, durations=bool(kind.low), notes=notes)
+    return Part.TOP_SPEED if seeks_top_speed(first.scenario) else Part.OTHER
 
 
 def _chart(kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink], slo: str) -> Chart:
+    """Return a chart against what differs in a scenario's loads: rate, size or clients; if nothing does, in rows."""
     rated = [each for each in some if each.workload.rate]
     if rated:
         return _against_rates(kind, scenario, rated, known, slo)
+    most = max(each.workload.clients for each in some)
     if len({each.workload.size for each in some}) > 1:
-        return _against_sizes(kind, scenario, some, known)
-    counts = sorted({each.workload.clients for each in some})
-    if len(counts) > 1:
-        return _against_clients(kind, f"{scenario.name}: {kind.says}", some, known)
-    says = f"{scenario.name}, {clients(counts[0])}: {kind.says}"
-    notes = _why(kind.measure, some)
-    marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
-    title = f"{kind.title}, p50 to p99" if kind.low else kind.title
-    draw = bars.ranges if kind.low else bars.bars
-    return draw(title, says, marks, notes)
-
-
-def _of_lines(kind: _Kind) -> str:
-    """Return the title of a chart with lines, of which each shows one measure."""
-    return f"{kind.title}, p99" if kind.low else kind.title
+        says = f"{scenario.name}, {clients(most)}, by a message's size: {kind.says}"
+        there = [each for each in some if each.workload.clients == most]
+        return _against(kind, ("bytes", lambda each: each.workload.size or scenario.size), says, there, known)
+    if len({each.workload.clients for each in some}) > 1:
+        return _against(kind, _CLIENTS, f"{scenario.name}: {kind.says}", some, known)
+    title, draw = (f"{kind.title}, p50 to p99", bars.ranges) if kind.low else (kind.title, bars.bars)
+    return draw(title, f"{scenario.name}, {clients(most)}: {kind.says}", *_rows(kind, some, known))
 
 
 def _against_rates(
     kind: _Kind, scenario: Scenario, some: Sequence[Summary], known: Mapping[str, Ink], slo: str
 ) -> Chart:
     """Return a chart against the rate, of each candidate with the number of clients with which it had most rates."""
-    series, counts = [], dict[int, list[str]]()
-    rates = sorted({each.workload.rate or 0.0 for each in some})
-    for name, group in _by_candidate(some, known):
-        by_clients = [list(each) for _, each in groupby(group, key=lambda each: each.workload.clients)]
-        most = max(by_clients, key=len)
-        found = {each.workload.rate or 0.0: each for each in most}
-        series.append(Series(known[name], _points(kind, found, rates)))
+    rates = {each.workload.rate for each in some}
+    if len(rates) < 2:
+        says = f"{scenario.name} at {some[0].workload.rate:,g}/s: {kind.says}"
+        return bars.bars(kind.of_lines, says, *_rows(kind, some, known))
+    counts, swept = dict[int, list[str]](), []
+    for group in _by_candidate(some, known):
+        most = max((list(each) for _, each in groupby(group, key=lambda each: each.workload.clients)), key=len)
         counts.setdefault(most[0].workload.clients, []).append(most[0].candidate.label)
+        swept += most
     usual = max(counts, key=lambda count: len(counts[count]))
     others = "; ".join(f"{', '.join(names)}: {count:,}" for count, names in counts.items() if count != usual)
-    said = clients(usual) + (f" ({others})" if others else "")
-    notes = _why(kind.measure, some)
-    if len(rates) < 2:
-        marks = [_mark(kind, each, known[each.candidate.name]) for each in some]
-        return bars.bars(_of_lines(kind), f"{scenario.name} at {rates[0]:,g}/s: {kind.says}", marks, notes)
-    about = f"{scenario.name}, {said}: {kind.says}"
+    says = f"{scenario.name}, {clients(usual)}{f' ({others})' if others else ''}: {kind.says}"
     objective = parse(slo) if slo and kind.measure == "response_p99_us" else None
     limit = (float(objective.limit_us), slo) if objective and objective.quantile == 0.99 else None
-    lines = bool(kind.low)
-    return curves.against(
-        "requests/s", rates, series, _of_lines(kind), about, durations=lines, limit=limit, notes=notes
-    )
+    axis: _Axis = ("requests/s", lambda each: each.workload.rate or 0.0)
+    return _against(kind, axis, says, some, known, swept=swept, limit=limit)
 
 
-def _by_candidate(some: Sequence[Summary], known: Mapping[str, Ink]) -> Iterable[tuple[str, list[Summary]]]:
-    """Yield each candidate's name with its summaries, in the order of the plan."""
+def _against(
+    kind: _Kind,
+    axis: _Axis,
+    says: str,
+    some: Sequence[Summary],
+    known: Mapping[str, Ink],
+    *,
+    swept: Sequence[Summary] = (),
+    limit: tuple[float, str] | None = None,
+) -> Chart:
+    """Return a chart with a line for each candidate. swept: those on the lines, if not all. limit: an objective."""
+    name, place = axis
+    loads = sorted({place(each) for each in some})
+    series = []
+    unit = 1.0 if kind.low else UNITS[kind.measure]
+    for group in _by_candidate(swept or some, known):
+        points = {place(each): _point(kind.measure, unit, each) for each in group if each.shown}
+        series.append(Series(known[group[0].candidate.name], tuple(points.get(load) for load in loads)))
+    notes = _why(kind.measure, some)
+    return curves.against(name, loads, series, kind.of_lines, says, durations=bool(kind.low), limit=limit, notes=notes)
+
+
+def _by_candidate(some: Sequence[Summary], known: Mapping[str, Ink]) -> Iterable[list[Summary]]:
+    """Yield each candidate's summaries, in the order of the plan."""
     names = list(known)
     ordered = sorted(some, key=lambda each: names.index(each.candidate.name))
-    for name, group in groupby(ordered, key=lambda each: each.candidate.name):
-        yield name, list(group)
-
-
-def _points(kind: _Kind, found: Mapping[float, Summary], loads: Sequence[float]) -> tuple[Point | None, ...]:
-    """Return a candidate's points, one for each load."""
-    unit = 1.0 if kind.low else UNITS[kind.measure]
-    return tuple(
-        _point(kind.measure, unit, found[load]) if load in found and found[load].shown else None for load in loads
-    )
+    for _, group in groupby(ordered, key=lambda each: each.candidate.name):
+        yield list(group)
 
 
 def _point(measure: str, unit: float, each: Summary) -> Point:
     estimate = each[measure]
     several = len(estimate.values) > 1
+    value, low, high, most = (
+        None if one is None else one / unit
+        for one in (
+            estimate.value,
+            estimate.low if several else None,
+            estimate.high if several else None,
+            estimate.at_most,
+        )
+    )
+    excluded = (getattr(run, measure).value for run in each.excluded)
     return Point(
-        value=None if estimate.value is None else estimate.value / unit,
-        served=each.served,
-        low=estimate.low / unit if several and estimate.low is not None else None,
-        high=estimate.high / unit if several and estimate.high is not None else None,
+        value,
+        each.served,
+        low,
+        high,
         open=estimate.at_least,
-        most=None if estimate.at_most is None else estimate.at_most / unit,
-        excluded=_excluded(each, measure, unit),
+        most=most,
+        excluded=tuple(one / unit for one in excluded if one is not None),
         words=_words(each, measure),
     )
 
@@ -293,37 +248,22 @@ def _words(each: Summary, measure: str) -> str:
     return f"{each.candidate.label}, {amount(each.workload)}: {shown}; {runs}, {served(each)} served"
 
 
-def _excluded(each: Summary, measure: str, unit: float = 1.0) -> tuple[float, ...]:
-    values = (getattr(run, measure).value for run in each.excluded)
-    return tuple(value / unit for value in values if value is not None)
+def _rows(kind: _Kind, some: Sequence[Summary], known: Mapping[str, Ink]) -> tuple[list[bars.Row], tuple[str, ...]]:
+    """Return the rows of a chart, and its notes."""
+    return [_row(kind, each, known[each.candidate.name]) for each in some], _why(kind.measure, some)
 
 
-def _mark(kind: _Kind, each: Summary, ink: Ink) -> bars.Mark:
+def _row(kind: _Kind, each: Summary, ink: Ink) -> bars.Row:
     estimate, low = each[kind.measure], each[kind.low] if kind.low else None
-    excluded = _excluded(each, kind.measure)
+    point = _point(kind.measure, 1.0, each)
     if estimate.value is None:
         words = missing(each, kind.measure)
-        return bars.Mark(ink, None, "", words if len(words) < _SHORT else "see below", excluded=excluded)
+        return bars.Row(ink, point, "", words if len(words) < _SHORT else "see below")
     if low is None:
-        words = place(each, kind.measure)
-    else:
-        words = " – ".join(
-            (AT_LEAST if found.at_least else "") + duration(found.value or 0.0) for found in (low, estimate)
-        )
-        words += f" ({slowest_of(estimate)})" if estimate.slowest_of else ""
-    several = len(estimate.values) > 1
-    return bars.Mark(
-        ink,
-        estimate.value,
-        words,
-        served(each),
-        low=low.value if low else None,
-        least=estimate.low if several else None,
-        most=estimate.high if several else None,
-        open=estimate.at_least,
-        excluded=excluded,
-        words=_words(each, kind.measure),
-    )
+        return bars.Row(ink, point, place(each, kind.measure), served(each))
+    words = " – ".join((AT_LEAST if end.at_least else "") + duration(end.value or 0.0) for end in (low, estimate))
+    words += f" ({slowest_of(estimate)})" if estimate.slowest_of else ""
+    return bars.Row(ink, point, words, served(each), start=low.value)
 
 
 def _why(measure: str, some: Sequence[Summary]) -> tuple[str, ...]:
@@ -340,87 +280,3 @@ def _why(measure: str, some: Sequence[Summary]) -> tuple[str, ...]:
     )
     few = [each for each in some if each[measure].slowest_of]
     return (*said, f"too few replies for a p99, so the slowest: {who(few)}") if few else said
-
-
-def of_distributions(result: Mapping[str, Any], every: Sequence[Summary], known: Mapping[str, Ink]) -> Charts:
-    """Return the charts of durations against percentiles, for each load: later replies, and first ones apart."""
-    merged = distributions(result)
-    drawn, left_out = [], []
-    for scenario, some in by_scenario(every):
-        closed = of_throughput(scenario)
-        left_out += [
-            f"{kind.title}, {scenario.name}: {CLOSED_LOOP}"
-            for kind in _DISTRIBUTIONS
-            if kind.suits(scenario) and kind.measure in closed
-        ]
-        if any(each.workload.rate for each in some):
-            left_out.append(f"{scenario.name}: at each of many rates; compare.json has them")
-            continue
-        for count, group in groupby(some, key=lambda each: each.workload.clients):
-            load = list(group)
-            for kind in _DISTRIBUTIONS:
-                if not kind.suits(scenario) or kind.measure in closed:
-                    continue
-                pairs = [(each, merged.get((each.candidate.name, scenario.name, count), {})) for each in load]
-                found = [curve for each, parts in pairs if (curve := _curve(kind, each, parts, known))]
-                says = f"{scenario.name}, {clients(count)}: {kind.says}"
-                lacking = [each for each in load if all(curve.ink.name != each.candidate.label for curve in found)]
-                notes = tuple(f"{each.candidate.label}: {_lacks(kind, each)}" for each in lacking)
-                if found:
-                    drawn.append(
-                        Drawn(curves.by_percentile(kind.title, says, found, notes), kind.measure, scenario.name)
-                    )
-                else:
-                    left_out.append(
-                        f"{kind.title}, {scenario.name}, {clients(count)}: {'; '.join(dict.fromkeys(notes))}"
-                    )
-    return Charts(tuple(drawn), tuple(left_out))
-
-
-class _Series(NamedTuple):
-    title: str
-    says: str
-    suits: Callable[[Scenario], bool]
-    measure: str
-    series: str
-    other: str = ""
-
-
-_DISTRIBUTIONS: Final = (
-    _Series(
-        "Later replies",
-        "response solid, service dashed",
-        lambda scenario: scenario.requests != 1,
-        "response_p99_us",
-        "response",
-        "service",
-    ),
-    _Series(
-        "First replies",
-        "from connecting to the reply",
-        lambda scenario: not stays(scenario),
-        "first_p99_us",
-        "first_reply",
-    ),
-)
-
-
-def _curve(kind: _Series, each: Summary, parts: Mapping[str, Distribution], known: Mapping[str, Ink]) -> Curve | None:
-    """Return one candidate's curve; None where its measure is left out, or where there is too little for a curve."""
-    if each[kind.measure].value is None or kind.series not in parts:
-        return None
-    points = parts[kind.series].curve()
-    if len(points) < 2:
-        return None
-    some, everyone = each.served
-    return Curve(
-        known[each.candidate.name],
-        points,
-        parts[kind.other].curve() if kind.other else (),
-        parts[kind.series].open_from(),
-        f"{parts[kind.series].samples:,} in {run_count(each.runs)}; served {some} of {everyone}",
-    )
-
-
-def _lacks(kind: _Series, each: Summary) -> str:
-    return each[kind.measure].why or "too few for a curve"

@@ -14,8 +14,7 @@ from loadtest.compare.candidates import LAB, Candidate
 from loadtest.compare.escaping import markup
 from loadtest.compare.report.formatting import duration
 
-WIDTH: Final = 440
-"""Width of a chart in user units: on a telephone it is drawn at four fifths of its size, and can still be read."""
+WIDTH: Final = 440  # in user units: on a telephone it is drawn at four fifths of its size, and can still be read
 
 _STYLE: Final = """
 svg text, svg tspan { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
@@ -37,13 +36,26 @@ _DARK: Final = """
 .grid { stroke: #33393f; } .axis { stroke: #6b737b; } .whisker { stroke: #eceef0; }
 """
 
+# Each as steps from its middle, about as large as the others look.
+_SHAPES: Final = (
+    "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
+    "m-4 -4h8v8h-8z",
+    "m0 -5.2l5 8.8h-10z",
+    "m0 -5.6l5.6 5.6l-5.6 5.6l-5.6 -5.6z",
+    "m0 5.2l5 -8.8h-10z",
+    "m-1.8 -5h3.6v3.2h3.2v3.6h-3.2v3.2h-3.6v-3.2h-3.2v-3.6h3.2z",
+    "m-4.5 0l7.8 -4.8v9.6z",
+    "m4.5 0l-7.8 -4.8v9.6z",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """How a candidate is drawn: name, class, and a shape of marks of its own, for who can't tell the colours apart."""
+    """How a candidate is drawn: name, class, colour, and a shape of marks, for who can't tell the colours apart."""
 
     name: str
     css: str
+    colour: str
     shape: int
 
 
@@ -51,27 +63,38 @@ def inks(candidates: Sequence[Candidate]) -> dict[str, Ink]:
     """Return how each candidate is drawn, by name; one of the lab's always alike, in whatever company."""
     strangers = [each.name for each in candidates if each.name not in LAB]
     shapes = {name: place for place, name in enumerate((*LAB, *strangers))}
-    return {
-        each.name: Ink(each.label, _class(each.name, place), shapes[each.name]) for place, each in enumerate(candidates)
-    }
+    found = {}
+    for place, each in enumerate(candidates):
+        name = each.name if re.fullmatch("[a-z][a-z0-9-]*", each.name) else place  # not each name can be a class
+        found[each.name] = Ink(each.label, f"of-{name}", each.colour, shapes[each.name])
+    return found
 
 
-def _class(name: str, place: int) -> str:
-    """Return a candidate's class in the style sheet; one whose name can be none has its place in the result."""
-    return f"of-{name if _CLASS.fullmatch(name) else place}"
-
-
-_CLASS: Final = re.compile(r"[a-z][a-z0-9-]*")
-_COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
-
-
-def style(candidates: Sequence[Candidate]) -> str:
+def style(inks: Iterable[Ink]) -> str:
     """Return the style sheet for the light and the dark theme."""
-    classes = {
-        _class(each.name, place): each.colour for place, each in enumerate(candidates) if _COLOUR.fullmatch(each.colour)
-    }
-    colours = "\n".join(f".{css} {{ fill: {colour}; stroke: {colour}; }}" for css, colour in classes.items())
+    some = (ink for ink in inks if re.fullmatch("#[0-9A-Fa-f]{6}", ink.colour))
+    colours = "\n".join(f".{ink.css} {{ fill: {ink.colour}; stroke: {ink.colour}; }}" for ink in some)
     return f"{_STYLE}{colours}{_MARKS}@media (prefers-color-scheme: dark) {{{_DARK}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """
+    One candidate's measure at one load.
+
+    value: None if there is none. served: how many clients were, of how many. low, high: between which two the runs
+    leave the value; None for nothing, and `high` alone where nobody knows. open: the true value is `value` or more.
+    most: without a value, what it is at the most. excluded: what excluded runs gave. words: all that in words.
+    """
+
+    value: float | None
+    served: tuple[int, int] = (0, 0)
+    low: float | None = None
+    high: float | None = None
+    open: bool = False
+    most: float | None = None
+    excluded: tuple[float, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +132,6 @@ def path(css: str, points: Iterable[tuple[float, float]], *, closed: bool = Fals
     """Return a line, or an area, through points."""
     steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return f'<path class="{css}" d="M{steps}{"Z" if closed else ""}"/>'
-
-
-# Each as steps from its middle, about as large as the others look.
-_SHAPES: Final = (
-    "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
-    "m-4 -4h8v8h-8z",
-    "m0 -5.2l5 8.8h-10z",
-    "m0 -5.6l5.6 5.6l-5.6 5.6l-5.6 -5.6z",
-    "m0 5.2l5 -8.8h-10z",
-    "m-1.8 -5h3.6v3.2h3.2v3.6h-3.2v3.2h-3.6v-3.2h-3.2v-3.6h3.2z",
-    "m-4.5 0l7.8 -4.8v9.6z",
-    "m4.5 0l-7.8 -4.8v9.6z",
-)
 
 
 def mark(ink: Ink, x: float, y: float, *, hollow: bool = False) -> str:
@@ -190,7 +200,7 @@ def logarithmic(values: Iterable[float], start: float, end: float) -> Scale:
     return Scale(place, ticks)
 
 
-def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, candidates: Sequence[Candidate]) -> str:
+def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, inks: Iterable[Ink]) -> str:
     """Return a whole SVG document with the charts in two columns, each where there is more room."""
     gap, head = 24, 78
     heights = [head, head]
@@ -206,7 +216,7 @@ def picture(title: str, subtitle: str, charts: Sequence[Chart], foot: str, candi
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         f' role="img" aria-label="{markup(title)}">\n'
-        f"<style>{style(candidates)}</style>\n"
+        f"<style>{style(inks)}</style>\n"
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>'
         f'<text class="ink" x="{gap}" y="38" style="font-size:20px;font-weight:600">{markup(title)}</text>'
         f"{text(gap, 60, subtitle, 'muted small')}\n"

@@ -8,30 +8,18 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loadtest.compare.analysis.claims import ASPECTS, columns
-from loadtest.compare.analysis.measures import RunMeasures, seeks_top_speed, share_of_core
-from loadtest.compare.analysis.summary import Summary, by_scenario, candidates, summaries
+from loadtest.compare.analysis.measures import RunMeasures, excluding, seeks_top_speed, share_of_core
+from loadtest.compare.analysis.summary import Summary, by_scenario, by_workload, candidates, summaries
 from loadtest.compare.escaping import visible
 from loadtest.compare.plan import MIN_RUNS, Workload, amount
-from loadtest.compare.report import besides_runs, formatting, notes, ranking
+from loadtest.compare.report import besides_runs, formatting, memory, notes, ranking
 from loadtest.compare.report.charts import selection, svg
 from loadtest.compare.report.charts.selection import Part
-from loadtest.compare.report.formatting import AT_LEAST, COLUMNS, run_count
+from loadtest.compare.report.formatting import AT_LEAST, HEADINGS, run_count
 from loadtest.compare.report.headline import MANY_HEADINGS, Headline, signs
-from loadtest.compare.report.html import sections
 from loadtest.compare.report.ranking import Ranking
-from loadtest.run_warnings import TakesOut, takes_out
 
 TITLE: Final = "Concurrency models of TCP servers, measured"
-
-_HEADINGS: Final = (
-    "server",
-    "served",
-    "valid runs",
-    *(heading for _, heading, _ in COLUMNS),
-    "server's core",
-    "generator's core",
-    "generator busy",
-)
 
 
 def html(result: Mapping[str, Any]) -> str:
@@ -41,7 +29,7 @@ def html(result: Mapping[str, Any]) -> str:
     return _ENVIRONMENT.get_template("page.html").render(
         title=TITLE,
         where=where(result),
-        style=svg.style(known),
+        style=svg.style(inks.values()),
         result=result,
         found=found,
         every=every,
@@ -49,12 +37,11 @@ def html(result: Mapping[str, Any]) -> str:
         marks={name: svg.mark(ink, 6, 6) for name, ink in inks.items()},
         warned=notes.warnings(result, every),
         charts=selection.of_measures(every, inks, result["plan"]["slo"]),
-        distributions=selection.of_distributions(result, every, inks),
         verdicts=_verdicts(every) if notes.is_verdict(every) else [],
         claims=claimed,
         columns=columns(claimed),
-        memory_charts=sections.memory_charts(result),
-        memory=sections.memory(result),
+        memory_charts=memory.charts(result),
+        memory=list(memory.rows(result)),
         command=command(result),
         **_circumstances(result),
     )
@@ -63,15 +50,15 @@ def html(result: Mapping[str, Any]) -> str:
 def picture(result: Mapping[str, Any]) -> str:
     """Return the charts that tell the story as one SVG document, for a README."""
     every = summaries(result)
-    counts = sorted({each.runs for each in every if each.runs}) or [0]
-    of = run_count(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
-    kind = "99 % intervals" if counts[0] >= MIN_RUNS else "their range: indicative"
-    if counts[0] < MIN_RUNS <= counts[-1]:
+    counts = [each.runs for each in every if each.runs] or [0]
+    kind = "99 % intervals" if min(counts) >= MIN_RUNS else "their range: indicative"
+    if min(counts) < MIN_RUNS <= max(counts):
         kind = f"99 % intervals, or the range of fewer than {MIN_RUNS} runs"
-    foot = f"Medians of {of}, whiskers: {kind}. Hollow, arrows: that or more (down: or less). ×: a run left out."
-    known = candidates(result)
-    charts = selection.of_measures(every, svg.inks(known), result["plan"]["slo"])
-    return svg.picture(TITLE, where(result), charts.pictured(), foot, known)
+    of = f"{run_count(*counts)}, whiskers: {kind}"
+    foot = f"Medians of {of}. Hollow, arrows: that or more (down: or less). ×: a run left out."
+    inks = svg.inks(candidates(result))
+    charts = selection.of_measures(every, inks, result["plan"]["slo"])
+    return svg.picture(TITLE, where(result), charts.pictured(), foot, inks.values())
 
 
 def where(result: Mapping[str, Any]) -> str:
@@ -91,9 +78,7 @@ def where(result: Mapping[str, Any]) -> str:
 
 def _verdicts(every: Sequence[Summary]) -> list[tuple[list[Summary], list[Ranking]]]:
     """Return the loads of which anything is judged, each with the rankings that are."""
-    loads = (
-        (some, [each for each in ranking.rankings(some) if each.is_verdict]) for some in ranking.by_workload(every)
-    )
+    loads = ((some, [each for each in ranking.rankings(some) if each.is_verdict]) for some in by_workload(every))
     return [(some, judged) for some, judged in loads if judged]
 
 
@@ -104,11 +89,6 @@ def _busy(some: Sequence[RunMeasures]) -> tuple[str, str, str]:
     server = max((run.server_cpu for run in some if run.server_cpu is not None), default=None)
     generator, busy = max(run.generator_cpu for run in some), max(run.generator_busy for run in some)
     return share_of_core(server), f"{generator:.0%}", f"{busy:.0%}"
-
-
-def _excluding(run: RunMeasures) -> str:
-    """Return the warnings that take a run out of all medians."""
-    return ", ".join(warning.name for warning in run.warnings if takes_out(warning.name) is TakesOut.RUN)
 
 
 def _is_top_speed(found: Ranking) -> bool:
@@ -140,23 +120,18 @@ def _circumstances(result: Mapping[str, Any]) -> dict[str, Any]:
     }
     servers = {each.label: f"{each.title}. {each.sentence}" for each in candidates(result)}
     labels = {each.name: each.label for each in candidates(result)}
-    windows = {
-        f"{each['scenario']}, {amount(Workload(**each))}{_at(task.get('rates', ()))}": f"{each['warmup']:g} s warm-up,"
-        f" {each['seconds']:g} s, {run_count(task['repeats'])} of"
-        f" {', '.join(labels[name] for name in task['candidates'])}"
-        for task in plan["tasks"]
-        for each in [task["workload"]]
-    }
+    windows = {}
+    for task in plan["tasks"]:
+        load, rates = task["workload"], ", ".join(f"{rate:,g}" for rate in task.get("rates", ()))
+        name = f"{load['scenario']}, {amount(Workload(**load))}{f' at {rates}/s' if rates else ''}"
+        some = ", ".join(labels[each] for each in task["candidates"])
+        runs = f"{run_count(task['repeats'])} of {some}"
+        windows[name] = f"{load['warmup']:g} s warm-up, {load['seconds']:g} s, {runs}"
     order = ", ".join(
         f"{labels[run['candidate']]} ({run['workload']['scenario']}, {amount(Workload(**run['workload']))})"
         for run in result["runs"]
     )
     return {"circumstances": facts, "servers": servers, "windows": windows, "order": order}
-
-
-def _at(rates: Sequence[float]) -> str:
-    """Return the rates of a sweep in words; "" without any."""
-    return f" at {', '.join(f'{rate:,g}' for rate in rates)}/s" if rates else ""
 
 
 def command(result: Mapping[str, Any]) -> str:
@@ -182,22 +157,21 @@ _ENVIRONMENT: Final = Environment(
 _ENVIRONMENT.globals |= {
     "ASPECTS": ASPECTS,
     "AT_LEAST": AT_LEAST,
-    "COLUMNS": COLUMNS,
-    "HEADINGS": _HEADINGS,
+    "HEADINGS": HEADINGS,
     "MANY_HEADINGS": MANY_HEADINGS,
     "Part": Part,
     "busy": _busy,
-    "excluding": _excluding,
+    "excluding": excluding,
 }
 _ENVIRONMENT.tests["top_speed"] = _is_top_speed
 # What says in words what was found: the templates put it in its place.
 _ENVIRONMENT.globals |= {
     each.__name__: each
     for each in (
-        *(amount, by_scenario, signs, besides_runs.slo_lines, besides_runs.uncharged),
+        *(amount, by_scenario, signs, besides_runs.slo_lines, memory.uncharged),
         *(formatting.bare, formatting.run_count, formatting.runs, formatting.served, formatting.spread),
         *(notes.incomplete, notes.indicative, notes.is_verdict, notes.remarks),
         *(ranking.factor, ranking.headlines, ranking.missing, ranking.pair_lines, ranking.place),
-        *(ranking.relation, ranking.workload_in_words),
+        *(ranking.relation, ranking.times, ranking.workload_in_words),
     )
 }

@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.__main__ import main
 from loadtest.compare.analysis.regression import differences
-from loadtest.compare.report.differences import text
+from loadtest.compare.report.differences import answer, text
 from tests.loadtest.compare.results import comparison, one_run
 
 SLOWER = [8_000 + 20 * number for number in range(10)]
@@ -24,8 +24,8 @@ def runs(rates: list[int], **changes: Any) -> dict[str, Any]:
 
 
 def told(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[str]]:
-    found = differences(before, after)
-    return {"worse": [each.measure for each in found.worse], "better": [each.measure for each in found.better]}
+    found = differences(before, after).found
+    return {name: [each.measure for each in found if answer(each) == name] for name in ("worse", "better")}
 
 
 def test_fewer_requests_are_worse_and_more_are_better() -> None:
@@ -49,7 +49,7 @@ def test_the_same_is_neither() -> None:
 
 def test_a_few_runs_make_nothing_worse() -> None:
     found = differences(runs(FASTER[:3]), runs(SLOWER[:3]))
-    assert (found.worse, found.better) == ((), ())
+    assert {answer(each) for each in found.found} == {"too few runs"}
     assert "too few runs: asyncio on uvloop, saturate, 50 clients: requests/s 0.80 times what it was" in text(found)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from loadtest.compare.candidates import LAB
 from loadtest.compare.report.charts import svg
-from loadtest.compare.report.charts.curves import Point, Series, against
+from loadtest.compare.report.charts.curves import Series, against
+from loadtest.compare.report.charts.svg import Point
 
 RATES = [float(rate) for rate in (2700, 3000, 3300, 4000, 4600, 5000, 5300, 5600, 6000, 6300, 6600, 7300)]
 LETTER = 6.0

@@ -8,7 +8,7 @@ from loadtest.compare.analysis.pairwise import Pair
 from loadtest.compare.analysis.regression import of_revisions
 from loadtest.compare.analysis.significance import Answer, Significance
 from loadtest.compare.analysis.summary import summaries
-from loadtest.compare.report import intervals, markdown
+from loadtest.compare.report import differences, markdown
 from tests.loadtest.compare.results import measured_since, warning
 
 QUICK = [100_000 + place * 100 for place in range(10)]
@@ -23,7 +23,7 @@ def pair(measure: str, answer: Answer, ratio: float | None, low: float | None, h
 
 def drawn(*pairs: Pair) -> list[str]:
     """Return the rows of a chart, without its head, its load and its legend."""
-    return intervals.chart(pairs)[2:-1]
+    return differences.chart(pairs)[2:-1]
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,17 @@ def drawn(*pairs: Pair) -> list[str]:
     ],
 )
 def test_the_verdict_is_one_line(some: list[tuple[Answer, float | None]], line: str) -> None:
-    assert intervals.headline([pair("cpu_us", answer, ratio, None, None) for answer, ratio in some]) == line
+    assert differences.headline([pair("cpu_us", answer, ratio, None, None) for answer, ratio in some]) == line
 
 
 def test_the_worst_measure_comes_first() -> None:
     untold = pair("requests_per_second", Answer.CANNOT_TELL, 1.0, 0.9, 1.1)
     worse = pair("cpu_us", Answer.DIFFERENT, 1.2, 1.1, 1.3)
-    assert intervals.headline([untold, worse]) == "Worse: CPU per request. Can't tell: requests/s."
+    assert differences.headline([untold, worse]) == "Worse: CPU per request. Can't tell: requests/s."
 
 
 def test_a_chart_has_an_axis_and_a_legend() -> None:
-    head, load, row, legend = intervals.chart([pair("cpu_us", Answer.EQUIVALENT, 1.0, 0.98, 1.02)])
+    head, load, row, legend = differences.chart([pair("cpu_us", Answer.EQUIVALENT, 1.0, 0.98, 1.02)])
     assert head == f"{'':19}0.80                1                1.25  times what it was"
     assert load == "asyncio, saturate, 50 clients"
     assert row == f"  CPU per request  {'':16}: [-o-] :{'':16}  1.00 (0.98 to 1.02)     equivalent"

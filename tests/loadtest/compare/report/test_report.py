@@ -16,7 +16,6 @@ from loadtest.compare.candidates import LAB, own
 from loadtest.compare.plan import CLOSED
 from loadtest.compare.report import files, formatting, headline, markdown, ranking, table
 from loadtest.compare.report.charts import selection
-from loadtest.compare.report.charts.distributions import Distribution
 from loadtest.compare.report.charts.svg import Ink, inks
 from loadtest.compare.report.html import page
 from loadtest.compare.report.notes import incomplete
@@ -360,8 +359,7 @@ def test_a_run_in_a_few_words() -> None:
 
 
 def drawn(result: dict[str, Any]) -> list[selection.Drawn]:
-    every = figured(result)
-    return [*selection.of_measures(*every).drawn, *selection.of_distributions(result, *every).drawn]
+    return list(selection.of_measures(*figured(result)).drawn)
 
 
 def figured(result: dict[str, Any]) -> tuple[list[Summary], dict[str, Ink]]:
@@ -475,8 +473,6 @@ def test_a_point_says_value_bounds_runs_and_served() -> None:
     )
     [bar, *_] = drawn(comparison(one_run("asyncio", server_cpu=6.0)))
     assert "<title>asyncio on uvloop, 50 clients: ≥ 10,000/s; 1 run, 50 of 50 served</title>" in bar.chart.body
-    [curve] = [each for each in drawn(comparison(one_run("asyncio", "crowd"))) if each.chart.title == "Later replies"]
-    assert "<title>asyncio on uvloop: 90 % within 1 ms; 100,000 in 1 run; served 50 of 50</title>" in curve.chart.body
 
 
 def test_an_upper_bound_is_hollow_with_arrows_downwards() -> None:
@@ -507,46 +503,6 @@ def test_every_chart_line_shows_the_clients_served() -> None:
         counts = re.findall(r">(?:\d+/\d+|all)</text>", each.chart.body)
         assert len(counts) % len([name for name in names if name in NAMES]) == 0
         assert counts
-
-
-# Durations by percentile
-
-
-def test_a_distribution_ends_ten_durations_before_the_last() -> None:
-    found = Distribution(dict.fromkeys(range(1, 1001), 1), {}).curve()
-    assert found[0] == (0.5, 500.0)
-    assert found[-1][0] == pytest.approx(0.99)
-    assert found[-1][1] == 990.0
-    assert Distribution({1: 19}, {}).curve() == ()
-
-
-def test_a_distribution_opens_where_unanswered_requests_reach() -> None:
-    found = Distribution({100: 900}, {100: 100})
-    assert found.samples == 1000
-    assert found.open_from() == pytest.approx(1 - 10 ** (-17 / 16))  # the first step beyond 90 %
-    assert Distribution({100: 1000}, {}).open_from() is None
-
-
-def test_the_sound_runs_of_one_load_are_merged() -> None:
-    fast, slow = ({"response": {str(value): 1000}, "service": {str(value): 1000}} for value in (100, 300))
-    wrong = {"response": {"900000": 1000}, "service": {"900000": 1000}}
-    runs = several_runs(
-        3, "asyncio", "crowd", histograms=[fast, slow, wrong], load_warnings=[[], [], [warning("stolen-time")]]
-    )
-    result = comparison(*runs)
-    [only] = selection.of_distributions(result, *figured(result)).drawn
-    assert "2,000 in 2 runs; served 50 of 50" in only.chart.body
-    assert "900 ms" not in only.chart.body
-
-
-def test_a_curve_touched_by_unanswered_requests_is_open() -> None:
-    result = comparison(
-        one_run("asyncio", "crowd", censored={"response": {"500000": 20_000}}), one_run("threaded", "crowd")
-    )
-    [only] = selection.of_distributions(result, *figured(result)).drawn
-    assert 'class="of-asyncio line open"' in only.chart.body
-    assert 'class="of-threaded line open"' not in only.chart.body
-    assert 'class="of-threaded line service"' in only.chart.body
 
 
 # Page, picture, Markdown
