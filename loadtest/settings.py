@@ -27,6 +27,12 @@ MAX_USERS: Final = 100_000 * len(VARIANTS)
 CLIENTS: Final = 30
 """Clients of each variant, unless their number is chosen."""
 
+LINGER: Final = 0.25
+"""
+Seconds that the clients go on after the window: whoever reads a server's threads ten times a second, as a comparison
+does, reads them once more before those of leaving clients end.
+"""
+
 AUTO: Final = "auto"
 """The shape that depends on what else is chosen: see `shape`."""
 

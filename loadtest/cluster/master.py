@@ -50,12 +50,6 @@ fit into the 0.2 s that a sweep of a second at each rate throws away.
 PATIENCE: Final = 2.0
 """Seconds to wait for the workers' last counts."""
 
-LINGER: Final = 0.25
-"""
-Seconds that the clients go on after the window: whoever reads a server's threads ten times a second, as a comparison
-does, reads them once more before those of leaving clients end.
-"""
-
 logger = logging.getLogger(__name__)
 _terminal = logging.getLogger("locust.stats_logger")
 
@@ -315,7 +309,7 @@ class Master:
         if len(self._windows) < len(self._settings.sweep):
             logger.warning("The run ended after %d of %d rates", len(self._windows), len(self._settings.sweep))
         self._report_result()
-        gevent.sleep(LINGER)
+        gevent.sleep(settings.LINGER)
 
     def _end_window(self) -> None:
         """End the phase, and keep its figures."""

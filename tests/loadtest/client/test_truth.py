@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.cluster.master import LINGER
 from loadtest.recording.histogram import Histogram, bounded_quantile, count, quantile
+from loadtest.settings import LINGER
 from tests.support.load.locust import Locust, assert_conserved, durations
 from tests.support.processes import announced, eventually, free_ports
 from tests.support.servers import MODELS, Server
