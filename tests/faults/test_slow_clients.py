@@ -208,8 +208,8 @@ def test_fifty_that_drip_end_and_delay_nobody(concurrent: Model, launch: Launch)
 def test_dripping_gains_nothing(model: Model, launch: Launch, pause: float) -> None:
     server = launch(model, "--line-deadline", "0.5")
     with server.client() as client:
-        client.ask(b"ECHO whole\n", b"OK whole\n")
         began = time.monotonic()
+        client.ask(b"ECHO whole\n", b"OK whole\n")
         client.socket.setblocking(False)
         told = b""
         while not told:

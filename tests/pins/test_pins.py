@@ -62,7 +62,7 @@ def of_makefile(written: str) -> Found:
 
 
 def of_dashboards(written: str) -> Found:
-    return {("grafana/layout.py", "grafana/grafana", each) for each in re.findall(r'^GRAFANA.*"(.+)"', written, re.M)}
+    return {("grafana/page.py", "grafana/grafana", each) for each in re.findall(r'^GRAFANA.*"(.+)"', written, re.M)}
 
 
 def of_stand_ins(written: str) -> Found:
@@ -92,7 +92,7 @@ def named() -> Found:
     for path in COMPOSE:
         found |= of_compose(path, text(path))
     found |= of_dockerfile(text(DOCKERFILE)) | of_project(text(Path("pyproject.toml")))
-    found |= of_makefile(text(Path("Makefile"))) | of_dashboards(text(Path("grafana/layout.py")))
+    found |= of_makefile(text(Path("Makefile"))) | of_dashboards(text(Path("grafana/page.py")))
     return found | of_stand_ins(text(STAND_INS)) | of_free_threaded(text(FREE_THREADED)) | of_gate(text(GATE))
 
 
@@ -131,7 +131,7 @@ def changed(path: Path, old: str, new: str) -> str:
 
 def test_a_changed_pin_is_seen_in_each_file() -> None:
     compose, project, makefile = Path("docker-compose.yml"), Path("pyproject.toml"), Path("Makefile")
-    layout = Path("grafana/layout.py")
+    page = Path("grafana/page.py")
     by_file = {pin.where: (pin.name, pin.version) for pin in pins() if pin.name not in {"python", "debian"}}
     name, version = by_file["docker-compose.yml"]
     assert ("docker-compose.yml", name, "9.9.9") in of_compose(compose, changed(compose, version, "9.9.9"))
@@ -140,8 +140,8 @@ def test_a_changed_pin_is_seen_in_each_file() -> None:
     assert ("pyproject.toml", "python", ">=3.9") in of_project(changed(project, '">=3.11"', '">=3.9"'))
     name, version = by_file["Makefile"]
     assert ("Makefile", name, "9.9.9") in of_makefile(changed(makefile, f"{name}=={version}", f"{name}==9.9.9"))
-    name, version = by_file["grafana/layout.py"]
-    assert ("grafana/layout.py", name, "9.9.9") in of_dashboards(changed(layout, version, "9.9.9"))
+    name, version = by_file["grafana/page.py"]
+    assert ("grafana/page.py", name, "9.9.9") in of_dashboards(changed(page, version, "9.9.9"))
     assert (str(DOCKERFILE), "debian", "sid") in of_dockerfile(changed(DOCKERFILE, "-slim-trixie", "-slim-sid"))
     assert (str(STAND_INS), "debian", "duke") in of_stand_ins(changed(STAND_INS, " forky ", " duke "))
     assert (str(GATE), "actions/checkout", "v9") in of_gate(changed(GATE, "# v6.0.2", "# v9"))
