@@ -57,7 +57,11 @@ def warnings_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
 def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
-    """Other work on the machine may cause a right warning, so one good series of several is enough."""
+    """
+    Other work on the machine may cause a right warning, so one good series of several is enough.
+
+    A warning beside stolen time is right: the host squeezed the generator.
+    """
     server_core, load_core, *_ = sorted(os.sched_getaffinity(0))
     [asyncio] = [model for model in MODELS if model.name == "asyncio"]
     with Server(asyncio) as server:
@@ -72,6 +76,6 @@ def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
         with_room = []
         for series in range(SERIES):
             with_room.append(five(f"room{series}-"))
-            if sum(not (found & GENERATORS) for found in with_room[-1]) >= 4:
+            if sum("stolen-time" in found or not (found & GENERATORS) for found in with_room[-1]) >= 4:
                 return
     raise AssertionError(f"warnings of each run with room, series by series: {with_room}")

@@ -1,6 +1,7 @@
 """How fast the machine is just now."""
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -31,9 +32,9 @@ def test_other_work_on_a_core_shows_there() -> None:
     with subprocess.Popen([sys.executable, "-c", BURNING, str(core)], stdout=subprocess.PIPE) as burner:
         assert burner.stdout is not None
         burner.stdout.readline()
-        busy = min(calibrate([core])[0] for _ in range(3))
+        busy = statistics.median(calibrate([core])[0] for _ in range(5))
         burner.kill()
-    assert busy > 1.5 * quiet
+    assert busy > 1.3 * quiet
 
 
 def test_one_core_has_no_time_together() -> None:
