@@ -29,8 +29,10 @@ CLIENTS: Final = 30
 
 LINGER: Final = 0.25
 """
-Seconds that the clients go on after the window: whoever reads a server's threads ten times a second, as a comparison
-does, reads them once more before those of leaving clients end.
+Seconds that the clients go on after the window.
+
+A comparison reads the server's threads ten times a second. So it reads them once more before clients leave, and their
+threads end.
 """
 
 AUTO: Final = "auto"

@@ -135,28 +135,30 @@ class Client:
 
         size: how many bytes they should have, if they are more than a few.
         """
-        came, self._ahead = self._ahead, b""
+        came, self._ahead = bytearray(self._ahead), b""
+        missing = lines - came.count(b"\n")
         began = heard = time.monotonic()
-        while came.count(b"\n") < lines:
+        while missing > 0:
             if len(came) > size + SURPLUS:
-                return came, f"more than {size + SURPLUS:,} bytes"
+                return bytes(came), f"more than {size + SURPLUS:,} bytes"
             if heard - began > OVERALL:
-                return came, f"no end within {OVERALL:g} s"
+                return bytes(came), f"no end within {OVERALL:g} s"
             if time.monotonic() - heard > PATIENCE:
-                return came, f"nothing more for {PATIENCE:g} s"
+                return bytes(came), f"nothing more for {PATIENCE:g} s"
             self._pause()
             try:
                 data = self.socket.recv(1 << 18)
             except TimeoutError:
                 continue
             except OSError:
-                return came, RESET
+                return bytes(came), RESET
             if not data:
-                return came, CLOSED
+                return bytes(came), CLOSED
             came += data
+            missing -= data.count(b"\n")
             heard = time.monotonic()
-        self._ahead = came.split(b"\n", lines)[lines]
-        return came.removesuffix(self._ahead), ""
+        self._ahead = bytes(came.split(b"\n", lines)[lines])
+        return bytes(came.removesuffix(self._ahead)), ""
 
     def rest(self) -> tuple[bytes, str]:
         """Return what comes until the connection ends, and how it ends."""

@@ -1,7 +1,6 @@
 """The command: python -m loadtest check."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from loadtest.compare.candidates import own
 from loadtest.compare.escaping import visible
 from loadtest.compare.measure.idle_clients import TooFewDescriptorsError, make_room
 from loadtest.compare.options import add_output
-from loadtest.compare.refusal import Parser
+from loadtest.compare.refusal import Parser, refuse
 from loadtest.lab.processes import INTERRUPTED, adopt_orphans, say
 
 ROW_FAILED: Final = 3
@@ -82,13 +81,12 @@ def _report(card: Scorecard, folder: Path, server: str) -> int:
     try:
         files = _keep(card, folder)
     except OSError as error:
-        sys.stderr.write(f"tcplab: {visible(_unkept(folder, error))}\n")
-        return 1
+        return refuse(_unkept(folder, error), 1)
     say(f"Scorecard: {', '.join(visible(str(store.shown(file))) for file in files)}")
     if card.interrupted:
         return INTERRUPTED
     if card.broken:
-        sys.stderr.write(f"tcplab: {visible(card.broken)}\n")
+        refuse(card.broken)
     else:
         say(show.next_step(card, server))
     return ROW_FAILED if card.of(FAILED) else 1 if card.broken else 0

@@ -105,7 +105,7 @@ class Server(Children):
         for root in self._roots():
             with suppress(psutil.Error):
                 self._seen |= {root, *root.children(recursive=True)}
-            if self.child is None or root.pid != self.child.pid:  # it was adopted: nobody else notes its end
+            if self.child is None or root.pid != self.child.pid:  # an adopted process: only this waits for it
                 with suppress(ChildProcessError):
                     os.waitpid(root.pid, os.WNOHANG)
         self._seen = {each for each in self._seen if _runs(each)}

@@ -22,11 +22,11 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from loadtest import atomic_write
-from loadtest.compare.analysis.measures import RunMeasures, excludes
+from loadtest.compare.analysis.measures import RunMeasures
 from loadtest.compare.analysis.pairwise import compare_pair, fair
 from loadtest.compare.analysis.regression import is_worse, of_revisions
 from loadtest.compare.analysis.stopping_rule import further
-from loadtest.compare.analysis.summary import Summary, estimate, summaries
+from loadtest.compare.analysis.summary import Summary, summaries, summarize
 from loadtest.compare.plan import MIN_RUNS
 from loadtest.compare.report import differences
 from tests.support.gate import SERVER, SLOWED, Gate
@@ -117,17 +117,12 @@ def resampled(gates: Sequence[Sides], *, equal: bool, seed: int) -> float:
     return worse / RESAMPLED
 
 
-def _drawn(gate: Sides, repeats: Sequence[Sequence[RunMeasures]]) -> tuple[Summary, Summary]:
+def _drawn(gate: Sides, repeats: Sequence[Sequence[RunMeasures]]) -> list[Summary]:
     """Return the sides of a gate with these repeats."""
-    now, before = (_with(each, [pair[side] for pair in repeats]) for side, each in enumerate((gate.now, gate.before)))
-    return now, before
-
-
-def _with(summary: Summary, runs: Sequence[RunMeasures]) -> Summary:
-    numbered = [replace(run, repeat=number) for number, run in enumerate(runs, 1)]
-    valid, excluded = (tuple(run for run in numbered if excludes(run.warnings) is out) for out in (False, True))
-    measures = {name: estimate([getattr(run, name) for run in valid], excluded) for name in fair(summary.scenario)}
-    return replace(summary, valid=valid, excluded=excluded, failed=(), measures=measures)
+    return [
+        summarize(each.candidate, [replace(pair[side], repeat=number) for number, pair in enumerate(repeats, 1)])
+        for side, each in enumerate((gate.now, gate.before))
+    ]
 
 
 def report(folder: Path) -> bool:
