@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -266,13 +267,22 @@ def test_single_queues_and_the_others_do_not(lab: Lab) -> None:
 # Queries
 
 
-@pytest.fixture(scope="module")
-def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    """
-    Watch the load's own counts for WINDOW undisturbed seconds.
+class Watched(NamedTuple):
+    """What the load and the servers counted themselves in WINDOW seconds, by variant."""
 
-    Return, by variant: verified requests per second, CPU seconds per request, mean seconds to the first reply.
-    """
+    end: float
+    """Unix seconds."""
+    rates: dict[str, float]
+    """Verified requests per second."""
+    costs: dict[str, float]
+    """CPU seconds per request."""
+    first: dict[str, float]
+    """Mean seconds to the first reply."""
+
+
+@pytest.fixture(scope="module")
+def watched(lab: Lab) -> Watched:
+    """Watch for WINDOW undisturbed seconds."""
     until(lambda: time.monotonic() - lab.healthy_at > 25, 60, "the single server's queue has built up")
 
     def cpu(name: str) -> float:
@@ -281,7 +291,7 @@ def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, flo
         return samples.of("tcplab_cpu_seconds_total") - samples.of("tcplab_scrape_cpu_seconds_total")
 
     def look() -> tuple[float, Samples, dict[str, float], dict[str, float]]:
-        return time.monotonic(), lab.load(), {n: cpu(n) for n in NAMES}, {n: replies(lab, n) for n in NAMES}
+        return time.time(), lab.load(), {n: cpu(n) for n in NAMES}, {n: replies(lab, n) for n in NAMES}
 
     then, before, cpu_before, served_before = look()
     time.sleep(WINDOW)
@@ -296,7 +306,7 @@ def watched(lab: Lab) -> tuple[dict[str, float], dict[str, float], dict[str, flo
         n: grown(n, "tcplab_load_first_reply_seconds_sum") / grown(n, "tcplab_load_first_reply_seconds_count")
         for n in NAMES
     }
-    return rates, costs, first
+    return Watched(now, rates, costs, first)
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
@@ -328,29 +338,32 @@ def about(expected: dict[str, float]) -> object:
 SIDE_BY_SIDE = "Side by side: the last ten seconds of this stage"
 
 
-def asked(lab: Lab, panel: str, part: str = "") -> dict[str, float]:
-    """Return a panel's values by variant, with rates over WINDOW."""
-    (query,) = on_compare(panel, part)
-    return lab.by_variant(query.promql(rate_interval=f"{WINDOW}s"))
+def asked(lab: Lab, panel: str, watched: Watched) -> dict[str, float]:
+    """Return a panel's values by variant, with rates over the watched seconds."""
+    (query,) = on_compare(panel)
+    return lab.by_variant(query.promql(rate_interval=f"{WINDOW}s"), at=watched.end)
 
 
-def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
-    rates, _, _ = watched
-    assert asked(lab, "Correct replies per second") == about(rates)
-    assert asked(lab, SIDE_BY_SIDE, part='recent_rate{outcome="verified"}') == about(rates)
+def side_by_side(lab: Lab, part: str, watched: Watched) -> dict[str, float]:
+    """Return the mean of a figure of ten seconds over the watched ones: in ten seconds a request's cost varies."""
+    (query,) = on_compare(SIDE_BY_SIDE, part)
+    return lab.by_variant(f"avg_over_time(({query.promql()})[{WINDOW - 10}s:{SCRAPE_SECONDS}s])", at=watched.end)
 
 
-def test_cpu_per_request_agrees_with_server_counts(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
-    _, costs, _ = watched
-    assert asked(lab, "CPU per request") == about(costs)
-    assert asked(lab, SIDE_BY_SIDE, part="cpu_seconds_per_request") == about(costs)
+def test_throughput_agrees_with_the_loads_own_counts(lab: Lab, watched: Watched) -> None:
+    assert asked(lab, "Correct replies per second", watched) == about(watched.rates)
+    assert side_by_side(lab, 'recent_rate{outcome="verified"}', watched) == about(watched.rates)
 
 
-def test_first_replies_agree_with_the_loads_times(lab: Lab, watched: tuple[dict[str, float], ...]) -> None:
-    _, _, first = watched
+def test_cpu_per_request_agrees_with_server_counts(lab: Lab, watched: Watched) -> None:
+    assert asked(lab, "CPU per request", watched) == about(watched.costs)
+    assert side_by_side(lab, "cpu_seconds_per_request", watched) == about(watched.costs)
+
+
+def test_first_replies_agree_with_the_loads_times(lab: Lab, watched: Watched) -> None:
     # The age of the oldest that waits, where most wait: somewhat more than the mean of those that came.
-    single = asked(lab, "A new client's wait")["single"]
-    assert 0.9 * first["single"] < single < 1.5 * first["single"]
+    single = asked(lab, "A new client's wait", watched)["single"]
+    assert 0.9 * watched.first["single"] < single < 1.5 * watched.first["single"]
 
 
 def test_the_queue_agrees_with_the_loads_own_connections(lab: Lab) -> None:

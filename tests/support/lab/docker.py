@@ -191,15 +191,16 @@ class Lab:
         """Scrape the load's master."""
         return self.samples("locust-master:9104")
 
-    def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
-        """Return an instant query's series as (labels, value), from the lab's Prometheus."""
-        answer = json.loads(fetch(self.url("prometheus", "/api/v1/query"), {"query": promql}))
+    def query(self, promql: str, *, at: float | None = None) -> list[tuple[dict[str, str], float]]:
+        """Return an instant query's series as (labels, value), from the lab's Prometheus; `at` is in unix seconds."""
+        when = {} if at is None else {"time": at}
+        answer = json.loads(fetch(self.url("prometheus", "/api/v1/query"), {"query": promql, **when}))
         assert answer["status"] == "success", answer
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
 
-    def by_variant(self, promql: str) -> dict[str, float]:
+    def by_variant(self, promql: str, *, at: float | None = None) -> dict[str, float]:
         """Return a query's values by variant."""
-        return {labels["variant"]: value for labels, value in self.query(promql)}
+        return {labels["variant"]: value for labels, value in self.query(promql, at=at)}
 
     def stats(self) -> dict[str, Any]:
         """Return the statistics of Locust's page."""
