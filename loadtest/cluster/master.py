@@ -260,6 +260,7 @@ class Master:
             else:
                 self._aggregator.note_present(locust_internals.workers_there(self._master), now)
                 self._joining.check(running=self._running)
+            gevent.sleep(0.002)  # the clients go on in between: both at once would hold them up for 5 ms and more
             if self._running:
                 self._live.look(facts.live(self._aggregator, self._settings, now), now)
 
