@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -53,9 +52,9 @@ def check(arguments: Sequence[str]) -> int:
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
     try:
-        _keep(replace(card, interrupted=True), folder)  # before a minute is spent
-    except OSError as error:
-        parser.error(_unkept(folder, error))
+        store.try_out(folder)  # before a minute is spent
+    except ValueError as error:
+        parser.error(str(error))
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="tcplab-") as work:
         server = Server(candidate, Path(work), serves=options.serves)
@@ -68,7 +67,6 @@ def check(arguments: Sequence[str]) -> int:
 
 def _keep(card: Scorecard, folder: Path) -> list[Path]:
     """Write the scorecard, and return its files; OSError if that fails."""
-    folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / f"{card.name}.md", folder / f"{card.name}.json"
     atomic_write.write(page, show.page(card))
     atomic_write.write(data, json.dumps(card.as_json(), indent=1) + "\n")
@@ -81,7 +79,9 @@ def _report(card: Scorecard, folder: Path, server: str) -> int:
     try:
         files = _keep(card, folder)
     except OSError as error:
-        return refuse(_unkept(folder, error), 1)
+        return refuse(
+            f"the scorecard can't be kept in {folder}: {error.strerror}; name another folder with --output", 1
+        )
     say(f"Scorecard: {', '.join(visible(str(store.shown(file))) for file in files)}")
     if card.interrupted:
         return INTERRUPTED
@@ -90,10 +90,6 @@ def _report(card: Scorecard, folder: Path, server: str) -> int:
     else:
         say(show.next_step(card, server))
     return ROW_FAILED if card.of(FAILED) else 1 if card.broken else 0
-
-
-def _unkept(folder: Path, error: OSError) -> str:
-    return f"the scorecard can't be kept in {folder}: {error.strerror}; name another folder with --output"
 
 
 def _parser() -> Parser:

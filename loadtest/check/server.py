@@ -28,6 +28,7 @@ ENDING: Final = 0.3
 _KILLED_WITHIN = 5.0
 _READY_WITHIN = 20.0
 _ROW = 60.0
+_SEEN_WITHIN = 0.3
 _QUOTED = 300
 
 _Found = TypeVar("_Found")
@@ -163,7 +164,14 @@ class Server(Children):
         return Look(*map(sum, zip(*looks, strict=True)))
 
     def listens(self) -> bool:
-        """Whether one of the processes that were started here has the listening socket: no container's, for example."""
+        """
+        Whether one of the processes that were started here has the listening socket: no container's, for example.
+
+        It looks several times: the kernel's table of sockets may lack one while others come and go.
+        """
+        return not self.wait_while(lambda: not self._listens(), _SEEN_WITHIN)
+
+    def _listens(self) -> bool:
         for process in self.processes():
             with suppress(psutil.Error):
                 found = process.net_connections("tcp")

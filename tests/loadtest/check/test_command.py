@@ -140,7 +140,7 @@ def cmdline(process: psutil.Process) -> list[str]:
         (("--server", "mine=true {port}", "--serves", "0"), "--serves takes a whole number from 1 to 1000"),
         (("--server", "mine=true {port}", "--commands", "HELO"), "invalid choice: 'HELO'"),
         (("--server", "mine=true {port}", "--output", ""), "it is empty; name a folder"),
-        (("--server", "mine=true {port}", "--output", "/dev/null"), "the scorecard can't be kept in /dev/null/check"),
+        (("--server", "mine=true {port}", "--output", "/dev/null"), "results cannot be kept in /dev/null/check"),
     ],
 )
 def test_a_bad_option_is_one_line(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
@@ -185,8 +185,23 @@ def test_ctrl_c_ends_a_row_amid_bytes(tmp_path: Path) -> None:
 def test_a_page_that_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "check" / "mine.md").mkdir(parents=True)
     done = run(tmp_path, "--server", "mine=true {port}")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 1
     assert "the scorecard can't be kept in" in done.stderr
+
+
+def test_an_earlier_card_stays_until_the_end(tmp_path: Path) -> None:
+    (tmp_path / "check").mkdir()
+    (tmp_path / "check" / "mine.json").write_text("{}")
+    with subprocess.Popen(
+        command(tmp_path, "--server", server("drips without an end")), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        said = ""
+        while "  blanks" not in said:
+            said += running.stdout.read(1)
+        assert kept(tmp_path) == {}
+        running.send_signal(signal.SIGINT)
+        assert running.wait(OVERALL / 2) == 130
 
 
 def test_commands_may_be_named_apart(tmp_path: Path) -> None:
