@@ -175,14 +175,14 @@ class Flow:
     def _warn(self, rows: Sequence[Row], warnings: Iterable[RunWarning]) -> None:
         """Show what may be wrong with the figures, each warning once; warnings: about the machine."""
         words = self.words
-        told: dict[str, tuple[RunWarning, list[str]]] = {each.name: (each, []) for each in warnings}
+        told: dict[tuple[str, str], list[str]] = {(each.name, each.detail): [] for each in warnings}
         for row in rows:
             for each in row.warnings:
                 if each.name not in _NOTED:
-                    told.setdefault(each.name, (each, []))[1].append(row.name)
-        for warning, who in told.values():
-            about = f"{warning.name}: {', '.join(who)}" if who else warning.name
-            say(_wrapped(words.warning.format(about=about, detail=warning.detail)))
+                    told.setdefault((each.name, each.detail), []).append(row.name)
+        for (name, detail), who in told.items():
+            about = f"{name}: {', '.join(who)}" if who else name
+            say(_wrapped(words.warning.format(about=about, detail=detail)))
         for row in rows:
             if row.value is None:
                 say(_wrapped(words.no_figure.format(who=row.name, why=row.why)))

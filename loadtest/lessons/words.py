@@ -165,9 +165,9 @@ def beside(predicted: float, row: Row, most: float, words: Words) -> str:
 
 
 def _times(factor: float, words: Words) -> str:
-    """Return a factor in words, whole from 10 on; 0.0: something divided by 0."""
+    """Return a factor in words, with two figures; 0.0: something divided by 0."""
     if not factor:
         return f"∞ {words.times(0)}"
     rough = float(f"{factor:.2g}")
-    whole = round(rough) if factor >= 10 else None
+    whole = int(rough) if rough.is_integer() else None
     return f"{shown(whole or rough, words)} {words.times(whole)}"

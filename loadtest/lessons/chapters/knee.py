@@ -11,6 +11,7 @@ from loadtest.compare.plan import REACH, Workload, rounded, under_load
 from loadtest.lessons.bench import OVERHEAD, Bench
 from loadtest.lessons.lesson import Change, Lesson, Text
 from loadtest.lessons.result import Figure, Result, Row
+from loadtest.run_warnings import TakesOut, takes_out
 
 P50: Final = Figure("response_p50_us", 1000)
 TIMES_AS_LONG: Final = Figure("response_p50_us")
@@ -32,8 +33,11 @@ def measure(bench: Bench, share: int) -> Result:
         if not most.requests_per_second.value:
             raise RunFailedError(f"the server answered nothing: {most.requests_per_second.why}")
         reached.append(most.requests_per_second.value)
-        rates = (rounded(each / 100 * reached[-1]) for each in (LOW, MIDDLE, share))
-        return bench.put(_SERVER, [replace(_LOAD, rate=rate) for rate in rates])
+        rates = (float(round(each / 100 * reached[-1])) for each in (LOW, MIDDLE, share))
+        # What disturbed the first disturbs what is a share of it; that its latencies are late says nothing of theirs.
+        also = tuple(each for each in most.warnings if takes_out(each.name) is TakesOut.RUN)
+        runs = bench.put(_SERVER, [replace(_LOAD, rate=rate) for rate in rates])
+        return [replace(each, warnings=(*each.warnings, *also)) for each in runs]
 
     def ratio(runs: list[RunMeasures]) -> float | None:
         return TIMES_AS_LONG.of_run(TIMES_AS_LONG.ratio(runs[-1], runs[0]))

@@ -110,7 +110,7 @@ def test_without_a_cost_there_is_no_ratio(tmp_path: Path) -> None:
 
 
 def test_the_rates_are_shares_of_what_is_reached(tmp_path: Path) -> None:
-    took = {1620.0: 400, 3200.0: 440, 4300.0: 1200}
+    took = {1620.0: 400, 3240.0: 440, 4320.0: 1200}
 
     def play(_: Candidate, workload: Workload) -> dict[str, Any]:
         if workload.rate == REACH:
@@ -127,6 +127,17 @@ def test_the_rates_are_shares_of_what_is_reached(tmp_path: Path) -> None:
     assert found.numbers == pytest.approx(
         {"reached": 5400, "free": 20, "wait": 4 / (3 / 7), "low_ms": 0.4, "high_ms": 1.2}
     )
+
+
+def test_what_disturbs_the_highest_rate_spoils_its_shares(tmp_path: Path) -> None:
+    def play(_: Candidate, workload: Workload) -> dict[str, Any]:
+        if workload.rate == REACH:
+            return {"verified": 54_000, "load_warnings": [warning("stolen-time"), warning("loop-lag")]}
+        return responses(400)
+
+    found = knee.measure(bench(Imagined(tmp_path, play)), 80)
+    assert found.rows[0].spoilt
+    assert [each.name for each in found.rows[0].warnings] == ["stolen-time"]
 
 
 def test_the_high_rates_time_is_measured(tmp_path: Path) -> None:
