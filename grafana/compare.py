@@ -187,7 +187,7 @@ def waiting() -> Line:
     """Return the charts of the accept queue, and of what the server sees."""
     limit = Series("min(tcplab_accept_queue_limit)", legend="limit")
     until_clicked = prop("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False})  # has another scale
-    queue = chart_of(figures.ACCEPT_QUEUE, limit)
+    queue = chart_of(figures.ACCEPT_QUEUE, limit).description(f"{figures.ACCEPT_QUEUE.text} (Click it in the legend.)")
     queue.override_by_name("limit", [fixed_colour(colours.NEUTRAL), until_clicked])
     return Line(8, [queue, chart_of(figures.CONNECTIONS), chart_of(figures.SERVICE_P99)])
 

@@ -212,8 +212,8 @@ MEMORY_PER_CLIENT = Figure(
 ACCEPT_QUEUE = Figure(
     "Connections in the accept queue",
     "Connections that the kernel has accepted and the server has not (TCP_INFO of the listening socket). Clients that "
-    "gave up stay until the server reaches them. Beyond the limit (click it in the legend) clients are not counted, "
-    "and need a second or more to connect.",
+    "gave up stay until the server reaches them. Beyond the limit clients are not counted, and need a second or more "
+    "to connect.",
     units.COUNT,
     "max by (variant) (tcplab_accept_queue_connections)",
     empty=texts.ONLY_LINUX,

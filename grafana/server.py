@@ -84,8 +84,8 @@ def connections() -> Line:
     ended = parts(
         "Connections ended per second",
         "tcplab_connections_ended_total. quit: the client sent QUIT; closed, reset: it left; idle, dripping, unread: "
-        "it passed a deadline; overlong: a line over 64 KiB; shutdown; failed: a bug; refused. A client that gave up "
-        "in the accept queue ends much later, when its turn comes. What never happens has no line.",
+        "it passed a deadline; overlong: a line over 64 KiB; shutdown; failed: a bug, or its worker died; refused. A "
+        "client that gave up in the accept queue ends much later, when its turn comes. What never happens has no line.",
         units.PER_SECOND,
         f"{rates('tcplab_connections_ended_total', 'outcome')} > 0",
         "outcome",

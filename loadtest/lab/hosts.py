@@ -93,8 +93,8 @@ def _workers(options: argparse.Namespace) -> int:
         return _fail(f"{options.number} load processes are too few; give --number from 1")
     try:
         socket.getaddrinfo(options.master, MASTER_PORT, proto=socket.IPPROTO_TCP)
-    except OSError as error:
-        return _fail(f"the master's address {options.master!r} is unknown: {error.strerror}")
+    except (OSError, UnicodeError) as error:  # the latter for a..b
+        return _fail(f"the master's address {options.master!r} is unknown: {getattr(error, 'strerror', None) or error}")
     return supervise("tcplab hosts", "Ending the load processes", partial(_run_workers, options))
 
 

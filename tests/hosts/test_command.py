@@ -30,6 +30,10 @@ NOWHERE = "198.51.100.1"
             "the master's address 'nobody.invalid' is unknown: ",
         ),
         (
+            ["workers", "--servers", NOWHERE, "--master", "a..b"],
+            "the master's address 'a..b' is unknown: ",
+        ),
+        (
             ["workers", "--servers", NOWHERE, "--master", NOWHERE, "--number", "0"],
             "0 load processes are too few; give --number from 1",
         ),
