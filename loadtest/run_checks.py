@@ -140,7 +140,7 @@ def starved(facts: Facts, *, slightly: bool = False) -> str | None:
     """Find a load process that waited for a core: often, or slightly."""
     if facts.starved_ratio <= (STARVED if slightly else VERY_STARVED):
         return None
-    often = "latencies include that, and a top speed is the generator's, not the server's"
+    often = "latencies include that, and a top speed may be the generator's"
     waited = f"a load process waited for a core {facts.starved_ratio:.0%} of the time"
     return f"{waited} (others used it, or a quota was used up): {_BOUNDS if slightly else often}"
 

@@ -319,7 +319,7 @@ RUN_WARNINGS: Final[Mapping[str, Row]] = {
     "no-rates": Row(
         "the rates are not known",
         "in a comparison: no server reached anything, so that nothing says at which rates to compare them",
-        "remove the cause of the failures, and measure again; or name the rates: --rates 1000 2000",
+        "remove the cause of the failures, and measure again; or name the rates: --rates 1000,2000",
         Effect(About.RUN, frozenset({"rate"}), TakesOut.NOTHING, ForSlo.UNTOUCHED),
     ),
     "busy-machine": Row(

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +44,7 @@ def compare(arguments: Sequence[str], laboratory: type[Laboratory] = Laboratory)
     options = parse(arguments)
     if options.results:
         return _results(options.results, options.others)
-    with tempfile.TemporaryDirectory(prefix="tcplab-") as before:
+    with tempfile.TemporaryDirectory(prefix="tcplab-") if options.against else nullcontext("") as before:
         try:
             comparison, cores = _resumed(options.resume) if options.resume else _new(options, arguments, Path(before))
         except ValueError as error:
@@ -126,6 +127,9 @@ def _plan(options: argparse.Namespace, before: Path) -> Plan:
             f"rloop never closes a connection, so that clients who leave in {leaving[0]} would use up its descriptors:"
             f" choose scenarios in which they stay ({', '.join(staying)}), or omit rloop"
         )
+    swept = [name for name in scenarios if options.rates or SCENARIOS[name].paced]
+    if swept and max(len(swept), len(options.sizes)) > 1:
+        raise ValueError("rates are of one load: name one scenario that has rates, and one size; compare others apart")
     rising = all(SCENARIOS[name].paced for name in scenarios)
     rates, shares = options.rates or ((), core_sets.shares(options.server_cores) if rising else ())
     return chosen(
@@ -152,6 +156,8 @@ def _candidates(options: argparse.Namespace) -> list[Candidate]:
             raise ValueError(f"{name} is for --against REVISION: name one, or omit it")
     if options.against and options.python:
         raise ValueError("--against starts both revisions by the Python that runs this: omit --python")
+    if options.against and options.server_cores:
+        raise ValueError("--against gives both revisions the same cores: choose them by --cores, not --server-cores")
     named = options.variants or [
         *(("asyncio", "protocol") if options.loops else ()),
         *(("threaded",) if options.switch_intervals else ()),
@@ -208,7 +214,10 @@ def _compare(comparison: Comparison, cores: machine.Cores, laboratory: type[Labo
     cores = core_sets.leave_to_servers(cores)
     work = folder / ".work"
     shutil.rmtree(work, ignore_errors=True)  # a comparison that was killed leaves it
-    work.mkdir()
+    try:
+        work.mkdir()
+    except OSError as error:
+        return refuse(f"{store.shown(work)} can't be made: {error.strerror}; make that folder yours")
     children = Children()
     with Interrupt(children) as interrupt, children:
         store.point_latest_at(folder)

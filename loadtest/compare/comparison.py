@@ -203,7 +203,7 @@ class Comparison:
                     interpreter=each.interpreter,
                     calibration=list(each.calibration),
                 )
-                shown.append(measures.measures_of(record, measures.ceiling_of(self.result)))
+                shown.append(measures.measures_of(record, measures.ceiling_of(self.result), candidate.cores or 1))
                 record["latency"] = CLOSED_LOOP if measures.of_throughput(shown[-1].scenario) else ""
             self._took.append(measured[0].took - under_load(workloads))
             say(table.brief(shown[0]) if len(shown) == 1 else headline.brief(self.result, runs[0].process))
@@ -266,7 +266,8 @@ class Comparison:
         """Whether any measurement failed."""
         runs = any(run["status"] == "failed" for run in self.result["runs"])
         ceiling = self.plan.ceiling is not None and self.result["ceiling"] is None
-        return runs or ceiling or any(each["problem"] for each in self.result["memory"])
+        rates = any(each["name"] == "no-rates" for each in self.result["warnings"])
+        return runs or ceiling or rates or any(each["problem"] for each in self.result["memory"])
 
     def _keep(self) -> None:
         store.write_json(self.folder / store.RESULT, self.result)

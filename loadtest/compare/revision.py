@@ -24,6 +24,8 @@ def check_out(revision: str, into: Path, root: Path) -> str:
     try:
         with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", commit))) as archive:
             archive.extractall(into, filter="data")
+    except tarfile.FilterError as error:
+        raise ValueError(f"--against: {revision} can't be written elsewhere: {error}; remove such a link") from None
     except OSError as error:
         raise ValueError(
             f"--against: {revision} can't be written to {into}: {error.strerror}; free space there"

@@ -29,9 +29,13 @@ def prepare(results: Path, now: datetime) -> Path:
     try_out(results)
     stamp = now.strftime("%Y-%m-%d_%H-%M-%S")
     for name in (stamp, *(f"{stamp}-{number}" for number in range(2, 100))):
-        with suppress(FileExistsError):
+        try:
             (results / name).mkdir()
-            return results / name
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unkept(results, error) from error
+        return results / name
     raise ValueError(f"results cannot be kept in {shown(results)}: {stamp} exists a hundred times")
 
 
@@ -42,11 +46,15 @@ def try_out(results: Path) -> None:
         with tempfile.TemporaryFile(dir=results) as file:  # a file system may be full, or mounted read-only
             file.write(b"{}")
     except OSError as error:
-        reason = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
-        raise ValueError(
-            f"results cannot be kept in {shown(results)}: {reason}; make that folder yours, or name another with"
-            " --output FOLDER or TCPLAB_RESULTS (in Docker, start it as yourself: TCPLAB_UID=$(id -u))"
-        ) from error
+        raise _unkept(results, error) from error
+
+
+def _unkept(results: Path, error: OSError) -> ValueError:
+    reason = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
+    return ValueError(
+        f"results cannot be kept in {shown(results)}: {reason}; make that folder yours, or name another with"
+        " --output FOLDER or TCPLAB_RESULTS (in Docker, start it as yourself: TCPLAB_UID=$(id -u))"
+    )
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

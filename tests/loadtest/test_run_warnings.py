@@ -143,7 +143,7 @@ def test_which_facts_give_rise_to_which_warnings(facts: Facts, expected: list[st
         (
             Facts(starved_ratio=0.27, cpu_ratio=0.3),
             "a load process waited for a core 27% of the time (others used it, or a quota was used up): latencies"
-            " include that, and a top speed is the generator's, not the server's",
+            " include that, and a top speed may be the generator's",
         ),
         (Facts(stolen_ratio=0.04), "the host of the load's machine kept back 4% of a core"),
         (

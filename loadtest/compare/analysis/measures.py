@@ -168,14 +168,14 @@ def share_of_core(ratio: float | None) -> str:
     return "?" if ratio is None else f"{ratio:.0%}"
 
 
-def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None) -> RunMeasures:
-    """Return the measures of a run in the result."""
+def measures_of(run: Mapping[str, Any], ceiling: Ceiling | None = None, cores: int = 1) -> RunMeasures:
+    """Return the measures of a run in the result; cores: how many its server had."""
     workload = Workload(**run["workload"])
     if run["status"] != "done":
         problem = f"{run['status']}: {run['reason']}" if run["reason"] else run["status"]
         return RunMeasures(run["number"], run["candidate"], workload, SCENARIOS[workload.scenario], problem)
     found = load.read(run["load"])
-    measured = measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling)
+    measured = measures_of_load(run["candidate"], workload, found, Usage(**run["usage"]), ceiling, cores=cores)
     warnings, python = measured.warnings, run.get("interpreter")
     if python and python["build"] == "free-threaded" and python["gil"]:
         ended = f"a free-threaded {python['implementation']} {python['version']} ended with the GIL on"
@@ -221,9 +221,9 @@ def ceiling(workload: Workload, found: Load, usage: Usage) -> Ceiling:
 
 
 def measures_of_load(
-    candidate: str, workload: Workload, found: Load, usage: Usage, ceiling: Ceiling | None = None
+    candidate: str, workload: Workload, found: Load, usage: Usage, ceiling: Ceiling | None = None, *, cores: int = 1
 ) -> RunMeasures:
-    """Return the measures of a run (number 0); ceiling: the generator's."""
+    """Return the measures of a run (number 0); ceiling: the generator's; cores: how many the server had."""
     found = found.about(candidate)
     server = None if usage.server_cpu is None else usage.server_cpu / found.seconds
     generator = _generator_cpu(found, usage)
@@ -239,7 +239,7 @@ def measures_of_load(
     late = [each.name for each in found.warnings if takes_out(each.name) is TakesOut.LATENCIES]
     rate = found.verified / found.seconds
     # However late the load was, a server that was always busy went as fast as it can.
-    idle = (bool(late) or seeks_top_speed(found.scenario)) and (server is None or server < SERVER_LIMITED)
+    idle = (bool(late) or seeks_top_speed(found.scenario)) and (server is None or server < SERVER_LIMITED * cores)
     limited = idle or max(generator, found.generator_busy) >= BUSY or _is_near(ceiling, rate)
     # Of the server's time, none can tell which part was for whom.
     shared = why or (_SHARED if found.scenario.neighbour else "")

@@ -75,7 +75,7 @@ def scalings(result: Mapping[str, Any]) -> list[Scaling]:
             )
             for each in rising
         )
-        if len(points) > 1:
+        if len({point.cores for point in points}) == len(points) > 1:  # two Pythons may have one program
             label = rising[0].candidate.label.rpartition(", ")[0]
             found.append(Scaling(label, rising[0].workload.clients, points))
     return found

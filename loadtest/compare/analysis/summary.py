@@ -137,9 +137,10 @@ def summaries(result: Mapping[str, Any]) -> list[Summary]:
 def of_runs(result: Mapping[str, Any]) -> dict[int, RunMeasures]:
     """Return each run's measures, by number, with the warnings that follow from all runs together."""
     ceiling, changed = ceiling_of(result), machine_speed.changes(result)
+    cores = {candidate.name: candidate.cores or 1 for candidate in candidates(result)}
     found = {}
     for run in result["runs"]:
-        each = measures_of(run, ceiling)
+        each = measures_of(run, ceiling, cores[run["candidate"]])
         more = changed.get(run["number"])
         found[each.number] = replace(each, warnings=(*each.warnings, more)) if more else each
     return found

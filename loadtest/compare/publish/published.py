@@ -121,7 +121,10 @@ def renew(result: Mapping[str, Any], folder: Path) -> list[Path]:
     took = (datetime.fromisoformat(result["ended"]) - datetime.fromisoformat(result["started"])).total_seconds()
     if took > RENEWAL:
         raise ValueError(f"it took {took / 60:.0f} minutes, more than {RENEWAL // 60}: a machine drifts in such a time")
-    for pair in regression.of_revisions(result):
+    pairs = regression.of_revisions(result)
+    if not pairs:
+        raise ValueError("no measure is compared in it: choose servers and loads that have valid runs on both sides")
+    for pair in pairs:
         _must_be_equal(pair)
     stamp = {"commit": result["commit"], "date": result["started"][:10], "code": result["code"]}
     return [_write(Published(each.name, each.result, stamp), folder) for each in same]

@@ -226,6 +226,8 @@ def _columns(some: Iterable[Summary], measures: Mapping[str, str], language: Lan
         [*these] = group
         for name, measure in measures.items():
             heading = language.heading(name or these[0].workload.scenario, these[0].workload)
+            if heading in dict(columns):
+                raise ValueError(f"two of its loads have one heading, {heading!r}: measure and publish them apart")
             columns.append((heading, {each.candidate.name: _cell(each, measure, language) for each in these}))
     return columns
 

@@ -14,7 +14,7 @@ from loadtest.compare.analysis.measures import (
 )
 from loadtest.compare.analysis.pairwise import fair
 from loadtest.compare.analysis.summary import Summary, by_scenario
-from loadtest.compare.plan import MIN_RUNS, clients
+from loadtest.compare.plan import MIN_RUNS, amount, clients
 from loadtest.compare.report.formatting import HEADINGS, OF_FEW, number, run_count, scenarios, two_groups, who
 from loadtest.run_warnings import RunWarning, TakesOut, takes_out, warning
 
@@ -133,8 +133,12 @@ def _closed_loops(shown: Sequence[Summary]) -> Iterable[str]:
 def _neighbours(shown: Sequence[Summary]) -> Iterable[str]:
     """Say what the client did that is measured apart from the others, and how long its requests took."""
     for scenario, some in by_scenario(shown):
-        medians = {each.candidate.label: value for each in some if (value := each["neighbour_us"].value) is not None}
-        took = ", ".join(f"{label} {number(value / 1e3)} ms" for label, value in medians.items())
+        several = len({each.workload.load for each in some}) > 1
+        medians = ((each, value) for each in some if (value := each["neighbour_us"].value) is not None)
+        took = ", ".join(
+            f"{each.candidate.label} {number(value / 1e3)} ms{f' beside {amount(each.workload)}' if several else ''}"
+            for each, value in medians
+        )
         if took and (other := scenario.neighbour):
             yield (
                 f"Beside the others one client sends {other.command} {other.amount:,} again and again. One took, in the"

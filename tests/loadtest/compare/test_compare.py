@@ -224,6 +224,13 @@ def test_a_failed_run_is_marked_and_others_continue(results: Path, fault: str, r
     assert "INCOMPLETE" in (results / "latest" / "compare.html").read_text()
 
 
+def test_a_comparison_without_rates_has_failed(results: Path) -> None:
+    done = run(results, "--scenarios", "rates", "--variants", "threaded", fault="load-fails")
+    assert done.returncode == 1, done.stderr
+    assert result(results)["runs"] == []
+    assert [each["name"] for each in result(results)["warnings"] if each["name"] == "no-rates"] == ["no-rates"]
+
+
 class Running:
     """A comparison in a process group of its own, as a terminal or `make` starts it."""
 

@@ -144,6 +144,9 @@ def test_few_runs_are_no_verdict_if_asked() -> None:
             "give its command by --server alone",
         ),
         (["--thorough", "--against", "HEAD"], "--thorough sets its own --against"),
+        (["--against", "HEAD", "--server-cores", "1"], "both revisions the same cores: choose them by --cores"),
+        (["--rates", "100,200", "--sizes", "64", "128"], "rates are of one load: name one scenario that has rates"),
+        (["--scenarios", "rates", "database"], "rates are of one load: name one scenario that has rates"),
         (["--against", "HEAD", "--build", "exit 4", "--variants", "asyncio"], "--build: 'exit 4' ended with 4"),
     ],
 )
@@ -233,6 +236,15 @@ def test_a_bad_option_names_itself(options: list[str], said: str, capsys: pytest
     out, error = capsys.readouterr()
     assert (ended.value.code, out, error.count("\n")) == (2, "", 1)
     assert said in error
+
+
+def test_a_link_out_of_a_revision_is_one_line(root: Path, tmp_path: Path) -> None:
+    (root / "link").symlink_to("/etc/hosts")
+    subprocess.run(["git", "add", "link"], cwd=root, check=True)
+    commit = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "--quiet", "-m", "a link"]
+    subprocess.run(commit, cwd=root, check=True)
+    with pytest.raises(ValueError, match=r"HEAD can't be written elsewhere: .*link.*; remove such a link"):
+        revision.check_out("HEAD", tmp_path / "there", root)
 
 
 def test_an_earlier_version_gets_the_same_clients(tmp_path: Path) -> None:

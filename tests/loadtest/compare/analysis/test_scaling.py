@@ -49,6 +49,13 @@ def test_more_cores_sustain_more() -> None:
     assert forked.points[0].cpu_us.value == 100.0
 
 
+def test_two_of_as_many_cores_are_no_scaling() -> None:
+    """One program under two names (--python a=P --python b=P)."""
+    result = simulated({"asyncio": {1: 2100, 4: 2100}})
+    result["plan"]["candidates"][1]["cores"] = 1
+    assert scalings(result) == []
+
+
 def test_the_slope_is_told_in_words() -> None:
     machine, alone, forked = by_cores(simulated({"asyncio": {1: 2100, 4: 2100}, "prefork": {1: 2100, 4: 8100}}))
     assert machine.startswith("this machine's 5 cores at once gave 4.9 times what one gives alone")

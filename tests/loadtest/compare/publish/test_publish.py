@@ -14,7 +14,7 @@ from loadtest.compare.publish import published, tables
 from loadtest.compare.publish.command import publish
 from loadtest.compare.publish.published import Published
 from loadtest.compare.publish.words import ENGLISH, RUSSIAN
-from tests.loadtest.compare.results import MACHINE, comparison, several_runs, swept
+from tests.loadtest.compare.results import MACHINE, comparison, one_run, several_runs, swept
 from tests.support.processes import ROOT
 
 DOCUMENTS = (
@@ -210,11 +210,12 @@ def one_of_each(*candidates: str) -> list[dict[str, Any]]:
     return [run for name in candidates for run in several_runs(1, name)]
 
 
-def against(cost: float, runs: int = 10, commit: str = "0123456", **changes: Any) -> dict[str, Any]:
+def against(cost: float, runs: int = 10, commit: str = "0123456", served: int = 50, **changes: Any) -> dict[str, Any]:
     """Make a comparison with an earlier revision, whose requests took `cost` times as much CPU and time now."""
     spread = [1 + place % 3 / 100 for place in range(runs)]
-    now = several_runs(runs, "asyncio", server_cpu=[10 * cost * each for each in spread], verified=[10**5] * runs)
-    then = several_runs(runs, "asyncio", server_cpu=[10 * each for each in spread], verified=[10**5] * runs)
+    alike: dict[str, Any] = {"verified": [10**5] * runs, "served": served}
+    now = several_runs(runs, "asyncio", server_cpu=[10 * cost * each for each in spread], **alike)
+    then = several_runs(runs, "asyncio", server_cpu=[10 * each for each in spread], **alike)
     for run in then:
         run["candidate"] = f"asyncio@{commit}"
         run["load"]["variants"] = {run["candidate"]: run["load"]["variants"]["asyncio"]}
@@ -249,6 +250,7 @@ def test_an_equal_comparison_renews_the_stamp(root: Path) -> None:
         (lambda: against(1.0, runs=3), "which doesn't show that it is within 10 %"),
         (lambda: against(1.0, commit="7654321"), "it isn't a comparison with a published commit"),
         (lambda: against(1.0, complete=False), "the comparison isn't complete"),
+        (lambda: against(1.0, served=1), "no measure is compared in it"),
         (lambda: against(1.0, ended="2026-11-23T09:20:00+00:00"), "it took 20 minutes, more than 15"),
         (lambda: against(1.0, machine={**MACHINE, "cpu": "Other"}), "published is none of this machine"),
     ],
@@ -273,6 +275,14 @@ def test_what_was_not_measured_is_in_no_table() -> None:
     assert lines("saturate", found)[0].splitlines()[0] == (
         "| server | served of 50 | requests/s, 50 clients | CPU per request, 50 clients, us |"
     )
+
+
+def test_two_loads_of_one_heading_are_refused() -> None:
+    sized = [one_run("asyncio", clients=clients, tuned={"size": 4096}) for clients in (10, 50)]
+    for run in sized:
+        run["workload"] |= {"size": 4096}
+    with pytest.raises(ValueError, match="two of its loads have one heading, 'requests/s, 4,096 bytes'"):
+        lines("sizes", comparison(*sized))
 
 
 def test_many_clients_stand_beside_few_at_one_rate() -> None:

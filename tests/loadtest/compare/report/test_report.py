@@ -425,6 +425,10 @@ def test_a_neighbours_requests_are_said_beside_the_table() -> None:
     told = "one client sends WORK 1,000,000 again and again. One took, in the median: threaded 90.0 ms."
     assert told in " ".join(said_.split())
     assert "again and again" not in table.text(comparison(*several_runs(3, "threaded")))
+    loads = [several_runs(3, "threaded", "noisy-neighbour", clients) for clients in (20, 40)]
+    assert "threaded 90.0 ms beside 20 clients, threaded 90.0 ms beside 40 clients." in " ".join(
+        table.text(comparison(*loads[0], *loads[1])).split()
+    )
 
 
 def test_one_rate_without_sweeps_has_its_reports() -> None:
