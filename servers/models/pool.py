@@ -1,4 +1,9 @@
-"""A bounded pool of threads: each serves a client to its end, and the next client waits until a thread is free."""
+"""
+A bounded pool of threads: each serves a client to its end, and the next client waits until a thread is free.
+
+Without the GIL one may rarely wait for longer: ThreadPoolExecutor can count a thread as idle that has just begun to
+work, and then starts no other (Python 3.13.5; CPython's pull request 133957 describes such a window).
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
