@@ -238,7 +238,7 @@ def test_a_bad_option_names_itself(options: list[str], said: str, capsys: pytest
     assert said in error
 
 
-def test_a_link_out_of_a_revision_is_one_line(root: Path, tmp_path: Path) -> None:
+def test_a_link_out_of_it_is_refused(root: Path, tmp_path: Path) -> None:
     (root / "link").symlink_to("/etc/hosts")
     subprocess.run(["git", "add", "link"], cwd=root, check=True)
     commit = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "--quiet", "-m", "a link"]

@@ -35,7 +35,7 @@ def test_a_top_speed_needs_a_server_at_capacity(
 
 
 @pytest.mark.parametrize(("used", "at_least"), [(39.0, False), (13.0, True)])
-def test_a_server_of_four_cores_has_used_them_all(used: float, at_least: bool) -> None:
+def test_of_four_cores_all_must_be_used(used: float, at_least: bool) -> None:
     assert rate(measures_of(one_run("prefork", server_cpu=used), cores=4)) == (10_000.0, at_least)
 
 
