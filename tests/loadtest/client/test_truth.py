@@ -168,7 +168,8 @@ def test_a_long_freeze_reads_as_it_was(tmp_path: Path) -> None:
     """
     The server stands still for 6 s of 10, under 500 evenly spaced requests a second: p50 1.0, p90 5.0, p99 5.9 s.
 
-    Those are within 5 % and the time that the backlog takes to drain: 3,000 requests were due meanwhile.
+    Those are within 5 % and the time that the backlog takes to drain: 3,000 requests were due meanwhile. The first
+    replies, which were quick, are not among them, so that each quantile is of a later one.
     """
     seconds, frozen, rate, clients = 10.0, 6.0, 500, 50
     [asyncio] = [each for each in MODELS if each.name == "asyncio"]
@@ -198,4 +199,5 @@ def test_a_long_freeze_reads_as_it_was(tmp_path: Path) -> None:
         found = bounded_quantile(durations(part, "response"), durations(part, "response", "censored"), fraction)
         assert found is not None
         assert not found.open
-        assert abs(found.low / 1e6 - expected) <= 0.05 * expected + drained, (fraction, found, drained)
+        later = (1 - fraction) * (rate * seconds - found.samples) / rate
+        assert abs(found.low / 1e6 - expected - later) <= 0.05 * expected + drained, (fraction, found, drained)
