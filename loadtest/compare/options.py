@@ -165,7 +165,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     for name in ("variants", "loops", "switch_intervals", "scenarios", "clients", "sizes", "server_cores"):
         setattr(options, name, tuple(dict.fromkeys(getattr(options, name))))
-    if options.resume and len(arguments) > (1 if arguments[0].startswith("--resume=") else 2):
+    if options.resume and len(arguments) > (2 if "--resume" in arguments else 1):
         parser.error("--resume goes on with what was planned: omit the other options")
     sides = len(options.results), len(options.others)
     if options.others and min(sides) < FEWEST:

@@ -116,6 +116,8 @@ def test_another_situation_is_refused(half: dict[str, Any], made: Callable[[dict
     ("options", "said"),
     [
         (("--resume", "{}", "--repeats", "3"), "--resume goes on with what was planned: omit the other options"),
+        (("--seed=3", "--resume={}"), "--resume goes on with what was planned: omit the other options"),
+        (("--resume={}/",), "compare.json: it can't be read: No such file or directory"),
         (("--resume", "{}"), "compare.json: it can't be read: No such file or directory"),
     ],
 )
