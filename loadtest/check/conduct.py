@@ -21,6 +21,7 @@ _SEVERAL: Final = (b"ECHO " + b"x" * 1_000 + b"\n") * 60
 _OVERLONG: Final = 1 << 20
 _LEFT: Final = 200
 _SLACK: Final = 20
+_READ_WITHIN: Final = 0.02  # seconds in which a server has read what came, mostly
 
 
 @row()
@@ -178,6 +179,7 @@ def dripping_client(server: Server) -> None:
             client.echo(b"in")
         for byte in b"ECHO drip":
             dripping.send(bytes([byte]))
+            server.interrupt.sleep(_READ_WITHIN)
             _serves(other, "one client has sent part of a line; another sends")
         dripping.ask(b"\n", b"OK drip\n")
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -71,11 +72,23 @@ def eventually(condition: Callable[[], object], what: str, within: float = 60) -
     raise AssertionError(f"not within {within:g} s: {what}")
 
 
+_OWN_PORTS = 26_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6)
+_next_port = count(os.getpid())
+
+
 def free_ports(number: int) -> list[str]:
-    """Return free ports of loopback."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
-        return [str(listener.getsockname()[1]) for listener in listeners]
+    """
+    Return free ports of loopback.
+
+    They are below those that Linux gives to clients, and each process of pytest's has its own: another port could be
+    somebody's again before the server listens there.
+    """
+    found: list[str] = []
+    while len(found) < number:
+        port = _OWN_PORTS + next(_next_port) % 1000
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(str(port))
+    return found
 
 
 @contextmanager
