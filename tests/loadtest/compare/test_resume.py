@@ -55,7 +55,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path, number: signal.Signal
         assert f"python -m loadtest compare --resume {folder}" in said
     before = kept(folder)
     done = go_on(folder)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     after = kept(folder)
     check(after)
     assert [each["status"] for each in before["runs"]][:3] == ["done"] * 3
