@@ -43,6 +43,7 @@ def kept(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.measures  # beside other tests a run failed, twice in six times
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_comparison_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     """It was stopped in the fourth of six runs: the second repeat is measured again, the first is not."""
