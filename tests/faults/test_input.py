@@ -26,6 +26,14 @@ from tests.support.servers import (
 )
 
 MEGABYTE = 1 << 20
+NO_CACHE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+"""
+Turns glibc's thread cache off, so that a process's memory says what it holds.
+
+asyncio's own loop reads into 256 KiB and cuts that to what came. Small pieces, freed, stay in the cache and keep the
+memory around them from being joined for the next read: with the cache the peak grew by up to 4 MB, and once by 10;
+without it by at most 0.7 MB, in 8 runs of every model.
+"""
 
 
 def peak_memory(server: Server) -> int:
@@ -36,7 +44,7 @@ def peak_memory(server: Server) -> int:
 
 def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch) -> None:
     """The client sends on after the refusal until the server closes."""
-    server = launch(model)
+    server = launch(model, environment_extra=NO_CACHE)
     with server.client() as client:
         client.ask(b"ECHO in\n", b"OK in\n")
         before = peak_memory(server)
@@ -56,7 +64,7 @@ def test_an_endless_line_is_refused_without_memory(model: Model, launch: Launch)
             except ConnectionError:  # it has closed while bytes were still being sent
                 ended = True
         assert told == OVERLONG
-        assert peak_memory(server) - before < 8 * MEGABYTE  # a few reads of 256 KiB, where `sent` may be a gigabyte
+        assert peak_memory(server) - before < 4 * MEGABYTE  # a few reads of 256 KiB, where `sent` may be a gigabyte
     assert sent > MEGABYTE
     seen = server.wait_for_ends(1)
     assert seen("connections_ended_total", outcome="overlong") == 1
