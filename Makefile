@@ -63,13 +63,13 @@ test: .venv-dev/ready ## Run the tests that need neither Docker nor an idle mach
 	@$(SIDE_BY_SIDE) -m "$(QUICK)"
 
 test-all: .venv-dev/ready ## Run every test, also on other event loops, without a GIL, over several hosts and in Docker (about 40 minutes)
-	@status=0; \
-	$(SIDE_BY_SIDE) -m "$(QUICK)" || status=1; \
+	@outcomes=$$(mktemp -d) || exit 1; trap 'rm -rf "$$outcomes"' EXIT; \
+	TESTS_OUTCOMES=$$outcomes/0.json $(SIDE_BY_SIDE) -m "$(QUICK)"; statuses=$$?; \
 	echo "tcplab: tests on other event loops than uvloop, without a GIL, and tests that take minutes of CPU"; \
-	$(SIDE_BY_SIDE) -m "$(LONGER)" || status=1; \
+	TESTS_OUTCOMES=$$outcomes/1.json $(SIDE_BY_SIDE) -m "$(LONGER)"; statuses="$$statuses $$?"; \
 	echo "tcplab: tests that measure, several hosts and Docker, one after another"; \
-	.venv-dev/bin/python -m pytest -m "$(ALONE)" || status=1; \
-	exit $$status
+	TESTS_OUTCOMES=$$outcomes/2.json .venv-dev/bin/python -m pytest -m "$(ALONE)"; statuses="$$statuses $$?"; \
+	.venv-dev/bin/python -m tests.again $$outcomes $$statuses
 
 FAULTS = tests/faults tests/contract tests/test_locks.py
 faults: .venv-dev/ready ## Run the tests of the contract and the faults, on all event loops (RUNS=20: 20 times)

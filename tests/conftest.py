@@ -1,13 +1,17 @@
 """What holds for all tests, however they were started: which of them `make test` leaves out, and what a skip says."""
 
+import json
+import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
 # After what rewrites their asserts.
+from tests import again  # noqa: E402
 from tests.support.needs import hint  # noqa: E402
 from tests.support.servers import Model  # noqa: E402
 
@@ -41,3 +45,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         how = hint(why)
         told = f"NOT CHECKED: {number} {'test' if number == 1 else 'tests'}: {why}{f'. {how}' if how else ''}"
         terminalreporter.write_line(told, yellow=True, bold=True)
+    if file := os.environ.get(again.FILE):
+        Path(file).write_text(json.dumps(_outcomes(terminalreporter)))
+
+
+def _outcomes(terminalreporter: pytest.TerminalReporter) -> dict[str, list[str]]:
+    """Return the ids of the tests that passed, and of those that failed, also in a fixture."""
+    stats = terminalreporter.stats
+    failed = {report.nodeid for kind in ("failed", "error") for report in stats.get(kind, [])}
+    passed = {report.nodeid for report in stats.get("passed", [])}
+    return {"failed": sorted(failed), "passed": sorted(passed - failed)}
