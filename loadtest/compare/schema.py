@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
@@ -27,6 +28,13 @@ def _scenario(name: str) -> str:
     return name
 
 
+def _options(words: list[str]) -> list[str]:
+    for word, value in pairwise([*words, "-"]):
+        if word == "--loop" and value.startswith("-"):
+            raise ValueError("--loop should have a value")
+    return words
+
+
 _TECHNICAL: Final = re.compile(r"^(?:Input|String|List|Dictionary)(?= should)")
 _CLASSES: Final = re.compile(r"^Value error, | or instance of \w+")
 
@@ -39,6 +47,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=100)]
 _Digits = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 _Scenario = Annotated[str, AfterValidator(_scenario)]
 _Slo = Annotated[str, AfterValidator(_slo)]
+_Options = Annotated[list[str], AfterValidator(_options)]
 
 
 class _Loose(BaseModel, strict=True, allow_inf_nan=False):
@@ -71,7 +80,7 @@ class _Candidate(_Exact):
     sentence: str
     colour: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
     variant: str
-    options: list[str]
+    options: _Options
     command: list[str]
     address: str
     metrics: str = ""

@@ -162,6 +162,12 @@ def test_each_place_in_turn_is_drawn_or_refused(value: Any, tmp_path: Path, caps
         (("plan", "candidates", 0, "colour"), "red", "plan.candidates[0].colour: it should match pattern"),
         (("plan", "candidates", 0, "name"), "", "plan.candidates[0].name: it should have at least 1 character"),
         (("plan", "candidates", 0, "name"), "asyncio", "plan: two candidates are called 'asyncio'"),
+        (("plan", "candidates", 0, "options"), ["--loop"], "plan.candidates[0].options: --loop should have a value"),
+        (
+            ("plan", "candidates", 0, "options"),
+            ["--loop", "--workers", "2"],
+            "plan.candidates[0].options: --loop should",
+        ),
         (("plan", "candidates", 0, "port"), 9001, "plan.candidates[0].port: it has no place there"),
         (("machine", "packages"), None, "machine.packages: it should be a valid object"),
         (("memory", 0, "silent", "low"), None, "memory[0].silent: low and high should both be there, or neither"),
