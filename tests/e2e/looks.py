@@ -46,6 +46,8 @@ _FUNCTIONS: Final = """\
       && (text !== '' || content.querySelector('canvas, table, [role="grid"], [role="img"]') !== null);
   };
   const wide = element => element.scrollWidth > element.clientWidth + 1;
+  const flat = element => getComputedStyle(element).display !== 'inline'
+    && element.scrollHeight > element.clientHeight + 8;  // line spacing alone may exceed by less
   const leaves = panel => [...(inside(panel) || panel).querySelectorAll('*')]
     .filter(one => one.children.length === 0 && one.textContent.trim() !== '' && one.closest('canvas, svg') === null);
   const ticks = canvas => (canvas.texts || [])
@@ -79,7 +81,7 @@ _LOOK: Final = f"""\
       ...[...panel.querySelectorAll('h2, [role="columnheader"] *')].filter(wide),
       ...[...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')]
         .filter(one => beyond(one, panel)),
-      ...(tile(panel) ? leaves(panel).filter(one => wide(one) || beyond(one, panel)) : []),
+      ...(tile(panel) ? leaves(panel).filter(one => wide(one) || flat(one) || beyond(one, panel)) : []),
       ...[...panel.querySelectorAll('canvas')].flatMap(ticks),
     ].map(one => one.innerText.trim()),
     bottom: panel.getBoundingClientRect().bottom + scrollY,

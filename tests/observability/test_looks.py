@@ -39,6 +39,10 @@ def line(text: str) -> str:
     return f"<div class=line>{text}</div>"
 
 
+SQUASHED = (
+    "<div style='height: 20px; display: flex; flex-direction: column'><div class=line>squashed</div>"
+    "<div style='flex: none; height: {}px'></div></div>"
+)
 CANVAS = "<canvas width=200 height=70></canvas>"
 
 
@@ -53,6 +57,8 @@ CANVAS = "<canvas width=200 height=70></canvas>"
         pytest.param(
             line("a name that is wider than its tile"), 0, ["a name that is wider than its tile"], id="a name"
         ),
+        pytest.param(SQUASHED.format(16), 0, ["squashed"], id="a name with 4 pixels of height"),
+        pytest.param(SQUASHED.format(20), 0, ["squashed"], id="a name without height"),
     ],
 )
 def test_what_is_cut_off_is_named(chromium: Browser, tmp_path: Path, content: str, x: int, cut: list[str]) -> None:
