@@ -116,7 +116,7 @@ def answer() -> list[Line]:
         .with_target(query_now(WHO_IS_DOWN, "D", "Down: {{server}}"))
         .with_target(query_now(MEMORY, "C", f"Memory: {memory}"))
         .text_mode(common.BigValueTextMode.NAME)
-        .text(VizTextDisplayOptions().title_size(17))
+        .text(VizTextDisplayOptions().value_size(17))
         .orientation(common.VizOrientation.HORIZONTAL)
         .color_mode(common.BigValueColorMode.NONE)
         .thresholds(steps("text"))
@@ -192,9 +192,11 @@ def waiting() -> Line:
     return Line(8, [queue, chart_of(figures.CONNECTIONS), chart_of(figures.SERVICE_P99)])
 
 
-def latencies(title: str, text: str, metric: str) -> Line:
-    """Return a heatmap of each variant's replies."""
-    return Line(10, [buckets(f"{title}: {one.title}", text, metric, one.name, one.colour) for one in VARIANTS])
+def latencies(title: str, text: str, metric: str) -> list[Line]:
+    """Return a heatmap of each variant's replies, at most four in a line: a narrow one would cut the title."""
+    maps = [buckets(f"{title}: {one.title}", text, metric, one.name, one.colour) for one in VARIANTS]
+    across = ceil(len(maps) / ceil(len(maps) / 4))
+    return [Line(10, maps[first : first + across]) for first in range(0, len(maps), across)]
 
 
 def errors() -> Line:
@@ -263,8 +265,8 @@ def build() -> dashboard.Dashboard:
             "Side by side": [Line(3, [note(INTRODUCTION)]), Line(TABLE, [side_by_side()])],
             "Waiting": [waiting()],
             "Latency distributions: first replies, then ${series:text} of later ones": [
-                latencies("First reply", texts.FIRST_REPLY, "tcplab_load_first_reply_seconds"),
-                latencies("Later replies", texts.LATER_REPLIES, "tcplab_load_${series}_seconds"),
+                *latencies("First reply", texts.FIRST_REPLY, "tcplab_load_first_reply_seconds"),
+                *latencies("Later replies", texts.LATER_REPLIES, "tcplab_load_${series}_seconds"),
             ],
             "CPU, threads and memory": [Line(9, [chart_of(figure) for figure in cost])],
             "Errors": [errors()],

@@ -82,6 +82,7 @@ def prop(name: str, value: object) -> dashboard.DynamicConfigValue:
 
 
 DASHED = prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})
+DOTTED = prop("custom.lineStyle", {"fill": "dot", "dash": [0, 5]})
 
 
 def fixed_colour(colour: str) -> dashboard.DynamicConfigValue:

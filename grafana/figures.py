@@ -220,8 +220,8 @@ ACCEPT_QUEUE = Figure(
 )
 CONNECTIONS = Figure(
     "Connections open",
-    "Connections that the server serves now, by its own count. Those in its accept queue, or waiting for a thread of "
-    "its pool, are not included: one at a time has one.",
+    "Connections that the server serves now, by its own count. Those in its accept queue, or accepted and not yet "
+    "served, are not included: one at a time has one.",
     units.COUNT,
     "max by (variant) (tcplab_connections_open)",
 )

@@ -50,13 +50,13 @@ class Series:
 
     expr: PromQL that returns one series for each variant (or, with a `legend`, for something else).
     suffix: distinguishes this query's series from another's in the same chart, as in `one at a time, p99`.
-    dashed: how the line is drawn, where two queries share a variant's colour.
+    style: how the line is drawn, where two queries share a variant's colour: `fields.DASHED` or `DOTTED`.
     legend: a Grafana legend format, for series that are not the variants'.
     """
 
     expr: str
     suffix: str = ""
-    dashed: bool = False
+    style: dashboard.DynamicConfigValue | None = None
     legend: str = ""
 
 
@@ -75,8 +75,8 @@ def chart(
         panel.with_target(query(expr, letter(index), f"{{{{variant}}}} {one.suffix}".strip()))
         for variant in VARIANTS:
             drawn = fields.drawn_as(variant, f"{variant.title}, {one.suffix}" if one.suffix else variant.title)
-            if one.dashed:
-                drawn += [fields.DASHED, prop("custom.lineWidth", 1)]
+            if one.style:
+                drawn += [one.style, prop("custom.lineWidth", 1)]
             panel.override_by_name(f"{variant.name} {one.suffix}".strip(), drawn)
     return panel
 
@@ -126,7 +126,7 @@ def of_every_variant(figure: Figure) -> str:
 
 
 def bars(figure: Figure) -> bargauge.Panel:
-    """Return a figure as horizontal bars in the servers' colours, with the servers' full names above them."""
+    """Return a figure as horizontal bars in the servers' colours; the servers' names stand left, or above high bars."""
     title = f"{figure.title}: {figure.better} is better"
     panel = (
         described(bargauge.Panel(), title, figure.text, figure.unit, figure.empty)
@@ -137,10 +137,12 @@ def bars(figure: Figure) -> bargauge.Panel:
         .orientation(common.VizOrientation.HORIZONTAL)
         .display_mode(common.BarGaugeDisplayMode.GRADIENT)
         .value_mode(common.BarGaugeValueMode.TEXT)
-        .name_placement(common.BarGaugeNamePlacement.TOP)
+        .name_placement(common.BarGaugeNamePlacement.AUTO)
         .show_unfilled(False)
         .sizing(common.BarGaugeSizing.AUTO)
-        .text(builders.VizTextDisplayOptions().title_size(14).value_size(16))
+        .text(
+            builders.VizTextDisplayOptions().value_size(16)
+        )  # Grafana makes room for names only in a size that it chooses
     )
     if figure.unit == units.SHARE:
         panel.max(1)

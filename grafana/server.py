@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, texts, units
-from grafana.fields import coloured, columns, query_now, query_table, words
+from grafana.fields import DASHED, DOTTED, coloured, columns, query_now, query_table, words
 from grafana.page import Line, page
 from grafana.panels import Series, buckets, chart, grid, parts, tile
 from servers.stats import OUTCOMES
@@ -71,14 +71,14 @@ def connections() -> Line:
     """Return the charts of connections open, waiting and ended, and of requests."""
     served = chart(
         "Connections: open, and waiting",
-        "tcplab_connections_open (solid), tcplab_connections_waiting (for a thread of a pool) and "
-        "tcplab_accept_queue_connections (dashed). Their limits, "
+        "tcplab_connections_open (solid), tcplab_connections_waiting (dashed: accepted, and not served yet) and "
+        "tcplab_accept_queue_connections (dotted). Their limits, "
         "tcplab_connections_limit and tcplab_accept_queue_limit, are in the table of numbers below. "
         f"{figures.CONNECTIONS.text} {figures.ACCEPT_QUEUE.text}",
         units.COUNT,
         Series(gauge("tcplab_connections_open")),
-        Series(gauge("tcplab_connections_waiting"), "accepted, waiting for a thread", dashed=True),
-        Series(gauge("tcplab_accept_queue_connections"), "in the accept queue", dashed=True),
+        Series(gauge("tcplab_connections_waiting"), "accepted, not served yet", style=DASHED),
+        Series(gauge("tcplab_accept_queue_connections"), "in the accept queue", style=DOTTED),
         empty=texts.NO_SERVER,
     )
     ended = parts(
@@ -117,13 +117,22 @@ def service() -> Line:
     )
     quantiles = chart(
         "Service time p50 (p99 dashed)",
-        f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET} tcplab_connection_wait_seconds: what a "
-        "client waited from its accept until it was served, which is long in a pool whose threads are all taken.",
+        f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET}",
         units.SECONDS,
         Series(quantile("tcplab_service_seconds", "0.5"), "p50"),
-        Series(quantile("tcplab_service_seconds", "0.99"), "p99", dashed=True),
-        Series(quantile("tcplab_connection_wait_seconds", "0.99"), "wait for a thread p99", dashed=True),
+        Series(quantile("tcplab_service_seconds", "0.99"), "p99", style=DASHED),
         empty="No request served",
+        log=True,
+    )
+    waits = chart(
+        "Accept to service p50 (p99 dashed)",
+        "tcplab_connection_wait_seconds: what a client waited from its accept until it was served: for a thread to "
+        "start, the event loop's turn, or a free thread of the pool. The accept queue comes before. "
+        f"{texts.WITHIN_A_BUCKET}",
+        units.SECONDS,
+        Series(quantile("tcplab_connection_wait_seconds", "0.5"), "p50"),
+        Series(quantile("tcplab_connection_wait_seconds", "0.99"), "p99", style=DASHED),
+        empty="No client served",
         log=True,
     )
     pauses = buckets(
@@ -135,7 +144,7 @@ def service() -> Line:
         colours.KINDS[0],
         empty=texts.NO_SERVER,
     )
-    return Line(11, [heatmap, quantiles, pauses])
+    return Line(11, [heatmap, quantiles, waits, pauses])
 
 
 def cost() -> Line:
@@ -157,7 +166,7 @@ def cost() -> Line:
         "not included: see the container's.",
         units.BYTES,
         Series(gauge("tcplab_resident_memory_bytes")),
-        Series(gauge("tcplab_idle_memory_bytes"), "before its first client", dashed=True),
+        Series(gauge("tcplab_idle_memory_bytes"), "before its first client", style=DASHED),
         empty=texts.ONLY_LINUX,
     )
     container = parts(

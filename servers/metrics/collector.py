@@ -56,7 +56,7 @@ class ServerCollector(Collector):
         yield Gauge("tcplab_connections_open", "Clients being served now.", total.open)
         yield Gauge(
             "tcplab_connections_waiting",
-            "Clients that the server has accepted and not yet begun to serve: they wait for a thread of a pool.",
+            "Clients that the server has accepted and not begun to serve: they wait for a thread or the event loop.",
             total.waiting,
         )
         yield _histogram(

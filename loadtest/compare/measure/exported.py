@@ -10,7 +10,7 @@ from loadtest.compare.measure.cgroups import PARTS
 from loadtest.compare.measure.process_memory import Look
 
 _CONTAINER: Final = "tcplab_container_memory_bytes"
-_ACCEPTED: Final = "tcplab_connections_waiting"  # and not served yet, in a pool
+_ACCEPTED: Final = "tcplab_connections_waiting"  # and not served yet
 _INTERPRETER: Final = "tcplab_interpreter_info"
 _GIL: Final = "tcplab_gil_enabled"
 _SWITCH_INTERVAL: Final = "tcplab_switch_interval_seconds"
