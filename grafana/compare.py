@@ -82,18 +82,24 @@ NO_RUN = 'label_replace(max(tcplab_load_running) == 0, "server", "No run is on",
 
 
 def _megabytes(variant: Variant) -> str:
-    """Return the query of a variant's memory as a label named after it; a dash if it says nothing."""
+    """
+    Return the query of a variant's memory as a label named after it; a dash if it says nothing.
+
+    A variant that the lab runs only on request has its title in the label, or no label if it isn't there.
+    """
     shown = f'variant="{variant.name}"'
+    before = f", {variant.title} " if variant.profile else ""
+    there = f"group({UP}{{{shown}}})" if variant.profile else "vector(1)"
     memory = f"variant:tcplab_memory_above_idle_bytes:avg10s{{{shown}}} and on (variant) ({SERVED} >= {ENOUGH})"
     memory = f"({memory} and on (variant) ({UP} == 1))"
     return (
         f'(label_replace(count_values("{variant.name}", round({memory} / 1e6, 0.1)), '
-        f'"{variant.name}", "$1 MB", "{variant.name}", "(.*)") '
-        f'or on () label_replace(vector(1), "{variant.name}", "–", "", ""))'
+        f'"{variant.name}", "{before}$1 MB", "{variant.name}", "(.*)") '
+        f'or on () label_replace({there}, "{variant.name}", "{before}–", "", "") or on () vector(1))'
     )
 
 
-_FIRST, *_OTHERS = DEFAULT
+_FIRST, *_OTHERS = VARIANTS
 MEMORY = _megabytes(_FIRST)
 MEMORY += "".join(f"\n* on () group_left ({one.name}) {_megabytes(one)}" for one in _OTHERS)
 MEMORY += f" and {_RUNNING}"
@@ -103,6 +109,7 @@ def answer() -> list[Line]:
     """Return the lines seen without scrolling."""
     waits = "Clients: {{server}} leaves {{waiting}} of {{asked}} waiting; a new one waits {{wait}} s"
     memory = ", ".join(f"{variant.title} {{{{{variant.name}}}}}" for variant in DEFAULT)
+    memory += "".join(f"{{{{{variant.name}}}}}" for variant in VARIANTS if variant not in DEFAULT)
     result = (
         tile(
             "The result now",

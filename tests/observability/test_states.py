@@ -159,6 +159,10 @@ def test_the_line_has_the_clients_memory(promtool: str, tmp_path: Path) -> None:
     (memory,) = of("The result now", "C")
     said = '{single="–",threaded="–",asyncio="4.8 MB",protocol="–"}'
     answers(memory, running(), [(said, 1)], promtool, tmp_path)
+    pool = {labels.replace('"asyncio"', '"pool"'): values for labels, values in running().items()}
+    more = pool | running() | {'up{job="servers",variant="prefork"}': "1x10"}
+    said = said.replace("}", ',pool=", thread pool 4.8 MB",prefork=", pre-fork, uvloop –"}')
+    answers(memory, more, [(said, 1)], promtool, tmp_path)
 
 
 def steady() -> dict[str, str]:
