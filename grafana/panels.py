@@ -140,9 +140,8 @@ def bars(figure: Figure) -> bargauge.Panel:
         .name_placement(common.BarGaugeNamePlacement.AUTO)
         .show_unfilled(False)
         .sizing(common.BarGaugeSizing.AUTO)
-        .text(
-            builders.VizTextDisplayOptions().value_size(16)
-        )  # Grafana makes room for names only in a size that it chooses
+        # Without a size for names: Grafana makes room for them only in one that it chooses.
+        .text(builders.VizTextDisplayOptions().value_size(16))
     )
     if figure.unit == units.SHARE:
         panel.max(1)

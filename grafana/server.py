@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.models import common, dashboard
 
 from grafana import colours, figures, texts, units
@@ -28,6 +28,19 @@ def rates(metric: str, label: str) -> str:
 def quantile(metric: str, fraction: str) -> str:
     """Return the query of a histogram's quantile, estimated within a bucket."""
     return f"histogram_quantile({fraction}, sum by (le, variant) (rate({metric}_bucket{{{CHOSEN}}}[$__rate_interval])))"
+
+
+def quantiles(title: str, metric: str, text: str, empty: str) -> timeseries.Panel:
+    """Return a chart of a histogram's p50 and p99. text: what it is of."""
+    return chart(
+        f"{title} p50 (p99 dashed)",
+        f"{metric}: {text} {texts.WITHIN_A_BUCKET}",
+        units.SECONDS,
+        Series(quantile(metric, "0.5"), "p50"),
+        Series(quantile(metric, "0.99"), "p99", style=DASHED),
+        empty=empty,
+        log=True,
+    )
 
 
 def head() -> Line:
@@ -115,25 +128,13 @@ def service() -> Line:
         colours.KINDS[0],
         empty=texts.NO_SERVER,
     )
-    quantiles = chart(
-        "Service time p50 (p99 dashed)",
-        f"tcplab_service_seconds: {texts.SERVICE_TIME} {texts.WITHIN_A_BUCKET}",
-        units.SECONDS,
-        Series(quantile("tcplab_service_seconds", "0.5"), "p50"),
-        Series(quantile("tcplab_service_seconds", "0.99"), "p99", style=DASHED),
-        empty="No request served",
-        log=True,
-    )
-    waits = chart(
-        "Accept to service p50 (p99 dashed)",
-        "tcplab_connection_wait_seconds: what a client waited from its accept until it was served: for a thread to "
-        "start, the event loop's turn, or a free thread of the pool. The accept queue comes before. "
-        f"{texts.WITHIN_A_BUCKET}",
-        units.SECONDS,
-        Series(quantile("tcplab_connection_wait_seconds", "0.5"), "p50"),
-        Series(quantile("tcplab_connection_wait_seconds", "0.99"), "p99", style=DASHED),
-        empty="No client served",
-        log=True,
+    service_time = quantiles("Service time", "tcplab_service_seconds", texts.SERVICE_TIME, "No request served")
+    waits = quantiles(
+        "Accept to service",
+        "tcplab_connection_wait_seconds",
+        "what a client waited from its accept until it was served: for a thread to start, the event loop's turn, or a "
+        "free thread of the pool. The accept queue comes before.",
+        "No client served",
     )
     pauses = buckets(
         "Garbage collection pauses",
@@ -144,7 +145,7 @@ def service() -> Line:
         colours.KINDS[0],
         empty=texts.NO_SERVER,
     )
-    return Line(11, [heatmap, quantiles, waits, pauses])
+    return Line(11, [heatmap, service_time, waits, pauses])
 
 
 def cost() -> Line:

@@ -26,7 +26,7 @@ def main(folder: Path, statuses: Sequence[int]) -> int:
     """
     if not any(statuses):
         return 0
-    if max(statuses) > 1 or min(statuses) < 0:
+    if not {*statuses} <= {0, 1}:
         print(f"tcplab: pytest itself failed, or was stopped (statuses {', '.join(map(str, statuses))})")
         return 1
     failed = []
@@ -40,9 +40,10 @@ def main(folder: Path, statuses: Sequence[int]) -> int:
         print(f"tcplab: {len(failed)} tests failed; up to {MOST} would be run again")
         return 1
     print(f"tcplab: {len(failed)} failed; running again, one after another", flush=True)
-    then = folder / "again.json"
-    run = subprocess.run([sys.executable, "-m", "pytest", *failed], env={**os.environ, FILE: str(then)}, check=False)
-    passed = [test for test in failed if test in outcomes(then)["passed"]]
+    file = folder / "again.json"
+    run = subprocess.run([sys.executable, "-m", "pytest", *failed], env={**os.environ, FILE: str(file)}, check=False)
+    then = outcomes(file)
+    passed = [test for test in failed if test in then["passed"]]
     for test in passed:
         print(f"FAILED ONCE: {test}: it passed when run again. Find out why (CONTRIBUTING.md)")
     return 0 if run.returncode == 0 and passed == failed else 1
