@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,12 @@ LOOKED: Final = 0.012
 """
 Seconds between two looks at this process's own counts, at least: one takes some 0.3 ms. Eleven, which are ten slices,
 fit into the 0.2 s that a sweep of a second at each rate throws away.
+"""
+
+BREATH: Final = 0.002
+"""
+Seconds in which a load process lets its clients go on, between two parts of what it does once a second. Each part holds
+them up: on a slow machine a report for 9 ms, its counting for 4, the warnings for 6.
 """
 
 PATIENCE: Final = 2.0
@@ -105,6 +112,7 @@ class Master:
         self._started: float | None = None
         self._target_users = 0
         self._closed: set[str] = set()
+        self._own_reports: deque[dict[str, Any]] = deque()
         self._warmup: gevent.Greenlet | None = None
         self._sweep: Sweep | None = None
         self._spawned = False
@@ -187,6 +195,7 @@ class Master:
 
     def _look(self) -> tuple[float, dict[str, Histogram]]:
         """Return seconds, and the response times of the phase up to now, by variant."""
+        self._take_own_reports()
         figures = self._aggregator.figures
         found = {} if figures is None else figures.responses()
         if self._master is None:
@@ -256,11 +265,13 @@ class Master:
             gevent.sleep(1)
             now = time.monotonic()
             if self._master is None or self._joining is None:
-                self._aggregator.take("local", RECORDER.report(), now)
+                self._own_reports.append(RECORDER.report())
+                gevent.sleep(BREATH)
+                self._take_own_reports()
             else:
                 self._aggregator.note_present(locust_internals.workers_there(self._master), now)
                 self._joining.check(running=self._running)
-            gevent.sleep(0.002)  # the clients go on in between: both at once would hold them up for 5 ms and more
+            gevent.sleep(BREATH)
             if self._running:
                 self._live.look(facts.live(self._aggregator, self._settings, now), now)
 
@@ -270,6 +281,11 @@ class Master:
             self._aggregator.take(client_id, data[REPORT], time.monotonic())
         if self._joining is not None:
             self._joining.worker_reported(client_id)
+
+    def _take_own_reports(self) -> None:
+        """Add what this process itself has reported."""
+        while self._own_reports:
+            self._aggregator.take("local", self._own_reports.popleft(), time.monotonic())
 
     def _take_closed(self, client_id: str, report: Mapping[str, Any]) -> None:
         """Add a worker's last counts of the window."""
@@ -328,7 +344,8 @@ class Master:
         """Collect the last counts of all present workers, for PATIENCE at most."""
         if self._master is None:
             worker.close()
-            self._aggregator.take("local", RECORDER.report(), time.monotonic())
+            self._own_reports.append(RECORDER.report())
+            self._take_own_reports()
             return
         self._closed.clear()
         self._master.send_message(CLOSE)

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from loadtest.run_warnings import Degree
 from tests.support.load.locust import Locust, assert_conserved
 from tests.support.servers import MODELS, Server
 
@@ -40,19 +41,38 @@ def burning(core: int, number: int) -> Iterator[None]:
         yield
 
 
-def warnings_of_a_run(folder: Path, server: Server, core: int) -> set[str]:
-    """Load `server` with RATE requests/s from `core`. Return the names of the warnings."""
+def take_over(pid: int, core: int) -> None:
+    """Give a process `core`, before all others if this one may: a kernel's or a host's own work takes some of it."""
+    os.sched_setaffinity(pid, {core})
+    with suppress(PermissionError):
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+
+
+def warnings_of_a_run(
+    folder: Path, server: Server, core: int, place: Callable[[int, int], None]
+) -> set[tuple[str, Degree]]:
+    """Load `server` with RATE requests/s from `core`, where `place` puts the load. Return the warnings."""
     folder.mkdir()
     arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", "saturate", "--rate", str(RATE))
     window = ("--headless", "--only-summary", "-t", f"{SECONDS + 2}s", "--warmup", "2")
     targets = {"asyncio": "{}:{}".format(*server.address)}
     with Locust(folder, *arguments, *window, "--result", str(folder / "result.json"), targets=targets) as locust:
-        os.sched_setaffinity(locust.process.pid, {core})
+        place(locust.process.pid, core)
         assert locust.ended(90) == 0, locust.log
     outcome = locust.outcome()
     assert_conserved(outcome["variants"]["asyncio"])
     print(outcome["generator"], [warning["detail"] for warning in outcome["warnings"]])
-    return {warning["name"] for warning in outcome["warnings"]}
+    return {(warning["name"], Degree(warning["degree"])) for warning in outcome["warnings"]}
+
+
+def is_marked(warnings: set[tuple[str, Degree]], *, strongly: bool = False) -> bool:
+    """
+    Whether they say that the generator was too slow.
+
+    A note of loop lag alone doesn't count: on a slow machine the load's own report holds its clients up for 9 ms.
+    """
+    counts = {Degree.DOUBT} if strongly else set(Degree)
+    return any(name in GENERATORS and degree in counts for name, degree in warnings - {("loop-lag", Degree.NOTE)})
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
@@ -67,15 +87,16 @@ def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
     with Server(asyncio) as server:
         os.sched_setaffinity(server.process.pid, {server_core})
 
-        def five(name: str) -> list[set[str]]:
-            return [warnings_of_a_run(tmp_path / f"{name}{number}", server, load_core) for number in range(5)]
+        def five(name: str, place: Callable[[int, int], None]) -> list[set[tuple[str, Degree]]]:
+            return [warnings_of_a_run(tmp_path / f"{name}{number}", server, load_core, place) for number in range(5)]
 
         with burning(load_core, BURNERS):
-            squeezed = five("squeezed")
-        assert all(found & GENERATORS for found in squeezed), squeezed
+            squeezed = five("squeezed", lambda pid, core: os.sched_setaffinity(pid, {core}))
+        assert all(is_marked(found, strongly=True) for found in squeezed), squeezed
         with_room = []
         for series in range(SERIES):
-            with_room.append(five(f"room{series}-"))
-            if sum("stolen-time" in found or not (found & GENERATORS) for found in with_room[-1]) >= 4:
+            with_room.append(five(f"room{series}-", take_over))
+            right = ["stolen-time" in {name for name, _ in found} or not is_marked(found) for found in with_room[-1]]
+            if sum(right) >= 4:
                 return
     raise AssertionError(f"warnings of each run with room, series by series: {with_room}")

@@ -26,10 +26,12 @@ from tests.support.load.locust import (
     assert_conserved,
     durations,
     headless,
+    locustfile,
     post,
     run,
     shows,
     total,
+    users,
     warnings,
 )
 from tests.support.processes import eventually, free_ports
@@ -61,6 +63,24 @@ def test_clients_stay_for_a_last_look(tmp_path: Path) -> None:
         ended = locust.outcome()["window"]["ended"]
         left = time.time() - time.monotonic() + stub.when[1]
     assert 0.2 < left - ended < 1.0
+
+
+SHORT_OF_BREATH = "from loadtest.cluster import master\nmaster.BREATH = 30\n"
+"""Locustfile lines: between a report, a second after the start, and its counting there are 30 s."""
+
+
+def test_a_window_ends_with_a_report_not_counted_yet(tmp_path: Path) -> None:
+    own = locustfile(tmp_path, SHORT_OF_BREATH, users())
+    arguments = ("-u", "4", "-r", "100", "--scenario", "saturate", "--think", "0.01")
+    with Stub(honest) as stub:
+        locust = run(tmp_path, *arguments, seconds=4, locustfile=own, targets=dict.fromkeys(ALL, stub.address))
+    assert locust.process.returncode == 0, locust.log
+    outcome = locust.outcome()
+    for part in outcome["variants"].values():
+        assert_conserved(part)
+    verified = sum(part["verified"] for part in outcome["variants"].values())
+    # All but those of a moment after the window's end. One second of four would be lost.
+    assert 0.85 * len(stub.took) < verified <= len(stub.took)
 
 
 def test_two_workers_report_exactly_what_the_stub_answered(tmp_path: Path) -> None:
