@@ -1,12 +1,13 @@
 """Serve /metrics over HTTP, with a thread for each scrape."""
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, socket
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -67,8 +68,10 @@ class MetricsServer(ThreadingHTTPServer):
         self.registry = registry
         self._complaints = 0
         self._lock = threading.Lock()  # scrapes end at the same time, and `+=` is not atomic
+        self._scrapes: set[socket] = set()
         super().__init__((host, port), Handler)
         registry.register(self)
+        os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the CPU time of all scrapes until this one."""
@@ -92,10 +95,23 @@ class MetricsServer(ThreadingHTTPServer):
     def get_request(self) -> tuple[Any, Any]:
         """Accept; if that fails, wait: the scraper stays in the queue, and retrying at once would spin."""
         try:
-            return super().get_request()
+            scrape, address = super().get_request()
         except OSError:
             time.sleep(BACKOFF)
             raise
+        self._scrapes.add(scrape)
+        return scrape, address
+
+    def close_request(self, request: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Close a scrape's connection."""
+        super().close_request(request)
+        self._scrapes.discard(request)
+
+    def _leave_to_parent(self) -> None:
+        """Close, in a worker that has just been forked, what only its parent answers."""
+        for each in (self.socket, *self._scrapes):
+            if (descriptor := each.detach()) >= 0:  # not `close`, which waits for the files on it
+                os.close(descriptor)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print the error in one line, a few times; a scraper that leaves is no error."""

@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+import socket
 import statistics
 import threading
 import time
@@ -141,6 +142,24 @@ def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) 
     assert server.errors() == said
     server.terminate()
     server.ended(said=said)
+
+
+def test_a_worker_inherits_no_scrape(prefork: Model, launch: Launch) -> None:
+    server = launch(prefork, *TWO)
+    port = int(server.metrics_url.rsplit(":")[-1].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port)) as scraper:
+        scraper.send(b"GET /metrics HTTP/1.0\r\n")
+        server.metrics()  # it is accepted: it came before
+        first = server.serving()[0]
+        first.kill()
+        server.wait_for(lambda seen: sum(seen.by("worker_restarts_total", "worker").values()) == 1, "a restart")
+        eventually(lambda: len(server.serving()) == 2, "it has a successor")
+        held = [each.laddr.port for worker in server.serving() for each in worker.net_connections("tcp")]
+        assert port not in held
+        scraper.send(b"\r\n")
+        assert scraper.recv(8) == b"HTTP/1.0"
+    server.terminate()
+    server.ended(said=f"worker 1 (process {first.pid}) was ended by SIGKILL; it is started again\n")
 
 
 def test_a_worker_told_to_end_finishes_its_clients(prefork: Model, launch: Launch) -> None:
