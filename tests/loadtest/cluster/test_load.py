@@ -69,7 +69,7 @@ SHORT_OF_BREATH = "from loadtest.cluster import master\nmaster.BREATH = 30\n"
 """Locustfile lines: between a report, a second after the start, and its counting there are 30 s."""
 
 
-def test_a_window_ends_with_a_report_not_counted_yet(tmp_path: Path) -> None:
+def test_a_window_ends_before_a_report_counts(tmp_path: Path) -> None:
     own = locustfile(tmp_path, SHORT_OF_BREATH, users())
     arguments = ("-u", "4", "-r", "100", "--scenario", "saturate", "--think", "0.01")
     with Stub(honest) as stub:
