@@ -195,7 +195,7 @@ class Master:
 
     def _look(self) -> tuple[float, dict[str, Histogram]]:
         """Return seconds, and the response times of the phase up to now, by variant."""
-        self._take_own_reports()
+        self._take_own_reports()  # else what is reported and not counted yet would be missing
         figures = self._aggregator.figures
         found = {} if figures is None else figures.responses()
         if self._master is None:

@@ -103,14 +103,14 @@ class MetricsServer(ThreadingHTTPServer):
         return scrape, address
 
     def close_request(self, request: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Close a scrape's connection."""
+        """Close a scrape's connection, and forget it."""
         super().close_request(request)
         self._scrapes.discard(request)
 
     def _leave_to_parent(self) -> None:
-        """Close, in a worker that has just been forked, what only its parent answers."""
+        """Close the sockets of /metrics in a process that has just been forked: only its parent serves them."""
         for each in (self.socket, *self._scrapes):
-            if (descriptor := each.detach()) >= 0:  # not `close`, which waits for the files on it
+            if (descriptor := each.detach()) >= 0:  # not `close`: it would wait for a thread that isn't here
                 os.close(descriptor)
 
     def handle_error(self, request: object, client_address: object) -> None:

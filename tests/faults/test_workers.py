@@ -147,16 +147,20 @@ def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) 
 def test_a_worker_inherits_no_scrape(prefork: Model, launch: Launch) -> None:
     server = launch(prefork, *TWO)
     port = int(server.metrics_url.rsplit(":")[-1].split("/")[0])
-    with socket.create_connection(("127.0.0.1", port)) as scraper:
+
+    def held() -> set[int]:
+        return {each.laddr.port for worker in server.serving() for each in worker.net_connections("tcp")}
+
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as scraper:
         scraper.send(b"GET /metrics HTTP/1.0\r\n")
         server.metrics()  # it is accepted: it came before
         first = server.serving()[0]
         first.kill()
         server.wait_for(lambda seen: sum(seen.by("worker_restarts_total", "worker").values()) == 1, "a restart")
+        scraper.send(b"Unended: ")  # the server waits six seconds for more
         eventually(lambda: len(server.serving()) == 2, "it has a successor")
-        held = [each.laddr.port for worker in server.serving() for each in worker.net_connections("tcp")]
-        assert port not in held
-        scraper.send(b"\r\n")
+        eventually(lambda: port not in held(), "no worker holds the scrape, nor listens", within=4)
+        scraper.send(b"yes\r\n\r\n")
         assert scraper.recv(8) == b"HTTP/1.0"
     server.terminate()
     server.ended(said=f"worker 1 (process {first.pid}) was ended by SIGKILL; it is started again\n")

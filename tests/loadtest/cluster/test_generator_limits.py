@@ -42,7 +42,11 @@ def burning(core: int, number: int) -> Iterator[None]:
 
 
 def take_over(pid: int, core: int) -> None:
-    """Give a process `core`, before all others if this one may: a kernel's or a host's own work takes some of it."""
+    """
+    Keep a process on `core`, ahead of all other work there where that is allowed.
+
+    The kernel's own work may take 4 % of it, bursts of 5 ms, of which a load is rightly warned.
+    """
     os.sched_setaffinity(pid, {core})
     with suppress(PermissionError):
         os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
@@ -69,7 +73,7 @@ def is_marked(warnings: set[tuple[str, Degree]], *, strongly: bool = False) -> b
     """
     Whether they say that the generator was too slow.
 
-    A note of loop lag alone doesn't count: on a slow machine the load's own report holds its clients up for 9 ms.
+    A note of loop lag doesn't count: on a slow machine the load's own report holds its clients up for 9 ms.
     """
     counts = {Degree.DOUBT} if strongly else set(Degree)
     return any(name in GENERATORS and degree in counts for name, degree in warnings - {("loop-lag", Degree.NOTE)})
