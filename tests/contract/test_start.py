@@ -91,7 +91,7 @@ def test_a_signal_at_any_start_moment_ends_quietly(model: Model) -> None:
 
 def test_a_killed_server_restarts_on_its_ports(model: Model) -> None:
     with Server(model) as first:
-        port, metrics = str(first.address[1]), first.metrics_url.rsplit(":", 1)[1].partition("/")[0]
+        port, metrics = str(first.address[1]), str(first.metrics_port)
         left = first.client()
         left.ask(b"ECHO in\n", b"OK in\n")
         first.terminate(signal.SIGKILL)

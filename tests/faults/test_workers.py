@@ -111,6 +111,16 @@ def spread(server: Server, most: int = 200) -> list[Client]:
     return clients
 
 
+def restarted(server: Server) -> Samples:
+    """Wait until one of its workers has been started again; return the metrics."""
+    return server.wait_for(lambda now: sum(now.by("worker_restarts_total", "worker").values()) == 1, "a restart")
+
+
+def said_of(killed: psutil.Process) -> str:
+    """Return what a server says once its first worker has been killed."""
+    return f"worker 1 (process {killed.pid}) was ended by SIGKILL; it is started again\n"
+
+
 def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) -> None:
     server = launch(prefork, *TWO)
     before = spread(server)
@@ -120,7 +130,7 @@ def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) 
         doomed = [each for each in clients if each.port in own]
         victim.kill()
         seen = [server.metrics() for _ in range(20)]
-        last = server.wait_for(lambda now: sum(now.by("worker_restarts_total", "worker").values()) == 1, "a restart")
+        last = restarted(server)
         for each in doomed:
             each.join(PATIENCE)
             assert each.failed
@@ -138,15 +148,14 @@ def test_a_killed_worker_fails_only_its_clients(prefork: Model, launch: Launch) 
     seen_last = server.wait_for(lambda now: now("connections_open") == 0, "all have left")
     lost = len(own)
     assert seen_last("connections_ended_total", outcome="failed") == lost
-    said = f"worker 1 (process {victim.pid}) was ended by SIGKILL; it is started again\n"
-    assert server.errors() == said
+    assert server.errors() == said_of(victim)
     server.terminate()
-    server.ended(said=said)
+    server.ended(said=said_of(victim))
 
 
 def test_a_worker_inherits_no_scrape(prefork: Model, launch: Launch) -> None:
     server = launch(prefork, *TWO)
-    port = int(server.metrics_url.rsplit(":")[-1].split("/")[0])
+    port = server.metrics_port
 
     def held() -> set[int]:
         return {each.laddr.port for worker in server.serving() for each in worker.net_connections("tcp")}
@@ -156,14 +165,14 @@ def test_a_worker_inherits_no_scrape(prefork: Model, launch: Launch) -> None:
         server.metrics()  # it is accepted: it came before
         first = server.serving()[0]
         first.kill()
-        server.wait_for(lambda seen: sum(seen.by("worker_restarts_total", "worker").values()) == 1, "a restart")
+        restarted(server)
         scraper.send(b"Unended: ")  # the server waits six seconds for more
         eventually(lambda: len(server.serving()) == 2, "it has a successor")
         eventually(lambda: port not in held(), "no worker holds the scrape, nor listens", within=4)
         scraper.send(b"yes\r\n\r\n")
         assert scraper.recv(8) == b"HTTP/1.0"
     server.terminate()
-    server.ended(said=f"worker 1 (process {first.pid}) was ended by SIGKILL; it is started again\n")
+    server.ended(said=said_of(first))
 
 
 def test_a_worker_told_to_end_finishes_its_clients(prefork: Model, launch: Launch) -> None:

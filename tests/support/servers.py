@@ -254,6 +254,10 @@ class Server:
         finally:
             self.kill()
 
+    @property
+    def metrics_port(self) -> int:
+        return int(self.metrics_url.rsplit(":", 1)[1].partition("/")[0])
+
     def client(self, timeout: float = PATIENCE) -> Client:
         return Client(self.address, timeout)
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -15,8 +15,12 @@ from tests.support.servers import MODELS, Server
 
 pytestmark = pytest.mark.measures
 
-GENERATORS = {"generator-cpu", "starved", "loop-lag", "late-sends"}
+GENERATORS = ("generator-cpu", "starved", "loop-lag", "late-sends")
 """The warnings of a generator that was too slow. Stolen time is another warning, and so is a rate not reached."""
+
+DOUBTS = {(name, Degree.DOUBT) for name in GENERATORS}
+MARKS = {(name, degree) for name in GENERATORS for degree in Degree} - {("loop-lag", Degree.NOTE)}
+"""All but a note of loop lag: on a slow machine the load's own report holds its clients up for 9 ms."""
 
 RATE = 10_000
 SECONDS = 3
@@ -41,42 +45,27 @@ def burning(core: int, number: int) -> Iterator[None]:
         yield
 
 
-def take_over(pid: int, core: int) -> None:
+def warnings_of_a_run(folder: Path, server: Server, core: int, *, first: bool) -> set[tuple[str, Degree]]:
     """
-    Keep a process on `core`, ahead of all other work there where that is allowed.
+    Load `server` with RATE requests/s from `core`. Return the warnings.
 
-    The kernel's own work may take 4 % of it, bursts of 5 ms, of which a load is rightly warned.
+    first: the load comes before all other work there, where that is allowed: the kernel's own may take 4 % of the core,
+    in bursts of 5 ms, of which a load is rightly warned.
     """
-    os.sched_setaffinity(pid, {core})
-    with suppress(PermissionError):
-        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
-
-
-def warnings_of_a_run(
-    folder: Path, server: Server, core: int, place: Callable[[int, int], None]
-) -> set[tuple[str, Degree]]:
-    """Load `server` with RATE requests/s from `core`, where `place` puts the load. Return the warnings."""
     folder.mkdir()
     arguments = ("AsyncioUser", "-u", "20", "-r", "100", "--scenario", "saturate", "--rate", str(RATE))
     window = ("--headless", "--only-summary", "-t", f"{SECONDS + 2}s", "--warmup", "2")
     targets = {"asyncio": "{}:{}".format(*server.address)}
     with Locust(folder, *arguments, *window, "--result", str(folder / "result.json"), targets=targets) as locust:
-        place(locust.process.pid, core)
+        os.sched_setaffinity(locust.process.pid, {core})
+        if first:
+            with suppress(PermissionError):
+                os.sched_setscheduler(locust.process.pid, os.SCHED_FIFO, os.sched_param(1))
         assert locust.ended(90) == 0, locust.log
     outcome = locust.outcome()
     assert_conserved(outcome["variants"]["asyncio"])
     print(outcome["generator"], [warning["detail"] for warning in outcome["warnings"]])
     return {(warning["name"], Degree(warning["degree"])) for warning in outcome["warnings"]}
-
-
-def is_marked(warnings: set[tuple[str, Degree]], *, strongly: bool = False) -> bool:
-    """
-    Whether they say that the generator was too slow.
-
-    A note of loop lag doesn't count: on a slow machine the load's own report holds its clients up for 9 ms.
-    """
-    counts = {Degree.DOUBT} if strongly else set(Degree)
-    return any(name in GENERATORS and degree in counts for name, degree in warnings - {("loop-lag", Degree.NOTE)})
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server and the load need a core each")
@@ -91,16 +80,17 @@ def test_only_a_squeezed_generator_is_marked(tmp_path: Path) -> None:
     with Server(asyncio) as server:
         os.sched_setaffinity(server.process.pid, {server_core})
 
-        def five(name: str, place: Callable[[int, int], None]) -> list[set[tuple[str, Degree]]]:
-            return [warnings_of_a_run(tmp_path / f"{name}{number}", server, load_core, place) for number in range(5)]
+        def five(name: str, *, first: bool) -> list[set[tuple[str, Degree]]]:
+            return [
+                warnings_of_a_run(tmp_path / f"{name}{number}", server, load_core, first=first) for number in range(5)
+            ]
 
         with burning(load_core, BURNERS):
-            squeezed = five("squeezed", lambda pid, core: os.sched_setaffinity(pid, {core}))
-        assert all(is_marked(found, strongly=True) for found in squeezed), squeezed
+            squeezed = five("squeezed", first=False)
+        assert all(found & DOUBTS for found in squeezed), squeezed
         with_room = []
         for series in range(SERIES):
-            with_room.append(five(f"room{series}-", take_over))
-            right = ["stolen-time" in {name for name, _ in found} or not is_marked(found) for found in with_room[-1]]
-            if sum(right) >= 4:
+            with_room.append(five(f"room{series}-", first=True))
+            if sum(("stolen-time", Degree.DOUBT) in found or not found & MARKS for found in with_room[-1]) >= 4:
                 return
     raise AssertionError(f"warnings of each run with room, series by series: {with_room}")
